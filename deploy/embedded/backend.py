@@ -1,0 +1,66 @@
+"""Postgres and NATS alone, for tests and tools: nothing of Godwit runs on them yet."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.embedded import nats, postgres
+from deploy.embedded.errors import CannotStart, last_words
+from deploy.embedded.layout import Layout
+from deploy.embedded.ports import free_ports
+
+START_LIMIT = 60.0
+STOP_LIMIT = 20.0
+
+
+@dataclass(frozen=True)
+class Backend:
+    """`admin_url` connects as the superuser `postgres` to the database `godwit`; `nats_url` needs no credentials."""
+
+    admin_url: str
+    nats_url: str
+
+
+@contextmanager
+def running(data_dir: Path) -> Iterator[Backend]:
+    """Both servers, with the settings that the whole stack has, until the block ends (or this process does).
+
+    The data stays in `data_dir`; the same directory again continues with it. Raises CannotStart.
+    """
+    layout = Layout.create(data_dir)
+    port, monitor_port = free_ports(2)
+    with ExitStack() as stack:
+        database = stack.enter_context(child(layout, "postgres", signal.SIGINT))
+        bus = stack.enter_context(child(layout, "nats", signal.SIGTERM, str(port), str(monitor_port)))
+        await_ready(database, lambda: postgres.ready(layout, database.pid), layout.log_file("postgres-1"))
+        await_ready(bus, lambda: nats.ready(monitor_port), layout.log_file("nats-1"))
+        yield Backend(postgres.url(layout), nats.url(port))
+
+
+@contextmanager
+def child(layout: Layout, module: str, stop: signal.Signals, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", f"deploy.embedded.{module}", str(layout.root), *arguments, str(os.getpid())]
+    process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 -- ourselves
+    try:
+        yield process
+    finally:
+        process.send_signal(stop)
+        try:
+            process.wait(STOP_LIMIT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def await_ready(process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path) -> None:
+    deadline = time.monotonic() + START_LIMIT
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise CannotStart(f"{log.stem} did not start (exit code {process.returncode}): {last_words(log)}")
+        time.sleep(0.02)

@@ -1,0 +1,76 @@
+"""What the stack asks of the kernel and Python has no name for. All of it is Linux; elsewhere it does nothing."""
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+PR_SET_KEEPCAPS = 8
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_RAISE = 2
+CAPABILITY_VERSION_3 = 0x20080522
+CLONE_NEWUSER = 0x10000000
+
+# Walk through directories that only root may enter: a checkout below /root stays as closed as it was.
+WALK_ANYWHERE = (1 << 1) | (1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+
+LINUX = sys.platform == "linux"
+
+
+class CapabilityHeader(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+class Capabilities(ctypes.Structure):
+    _fields_ = [("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32)]
+
+
+def die_with(parent: int, signal: int) -> None:
+    """Have `signal` sent to this process when `parent`, which started it, ends for whatever reason."""
+    if LINUX:
+        call("prctl", PR_SET_PDEATHSIG, signal, 0, 0, 0)
+    if os.getppid() != parent:  # it ended before we asked
+        os.kill(os.getpid(), signal)
+
+
+def become(uid: int, gid: int) -> None:
+    """Turn from root into another user that may still walk through root's directories, where root may pass that on."""
+    kept = permitted() & WALK_ANYWHERE if LINUX else 0
+    if kept:
+        call("prctl", PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    if kept:
+        pass_on(kept)
+
+
+def permitted() -> int:
+    header, sets = CapabilityHeader(CAPABILITY_VERSION_3, 0), (Capabilities * 2)()
+    call("capget", ctypes.byref(header), sets)
+    return int(sets[0].permitted)
+
+
+def pass_on(kept: int) -> None:
+    """Hold these capabilities, and let programs that we execute hold them (they are `ambient`)."""
+    header, sets = CapabilityHeader(CAPABILITY_VERSION_3, 0), (Capabilities * 2)()
+    sets[0] = Capabilities(kept, kept, kept)
+    call("capset", ctypes.byref(header), sets)
+    for capability in range(kept.bit_length()):
+        if kept & (1 << capability):
+            call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)
+
+
+def appear_as(uid: int) -> None:
+    """Go by another user id inside a user namespace of our own; files still belong to the real one."""
+    real = os.geteuid()
+    call("unshare", CLONE_NEWUSER)
+    Path("/proc/self/uid_map").write_text(f"{uid} {real} 1")
+
+
+def call(name: str, *arguments: object) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc[name](*arguments) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{name}: {os.strerror(code)}")

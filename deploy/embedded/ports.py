@@ -1,0 +1,67 @@
+"""Ports on the loopback interface: one for every part that nobody gave one, and a check of those that were given."""
+
+import errno
+import http.client
+import random
+import socket
+import time
+
+from deploy.embedded.errors import CannotStart
+
+LOOPBACK = "127.0.0.1"
+
+OWN_RANGE = range(20_000, 30_000)
+"""Below the kernel's range for outgoing connections: such a connection can neither take the port of a part that is
+being restarted, nor, while it is down, end up connected to itself there."""
+
+ANSWER_LIMIT = 0.5
+"""Seconds that a part gets to answer whether it is ready."""
+
+
+def free_ports(count: int) -> list[int]:
+    """That many ports, all different, which nobody listens on right now."""
+    found: list[int] = []
+    for port in random.sample(OWN_RANGE, len(OWN_RANGE)):
+        if len(found) == count:
+            return found
+        if listening_error(port) is None:
+            found.append(port)
+    raise CannotStart(f"no {count} free ports between {OWN_RANGE.start} and {OWN_RANGE.stop}: stop what uses them")
+
+
+def require_free(port: int, setting: str, patience: float = 2.0) -> None:
+    """Raises CannotStart, naming the setting, when the port cannot be listened on, also after `patience` seconds.
+
+    Parts of a stack whose supervisor was killed a moment ago may still be on their way out.
+    """
+    deadline = time.monotonic() + patience
+    while (problem := listening_error(port)) == errno.EADDRINUSE and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if problem == errno.EADDRINUSE:
+        raise CannotStart(f"port {port} is taken: stop what listens there, or choose another with {setting}")
+    if problem is not None:
+        raise CannotStart(f"port {port} cannot be opened ({errno.errorcode[problem]}): choose another with {setting}")
+
+
+def listening_error(port: int) -> int | None:
+    """None, or the errno of listening there. Listens on every address, as the most demanding part would."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+            probe.listen(1)
+        except OSError as error:
+            return error.errno
+    return None
+
+
+def answers(port: int, path: str) -> bool:
+    """Whether a GET there is answered with 200."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=ANSWER_LIMIT)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,43 @@
+"""Making a database and a NATS server ready for Godwit: roles, schemas, migrations, streams, consumers.
+
+Safe to run again, and by several replicas at once.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+import asyncpg
+import nats
+
+from deploy import streams
+from deploy.services import NAMES, build_of
+from libs.runtime.migrations import migrate
+from libs.runtime.service import Service
+from libs.runtime.settings import Settings
+
+CONNECT_TIMEOUT = 10
+
+
+def prepare(admin_url: str, nats_url: str, password: str | None = None) -> None:
+    """Set up everything for all services. `admin_url` connects as the owner of the database."""
+    asyncio.run(prepare_services(admin_url, nats_url, declared_services(), password))
+
+
+def declared_services(names: Iterable[str] = NAMES) -> list[Service]:
+    """The services as they are declared, without a process around them."""
+    return [build_of(name)(Settings(database_url="")) for name in names]
+
+
+async def prepare_services(
+    admin_url: str, nats_url: str, services: Sequence[Service], password: str | None = None
+) -> None:
+    conn = await asyncpg.connect(admin_url, timeout=CONNECT_TIMEOUT)
+    try:
+        await migrate(conn, services, password)
+    finally:
+        await conn.close(timeout=CONNECT_TIMEOUT)
+    client = await nats.connect(nats_url, connect_timeout=CONNECT_TIMEOUT, allow_reconnect=False)
+    try:
+        await streams.declare(client, services)
+    finally:
+        await client.close()

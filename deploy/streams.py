@@ -1,0 +1,130 @@
+"""Every stream and consumer of the bus. They are created or updated here and nowhere else.
+
+What a consumer receives follows from what its service declares that it handles, so the two cannot differ.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import structlog
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DiscardPolicy,
+    PersistMode,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+from nats.js.errors import NotFoundError
+
+from libs.runtime.codec import tag_of
+from libs.runtime.service import Service
+
+log = structlog.get_logger()
+
+DAY = 24 * 60 * 60.0
+ACK_WAIT = 30.0
+MAX_ACK_PENDING = 4096
+MAX_DELIVER = 20
+"""A safety net: the inlet's own delays end, with a dead letter, well before."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A stream's settings, and why it has them."""
+
+    name: str
+    subjects: tuple[str, ...]
+    purpose: str
+    retention: RetentionPolicy = RetentionPolicy.LIMITS
+    max_age: float = 0.0
+    duplicate_window: float = 120.0
+    allow_atomic: bool = True
+    persist_mode: PersistMode | None = None
+
+
+STREAMS = (
+    Stream(
+        "COMMANDS",
+        ("cmd.>",),
+        "Intents. Acknowledged before they reach the disk: what a command promises is its answer, from Postgres.",
+        retention=RetentionPolicy.WORK_QUEUE,
+        duplicate_window=600.0,
+        allow_atomic=False,
+        persist_mode=PersistMode.ASYNC,
+    ),
+    Stream("EVENTS", ("evt.>",), "Facts, for services and internal subscribers.", max_age=30 * DAY),
+    Stream(
+        "INGEST",
+        ("ingest.>",),
+        "Signature-checked notifications from SES, until feedback has stored them.",
+        retention=RetentionPolicy.WORK_QUEUE,
+    ),
+    Stream(
+        "DEAD", ("dead.>",), "Messages that could not be handled, with the error; see `godwit dead`.", max_age=90 * DAY
+    ),
+)
+
+
+async def declare(client: Client, services: Iterable[Service]) -> None:
+    """Create or update all of it. Safe to run again, and from several places at once."""
+    js = client.jetstream(timeout=10)
+    for stream in STREAMS:
+        await _declare_stream(js, stream)
+    for service in services:
+        for stream_name, config in consumers_of(service):
+            await js.add_consumer(stream_name, config)
+    log.info("streams.declared", streams=len(STREAMS))
+
+
+def consumers_of(service: Service) -> list[tuple[str, ConsumerConfig]]:
+    """The durables of a service, with the stream that each reads."""
+    consumers = []
+    if service.commands:
+        consumers.append(("COMMANDS", _durable(f"{service.name}-commands", [f"cmd.{service.name}.>"])))
+    if service.foreign_events:
+        subjects = [f"evt.{kind.service}.*.{tag_of(kind)}" for kind in service.foreign_events]
+        consumers.append(("EVENTS", _durable(f"{service.name}-events", subjects)))
+    if service.ingest:
+        consumers.append(("INGEST", _durable(f"{service.name}-ingest", ["ingest.>"])))
+    return consumers
+
+
+def _durable(name: str, subjects: list[str]) -> ConsumerConfig:
+    return ConsumerConfig(
+        durable_name=name,
+        filter_subjects=subjects,
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=ACK_WAIT,
+        max_ack_pending=MAX_ACK_PENDING,
+        max_deliver=MAX_DELIVER,
+    )
+
+
+async def _declare_stream(js: JetStreamContext, stream: Stream) -> None:
+    config = _config(stream)
+    try:
+        await js.stream_info(stream.name)
+    except NotFoundError:
+        await js.add_stream(config)
+    else:
+        await js.update_stream(config)
+
+
+def _config(stream: Stream) -> StreamConfig:
+    return StreamConfig(
+        name=stream.name,
+        subjects=list(stream.subjects),
+        description=stream.purpose,
+        retention=stream.retention,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.NEW,
+        max_age=stream.max_age,
+        duplicate_window=stream.duplicate_window,
+        allow_direct=True,
+        allow_atomic=stream.allow_atomic,
+        persist_mode=stream.persist_mode,
+    )

@@ -1,0 +1,87 @@
+"""A decider as a batch handler: load every state in one query, decide in memory and in order, append."""
+
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from libs.runtime.codec import encode
+from libs.runtime.envelope import Envelope
+from libs.runtime.rejection import Rejected
+from libs.runtime.store import Connection, Unit
+from libs.schemas.base import Accepted, View
+
+S = TypeVar("S")
+
+
+class Decider(Protocol[S]):
+    """What a domain module offers. `decide` is pure and raises Rejected for no; `evolve` never fails."""
+
+    @property
+    def INITIAL(self) -> S: ...  # noqa: N802 - a module's constant
+
+    def decide(self, command: Any, state: S, now: datetime, /) -> list[Any]: ...
+
+    def evolve(self, state: S, event: Any, /) -> S: ...
+
+
+class Loaded(msgspec.Struct, Generic[S], frozen=True):
+    """A state as it is stored, with the version that it has in its stream."""
+
+    state: S
+    stream: str
+    version: int
+
+
+Load = Callable[[Connection, Sequence[Envelope[Any]]], Awaitable[Mapping[Hashable, Loaded[S]]]]
+
+
+class Aggregate(Generic[S]):
+    """Runs the commands of one kind of aggregate.
+
+    `key(envelope)` says which aggregate a command is for; `load` reads the states of all of them in one query (an
+    absent key means the decider's INITIAL); `reply` makes the answer from the state after the command.
+    """
+
+    def __init__(
+        self,
+        decider: Decider[S],
+        *,
+        key: Callable[[Envelope[Any]], Hashable],
+        load: Load[S],
+        reply: Callable[[Envelope[Any], S, Sequence[Any], datetime], View],
+    ) -> None:
+        self._decider = decider
+        self._key = key
+        self._load = load
+        self._reply = reply
+
+    async def __call__(self, unit: Unit, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
+        loaded = await self._load(unit.conn, envelopes)
+        states: dict[Hashable, S] = {}
+        for key, found in loaded.items():
+            states[key] = found.state
+            unit.expect(found.stream, found.version)
+        return [self._answer(unit, envelope, states) for envelope in envelopes]
+
+    def _answer(self, unit: Unit, envelope: Envelope[Any], states: dict[Hashable, S]) -> bytes:
+        key = self._key(envelope)
+        state = states.get(key, self._decider.INITIAL)
+        try:
+            events = self._decider.decide(envelope.message, state, unit.now)
+        except Rejected as no:
+            return encode(no.as_reply())
+        states[key] = state = self._evolved(state, events)
+        unit.append(events, envelope)
+        return accepted(self._reply(envelope, state, events, unit.now))
+
+    def _evolved(self, state: S, events: Iterable[Any]) -> S:
+        for event in events:
+            state = self._decider.evolve(state, event)
+        return state
+
+
+def accepted(result: object) -> bytes:
+    """The encoded reply that says yes, with `result` as its JSON."""
+    return encode(Accepted(result=msgspec.Raw(encode(result))))

@@ -1,0 +1,131 @@
+"""One process's connection to NATS: the FastStream broker, asking other services, and answering them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import structlog
+from faststream.middlewares import AckPolicy
+from faststream.nats import ConsumerConfig, JStream, NatsBroker, NatsMessage, PullSub
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
+from nats.errors import TimeoutError as NatsTimeout
+
+from libs.runtime import metrics
+from libs.runtime.aggregate import accepted
+from libs.runtime.codec import Codec, encode, tag_of
+from libs.runtime.rejection import Rejected
+from libs.runtime.store import Connection
+from libs.schemas.base import Accepted, Query, Refused
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+FETCH = 256
+QUERY_WORKERS = 8
+QUERY_TIMEOUT = 5.0
+
+QueryHandler: TypeAlias = Callable[[Connection, UUID, Any], Awaitable[object]]
+"""Answers a query of a project from the read models; raises Rejected for no."""
+
+_decode_reply = msgspec.json.Decoder(Accepted | Refused).decode
+
+
+class Unavailable(Exception):
+    """The service that was asked did not answer in time."""
+
+
+def make_broker(url: str, name: str) -> NatsBroker:
+    """A broker that hands every message through undecoded and leaves acknowledging to the inlet."""
+
+    async def as_it_is(message: NatsMessage) -> Any:
+        return message.raw_message
+
+    return NatsBroker(
+        url,
+        name=name,
+        apply_types=False,
+        decoder=as_it_is,
+        logger=None,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=1,
+        connect_timeout=5,
+        ping_interval=10,
+        graceful_timeout=10,
+        error_cb=_on_error,
+    )
+
+
+def client_of(broker: NatsBroker) -> Client:
+    """The nats-py client under a connected broker, for what FastStream has no call for."""
+    client: Client = broker.config.broker_config.connection_state.connection
+    return client
+
+
+def consume(broker: NatsBroker, stream: str, durable: str, receive: Callable[[Msg], Awaitable[None]]) -> None:
+    """Pull from a durable that `deploy/streams.py` declared, up to 256 messages at a time, handled concurrently."""
+
+    @broker.subscriber(
+        durable=durable,
+        stream=JStream(stream, declare=False),
+        config=ConsumerConfig(durable_name=durable),
+        pull_sub=PullSub(batch_size=FETCH, timeout=5.0),
+        ack_policy=AckPolicy.MANUAL,
+    )
+    async def on_message(raw: Msg) -> None:
+        await receive(raw)
+
+
+def answer_queries(
+    broker: NatsBroker,
+    service: str,
+    handlers: Mapping[type[Query], QueryHandler],
+    pool: "asyncpg.Pool[asyncpg.Record]",
+) -> None:
+    """Answer `qry.<service>.>`; replicas share the questions."""
+    codec: Codec[Query] = Codec(list(handlers))
+
+    @broker.subscriber(f"qry.{service}.>", queue=service, max_workers=QUERY_WORKERS)
+    async def on_query(raw: Msg) -> bytes:
+        try:
+            query = codec.decode(raw.data)
+            project = UUID((raw.headers or {})["godwit-project"])
+            with metrics.QUERY_SECONDS.labels(tag_of(type(query))).time():
+                async with asyncio.timeout(QUERY_TIMEOUT), pool.acquire() as conn:
+                    return accepted(await handlers[type(query)](conn, project, query))
+        except Rejected as no:
+            return encode(no.as_reply())
+        except Exception as error:
+            log.error("query.failed", service=service, error=repr(error), exc_info=True)
+            return encode(Refused(code="INTERNAL_SERVER_ERROR", message="The query failed."))
+
+
+async def ask_raw(client: Client, project: UUID, query: Query) -> bytes:
+    """Ask another service; answers the JSON of its result. Raises Rejected, or Unavailable if nobody answers."""
+    subject = f"qry.{query.service}.{tag_of(type(query))}"
+    try:
+        reply = await client.request(subject, encode(query), QUERY_TIMEOUT, headers={"godwit-project": str(project)})
+    except (NatsTimeout, NoRespondersError) as silence:
+        raise Unavailable(f"{query.service} does not answer") from silence
+    return result_of(reply.data)
+
+
+async def ask(client: Client, project: UUID, query: Query, answer: type[T]) -> T:
+    """Ask another service and decode its answer."""
+    return msgspec.json.decode(await ask_raw(client, project, query), type=answer)
+
+
+def result_of(reply: bytes) -> bytes:
+    """The JSON result inside a reply. Raises Rejected for a refusal."""
+    answer = _decode_reply(reply)
+    if isinstance(answer, Refused):
+        raise Rejected(answer.code, answer.message, errors=answer.errors, details=answer.details)
+    return bytes(answer.result)
+
+
+async def _on_error(error: Exception) -> None:
+    log.warning("nats.error", error=repr(error))

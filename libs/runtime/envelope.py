@@ -1,0 +1,154 @@
+"""The envelope of a message: who it is for, where it came from, and what caused it.
+
+On the bus it travels as NATS headers; events carry the CloudEvents attributes (https://cloudevents.io, NATS binding)
+and `traceparent` (W3C Trace Context), so that a stranger's consumer can read them without our code.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from libs.runtime.clock import now
+from libs.runtime.codec import stream_of, tag_of
+from libs.schemas.base import Command, Event, Message
+
+M = TypeVar("M", bound=Message)
+
+MAX_DEPTH = 32
+"""A chain of causes deeper than this is a loop: it is cut and reported."""
+
+
+class Meta(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a message came from. `depth` counts the reactions between it and the request that started the chain."""
+
+    actor: str = "system"
+    correlation_id: UUID | None = None
+    causation_id: UUID | None = None
+    traceparent: str | None = None
+    depth: int = 0
+
+
+class Envelope(msgspec.Struct, Generic[M], frozen=True, kw_only=True):
+    """A message with its identity. `stream` and `version` are an event's place in its owner's log; else empty and 0.
+
+    The same `id` is the same message, however often it arrives.
+    """
+
+    id: UUID
+    project: UUID
+    message: M
+    at: datetime
+    stream: str = ""
+    version: int = 0
+    meta: Meta = Meta()
+
+    def causes(self) -> Meta:
+        """The meta of what follows from this message."""
+        deeper = 1 if self.version else 0
+        return Meta(
+            actor=self.meta.actor,
+            correlation_id=self.meta.correlation_id or self.id,
+            causation_id=self.id,
+            traceparent=self.meta.traceparent,
+            depth=self.meta.depth + deeper,
+        )
+
+
+class Cause(Protocol):
+    """What new facts can follow from: a message, or an `Origin` where no message is at hand."""
+
+    @property
+    def project(self) -> UUID: ...
+
+    def causes(self) -> Meta: ...
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """A cause that is no message, such as the outcome of a call to SES: the meta is kept from what started it."""
+
+    project: UUID
+    meta: Meta = Meta()
+
+    def causes(self) -> Meta:
+        return self.meta
+
+
+def command_subject(project: UUID, command: Command) -> str:
+    return f"cmd.{command.service}.{project}.{tag_of(type(command))}"
+
+
+def event_subject(project: UUID, event: Event) -> str:
+    return f"evt.{event.service}.{project}.{tag_of(type(event))}"
+
+
+def command_headers(envelope: Envelope[Any]) -> dict[str, str]:
+    """A command's envelope as NATS headers. `Nats-Msg-Id` lets JetStream drop a repeat within its duplicate window."""
+    return {"Nats-Msg-Id": str(envelope.id), "godwit-project": str(envelope.project)} | _meta_headers(envelope.meta)
+
+
+def event_headers(
+    *, event_id: UUID, project: UUID, service: str, tag: str, stream: str, version: int, at: datetime, meta: Meta
+) -> dict[str, str]:
+    """An event's envelope as NATS headers, the same whenever it is published: at first, or replayed years later."""
+    return {
+        "Nats-Msg-Id": str(event_id),
+        "ce-specversion": "1.0",
+        "ce-id": str(event_id),
+        "ce-source": f"godwit/{service}",
+        "ce-type": f"{tag}.v1",
+        "ce-subject": stream,
+        "ce-time": at.isoformat(),
+        "content-type": "application/json",
+        "godwit-project": str(project),
+        "godwit-version": str(version),
+    } | _meta_headers(meta)
+
+
+def envelope_of(message: M, headers: Mapping[str, str]) -> Envelope[M]:
+    """Read the envelope back. Raises KeyError or ValueError when a required header is missing or malformed."""
+    return Envelope(
+        id=UUID(headers["Nats-Msg-Id"]),
+        project=UUID(headers["godwit-project"]),
+        message=message,
+        at=datetime.fromisoformat(headers["ce-time"]) if "ce-time" in headers else now(),
+        stream=headers.get("ce-subject", ""),
+        version=int(headers.get("godwit-version", 0)),
+        meta=Meta(
+            actor=headers.get("godwit-actor", "system"),
+            correlation_id=_uuid(headers.get("godwit-correlation")),
+            causation_id=_uuid(headers.get("godwit-causation")),
+            traceparent=headers.get("traceparent"),
+            depth=int(headers.get("godwit-depth", 0)),
+        ),
+    )
+
+
+def new_event(event: Event, version: int, cause: Cause, event_id: UUID, at: datetime) -> Envelope[Event]:
+    """The envelope of a fact that follows from `cause`, at `version` of its stream."""
+    return Envelope(
+        id=event_id,
+        project=cause.project,
+        message=event,
+        at=at,
+        stream=stream_of(event),
+        version=version,
+        meta=cause.causes(),
+    )
+
+
+def _meta_headers(meta: Meta) -> dict[str, str]:
+    headers = {"godwit-actor": meta.actor, "godwit-depth": str(meta.depth)}
+    if meta.correlation_id:
+        headers["godwit-correlation"] = str(meta.correlation_id)
+    if meta.causation_id:
+        headers["godwit-causation"] = str(meta.causation_id)
+    if meta.traceparent:
+        headers["traceparent"] = meta.traceparent
+    return headers
+
+
+def _uuid(text: str | None) -> UUID | None:
+    return UUID(text) if text else None

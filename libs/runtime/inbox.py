@@ -1,0 +1,49 @@
+"""What a consumer has already handled, remembered in the transaction that handled it.
+
+JetStream drops repeats only within its duplicate window; this table is what makes twice once.
+"""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from libs.runtime.store import Connection
+
+REMEMBER = """
+insert into inbox (consumer, message_id)
+select $1, unnest($2::uuid[])
+on conflict do nothing
+returning message_id
+"""
+
+REPLIES = "select message_id, reply from inbox where consumer = $1 and message_id = any($2::uuid[])"
+
+KEEP_REPLIES = """
+update inbox set reply = new.reply
+from unnest($2::uuid[], $3::bytea[]) as new (message_id, reply)
+where inbox.consumer = $1 and inbox.message_id = new.message_id
+"""
+
+FORGET = "delete from inbox where received_at < clock_timestamp() - make_interval(days => $1)"
+
+
+async def remember(conn: Connection, consumer: str, ids: Sequence[UUID]) -> set[UUID]:
+    """Note that these messages are handled; answers those that were new. Both commit with the work or neither does."""
+    rows = await conn.fetch(REMEMBER, consumer, ids)
+    return {row["message_id"] for row in rows}
+
+
+async def replies(conn: Connection, consumer: str, ids: Sequence[UUID]) -> dict[UUID, bytes | None]:
+    """The stored replies of messages that were handled before."""
+    rows = await conn.fetch(REPLIES, consumer, ids)
+    return {row["message_id"]: row["reply"] for row in rows}
+
+
+async def keep(conn: Connection, consumer: str, answers: Mapping[UUID, bytes]) -> None:
+    """Store replies, so that a repeat of the message gets the same answer."""
+    if answers:
+        await conn.execute(KEEP_REPLIES, consumer, list(answers.keys()), list(answers.values()))
+
+
+async def forget(conn: Connection, days: int) -> None:
+    """Drop what is older than any message that could still be redelivered."""
+    await conn.execute(FORGET, days)

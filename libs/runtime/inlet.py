@@ -1,0 +1,109 @@
+"""An inlet: where messages come into a service, are handled through group commit, and are settled.
+
+Three kinds of failure, three treatments. A refusal is an answer. What cannot be decoded is dead-lettered at once.
+Anything else is tried again after growing delays (a nak ignores the consumer's own back-off) and dead-lettered after
+the last; the handler's transaction was rolled back each time, so nothing of it is half done.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from libs.runtime import crash, metrics
+from libs.runtime.codec import Codec
+from libs.runtime.envelope import Envelope, envelope_of
+from libs.runtime.groupcommit import GroupCommit
+from libs.schemas.base import Message
+
+log = structlog.get_logger()
+
+REPLY_HEADER = "godwit-reply"
+COMMAND_HEADER = "godwit-command"
+ORIGINAL_ID = "godwit-message-id"
+UNREADABLE = (msgspec.DecodeError, KeyError, ValueError)
+DEAD_TIMEOUT = 5.0
+
+
+class Inlet:
+    """One consumer of one service. `name` is the durable's, the inbox's and the dead letters' name for it."""
+
+    def __init__(
+        self, name: str, kinds: Sequence[type[Message]], commit: GroupCommit, client: Client, delays: Sequence[float]
+    ) -> None:
+        self.name = name
+        self.codec: Codec[Any] = Codec(kinds)
+        self.commit = commit
+        self._client = client
+        self._delays = delays
+
+    async def receive(self, raw: Msg) -> None:
+        """Handle one JetStream message and settle it: acknowledged after the commit, or later again, or dead."""
+        headers = raw.headers or {}
+        try:
+            envelope = envelope_of(self.codec.decode(raw.data), headers)
+        except UNREADABLE as error:
+            await self._give_up(raw, error)
+            return
+        with structlog.contextvars.bound_contextvars(project=str(envelope.project), message=str(envelope.id)):
+            await self._handle(raw, envelope, headers)
+
+    async def _handle(self, raw: Msg, envelope: Envelope[Any], headers: Mapping[str, str]) -> None:
+        try:
+            answer = await self.commit.submit(envelope, raw.metadata.sequence.stream)
+        except Exception as error:
+            await self._try_later(raw, error)
+            return
+        crash.point("after_effects_before_ack")
+        if answer is not None and REPLY_HEADER in headers:
+            await self._client.publish(headers[REPLY_HEADER], answer, headers={COMMAND_HEADER: str(envelope.id)})
+        await raw.ack()
+
+    async def _try_later(self, raw: Msg, error: Exception) -> None:
+        attempt = raw.metadata.num_delivered
+        metrics.FAILURES.labels(self.name, type(error).__name__).inc()
+        if attempt > len(self._delays):
+            await self._give_up(raw, error)
+            return
+        delay = self._delays[attempt - 1]
+        log.warning("inlet.failed", consumer=self.name, attempt=attempt, retry_in=delay, error=repr(error))
+        await raw.nak(delay=delay)
+
+    async def _give_up(self, raw: Msg, error: Exception) -> None:
+        await bury(self._client, self.name, raw.subject, raw.headers or {}, raw.data, error, raw.metadata.num_delivered)
+        await raw.term()
+
+
+async def bury(
+    client: Client,
+    consumer: str,
+    subject: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    error: Exception,
+    attempts: int,
+) -> None:
+    """Store a dead letter: the message as it was, and why it died. See `godwit dead`."""
+    original = headers.get("Nats-Msg-Id", "")
+    letter = {name: value for name, value in headers.items() if not name.lower().startswith("nats-")}
+    letter |= {
+        "Nats-Msg-Id": f"{consumer}:{original}:{attempts}",
+        ORIGINAL_ID: original,
+        "godwit-consumer": consumer,
+        "godwit-subject": subject,
+        "godwit-error": _one_line(error),
+        "godwit-attempts": str(attempts),
+    }
+    js = client.jetstream(timeout=DEAD_TIMEOUT)
+    await js.publish(f"dead.{consumer}", body, headers=letter, timeout=DEAD_TIMEOUT)
+    metrics.DEAD.labels(consumer).inc()
+    log.error("inlet.dead_lettered", consumer=consumer, subject=subject, attempts=attempts, error=repr(error))
+
+
+def _one_line(error: Exception) -> str:
+    """Why it died, fit for a NATS header: printable ASCII on one line."""
+    text = f"{type(error).__name__}: {error}"
+    return "".join(c if " " <= c <= "~" else " " for c in text)[:500]

@@ -1,0 +1,94 @@
+"""Migrations: numbered SQL files, and a database role for each service.
+
+Plain SQL, one schema a service, run by the database's owner under an advisory lock, so that any number of replicas or
+operators may start it at once. Files that have run are remembered with a digest; one that was changed afterwards is
+refused. Read models are not migrated: their DDL is created here if it is missing, and changed by `godwit rebuild`.
+"""
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import structlog
+
+from libs.runtime.service import Service
+
+log = structlog.get_logger()
+
+RUNTIME = Path(__file__).parent / "migrations"
+
+LOCK = "select pg_advisory_xact_lock(hashtext('godwit.migrations'))"
+ROLE_EXISTS = "select true from pg_roles where rolname = $1"
+SCHEMA = """
+create schema if not exists {schema};
+grant usage on schema {schema} to {role};
+alter role {role} set search_path = {schema};
+alter role {role} set statement_timeout = '30s';
+alter role {role} set idle_in_transaction_session_timeout = '30s';
+alter default privileges in schema {schema} grant select, insert, update, delete on tables to {role};
+alter default privileges in schema {schema} grant usage, select on sequences to {role};
+set local search_path = {schema};
+create table if not exists migrations (
+    name text primary key,
+    digest text not null,
+    ran_at timestamptz not null default clock_timestamp()
+);
+"""
+RAN = "select name, digest from migrations"
+REMEMBER = "insert into migrations (name, digest) values ($1, $2)"
+
+
+class ChangedMigration(Exception):
+    """A migration that has run was edited: write a new one instead."""
+
+
+def role_of(service: str) -> str:
+    return f"godwit_{service}"
+
+
+async def migrate(conn: "asyncpg.Connection[Any]", services: Iterable[Service], password: str | None = None) -> None:
+    """Bring every service's schema up to date, all or nothing. `password` is for the services' roles, if they log in
+    with one."""
+    async with conn.transaction():
+        await conn.execute(LOCK)
+        for service in services:
+            await _migrate(conn, service, password)
+
+
+async def _migrate(conn: "asyncpg.Connection[Any]", service: Service, password: str | None) -> None:
+    role = role_of(service.name)
+    await _ensure_role(conn, role, password)
+    await conn.execute(SCHEMA.format(schema=service.name, role=role))
+    ran = {row["name"]: row["digest"] for row in await conn.fetch(RAN)}
+    for name, sql in [*_files("runtime", RUNTIME), *_files(service.name, service.migrations)]:
+        await _run(conn, name, sql, ran)
+    for model in service.read_models:
+        await conn.execute(model.DDL)
+    log.info("migrations.done", service=service.name)
+
+
+async def _run(conn: "asyncpg.Connection[Any]", name: str, sql: str, ran: dict[str, str]) -> None:
+    digest = sha256(sql.encode()).hexdigest()
+    if name not in ran:
+        await conn.execute(sql)
+        await conn.execute(REMEMBER, name, digest)
+    elif ran[name] != digest:
+        raise ChangedMigration(f"{name} was changed after it ran")
+
+
+async def _ensure_role(conn: "asyncpg.Connection[Any]", role: str, password: str | None) -> None:
+    if not await conn.fetchval(ROLE_EXISTS, role):
+        await conn.execute(f"create role {role} login")
+    if password:
+        await conn.execute(f"alter role {role} password {_literal(password)}")
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _files(owner: str, folder: Path) -> Sequence[tuple[str, str]]:
+    """The migrations of a folder in their order: (name, SQL)."""
+    return [(f"{owner}/{file.name}", file.read_text()) for file in sorted(folder.glob("*.sql"))]

@@ -1,0 +1,255 @@
+"""A service: what it handles, and the life of its process from start to drain.
+
+A service is declared in its `app.py` as a `Service` value, built by one function from the settings; `run` gives it
+a pool, a broker, the relay, its inlets and timers, and stops all of it in order on SIGTERM.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import structlog
+import uvloop
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+
+from libs.runtime import bus, crash, logging, settings
+from libs.runtime.groupcommit import COMMAND_TIMEOUT, NOW, GroupCommit
+from libs.runtime.health import Check, HealthServer
+from libs.runtime.inlet import Inlet
+from libs.runtime.publisher import Publisher
+from libs.runtime.relay import Relay
+from libs.runtime.settings import BadSettings, Settings
+from libs.runtime.store import BatchHandler, Unit
+from libs.runtime.timers import Timers
+from libs.schemas.base import Command, Event, Message, Query
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+READY_TIMEOUT = 1.0
+DRAIN_SECONDS = 10.0
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """What a service is made of.
+
+    - `commands`, `reactions` (events of other services), `ingest` and `timers` map message types to batch handlers;
+    - `queries` map query types to handlers;
+    - `read_models` are folded from own events in the transaction that appends them, and from other services' events
+      in the transaction that receives them, before the reactions to them run;
+    - `migrations` is the folder of the service's numbered SQL files (tables that are not read models);
+    - `work` are loops that run as long as the process does, such as senders.
+    """
+
+    name: str
+    commands: Mapping[type[Command], BatchHandler] = {}
+    reactions: Mapping[type[Event], BatchHandler] = {}
+    ingest: Mapping[type[Command], BatchHandler] = {}
+    timers: Mapping[type[Message], BatchHandler] = {}
+    queries: Mapping[type[Query], bus.QueryHandler] = {}
+    read_models: Sequence[Any] = ()
+    migrations: Path
+    work: Sequence["Callable[[Runtime], Awaitable[None]]"] = ()
+
+    @property
+    def foreign_events(self) -> list[type[Event]]:
+        """The events of other services that this one consumes, for reactions or read models."""
+        folded = [kind for model in self.read_models for kind in model.EVENTS if kind.service != self.name]
+        return sorted({*self.reactions, *folded}, key=lambda kind: kind.__name__)
+
+
+Build: TypeAlias = Callable[[Settings], Service]
+
+
+class Runtime:
+    """What a running service stands on. Background work and reactions get it; deciders never do."""
+
+    def __init__(
+        self,
+        service: Service,
+        config: Settings,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        broker: NatsBroker,
+        client: Client,
+    ) -> None:
+        self.service = service
+        self.settings = config
+        self.pool = pool
+        self.broker = broker
+        self.client = client
+        self.stopping = asyncio.Event()
+        self.committed = asyncio.Event()
+        """Set after every commit of this process: work that looks for new rows can wait for it."""
+        self.relay = Relay(config.database_url, service.name, Publisher(client, "EVENTS"), asyncio.Event())
+        self.inlets: dict[str, Inlet] = {}
+        self.commits: list[GroupCommit] = []
+        self.timers: Timers | None = None
+
+    @asynccontextmanager
+    async def unit(self) -> AsyncIterator[Unit]:
+        """A transaction outside of any message: what is appended in it is committed at the end, or nothing is."""
+        async with asyncio.timeout(COMMAND_TIMEOUT), self.pool.acquire() as conn, conn.transaction():
+            unit = Unit(conn, await conn.fetchval(NOW), self.service.read_models)
+            yield unit
+            await unit.flush()
+        self.on_commit()
+
+    async def ask(self, project: UUID, query: Query, answer: type[T]) -> T:
+        """Ask another service. Raises Rejected for no, `bus.Unavailable` if it does not answer."""
+        return await bus.ask(self.client, project, query, answer)
+
+    def on_commit(self) -> None:
+        self.relay.wake.set()
+        self.committed.set()
+        if self.timers:
+            self.timers.wake.set()
+
+    def open_inlet(self, kind: str, handlers: Mapping[Any, BatchHandler], stream: str | None) -> Inlet | None:
+        """An inlet named `<service>-<kind>` with a group commit of its own; pulls from `stream` if there is one."""
+        if not handlers:
+            return None
+        name = f"{self.service.name}-{kind}"
+        commit = GroupCommit(self.pool, name, handlers, self.service.read_models, on_commit=self.on_commit)
+        self.commits.append(commit)
+        self.inlets[name] = inlet = Inlet(name, list(handlers), commit, self.client, self.settings.delays)
+        if stream:
+            bus.consume(self.broker, stream, name, inlet.receive)
+        return inlet
+
+
+def run(build: Build) -> None:
+    """Run a service until SIGTERM or SIGINT. Exits 1 with one line on stderr if the settings are bad."""
+    try:
+        config = settings.load()
+    except BadSettings as bad:
+        sys.exit(f"godwit: {bad}")
+    service = build(config)
+    logging.configure(config, service.name)
+    crash.arm(config.crash_at)
+    uvloop.run(serve(service, config))
+
+
+async def serve(service: Service, config: Settings, started: "asyncio.Future[Runtime] | None" = None) -> None:
+    """Start everything, serve until told to stop, and drain: readiness off, no new messages, finish what runs."""
+    async with AsyncExitStack() as stack:
+        runtime = await _connect(stack, service, config)
+        _open_inlets(runtime)
+        stop_on_signals(runtime.stopping)
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(work) for work in _work_of(runtime)]
+            health = _serve_health(tasks, runtime)
+            await runtime.broker.start()
+            log.info("service.started", service=service.name)
+            if started:
+                started.set_result(runtime)
+            await runtime.stopping.wait()
+            log.info("service.draining", service=service.name)
+            await _stop_fetching(runtime)
+            for task in running:
+                task.cancel()
+            if health:
+                health.should_exit = True
+    log.info("service.stopped", service=service.name)
+
+
+async def connect_pool(config: Settings) -> "asyncpg.Pool[asyncpg.Record]":
+    """The service's pool. Its role has the service's schema as search_path, so SQL names tables without one."""
+    return await asyncpg.create_pool(
+        config.database_url, min_size=1, max_size=config.database_pool, timeout=10, command_timeout=COMMAND_TIMEOUT
+    )
+
+
+async def _connect(stack: AsyncExitStack, service: Service, config: Settings) -> Runtime:
+    pool = await stack.enter_async_context(await connect_pool(config))
+    broker = bus.make_broker(config.nats_url, f"godwit-{service.name}-{config.instance}")
+    await broker.connect()
+    stack.push_async_callback(broker.stop)
+    return Runtime(service, config, pool, broker, bus.client_of(broker))
+
+
+def _open_inlets(runtime: Runtime) -> None:
+    service = runtime.service
+    foreign: dict[Any, BatchHandler] = dict.fromkeys(service.foreign_events, _nothing_more) | dict(service.reactions)
+    commands = dict(service.commands)
+    runtime.open_inlet("commands", commands, "COMMANDS")
+    runtime.open_inlet("events", foreign, "EVENTS")
+    runtime.open_inlet("ingest", service.ingest, "INGEST")
+    timers = runtime.open_inlet("timers", service.timers, None)
+    if timers:
+        runtime.timers = Timers(
+            service.name,
+            runtime.pool,
+            list(service.timers),
+            timers.commit,
+            runtime.client,
+            runtime.settings.delays,
+        )
+    bus.answer_queries(runtime.broker, service.name, service.queries, runtime.pool)
+
+
+async def _nothing_more(unit: Unit, batch: Sequence[Any]) -> None:
+    """An event that only read models are interested in."""
+
+
+def _work_of(runtime: Runtime) -> list[Any]:
+    work: list[Any] = [commit.run() for commit in runtime.commits]
+    work.append(runtime.relay.run())
+    if runtime.timers:
+        work.append(runtime.timers.run())
+    return work + [loop(runtime) for loop in runtime.service.work]
+
+
+async def _stop_fetching(runtime: Runtime) -> None:
+    """Stop the subscribers; messages that are being handled get DRAIN_SECONDS to finish, the rest comes back later."""
+    async with asyncio.timeout(DRAIN_SECONDS + 2):
+        await asyncio.gather(*(subscriber.stop() for subscriber in runtime.broker.subscribers))
+
+
+def _serve_health(tasks: asyncio.TaskGroup, runtime: Runtime) -> HealthServer | None:
+    config = runtime.settings
+    if config.health_port is None:
+        return None
+    server = HealthServer(config.health_host, config.health_port, _checks(runtime))
+    tasks.create_task(server.serve())
+    return server
+
+
+def _checks(runtime: Runtime) -> dict[str, Check]:
+    return {
+        "database": partial(check_database, runtime.pool),
+        "nats": partial(check_nats, runtime.client),
+        "service": partial(_check_started, runtime),
+    }
+
+
+async def check_database(pool: "asyncpg.Pool[asyncpg.Record]") -> str | None:
+    try:
+        await pool.fetchval("select 1", timeout=READY_TIMEOUT)
+    except Exception as error:
+        return repr(error)
+    return None
+
+
+async def check_nats(client: Client) -> str | None:
+    return None if client.is_connected else "not connected"
+
+
+async def _check_started(runtime: Runtime) -> str | None:
+    if runtime.stopping.is_set():
+        return "stopping"
+    return None if all(subscriber.running for subscriber in runtime.broker.subscribers) else "starting"
+
+
+def stop_on_signals(stopping: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)

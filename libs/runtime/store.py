@@ -1,0 +1,141 @@
+"""The event store: one unit of work writes events, read models, inbox and replies in one transaction, or nothing."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeAlias
+
+import asyncpg
+import structlog
+
+from libs.runtime import metrics
+from libs.runtime.clock import uuid7
+from libs.runtime.codec import encode, stream_of, tag_of
+from libs.runtime.envelope import MAX_DEPTH, Cause, Envelope, new_event
+from libs.schemas.base import Event, Message
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+
+log = structlog.get_logger()
+
+APPEND = """
+insert into events (id, project, stream, version, type, schema_version, data, meta, recorded_at)
+select id, project, stream, version, type, 1, data, meta, $8
+from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::jsonb[], $7::jsonb[])
+    with ordinality as new (id, project, stream, version, type, data, meta, place)
+order by place
+"""
+
+SCHEDULE = """
+insert into timers (id, project, name, key, due_at, payload, meta)
+values ($1, $2, $3, $4, $5, $6, $7)
+on conflict (name, key) do update
+    set id = excluded.id, due_at = excluded.due_at, payload = excluded.payload, meta = excluded.meta, attempts = 0
+"""
+
+CANCEL_TIMER = "delete from timers where name = $1 and key = $2"
+
+
+class ReadModel(Protocol):
+    """A table that is derived from events and can be dropped and rebuilt from them. Usually a module.
+
+    `project` folds events into the table: set-based, idempotent by their versions where they may come out of order
+    (events of other services do), and without any other effect. Its SQL names tables without a schema, because a
+    rebuild runs it in a schema of its own.
+    """
+
+    @property
+    def NAME(self) -> str: ...  # noqa: N802 - a module's constant
+
+    @property
+    def TABLES(self) -> tuple[str, ...]: ...  # noqa: N802
+
+    @property
+    def DDL(self) -> str: ...  # noqa: N802
+
+    @property
+    def EVENTS(self) -> tuple[type[Event], ...]: ...  # noqa: N802
+
+    def project(self, conn: Connection, events: Sequence[Envelope[Any]], /) -> Awaitable[None]: ...
+
+
+class StreamConflict(Exception):
+    """Another writer appended to the stream first: load again and decide again."""
+
+
+class Unit:
+    """One transaction's worth of work.
+
+    `now` is the database's clock at its start. Events that are appended become visible to queries on `conn`, in the
+    read models too, after `flush`, which the runtime calls after every handler.
+    """
+
+    def __init__(self, conn: Connection, now: datetime, read_models: Sequence[ReadModel]) -> None:
+        self.conn = conn
+        self.now = now
+        self._read_models = read_models
+        self._versions: dict[str, int] = {}
+        self._pending: list[Envelope[Event]] = []
+
+    def expect(self, stream: str, version: int) -> None:
+        """Say which version of the stream the coming events build on. A stream never named is expected to be new."""
+        self._versions.setdefault(stream, version)
+
+    def append(self, events: Iterable[Event], cause: Cause) -> None:
+        """Add facts that follow from `cause`, in order. They are written by the next flush."""
+        if cause.causes().depth > MAX_DEPTH:
+            log.error("unit.causation_loop_cut", project=str(cause.project), cause=str(cause.causes().causation_id))
+            metrics.LOOPS_CUT.inc()
+            return
+        for event in events:
+            stream = stream_of(event)
+            version = self._versions.get(stream, 0) + 1
+            self._versions[stream] = version
+            self._pending.append(new_event(event, version, cause, uuid7(), self.now))
+
+    async def flush(self) -> None:
+        """Write the pending events and fold them into the read models. Raises StreamConflict if another was first."""
+        events, self._pending = self._pending, []
+        if not events:
+            return
+        await self._insert(events)
+        await fold(self.conn, self._read_models, events)
+
+    async def schedule(self, key: str, due_at: datetime, payload: Message, cause: Cause) -> None:
+        """Have `payload` handled once at `due_at` (or after `key` is scheduled again: the latest wins)."""
+        meta = encode(cause.causes()).decode()
+        name, body = tag_of(type(payload)), encode(payload).decode()
+        await self.conn.execute(SCHEDULE, uuid7(), cause.project, name, key, due_at, body, meta)
+
+    async def schedule_in(self, key: str, delay: timedelta, payload: Message, cause: Cause) -> None:
+        await self.schedule(key, self.now + delay, payload, cause)
+
+    async def cancel_timer(self, kind: type[Message], key: str) -> None:
+        await self.conn.execute(CANCEL_TIMER, tag_of(kind), key)
+
+    async def _insert(self, events: Sequence[Envelope[Event]]) -> None:
+        try:
+            await self.conn.execute(
+                APPEND,
+                [e.id for e in events],
+                [e.project for e in events],
+                [e.stream for e in events],
+                [e.version for e in events],
+                [tag_of(type(e.message)) for e in events],
+                [encode(e.message).decode() for e in events],
+                [encode(e.meta).decode() for e in events],
+                self.now,
+            )
+        except asyncpg.UniqueViolationError as taken:
+            raise StreamConflict(str(taken)) from taken
+
+
+async def fold(conn: Connection, models: Sequence[ReadModel], events: Sequence[Envelope[Any]]) -> None:
+    """Give every read model the events that it folds, in order."""
+    for model in models:
+        relevant = [e for e in events if isinstance(e.message, model.EVENTS)]
+        if relevant:
+            await model.project(conn, relevant)
+
+
+BatchHandler: TypeAlias = Callable[[Unit, Sequence[Envelope[Any]]], Awaitable[Sequence[bytes] | None]]
+"""Handles all messages of its types in a batch at once, in order. For commands it returns their encoded replies."""

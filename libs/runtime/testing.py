@@ -1,0 +1,87 @@
+"""What tests of services share: a running service in this process, and a way to hand it messages and see its facts."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from nats.aio.client import Client
+
+from libs.runtime.bus import result_of
+from libs.runtime.clock import now, uuid7
+from libs.runtime.codec import encode, stream_of, tag_of
+from libs.runtime.envelope import Envelope, Meta, command_headers, command_subject, event_headers, event_subject
+from libs.runtime.inlet import REPLY_HEADER
+from libs.runtime.service import Runtime, Service, serve
+from libs.runtime.settings import Settings
+from libs.schemas.base import Command, Event
+
+T = TypeVar("T")
+TIMEOUT = 15.0
+
+
+@asynccontextmanager
+async def running(service: Service, config: Settings) -> AsyncIterator[Runtime]:
+    """The service, started as its process would, stopped and drained at the end."""
+    started: asyncio.Future[Runtime] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(serve(service, config, started))
+    task.add_done_callback(lambda done: started.done() or started.cancel())
+    try:
+        runtime = await started
+    except asyncio.CancelledError:
+        await task
+        raise
+    try:
+        yield runtime
+    finally:
+        runtime.stopping.set()
+        await task
+
+
+async def tell(client: Client, project: UUID, command: Command, answer: type[T], command_id: UUID | None = None) -> T:
+    """Send a command as the gateway does, and await its reply. Raises Rejected for no."""
+    envelope = Envelope(id=command_id or uuid7(), project=project, message=command, at=now(), meta=Meta(actor="test"))
+    inbox = client.new_inbox()
+    replies = await client.subscribe(inbox, max_msgs=1)
+    headers = command_headers(envelope) | {REPLY_HEADER: inbox}
+    await client.jetstream().publish(command_subject(project, command), encode(command), headers=headers, timeout=5)
+    reply = await replies.next_msg(timeout=TIMEOUT)
+    return msgspec.json.decode(result_of(reply.data), type=answer)
+
+
+async def announce(
+    client: Client, project: UUID, event: Event, *, version: int = 1, event_id: UUID | None = None
+) -> UUID:
+    """Publish an event as its owner's relay does; answers its id."""
+    event_id = event_id or uuid7()
+    headers = event_headers(
+        event_id=event_id,
+        project=project,
+        service=event.service,
+        tag=tag_of(type(event)),
+        stream=stream_of(event),
+        version=version,
+        at=now(),
+        meta=Meta(actor="test"),
+    )
+    await client.jetstream().publish(event_subject(project, event), encode(event), headers=headers, timeout=5)
+    return event_id
+
+
+async def facts(runtime: Runtime, project: UUID) -> list[tuple[str, dict[str, Any]]]:
+    """What the service's log holds of the project, in order: (type, data)."""
+    rows = await runtime.pool.fetch("select type, data from events where project = $1 order by position", project)
+    return [(row["type"], msgspec.json.decode(row["data"])) for row in rows]
+
+
+async def eventually(check: Callable[[], Awaitable[T]], within: float = TIMEOUT) -> T:
+    """Await `check` until its answer is true, and return that. Fails with the last answer after `within` seconds."""
+    deadline = time.monotonic() + within
+    while not (answer := await check()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within} s; last answer: {answer!r}")
+        await asyncio.sleep(0.05)
+    return answer

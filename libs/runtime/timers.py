@@ -1,0 +1,119 @@
+"""Due work: rows with a time, handled once each when the database's clock reaches it.
+
+A claimed timer is leased, so that a crash delays it rather than loses it; its effects and its inbox row commit
+together, so that a second replica or a second try does nothing.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import structlog
+from nats.aio.client import Client
+
+from libs.runtime import metrics
+from libs.runtime.clock import now
+from libs.runtime.codec import Codec
+from libs.runtime.envelope import Envelope, Meta
+from libs.runtime.groupcommit import BROKEN, GroupCommit
+from libs.runtime.inlet import bury
+from libs.schemas.base import Message
+
+log = structlog.get_logger()
+
+BATCH = 100
+MAX_SLEEP_SECONDS = 1.0
+LEASE_SECONDS = 30
+
+CLAIM = """
+with due as materialized (
+    select id from timers where due_at <= clock_timestamp() order by due_at limit $1 for update skip locked
+)
+update timers set due_at = clock_timestamp() + make_interval(secs => $2), attempts = attempts + 1
+from due where timers.id = due.id
+returning timers.id, timers.project, timers.name, timers.key, timers.payload, timers.meta, timers.attempts
+"""
+DONE = "delete from timers where id = any($1::uuid[])"
+LATER = "update timers set due_at = clock_timestamp() + make_interval(secs => $2) where id = $1"
+NEXT = "select extract(epoch from min(due_at) - clock_timestamp())::float from timers"
+
+
+class Timers:
+    """Fires this service's timers until cancelled."""
+
+    def __init__(
+        self,
+        service: str,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        kinds: Sequence[type[Message]],
+        commit: GroupCommit,
+        client: Client,
+        delays: Sequence[float],
+    ) -> None:
+        self._service = service
+        self._pool = pool
+        self._codec: Codec[Any] = Codec(kinds)
+        self._commit = commit
+        self._client = client
+        self._delays = delays
+        self.wake = asyncio.Event()
+
+    async def run(self) -> None:
+        while True:
+            try:
+                fired = await self._fire_due()
+                if not fired:
+                    await self._sleep()
+            except BROKEN as broken:
+                log.warning("timers.database_unreachable", service=self._service, error=repr(broken))
+                await asyncio.sleep(MAX_SLEEP_SECONDS)
+
+    async def _fire_due(self) -> int:
+        rows = await self._pool.fetch(CLAIM, BATCH, LEASE_SECONDS, timeout=10)
+        outcomes = await asyncio.gather(*(self._fire(row) for row in rows))
+        await self._pool.execute(DONE, [done for done in outcomes if done], timeout=10)
+        metrics.TIMERS_FIRED.labels(self._service).inc(len(rows))
+        return len(rows)
+
+    async def _fire(self, row: asyncpg.Record) -> UUID | None:
+        """Handle one timer; answers its id if it is done with."""
+        try:
+            await self._commit.submit(self._envelope(row))
+        except Exception as error:
+            metrics.TIMERS_FAILED.labels(self._service).inc()
+            return await self._postpone(row, error)
+        timer: UUID = row["id"]
+        return timer
+
+    async def _postpone(self, row: asyncpg.Record, error: Exception) -> UUID | None:
+        attempt: int = row["attempts"]
+        log.warning("timers.failed", service=self._service, name=row["name"], attempt=attempt, error=repr(error))
+        if attempt > len(self._delays):
+            headers = {"Nats-Msg-Id": str(row["id"]), "godwit-project": str(row["project"])}
+            await bury(
+                self._client, f"{self._service}-timers", row["name"], headers, row["payload"].encode(), error, attempt
+            )
+            timer: UUID = row["id"]
+            return timer
+        await self._pool.execute(LATER, row["id"], self._delays[attempt - 1], timeout=10)
+        return None
+
+    def _envelope(self, row: asyncpg.Record) -> Envelope[Any]:
+        return Envelope(
+            id=row["id"],
+            project=row["project"],
+            message=self._codec.decode(row["payload"]),
+            at=now(),
+            meta=msgspec.json.decode(row["meta"], type=Meta),
+        )
+
+    async def _sleep(self) -> None:
+        wait = await self._pool.fetchval(NEXT, timeout=10)
+        seconds = MAX_SLEEP_SECONDS if wait is None else min(max(wait, 0.0), MAX_SLEEP_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.wake.wait(), seconds)
+        self.wake.clear()

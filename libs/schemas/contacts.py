@@ -1,0 +1,297 @@
+"""Contacts, tracked events and segments: what the contacts service accepts, says and answers."""
+
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+import msgspec
+
+from libs.schemas.base import Command, Data, Event, Instant, Page, Query, View
+
+UnsubscribeReason = Literal["api", "link", "bounce", "complaint"]
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+class ContactsCommand(Command, frozen=True, kw_only=True):
+    service: ClassVar[str] = "contacts"
+
+
+class SaveContact(ContactsCommand, tag="save-contact", frozen=True, kw_only=True):
+    """Create the contact with this address, or merge into the one that has it. Answers `SavedContact`.
+
+    `contact_id` is used only if the contact is new; `default_subscribed` only then and if `subscribed` is absent.
+    """
+
+    contact_id: UUID
+    email: str
+    data: Data = {}
+    subscribed: bool | None = None
+    default_subscribed: bool = True
+
+
+class UpdateContact(ContactsCommand, tag="update-contact", frozen=True, kw_only=True):
+    """Change the fields that are given. `data` null clears all data. Answers `ContactView`."""
+
+    contact_id: UUID
+    email: str | None = None
+    data: Data | msgspec.UnsetType | None = msgspec.UNSET
+    subscribed: bool | None = None
+
+
+class TrackEvent(ContactsCommand, tag="track-event", frozen=True, kw_only=True):
+    """Record that something happened to a contact, which is created if the address is new. Answers `TrackedEvent`."""
+
+    contact_id: UUID
+    event_id: UUID
+    email: str
+    event: str
+    data: Data = {}
+    subscribed: bool | None = None
+
+
+class SubscribeContact(ContactsCommand, tag="subscribe-contact", frozen=True, kw_only=True):
+    """Answers `ContactView`."""
+
+    contact_id: UUID
+
+
+class UnsubscribeContact(ContactsCommand, tag="unsubscribe-contact", frozen=True, kw_only=True):
+    """`email_id` names the mail that led there, if one did. Answers `ContactView`."""
+
+    contact_id: UUID
+    reason: UnsubscribeReason
+    email_id: UUID | None = None
+
+
+class CreateSegment(ContactsCommand, tag="create-segment", frozen=True, kw_only=True):
+    """Answers `SegmentView`. The slug of the name is fixed at creation."""
+
+    segment_id: UUID
+    name: str
+    condition: "Condition"
+    description: str | None = None
+    track_membership: bool = False
+
+
+# --- conditions ------------------------------------------------------------------------------------------------------
+
+
+class Filter(View, frozen=True, kw_only=True):
+    """One test of one field, such as `data.plan equals "pro"`."""
+
+    field: str
+    operator: str
+    value: Any = None
+    unit: Literal["days", "hours", "minutes"] | None = None
+
+
+class Group(View, frozen=True, kw_only=True):
+    """Filters that must all hold, and the nested condition with them."""
+
+    filters: list[Filter] = []
+    conditions: "Condition | None" = None
+
+
+class Condition(View, frozen=True, kw_only=True):
+    """Groups joined by AND or OR. At least one group, and no group empty."""
+
+    logic: Literal["AND", "OR"]
+    groups: list[Group]
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+class ContactEvent(Event, frozen=True, kw_only=True):
+    """A fact about a contact. Created and updated carry the whole state after the change, so that a reader that sees
+    them out of order can keep the one with the highest version."""
+
+    service: ClassVar[str] = "contacts"
+    stream: ClassVar[str] = "contact-{contact_id}"
+    contact_id: UUID
+    email: str
+
+
+class ContactCreated(ContactEvent, tag="contact.created", frozen=True, kw_only=True):
+    subscribed: bool
+    data: Data
+
+
+class ContactUpdated(ContactEvent, tag="contact.updated", frozen=True, kw_only=True):
+    """`email` and `data` are the values after the change."""
+
+    data: Data
+
+
+class ContactSubscribed(ContactEvent, tag="contact.subscribed", frozen=True, kw_only=True):
+    pass
+
+
+class ContactUnsubscribed(ContactEvent, tag="contact.unsubscribed", frozen=True, kw_only=True):
+    reason: UnsubscribeReason
+    email_id: UUID | None = None
+
+
+class EventTracked(Event, tag="event.tracked", frozen=True, kw_only=True):
+    """A stream of its own, so tracking never contends on the contact. `data` is what the caller sent."""
+
+    service: ClassVar[str] = "contacts"
+    stream: ClassVar[str] = "event-{event_id}"
+    event_id: UUID
+    contact_id: UUID
+    email: str
+    name: str
+    data: Data
+
+
+class SegmentCreated(Event, tag="segment.created", frozen=True, kw_only=True):
+    service: ClassVar[str] = "contacts"
+    stream: ClassVar[str] = "segment-{segment_id}"
+    segment_id: UUID
+    name: str
+    slug: str
+    condition: Condition
+    description: str | None = None
+    track_membership: bool = False
+
+
+class AudienceMember(View, frozen=True, kw_only=True):
+    contact_id: UUID
+    email: str
+
+
+class AudienceEvent(Event, frozen=True, kw_only=True):
+    """The resolving of a campaign's audience, one stream a campaign."""
+
+    service: ClassVar[str] = "contacts"
+    stream: ClassVar[str] = "audience-{campaign_id}"
+    campaign_id: UUID
+
+
+class AudiencePageResolved(AudienceEvent, tag="audience.page_resolved", frozen=True, kw_only=True):
+    """Up to 1,000 contacts that the campaign goes to, in order of their ids; `page` counts from 1."""
+
+    page: int
+    members: list[AudienceMember]
+
+
+class AudienceResolved(AudienceEvent, tag="audience.resolved", frozen=True, kw_only=True):
+    """Every page is out. `total` is the number of contacts on all of them."""
+
+    pages: int
+    total: int
+
+
+# --- queries and answers ---------------------------------------------------------------------------------------------
+
+
+class ContactsQuery(Query, frozen=True, kw_only=True):
+    service: ClassVar[str] = "contacts"
+
+
+class GetContact(ContactsQuery, tag="get-contact", frozen=True, kw_only=True):
+    """Answers `ContactView`."""
+
+    contact_id: UUID
+
+
+class ListContacts(ContactsQuery, tag="list-contacts", frozen=True, kw_only=True):
+    """Newest first. Answers `ContactPage`."""
+
+    limit: int = 20
+    cursor: str | None = None
+    search: str | None = None
+
+
+class MatchContact(ContactsQuery, tag="match-contact", frozen=True, kw_only=True):
+    """Does the condition hold for this contact now? Answers `Match`."""
+
+    contact_id: UUID
+    condition: Condition
+
+
+class GetSegment(ContactsQuery, tag="get-segment", frozen=True, kw_only=True):
+    """Answers `SegmentView`."""
+
+    segment_id: UUID
+
+
+class ListSegments(ContactsQuery, tag="list-segments", frozen=True, kw_only=True):
+    """Answers a list of `SegmentView`."""
+
+
+class ListSegmentContacts(ContactsQuery, tag="list-segment-contacts", frozen=True, kw_only=True):
+    """Live members of a segment. Answers `SegmentContacts`."""
+
+    segment_id: UUID
+    page: int = 1
+    page_size: int = 20
+
+
+class CheckCondition(ContactsQuery, tag="check-condition", frozen=True, kw_only=True):
+    """Refuses a condition that no segment could have, with the path of the error; else answers `AudienceSize`."""
+
+    condition: Condition
+    subscribed_only: bool = True
+
+
+class ContactView(View, frozen=True, kw_only=True):
+    id: UUID
+    email: str
+    subscribed: bool
+    data: Data
+    created_at: Instant
+    updated_at: Instant
+
+
+class SavedMeta(View, frozen=True, kw_only=True):
+    is_new: bool
+    is_update: bool
+
+
+class SavedContact(ContactView, frozen=True, kw_only=True):
+    """The contact, and whether it was new, under `_meta`."""
+
+    meta: SavedMeta = msgspec.field(name="_meta")
+
+
+class TrackedEvent(View, frozen=True, kw_only=True):
+    """The ids of the contact and of this occurrence, and when it was recorded."""
+
+    contact: UUID
+    event: UUID
+    timestamp: Instant
+
+
+class ContactPage(Page, frozen=True, kw_only=True):
+    data: list[ContactView]
+
+
+class Match(View, frozen=True, kw_only=True):
+    matches: bool
+
+
+class AudienceSize(View, frozen=True, kw_only=True):
+    count: int
+
+
+class SegmentView(View, frozen=True, kw_only=True):
+    id: UUID
+    name: str
+    slug: str
+    description: str | None
+    type_: Literal["DYNAMIC", "STATIC"] = msgspec.field(name="type")
+    condition: Condition | None
+    track_membership: bool
+    member_count: int
+    created_at: Instant
+    updated_at: Instant
+
+
+class SegmentContacts(View, frozen=True, kw_only=True):
+    data: list[ContactView]
+    total: int
+    page: int
+    page_size: int
+    total_pages: int

@@ -1,0 +1,222 @@
+"""Email intents and their outcomes, and sending domains: what the delivery service accepts, says and answers."""
+
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+from libs.schemas.base import Command, Data, Event, Instant, Page, Query, View
+
+Source = Literal["TRANSACTIONAL", "CAMPAIGN", "WORKFLOW"]
+Kind = Literal["TRANSACTIONAL", "MARKETING", "HEADLESS"]
+EmailState = Literal["queued", "claimed", "unknown", "sent", "failed", "suppressed", "cancelled"]
+SuppressionReason = Literal["unsubscribed", "bounced", "complained", "erased"]
+
+
+class Content(View, frozen=True, kw_only=True):
+    """What a mail says and who it is from; `subject` and `body` are Liquid templates."""
+
+    subject: str
+    body: str
+    from_email: str
+    from_name: str | None = None
+    reply_to: str | None = None
+    kind: Kind = "MARKETING"
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+class DeliveryCommand(Command, frozen=True, kw_only=True):
+    service: ClassVar[str] = "delivery"
+
+
+class SendEmail(DeliveryCommand, tag="send-email", frozen=True, kw_only=True):
+    """Queue one transactional mail. Answers `QueuedEmail`.
+
+    Exactly one of `content` and `template_id` names what is sent; fields of `overrides` win over the template's.
+    `data` is for rendering this mail only; the contact's own data is added to it.
+    """
+
+    email_id: UUID
+    contact_id: UUID
+    recipient: str
+    subscribed: bool
+    content: Content | None = None
+    template_id: UUID | None = None
+    overrides: Data = {}
+    data: Data = {}
+
+
+class AddDomain(DeliveryCommand, tag="add-domain", frozen=True, kw_only=True):
+    """Add a sending domain. `verified` is set only for a domain that the operator vouches for. Answers `DomainView`."""
+
+    domain_id: UUID
+    domain: str
+    verified: bool = False
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+class EmailEvent(Event, frozen=True, kw_only=True):
+    """A fact about one email intent. `campaign_id`, `workflow_id` and `execution_id` say what it belongs to."""
+
+    service: ClassVar[str] = "delivery"
+    stream: ClassVar[str] = "email-{email_id}"
+    email_id: UUID
+    contact_id: UUID
+    source: Source
+    campaign_id: UUID | None = None
+    workflow_id: UUID | None = None
+    execution_id: UUID | None = None
+
+
+class EmailQueued(EmailEvent, tag="email.queued", frozen=True, kw_only=True):
+    """The intent exists: from here on it is accounted for until it is sent, failed, suppressed or cancelled."""
+
+    recipient: str
+    step_id: UUID | None = None
+    template_id: UUID | None = None
+    content: Content | None = None
+    data: Data = {}
+    kind: Kind = "MARKETING"
+
+
+class EmailSent(EmailEvent, tag="email.sent", frozen=True, kw_only=True):
+    """SES accepted the mail. `resolved` is true if we learned it from a notification rather than from SES's answer."""
+
+    message_id: str
+    attempt: int
+    subject: str
+    resolved: bool = False
+
+
+class EmailFailed(EmailEvent, tag="email.failed", frozen=True, kw_only=True):
+    """The mail will not be sent. `code` is SES's or ours, `reason` is for people."""
+
+    code: str
+    reason: str
+
+
+class EmailSuppressed(EmailEvent, tag="email.suppressed", frozen=True, kw_only=True):
+    reason: SuppressionReason
+
+
+class EmailCancelled(EmailEvent, tag="email.cancelled", frozen=True, kw_only=True):
+    reason: str
+
+
+class EmailUnresolved(EmailEvent, tag="email.unresolved", frozen=True, kw_only=True):
+    """SES may or may not have the mail: the call of this attempt had no answer that settles it."""
+
+    attempt: int
+    cause: str
+
+
+class EmailRequeued(EmailEvent, tag="email.requeued", frozen=True, kw_only=True):
+    """Grace is over, notifications flow, and none proved the mail sent: it is sent once more."""
+
+    attempt: int
+
+
+class DomainEvent(Event, frozen=True, kw_only=True):
+    service: ClassVar[str] = "delivery"
+    stream: ClassVar[str] = "domain-{domain_id}"
+    domain_id: UUID
+    domain: str
+
+
+class DomainAdded(DomainEvent, tag="domain.added", frozen=True, kw_only=True):
+    tokens: list[str] = []
+
+
+class DomainVerified(DomainEvent, tag="domain.verified", frozen=True, kw_only=True):
+    pass
+
+
+# --- queries and answers ---------------------------------------------------------------------------------------------
+
+
+class DeliveryQuery(Query, frozen=True, kw_only=True):
+    service: ClassVar[str] = "delivery"
+
+
+class GetEmail(DeliveryQuery, tag="get-email", frozen=True, kw_only=True):
+    """Answers `EmailView`."""
+
+    email_id: UUID
+
+
+class ListEmails(DeliveryQuery, tag="list-emails", frozen=True, kw_only=True):
+    """Newest first. Answers `EmailPage`."""
+
+    limit: int = 20
+    cursor: str | None = None
+    state: EmailState | None = None
+    campaign_id: UUID | None = None
+
+
+class ListDomains(DeliveryQuery, tag="list-domains", frozen=True, kw_only=True):
+    """Answers a list of `DomainView`."""
+
+
+class GetLedger(DeliveryQuery, tag="get-ledger", frozen=True, kw_only=True):
+    """The counts of the conservation law, for the project or for one campaign. Answers `Ledger`."""
+
+    campaign_id: UUID | None = None
+
+
+class QueuedEmail(View, frozen=True, kw_only=True):
+    email: UUID
+    timestamp: Instant
+
+
+class EmailView(View, frozen=True, kw_only=True):
+    id: UUID
+    contact_id: UUID
+    recipient: str
+    source: Source
+    state: EmailState
+    campaign_id: UUID | None
+    workflow_id: UUID | None
+    message_id: str | None
+    attempt: int
+    reason: str | None
+    created_at: Instant
+    updated_at: Instant
+
+
+class EmailPage(Page, frozen=True, kw_only=True):
+    data: list[EmailView]
+
+
+class DomainView(View, frozen=True, kw_only=True):
+    id: UUID
+    domain: str
+    verified: bool
+    tokens: list[str]
+    created_at: Instant
+    updated_at: Instant
+
+
+class Ledger(View, frozen=True, kw_only=True):
+    """intents = queued + claimed + unknown + sent + failed + suppressed + cancelled, always.
+
+    `resolved` counts those of `sent` that a notification proved after an ambiguous call; `resent` counts second
+    attempts; `duplicates` counts mails that SES is known to have accepted more than once.
+    """
+
+    intents: int
+    queued: int
+    claimed: int
+    unknown: int
+    sent: int
+    failed: int
+    suppressed: int
+    cancelled: int
+    resolved: int
+    resent: int
+    duplicates: int
+
+
+RenderData = dict[str, Any]
+"""Variables of a template: contact data, then the mail's own data, then `email`, `id` and the three link URLs."""

@@ -1,0 +1,246 @@
+"""Workflow graphs and their executions: what the workflows service accepts, says and answers."""
+
+from datetime import datetime
+from typing import ClassVar, Literal
+from uuid import UUID
+
+import msgspec
+
+from libs.schemas.base import Command, Data, Event, Instant, Query, View
+
+StepType = Literal["TRIGGER", "SEND_EMAIL", "DELAY", "CONDITION", "EXIT"]
+ExecutionStatus = Literal["RUNNING", "WAITING", "COMPLETED", "EXITED", "FAILED", "CANCELLED"]
+
+
+class Step(View, frozen=True, kw_only=True):
+    id: UUID
+    type_: StepType = msgspec.field(name="type")
+    name: str
+    position: Data = {}
+    config: Data = {}
+    template_id: UUID | None = None
+
+
+class Branch(View, frozen=True, kw_only=True):
+    branch: str
+
+
+class Transition(View, frozen=True, kw_only=True):
+    id: UUID
+    from_step_id: UUID
+    to_step_id: UUID
+    condition: Branch | None = None
+    priority: int = 0
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+class WorkflowsCommand(Command, frozen=True, kw_only=True):
+    service: ClassVar[str] = "workflows"
+    workflow_id: UUID
+
+
+class CreateWorkflow(WorkflowsCommand, tag="create-workflow", frozen=True, kw_only=True):
+    """Answers `WorkflowView` with its TRIGGER step."""
+
+    trigger_step_id: UUID
+    name: str
+    event_name: str
+    description: str | None = None
+    enabled: bool = False
+    allow_reentry: bool = False
+
+
+class UpdateWorkflow(WorkflowsCommand, tag="update-workflow", frozen=True, kw_only=True):
+    """Change the fields that are given. Answers `WorkflowView`."""
+
+    name: str | None = None
+    description: str | None = None
+    event_name: str | None = None
+    enabled: bool | None = None
+    allow_reentry: bool | None = None
+
+
+class AddStep(WorkflowsCommand, tag="add-step", frozen=True, kw_only=True):
+    """Answers `Step`. With `auto_connect` the last leaf step leads to the new one by `transition_id`."""
+
+    step: Step
+    transition_id: UUID
+    auto_connect: bool = True
+
+
+class AddTransition(WorkflowsCommand, tag="add-transition", frozen=True, kw_only=True):
+    """Answers `Transition`."""
+
+    transition: Transition
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+class WorkflowEvent(Event, frozen=True, kw_only=True):
+    service: ClassVar[str] = "workflows"
+    stream: ClassVar[str] = "workflow-{workflow_id}"
+    workflow_id: UUID
+
+
+class WorkflowCreated(WorkflowEvent, tag="workflow.created", frozen=True, kw_only=True):
+    trigger_step_id: UUID
+    name: str
+    event_name: str
+    description: str | None = None
+    enabled: bool = False
+    allow_reentry: bool = False
+
+
+class WorkflowUpdated(WorkflowEvent, tag="workflow.updated", frozen=True, kw_only=True):
+    """The values after the change."""
+
+    name: str
+    description: str | None
+    event_name: str
+    enabled: bool
+    allow_reentry: bool
+
+
+class StepAdded(WorkflowEvent, tag="workflow.step_added", frozen=True, kw_only=True):
+    step: Step
+
+
+class TransitionAdded(WorkflowEvent, tag="workflow.transition_added", frozen=True, kw_only=True):
+    transition: Transition
+
+
+class ExecutionEvent(Event, frozen=True, kw_only=True):
+    """One contact's way through one workflow."""
+
+    service: ClassVar[str] = "workflows"
+    stream: ClassVar[str] = "execution-{execution_id}"
+    execution_id: UUID
+    workflow_id: UUID
+    contact_id: UUID
+
+
+class ExecutionStarted(ExecutionEvent, tag="execution.started", frozen=True, kw_only=True):
+    """`context` is the data of the event that triggered it; `email` the contact's address then."""
+
+    email: str
+    trigger_event: str
+    context: Data
+
+
+class StepCompleted(ExecutionEvent, tag="execution.step_completed", frozen=True, kw_only=True):
+    step_id: UUID
+    output: Data
+    branch: str | None = None
+
+
+class EmailRequested(ExecutionEvent, tag="execution.email_requested", frozen=True, kw_only=True):
+    """A SEND_EMAIL step was reached: delivery queues the mail, once for each execution and step."""
+
+    step_id: UUID
+    email_id: UUID
+    template_id: UUID
+    email: str
+    context: Data
+
+
+class DelayStarted(ExecutionEvent, tag="execution.delay_started", frozen=True, kw_only=True):
+    step_id: UUID
+    until: datetime
+
+
+class ExecutionCompleted(ExecutionEvent, tag="execution.completed", frozen=True, kw_only=True):
+    pass
+
+
+class ExecutionExited(ExecutionEvent, tag="execution.exited", frozen=True, kw_only=True):
+    reason: str
+
+
+class ExecutionFailed(ExecutionEvent, tag="execution.failed", frozen=True, kw_only=True):
+    step_id: UUID | None
+    reason: str
+
+
+# --- queries and answers ---------------------------------------------------------------------------------------------
+
+
+class WorkflowsQuery(Query, frozen=True, kw_only=True):
+    service: ClassVar[str] = "workflows"
+
+
+class GetWorkflow(WorkflowsQuery, tag="get-workflow", frozen=True, kw_only=True):
+    """Answers `WorkflowView`."""
+
+    workflow_id: UUID
+
+
+class ListWorkflows(WorkflowsQuery, tag="list-workflows", frozen=True, kw_only=True):
+    """Newest first. Answers `WorkflowPage`."""
+
+    page: int = 1
+    page_size: int = 20
+
+
+class ListExecutions(WorkflowsQuery, tag="list-executions", frozen=True, kw_only=True):
+    """Newest first. Answers `ExecutionPage`."""
+
+    workflow_id: UUID
+    page: int = 1
+    page_size: int = 20
+    status: ExecutionStatus | None = None
+
+
+class GetExecution(WorkflowsQuery, tag="get-execution", frozen=True, kw_only=True):
+    """Answers `ExecutionView`."""
+
+    workflow_id: UUID
+    execution_id: UUID
+
+
+class TriggerConfig(View, frozen=True, kw_only=True):
+    event_name: str
+
+
+class WorkflowView(View, frozen=True, kw_only=True):
+    id: UUID
+    name: str
+    description: str | None
+    enabled: bool
+    trigger_type: Literal["EVENT"]
+    trigger_config: TriggerConfig
+    allow_reentry: bool
+    steps: list[Step]
+    transitions: list[Transition]
+    created_at: Instant
+    updated_at: Instant
+
+
+class WorkflowPage(View, frozen=True, kw_only=True):
+    data: list[WorkflowView]
+    total: int
+    page: int
+    page_size: int
+    total_pages: int
+
+
+class ExecutionView(View, frozen=True, kw_only=True):
+    id: UUID
+    workflow_id: UUID
+    contact_id: UUID
+    status: ExecutionStatus
+    current_step_id: UUID | None
+    exit_reason: str | None
+    context: Data
+    started_at: Instant
+    completed_at: Instant | None
+
+
+class ExecutionPage(View, frozen=True, kw_only=True):
+    executions: list[ExecutionView]
+    total: int
+    page: int
+    page_size: int
+    total_pages: int

@@ -1,0 +1,79 @@
+"""What all tests share: one Postgres and one NATS for each worker, set up as `godwit migrate` sets them up."""
+
+import os
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from tempfile import mkdtemp
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID, uuid4
+
+import msgspec
+import nats
+import pytest
+from nats.aio.client import Client
+
+from deploy.embedded.backend import Backend
+from deploy.services import NAMES
+from deploy.setup import declared_services, prepare_services
+from libs.runtime.migrations import role_of
+from libs.runtime.service import Service
+from libs.runtime.settings import Settings
+from tests.backends import test_backend as backend_for_tests
+
+
+class Stack:
+    """The servers of this worker. Every service has its schema, role, streams and consumers there."""
+
+    def __init__(self, backend: Backend, client: Client) -> None:
+        self.admin_url = backend.admin_url
+        self.nats_url = backend.nats_url
+        self.client = client
+
+    def settings(self, service: str, **changes: object) -> Settings:
+        """The settings with which a process of the service runs here."""
+        defaults = {"retry_delays": "0.05,0.1", "unknown_grace": 2.0, "log_format": "console", "log_level": "warning"}
+        fixed = {"database_url": self.url_as(role_of(service)), "nats_url": self.nats_url}
+        return msgspec.convert({**defaults, **fixed, **changes}, Settings)
+
+    def url_as(self, role: str) -> str:
+        """The database's address with another user."""
+        parts = urlsplit(self.admin_url)
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit(parts._replace(netloc=f"{role}@{host}"))
+
+    async def prepare(self, services: Sequence[Service]) -> None:
+        """Set up services that only a test knows."""
+        await prepare_services(self.admin_url, self.nats_url, services)
+
+
+@pytest.fixture(scope="session")
+def backend() -> Iterator[Backend]:
+    with backend_for_tests(Path(mkdtemp(prefix="godwit-test-"))) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+async def stack(backend: Backend) -> AsyncIterator[Stack]:
+    await prepare_services(backend.admin_url, backend.nats_url, _services_that_import())
+    client = await nats.connect(backend.nats_url)
+    yield Stack(backend, client)
+    await client.close()
+
+
+def _services_that_import() -> list[Service]:
+    found: list[Service] = []
+    for name in NAMES:
+        try:
+            found += declared_services([name])
+        except Exception as error:
+            print(f"conftest: {name} left out: {error!r}")
+    return found
+
+
+@pytest.fixture
+def project() -> UUID:
+    """A project of this test's own, so that tests share servers without seeing each other."""
+    return uuid4()
+
+
+os.environ.setdefault("NO_COLOR", "1")

@@ -1,0 +1,128 @@
+"""What a service may rely on, shown with the smallest service there is."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import pytest
+
+from libs.runtime.bus import ask
+from libs.runtime.clock import now
+from libs.runtime.envelope import Envelope
+from libs.runtime.rejection import Rejected
+from libs.runtime.service import Runtime
+from libs.runtime.testing import announce, eventually, facts, running, tell
+from tests.conftest import Stack
+from tests.service.runtime.tally import Add, GetTotal, Noticed, Total, build
+
+
+@pytest.fixture(scope="module")
+async def tally(stack: Stack) -> AsyncIterator[Runtime]:
+    config = stack.settings("tally")
+    await stack.prepare([build(config)])
+    async with running(build(config), config) as runtime:
+        yield runtime
+
+
+async def total(tally: Runtime, project: UUID, key: str) -> int:
+    return (await ask(tally.client, project, GetTotal(key=key), Total)).total
+
+
+async def test_a_command_is_answered_after_its_events_are_committed(tally: Runtime, project: UUID) -> None:
+    key = str(uuid4())
+    assert (await tell(tally.client, project, Add(key=key, amount=2), Total)).total == 2
+    assert await facts(tally, project) == [("tally.added", {"type": "tally.added", "key": key, "amount": 2})]
+    assert await total(tally, project, key) == 2
+
+
+async def test_a_refused_command_changes_nothing(tally: Runtime, project: UUID) -> None:
+    with pytest.raises(Rejected, match="below zero"):
+        await tell(tally.client, project, Add(key="poor", amount=-1), Total)
+    assert await facts(tally, project) == []
+
+
+async def test_a_repeated_command_gets_the_stored_answer_and_happens_once(tally: Runtime, project: UUID) -> None:
+    command_id, key = uuid4(), str(uuid4())
+    first = await tell(tally.client, project, Add(key=key, amount=5), Total, command_id)
+    await tell(tally.client, project, Add(key=key, amount=1), Total)
+    # another id on the bus, so that it is our inbox that recognises it and not JetStream's window
+    again = await tally.inlets["tally-commands"].commit.submit(_command(command_id, project, Add(key=key, amount=5)))
+    assert first.total == 5
+    assert again is not None and b'"total":5' in again
+    assert await total(tally, project, key) == 6
+
+
+async def test_many_commands_for_one_key_are_all_counted(tally: Runtime, project: UUID) -> None:
+    key = str(uuid4())
+    await asyncio.gather(*(tell(tally.client, project, Add(key=key, amount=1), Total) for _ in range(200)))
+    assert await total(tally, project, key) == 200
+
+
+async def test_one_bad_command_does_not_take_the_batch_down(tally: Runtime, project: UUID) -> None:
+    good = [tell(tally.client, project, Add(key=str(uuid4()), amount=1), Total) for _ in range(50)]
+    bad = tell(tally.client, project, Add(key="x", amount=2**63), Total)
+    results = await asyncio.gather(*good, asyncio.wait_for(bad, 1), return_exceptions=True)
+    assert [r for r in results[:-1] if isinstance(r, BaseException)] == []
+    assert isinstance(results[-1], TimeoutError)
+
+
+async def test_every_event_is_published_in_order_with_its_envelope(tally: Runtime, project: UUID) -> None:
+    key = str(uuid4())
+    subscription = await tally.client.jetstream().subscribe(f"evt.tally.{project}.>", ordered_consumer=True)
+    for amount in range(1, 11):
+        await tell(tally.client, project, Add(key=key, amount=amount), Total)
+    messages = [await subscription.next_msg(timeout=5) for _ in range(10)]
+    headers = [message.headers or {} for message in messages]
+    assert [h["godwit-version"] for h in headers] == [str(n) for n in range(1, 11)]
+    assert {h["ce-type"] for h in headers} == {"tally.added.v1"}
+    assert {h["ce-subject"] for h in headers} == {f"tally-{key}"}
+
+
+async def test_the_published_sequence_is_dense(tally: Runtime, project: UUID) -> None:
+    await asyncio.gather(*(tell(tally.client, project, Add(key=str(uuid4()), amount=1), Total) for _ in range(100)))
+
+    async def all_published() -> bool:
+        return not await tally.pool.fetchval("select count(*) from events where published_at is null")
+
+    await eventually(all_published)
+    row = await tally.pool.fetchrow(
+        "select count(sequence) as n, min(sequence) as low, max(sequence) as high from events"
+    )
+    assert row is not None and (row["low"], row["high"]) == (1, row["n"])
+
+
+async def test_a_timer_fires_once_when_it_is_due(tally: Runtime, project: UUID) -> None:
+    key = str(uuid4())
+    await tell(tally.client, project, Add(key=key, amount=3, again_in=0.2), Total)
+
+    async def doubled() -> bool:
+        return await total(tally, project, key) == 6
+
+    await eventually(doubled)
+    await asyncio.sleep(0.5)
+    assert await total(tally, project, key) == 6
+
+
+async def test_a_foreign_event_is_folded_and_reacted_to_once_however_often_it_comes(
+    tally: Runtime, project: UUID
+) -> None:
+    key, event_id = str(uuid4()), uuid4()
+    event = Noticed(key=key, amount=4)
+    await announce(tally.client, project, event, event_id=event_id)
+
+    async def reacted() -> bool:
+        return bool(await facts(tally, project))
+
+    await eventually(reacted)
+    envelope = _event(event_id, project, event)
+    await tally.inlets["tally-events"].commit.submit(envelope)
+    assert await total(tally, project, key) == 4
+    assert await tally.pool.fetchval("select total from noticed where project = $1", project) == 4
+
+
+def _command(command_id: UUID, project: UUID, command: Add) -> Envelope[Add]:
+    return Envelope(id=command_id, project=project, message=command, at=now())
+
+
+def _event(event_id: UUID, project: UUID, event: Noticed) -> Envelope[Noticed]:
+    return Envelope(id=event_id, project=project, message=event, at=now(), stream=f"other-{event.key}", version=1)
