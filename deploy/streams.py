@@ -82,9 +82,7 @@ async def declare(client: Client, services: Iterable[Service]) -> None:
 
 def consumers_of(service: Service) -> list[tuple[str, ConsumerConfig]]:
     """The durables of a service, with the stream that each reads."""
-    consumers = []
-    if service.commands:
-        consumers.append(("COMMANDS", _durable(f"{service.name}-commands", [f"cmd.{service.name}.>"])))
+    consumers = [("COMMANDS", _durable(f"{service.name}-commands", [f"cmd.{service.name}.>"]))]
     if service.foreign_events:
         subjects = [f"evt.{kind.service}.*.{tag_of(kind)}" for kind in service.foreign_events]
         consumers.append(("EVENTS", _durable(f"{service.name}-events", subjects)))

@@ -17,7 +17,7 @@ import structlog
 
 from libs.runtime import crash, inbox, metrics
 from libs.runtime.envelope import Envelope
-from libs.runtime.store import BatchHandler, Connection, ReadModel, StreamConflict, Unit, fold
+from libs.runtime.store import BatchHandler, Connection, ReadModel, StreamConflict, Unit, begin, fold
 from libs.schemas.base import Event, Message
 
 log = structlog.get_logger()
@@ -30,7 +30,6 @@ CONFLICTS = (
 )
 BROKEN = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError, TimeoutError)
 
-NOW = "select clock_timestamp()"
 ATTEMPTS = 4
 COMMAND_TIMEOUT = 20.0
 
@@ -137,11 +136,11 @@ class GroupCommit:
         return answers
 
     async def _run_unit(self, conn: Connection, batch: Sequence[Envelope[Any]]) -> dict[Any, bytes | None]:
+        unit = await begin(conn, self._models)
         ids = [envelope.id for envelope in batch]
         fresh = await inbox.remember(conn, self._consumer, ids)
         seen = [known for known in ids if known not in fresh]
         answers: dict[Any, bytes | None] = await inbox.replies(conn, self._consumer, seen) if seen else {}
-        unit = Unit(conn, await conn.fetchval(NOW), self._models)
         new = _each_once(envelope for envelope in batch if envelope.id in fresh)
         replied = await handle(unit, new, self._handlers, self._models)
         await inbox.keep(conn, self._consumer, replied)

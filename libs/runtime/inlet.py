@@ -24,6 +24,11 @@ log = structlog.get_logger()
 REPLY_HEADER = "godwit-reply"
 COMMAND_HEADER = "godwit-command"
 ORIGINAL_ID = "godwit-message-id"
+CONSUMER = "godwit-consumer"
+SUBJECT = "godwit-subject"
+ERROR = "godwit-error"
+ATTEMPTS = "godwit-attempts"
+REDELIVER = "redeliver"
 UNREADABLE = (msgspec.DecodeError, KeyError, ValueError)
 DEAD_TIMEOUT = 5.0
 
@@ -42,8 +47,8 @@ class Inlet:
 
     async def receive(self, raw: Msg) -> None:
         """Handle one JetStream message and settle it: acknowledged after the commit, or later again, or dead."""
-        headers = raw.headers or {}
         try:
+            _, headers = origin_of(raw)
             envelope = envelope_of(self.codec.decode(raw.data), headers)
         except UNREADABLE as error:
             await self._give_up(raw, error)
@@ -73,34 +78,50 @@ class Inlet:
         await raw.nak(delay=delay)
 
     async def _give_up(self, raw: Msg, error: Exception) -> None:
-        await bury(self._client, self.name, raw.subject, raw.headers or {}, raw.data, error, raw.metadata.num_delivered)
+        metadata = raw.metadata
+        subject, headers = origin_of(raw)
+        death = Death(self.name, subject, metadata.num_delivered, f"{metadata.stream}:{metadata.sequence.stream}")
+        await bury(self._client, death, headers, raw.data, error)
         await raw.term()
 
 
-async def bury(
-    client: Client,
-    consumer: str,
-    subject: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    error: Exception,
-    attempts: int,
-) -> None:
-    """Store a dead letter: the message as it was, and why it died. See `godwit dead`."""
+class Death(msgspec.Struct, frozen=True):
+    """Which consumer gave up which message, after how many tries. `place` tells this death from a later one."""
+
+    consumer: str
+    subject: str
+    attempts: int
+    place: str
+
+
+async def bury(client: Client, death: Death, headers: Mapping[str, str], body: bytes, error: Exception) -> None:
+    """Store a dead letter: the message as it was, and why it died. See `libs.runtime.dead`."""
     original = headers.get("Nats-Msg-Id", "")
     letter = {name: value for name, value in headers.items() if not name.lower().startswith("nats-")}
     letter |= {
-        "Nats-Msg-Id": f"{consumer}:{original}:{attempts}",
+        "Nats-Msg-Id": f"{death.consumer}:{death.place}",
         ORIGINAL_ID: original,
-        "godwit-consumer": consumer,
-        "godwit-subject": subject,
-        "godwit-error": _one_line(error),
-        "godwit-attempts": str(attempts),
+        CONSUMER: death.consumer,
+        SUBJECT: death.subject,
+        ERROR: _one_line(error),
+        ATTEMPTS: str(death.attempts),
     }
     js = client.jetstream(timeout=DEAD_TIMEOUT)
-    await js.publish(f"dead.{consumer}", body, headers=letter, timeout=DEAD_TIMEOUT)
-    metrics.DEAD.labels(consumer).inc()
-    log.error("inlet.dead_lettered", consumer=consumer, subject=subject, attempts=attempts, error=repr(error))
+    await js.publish(f"dead.{death.consumer}", body, headers=letter, timeout=DEAD_TIMEOUT)
+    metrics.DEAD.labels(death.consumer).inc()
+    log.error("inlet.dead_lettered", consumer=death.consumer, attempts=death.attempts, error=repr(error))
+
+
+def origin_of(raw: Msg) -> tuple[str, dict[str, str]]:
+    """The subject and headers with which a message first came, also if it is a dead letter that was sent back."""
+    headers = dict(raw.headers or {})
+    if is_redelivery(raw):
+        return headers[SUBJECT], headers | {"Nats-Msg-Id": headers[ORIGINAL_ID]}
+    return raw.subject, headers
+
+
+def is_redelivery(raw: Msg) -> bool:
+    return raw.subject.endswith(f".{REDELIVER}")
 
 
 def _one_line(error: Exception) -> str:

@@ -20,15 +20,16 @@ import structlog
 import uvloop
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from libs.runtime import bus, crash, logging, settings
-from libs.runtime.groupcommit import COMMAND_TIMEOUT, NOW, GroupCommit
+from libs.runtime.groupcommit import COMMAND_TIMEOUT, GroupCommit
 from libs.runtime.health import Check, HealthServer
-from libs.runtime.inlet import Inlet
+from libs.runtime.inlet import CONSUMER, Inlet, is_redelivery
 from libs.runtime.publisher import Publisher
 from libs.runtime.relay import Relay
 from libs.runtime.settings import BadSettings, Settings
-from libs.runtime.store import BatchHandler, Unit
+from libs.runtime.store import BatchHandler, Unit, begin
 from libs.runtime.timers import Timers
 from libs.schemas.base import Command, Event, Message, Query
 
@@ -98,7 +99,7 @@ class Runtime:
     async def unit(self) -> AsyncIterator[Unit]:
         """A transaction outside of any message: what is appended in it is committed at the end, or nothing is."""
         async with asyncio.timeout(COMMAND_TIMEOUT), self.pool.acquire() as conn, conn.transaction():
-            unit = Unit(conn, await conn.fetchval(NOW), self.service.read_models)
+            unit = await begin(conn, self.service.read_models)
             yield unit
             await unit.flush()
         self.on_commit()
@@ -113,17 +114,20 @@ class Runtime:
         if self.timers:
             self.timers.wake.set()
 
-    def open_inlet(self, kind: str, handlers: Mapping[Any, BatchHandler], stream: str | None) -> Inlet | None:
+    def open_inlet(self, kind: str, handlers: Mapping[Any, BatchHandler], stream: str | None) -> Inlet:
         """An inlet named `<service>-<kind>` with a group commit of its own; pulls from `stream` if there is one."""
-        if not handlers:
-            return None
         name = f"{self.service.name}-{kind}"
         commit = GroupCommit(self.pool, name, handlers, self.service.read_models, on_commit=self.on_commit)
         self.commits.append(commit)
         self.inlets[name] = inlet = Inlet(name, list(handlers), commit, self.client, self.settings.delays)
         if stream:
-            bus.consume(self.broker, stream, name, inlet.receive)
+            bus.consume(self.broker, stream, name, self.receive if kind == "commands" else inlet.receive)
         return inlet
+
+    async def receive(self, raw: Msg) -> None:
+        """Take what comes as a command: one of the service's own, or a dead letter for one of its inlets."""
+        consumer = (raw.headers or {}).get(CONSUMER) if is_redelivery(raw) else None
+        await self.inlets[consumer or f"{self.service.name}-commands"].receive(raw)
 
 
 def run(build: Build) -> None:
@@ -181,10 +185,12 @@ def _open_inlets(runtime: Runtime) -> None:
     foreign: dict[Any, BatchHandler] = dict.fromkeys(service.foreign_events, _nothing_more) | dict(service.reactions)
     commands = dict(service.commands)
     runtime.open_inlet("commands", commands, "COMMANDS")
-    runtime.open_inlet("events", foreign, "EVENTS")
-    runtime.open_inlet("ingest", service.ingest, "INGEST")
-    timers = runtime.open_inlet("timers", service.timers, None)
-    if timers:
+    if foreign:
+        runtime.open_inlet("events", foreign, "EVENTS")
+    if service.ingest:
+        runtime.open_inlet("ingest", service.ingest, "INGEST")
+    if service.timers:
+        timers = runtime.open_inlet("timers", service.timers, None)
         runtime.timers = Timers(
             service.name,
             runtime.pool,

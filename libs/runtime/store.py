@@ -32,6 +32,11 @@ on conflict (name, key) do update
     set id = excluded.id, due_at = excluded.due_at, payload = excluded.payload, meta = excluded.meta, attempts = 0
 """
 
+# Every unit shares this lock; a rebuild takes it alone for the moment in which it swaps tables.
+BEGIN = """
+select clock_timestamp() from pg_advisory_xact_lock_shared(hashtext('godwit.units'), hashtext(current_schema()))
+"""
+
 CANCEL_TIMER = "delete from timers where name = $1 and key = $2"
 
 
@@ -127,6 +132,11 @@ class Unit:
             )
         except asyncpg.UniqueViolationError as taken:
             raise StreamConflict(str(taken)) from taken
+
+
+async def begin(conn: Connection, read_models: Sequence[ReadModel]) -> Unit:
+    """Open a unit in the transaction that runs on `conn`."""
+    return Unit(conn, await conn.fetchval(BEGIN), read_models)
 
 
 async def fold(conn: Connection, models: Sequence[ReadModel], events: Sequence[Envelope[Any]]) -> None:

@@ -77,7 +77,7 @@ async def facts(runtime: Runtime, project: UUID) -> list[tuple[str, dict[str, An
     return [(row["type"], msgspec.json.decode(row["data"])) for row in rows]
 
 
-async def eventually(check: Callable[[], Awaitable[T]], within: float = TIMEOUT) -> T:
+async def eventually(check: Callable[[], Awaitable[T | None]], within: float = TIMEOUT) -> T:
     """Await `check` until its answer is true, and return that. Fails with the last answer after `within` seconds."""
     deadline = time.monotonic() + within
     while not (answer := await check()):

@@ -20,7 +20,7 @@ from libs.runtime.clock import now
 from libs.runtime.codec import Codec
 from libs.runtime.envelope import Envelope, Meta
 from libs.runtime.groupcommit import BROKEN, GroupCommit
-from libs.runtime.inlet import bury
+from libs.runtime.inlet import Death, bury
 from libs.schemas.base import Message
 
 log = structlog.get_logger()
@@ -93,14 +93,16 @@ class Timers:
         attempt: int = row["attempts"]
         log.warning("timers.failed", service=self._service, name=row["name"], attempt=attempt, error=repr(error))
         if attempt > len(self._delays):
-            headers = {"Nats-Msg-Id": str(row["id"]), "godwit-project": str(row["project"])}
-            await bury(
-                self._client, f"{self._service}-timers", row["name"], headers, row["payload"].encode(), error, attempt
-            )
-            timer: UUID = row["id"]
-            return timer
+            return await self._bury(row, error)
         await self._pool.execute(LATER, row["id"], self._delays[attempt - 1], timeout=10)
         return None
+
+    async def _bury(self, row: asyncpg.Record, error: Exception) -> UUID:
+        timer: UUID = row["id"]
+        headers = {"Nats-Msg-Id": str(timer), "godwit-project": str(row["project"])}
+        death = Death(f"{self._service}-timers", row["name"], row["attempts"], f"{timer}:{row['attempts']}")
+        await bury(self._client, death, headers, row["payload"].encode(), error)
+        return timer
 
     def _envelope(self, row: asyncpg.Record) -> Envelope[Any]:
         return Envelope(

@@ -1,0 +1,93 @@
+"""Dead letters: listing, showing, sending back and dropping the messages that could not be handled.
+
+A letter that is sent back goes to the consumer that gave it up, and to no other, under its original id: the inbox
+still keeps its effects to once.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+import msgspec
+from nats.aio.client import Client
+from nats.js.api import RawStreamMsg
+from nats.js.errors import NotFoundError
+
+from libs.runtime.clock import uuid7
+from libs.runtime.inlet import ATTEMPTS, CONSUMER, ERROR, ORIGINAL_ID, REDELIVER, SUBJECT
+
+STREAM = "DEAD"
+TIMEOUT = 5.0
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that its consumer gave up. `number` is its place in the DEAD stream: how commands refer to it."""
+
+    number: int
+    consumer: str
+    subject: str
+    message_id: str
+    error: str
+    attempts: int
+    died_at: datetime | None
+    headers: dict[str, str]
+    body: bytes
+
+
+class NoSuchLetter(Exception):
+    """There is no dead letter with this number."""
+
+
+class DeadLetters:
+    """The DEAD stream, as an operator works with it."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._js = client.jetstream(timeout=TIMEOUT)
+
+    async def all(self) -> AsyncIterator[DeadLetter]:
+        """Every letter, oldest first."""
+        state = (await self._js.stream_info(STREAM)).state
+        number = state.first_seq
+        while number <= state.last_seq:
+            try:
+                raw = await self._js.get_msg(STREAM, number, next=True, subject="dead.>")
+            except NotFoundError:
+                return
+            yield _letter(raw)
+            number = (raw.seq or number) + 1
+
+    async def get(self, number: int) -> DeadLetter:
+        try:
+            return _letter(await self._js.get_msg(STREAM, number))
+        except NotFoundError:
+            raise NoSuchLetter(f"there is no dead letter {number}") from None
+
+    async def retry(self, number: int) -> DeadLetter:
+        """Send the letter back to its consumer, and take it out of the stream."""
+        letter = await self.get(number)
+        service, _, _ = letter.consumer.rpartition("-")
+        headers = letter.headers | {"Nats-Msg-Id": str(uuid7())}
+        await self._js.publish(f"cmd.{service}.{REDELIVER}", letter.body, headers=headers, timeout=TIMEOUT)
+        await self._js.delete_msg(STREAM, number)
+        return letter
+
+    async def drop(self, number: int) -> DeadLetter:
+        """Forget the letter for good."""
+        letter = await self.get(number)
+        await self._js.delete_msg(STREAM, number)
+        return letter
+
+
+def _letter(raw: RawStreamMsg) -> DeadLetter:
+    headers = dict(raw.headers or {})
+    return DeadLetter(
+        number=raw.seq or 0,
+        consumer=headers.get(CONSUMER, ""),
+        subject=headers.get(SUBJECT, ""),
+        message_id=headers.get(ORIGINAL_ID, ""),
+        error=headers.get(ERROR, ""),
+        attempts=int(headers.get(ATTEMPTS, 0)),
+        died_at=raw.time,
+        headers=headers,
+        body=raw.data or b"",
+    )
