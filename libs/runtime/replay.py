@@ -14,7 +14,10 @@ from libs.runtime.relay import outgoing
 PAGE = 1000
 
 SET_PATH = "select set_config('search_path', $1, false)"
-SINCE = "select coalesce(min(sequence) - 1, 0) from events where recorded_at >= $1 and sequence is not null"
+SINCE = """
+select coalesce(min(sequence) filter (where recorded_at >= $1) - 1, max(sequence), 0)
+from events where sequence is not null
+"""
 LOG = """
 select position, sequence, id, project, stream, version, type, data, meta, recorded_at
 from events where sequence > $1 order by sequence limit $2
@@ -25,8 +28,9 @@ class BusRefused(Exception):
     """The bus did not take an event; replay again from the sequence that the message names."""
 
 
-async def sequence_at(conn: "asyncpg.Connection[asyncpg.Record]", since: datetime) -> int:
-    """The sequence after which everything was recorded at or after `since`."""
+async def sequence_at(conn: "asyncpg.Connection[asyncpg.Record]", service: str, since: datetime) -> int:
+    """The sequence in the service's log after which the first event was recorded at or after `since`."""
+    await conn.execute(SET_PATH, service)
     sequence: int = await conn.fetchval(SINCE, since)
     return sequence
 

@@ -93,6 +93,8 @@ class Runtime:
         self.relay = Relay(config.database_url, service.name, Publisher(client, "EVENTS"), asyncio.Event())
         self.inlets: dict[str, Inlet] = {}
         self.commits: list[GroupCommit] = []
+        self.checks: dict[str, Check] = {}
+        """What `/readyz` asks. A service's work adds what it must have done before it can serve."""
         self.timers: Timers | None = None
 
     @asynccontextmanager
@@ -230,11 +232,12 @@ def _serve_health(tasks: asyncio.TaskGroup, runtime: Runtime) -> HealthServer | 
 
 
 def _checks(runtime: Runtime) -> dict[str, Check]:
-    return {
+    runtime.checks |= {
         "database": partial(check_database, runtime.pool),
         "nats": partial(check_nats, runtime.client),
         "service": partial(_check_started, runtime),
     }
+    return runtime.checks
 
 
 async def check_database(pool: "asyncpg.Pool[asyncpg.Record]") -> str | None:

@@ -41,18 +41,22 @@ class EmailConfirmed(FeedbackEvent, tag="email.confirmed", frozen=True, kw_only=
 
 
 class EmailDelivered(FeedbackEvent, tag="email.delivered", frozen=True, kw_only=True):
-    pass
+    """`first` is true once for each mail, so that counting it counts delivered mails."""
+
+    first: bool = True
 
 
 class EmailOpened(FeedbackEvent, tag="email.opened", frozen=True, kw_only=True):
-    """`first` is true once for each mail, so that counting it counts unique opens."""
+    """`first` is true once for each mail, so that counting it counts unique opens: the first by a human that we learned
+    of. A machine's opens (scanners, prefetching proxies) are never first."""
 
     first: bool
     machine: bool = False
 
 
 class EmailClicked(FeedbackEvent, tag="email.clicked", frozen=True, kw_only=True):
-    """`first` is true once for each mail, so that counting it counts unique clicks."""
+    """`first` is true once for each mail, so that counting it counts unique clicks: the first by a human that we
+    learned of. A machine's clicks are never first."""
 
     first: bool
     link: str
@@ -60,13 +64,22 @@ class EmailClicked(FeedbackEvent, tag="email.clicked", frozen=True, kw_only=True
 
 
 class EmailBounced(FeedbackEvent, tag="email.bounced", frozen=True, kw_only=True):
+    """The mail came back: for good (`Permanent`, `Undetermined`) or for now (`Transient`, automatic replies too).
+
+    `first` is true once for each mail among those for good, and once among those for now.
+    """
+
     bounce_type: BounceType
     bounce_sub_type: str
     diagnostic: str | None = None
+    first: bool = True
 
 
 class EmailComplained(FeedbackEvent, tag="email.complained", frozen=True, kw_only=True):
+    """`first` is true once for each mail, so that counting it counts mails that were complained about."""
+
     feedback_type: str | None = None
+    first: bool = True
 
 
 class EmailDelayed(FeedbackEvent, tag="email.delayed", frozen=True, kw_only=True):
@@ -88,7 +101,11 @@ class GetEmailFeedback(FeedbackQuery, tag="get-email-feedback", frozen=True, kw_
 
 
 class EmailFeedback(View, frozen=True, kw_only=True):
-    """What is known of one mail; times are SES's, null until it happened."""
+    """What is known of one mail; times are SES's and the earliest of their kind, null until it happened.
+
+    `bounced_at` is for bounces for good, `soft_bounced_at` for the others. `opens` and `clicks`, and their times, are
+    those of humans; what machines did is counted beside them. A mail that nothing is known of has nothing but nulls.
+    """
 
     email_id: UUID
     confirmed_at: datetime | None
@@ -96,6 +113,11 @@ class EmailFeedback(View, frozen=True, kw_only=True):
     opened_at: datetime | None
     clicked_at: datetime | None
     bounced_at: datetime | None
+    soft_bounced_at: datetime | None
     complained_at: datetime | None
+    delayed_at: datetime | None
+    rejected_at: datetime | None
     opens: int
     clicks: int
+    machine_opens: int
+    machine_clicks: int

@@ -1,0 +1,17 @@
+"""Bring the database and the streams up to date. Safe to run again, and by several at once."""
+
+import argparse
+import os
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "GODWIT_ROLE_PASSWORD, if set, becomes the password of the services' database roles."
+
+
+def run(args: argparse.Namespace) -> int:
+    from deploy.reach import addresses
+    from deploy.setup import prepare
+
+    found = addresses()
+    prepare(found.admin_url, found.nats_url, os.environ.get("GODWIT_ROLE_PASSWORD"))
+    return 0

@@ -1,0 +1,42 @@
+"""Publish a service's events again, to refill a stream or to show them to a new subscriber."""
+
+import argparse
+import asyncio
+from datetime import datetime
+
+EPILOG = """\
+Consumers that saw an event before ignore it. Events come in the order in which they were first published.
+example: godwit replay contacts --since 2026-11-01T00:00:00Z
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from deploy.services import NAMES
+
+    parser.epilog = EPILOG
+    parser.add_argument("service", choices=NAMES)
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--since", type=datetime.fromisoformat, metavar="INSTANT", help="ISO 8601, with its offset")
+    start.add_argument("--after", type=int, default=0, metavar="SEQUENCE", help="the sequence after which to begin (0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    return asyncio.run(_run(args))
+
+
+async def _run(args: argparse.Namespace) -> int:
+    from deploy.commands import Failed
+    from deploy.reach import bus, database
+    from libs.runtime.publisher import Publisher
+    from libs.runtime.replay import BusRefused, replay, sequence_at
+
+    async with database() as conn, bus() as client:
+        after = await sequence_at(conn, args.service, args.since.astimezone()) if args.since else args.after
+        reached = after
+        try:
+            async for reached in replay(conn, Publisher(client, "EVENTS"), args.service, after):
+                print(f"\r{reached - after} events", end="", flush=True)
+        except BusRefused as refused:
+            raise Failed(str(refused)) from refused
+    print(f"\rreplayed {reached - after} events of {args.service}, up to sequence {reached}")
+    return 0

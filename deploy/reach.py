@@ -1,0 +1,52 @@
+"""How an operator's command reaches a deployment: the addresses in the environment, else the stack on this machine."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import msgspec
+import nats
+from nats.aio.client import Client
+
+from deploy.commands import Failed
+from deploy.embedded.endpoints import of_running_stack
+
+TIMEOUT = 10
+
+
+class Addresses(msgspec.Struct, frozen=True):
+    """`admin_url` connects as the database's owner."""
+
+    admin_url: str
+    nats_url: str
+
+
+def addresses() -> Addresses:
+    """GODWIT_ADMIN_DATABASE_URL and NATS_URL, or the running embedded stack's. Raises Failed if there is neither."""
+    stack = of_running_stack()
+    admin_url = os.environ.get("GODWIT_ADMIN_DATABASE_URL") or (stack.admin_database_url if stack else None)
+    nats_url = os.environ.get("NATS_URL") or (stack.nats_url if stack else None)
+    if not admin_url or not nats_url:
+        raise Failed("nothing to talk to: start `godwit up`, or set GODWIT_ADMIN_DATABASE_URL and NATS_URL")
+    return Addresses(admin_url, nats_url)
+
+
+@asynccontextmanager
+async def bus() -> AsyncIterator[Client]:
+    """A connection to NATS that fails at once rather than waiting for a server."""
+    client = await nats.connect(addresses().nats_url, connect_timeout=TIMEOUT, allow_reconnect=False)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def database() -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A connection as the database's owner."""
+    conn = await asyncpg.connect(addresses().admin_url, timeout=TIMEOUT)
+    try:
+        yield conn
+    finally:
+        await conn.close(timeout=TIMEOUT)

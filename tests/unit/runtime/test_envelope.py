@@ -1,0 +1,69 @@
+"""The envelope survives the bus, and a chain of causes is followed."""
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from libs.runtime.codec import encode
+from libs.runtime.envelope import (
+    Envelope,
+    Meta,
+    Origin,
+    command_headers,
+    envelope_of,
+    event_headers,
+    event_subject,
+    new_event,
+)
+from libs.schemas.contacts import ContactSubscribed, SubscribeContact
+
+PROJECT, CONTACT = uuid4(), uuid4()
+NOW = datetime(2026, 11, 21, 1, 2, 3, 456789, tzinfo=UTC)
+COMMAND = Envelope(
+    id=uuid4(), project=PROJECT, message=SubscribeContact(contact_id=CONTACT), at=NOW, meta=Meta(actor="key:abc")
+)
+EVENT = ContactSubscribed(contact_id=CONTACT, email="ann@example.com")
+
+
+def test_a_command_comes_back_from_its_headers() -> None:
+    back = envelope_of(COMMAND.message, command_headers(COMMAND))
+    assert (back.id, back.project, back.meta, back.version) == (COMMAND.id, PROJECT, COMMAND.meta, 0)
+
+
+def test_an_event_comes_back_from_its_headers_with_its_place_in_the_stream() -> None:
+    event = new_event(EVENT, 3, COMMAND, uuid4(), NOW)
+    headers = event_headers(
+        event_id=event.id,
+        project=event.project,
+        service="contacts",
+        tag="contact.subscribed",
+        stream=event.stream,
+        version=event.version,
+        at=event.at,
+        meta=event.meta,
+    )
+    assert envelope_of(EVENT, headers) == event
+
+
+def test_an_event_knows_its_stream_its_subject_and_its_cause() -> None:
+    event = new_event(EVENT, 1, COMMAND, uuid4(), NOW)
+    assert event.stream == f"contact-{CONTACT}"
+    assert event_subject(PROJECT, EVENT) == f"evt.contacts.{PROJECT}.contact.subscribed"
+    assert (event.meta.causation_id, event.meta.correlation_id, event.meta.actor) == (COMMAND.id, COMMAND.id, "key:abc")
+
+
+def test_depth_counts_reactions_and_not_commands() -> None:
+    first = new_event(EVENT, 1, COMMAND, uuid4(), NOW)
+    second = new_event(EVENT, 1, first, uuid4(), NOW)
+    assert (first.meta.depth, second.meta.depth) == (0, 1)
+    assert second.meta.correlation_id == COMMAND.id
+
+
+def test_what_follows_from_an_origin_keeps_its_meta() -> None:
+    kept = Meta(actor="key:abc", depth=4)
+    assert new_event(EVENT, 1, Origin(project=PROJECT, meta=kept), uuid4(), NOW).meta == kept
+
+
+def test_messages_are_camel_case_on_the_wire() -> None:
+    assert (
+        encode(EVENT) == f'{{"type":"contact.subscribed","contactId":"{CONTACT}","email":"ann@example.com"}}'.encode()
+    )
