@@ -1,0 +1,100 @@
+"""A load generator over raw keep-alive connections: what it costs itself is small beside what it measures."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from statistics import quantiles
+from urllib.parse import urlsplit
+
+import msgspec
+
+LIMIT = 120.0
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """One run: requests per second, latencies in milliseconds, and how many answers were not 2xx."""
+
+    connections: int
+    requests: int
+    seconds: float
+    p50: float
+    p99: float
+    errors: int
+
+    @property
+    def rate(self) -> float:
+        return self.requests / self.seconds
+
+
+class Connection(asyncio.Protocol):
+    """Sends one request after the other on one connection until `next_body` has no more."""
+
+    def __init__(self, head: bytes, next_body: Callable[[], bytes | None], finished: "asyncio.Future[None]") -> None:
+        self._head = head
+        self._next_body = next_body
+        self._finished = finished
+        self._buffer = b""
+        self._sent_at = 0.0
+        self.latencies: list[float] = []
+        self.errors = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._send()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        head, found, rest = self._buffer.partition(b"\r\n\r\n")
+        if not found or len(rest) < _content_length(head):
+            return
+        self._buffer = b""
+        self.latencies.append(time.perf_counter() - self._sent_at)
+        self.errors += not head.startswith(b"HTTP/1.1 2")
+        self._send()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self._finished.done():
+            self._finished.set_exception(ConnectionError(f"the server closed the connection: {error}"))
+
+    def _send(self) -> None:
+        body = self._next_body()
+        if body is None:
+            self._finished.set_result(None)
+            self._transport.close()
+            return
+        self._sent_at = time.perf_counter()
+        self._transport.write(b"%sContent-Length: %d\r\n\r\n%s" % (self._head, len(body), body))
+
+
+async def post(url: str, headers: dict[str, str], bodies: Iterator[bytes], connections: int) -> Measured:
+    """POST every body once, over so many connections at a time."""
+    parts = urlsplit(url)
+    lines = [f"POST {parts.path} HTTP/1.1", f"Host: {parts.netloc}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    head = ("\r\n".join(lines) + "\r\n").encode()
+    loop = asyncio.get_running_loop()
+    started = time.perf_counter()
+    ends: list[asyncio.Future[None]] = [loop.create_future() for _ in range(connections)]
+    made: list[Connection] = []
+    for end in ends:
+        factory = partial(Connection, head, partial(next, bodies, None), end)
+        _, connection = await loop.create_connection(factory, parts.hostname, parts.port or 80)
+        made.append(connection)
+    async with asyncio.timeout(LIMIT):
+        await asyncio.gather(*ends)
+    seconds = time.perf_counter() - started
+    return _summary(connections, made, seconds)
+
+
+def _summary(connections: int, made: list[Connection], seconds: float) -> Measured:
+    latencies = sorted(latency for connection in made for latency in connection.latencies)
+    cuts = quantiles(latencies, n=100)
+    errors = sum(connection.errors for connection in made)
+    return Measured(connections, len(latencies), seconds, cuts[49] * 1000, cuts[98] * 1000, errors)
+
+
+def _content_length(head: bytes) -> int:
+    _, _, rest = head.lower().partition(b"content-length:")
+    return int(rest.partition(b"\r\n")[0] or 0)
