@@ -38,9 +38,16 @@ class Api:
 
     async def accepted(self) -> list[dict[str, Any]]:
         """Every message that SES, as the sandbox plays it, has accepted."""
-        answer = _json(await self._sandbox.get("/sandbox/messages", params={"limit": 100_000}, timeout=120))
+        answer = _json(
+            await self._sandbox.get(
+                "/sandbox/messages", params={"limit": 100_000, "fields": "emailId,tags"}, timeout=120
+            )
+        )
         messages: list[dict[str, Any]] = answer["messages"]
         return messages
+
+    async def sandbox_stats(self) -> Any:
+        return _json(await self._sandbox.get("/sandbox/stats"))
 
     async def emails(self, campaign_id: str) -> AsyncIterator[dict[str, Any]]:
         """Every intent of a campaign, as Godwit tells it."""

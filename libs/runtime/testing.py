@@ -77,11 +77,11 @@ async def facts(runtime: Runtime, project: UUID) -> list[tuple[str, dict[str, An
     return [(row["type"], msgspec.json.decode(row["data"])) for row in rows]
 
 
-async def eventually(check: Callable[[], Awaitable[T | None]], within: float = TIMEOUT) -> T:
+async def eventually(check: Callable[[], Awaitable[T | None]], within: float = TIMEOUT, every: float = 0.05) -> T:
     """Await `check` until its answer is true, and return that. Fails with the last answer after `within` seconds."""
     deadline = time.monotonic() + within
     while not (answer := await check()):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within} s; last answer: {answer!r}")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(every)
     return answer

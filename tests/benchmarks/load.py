@@ -80,7 +80,7 @@ async def post(url: str, headers: dict[str, str], bodies: Iterator[bytes], conne
     made: list[Connection] = []
     for end in ends:
         factory = partial(Connection, head, partial(next, bodies, None), end)
-        _, connection = await loop.create_connection(factory, parts.hostname, parts.port or 80)
+        _, connection = await loop.create_connection(factory, parts.hostname or "localhost", parts.port or 80)
         made.append(connection)
     async with asyncio.timeout(LIMIT):
         await asyncio.gather(*ends)

@@ -1,0 +1,46 @@
+"""`make bench`: what Godwit does a second here, each figure beside a bare POST on the same server in the same run."""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+
+from deploy.demo.screen import console
+from deploy.demo.target import Target, stack
+from deploy.embedded.ports import free_ports
+from tests.benchmarks import handoff, notifications, sandbox_sends, track
+from tests.benchmarks.bare import bare_server
+
+BENCHES = {"track": track.bench, "notifications": notifications.bench, "handoff": handoff.bench}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*BENCHES, "sandbox", []], help="all of them if none is named")
+    names = parser.parse_args().names or [*BENCHES, "sandbox"]
+    if "sandbox" in names:
+        sandbox_sends.main()
+    if set(names) & set(BENCHES):
+        asyncio.run(run([name for name in names if name in BENCHES]))
+    return 0
+
+
+async def run(names: list[str]) -> None:
+    """On a stack of its own, so that a bench neither disturbs nor measures somebody's data."""
+    with tempfile.TemporaryDirectory(prefix="godwit-bench-") as data_dir:
+        http, sandbox = free_ports(2)
+        os.environ |= {"GODWIT_DATA_DIR": data_dir, "GODWIT_HTTP_PORT": str(http), "GODWIT_SANDBOX_PORT": str(sandbox)}
+        with stack() as target, bare_server() as bare:
+            for name in names:
+                await show(name, target, bare)
+
+
+async def show(name: str, target: Target, bare: str) -> None:
+    with console.status(name):
+        table = await BENCHES[name](target, bare)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
