@@ -36,18 +36,25 @@ class Api:
     async def patch(self, path: str, body: Mapping[str, Any]) -> Any:
         return _json(await self._client.patch(path, json=body))
 
+    async def send(self, method: str, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> httpx.Response:
+        """A call whose answer is looked at whole, refusals too."""
+        return await self._client.request(method, path, json=body, headers=headers)
+
+    async def sandbox_get(self, path: str, **query: Any) -> Any:
+        return _json(await self._sandbox.get(path, params=query))
+
+    async def set_account(self, **settings: float) -> Any:
+        """Change what the sandbox's SES account may do, such as `maxSendRate`."""
+        return _json(await self._sandbox.post("/sandbox/account", json=settings))
+
     async def accepted(self) -> list[dict[str, Any]]:
         """Every message that SES, as the sandbox plays it, has accepted."""
-        answer = _json(
-            await self._sandbox.get(
-                "/sandbox/messages", params={"limit": 100_000, "fields": "emailId,tags"}, timeout=120
-            )
-        )
+        answer = await self.sandbox_get("/sandbox/messages", limit=100_000, fields="emailId,tags")
         messages: list[dict[str, Any]] = answer["messages"]
         return messages
 
     async def sandbox_stats(self) -> Any:
-        return _json(await self._sandbox.get("/sandbox/stats"))
+        return await self.sandbox_get("/sandbox/stats")
 
     async def emails(self, campaign_id: str) -> AsyncIterator[dict[str, Any]]:
         """Every intent of a campaign, as Godwit tells it."""

@@ -1,0 +1,63 @@
+"""The whole product, started as a user starts it, with two senders and two contacts processes."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from deploy.demo.api import Api, connect
+from deploy.demo.target import Target, stack
+from deploy.embedded.ports import free_ports
+
+SETTINGS = {
+    "GODWIT_REPLICAS_DELIVERY": "2",
+    "GODWIT_REPLICAS_CONTACTS": "2",
+    "GODWIT_UNKNOWN_GRACE": "5",
+    "GODWIT_RETRY_DELAYS": "0.2,1,2,5",
+    "GODWIT_API_RATE_LIMIT": "0",
+}
+
+
+@pytest.fixture(scope="session")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """A stack in a directory and on ports of its own."""
+    http, sandbox = free_ports(2)
+    own = {
+        "GODWIT_DATA_DIR": str(tmp_path_factory.mktemp("stack")),
+        "GODWIT_HTTP_PORT": str(http),
+        "GODWIT_SANDBOX_PORT": str(sandbox),
+    }
+    before = dict(os.environ)
+    os.environ.update(SETTINGS | own)
+    try:
+        with stack() as running:
+            yield running
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+async def api(target: Target) -> AsyncIterator[Api]:
+    async with connect(target) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="session")
+async def http(target: Target) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a key, for what mailbox users and strangers do."""
+    async with httpx.AsyncClient(base_url=target.endpoints.url, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def plan() -> str:
+    """A value of `data.plan` that only this test's contacts have."""
+    return f"plan-{uuid4().hex[:12]}"
+
+
+def log_of(target: Target, process: str) -> str:
+    return Path(target.layout.log_file(process)).read_text(errors="replace")

@@ -1,0 +1,19 @@
+"""The generated documents in docs/ say what the code says."""
+
+from pathlib import Path
+
+import pytest
+
+from deploy.documents import generate
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def documents() -> dict[str, str]:
+    return generate()
+
+
+@pytest.mark.parametrize("name", ["openapi.json", "asyncapi.json", "settings.md"])
+def test_the_document_is_what_make_docs_would_write(documents: dict[str, str], name: str) -> None:
+    assert (DOCS / name).read_text(encoding="utf-8") == documents[name], "run `make docs`"
