@@ -28,7 +28,15 @@ CONFLICTS = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
 )
-BROKEN = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError, TimeoutError)
+BROKEN = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # the server is stopping, starting, or ended our session
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+"""The database cannot be reached for now; what was asked of it may or may not have happened."""
 
 ATTEMPTS = 4
 COMMAND_TIMEOUT = 20.0

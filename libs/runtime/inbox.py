@@ -6,6 +6,8 @@ JetStream drops repeats only within its duplicate window; this table is what mak
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+import asyncpg
+
 from libs.runtime.store import Connection
 
 REMEMBER = """
@@ -23,7 +25,14 @@ from unnest($2::uuid[], $3::bytea[]) as new (message_id, reply)
 where inbox.consumer = $1 and inbox.message_id = new.message_id
 """
 
-FORGET = "delete from inbox where received_at < clock_timestamp() - make_interval(days => $1)"
+FORGET = """
+delete from inbox where ctid = any(array(
+    select ctid from inbox where received_at < clock_timestamp() - make_interval(days => $1) limit $2
+))
+"""
+KEPT_DAYS = 45
+"""Longer than any message can still arrive: EVENTS keeps 30 days."""
+BATCH = 10_000
 
 
 async def remember(conn: Connection, consumer: str, ids: Sequence[UUID]) -> set[UUID]:
@@ -44,6 +53,7 @@ async def keep(conn: Connection, consumer: str, answers: Mapping[UUID, bytes]) -
         await conn.execute(KEEP_REPLIES, consumer, list(answers.keys()), list(answers.values()))
 
 
-async def forget(conn: Connection, days: int) -> None:
-    """Drop what is older than any message that could still be redelivered."""
-    await conn.execute(FORGET, days)
+async def forget_old(pool: "asyncpg.Pool[asyncpg.Record]") -> bool:
+    """Drop some of what is older than any message that could still arrive; answers whether there may be more."""
+    outcome: str = await pool.execute(FORGET, KEPT_DAYS, BATCH, timeout=30)
+    return outcome == f"DELETE {BATCH}"

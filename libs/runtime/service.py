@@ -22,8 +22,8 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from libs.runtime import bus, crash, logging, settings
-from libs.runtime.groupcommit import COMMAND_TIMEOUT, GroupCommit
+from libs.runtime import bus, crash, inbox, logging, settings
+from libs.runtime.groupcommit import BROKEN, COMMAND_TIMEOUT, GroupCommit
 from libs.runtime.health import Check, HealthServer
 from libs.runtime.inlet import CONSUMER, Inlet, is_redelivery
 from libs.runtime.publisher import Publisher
@@ -38,6 +38,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 READY_TIMEOUT = 1.0
 DRAIN_SECONDS = 10.0
+TIDY_SECONDS = 3600.0
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,6 +214,7 @@ def _work_of(runtime: Runtime) -> list[Any]:
     work.append(runtime.relay.run())
     if runtime.timers:
         work.append(runtime.timers.run())
+    work.append(_tidy_inbox(runtime))
     return work + [loop(runtime) for loop in runtime.service.work]
 
 
@@ -220,6 +222,17 @@ async def _stop_fetching(runtime: Runtime) -> None:
     """Stop the subscribers; messages that are being handled get DRAIN_SECONDS to finish, the rest comes back later."""
     async with asyncio.timeout(DRAIN_SECONDS + 2):
         await asyncio.gather(*(subscriber.stop() for subscriber in runtime.broker.subscribers))
+
+
+async def _tidy_inbox(runtime: Runtime) -> None:
+    """Keep the inbox from growing for ever."""
+    while True:
+        try:
+            more = await inbox.forget_old(runtime.pool)
+        except BROKEN as broken:
+            log.warning("inbox.not_tidied", error=repr(broken))
+            more = False
+        await asyncio.sleep(1 if more else TIDY_SECONDS)
 
 
 def _serve_health(tasks: asyncio.TaskGroup, runtime: Runtime) -> HealthServer | None:

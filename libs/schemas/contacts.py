@@ -169,6 +169,10 @@ class AudienceEvent(Event, frozen=True, kw_only=True):
     campaign_id: UUID
 
 
+class AudienceStarted(AudienceEvent, tag="audience.started", frozen=True, kw_only=True):
+    """The first of its stream: an audience is resolved once, however often its campaign says that it is sending."""
+
+
 class AudiencePageResolved(AudienceEvent, tag="audience.page_resolved", frozen=True, kw_only=True):
     """Up to 1,000 contacts that the campaign goes to, in order of their ids; `page` counts from 1."""
 

@@ -123,17 +123,23 @@ class ExecutionEvent(Event, frozen=True, kw_only=True):
 
 
 class ExecutionStarted(ExecutionEvent, tag="execution.started", frozen=True, kw_only=True):
-    """`context` is the data of the event that triggered it; `email` the contact's address then."""
+    """`context` is the data of the event that triggered it; `email` the contact's address then, empty if the event
+    does not tell it. `step_id` is the TRIGGER step; `entry` counts the contact's earlier executions of the workflow."""
 
     email: str
     trigger_event: str
     context: Data
+    step_id: UUID
+    entry: int = 0
 
 
 class StepCompleted(ExecutionEvent, tag="execution.step_completed", frozen=True, kw_only=True):
+    """`branch` is the way that a CONDITION took; `next_step_id` is null where the way ends."""
+
     step_id: UUID
     output: Data
     branch: str | None = None
+    next_step_id: UUID | None = None
 
 
 class EmailRequested(ExecutionEvent, tag="execution.email_requested", frozen=True, kw_only=True):

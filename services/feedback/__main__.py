@@ -1,0 +1,12 @@
+"""Runs the feedback service: `python -m services.feedback`."""
+
+from libs.runtime.service import run
+from services.feedback.app import build
+
+
+def main() -> None:
+    run(build)
+
+
+if __name__ == "__main__":
+    main()

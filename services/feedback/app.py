@@ -1,0 +1,24 @@
+"""The composition root: what the feedback service is made of."""
+
+from pathlib import Path
+
+from libs.runtime.service import Service
+from libs.runtime.settings import Settings
+from libs.schemas.feedback import GetEmailFeedback, RecordNotification
+from services.feedback.archive import forget_old
+from services.feedback.intake import take_in
+from services.feedback.queries import get_email_feedback
+from services.feedback.read_models import email_feedback
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def build(config: Settings) -> Service:
+    return Service(
+        name="feedback",
+        ingest={RecordNotification: take_in},
+        queries={GetEmailFeedback: get_email_feedback},
+        read_models=(email_feedback,),
+        migrations=MIGRATIONS,
+        work=(forget_old,),
+    )

@@ -1,0 +1,22 @@
+"""What the service counts of its notifications. Kinds are those of SES that we know, and `other`."""
+
+from prometheus_client import Counter, Gauge
+
+KINDS = frozenset(
+    ("send", "delivery", "open", "click", "bounce", "complaint", "deliverydelay", "reject", "renderingfailure")
+)
+
+NOTIFICATIONS = Counter(
+    "godwit_feedback_notifications_total",
+    "Notifications by what became of them: folded into what is known of a mail; repeated, so dropped; foreign: not "
+    "about a mail of ours, so only kept; unreadable, so retried and dead-lettered",
+    ["kind", "outcome"],
+)
+LAST = Gauge(
+    "godwit_feedback_last_notification_timestamp_seconds",
+    "When the latest notification about a mail of ours was handled; silence while mail is sent means a broken feed",
+)
+
+
+def count(kind: str, outcome: str) -> None:
+    NOTIFICATIONS.labels(kind if kind in KINDS else "other", outcome).inc()

@@ -1,0 +1,113 @@
+"""A notification about a mail of ours, in our words: that SES has the mail, and mostly one more fact. Pure."""
+
+from datetime import datetime
+from typing import TypeVar, get_args
+from uuid import UUID
+
+import msgspec
+
+from libs.schemas.feedback import (
+    BounceType,
+    EmailBounced,
+    EmailClicked,
+    EmailComplained,
+    EmailConfirmed,
+    EmailDelayed,
+    EmailDelivered,
+    EmailOpened,
+    EmailRejected,
+    FeedbackEvent,
+)
+from services.feedback.machines import is_machine
+from services.feedback.ses import Bounce, Hit, Mail, Record, Unreadable, in_utc
+from services.feedback.tags import Ids, owner_of
+
+Part = TypeVar("Part")
+MAX_TEXT = 1000
+NUL = "\0"
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """What one notification says. `fact` is None if it says only that SES has the mail; whether it is the first of its
+    kind is not decided yet."""
+
+    project: UUID
+    confirmed: EmailConfirmed
+    fact: FeedbackEvent | None
+
+    @property
+    def email_id(self) -> UUID:
+        return self.confirmed.email_id
+
+
+def notice_of(record: Record) -> Notice | None:
+    """None if it is not about a mail of ours. Raises Unreadable if its kind's own part is missing."""
+    owner = owner_of(record.mail) if record.mail else None
+    if record.mail is None or owner is None:
+        return None
+    project, ids = owner
+    confirmed = EmailConfirmed(**ids, at=in_utc(record.mail.timestamp))
+    return Notice(project=project, confirmed=confirmed, fact=_fact(record, record.mail, ids))
+
+
+def _fact(record: Record, mail: Mail, ids: Ids) -> FeedbackEvent | None:
+    at = record.at or in_utc(mail.timestamp)
+    match record.kind:
+        case "delivery":
+            _there(record.delivery)
+            return EmailDelivered(**ids, at=at)
+        case "bounce":
+            return _bounced(_there(record.bounce), ids, at)
+        case "complaint":
+            complaint = _there(record.complaint)
+            return EmailComplained(**ids, at=at, feedback_type=_text(complaint.complaint_feedback_type))
+        case "open":
+            machine = _by_machine(_there(record.open), at, mail)
+            return EmailOpened(**ids, at=at, first=False, machine=machine)
+        case "click":
+            click = _there(record.click)
+            link = click.link.replace(NUL, "")
+            return EmailClicked(**ids, at=at, first=False, link=link, machine=_by_machine(click, at, mail))
+        case "deliverydelay":
+            return EmailDelayed(**ids, at=at, delay_type=_text(_there(record.delivery_delay).delay_type) or "")
+        case "reject":
+            return EmailRejected(**ids, at=at, reason=_text(_there(record.reject).reason) or "")
+        case "renderingfailure":
+            return EmailRejected(**ids, at=at, reason=_text(_there(record.failure).error_message) or "")
+        case _:  # a Send, or a kind younger than this code: either way SES has the mail
+            return None
+
+
+def _there(part: Part | None) -> Part:
+    """The part that a notification of this kind must have."""
+    if part is None:
+        raise Unreadable("the notification lacks the part that its kind names")
+    return part
+
+
+def _bounced(part: Bounce, ids: Ids, at: datetime) -> EmailBounced:
+    diagnostics = [each.diagnostic_code for each in part.bounced_recipients if each.diagnostic_code]
+    return EmailBounced(
+        **ids,
+        at=at,
+        bounce_type=_bounce_type(part.bounce_type),
+        bounce_sub_type=_text(part.bounce_sub_type) or "",
+        diagnostic=_text("; ".join(diagnostics)) or None,
+    )
+
+
+def _bounce_type(stated: str) -> BounceType:
+    for known in get_args(BounceType):
+        if stated == known:
+            kind: BounceType = known
+            return kind
+    return "Undetermined"
+
+
+def _by_machine(hit: Hit, at: datetime, mail: Mail) -> bool:
+    return is_machine(hit.user_agent, at, in_utc(mail.timestamp))
+
+
+def _text(text: str | None) -> str | None:
+    """A stranger's server wrote it: short enough to keep, and without NUL, which Postgres cannot."""
+    return text and text[:MAX_TEXT].replace(NUL, "")

@@ -1,0 +1,27 @@
+"""Messages that Amazon SNS posts to us: whether to believe them, and what they say.
+
+Knows nothing of HTTP servers and of the bus. The route `/webhooks/sns` calls it like this:
+
+    receiver = receiver_from(settings)                 # once, when the gateway starts
+
+    try:
+        received = await receiver.receive(body)        # the raw bytes; SNS posts JSON as text/plain
+    except SnsRefused as no:
+        ...                                            # answer no.status with no.code and no.message
+    match received:
+        case RecordNotification():                     # publish it; answer 200 after JetStream's ack, else 503
+            subject, payload, headers = as_message(received)
+        case Confirmed():                              # answer 200, there is nothing to publish
+            ...
+
+Every message is proved by its signature before any other part of it is believed or acted on; see `receiver`.
+SNS tries again after every answer that is not 2xx (for at most an hour), so a refusal never loses a true message that
+was only unlucky: 503 and 502 say that it was not its fault. One receiver serves all requests of a process: it keeps
+the certificates.
+"""
+
+from services.gateway.sns.handover import as_message
+from services.gateway.sns.receiver import Confirmed, SnsReceiver, receiver_from
+from services.gateway.sns.refusal import SnsRefused
+
+__all__ = ["Confirmed", "SnsReceiver", "SnsRefused", "as_message", "receiver_from"]

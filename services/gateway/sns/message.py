@@ -1,0 +1,89 @@
+"""One SNS message as it was posted, and the text that its signature is made over. Pure.
+
+https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
+"""
+
+import base64
+import binascii
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from msgspec import field
+
+from services.gateway.sns.refusal import SnsRefused, malformed
+
+MAX_BODY = 256 * 1024
+"""SNS's own limit for a message."""
+
+PADDING, DIGEST = PKCS1v15(), SHA256()
+
+
+class SnsMessage(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The members that we use, as text, because the signature is made over the text."""
+
+    type: Literal["Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"]
+    message_id: str
+    topic_arn: str
+    message: str
+    timestamp: str
+    signature_version: str
+    signature: str
+    signing_cert_url: str = field(name="SigningCertURL")
+    subject: str | None = None
+    token: str | None = None
+    subscribe_url: str | None = field(name="SubscribeURL", default=None)
+
+    @property
+    def id(self) -> UUID:
+        """SNS's id of the message: the same on every retry."""
+        return UUID(self.message_id)
+
+    @property
+    def sent_at(self) -> datetime:
+        return datetime.fromisoformat(self.timestamp)
+
+    def signed_text(self) -> bytes:
+        """What SNS signs: the names and values that are there, each on a line, in this order."""
+        if self.type == "Notification":
+            subject = "" if self.subject is None else f"Subject\n{self.subject}\n"
+            middle = f"{subject}Timestamp\n{self.timestamp}\n"
+        else:
+            middle = f"SubscribeURL\n{self.subscribe_url}\nTimestamp\n{self.timestamp}\nToken\n{self.token}\n"
+        start = f"Message\n{self.message}\nMessageId\n{self.message_id}\n"
+        return f"{start}{middle}TopicArn\n{self.topic_arn}\nType\n{self.type}\n".encode()
+
+    def is_signed_by(self, key: RSAPublicKey) -> bool:
+        """SignatureVersion 2: RSA, PKCS #1 v1.5, SHA-256."""
+        try:
+            signature = base64.b64decode(self.signature, validate=True)
+            key.verify(signature, self.signed_text(), PADDING, DIGEST)
+        except (binascii.Error, ValueError, InvalidSignature):
+            return False
+        return True
+
+
+_decode = msgspec.json.Decoder(SnsMessage).decode
+
+
+def parse(body: bytes) -> SnsMessage:
+    """Read a message. Raises SnsRefused (413, 400) for what cannot be one."""
+    if len(body) > MAX_BODY:
+        raise SnsRefused(413, "PAYLOAD_TOO_LARGE", f"An SNS message has at most {MAX_BODY} bytes.")
+    try:
+        message = _decode(body)
+        complete = message.id and message.sent_at.tzinfo
+    except (msgspec.DecodeError, ValueError, RecursionError) as unreadable:
+        raise malformed("This is not an SNS message.") from unreadable
+    if not complete or not _has_its_link(message):
+        raise malformed("This SNS message is incomplete.")
+    return message
+
+
+def _has_its_link(message: SnsMessage) -> bool:
+    return message.type == "Notification" or (message.token is not None and message.subscribe_url is not None)

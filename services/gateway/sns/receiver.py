@@ -1,0 +1,115 @@
+"""Takes SNS messages in: the checks in their order, and the answer to a request to confirm a subscription.
+
+Cheap checks that need no network come first, so that a stranger who does not know a topic of ours cannot make us
+fetch anything. A message is believed once its signature fits.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from libs.runtime.clock import now
+from libs.runtime.settings import Settings
+from libs.schemas.feedback import RecordNotification
+from services.gateway.sns import http
+from services.gateway.sns.certificates import Certificates, Fetch
+from services.gateway.sns.http import FetchFailed
+from services.gateway.sns.message import SnsMessage, parse
+from services.gateway.sns.refusal import SnsRefused, not_trusted
+from services.gateway.sns.source import Source, confirms, source_of_certificate
+
+log = structlog.get_logger()
+
+OLDEST = timedelta(minutes=70)
+"""SNS retries for up to 60 minutes."""
+NEWEST = timedelta(minutes=5)
+MAX_CONFIRMATION = 16 * 1024
+
+
+class Confirmed(msgspec.Struct, frozen=True, kw_only=True):
+    """A message about the subscription itself, dealt with. `subscribed` is false for the news that it has ended."""
+
+    topic_arn: str
+    subscribed: bool
+
+
+class SnsReceiver:
+    """Receives the messages of `topic_arns` (none means that every message is refused).
+
+    Only Amazon's signatures are believed; with `trust_ca`, a file with a certificate authority, also those of a
+    sandbox on this machine. `fetch` and `clock` are there for tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        topic_arns: frozenset[str],
+        trust_ca: Path | None = None,
+        fetch: Fetch = http.get,
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self._topic_arns = topic_arns
+        self._trusts_sandbox = trust_ca is not None
+        self._certificates = Certificates(fetch, trust_ca)
+        self._fetch = fetch
+        self._clock = clock
+
+    async def receive(self, body: bytes) -> RecordNotification | Confirmed:
+        """What a posted message says, once it is proved. Confirms a subscription before it returns.
+
+        Raises SnsRefused: 400 or 413 for what is no SNS message, 403 for what is not to be believed, 503 and 502
+        where SNS should try again, because its certificate or its confirmation could not be fetched.
+        """
+        message = parse(body)
+        source = await self._prove(message)
+        match message.type:
+            case "Notification":
+                return RecordNotification(
+                    notification_id=message.id,
+                    topic_arn=message.topic_arn,
+                    sent_at=message.sent_at,
+                    message=message.message,
+                )
+            case "SubscriptionConfirmation":
+                return await self._confirm(message, source)
+            case "UnsubscribeConfirmation":
+                # its SubscribeURL would subscribe us again: that is for people to decide
+                log.warning("sns.unsubscribed", topic=message.topic_arn)
+                return Confirmed(topic_arn=message.topic_arn, subscribed=False)
+
+    async def _prove(self, message: SnsMessage) -> Source:
+        """Returns the source that signed the message."""
+        moment = self._clock()
+        if message.topic_arn not in self._topic_arns:
+            raise not_trusted("Messages of this topic are not accepted.")
+        if message.signature_version != "2":
+            raise not_trusted("Only SignatureVersion 2 is accepted: set the topic's attribute SignatureVersion to 2.")
+        if not moment - OLDEST <= message.sent_at <= moment + NEWEST:
+            raise not_trusted("The timestamp of this message is too far from now.")
+        source = source_of_certificate(message.signing_cert_url, sandbox=self._trusts_sandbox)
+        if source is None:
+            raise not_trusted("The certificate of this message is not at an address of SNS.")
+        key = await self._certificates.key(message.signing_cert_url, source, moment)
+        if not message.is_signed_by(key):
+            raise not_trusted("The signature does not fit the message.")
+        return source
+
+    async def _confirm(self, message: SnsMessage, source: Source) -> Confirmed:
+        url, token = message.subscribe_url or "", message.token or ""
+        if not confirms(url, source, message.topic_arn, token):
+            raise not_trusted("The SubscribeURL of this message does not confirm its subscription at SNS.")
+        try:
+            await self._fetch(url, MAX_CONFIRMATION)
+        except FetchFailed as failure:
+            raise SnsRefused(502, "EXTERNAL_SERVICE_ERROR", "SNS did not take the confirmation.") from failure
+        log.info("sns.subscribed", topic=message.topic_arn)
+        return Confirmed(topic_arn=message.topic_arn, subscribed=True)
+
+
+def receiver_from(config: Settings) -> SnsReceiver:
+    """The receiver that `GODWIT_SNS_TOPIC_ARNS` and `GODWIT_SNS_TRUST` ask for."""
+    topics = frozenset(arn.strip() for arn in config.sns_topic_arns.split(",") if arn.strip())
+    return SnsReceiver(topic_arns=topics, trust_ca=Path(config.sns_trust) if config.sns_trust else None)
