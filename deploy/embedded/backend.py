@@ -36,6 +36,7 @@ def running(data_dir: Path) -> Iterator[Backend]:
     layout = Layout.create(data_dir)
     port, monitor_port = free_ports(2)
     with ExitStack() as stack:
+        stack.callback(postgres.leave, layout)
         database = stack.enter_context(child(layout, "postgres", signal.SIGINT))
         bus = stack.enter_context(child(layout, "nats", signal.SIGTERM, str(port), str(monitor_port)))
         await_ready(database, lambda: postgres.ready(layout, database.pid), layout.log_file("postgres-1"))

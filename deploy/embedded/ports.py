@@ -14,6 +14,9 @@ OWN_RANGE = range(20_000, 30_000)
 """Below the kernel's range for outgoing connections: such a connection can neither take the port of a part that is
 being restarted, nor, while it is down, end up connected to itself there."""
 
+REACHED_BY = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 -- nothing is bound to them here
+"""The address that reaches a part which listens on every address."""
+
 ANSWER_LIMIT = 0.5
 """Seconds that a part gets to answer whether it is ready."""
 
@@ -29,13 +32,13 @@ def free_ports(count: int) -> list[int]:
     raise CannotStart(f"no {count} free ports between {OWN_RANGE.start} and {OWN_RANGE.stop}: stop what uses them")
 
 
-def require_free(port: int, setting: str, patience: float = 2.0) -> None:
+def require_free(port: int, setting: str, host: str = LOOPBACK, patience: float = 2.0) -> None:
     """Raises CannotStart, naming the setting, when the port cannot be listened on, also after `patience` seconds.
 
     Parts of a stack whose supervisor was killed a moment ago may still be on their way out.
     """
     deadline = time.monotonic() + patience
-    while (problem := listening_error(port)) == errno.EADDRINUSE and time.monotonic() < deadline:
+    while (problem := listening_error(port, host)) == errno.EADDRINUSE and time.monotonic() < deadline:
         time.sleep(0.05)
     if problem == errno.EADDRINUSE:
         raise CannotStart(f"port {port} is taken: stop what listens there, or choose another with {setting}")
@@ -43,21 +46,22 @@ def require_free(port: int, setting: str, patience: float = 2.0) -> None:
         raise CannotStart(f"port {port} cannot be opened ({errno.errorcode[problem]}): choose another with {setting}")
 
 
-def listening_error(port: int) -> int | None:
-    """None, or the errno of listening there. Listens on every address, as the most demanding part would."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+def listening_error(port: int, host: str = LOOPBACK) -> int | None:
+    """None, or the errno of listening there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("", port))
+            probe.bind((host, port))
             probe.listen(1)
         except OSError as error:
             return error.errno
     return None
 
 
-def answers(port: int, path: str) -> bool:
+def answers(port: int, path: str, host: str = LOOPBACK) -> bool:
     """Whether a GET there is answered with 200."""
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=ANSWER_LIMIT)
+    connection = http.client.HTTPConnection(REACHED_BY.get(host, host), port, timeout=ANSWER_LIMIT)
     try:
         connection.request("GET", path)
         return connection.getresponse().status == 200

@@ -8,8 +8,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 import structlog
-from faststream.middlewares import AckPolicy
-from faststream.nats import ConsumerConfig, JStream, NatsBroker, NatsMessage, PullSub
+from faststream.nats import NatsBroker, NatsMessage
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
@@ -25,7 +24,6 @@ from libs.schemas.base import Accepted, Query, Refused
 log = structlog.get_logger()
 
 T = TypeVar("T")
-FETCH = 256
 QUERY_WORKERS = 8
 QUERY_TIMEOUT = 5.0
 
@@ -40,7 +38,7 @@ class Unavailable(Exception):
 
 
 def make_broker(url: str, name: str) -> NatsBroker:
-    """A broker that hands every message through undecoded and leaves acknowledging to the inlet."""
+    """A broker that hands every message through undecoded."""
 
     async def as_it_is(message: NatsMessage) -> Any:
         return message.raw_message
@@ -64,20 +62,6 @@ def client_of(broker: NatsBroker) -> Client:
     """The nats-py client under a connected broker, for what FastStream has no call for."""
     client: Client = broker.config.broker_config.connection_state.connection
     return client
-
-
-def consume(broker: NatsBroker, stream: str, durable: str, receive: Callable[[Msg], Awaitable[None]]) -> None:
-    """Pull from a durable that `deploy/streams.py` declared, up to 256 messages at a time, handled concurrently."""
-
-    @broker.subscriber(
-        durable=durable,
-        stream=JStream(stream, declare=False),
-        config=ConsumerConfig(durable_name=durable),
-        pull_sub=PullSub(batch_size=FETCH, timeout=5.0),
-        ack_policy=AckPolicy.MANUAL,
-    )
-    async def on_message(raw: Msg) -> None:
-        await receive(raw)
 
 
 def answer_queries(

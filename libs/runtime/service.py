@@ -27,6 +27,7 @@ from libs.runtime.groupcommit import BROKEN, COMMAND_TIMEOUT, GroupCommit
 from libs.runtime.health import Check, HealthServer
 from libs.runtime.inlet import CONSUMER, Inlet, is_redelivery
 from libs.runtime.publisher import Publisher
+from libs.runtime.puller import Puller
 from libs.runtime.relay import Relay
 from libs.runtime.settings import BadSettings, Settings
 from libs.runtime.store import BatchHandler, Unit, begin
@@ -94,6 +95,7 @@ class Runtime:
         self.relay = Relay(config.database_url, service.name, Publisher(client, "EVENTS"), asyncio.Event())
         self.inlets: dict[str, Inlet] = {}
         self.commits: list[GroupCommit] = []
+        self.pullers: list[Puller] = []
         self.checks: dict[str, Check] = {}
         """What `/readyz` asks. A service's work adds what it must have done before it can serve."""
         self.timers: Timers | None = None
@@ -124,7 +126,8 @@ class Runtime:
         self.commits.append(commit)
         self.inlets[name] = inlet = Inlet(name, list(handlers), commit, self.client, self.settings.delays)
         if stream:
-            bus.consume(self.broker, stream, name, self.receive if kind == "commands" else inlet.receive)
+            receive = self.receive if kind == "commands" else inlet.receive
+            self.pullers.append(Puller(self.client, stream, name, receive))
         return inlet
 
     async def receive(self, raw: Msg) -> None:
@@ -152,16 +155,17 @@ async def serve(service: Service, config: Settings, started: "asyncio.Future[Run
         _open_inlets(runtime)
         stop_on_signals(runtime.stopping)
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(work) for work in _work_of(runtime)]
-            health = _serve_health(tasks, runtime)
             await runtime.broker.start()
+            running = [tasks.create_task(work) for work in _work_of(runtime)]
+            pulling = [tasks.create_task(puller.run()) for puller in runtime.pullers]
+            health = _serve_health(tasks, runtime)
             log.info("service.started", service=service.name)
             if started:
                 started.set_result(runtime)
             await runtime.stopping.wait()
             log.info("service.draining", service=service.name)
-            await _stop_fetching(runtime)
-            for task in running:
+            await _stop_pulling(runtime, pulling)
+            for task in (*running, *pulling):
                 task.cancel()
             if health:
                 health.should_exit = True
@@ -218,10 +222,11 @@ def _work_of(runtime: Runtime) -> list[Any]:
     return work + [loop(runtime) for loop in runtime.service.work]
 
 
-async def _stop_fetching(runtime: Runtime) -> None:
-    """Stop the subscribers; messages that are being handled get DRAIN_SECONDS to finish, the rest comes back later."""
-    async with asyncio.timeout(DRAIN_SECONDS + 2):
-        await asyncio.gather(*(subscriber.stop() for subscriber in runtime.broker.subscribers))
+async def _stop_pulling(runtime: Runtime, pulling: "Sequence[asyncio.Task[None]]") -> None:
+    """Fetch no more messages; those at hand get DRAIN_SECONDS to finish, the rest comes back later."""
+    for puller in runtime.pullers:
+        puller.stop()
+    await asyncio.wait(pulling, timeout=DRAIN_SECONDS)
 
 
 async def _tidy_inbox(runtime: Runtime) -> None:
@@ -268,7 +273,7 @@ async def check_nats(client: Client) -> str | None:
 async def _check_started(runtime: Runtime) -> str | None:
     if runtime.stopping.is_set():
         return "stopping"
-    return None if all(subscriber.running for subscriber in runtime.broker.subscribers) else "starting"
+    return None if all(puller.pulling for puller in runtime.pullers) else "not pulling from the streams"
 
 
 def stop_on_signals(stopping: asyncio.Event) -> None:

@@ -63,7 +63,7 @@ async def _send(api: Api, campaign: str) -> tuple[float, dict[str, Any]]:
 
     async def all_accepted() -> bool:
         accepted: int = (await api.sandbox_stats())["accepted"]
-        return accepted - before >= RECIPIENTS
+        return bool(accepted - before >= RECIPIENTS)
 
     async def finished() -> dict[str, Any] | None:
         stats = await api.get(f"/campaigns/{campaign}/stats")

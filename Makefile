@@ -1,0 +1,52 @@
+# Two commands matter: `make demo` and `make test`. `make` alone lists the others.
+
+PYTHON ?= python3
+PY := .venv/bin/python
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up demo test test-unit lint fmt docs bench lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## Create .venv with the locked dependencies (every target does, when they changed)
+
+$(INSTALLED): pyproject.toml requirements.lock deploy/install.sh
+	@sh deploy/install.sh "$(PYTHON)"
+
+up: $(INSTALLED) ## Start everything on this machine; Ctrl-C stops it
+	@$(PY) -m deploy.cli up
+
+demo: $(INSTALLED) ## Send a campaign to 5,000 people, kill a sender on the way, prove that nobody was lost
+	@$(PY) -m deploy.demo
+
+test: $(INSTALLED) ## Run all tests (GODWIT_TEST_BACKEND=embedded, containers or external)
+	@$(PY) -m pytest tests
+
+test-unit: $(INSTALLED) ## Run the tests that need no servers
+	@$(PY) -m pytest tests/unit
+
+lint: $(INSTALLED) ## Check formatting, style, types and who imports whom
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports
+
+fmt: $(INSTALLED) ## Format the code and repair what can be repaired
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+docs: $(INSTALLED) ## Write the HTTP and bus descriptions to docs/
+	@$(PY) -m deploy.cli docs
+
+bench: $(INSTALLED) ## Measure throughput against a bare server on the same machine
+	@$(PY) -m tests.benchmarks
+
+lock: $(INSTALLED) ## Resolve the dependencies again into requirements.lock
+	@$(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--no-emit-find-links --extra embedded --extra dev pyproject.toml -o requirements.lock
+
+clean: ## Remove .venv and caches; the data in .godwit stays
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

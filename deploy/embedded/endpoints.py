@@ -1,0 +1,47 @@
+"""Where a running stack is to be found: `run/endpoints.json` in its data directory."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from deploy.embedded import nats, postgres
+from deploy.embedded.layout import Layout
+from deploy.embedded.lock import is_held
+from deploy.embedded.process import write_whole
+from deploy.embedded.settings import Settings
+from deploy.embedded.stack import Ports
+
+
+class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
+    """Addresses of one running stack. `health_ports` by process (`contacts-1`), on the loopback interface."""
+
+    url: str
+    sandbox_url: str
+    admin_database_url: str
+    nats_url: str
+    health_ports: dict[str, int]
+
+
+def record(settings: Settings, layout: Layout, ports: Ports) -> None:
+    endpoints = Endpoints(
+        url=settings.url,
+        sandbox_url=settings.sandbox_url,
+        admin_database_url=postgres.url(layout),
+        nats_url=nats.url(ports.nats),
+        health_ports=ports.health,
+    )
+    write_whole(layout.endpoints, msgspec.json.format(msgspec.json.encode(endpoints)).decode() + "\n")
+
+
+def of_running_stack(environ: Mapping[str, str] | None = None) -> Endpoints | None:
+    """Those of the stack in GODWIT_DATA_DIR (`.godwit`), or None where none is running or it is still starting."""
+    environ = os.environ if environ is None else environ
+    layout = Layout(Path(environ.get("GODWIT_DATA_DIR") or Settings().data_dir).absolute())
+    if not is_held(layout):  # what a killed stack left behind is not to be believed
+        return None
+    try:
+        return msgspec.json.decode(layout.endpoints.read_bytes(), type=Endpoints)
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,149 @@
+"""One readable log of many processes: on the terminal with a name before each line, and in one file per process.
+
+Nobody has to read it: a terminal that takes nothing holds up neither the supervisor nor the services. What waits for
+it is bounded, and what had to be left out is counted.
+"""
+
+import os
+import select
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+from deploy.embedded.layout import Layout
+
+PALETTE = (36, 33, 32, 35, 34, 96, 93, 92, 95, 94)
+GREY, RESET = "\x1b[90m", "\x1b[0m"
+NAME_WIDTH = 12
+BACKLOG = 5_000
+CHUNK = select.PIPE_BUF
+LONGEST_LINE = 64 * 1024
+FILE_LIMIT = 10_000_000
+
+
+class Terminal:
+    """A file descriptor that is written to only when it takes what it is given."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._waiting: deque[bytes] = deque()
+        self._left_out = 0
+        self._gone = False
+
+    def write(self, line: bytes) -> None:
+        """Take a line, to be shown now or, by `flush`, later."""
+        if len(self._waiting) >= BACKLOG:
+            self._left_out += 1
+            return
+        if self._left_out:
+            self._waiting.append(b"... %d lines left out: see the log files\n" % self._left_out)
+            self._left_out = 0
+        self._waiting.append(line)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write as much as the descriptor takes without waiting."""
+        while self._waiting and self._takes_more():
+            piece = self._waiting.popleft()
+            try:
+                written = os.write(self.descriptor, piece[:CHUNK])
+            except OSError:  # the reader has left: the log files go on
+                self._gone = True
+                continue
+            if written < len(piece):
+                self._waiting.appendleft(piece[written:])
+
+    def finish(self, patience: float = 1.0) -> None:
+        """Give the reader that many seconds to take what is left."""
+        deadline = time.monotonic() + patience
+        self.flush()
+        while self._waiting and time.monotonic() < deadline:
+            time.sleep(0.01)
+            self.flush()
+
+    @property
+    def behind(self) -> bool:
+        return bool(self._waiting)
+
+    def _takes_more(self) -> bool:
+        if self._gone:
+            self._waiting.clear()
+            return False
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLOUT)
+        return bool(poll.poll(0))
+
+
+class LogFile:
+    """The last 10 to 20 MB that one process said."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("ab", buffering=0)
+
+    def write(self, text: bytes) -> None:
+        if self._file.tell() > FILE_LIMIT:
+            self._file.close()
+            self._path.replace(self._path.with_suffix(".log.1"))
+            self._file = self._path.open("ab", buffering=0)
+        try:
+            self._file.write(text)
+        except OSError:  # a full disk must not take the supervisor down
+            return
+
+
+class Journal:
+    """Where every line of the stack goes."""
+
+    def __init__(self, layout: Layout, descriptor: int = 1) -> None:
+        self.terminal = Terminal(descriptor)
+        self._layout = layout
+        self._coloured = os.isatty(descriptor) and not os.environ.get("NO_COLOR")
+        self._prefixes: dict[str, bytes] = {}
+        self._files: dict[str, LogFile] = {}
+        self._partial: dict[str, bytes] = {}
+
+    def hear(self, name: str, output: bytes) -> None:
+        """Take whatever a process has written."""
+        self._file(name).write(output)
+        *lines, rest = (self._partial.pop(name, b"") + output).split(b"\n")
+        if rest:
+            self._partial[name] = rest[-LONGEST_LINE:]
+        for line in lines:
+            self.terminal.write(self._prefix(name) + line + b"\n")
+
+    def end(self, name: str) -> None:
+        """The process has ended: a last line without an end is a line too."""
+        if name in self._partial:
+            self.hear(name, b"\n")
+
+    def say(self, text: str) -> None:
+        """A line of the supervisor's own."""
+        self.hear("godwit", text.encode() + b"\n")
+
+    def show(self, text: str) -> None:
+        """As `say`, but for eyes only: it is not written to a file."""
+        self.terminal.write(self._prefix("godwit") + text.encode() + b"\n")
+
+    def print(self, text: str) -> None:
+        """A line for scripts: nothing before it."""
+        self._file("godwit").write(text.encode() + b"\n")
+        self.terminal.write(text.encode() + b"\n")
+
+    def _prefix(self, name: str) -> bytes:
+        if name not in self._prefixes:
+            label = f"{name:<{NAME_WIDTH}} | "
+            colour = f"\x1b[{PALETTE[len(self._prefixes) % len(PALETTE)]}m" if name != "godwit" else GREY
+            self._prefixes[name] = (f"{colour}{label}{RESET}" if self._coloured else label).encode()
+        return self._prefixes[name]
+
+    def _file(self, name: str) -> LogFile:
+        if name not in self._files:
+            self._files[name] = LogFile(self._layout.log_file(name))
+        return self._files[name]
+
+
+def complain(text: str) -> None:
+    """One line on stderr: why a command could not do what it was asked."""
+    print(f"godwit: {text}", file=sys.stderr, flush=True)

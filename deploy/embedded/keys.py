@@ -1,0 +1,45 @@
+"""The secrets of one data directory: made once, kept in `secrets.json`, readable by the owner alone."""
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+
+from deploy.embedded.errors import CannotStart
+from deploy.embedded.layout import Layout
+
+BOOTSTRAP = {"GODWIT_BOOTSTRAP_SECRET_KEY": "sk_", "GODWIT_BOOTSTRAP_PUBLIC_KEY": "pk_"}
+"""The first project's keys, by variable, with the prefix that tells them apart."""
+
+LINK_KEY = "GODWIT_LINK_KEY"
+
+
+def obtain(layout: Layout, given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """All secrets by variable, given ones before kept ones before new ones; and which of the keys are new."""
+    kept = read(layout)
+    known = kept | {name: given[name] for name in (*BOOTSTRAP, LINK_KEY) if name in given}
+    new = {name: f"{prefix}{secrets.token_hex(24)}" for name, prefix in BOOTSTRAP.items() if name not in known}
+    link = {} if LINK_KEY in known else {LINK_KEY: secrets.token_hex(32)}
+    if new or link:
+        write(layout, kept | new | link)
+    return known | new | link, new
+
+
+def read(layout: Layout) -> dict[str, str]:
+    try:
+        return dict(json.loads(layout.secrets.read_text()))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise CannotStart(f"cannot read {layout.secrets} ({error}): repair or remove it") from error
+
+
+def write(layout: Layout, values: Mapping[str, str]) -> None:
+    """Whole or not at all: a start that is interrupted here must not cost anyone a key."""
+    unfinished = layout.secrets.with_suffix(".new")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(values, file, indent=2)
+        file.flush()
+        os.fsync(descriptor)
+    unfinished.replace(layout.secrets)

@@ -1,0 +1,93 @@
+"""The settings of the embedded stack itself, and the check of those that it hands on to the services.
+
+Both are GODWIT_* variables. What the stack decides for each process (its database role, its health port, its name) it
+sets itself, whatever the environment says.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from deploy.embedded.errors import CannotStart
+from deploy.services import NAMES
+from libs.runtime import settings as services
+
+PREFIX = "GODWIT_"
+REPLICAS = "GODWIT_REPLICAS_"
+TESTS = "GODWIT_TEST_"
+
+SERVICES = NAMES
+
+Replicas = Annotated[int, Meta(ge=1, le=16)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the supervisor needs to know. `handed_on` are the GODWIT_* variables that every service gets as they are."""
+
+    http_port: Annotated[services.Port, Meta(description="Port of the gateway")] = 8000
+    sandbox_port: Annotated[services.Port, Meta(description="Port of the SES sandbox and its mailbox page")] = 8010
+    data_dir: Annotated[str, Meta(description="Directory where everything is kept")] = ".godwit"
+    replicas: dict[str, Replicas] = {}
+    handed_on: dict[str, str] = {}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def host(self) -> str:
+        """The address that the gateway listens on."""
+        return self.handed_on.get("GODWIT_HOST", "127.0.0.1")
+
+    @property
+    def sandbox_url(self) -> str:
+        return f"http://127.0.0.1:{self.sandbox_port}"
+
+    @property
+    def instances(self) -> list[tuple[str, int]]:
+        """Every service process, as (service, n) with n from 1."""
+        return [(service, n + 1) for service in SERVICES for n in range(self.replicas.get(service, 1))]
+
+
+OWN = {f"{PREFIX}{field.upper()}": field for field in ("http_port", "sandbox_port", "data_dir")}
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check all of it. Raises CannotStart, with the name of the variable that is unknown or bad."""
+    environ = os.environ if environ is None else environ
+    given = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value}
+    own = {OWN[name]: value for name, value in given.items() if name in OWN}
+    replicas = {service_of(name): value for name, value in given.items() if name.startswith(REPLICAS)}
+    handed_on = {name: v for name, v in given.items() if name not in OWN and not name.startswith((REPLICAS, TESTS))}
+    check(handed_on)
+    settings = convert(own | {"replicas": replicas, "handed_on": handed_on})
+    if settings.http_port == settings.sandbox_port:
+        raise CannotStart(f"GODWIT_HTTP_PORT and GODWIT_SANDBOX_PORT are both {settings.http_port}: change one")
+    return settings
+
+
+def convert(values: Mapping[str, object]) -> Settings:
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        expectation, _, path = str(error).partition(" - at `$.")
+        name = {"replicas": f"{REPLICAS}<SERVICE>"}.get(path[:8], f"{PREFIX}{path.strip('`').upper()}")
+        raise CannotStart(f"bad setting {name}: {expectation[0].lower()}{expectation[1:]}") from error
+
+
+def service_of(name: str) -> str:
+    service = name.removeprefix(REPLICAS).lower()
+    if service not in SERVICES:
+        raise CannotStart(f"unknown setting {name}: the services are {', '.join(SERVICES)}")
+    return service
+
+
+def check(handed_on: Mapping[str, str]) -> None:
+    """Refuse before anything runs what every service would refuse at its start."""
+    try:
+        services.load({"DATABASE_URL": "postgresql:///", **handed_on})
+    except services.BadSettings as error:
+        raise CannotStart(str(error)) from error

@@ -1,0 +1,212 @@
+"""Starts parts, keeps them running, passes their words on, and leaves nothing behind.
+
+One thread, one loop, no event loop library: see `deploy.embedded.process` for why.
+"""
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterable, Sequence
+from types import FrameType
+
+from deploy.embedded.errors import CannotStart
+from deploy.embedded.journal import Journal
+from deploy.embedded.layout import Layout
+from deploy.embedded.part import Part
+from deploy.embedded.process import Process
+
+READY_POLL = 0.03
+IDLE = 1.0
+START_LIMIT = 90.0
+LAST_RESORT = 5.0
+"""Seconds between the impatient signal and SIGKILL."""
+
+
+class Stopped(Exception):
+    """Someone asked the stack to stop."""
+
+
+class Supervisor:
+    """Use as a context manager: leaving the block, however, stops every part, the last started group first."""
+
+    def __init__(self, layout: Layout, journal: Journal) -> None:
+        self._layout = layout
+        self._journal = journal
+        self._groups: list[list[Process]] = []
+        self._asked_to_stop = 0
+        self._stopping = False
+        self._began = time.monotonic()
+        self._wakeup, self._alarm = os.pipe()
+
+    def __enter__(self) -> "Supervisor":
+        os.set_blocking(self._wakeup, False)
+        os.set_blocking(self._alarm, False)
+        signal.set_wakeup_fd(self._alarm, warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._ask_to_stop)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # only so that it wakes the loop
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+        signal.set_wakeup_fd(-1)
+
+    def start(self, parts: Iterable[Part]) -> None:
+        """Fork all of them now. They form one group, which stops before the groups started earlier."""
+        group = [Process(part, self._layout) for part in parts]
+        self._groups.append(group)
+        for process in group:
+            process.start()
+
+    def await_ready(self) -> None:
+        """Attend to everything until every part started so far is ready. Raises CannotStart or Stopped."""
+        deadline = time.monotonic() + START_LIMIT
+        while waiting := [process for process in self._processes if not process.ready]:
+            if time.monotonic() > deadline:
+                late = waiting[0]
+                raise CannotStart(f"{late.part.name} is not ready after {START_LIMIT:.0f} s: {late.last_words}")
+            self.attend(READY_POLL)
+
+    def run(self) -> None:
+        """Attend to everything until someone asks to stop."""
+        try:
+            while True:
+                self.attend(IDLE)
+        except Stopped:
+            return
+
+    def attend(self, seconds: float = 0.0) -> None:
+        """Wait that long at most for something to happen, and do what it asks for. Raises CannotStart or Stopped."""
+        self._listen(min([seconds, *self._until_restarts()]))
+        for process in self._processes:
+            self._see_to(process)
+        if self._asked_to_stop:
+            raise Stopped
+
+    @property
+    def _processes(self) -> list[Process]:
+        return [process for group in self._groups for process in group]
+
+    def _until_restarts(self) -> list[float]:
+        now = time.monotonic()
+        return [max(0.0, process.due - now) for process in self._processes if process.due is not None]
+
+    def _listen(self, seconds: float) -> None:
+        """Wait for output, a signal or room on the terminal, and pass on what there is."""
+        poll = select.poll()
+        poll.register(self._wakeup, select.POLLIN)
+        speakers = {process.output: process for process in self._processes if process.output >= 0}
+        for descriptor in speakers:
+            poll.register(descriptor, select.POLLIN)
+        if self._journal.terminal.behind:
+            poll.register(self._journal.terminal.descriptor, select.POLLOUT)
+        happened = [descriptor for descriptor, _ in poll.poll(seconds * 1000)]
+        drain(self._wakeup)
+        for descriptor in speakers.keys() & happened:
+            self._hear(speakers[descriptor])
+        self._journal.terminal.flush()
+
+    def _hear(self, process: Process) -> None:
+        try:
+            output = os.read(process.output, 1 << 16)
+        except BlockingIOError:
+            return
+        if output:
+            self._journal.hear(process.part.name, output)
+        else:
+            self._close(process)
+
+    def _close(self, process: Process) -> None:
+        os.close(process.output)
+        process.output = -1
+        self._journal.end(process.part.name)
+
+    def _see_to(self, process: Process) -> None:
+        code = process.reap()
+        if code is not None:
+            self._ended(process, code)
+        if self._stopping:
+            return
+        if process.due is not None and process.due <= time.monotonic():
+            process.start()
+        if not process.ready and process.check_ready():
+            self._became_ready(process)
+
+    def _ended(self, process: Process, code: int) -> None:
+        """Hear it out, then judge its end."""
+        while process.output >= 0 and has_more(process.output):
+            self._hear(process)
+        if process.output >= 0:
+            self._close(process)
+        if self._stopping or self._asked_to_stop:
+            return
+        if process.part.once and code == 0:
+            self._became_ready(process)
+            return
+        process.plan_restart()
+        if process.part.once or (not process.ready and (code == os.EX_CONFIG or process.hopeless)):
+            raise CannotStart(f"{process.part.name} cannot start: {process.last_words}")
+        self._journal.say(f"{process.part.name} ended ({describe(code)}) and is started again")
+
+    def _became_ready(self, process: Process) -> None:
+        process.ready = True
+        verb = "done" if process.part.once else "ready"
+        self._journal.say(f"{process.part.name} {verb} after {time.monotonic() - self._began:.1f} s")
+
+    def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked_to_stop += 1
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._journal.say("stopping")
+        for group in reversed(self._groups):
+            self._stop_group(group)
+        self._journal.say("stopped")
+        self._journal.terminal.finish()
+
+    def _stop_group(self, group: Sequence[Process]) -> None:
+        """Ask, insist, kill: each for its time, and faster when someone asks a second time."""
+        living = [process for process in group if process.pid is not None]
+        if not living:
+            return
+        for process in living:
+            process.send(process.part.stop)
+        grace = max(process.part.grace for process in living)
+        if self._await_end(group, grace, unless=lambda: self._asked_to_stop > 1):
+            return
+        for process in group:
+            process.send(process.part.hurry)
+        if self._await_end(group, LAST_RESORT):
+            return
+        for process in group:
+            process.send(signal.SIGKILL)
+        self._await_end(group, LAST_RESORT)
+
+    def _await_end(self, group: Sequence[Process], seconds: float, unless: Callable[[], bool] = lambda: False) -> bool:
+        """Whether all of them ended within that time. Gives up early when `unless` says so."""
+        deadline = time.monotonic() + seconds
+        while any(process.pid is not None for process in group):
+            if time.monotonic() > deadline or unless():
+                return False
+            self._listen(min(0.1, seconds))
+            for process in self._processes:
+                self._see_to(process)
+        return True
+
+
+def drain(descriptor: int) -> None:
+    try:
+        os.read(descriptor, 4096)
+    except BlockingIOError:
+        return
+
+
+def has_more(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return any(event & select.POLLIN for _, event in poll.poll(0))
+
+
+def describe(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

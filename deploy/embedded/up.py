@@ -1,0 +1,67 @@
+"""`godwit up`: start everything, say when it is ready, keep it running, stop all of it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.embedded import endpoints, keys, postgres, preload, stack
+from deploy.embedded.errors import CannotStart
+from deploy.embedded.journal import Journal, complain
+from deploy.embedded.layout import Layout
+from deploy.embedded.lock import alone
+from deploy.embedded.ports import free_ports, require_free
+from deploy.embedded.settings import Settings, load
+from deploy.embedded.stack import Ports, Programs
+from deploy.embedded.supervisor import Stopped, Supervisor
+
+GODWIT = Programs()
+
+
+def up(programs: Programs = GODWIT) -> int:
+    """Runs until it is told to stop. The exit code: 0 after a clean stop, 1 when it could not start."""
+    try:
+        settings = load()
+        layout = Layout.create(Path(settings.data_dir))
+        with alone(layout):
+            require_free(settings.http_port, "GODWIT_HTTP_PORT", settings.host)
+            require_free(settings.sandbox_port, "GODWIT_SANDBOX_PORT")
+            try:
+                supervise(settings, layout, programs)
+            finally:
+                postgres.leave(layout)
+    except CannotStart as error:
+        complain(str(error))
+        return 1
+    except Stopped:
+        return 0
+    return 0
+
+
+def supervise(settings: Settings, layout: Layout, programs: Programs) -> None:
+    journal = Journal(layout)
+    ports = choose_ports(settings)
+    with Supervisor(layout, journal) as supervisor:
+        supervisor.start(stack.foundation(settings, layout, ports, programs))
+        preload.load(programs.modules, meanwhile=supervisor.attend)
+        secrets, new_keys = keys.obtain(layout, settings.handed_on)
+        show(new_keys, layout, journal)
+        supervisor.await_ready()
+        supervisor.start([stack.setup(layout, ports, programs)])
+        supervisor.await_ready()
+        supervisor.start(stack.services(settings, layout, ports, programs, secrets))
+        supervisor.await_ready()
+        endpoints.record(settings, layout, ports)
+        journal.say(f"sent mail {settings.sandbox_url}/   API {settings.url}/docs")
+        journal.print(f"godwit ready {settings.url}")
+        supervisor.run()
+
+
+def choose_ports(settings: Settings) -> Ports:
+    names = [f"{service}-{n}" for service, n in settings.instances]
+    client, monitor, *health = free_ports(2 + len(names))
+    return Ports(nats=client, nats_monitor=monitor, health=dict(zip(names, health, strict=True)))
+
+
+def show(new_keys: Mapping[str, str], layout: Layout, journal: Journal) -> None:
+    for name, key in new_keys.items():
+        kind = "public key" if "PUBLIC" in name else "secret key"
+        journal.show(f"{kind} of the first project: {key}   (shown once, kept in {layout.secrets})")

@@ -1,0 +1,116 @@
+"""The sandbox put together: builds the parts, hands requests to them, starts and stops what runs beside them."""
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from deploy.sandbox.account import Account, a_day_ago
+from deploy.sandbox.asgi import (
+    Answer,
+    ApiError,
+    NoAnswer,
+    Receive,
+    Request,
+    Router,
+    Scope,
+    Send,
+    error_answer,
+    respond,
+    stay_silent,
+)
+from deploy.sandbox.configuration_sets import ConfigurationSets
+from deploy.sandbox.control import Control
+from deploy.sandbox.faults import Faults
+from deploy.sandbox.identities import Identities
+from deploy.sandbox.ledger import Ledger
+from deploy.sandbox.notifier import Notifier
+from deploy.sandbox.pages import Pages
+from deploy.sandbox.routes import add_control, add_pages_and_sns, add_ses
+from deploy.sandbox.ses import Ses
+from deploy.sandbox.settings import Settings
+from deploy.sandbox.sns import Topic, load_signer
+from deploy.sandbox.store import Store
+from deploy.sandbox.subscriptions import Subscriptions
+from deploy.sandbox.suppression import SuppressionList
+
+log = logging.getLogger("sandbox")
+
+
+class Sandbox:
+    """What runs beside the requests: the committer and the notifier, from `start` to `stop`."""
+
+    def __init__(self, settings: Settings) -> None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self._settings = settings
+        signer = load_signer(settings.data_dir)
+        topic = Topic(settings.topic_arn, settings.url, signer.certificate_name)
+        self._store = store = Store(settings.data_dir)
+        ledger = Ledger(store)
+        self._subscriptions = subscriptions = Subscriptions(store, settings.topic_arn)
+        self._notifier = notifier = Notifier(store, ledger, subscriptions, topic, signer, settings.region)
+        account = Account(settings, ledger.sent_per_minute(since=a_day_ago()))
+        faults, suppression = Faults(), SuppressionList(store)
+        identities = Identities(store, account, settings.region)
+        ses = Ses(account, faults, ledger, identities, suppression, subscriptions)
+        self.router = Router()
+        add_ses(self.router, ses, identities, suppression, ConfigurationSets(store))
+        add_control(self.router, Control(account, faults, ledger, identities, subscriptions, notifier, ses))
+        add_pages_and_sns(self.router, Pages(ledger), subscriptions, signer)
+
+    async def start(self) -> None:
+        self._committing = asyncio.create_task(self._store.commit_forever())
+        await self._subscriptions.open(self._settings.subscribers)
+        self._notifying = asyncio.create_task(self._notifier.run())
+
+    async def stop(self) -> None:
+        """Nothing accepted and nothing pending is lost: what is not told yet waits on disk for the next start."""
+        await _cancelled(self._notifying)
+        await self._notifier.stop()
+        await _cancelled(self._committing)
+        await self._store.close()
+
+
+class Application:
+    """The ASGI application around a sandbox."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            await respond(await self._answer(request), send)
+        except NoAnswer as silence:
+            await stay_silent(request, silence)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self._sandbox.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._sandbox.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, request: Request) -> Answer:
+        try:
+            found = self._sandbox.router.find(request.method, request.path)
+            if found is None:
+                raise ApiError(404, "UnknownOperationException", f"There is no {request.method} {request.path}.")
+            handler, names = found
+            return await handler(request, **names)
+        except ApiError as error:
+            return error_answer(error)
+        except NoAnswer:
+            raise
+        except Exception:
+            log.exception("request.failed", extra={"path": request.path})
+            return error_answer(ApiError(500, "InternalServiceErrorException", "The sandbox failed; see its log."))
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

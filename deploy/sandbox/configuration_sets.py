@@ -1,0 +1,76 @@
+"""Configuration sets and their event destinations: remembered and shown, but without effect on what is published.
+
+The sandbox reports every event of every mail to its subscribers, and knows one thing about a configuration set: mail
+sent with one whose name contains `no-tracking` is neither opened nor clicked.
+"""
+
+import msgspec
+
+from deploy.sandbox.asgi import Answer, ApiError, Request, json_answer
+from deploy.sandbox.paging import page, page_of
+from deploy.sandbox.ses_api import CreateConfigurationSet, CreateEventDestination, ListRequest, decoder
+from deploy.sandbox.store import Store
+
+ONE = "select body from configuration_set where name = ?"
+PAGE = "select name from configuration_set where name > ? order by name limit ?"
+ADD = "insert or ignore into configuration_set (name, body) values (?, ?)"
+DELETE = "delete from configuration_set where name = ?"
+DELETE_DESTINATIONS = "delete from event_destination where configuration_set = ?"
+DESTINATION = "select body from event_destination where configuration_set = ? and name = ?"
+DESTINATIONS = "select name, body from event_destination where configuration_set = ? order by name"
+ADD_DESTINATION = "insert or ignore into event_destination (configuration_set, name, body) values (?, ?, ?)"
+
+read_create = decoder(CreateConfigurationSet)
+read_create_destination = decoder(CreateEventDestination)
+read_list = decoder(ListRequest)
+
+
+class ConfigurationSets:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def create(self, request: Request) -> Answer:
+        body = await request.body()
+        name = read_create(body).configuration_set_name
+        if self._store.rows(ONE, (name,)):
+            raise ApiError(400, "AlreadyExistsException", f"Configuration set <{name}> already exists.")
+        await self._store.write((ADD, [(name, body)]))
+        return json_answer({})
+
+    async def get(self, request: Request, name: str) -> Answer:
+        return Answer(self._require(name))
+
+    async def list(self, request: Request) -> Answer:
+        call = read_list(await request.body())
+        limit, after = page_of(call.page_size, call.next_token, largest=1000)
+        return json_answer(page("ConfigurationSets", self._store.rows(PAGE, (after, limit + 1)), limit, str))
+
+    async def delete(self, request: Request, name: str) -> Answer:
+        self._require(name)
+        await self._store.write((DELETE, [(name,)]), (DELETE_DESTINATIONS, [(name,)]))
+        return json_answer({})
+
+    async def create_destination(self, request: Request, name: str) -> Answer:
+        self._require(name)
+        call = read_create_destination(await request.body())
+        if self._store.rows(DESTINATION, (name, call.event_destination_name)):
+            raise ApiError(
+                400, "AlreadyExistsException", f"Event destination <{call.event_destination_name}> already exists."
+            )
+        await self._store.write((ADD_DESTINATION, [(name, call.event_destination_name, bytes(call.event_destination))]))
+        return json_answer({})
+
+    async def destinations(self, request: Request, name: str) -> Answer:
+        self._require(name)
+        shown = [
+            {"MatchingEventTypes": [], **msgspec.json.decode(body), "Name": destination}
+            for destination, body in self._store.rows(DESTINATIONS, (name,))
+        ]
+        return json_answer({"EventDestinations": shown})
+
+    def _require(self, name: str) -> bytes:
+        rows = self._store.rows(ONE, (name,))
+        if not rows:
+            raise ApiError(404, "NotFoundException", f"Configuration set <{name}> does not exist.")
+        body: bytes = rows[0][0]
+        return body

@@ -1,0 +1,185 @@
+"""The control interface under /sandbox: what was accepted, and what the sandbox should do next."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from deploy.sandbox.account import Account, AccountChange
+from deploy.sandbox.asgi import Answer, ApiError, Request, json_answer
+from deploy.sandbox.courier import Mode
+from deploy.sandbox.faults import Fault, Faults
+from deploy.sandbox.identities import Identities
+from deploy.sandbox.ledger import Ledger, Message
+from deploy.sandbox.mail import raw_mail, read_mail
+from deploy.sandbox.notifier import Notifier
+from deploy.sandbox.outcomes import Behaviour
+from deploy.sandbox.ses import Ses
+from deploy.sandbox.subscriptions import Subscriptions
+from deploy.sandbox.timestamps import iso
+
+MAX_LIMIT = 100_000
+DEFAULT_LIMIT = 100
+Change = TypeVar("Change")
+
+
+class ModeChange(msgspec.Struct, forbid_unknown_fields=True):
+    mode: Mode
+
+
+class Verification(msgspec.Struct, forbid_unknown_fields=True):
+    identity: str
+    verified: bool = True
+
+
+FIELDS: dict[str, Callable[[Message], object]] = {
+    "id": lambda message: message.id,
+    "emailId": lambda message: message.email_id,
+    "from": lambda message: message.sender,
+    "to": lambda message: message.recipients,
+    "tags": lambda message: message.tags,
+    "configurationSet": lambda message: message.configuration_set,
+    "acceptedAt": lambda message: iso(message.accepted_at),
+    "raw": lambda message: raw_mail(message).decode("utf-8", "replace"),
+}
+MAIL_FIELDS = ("subject", "html", "text", "headers")
+ALL_FIELDS = (*FIELDS, *MAIL_FIELDS)
+
+
+class Control:
+    def __init__(
+        self,
+        account: Account,
+        faults: Faults,
+        ledger: Ledger,
+        identities: Identities,
+        subscriptions: Subscriptions,
+        notifier: Notifier,
+        ses: Ses,
+    ) -> None:
+        self._account, self._faults, self._ledger = account, faults, ledger
+        self._identities, self._subscriptions, self._notifier, self._ses = identities, subscriptions, notifier, ses
+
+    async def messages(self, request: Request) -> Answer:
+        """`fields` (names, comma-separated) leaves the others out, and with them the work of reading the mail."""
+        query = request.query
+        fields = _fields(query.get("fields", ""))
+        limit = _limit(query.get("limit", str(DEFAULT_LIMIT)))
+        seqs, total = self._ledger.find(to=query.get("to", ""), email_id=query.get("emailId", ""), limit=limit)
+        return Answer(self._written(seqs, total, fields))
+
+    async def clear_messages(self, request: Request) -> Answer:
+        await self._ledger.clear()
+        return json_answer({})
+
+    async def stats(self, request: Request) -> Answer:
+        return json_answer(
+            {
+                **self._ledger.totals(),
+                "throttled": self._account.throttled,
+                "faults": self._faults.struck,
+                "notifications": self._notifier.status(),
+            }
+        )
+
+    async def faults(self, request: Request) -> Answer:
+        return json_answer({"faults": self._faults.planted, "struck": self._faults.struck})
+
+    async def plant_fault(self, request: Request) -> Answer:
+        self._faults.plant(_read(await request.body(), Fault))
+        return await self.faults(request)
+
+    async def clear_faults(self, request: Request) -> Answer:
+        self._faults.clear()
+        return await self.faults(request)
+
+    async def notifications(self, request: Request) -> Answer:
+        office = self._notifier.office
+        subscriptions = [
+            {"endpoint": each.endpoint, "arn": each.arn, "confirmed": each.confirmed}
+            for each in self._subscriptions.current
+        ]
+        certificate = f"{office.topic.url}/{office.topic.certificate_name}"
+        return json_answer(
+            {
+                **self._notifier.status(),
+                "topicArn": office.topic.arn,
+                "signingCertUrl": certificate,
+                "subscriptions": subscriptions,
+            }
+        )
+
+    async def set_notifications(self, request: Request) -> Answer:
+        self._notifier.office.mode = _read(await request.body(), ModeChange).mode
+        return await self.notifications(request)
+
+    async def account(self, request: Request) -> Answer:
+        return json_answer(self._account.state())
+
+    async def set_account(self, request: Request) -> Answer:
+        self._account.change(_read(await request.body(), AccountChange))
+        return await self.account(request)
+
+    async def behaviour(self, request: Request) -> Answer:
+        return json_answer(self._ses.behaviour)
+
+    async def set_behaviour(self, request: Request) -> Answer:
+        """Fields that are left out, also within `delays`, stay as they are."""
+        change = _read(await request.body(), dict[str, object])
+        current = msgspec.to_builtins(self._ses.behaviour)
+        delays = change.get("delays", {})
+        merged = {
+            **current,
+            **change,
+            "delays": {**current["delays"], **delays} if isinstance(delays, dict) else delays,
+        }
+        self._ses.behaviour = _read(msgspec.json.encode(merged), Behaviour)
+        return await self.behaviour(request)
+
+    async def verify_identity(self, request: Request) -> Answer:
+        change = _read(await request.body(), Verification)
+        await self._identities.set_verified(change.identity, change.verified)
+        return json_answer(change)
+
+    async def _written(self, seqs: Sequence[int], total: int, fields: Sequence[str]) -> AsyncIterator[bytes]:
+        yield b'{"messages":['
+        separator = b""
+        for message in self._ledger.read(seqs):
+            yield separator + msgspec.json.encode(_shown(message, fields))
+            separator = b","
+            await asyncio.sleep(0)  # a long list must not keep senders waiting
+        yield b'],"total":%d}' % total
+
+
+def _shown(message: Message, fields: Sequence[str]) -> dict[str, object]:
+    shown = {name: FIELDS[name](message) for name in fields if name in FIELDS}
+    if any(name in MAIL_FIELDS for name in fields):
+        mail = read_mail(message)
+        read = {"subject": mail.subject, "html": mail.html, "text": mail.text, "headers": dict(reversed(mail.headers))}
+        shown |= {name: read[name] for name in fields if name in MAIL_FIELDS}
+    return shown
+
+
+def _fields(names: str) -> Sequence[str]:
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    if unknown := set(chosen) - set(ALL_FIELDS):
+        raise _invalid(f"unknown fields: {', '.join(sorted(unknown))}")
+    return chosen or ALL_FIELDS
+
+
+def _limit(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_LIMIT:
+        raise _invalid(f"limit must be a number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def _read(body: bytes, shape: type[Change]) -> Change:
+    try:
+        return msgspec.json.decode(body or b"{}", type=shape)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise _invalid(str(error)) from None
+
+
+def _invalid(message: str) -> ApiError:
+    return ApiError(400, "InvalidRequest", message)

@@ -1,0 +1,227 @@
+"""Carries notifications to one subscriber: introduces itself, posts what is due, comes back when nobody is home.
+
+Everything is at least once. What waits is on disk; in memory are only the few notifications that are on their way.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Literal
+from uuid import uuid4
+
+import msgspec
+
+from deploy.sandbox.events import SUBJECT, Event, event_id, event_record
+from deploy.sandbox.ledger import Ledger
+from deploy.sandbox.outbound import NETWORK_ERRORS, Client
+from deploy.sandbox.outcomes import EventType
+from deploy.sandbox.sns import Envelope, Topic
+from deploy.sandbox.store import Row, Store
+from deploy.sandbox.subscriptions import Subscription
+
+Mode = Literal["on", "paused", "duplicated", "shuffled"]
+
+DUE = """
+select id, attempts, give_up_at, seq, kind, at, recipient, detail from notification
+where subscription = ? and due <= ? order by due, id limit ?
+"""
+FORGET = "delete from notification where id = ?"
+TRY_LATER = "update notification set due = ?, attempts = ?, give_up_at = ? where id = ?"
+
+POLL_SECONDS = 0.05
+POSTS_AT_ONCE = 32
+TAKEN_AT_ONCE, TAKEN_AT_ONCE_SHUFFLED = 256, 1024
+SHUFFLE_SECONDS = 2.0
+FIRST_RETRY, LONGEST_RETRY = 0.5, 20.0
+LONGEST_ABSENCE = 4.0
+GIVE_UP_AFTER = 3600.0
+ASK_AGAIN_AFTER = 2.0
+BUSY = (429, 502, 503, 504)
+
+log = logging.getLogger("sandbox.notifications")
+
+
+class Notification(msgspec.Struct, frozen=True):
+    id: int
+    attempts: int
+    give_up_at: float | None
+    seq: int
+    event: Event
+
+    @property
+    def published_at(self) -> float | None:
+        """When it was first tried, unless that is now: an envelope keeps its timestamp over all attempts."""
+        return self.give_up_at and self.give_up_at - GIVE_UP_AFTER
+
+
+class PostOffice(msgspec.Struct, kw_only=True):
+    """What all couriers share. `mode` may change at any time."""
+
+    store: Store
+    ledger: Ledger
+    topic: Topic
+    region: str
+    sign: Callable[[Envelope], Awaitable[Envelope]]
+    mode: Mode = "on"
+    delivered: Counter[str] = msgspec.field(default_factory=Counter)
+    failed_posts: int = 0
+    given_up: int = 0
+
+
+class Courier:
+    def __init__(self, office: PostOffice, subscription: Subscription) -> None:
+        self.subscription = subscription
+        self._office = office
+        self._client = Client(subscription.endpoint)
+        self._slots = asyncio.Semaphore(POSTS_AT_ONCE)
+        self._taken: set[int] = set()  # on their way, or done and not yet forgotten on disk
+        self._done: list[int] = []
+        self._later: list[Row] = []
+        self._introduced = False
+        self._introduce_at = 0.0
+        self._away_until = 0.0
+        self._absences = 0
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._taken
+
+    async def run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as errands:
+                while True:
+                    self._start(errands)
+                    await self.settle()
+                    await asyncio.sleep(POLL_SECONDS)
+        finally:
+            self._client.close()
+
+    async def settle(self) -> None:
+        """Write down what became of the notifications that have come back."""
+        done, later = self._done, self._later
+        if not done and not later:
+            return
+        self._done, self._later = [], []
+        await self._office.store.write((FORGET, [(each,) for each in done]), (TRY_LATER, later))
+        self._taken.difference_update(done, (row[-1] for row in later))
+
+    def _start(self, errands: asyncio.TaskGroup) -> None:
+        now = time.time()
+        if now < self._away_until:
+            return
+        if now >= self._introduce_at and not (self._introduced and self.subscription.confirmed):
+            self._introduce_at = now + ASK_AGAIN_AFTER
+            errands.create_task(self._introduce())
+        if self._may_deliver:
+            for notification in self._take_due(now):
+                errands.create_task(self._deliver(notification))
+
+    @property
+    def _may_deliver(self) -> bool:
+        return self.subscription.confirmed and self._office.mode != "paused" and time.time() >= self._away_until
+
+    def _take_due(self, now: float) -> list[Notification]:
+        at_once = TAKEN_AT_ONCE_SHUFFLED if self._office.mode == "shuffled" else TAKEN_AT_ONCE
+        if len(self._taken) > at_once // 2:
+            return []
+        rows = self._office.store.rows(DUE, (self.subscription.id, now, at_once + len(self._taken)))
+        due = [_notification(*row) for row in rows if row[0] not in self._taken]
+        self._taken.update(notification.id for notification in due)
+        return due
+
+    async def _introduce(self) -> None:
+        """Ask for confirmation. A subscriber that has confirmed before is asked once per run: it may have forgotten."""
+        envelope = self._office.topic.confirmation(str(uuid4()), self.subscription.token, time.time())
+        self._introduced = await self._post(envelope)
+
+    async def _deliver(self, notification: Notification) -> None:
+        if self._office.mode == "shuffled":
+            await asyncio.sleep(random.random() * SHUFFLE_SECONDS)  # noqa: S311 - disorder, not secrecy
+        async with self._slots:
+            if not self._may_deliver:
+                self._taken.discard(notification.id)  # it stays on disk as it is
+                return
+            await self._tell(notification)
+
+    async def _tell(self, notification: Notification) -> None:
+        try:
+            told = await self._post_event(notification)
+        except Exception:
+            # One mail that cannot be described must not silence all others.
+            log.exception("notification.failed", extra={"seq": notification.seq, "kind": notification.event.kind})
+            told = False
+        if told:
+            self._done.append(notification.id)
+        else:
+            self._put_off(notification)
+
+    async def _post_event(self, notification: Notification) -> bool:
+        message = next(self._office.ledger.read([notification.seq]), None)
+        record = event_record(message, notification.event, self._office.region) if message else None
+        if message is None or record is None:
+            return True  # forgotten meanwhile, or impossible: there is nothing to tell
+        envelope = self._office.topic.notification(
+            message_id=str(event_id(message, notification.event)),
+            subject=SUBJECT,
+            message=msgspec.json.encode(record).decode(),
+            at=notification.published_at or time.time(),
+            subscription=self.subscription.arn,
+        )
+        copies = 2 if self._office.mode == "duplicated" else 1
+        for _ in range(copies):
+            if not await self._post(envelope):
+                return False
+            self._office.delivered[notification.event.kind] += 1
+        return True
+
+    async def _post(self, envelope: Envelope) -> bool:
+        signed = await self._office.sign(envelope)
+        headers = {
+            "Content-Type": "text/plain; charset=UTF-8",
+            "User-Agent": "Amazon Simple Notification Service Agent",
+            "x-amz-sns-message-type": signed["Type"],
+            "x-amz-sns-message-id": signed["MessageId"],
+            "x-amz-sns-topic-arn": signed["TopicArn"],
+            "x-amz-sns-subscription-arn": self.subscription.arn,
+        }
+        try:
+            status = await self._client.post(msgspec.json.encode(signed), headers)
+        except NETWORK_ERRORS:
+            status = 0
+        if 200 <= status < 300:
+            self._absences = 0
+            return True
+        self._office.failed_posts += 1
+        if status == 0 or status in BUSY:
+            self._stay_away()
+        return False
+
+    def _stay_away(self) -> None:
+        """Nobody home: leave the subscriber alone for a while. Posts that fail together count as one absence."""
+        if time.time() < self._away_until:
+            return
+        self._away_until = time.time() + min(_back_off(self._absences), LONGEST_ABSENCE)
+        self._absences += 1
+
+    def _put_off(self, notification: Notification) -> None:
+        now = time.time()
+        give_up_at = notification.give_up_at or now + GIVE_UP_AFTER
+        if now >= give_up_at:
+            self._office.given_up += 1
+            self._done.append(notification.id)
+            return
+        due = now + _back_off(notification.attempts)
+        self._later.append((due, notification.attempts + 1, give_up_at, notification.id))
+
+
+def _back_off(failures: int) -> float:
+    return min(FIRST_RETRY * 2.0 ** min(failures, 10), LONGEST_RETRY)
+
+
+def _notification(
+    id: int, attempts: int, give_up_at: float | None, seq: int, kind: EventType, at: float, recipient: str, detail: str
+) -> Notification:
+    return Notification(id, attempts, give_up_at, seq, Event(kind, at, recipient, detail))

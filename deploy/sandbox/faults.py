@@ -1,0 +1,51 @@
+"""Faults that a test plants in the send call: which one, how often, how many times."""
+
+import random
+from typing import Literal
+
+import msgspec
+
+FaultName = Literal["throttle", "error_500", "reject", "timeout_after_accept", "reset_after_accept", "hang"]
+
+
+class Fault(msgspec.Struct, forbid_unknown_fields=True):
+    """`rate` is the chance per send call; `count` is how many calls it may still hit (absent: no end)."""
+
+    fault: FaultName
+    rate: float = msgspec.field(default=1.0)
+    count: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.rate <= 1.0:
+            raise ValueError("rate must be between 0 and 1")
+        if self.count is not None and self.count < 1:
+            raise ValueError("count must be at least 1")
+
+
+class Faults:
+    """The planted faults, drawn in the order they were planted; the first that strikes is the one that happens."""
+
+    def __init__(self) -> None:
+        self.planted: list[Fault] = []
+        self.struck: dict[str, int] = {}
+
+    def plant(self, fault: Fault) -> None:
+        self.planted.append(fault)
+
+    def clear(self) -> None:
+        self.planted.clear()
+
+    def draw(self) -> FaultName | None:
+        for fault in self.planted:
+            if random.random() < fault.rate:  # noqa: S311 - chance, not secrecy
+                self._strike(fault)
+                return fault.fault
+        return None
+
+    def _strike(self, fault: Fault) -> None:
+        self.struck[fault.fault] = self.struck.get(fault.fault, 0) + 1
+        if fault.count is None:
+            return
+        fault.count -= 1
+        if fault.count == 0:
+            self.planted.remove(fault)

@@ -1,0 +1,112 @@
+"""Email identities: domains and addresses one may send from."""
+
+import secrets
+
+import msgspec
+
+from deploy.sandbox.account import Account
+from deploy.sandbox.asgi import Answer, ApiError, Request, json_answer
+from deploy.sandbox.drafts import bare
+from deploy.sandbox.paging import page, page_of
+from deploy.sandbox.ses_api import CreateEmailIdentity, ListRequest, decoder
+from deploy.sandbox.store import Store
+
+ONE = "select name, verified, tokens from identity where name = ?"
+PAGE = "select name, verified, tokens from identity where name > ? order by name limit ?"
+VERIFIED = """
+select 1 from identity
+where verified and (name = :address or name = :domain or :domain like '%.' || name) limit 1
+"""
+ADD = "insert or ignore into identity (name, verified, tokens) values (?, ?, ?)"
+SET_VERIFIED = "update identity set verified = ? where name = ?"
+DELETE = "delete from identity where name = ?"
+
+read_create = decoder(CreateEmailIdentity)
+read_list = decoder(ListRequest)
+
+
+class Identities:
+    def __init__(self, store: Store, account: Account, region: str) -> None:
+        self._store, self._account, self._region = store, account, region
+
+    def require_verified(self, sender: str) -> None:
+        address = bare(sender).lower()
+        domain = address.rpartition("@")[2]
+        if not self._store.rows(VERIFIED, {"address": address, "domain": domain}):
+            raise ApiError(
+                400,
+                "MessageRejected",
+                "Email address is not verified. The following identities failed the check in region "
+                f"{self._region.upper()}: {sender}",
+            )
+
+    async def create(self, request: Request) -> Answer:
+        name = read_create(await request.body()).email_identity.lower()
+        if self._store.rows(ONE, (name,)):
+            raise ApiError(400, "AlreadyExistsException", f"Email identity {name} already exist.")
+        tokens = msgspec.json.encode([secrets.token_hex(16) for _ in range(3)]).decode()
+        await self._store.write((ADD, [(name, self._account.verify_new_identities, tokens)]))
+        shown = _identity(*self._require(name))
+        return json_answer({key: shown[key] for key in ("IdentityType", "VerifiedForSendingStatus", "DkimAttributes")})
+
+    async def get(self, request: Request, name: str) -> Answer:
+        return json_answer(_identity(*self._require(name)))
+
+    async def delete(self, request: Request, name: str) -> Answer:
+        self._require(name)
+        await self._store.write((DELETE, [(name.lower(),)]))
+        return json_answer({})
+
+    async def list(self, request: Request) -> Answer:
+        call = read_list(await request.body())
+        limit, after = page_of(call.page_size, call.next_token, largest=1000)
+        return json_answer(page("EmailIdentities", self._store.rows(PAGE, (after, limit + 1)), limit, _summary))
+
+    async def set_verified(self, name: str, verified: bool) -> None:
+        """What publishing the DNS records, or removing them, does in real life."""
+        self._require(name)
+        await self._store.write((SET_VERIFIED, [(verified, name.lower())]))
+
+    def _require(self, name: str) -> tuple[str, bool, str]:
+        rows = self._store.rows(ONE, (name.lower(),))
+        if not rows:
+            raise ApiError(404, "NotFoundException", f"Email identity {name} does not exist.")
+        found, verified, tokens = rows[0]
+        return found, bool(verified), tokens
+
+
+def _type(name: str) -> str:
+    return "EMAIL_ADDRESS" if "@" in name else "DOMAIN"
+
+
+def _status(verified: bool) -> str:
+    return "SUCCESS" if verified else "PENDING"
+
+
+def _summary(name: str, verified: bool, tokens: str) -> dict[str, object]:
+    return {
+        "IdentityType": _type(name),
+        "IdentityName": name,
+        "SendingEnabled": bool(verified),
+        "VerificationStatus": _status(verified),
+    }
+
+
+def _identity(name: str, verified: bool, tokens: str) -> dict[str, object]:
+    return {
+        "IdentityType": _type(name),
+        "FeedbackForwardingStatus": True,
+        "VerifiedForSendingStatus": verified,
+        "VerificationStatus": _status(verified),
+        "DkimAttributes": {
+            "SigningEnabled": True,
+            "Status": _status(verified),
+            "Tokens": msgspec.Raw(tokens.encode()),
+            "SigningAttributesOrigin": "AWS_SES",
+            "NextSigningKeyLength": "RSA_2048_BIT",
+            "CurrentSigningKeyLength": "RSA_2048_BIT",
+        },
+        "MailFromAttributes": {"BehaviorOnMxFailure": "USE_DEFAULT_VALUE"},
+        "Policies": {},
+        "Tags": [],
+    }

@@ -1,0 +1,181 @@
+"""The ledger: every message that got, or would have got, a success answer. Ground truth for whoever counts."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from deploy.sandbox.bodies import Place
+from deploy.sandbox.outcomes import Outcome
+from deploy.sandbox.store import Row, Store
+
+ADD_MESSAGE = """
+insert into message (seq, id, email_id, sender, recipients, tags, configuration_set, accepted_at, kind, body_offset,
+    body_size)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+ADD_RECIPIENT = "insert or ignore into recipient (address, seq) values (?, ?)"
+ADD_NOTIFICATION = """
+insert into notification (subscription, seq, kind, recipient, detail, at, due) values (?, ?, ?, ?, ?, ?, ?)
+"""
+SUPPRESS = "insert or ignore into suppression (address, reason, since) values (?, ?, ?)"
+
+MESSAGES = """
+select seq, id, email_id, sender, recipients, tags, configuration_set, accepted_at, kind, body_offset,
+    body_size
+from message where seq in (select value from json_each(?)) order by seq desc
+"""
+SEQ_OF_ID = "select seq from message where id = ?"
+NEWEST = """
+select seq, (select count(*) from message) from message order by seq desc limit :limit offset :offset
+"""
+NEWEST_TO = """
+select seq, (select count(*) from recipient where address = :to)
+from recipient where address = :to order by seq desc limit :limit offset :offset
+"""
+NEWEST_OF_EMAIL = """
+select seq, count(*) over () from message
+where email_id = :email_id
+  and (:to = '' or exists (select 1 from recipient where address = :to and recipient.seq = message.seq))
+order by seq desc limit :limit offset :offset
+"""
+LAST_SEQ = "select coalesce(max(seq), 0) from message"
+TOTALS = "select (select count(*) from message), (select count(*) from recipient)"
+COPIES = """
+select count(*), coalesce(sum(copies > 1), 0)
+from (select count(*) as copies from message where email_id <> '' group by email_id)
+"""
+SENT_PER_MINUTE = """
+select cast(accepted_at / 60 as integer) * 60, sum(json_array_length(recipients))
+from message where accepted_at > ? group by 1 order by 1
+"""
+CLEAR = ("delete from notification", "delete from recipient", "delete from message")
+
+PAGE_SIZE = 50
+
+
+class Message(msgspec.Struct):
+    """`content` is the MIME message for kind raw, else the JSON body of the SendEmail call."""
+
+    seq: int
+    id: str
+    email_id: str
+    sender: str
+    recipients: list[str]
+    tags: dict[str, str]
+    configuration_set: str
+    accepted_at: float
+    kind: Literal["raw", "simple"]
+    content: bytes
+
+
+class Accepted(msgspec.Struct):
+    message: Message
+    outcomes: list[Outcome]
+
+
+class Ledger:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._last_seq: int = store.rows(LAST_SEQ)[0][0]
+
+    def next_seq(self) -> int:
+        self._last_seq += 1
+        return self._last_seq
+
+    async def record(self, accepted: Sequence[Accepted], subscriptions: Sequence[int]) -> list[str]:
+        """Returns when the messages, what will be told about them and whom that suppresses are on disk, all or none.
+
+        The answer is the addresses that are suppressed now."""
+        suppressions = [row for each in accepted for row in _suppression_rows(each)]
+        await self._store.write(
+            (ADD_MESSAGE, [self._row(each.message) for each in accepted]),
+            (ADD_RECIPIENT, [row for each in accepted for row in _recipient_rows(each.message)]),
+            (ADD_NOTIFICATION, [row for each in accepted for row in _notification_rows(each, subscriptions)]),
+            (SUPPRESS, suppressions),
+        )
+        return [str(address) for address, *_ in suppressions]
+
+    def find(
+        self, *, to: str = "", email_id: str = "", limit: int = PAGE_SIZE, offset: int = 0
+    ) -> tuple[list[int], int]:
+        """The newest matching messages' seqs, and how many match in all. Whole addresses are compared, without case."""
+        sql = NEWEST_OF_EMAIL if email_id else NEWEST_TO if to else NEWEST
+        rows = self._store.rows(sql, {"to": to.lower(), "email_id": email_id, "limit": limit, "offset": offset})
+        return [seq for seq, _ in rows], rows[0][1] if rows else 0
+
+    def read(self, seqs: Sequence[int]) -> Iterator[Message]:
+        """The messages of these seqs, newest first; only a page of them is in memory at a time."""
+        for start in range(0, len(seqs), PAGE_SIZE):
+            page = msgspec.json.encode(seqs[start : start + PAGE_SIZE]).decode()
+            yield from map(self._read, self._store.rows(MESSAGES, (page,)))
+
+    def by_id(self, message_id: str) -> Message | None:
+        seqs = [seq for (seq,) in self._store.rows(SEQ_OF_ID, (message_id,))]
+        return next(self.read(seqs), None)
+
+    def sent_per_minute(self, since: float) -> list[tuple[float, float]]:
+        return self._store.rows(SENT_PER_MINUTE, (since,))
+
+    def totals(self) -> dict[str, int]:
+        (messages, recipients), (email_ids, twice) = self._store.rows(TOTALS)[0], self._store.rows(COPIES)[0]
+        return {"accepted": messages, "recipients": recipients, "emailIds": email_ids, "emailIdsAcceptedTwice": twice}
+
+    async def clear(self) -> None:
+        """Forget all messages, and with them what was still to be told about them."""
+        await self._store.write(*((statement, [()]) for statement in CLEAR))
+
+    def _row(self, message: Message) -> Row:
+        place = self._store.keep(message.content)
+        return (
+            message.seq,
+            message.id,
+            message.email_id,
+            message.sender,
+            msgspec.json.encode(message.recipients).decode(),
+            msgspec.json.encode(message.tags).decode(),
+            message.configuration_set,
+            message.accepted_at,
+            message.kind,
+            place.offset,
+            place.size,
+        )
+
+    # Any: a row as sqlite3 gives it, in the column order of MESSAGES.
+    def _read(self, row: Any) -> Message:
+        seq, message_id, email_id, sender, recipients, tags, configuration_set, accepted_at, kind, offset, size = row
+        return Message(
+            seq=seq,
+            id=message_id,
+            email_id=email_id,
+            sender=sender,
+            recipients=msgspec.json.decode(recipients, type=list[str]),
+            tags=msgspec.json.decode(tags, type=dict[str, str]),
+            configuration_set=configuration_set,
+            accepted_at=accepted_at,
+            kind=kind,
+            content=self._store.body(Place(offset, size)),
+        )
+
+
+def _recipient_rows(message: Message) -> list[Row]:
+    return [(address.lower(), message.seq) for address in message.recipients]
+
+
+def _notification_rows(accepted: Accepted, subscriptions: Sequence[int]) -> list[Row]:
+    seq, now = accepted.message.seq, accepted.message.accepted_at
+    return [
+        (subscription, seq, event.kind, event.recipient, event.detail, now + event.after, now + event.after)
+        for subscription in subscriptions
+        for event in accepted.outcomes
+    ]
+
+
+def _suppression_rows(accepted: Accepted) -> list[Row]:
+    """As SES does by default: a hard bounce or a complaint puts the address on the account's suppression list."""
+    now = accepted.message.accepted_at
+    return [
+        (event.recipient.lower(), "COMPLAINT" if event.kind == "Complaint" else "BOUNCE", now + event.after)
+        for event in accepted.outcomes
+        if event.suppresses
+    ]

@@ -1,0 +1,97 @@
+"""Every address that the sandbox answers."""
+
+from deploy.sandbox.asgi import Answer, ApiError, Handler, Request, Router, json_answer, last_values
+from deploy.sandbox.configuration_sets import ConfigurationSets
+from deploy.sandbox.control import Control
+from deploy.sandbox.identities import Identities
+from deploy.sandbox.pages import Pages
+from deploy.sandbox.ses import Ses
+from deploy.sandbox.sns import Signer
+from deploy.sandbox.subscriptions import Subscriptions
+from deploy.sandbox.suppression import SuppressionList
+
+SIGNATURE_SCHEME = "AWS4-HMAC-SHA256 "
+V2 = "/v2/email"
+
+
+def add_ses(
+    router: Router, ses: Ses, identities: Identities, suppression: SuppressionList, sets: ConfigurationSets
+) -> None:
+    routes: list[tuple[str, str, Handler]] = [
+        ("POST", "/outbound-emails", ses.send_email),
+        ("POST", "/outbound-bulk-emails", ses.send_bulk_email),
+        ("GET", "/account", ses.get_account),
+        ("POST", "/identities", identities.create),
+        ("POST", "/list-identities", identities.list),
+        ("GET", "/identities/{name}", identities.get),
+        ("DELETE", "/identities/{name}", identities.delete),
+        ("PUT", "/suppression/addresses", suppression.put),
+        ("GET", "/suppression/addresses", suppression.list),
+        ("GET", "/suppression/addresses/{address}", suppression.get),
+        ("DELETE", "/suppression/addresses/{address}", suppression.delete),
+        ("POST", "/configuration-sets", sets.create),
+        ("POST", "/list-configuration-sets", sets.list),
+        ("GET", "/configuration-sets/{name}", sets.get),
+        ("DELETE", "/configuration-sets/{name}", sets.delete),
+        ("POST", "/configuration-sets/{name}/event-destinations", sets.create_destination),
+        ("GET", "/configuration-sets/{name}/event-destinations", sets.destinations),
+    ]
+    for method, path, handler in routes:
+        router.add(method, V2 + path, _signed(handler))
+
+
+def add_control(router: Router, control: Control) -> None:
+    router.add("GET", "/livez", _alive)
+    router.add("GET", "/sandbox/messages", control.messages)
+    router.add("DELETE", "/sandbox/messages", control.clear_messages)
+    router.add("GET", "/sandbox/stats", control.stats)
+    router.add("GET", "/sandbox/faults", control.faults)
+    router.add("POST", "/sandbox/faults", control.plant_fault)
+    router.add("DELETE", "/sandbox/faults", control.clear_faults)
+    router.add("GET", "/sandbox/notifications", control.notifications)
+    router.add("POST", "/sandbox/notifications", control.set_notifications)
+    router.add("GET", "/sandbox/account", control.account)
+    router.add("POST", "/sandbox/account", control.set_account)
+    router.add("GET", "/sandbox/behaviour", control.behaviour)
+    router.add("POST", "/sandbox/behaviour", control.set_behaviour)
+    router.add("POST", "/sandbox/identities", control.verify_identity)
+
+
+def add_pages_and_sns(router: Router, pages: Pages, subscriptions: Subscriptions, signer: Signer) -> None:
+    """SNS lives at `/`, where the mailbox lives too: a call names an Action, a person does not."""
+
+    async def front(request: Request) -> Answer:
+        query = request.query
+        return await (subscriptions.answer(query) if "Action" in query else pages.list(request))
+
+    async def sns(request: Request) -> Answer:
+        return await subscriptions.answer(last_values(await request.body()))
+
+    async def certificate(request: Request) -> Answer:
+        return Answer(signer.certificate, content_type=b"application/x-pem-file")
+
+    router.add("GET", "/", front)
+    router.add("POST", "/", sns)
+    router.add("GET", f"/{signer.certificate_name}", certificate)
+    router.add("GET", "/messages/{message_id}", pages.show)
+    router.add("GET", "/messages/{message_id}/raw", pages.raw)
+
+
+def _signed(handler: Handler) -> Handler:
+    """As AWS refuses a call without credentials. The signature itself is not checked: any key will do."""
+
+    async def checked(request: Request, **names: str) -> Answer:
+        authorization = request.header(b"authorization")
+        if not authorization:
+            raise ApiError(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
+        if not authorization.startswith(SIGNATURE_SCHEME):
+            raise ApiError(
+                403, "IncompleteSignatureException", "Unsupported AWS 'algorithm' in the Authorization header."
+            )
+        return await handler(request, **names)
+
+    return checked
+
+
+async def _alive(request: Request) -> Answer:
+    return json_answer({"status": "ok"})

@@ -1,0 +1,137 @@
+"""The sending half of the SES v2 API: SendEmail, SendBulkEmail, GetAccount."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from uuid_utils import uuid4
+
+from deploy.sandbox.account import Account
+from deploy.sandbox.asgi import Answer, ApiError, NoAnswer, Request, json_answer
+from deploy.sandbox.bulk import bulk_draft
+from deploy.sandbox.drafts import Draft, draft_of
+from deploy.sandbox.faults import FaultName, Faults
+from deploy.sandbox.identities import Identities
+from deploy.sandbox.ledger import Accepted, Ledger, Message
+from deploy.sandbox.outcomes import Behaviour, outcomes
+from deploy.sandbox.ses_api import BulkEntry, SendBulkEmail, SendEmail, decoder
+from deploy.sandbox.subscriptions import Subscriptions
+from deploy.sandbox.suppression import SuppressionList
+
+read_email = decoder(SendEmail)
+read_bulk = decoder(SendBulkEmail)
+
+REFUSALS = {
+    "throttle": ApiError(429, "TooManyRequestsException", "Maximum sending rate exceeded."),
+    "error_500": ApiError(500, "InternalServiceErrorException", "The service failed, as a planted fault asked it to."),
+    "reject": ApiError(400, "MessageRejected", "Message rejected, as a planted fault asked."),
+}
+BULK_STATUS = {"MessageRejected": "MESSAGE_REJECTED", "BadRequestException": "INVALID_PARAMETER"}
+
+
+class Ses:
+    def __init__(
+        self,
+        account: Account,
+        faults: Faults,
+        ledger: Ledger,
+        identities: Identities,
+        suppression: SuppressionList,
+        subscriptions: Subscriptions,
+    ) -> None:
+        self._account, self._faults, self._ledger = account, faults, ledger
+        self._identities, self._suppression, self._subscriptions = identities, suppression, subscriptions
+        self.behaviour = Behaviour()
+
+    async def send_email(self, request: Request) -> Answer:
+        body = await request.body()
+        draft = draft_of(read_email(body), body)
+        fault = self._faults.draw()
+        _refuse(fault)
+        accepted = self._accept(draft)
+        await self._keep([accepted], fault)
+        return json_answer({"MessageId": accepted.message.id})
+
+    async def send_bulk_email(self, request: Request) -> Answer:
+        """A fault strikes the call as a whole; each entry is then checked by itself."""
+        call = read_bulk(await request.body())
+        fault = self._faults.draw()
+        _refuse(fault)
+        entries = [self._accept_entry(call, entry) for entry in call.bulk_email_entries]
+        await self._keep([entry for entry in entries if isinstance(entry, Accepted)], fault)
+        return json_answer({"BulkEmailEntryResults": [_entry_result(entry) for entry in entries]})
+
+    async def get_account(self, request: Request) -> Answer:
+        return json_answer(
+            {
+                "DedicatedIpAutoWarmupEnabled": False,
+                "EnforcementStatus": "HEALTHY",
+                "ProductionAccessEnabled": True,
+                "SendQuota": self._account.send_quota(),
+                "SendingEnabled": True,
+                "SuppressionAttributes": {"SuppressedReasons": ["BOUNCE", "COMPLAINT"]},
+            }
+        )
+
+    def _accept(self, draft: Draft) -> Accepted:
+        """From here on SES has the mail, provided that it can be written down."""
+        if self._account.require_verified_senders:
+            self._identities.require_verified(draft.sender)
+        self._account.admit(len(draft.recipients))
+        message = _message(draft, self._ledger.next_seq(), time.time())
+        planned = outcomes(
+            message.id,
+            message.recipients,
+            tracked="no-tracking" not in message.configuration_set,
+            suppressed=self._suppression,
+            behaviour=self.behaviour,
+        )
+        return Accepted(message, planned)
+
+    def _accept_entry(self, call: SendBulkEmail, entry: BulkEntry) -> Accepted | ApiError:
+        try:
+            return self._accept(bulk_draft(call, entry))
+        except ApiError as refusal:
+            return refusal
+
+    async def _keep(self, accepted: Sequence[Accepted], fault: FaultName | None) -> None:
+        """On disk first; only then the answer, or what a fault puts in its place."""
+        self._suppression.add(await self._ledger.record(accepted, self._subscriptions.ids))
+        if self._account.latency:
+            await asyncio.sleep(self._account.latency)
+        if fault is not None:
+            raise NoAnswer(reset=fault == "reset_after_accept")
+
+
+def _refuse(fault: FaultName | None) -> None:
+    if fault == "hang":
+        raise NoAnswer(reset=False)
+    if fault in REFUSALS:
+        raise REFUSALS[fault]
+
+
+def _message(draft: Draft, seq: int, now: float) -> Message:
+    return Message(
+        seq=seq,
+        id=f"0102{int(now * 1000):012x}-{uuid4()}-000000",
+        email_id=draft.email_id,
+        sender=draft.sender,
+        recipients=draft.recipients,
+        tags=draft.tags,
+        configuration_set=draft.configuration_set,
+        accepted_at=now,
+        kind=draft.kind,
+        content=draft.content,
+    )
+
+
+def _entry_result(entry: Accepted | ApiError) -> dict[str, str]:
+    if isinstance(entry, Accepted):
+        return {"Status": "SUCCESS", "MessageId": entry.message.id}
+    if entry.status == 429:
+        quota = entry.message.startswith("Daily")
+        return {
+            "Status": "ACCOUNT_DAILY_QUOTA_EXCEEDED" if quota else "ACCOUNT_THROTTLED",
+            "Error": entry.message,
+        }
+    return {"Status": BULK_STATUS.get(entry.code, "FAILED"), "Error": entry.message}

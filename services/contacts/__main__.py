@@ -1,0 +1,12 @@
+"""`python -m services.contacts`"""
+
+from libs.runtime.service import run
+from services.contacts.app import build
+
+
+def main() -> None:
+    run(build)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Resolving a campaign's audience: pages of contact ids in their order, each a fact, until there are no more.
+
+Every page is one firing of a timer. The page, the timer of the next one and the note that this firing is done commit
+together, so a crash at any moment continues with the page that was not committed. Nothing can come twice: the stream
+of an audience begins once, and page n is its version n + 1.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from msgspec.structs import replace
+
+from libs.runtime.envelope import Envelope
+from libs.runtime.rejection import Rejected
+from libs.runtime.store import Connection, Unit
+from libs.schemas.base import Message
+from libs.schemas.campaigns import Audience, CampaignSendingStarted
+from libs.schemas.contacts import AudiencePageResolved, AudienceResolved, AudienceStarted, Condition
+from services.contacts import members
+from services.contacts.condition import compiled
+from services.contacts.read_models import segment as segments
+
+log = structlog.get_logger()
+
+PAGE_SIZE = 1000
+AT_ONCE = timedelta(0)
+BEFORE_ALL = UUID(int=0)
+
+BEGUN = "select stream from events where stream = any($1::text[]) and version = 1"
+
+
+class ResolveAudience(Message, tag="resolve-audience", frozen=True, kw_only=True):
+    """Resolve the page after `cursor`. `condition` is the audience's, as it was when the campaign started; none is
+    everyone. `page` and `total` count what is resolved already."""
+
+    campaign_id: UUID
+    condition: Condition | None
+    subscribed_only: bool
+    cursor: UUID = BEFORE_ALL
+    page: int = 0
+    total: int = 0
+
+
+class Unresolvable(Exception):
+    """The audience names nobody that we know of."""
+
+
+async def start(unit: Unit, envelopes: Sequence[Envelope[CampaignSendingStarted]]) -> None:
+    """Begin once for each campaign. Transactional content also reaches those who are not subscribed."""
+    begun = await _begun(unit.conn, envelopes)
+    for envelope in envelopes:
+        campaign = envelope.message.campaign_id
+        if campaign not in begun:
+            begun.add(campaign)
+            unit.append([AudienceStarted(campaign_id=campaign)], envelope)
+            await _start(unit, envelope)
+
+
+async def resolve(unit: Unit, envelopes: Sequence[Envelope[ResolveAudience]]) -> None:
+    """Resolve one page of each audience that is due, and have the next one follow at once."""
+    for envelope in envelopes:
+        await _resolve_page(unit, envelope)
+
+
+async def _start(unit: Unit, envelope: Envelope[CampaignSendingStarted]) -> None:
+    campaign = envelope.message
+    try:
+        condition = await _condition(unit.conn, envelope.project, campaign.audience)
+    except (Unresolvable, Rejected) as error:
+        # The campaign goes to nobody and ends, instead of staying in SENDING for ever.
+        log.error("audience.unresolvable", campaign=str(campaign.campaign_id), error=str(error))
+        unit.append([AudienceResolved(campaign_id=campaign.campaign_id, pages=0, total=0)], envelope)
+        return
+    first = ResolveAudience(
+        campaign_id=campaign.campaign_id,
+        condition=condition,
+        subscribed_only=campaign.content.kind != "TRANSACTIONAL",
+    )
+    await unit.schedule_in(str(campaign.campaign_id), AT_ONCE, first, envelope)
+
+
+async def _resolve_page(unit: Unit, envelope: Envelope[ResolveAudience]) -> None:
+    job = envelope.message
+    unit.expect(_stream(job.campaign_id), job.page + 1)
+    found = await members.audience(
+        unit.conn,
+        envelope.project,
+        job.condition,
+        after=job.cursor,
+        subscribed_only=job.subscribed_only,
+        limit=PAGE_SIZE,
+    )
+    if found:
+        job = replace(job, cursor=found[-1].contact_id, page=job.page + 1, total=job.total + len(found))
+        page = AudiencePageResolved(campaign_id=job.campaign_id, page=job.page, members=list(found))
+        unit.append([page], envelope)
+    if len(found) == PAGE_SIZE:
+        await unit.schedule_in(str(job.campaign_id), AT_ONCE, job, envelope)
+    else:
+        unit.append([AudienceResolved(campaign_id=job.campaign_id, pages=job.page, total=job.total)], envelope)
+
+
+async def _condition(conn: Connection, project: UUID, audience: Audience) -> Condition | None:
+    """Who is meant, checked. None is everyone."""
+    match audience.audience_type:
+        case "ALL":
+            return None
+        case "FILTERED" if audience.audience_condition:
+            compiled(audience.audience_condition)
+            return audience.audience_condition
+        case "SEGMENT" if audience.segment_id:
+            row = await segments.find(conn, project, audience.segment_id)
+            if row:
+                return row.condition
+    raise Unresolvable(f"{audience.audience_type} audience, segment {audience.segment_id}")
+
+
+async def _begun(conn: Connection, envelopes: Sequence[Envelope[CampaignSendingStarted]]) -> set[UUID]:
+    """The campaigns whose audience has been started already."""
+    streams = {_stream(envelope.message.campaign_id): envelope.message.campaign_id for envelope in envelopes}
+    return {streams[row["stream"]] for row in await conn.fetch(BEGUN, list(streams))}
+
+
+def _stream(campaign_id: UUID) -> str:
+    return f"audience-{campaign_id}"

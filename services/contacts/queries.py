@@ -1,0 +1,133 @@
+"""Answers from the read models."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from libs.runtime.bus import QueryHandler
+from libs.runtime.store import Connection
+from libs.schemas.base import Query
+from libs.schemas.contacts import (
+    AudienceSize,
+    CheckCondition,
+    ContactPage,
+    ContactView,
+    GetContact,
+    GetSegment,
+    ListContacts,
+    ListSegmentContacts,
+    ListSegments,
+    Match,
+    MatchContact,
+    SegmentContacts,
+    SegmentView,
+)
+from services.contacts import members
+from services.contacts.read_models import contact as contacts
+from services.contacts.read_models import segment as segments
+from services.contacts.refusals import contact_not_found, invalid, segment_not_found
+from services.contacts.views import segment_view, view_of
+
+MAX_LIMIT = 100
+MAX_PAGE = 1_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+async def get_contact(conn: Connection, project: UUID, query: GetContact) -> ContactView:
+    found = await contacts.load(conn, [], [(project, query.contact_id)])
+    if not found:
+        raise contact_not_found()
+    return view_of(found[0])
+
+
+async def list_contacts(conn: Connection, project: UUID, query: ListContacts) -> ContactPage:
+    """A limit beyond what is allowed is the nearest that is."""
+    search = _search(query.search)
+    limit = _within(query.limit)
+    after = place_of(query.cursor) if query.cursor else contacts.FIRST
+    rows = await contacts.page(conn, project, after, search, limit + 1)
+    shown, more = rows[:limit], len(rows) > limit
+    return ContactPage(
+        data=[view_of(row) for row in shown],
+        cursor=cursor_of(shown[-1]) if more else None,
+        has_more=more,
+        total=0 if query.cursor else await contacts.count(conn, project, search),
+    )
+
+
+async def match_contact(conn: Connection, project: UUID, query: MatchContact) -> Match:
+    matches = await members.matches(conn, project, query.contact_id, query.condition)
+    if matches is None:
+        raise contact_not_found()
+    return Match(matches=matches)
+
+
+async def get_segment(conn: Connection, project: UUID, query: GetSegment) -> SegmentView:
+    row = await _segment(conn, project, query.segment_id)
+    return segment_view(row, await members.count(conn, project, row.condition))
+
+
+async def list_segments(conn: Connection, project: UUID, query: ListSegments) -> list[SegmentView]:
+    rows = await segments.list_all(conn, project)
+    return [segment_view(row, await members.count(conn, project, row.condition)) for row in rows]
+
+
+async def list_segment_contacts(conn: Connection, project: UUID, query: ListSegmentContacts) -> SegmentContacts:
+    condition = (await _segment(conn, project, query.segment_id)).condition
+    page, size = min(max(query.page, 1), MAX_PAGE), _within(query.page_size)
+    rows = await members.listed(conn, project, condition, limit=size, offset=(page - 1) * size)
+    total = await members.count(conn, project, condition)
+    return SegmentContacts(
+        data=[view_of(row) for row in rows], total=total, page=page, page_size=size, total_pages=-(-total // size)
+    )
+
+
+async def check_condition(conn: Connection, project: UUID, query: CheckCondition) -> AudienceSize:
+    return AudienceSize(
+        count=await members.count(conn, project, query.condition, subscribed_only=query.subscribed_only)
+    )
+
+
+def cursor_of(row: contacts.Row) -> str:
+    """The place of a contact in the listing, opaque to clients."""
+    microseconds = (row.created_at - EPOCH) // MICROSECOND
+    return urlsafe_b64encode(microseconds.to_bytes(8) + row.contact_id.bytes).decode()
+
+
+def place_of(cursor: str) -> tuple[datetime, UUID]:
+    """Raises Rejected for what `cursor_of` never made."""
+    try:
+        raw = urlsafe_b64decode(cursor.encode("ascii"))
+        return EPOCH + int.from_bytes(raw[:8]) * MICROSECOND, UUID(bytes=raw[8:])
+    except (ValueError, OverflowError) as bad:
+        raise invalid("cursor", "Not a cursor of this list", "invalid_cursor") from bad
+
+
+async def _segment(conn: Connection, project: UUID, segment_id: UUID) -> segments.Row:
+    row = await segments.find(conn, project, segment_id)
+    if row is None:
+        raise segment_not_found()
+    return row
+
+
+def _search(text: str | None) -> str | None:
+    if text and "\0" in text:
+        raise invalid("search", "Must not contain a NUL character", "invalid_string")
+    return text.strip().lower() if text else None
+
+
+def _within(limit: int) -> int:
+    return min(max(limit, 1), MAX_LIMIT)
+
+
+QUERIES: Mapping[type[Query], QueryHandler] = {
+    GetContact: get_contact,
+    ListContacts: list_contacts,
+    MatchContact: match_contact,
+    GetSegment: get_segment,
+    ListSegments: list_segments,
+    ListSegmentContacts: list_segment_contacts,
+    CheckCondition: check_condition,
+}

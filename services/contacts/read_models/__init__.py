@@ -1,0 +1,1 @@
+"""The tables that the contacts service answers from and decides by."""

@@ -1,0 +1,40 @@
+"""Contacts and segments in the shapes that the API shows."""
+
+from datetime import datetime
+
+from libs.runtime.clock import iso
+from libs.schemas.contacts import ContactView, SegmentView
+from services.contacts.contact import Contact
+from services.contacts.read_models import segment
+from services.contacts.read_models.contact import Row
+
+
+def contact_view(contact: Contact, created_at: datetime, updated_at: datetime) -> ContactView:
+    assert contact.id is not None
+    return ContactView(
+        id=contact.id,
+        email=contact.email,
+        subscribed=contact.subscribed,
+        data=contact.data,
+        created_at=iso(created_at),
+        updated_at=iso(updated_at),
+    )
+
+
+def view_of(row: Row) -> ContactView:
+    return contact_view(row.contact, row.created_at, row.updated_at)
+
+
+def segment_view(row: segment.Row, member_count: int) -> SegmentView:
+    return SegmentView(
+        id=row.id,
+        name=row.name,
+        slug=row.slug,
+        description=row.description,
+        type_="DYNAMIC",
+        condition=row.condition,
+        track_membership=row.track_membership,
+        member_count=member_count,
+        created_at=iso(row.created_at),
+        updated_at=iso(row.updated_at),
+    )

@@ -1,0 +1,24 @@
+"""The contacts service, running, and calls to it for a project of the test's own."""
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import pytest
+
+from libs.runtime.service import Runtime
+from libs.runtime.testing import running
+from services.contacts.app import build
+from tests.conftest import Stack
+from tests.service.contacts.caller import Caller
+
+
+@pytest.fixture(scope="package")
+async def contacts(stack: Stack) -> AsyncIterator[Runtime]:
+    config = stack.settings("contacts")
+    async with running(build(config), config) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def caller(contacts: Runtime, project: UUID) -> Caller:
+    return Caller(contacts, project)

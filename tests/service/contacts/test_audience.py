@@ -1,0 +1,171 @@
+"""Resolving a campaign's audience in pages."""
+
+import asyncio
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from libs.runtime.clock import now, uuid7
+from libs.runtime.envelope import Envelope, Origin
+from libs.runtime.testing import announce, eventually
+from libs.schemas.base import Data
+from libs.schemas.campaigns import Audience, CampaignSendingStarted
+from libs.schemas.contacts import ContactCreated
+from libs.schemas.delivery import Content, Kind
+from services.contacts import audience
+from services.contacts.audience import PAGE_SIZE, ResolveAudience
+from tests.service.contacts.caller import Caller, all_of, where
+
+EVERYONE = Audience(audience_type="ALL")
+
+
+def started(to: Audience, kind: Kind = "MARKETING") -> CampaignSendingStarted:
+    content = Content(subject="Hi", body="Hi", from_email="us@example.com", kind=kind)
+    return CampaignSendingStarted(campaign_id=uuid7(), content=content, audience=to)
+
+
+async def add_contacts(caller: Caller, count: int) -> None:
+    """As if imported: every tenth is not subscribed, every fifth has the plan pro."""
+    async with caller.runtime.unit() as unit:
+        facts = [
+            ContactCreated(
+                contact_id=uuid4(),
+                email=f"user{number}@example.com",
+                subscribed=number % 10 != 0,
+                data={"plan": "pro" if number % 5 == 1 else "free"},
+            )
+            for number in range(count)
+        ]
+        unit.append(facts, Origin(project=caller.project))
+
+
+async def resolved(caller: Caller, campaign: CampaignSendingStarted) -> Data:
+    """Start it, and wait for its end."""
+    await announce(caller.client, caller.project, campaign)
+
+    async def end() -> list[Data]:
+        ends = await caller.facts_of("audience.resolved")
+        return [fact for fact in ends if fact["campaignId"] == str(campaign.campaign_id)]
+
+    (fact,) = await eventually(end)
+    return fact
+
+
+async def pages_of(caller: Caller, campaign: CampaignSendingStarted) -> list[Data]:
+    pages = await caller.facts_of("audience.page_resolved")
+    return [fact for fact in pages if fact["campaignId"] == str(campaign.campaign_id)]
+
+
+async def test_everyone_subscribed_comes_once_in_full_pages_by_their_ids(caller: Caller) -> None:
+    await add_contacts(caller, 2600)
+    campaign = started(EVERYONE)
+    end = await resolved(caller, campaign)
+    pages = await pages_of(caller, campaign)
+    members = [member["contactId"] for page in pages for member in page["members"]]
+    assert [(page["page"], len(page["members"])) for page in pages] == [(1, 1000), (2, 1000), (3, 340)]
+    assert members == sorted(set(members)) and (end["pages"], end["total"]) == (3, 2340)
+
+
+async def test_the_pages_follow_each_other_without_delay(caller: Caller) -> None:
+    """The timers sleep for up to a second: five sleeps between six pages would show."""
+    await add_contacts(caller, 6000)
+    campaign = started(EVERYONE)
+    await resolved(caller, campaign)
+    took = "select extract(epoch from max(recorded_at) - min(recorded_at)) from events where stream = $1"
+    assert len(await pages_of(caller, campaign)) == 6
+    assert await caller.runtime.pool.fetchval(took, f"audience-{campaign.campaign_id}") < 4
+
+
+async def test_a_last_page_that_is_full_is_not_followed_by_an_empty_one(caller: Caller) -> None:
+    await add_contacts(caller, PAGE_SIZE)
+    campaign = started(EVERYONE, "TRANSACTIONAL")
+    end = await resolved(caller, campaign)
+    assert (end["pages"], end["total"]) == (1, 1000) and len(await pages_of(caller, campaign)) == 1
+
+
+async def test_transactional_content_reaches_those_who_left_too(caller: Caller) -> None:
+    await add_contacts(caller, 50)
+    totals = [(await resolved(caller, started(EVERYONE, kind)))["total"] for kind in ("MARKETING", "TRANSACTIONAL")]
+    assert totals == [45, 50]
+
+
+async def test_a_condition_or_a_segment_says_who_is_meant(caller: Caller) -> None:
+    await add_contacts(caller, 50)
+    pro = all_of(where("data.plan", "equals", "pro"))
+    segment = await caller.segment(pro)
+    by_condition = await resolved(caller, started(Audience(audience_type="FILTERED", audience_condition=pro)))
+    by_segment = await resolved(caller, started(Audience(audience_type="SEGMENT", segment_id=segment.id)))
+    assert by_condition["total"] == by_segment["total"] == 10
+
+
+@pytest.mark.parametrize(
+    "nobody",
+    [
+        Audience(audience_type="SEGMENT", segment_id=UUID(int=1)),
+        Audience(audience_type="SEGMENT"),
+        Audience(audience_type="FILTERED", audience_condition=all_of(where("nonsense", "equals", 1))),
+    ],
+)
+async def test_an_audience_that_names_nobody_we_know_ends_at_once_and_empty(caller: Caller, nobody: Audience) -> None:
+    await add_contacts(caller, 5)
+    end = await resolved(caller, started(nobody))
+    assert (end["pages"], end["total"]) == (0, 0)
+
+
+async def test_no_contacts_are_no_pages(caller: Caller) -> None:
+    end = await resolved(caller, started(EVERYONE))
+    assert (end["pages"], end["total"]) == (0, 0)
+
+
+async def test_a_campaign_that_is_announced_again_is_not_resolved_again(caller: Caller) -> None:
+    await add_contacts(caller, 1500)
+    campaign = started(EVERYONE)
+    await asyncio.gather(*(announce(caller.client, caller.project, campaign, version=n) for n in (3, 4, 5)))
+    await resolved(caller, campaign)
+    await resolved(caller, started(EVERYONE))  # handled after the repeats
+    assert [page["page"] for page in await pages_of(caller, campaign)] == [1, 2]
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+async def test_a_crash_in_any_page_continues_there_and_no_page_comes_twice(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every page is tried three times: it dies before its events are written, then before its commit, then it goes
+    through. What died left nothing, the timer brings it again, and in the end the pages are as if nothing had been."""
+    await add_contacts(caller, 2600)
+    deaths = 0
+    whole = audience._resolve_page
+
+    async def dying(unit: Any, envelope: Envelope[ResolveAudience]) -> None:
+        nonlocal deaths
+        deaths += 1
+        if deaths % 3 == 1:
+            raise Killed
+        await whole(unit, envelope)
+        if deaths % 3 == 2:
+            await unit.flush()
+            raise Killed
+
+    monkeypatch.setattr(audience, "_resolve_page", dying)
+    campaign = started(EVERYONE)
+    end = await resolved(caller, campaign)
+    pages = await pages_of(caller, campaign)
+    members = [member["contactId"] for page in pages for member in page["members"]]
+    assert deaths >= 9
+    assert [page["page"] for page in pages] == [1, 2, 3] and len(set(members)) == len(members) == end["total"] == 2340
+
+
+async def test_a_firing_that_comes_again_after_its_commit_does_nothing(caller: Caller) -> None:
+    """A crash between the commit of a page and the note that its timer is done brings the same firing again."""
+    await add_contacts(caller, 30)
+    campaign = started(EVERYONE)
+    job = ResolveAudience(campaign_id=campaign.campaign_id, condition=None, subscribed_only=True)
+    firing = Envelope(id=uuid7(), project=caller.project, message=job, at=now())
+    commit = caller.runtime.inlets["contacts-timers"].commit
+    for _ in range(3):
+        await commit.submit(firing)
+    assert len(await pages_of(caller, campaign)) == 1 == len(await caller.facts_of("audience.resolved"))

@@ -1,0 +1,68 @@
+"""What feedback says about a contact's mail decides whether more of it may come."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from libs.runtime.clock import now, uuid7
+from libs.runtime.envelope import Envelope
+from libs.runtime.testing import announce, eventually
+from libs.schemas.base import Data
+from libs.schemas.feedback import BounceType, EmailBounced, EmailComplained
+from tests.service.contacts.caller import Caller
+
+AT = datetime(2026, 5, 6, tzinfo=UTC)
+
+
+def bounced(contact_id: UUID, bounce_type: BounceType) -> EmailBounced:
+    return EmailBounced(
+        email_id=uuid7(),
+        contact_id=contact_id,
+        message_id="m-1",
+        at=AT,
+        bounce_type=bounce_type,
+        bounce_sub_type="General",
+    )
+
+
+def complained(contact_id: UUID) -> EmailComplained:
+    return EmailComplained(email_id=uuid7(), contact_id=contact_id, message_id="m-1", at=AT)
+
+
+async def unsubscribed(caller: Caller, contact_id: UUID) -> list[Data]:
+    return [fact for fact in await caller.facts_of("contact.unsubscribed") if fact["contactId"] == str(contact_id)]
+
+
+async def test_a_permanent_bounce_ends_the_subscription_and_names_its_mail(caller: Caller) -> None:
+    ann = await caller.save()
+    bounce = bounced(ann.id, "Permanent")
+    await announce(caller.client, caller.project, bounce)
+    (fact,) = await eventually(lambda: unsubscribed(caller, ann.id))
+    assert (fact["reason"], fact["emailId"]) == ("bounce", str(bounce.email_id))
+    assert not (await caller.get(ann.id)).subscribed
+
+
+async def test_other_bounces_strangers_and_repeats_change_nothing(caller: Caller) -> None:
+    soft, hard = await caller.save("soft@example.com"), await caller.save("hard@example.com")
+    again = bounced(hard.id, "Permanent")
+    await announce(caller.client, caller.project, bounced(soft.id, "Transient"))
+    await announce(caller.client, caller.project, bounced(soft.id, "Undetermined"))
+    await announce(caller.client, caller.project, bounced(uuid4(), "Permanent"))
+    await announce(caller.client, uuid4(), bounced(soft.id, "Permanent"))
+    for version in (1, 2, 3):
+        await announce(caller.client, caller.project, again, version=version)
+    # events of one consumer are handled in order: when the last has had its effect, the others had theirs
+    await announce(caller.client, caller.project, complained((last := await caller.save("last@example.com")).id))
+    (fact,) = await eventually(lambda: unsubscribed(caller, last.id))
+    assert fact["reason"] == "complaint"
+    assert await unsubscribed(caller, soft.id) == [] and len(await unsubscribed(caller, hard.id)) == 1
+
+
+async def test_a_subscription_that_was_renewed_is_not_ended_by_the_old_bounce_again(caller: Caller) -> None:
+    ann = await caller.save()
+    bounce = bounced(ann.id, "Permanent")
+    event_id = await announce(caller.client, caller.project, bounce)
+    await eventually(lambda: unsubscribed(caller, ann.id))
+    await caller.subscribe(ann.id)
+    repeat = Envelope(id=event_id, project=caller.project, message=bounce, at=now(), version=1)
+    await caller.runtime.inlets["contacts-events"].commit.submit(repeat)
+    assert (await caller.get(ann.id)).subscribed

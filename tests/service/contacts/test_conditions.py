@@ -1,0 +1,137 @@
+"""Conditions in SQL mean what a plain reading of them means, whatever the condition and whoever the contact."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from libs.runtime.codec import encode
+from libs.runtime.store import Connection
+from libs.schemas.contacts import Condition, Filter, Group
+from services.contacts import members
+from services.contacts.filters import DATA, EVENT, FIELDS, NEED_UNIT, NEED_VALUE, ORDER, RELATIVE, SUBSTRING
+from tests.service.contacts.caller import Caller
+from tests.service.contacts.reading import Person, holds
+
+NOW = datetime.now(UTC)
+
+INSERT = """
+insert into contact (project, id, email, subscribed, data, version, created_at, updated_at)
+values ($1, $2, $3, $4, $5, 1, $6, $7)
+"""
+INSERT_EVENT = "insert into contact_event values ($1, $2, $3, 1, $4, $4)"
+
+
+def ago(**span: float) -> datetime:
+    return NOW - timedelta(**span)
+
+
+WEIRD = ["'; drop table contact; --", 'a,b}"', "\\", "{0}", "$1", "%s", "x" * 300, "Ü"]
+TEXTS = ["", "pro", "PRO users", "free", "été", "1", "true", "null", "b_%", *WEIRD]
+DATES = [
+    *("2026-05-06", "2026-05-06T00:00:00Z", "2026-05-06T23:59:59.999Z", "2026-05-07T01:00:00+02:00"),
+    *("2026-05-06T12:00", "2026-05-06T12:00:00.5-0330", "0001-01-01", "9999-12-31", "2026-02-30", "2026-05-06 12:00"),
+    *(ago(hours=h).isoformat() for h in (-30, -1, 1, 30)),
+    ago(days=10).date().isoformat(),
+]
+OTHERS: list[Any] = [0, 1, 1.0, -2.5, 1e20, True, False, [], ["pro", 1, None], {}, {"pro": 1}, [["pro"]]]
+VALUES: list[Any] = [*TEXTS, *DATES, *OTHERS]
+UNITS: list[Literal["minutes", "hours", "days"]] = ["minutes", "hours", "days"]
+EVENTS = ["signup", "Signup", "a.b", *WEIRD]
+PATHS = ["v", "nested.v", "list.0", "list.-1", "list.v", "missing", "v.v", "n", *WEIRD]
+
+PEOPLE = [
+    Person(
+        email=f"user{number}@{'Example' if number % 3 else 'Acme'}.com".lower(),
+        subscribed=number % 2 == 0,
+        data={
+            "v": value,
+            "nested": {"v": value, "w": 1},
+            "list": [value, {"v": value}],
+            "n": None,
+            WEIRD[number % len(WEIRD)]: value,
+        },
+        created_at=ago(hours=number * 7, microseconds=number * 333),
+        updated_at=ago(hours=number),
+        events={EVENTS[number % len(EVENTS)]: ago(hours=number), "signup": ago(days=number)} if number % 4 else {},
+    )
+    for number, value in enumerate(VALUES)
+] + [Person(email="empty@example.com", subscribed=True, data={}, created_at=NOW, updated_at=NOW, events={})]
+
+
+@st.composite
+def filters(draw: st.DrawFn) -> Filter:
+    field, operators = draw(
+        st.sampled_from([(name, sorted(allowed)) for name, (_, allowed) in FIELDS.items()])
+        | st.sampled_from(PATHS).map(lambda path: (f"data.{path}", sorted(DATA[1])))
+        | st.sampled_from(EVENTS).map(lambda name: (f"event.{name}", sorted(EVENT[1])))
+    )
+    operator = draw(st.sampled_from(operators))
+    value = draw(values_for(field, operator)) if operator in NEED_VALUE else None
+    unit = draw(st.sampled_from(UNITS)) if operator in NEED_UNIT else None
+    return Filter(field=field, operator=operator, value=value, unit=unit)
+
+
+def values_for(field: str, operator: str) -> st.SearchStrategy[Any]:
+    """Values that the operator takes on the field."""
+    texts = st.sampled_from([*TEXTS, "user1", "EXAMPLE"]).filter(bool)
+    if operator in NEED_UNIT or operator in RELATIVE:
+        return st.sampled_from([1, 2.5, 30, 400])
+    if field == "subscribed":
+        return st.booleans()
+    if field in ("createdAt", "updatedAt"):
+        own = [person.created_at.isoformat(timespec="milliseconds") for person in PEOPLE]
+        return st.sampled_from([*own, "2026-05-06", ago(days=1).date().isoformat()])
+    if field == "email" or operator in SUBSTRING:
+        return texts
+    if operator in ORDER:
+        return st.sampled_from([*TEXTS, *DATES, 0, 1, 1.0, -2.5, 3])
+    return st.sampled_from(VALUES) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+
+LOGIC: list[Literal["AND", "OR"]] = ["AND", "OR"]
+
+
+def conditions(groups: st.SearchStrategy[Group]) -> st.SearchStrategy[Condition]:
+    return st.builds(Condition, logic=st.sampled_from(LOGIC), groups=st.lists(groups, min_size=1, max_size=3))
+
+
+some_filters = st.lists(filters(), min_size=1, max_size=2)
+flat = conditions(st.builds(Group, filters=some_filters))
+nested = conditions(st.builds(Group, filters=some_filters, conditions=flat))
+
+
+@pytest.fixture
+async def populated(caller: Caller) -> Caller:
+    """The project with PEOPLE in it."""
+    async with caller.runtime.pool.acquire() as conn:
+        for person in PEOPLE:
+            await add(conn, caller, person)
+    return caller
+
+
+async def add(conn: Connection, caller: Caller, person: Person) -> None:
+    contact = uuid4()
+    data, times = encode(person.data).decode(), (person.created_at, person.updated_at)
+    await conn.execute(INSERT, caller.project, contact, person.email, person.subscribed, data, *times)
+    happened = [(caller.project, contact, name, at) for name, at in person.events.items()]
+    await conn.executemany(INSERT_EVENT, happened)
+
+
+async def found(caller: Caller, condition: Condition) -> tuple[list[str], list[str]]:
+    """Who matches by SQL, and by a plain reading at the same moment."""
+    async with caller.runtime.pool.acquire() as conn, conn.transaction():
+        now: datetime = await conn.fetchval("select now()")
+        rows = await members.listed(conn, caller.project, condition, limit=1000, offset=0)
+    by_sql = sorted(row.contact.email for row in rows)
+    return by_sql, sorted(person.email for person in PEOPLE if holds(condition, person, now))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(condition=flat | nested)
+async def test_sql_finds_whom_a_plain_reading_finds(populated: Caller, condition: Condition) -> None:
+    by_sql, by_reading = await found(populated, condition)
+    assert by_sql == by_reading

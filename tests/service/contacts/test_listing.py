@@ -1,0 +1,57 @@
+"""Listing contacts, page by page."""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+
+from libs.runtime.rejection import Rejected
+from libs.runtime.service import Runtime
+from libs.schemas.contacts import ContactView
+from tests.service.contacts.caller import Caller
+
+
+async def test_pages_are_newest_first_and_meet_without_gap_or_overlap(caller: Caller) -> None:
+    """Those created in one batch have the same time; the id then decides."""
+    for number in range(3):
+        await caller.save(f"early{number}@example.com")
+    await asyncio.gather(*(caller.save(f"user{number}@example.com") for number in range(20)))
+    shown: list[ContactView] = []
+    cursor, totals = None, []
+    while cursor or not shown:
+        page = await caller.page(limit=5, cursor=cursor)
+        shown, cursor = shown + page.data, page.cursor
+        totals.append(page.total)
+        assert page.has_more is (cursor is not None)
+    assert [each.email for each in shown[-3:]] == [f"early{number}@example.com" for number in (2, 1, 0)]
+    assert len({each.id for each in shown}) == len(shown) == 23
+    assert totals == [23, 0, 0, 0, 0]
+
+
+async def test_a_new_contact_does_not_move_the_pages_that_follow(caller: Caller) -> None:
+    for number in range(4):
+        await caller.save(f"user{number}@example.com")
+    first = await caller.page(limit=2)
+    await caller.save("late@example.com")
+    second = await caller.page(limit=2, cursor=first.cursor)
+    assert [each.email for each in second.data] == ["user1@example.com", "user0@example.com"]
+
+
+async def test_search_finds_a_part_of_the_address_whatever_its_case(caller: Caller) -> None:
+    for email in ("ann@example.com", "joann@example.org", "a_n@example.com", "bea@example.com"):
+        await caller.save(email)
+    found = await caller.page(search="ANN")
+    assert ({each.email for each in found.data}, found.total) == ({"ann@example.com", "joann@example.org"}, 2)
+    assert [each.email for each in (await caller.page(search="a_n")).data] == ["a_n@example.com"]
+    assert (await caller.page(search="%")).total == 0
+
+
+async def test_limits_are_kept_and_nonsense_is_refused(caller: Caller, contacts: Runtime) -> None:
+    for number in range(3):
+        await caller.save(f"user{number}@example.com")
+    assert len((await caller.page(limit=0)).data) == 1 and len((await caller.page(limit=10_000)).data) == 3
+    assert (await Caller(contacts, uuid4()).page()).data == []
+    for query in ({"cursor": "x"}, {"cursor": "_" * 32}, {"search": "\0"}):
+        with pytest.raises(Rejected) as no:
+            await caller.page(**query)
+        assert no.value.code == "VALIDATION_ERROR"

@@ -1,0 +1,84 @@
+"""The tables follow from the log alone: folded again, in whatever portions, they come out the same."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from libs.runtime.codec import Codec
+from libs.runtime.envelope import Envelope
+from libs.runtime.store import fold
+from services.contacts.read_models import contact, contact_event, segment
+from tests.conftest import Stack
+from tests.service.contacts.caller import Caller, all_of, where
+
+MODELS = (contact, contact_event, segment)
+CODEC: Codec[Any] = Codec({kind for model in MODELS for kind in model.EVENTS})
+
+LOG = """
+select id, project, stream, version, type, data, recorded_at
+from contacts.events where project = $1 and type = any($2::text[]) order by position
+"""
+
+
+@pytest.fixture
+async def elsewhere(stack: Stack) -> AsyncIterator["asyncpg.Connection[Any]"]:
+    """A connection to empty tables in a schema of their own."""
+    conn = await asyncpg.connect(stack.admin_url)
+    schema = f"again_{uuid4().hex}"
+    await conn.execute(f"create schema {schema}; set search_path = {schema}")
+    for model in MODELS:
+        await conn.execute(model.DDL)
+    yield conn
+    await conn.execute(f"drop schema {schema} cascade")
+    await conn.close()
+
+
+async def live_through(caller: Caller) -> None:
+    """A bit of everything, in batches as they happen to form."""
+    names = [f"user{n % 9}@example.com" for n in range(60)]
+    await asyncio.gather(*(caller.track(f"e{n % 4}", name, data={f"k{n % 3}": n}) for n, name in enumerate(names)))
+    people = (await caller.page(limit=100)).data
+    await asyncio.gather(
+        *(caller.update(each.id, subscribed=n % 2 == 0, data={"n": None, "late": n}) for n, each in enumerate(people))
+    )
+    first, second = people[0], people[1]
+    await caller.update(first.id, email="moved@example.com")
+    await caller.update(second.id, email=first.email, data=None)
+    await caller.unsubscribe(people[2].id)
+    await caller.segment(all_of(where("data.k1", "exists")))
+
+
+async def log_of(conn: "asyncpg.Connection[Any]", project: UUID) -> list[Envelope[Any]]:
+    return [
+        Envelope(
+            id=row["id"],
+            project=row["project"],
+            message=CODEC.decode(row["data"]),
+            at=row["recorded_at"],
+            stream=row["stream"],
+            version=row["version"],
+        )
+        for row in await conn.fetch(LOG, project, list(CODEC.kinds))
+    ]
+
+
+@pytest.mark.parametrize("portion", [1, 7, 1000])
+async def test_tables_that_are_folded_again_equal_those_that_never_were(
+    caller: Caller, elsewhere: "asyncpg.Connection[Any]", portion: int
+) -> None:
+    await live_through(caller)
+    log = await log_of(elsewhere, caller.project)
+    assert len(log) > 80
+    for start in range(0, len(log), portion):
+        async with elsewhere.transaction():
+            await fold(elsewhere, MODELS, log[start : start + portion])
+    for table in ("contact", "contact_event", "segment"):
+        again = await elsewhere.fetch(f"select * from {table} order by 1, 2, 3")
+        live = await elsewhere.fetch(
+            f"select * from contacts.{table} where project = $1 order by 1, 2, 3", caller.project
+        )
+        assert [dict(row) for row in again] == [dict(row) for row in live] != []

@@ -1,0 +1,156 @@
+"""Conditions: what is refused and where, and that no value of the caller's gets into the SQL."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.runtime.rejection import Rejected
+from libs.schemas.contacts import Condition, Filter, Group
+from services.contacts.condition import MAX_DEPTH, MAX_FILTERS, compiled
+from services.contacts.filters import instant
+
+
+def where(field: str, operator: str, value: Any = None, unit: Any = None) -> Filter:
+    return Filter(field=field, operator=operator, value=value, unit=unit)
+
+
+def of(*filters: Filter) -> Condition:
+    return Condition(logic="AND", groups=[Group(filters=list(filters))])
+
+
+PRO = where("data.plan", "equals", "pro")
+
+
+def nested(depth: int) -> Condition:
+    inner = nested(depth - 1) if depth > 1 else None
+    return Condition(logic="OR", groups=[Group(filters=[PRO], conditions=inner)])
+
+
+def errors_of(condition: Condition) -> list[tuple[str, str]]:
+    with pytest.raises(Rejected) as no:
+        compiled(condition)
+    assert no.value.code == "VALIDATION_ERROR"
+    return [(error.field, error.message) for error in no.value.errors]
+
+
+def test_a_condition_becomes_one_predicate_whose_arguments_follow_those_of_the_statement() -> None:
+    two = Condition(logic="OR", groups=[Group(filters=[PRO]), Group(filters=[where("subscribed", "equals", True)])])
+    predicate = compiled(two, after=3)
+    assert predicate.sql == "((nullif(data #> $4::text[], 'null') = $5::jsonb) or (subscribed = $6::boolean))"
+    assert predicate.args == [["plan"], '"pro"', True]
+
+
+def test_filters_of_a_group_and_its_nested_condition_must_all_hold() -> None:
+    predicate = compiled(nested(2))
+    assert " and (" in predicate.sql and predicate.args == [["plan"], '"pro"'] * 2
+
+
+@pytest.mark.parametrize(
+    ("bad", "part", "message"),
+    [
+        (where("plan", "equals", "pro"), "field", "Unsupported filter field: plan"),
+        (where("data.", "equals", "pro"), "field", "Unsupported filter field: data."),
+        (where("data.a..b", "equals", "pro"), "field", "Unsupported filter field: data.a..b"),
+        (where("event.", "triggered"), "field", "Unsupported filter field: event."),
+        (where("email.opened", "triggered"), "field", "Unsupported filter field: email.opened"),
+        (where("segment.x", "memberOfSegment"), "field", "Unsupported filter field: segment.x"),
+        (where("data.plan", "like", "pro"), "operator", "Invalid operator: like"),
+        (where("email", "exists"), "operator", 'Operator "exists" cannot be used on email'),
+        (where("subscribed", "contains", "t"), "operator", 'Operator "contains" cannot be used on subscribed'),
+        (where("event.signup", "equals", 1), "operator", 'Operator "equals" cannot be used on event.signup'),
+        (where("data.plan", "equals"), "value", 'Operator "equals" requires a value'),
+        (where("data.at", "within", None, "days"), "value", 'Operator "within" requires a value'),
+        (where("data.at", "within", 3), "unit", '"within" operator requires a unit (days, hours, or minutes)'),
+        (where("data.at", "within", "3", "days"), "value", 'Operator "within" requires a number'),
+        (where("data.at", "within", True, "days"), "value", 'Operator "within" requires a number'),
+        (where("data.at", "olderThan", 0, "days"), "value", 'Operator "olderThan" requires more than 0'),
+        (where("event.a", "triggeredWithin", 1e18, "days"), "value", 'Operator "triggeredWithin" requires more than 0'),
+        (where("email", "equals", 5), "value", "email is compared with text"),
+        (where("subscribed", "equals", "true"), "value", "subscribed is compared with true or false"),
+        (where("createdAt", "lessThan", "yesterday"), "value", "createdAt is compared with a date (ISO 8601)"),
+        (where("createdAt", "lessThan", 5), "value", "createdAt is compared with a date (ISO 8601)"),
+        (where("data.n", "lessThan", True), "value", 'Operator "lessThan" compares numbers, dates and text'),
+        (where("data.n", "contains", ["a"]), "value", 'Operator "contains" requires a text'),
+    ],
+)
+def test_an_error_names_the_part_of_the_filter_that_is_wrong(bad: Filter, part: str, message: str) -> None:
+    ((field, said),) = errors_of(of(PRO, bad))
+    assert field == f"condition.groups[0].filters[1].{part}" and said.startswith(message)
+
+
+def test_every_error_is_named_at_once_however_deep() -> None:
+    inner = Condition(logic="AND", groups=[Group(filters=[where("x", "equals", 1)])])
+    condition = Condition(logic="OR", groups=[Group(), Group(filters=[PRO], conditions=inner)])
+    assert [field for field, _ in errors_of(condition)] == [
+        "condition.groups[0]",
+        "condition.groups[1].conditions.groups[0].filters[0].field",
+    ]
+
+
+def test_the_path_can_start_at_the_callers_own_name_for_it() -> None:
+    with pytest.raises(Rejected) as no:
+        compiled(Condition(logic="AND", groups=[]), root="audienceCondition")
+    assert no.value.errors[0].field == "audienceCondition.groups"
+
+
+def test_depth_and_number_of_filters_are_bounded() -> None:
+    compiled(nested(MAX_DEPTH))
+    assert errors_of(nested(MAX_DEPTH + 1))[0][1] == "Conditions must not be nested deeper than 5 levels"
+    compiled(of(*[PRO] * MAX_FILTERS))
+    assert errors_of(of(*[PRO] * (MAX_FILTERS + 1))) == [("condition", "Condition must have at most 50 filters")]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        where("data.a\0b", "exists"),
+        where("event.a\0b", "triggered"),
+        where("data.a", "equals", "x\0"),
+        where("data.a", "equals", {"b": ["\0"]}),
+        where("data.a", "equals", 1e300),
+        where("data.a", "equals", "x" * 70_000),
+    ],
+)
+def test_what_postgres_or_the_bus_could_not_carry_is_refused(bad: Filter) -> None:
+    assert errors_of(of(bad))[0][0] == "condition"
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-05-06", datetime(2026, 5, 6, tzinfo=UTC)),
+        ("2026-05-06T10:20", datetime(2026, 5, 6, 10, 20, tzinfo=UTC)),
+        ("2026-05-06T10:20:30Z", datetime(2026, 5, 6, 10, 20, 30, tzinfo=UTC)),
+        ("2026-05-06T10:20:30.123+02:00", datetime(2026, 5, 6, 8, 20, 30, 123000, tzinfo=UTC)),
+        ("2026-05-06T23:00-0200", datetime(2026, 5, 7, 1, tzinfo=UTC)),
+    ],
+)
+def test_dates_are_moments_whatever_their_offset(text: str, moment: datetime) -> None:
+    assert instant(text) == moment
+
+
+@pytest.mark.parametrize("text", ["", "now", "infinity", "2026-13-01", "6.5.2026", "0001-01-01T00:00+14:00", 5, None])
+def test_anything_else_is_no_date(text: object) -> None:
+    assert instant(text) is None
+
+
+@given(
+    name=st.text("'\"; -$}{\\%abc,", min_size=1, max_size=30),
+    value=st.text("'\"; -$}{\\%abc,\u2028", min_size=1, max_size=30),
+)
+def test_names_and_values_are_bound_and_never_written_into_the_sql(name: str, value: str) -> None:
+    marked, sought = f"secret{name}", f"hidden{value}"
+    predicate = compiled(
+        of(
+            where(f"data.{marked}", "equals", sought),
+            where(f"event.{marked}", "triggered"),
+            where("email", "contains", sought),
+            where(f"data.{marked}", "greaterThan", sought),
+            where(f"data.{marked}", "notContains", sought),
+        )
+    )
+    assert "secret" not in predicate.sql and "hidden" not in predicate.sql
+    assert len(predicate.args) == 8

@@ -1,0 +1,25 @@
+"""The place of a contact in a listing, as clients carry it."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import pytest
+
+from libs.runtime.rejection import Rejected
+from services.contacts.contact import Contact
+from services.contacts.queries import cursor_of, place_of
+from services.contacts.read_models.contact import Row
+
+NOW = datetime(2026, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
+
+
+def test_a_cursor_leads_back_to_its_place() -> None:
+    row = Row(uuid4(), uuid4(), Contact(), 1, NOW, NOW)
+    assert place_of(cursor_of(row)) == (NOW, row.contact_id)
+
+
+@pytest.mark.parametrize("cursor", ["x", "äöü", "AAAA", str(UUID(int=1)), "_" * 32])
+def test_anything_else_is_refused(cursor: str) -> None:
+    with pytest.raises(Rejected) as no:
+        place_of(cursor)
+    assert no.value.errors[0].field == "cursor"
