@@ -1,0 +1,83 @@
+"""Answers `qry.campaigns.>` from the read models."""
+
+from uuid import UUID
+
+from libs.runtime.clock import now
+from libs.runtime.rejection import Rejected
+from libs.runtime.store import Connection
+from libs.schemas.campaigns import (
+    CampaignPage,
+    CampaignStats,
+    CampaignView,
+    GetCampaign,
+    GetCampaignStats,
+    GetTemplate,
+    ListCampaigns,
+    ListTemplates,
+    TemplatePage,
+    TemplateView,
+)
+from services.campaigns.campaign import Campaign
+from services.campaigns.read_models import campaign, campaign_mail, campaign_run, template
+from services.campaigns.views import campaign_view, stats_view, template_view
+
+MAX_PAGE_SIZE = 100
+
+
+async def get_template(conn: Connection, project: UUID, query: GetTemplate) -> TemplateView:
+    found = await template.load(conn, [(project, query.template_id)])
+    if not found:
+        raise Rejected("TEMPLATE_NOT_FOUND", "Template not found")
+    state, _ = found[project, query.template_id]
+    return template_view(query.template_id, state, now())
+
+
+async def list_templates(conn: Connection, project: UUID, query: ListTemplates) -> TemplatePage:
+    page, size = _page(query)
+    found = await template.newest(conn, project, size, (page - 1) * size)
+    total = await template.count(conn, project)
+    return TemplatePage(
+        data=[template_view(template_id, state, now()) for template_id, state in found],
+        total=total,
+        page=page,
+        page_size=size,
+        total_pages=-(-total // size),
+    )
+
+
+async def get_campaign(conn: Connection, project: UUID, query: GetCampaign) -> CampaignView:
+    state = await _campaign(conn, project, query.campaign_id)
+    runs = await campaign_run.load(conn, project, [query.campaign_id])
+    return campaign_view(query.campaign_id, state, runs[query.campaign_id], now())
+
+
+async def list_campaigns(conn: Connection, project: UUID, query: ListCampaigns) -> CampaignPage:
+    page, size = _page(query)
+    found = await campaign.newest(conn, project, query.status, size, (page - 1) * size)
+    runs = await campaign_run.load(conn, project, [campaign_id for campaign_id, _ in found])
+    total = await campaign.count(conn, project, query.status)
+    return CampaignPage(
+        data=[campaign_view(campaign_id, state, runs[campaign_id], now()) for campaign_id, state in found],
+        total=total,
+        page=page,
+        page_size=size,
+        total_pages=-(-total // size),
+    )
+
+
+async def get_campaign_stats(conn: Connection, project: UUID, query: GetCampaignStats) -> CampaignStats:
+    state = await _campaign(conn, project, query.campaign_id)
+    runs = await campaign_run.load(conn, project, [query.campaign_id])
+    unsubscribed = await campaign_mail.unsubscribed(conn, project, query.campaign_id)
+    return stats_view(state, runs[query.campaign_id], unsubscribed)
+
+
+async def _campaign(conn: Connection, project: UUID, campaign_id: UUID) -> Campaign:
+    found = await campaign.load(conn, [(project, campaign_id)])
+    if not found:
+        raise Rejected("CAMPAIGN_NOT_FOUND", "Campaign not found")
+    return found[project, campaign_id][0]
+
+
+def _page(query: ListTemplates | ListCampaigns) -> tuple[int, int]:
+    return max(query.page, 1), min(max(query.page_size, 1), MAX_PAGE_SIZE)

@@ -1,0 +1,1 @@
+"""The tables that campaigns derives from events."""

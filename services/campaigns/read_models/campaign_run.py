@@ -1,0 +1,227 @@
+"""How far each campaign's run is: counts of recipients and of what became of their mails.
+
+Folded from the events of contacts, delivery and feedback, which come in any order: counts are only ever added to, and
+a row begins with whichever event comes first.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from libs.runtime.envelope import Envelope
+from libs.runtime.store import Connection
+from libs.schemas.contacts import AudiencePageResolved, AudienceResolved
+from libs.schemas.delivery import EmailCancelled, EmailFailed, EmailSent, EmailSuppressed
+from libs.schemas.feedback import EmailBounced, EmailClicked, EmailComplained, EmailDelivered, EmailOpened
+
+NAME = "campaign_run"
+TABLES = ("campaign_run", "campaign_bounce")
+EVENTS = (
+    AudiencePageResolved,
+    AudienceResolved,
+    EmailSent,
+    EmailFailed,
+    EmailSuppressed,
+    EmailCancelled,
+    EmailDelivered,
+    EmailOpened,
+    EmailClicked,
+    EmailBounced,
+    EmailComplained,
+)
+# Half of each page is left free, so that updates stay on it and touch no index.
+DDL = """
+create table if not exists campaign_run (
+    project uuid not null,
+    campaign_id uuid not null,
+    total int,                              -- null until the whole audience is resolved
+    resolved int not null,
+    sent int not null,
+    failed int not null,
+    suppressed int not null,
+    cancelled int not null,
+    delivered int not null,
+    opened int not null,
+    clicked int not null,
+    bounced int not null,
+    complained int not null,
+    primary key (project, campaign_id)
+) with (fillfactor = 50);
+
+-- A mail may bounce for now and then for good; it counts once.
+create table if not exists campaign_bounce (
+    project uuid not null,
+    email_id uuid not null,
+    primary key (project, email_id)
+);
+"""
+
+# Rows are locked in one order, so that two replicas cannot wait for each other.
+ADD = """
+insert into campaign_run as run (project, campaign_id, total, resolved, sent, failed, suppressed, cancelled,
+                                 delivered, opened, clicked, bounced, complained)
+select * from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[],
+                     $9::int[], $10::int[], $11::int[], $12::int[], $13::int[])
+    as new (project, campaign_id)
+order by project, campaign_id
+on conflict (project, campaign_id) do update
+    set total = coalesce(excluded.total, run.total),
+        resolved = run.resolved + excluded.resolved,
+        sent = run.sent + excluded.sent,
+        failed = run.failed + excluded.failed,
+        suppressed = run.suppressed + excluded.suppressed,
+        cancelled = run.cancelled + excluded.cancelled,
+        delivered = run.delivered + excluded.delivered,
+        opened = run.opened + excluded.opened,
+        clicked = run.clicked + excluded.clicked,
+        bounced = run.bounced + excluded.bounced,
+        complained = run.complained + excluded.complained
+"""
+NOTE_BOUNCED = """
+insert into campaign_bounce (project, email_id)
+select project, email_id from unnest($1::uuid[], $2::uuid[]) as bounced (project, email_id)
+order by project, email_id
+on conflict do nothing
+returning project, email_id
+"""
+LOAD = """
+select campaign_id, total, resolved, sent, failed, suppressed, cancelled,
+       delivered, opened, clicked, bounced, complained
+from campaign_run where project = $1 and campaign_id = any($2::uuid[])
+"""
+FINISHED = """
+select run.project, run.campaign_id, run.total, campaign.version
+from unnest($1::uuid[], $2::uuid[]) as touched (project, campaign_id)
+join campaign_run as run using (project, campaign_id)
+join campaign on campaign.project = run.project and campaign.id = run.campaign_id
+where campaign.status = 'SENDING' and run.sent + run.failed + run.suppressed + run.cancelled >= run.total
+"""
+
+COUNTS = (
+    "resolved",
+    "sent",
+    "failed",
+    "suppressed",
+    "cancelled",
+    "delivered",
+    "opened",
+    "clicked",
+    "bounced",
+    "complained",
+)
+
+Key = tuple[UUID, UUID]
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """The counts of one campaign; all 0 before it is sent."""
+
+    total: int | None = None
+    resolved: int = 0
+    sent: int = 0
+    failed: int = 0
+    suppressed: int = 0
+    cancelled: int = 0
+    delivered: int = 0
+    opened: int = 0
+    clicked: int = 0
+    bounced: int = 0
+    complained: int = 0
+
+    @property
+    def recipients(self) -> int:
+        """The size of the audience, as far as it is known."""
+        return self.resolved if self.total is None else self.total
+
+    @property
+    def queued(self) -> int:
+        """Recipients whose mail has no outcome yet. An outcome may be heard of before its page: then it is 0."""
+        return max(0, self.resolved - self.sent - self.failed - self.suppressed - self.cancelled)
+
+
+class FinishedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A campaign in SENDING whose every mail has its outcome, with the version of its stream."""
+
+    project: UUID
+    campaign_id: UUID
+    total: int
+    version: int
+
+
+async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
+    ours = [e for e in events if e.message.campaign_id is not None]
+    bounced = await _bounced_anew(conn, ours)
+    counted: dict[Key, Counter[str]] = {}
+    totals: dict[Key, int] = {}
+    for e in ours:
+        key = (e.project, e.message.campaign_id)
+        counted.setdefault(key, Counter()).update(_counts(e.message))
+        if isinstance(e.message, AudienceResolved):
+            totals[key] = e.message.total
+    for key in bounced:
+        counted[key]["bounced"] += 1
+    if counted:
+        await _add(conn, counted, totals)
+
+
+async def load(conn: Connection, project: UUID, campaign_ids: Collection[UUID]) -> dict[UUID, Run]:
+    """The runs of these campaigns; one that has not begun is all 0."""
+    rows = await conn.fetch(LOAD, project, list(campaign_ids))
+    begun = {row["campaign_id"]: msgspec.convert(dict(row), Run) for row in rows}
+    return {campaign_id: begun.get(campaign_id, Run()) for campaign_id in campaign_ids}
+
+
+async def finished(conn: Connection, keys: Collection[Key]) -> list[FinishedRun]:
+    """Which of these campaigns are over, but not said to be."""
+    rows = await conn.fetch(FINISHED, [project for project, _ in keys], [campaign_id for _, campaign_id in keys])
+    return [msgspec.convert(dict(row), FinishedRun) for row in rows]
+
+
+async def _bounced_anew(conn: Connection, events: Sequence[Envelope[Any]]) -> list[Key]:
+    """The campaigns of the mails that had not bounced before, one for each mail."""
+    mails: dict[Key, UUID] = {
+        (e.project, e.message.email_id): e.message.campaign_id
+        for e in events
+        if type(e.message) is EmailBounced and e.message.first and e.message.campaign_id
+    }
+    if not mails:
+        return []
+    rows = await conn.fetch(NOTE_BOUNCED, [project for project, _ in mails], [email_id for _, email_id in mails])
+    return [(row["project"], mails[row["project"], row["email_id"]]) for row in rows]
+
+
+async def _add(conn: Connection, counted: dict[Key, Counter[str]], totals: dict[Key, int]) -> None:
+    await conn.execute(
+        ADD,
+        [project for project, _ in counted],
+        [campaign_id for _, campaign_id in counted],
+        [totals.get(key) for key in counted],
+        *([counts[name] for counts in counted.values()] for name in COUNTS),
+    )
+
+
+def _counts(event: Any) -> dict[str, int]:
+    """What one event adds. What is reported of a mail counts the first time only."""
+    match event:
+        case AudiencePageResolved(members=members):
+            return {"resolved": len(members)}
+        case EmailSent():
+            return {"sent": 1}
+        case EmailFailed():
+            return {"failed": 1}
+        case EmailSuppressed():
+            return {"suppressed": 1}
+        case EmailCancelled():
+            return {"cancelled": 1}
+        case EmailDelivered(first=True):
+            return {"delivered": 1}
+        case EmailOpened(first=True):
+            return {"opened": 1}
+        case EmailClicked(first=True):
+            return {"clicked": 1}
+        case EmailComplained(first=True):
+            return {"complained": 1}
+    return {}

@@ -1,0 +1,134 @@
+"""The syntax of templates: Liquid, and Plunk's `{{ name ?? default }}`.
+
+Templates are parsed here when they are saved, so that an author learns of a mistake with its line and column, and
+not a recipient. Nothing is rendered here.
+"""
+
+import re
+
+import msgspec
+from liquid import Environment
+from liquid.exceptions import LiquidError
+
+# These load other templates, which mails have none of.
+_LOADING_TAGS = ("include", "render", "extends", "block", "macro", "call", "import")
+
+# The parser takes time in proportion to the square of what is never closed, and of the length of one expression.
+MAX_EXPRESSION = 4000
+MAX_EXPRESSIONS = 5000
+
+_OPENING = re.compile(r"\{\{|\{%-?\s*(?P<verbatim>raw|doc)\s*-?%\}|\{%")
+_CLOSING = {
+    "{{": re.compile(r"\}\}"),
+    "{%": re.compile(r"%\}"),
+    "raw": re.compile(r"\{%-?\s*endraw\s*-?%\}"),
+    "doc": re.compile(r"\{%-?\s*enddoc\s*-?%\}"),
+}
+# No two parts of these can match the same text, so that they take time in proportion to it whatever it is.
+_COALESCE = re.compile(r"\{\{(-?)\s*([\w.\-\[\]]+)\s*\?\?([^{}]*)\}\}")
+_LITERAL = re.compile(r"""'[^']*'|"[^"]*"|-?\d+(\.\d+)?|true|false""")
+_OUTPUT = re.compile(r"\{\{[^{}]*\}\}")
+
+
+class Mistake(msgspec.Struct, frozen=True):
+    """Why a template cannot be parsed, and where; `line` and `column` count from 1."""
+
+    message: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"Line {self.line}, column {self.column}: {self.message}"
+
+
+def _environment() -> Environment:
+    environment = Environment()
+    for tag in _LOADING_TAGS:
+        environment.tags.pop(tag, None)
+    return environment
+
+
+_ENVIRONMENT = _environment()
+
+
+def mistake_in(text: str) -> Mistake | None:
+    """The first mistake of a template, or None. Unknown filters are mistakes as unknown tags are."""
+    if unbounded := _unbounded(text):
+        return unbounded
+    plain = with_defaults(text)
+    try:
+        template = _ENVIRONMENT.from_string(plain)
+        unknown = [
+            (spans[0].index, name)
+            for name, spans in template.analyze().filters.items()
+            if name not in _ENVIRONMENT.filters
+        ]
+    except LiquidError as error:
+        return _mistake(text, _original(text, _index_of(error, plain)), str(error.args[0]))
+    except RecursionError:
+        return _mistake(text, 0, "expressions are nested too deeply")
+    if unknown:
+        index, name = min(unknown)
+        return _mistake(text, _original(text, index), f"unknown filter '{name}'")
+    return None
+
+
+def with_defaults(text: str) -> str:
+    """The template with every `{{ name ?? default }}` written as a `default` filter; false stays false."""
+    return _COALESCE.sub(_with_default, text)
+
+
+def _unbounded(text: str) -> Mistake | None:
+    """The first output or tag that is never closed, is too long, or is one too many."""
+    place = count = 0
+    while opening := _OPENING.search(text, place):
+        verbatim = opening["verbatim"]
+        closing = _CLOSING[verbatim or opening.group()].search(text, opening.end())
+        if closing is None:
+            return _mistake(text, opening.start(), f"'{opening.group()}' is never closed")
+        if not verbatim and closing.start() - opening.end() > MAX_EXPRESSION:
+            return _mistake(text, opening.start(), f"longer than {MAX_EXPRESSION} characters")
+        if (count := count + 1) > MAX_EXPRESSIONS:
+            return _mistake(text, opening.start(), f"more than {MAX_EXPRESSIONS} tags and expressions")
+        place = closing.end()
+    return None
+
+
+def _with_default(match: re.Match[str]) -> str:
+    left, name, default = match.groups()
+    right = "-" if default.endswith("-") else ""
+    default = default.removesuffix("-").strip()
+    if not _LITERAL.fullmatch(default):
+        quote = "'" if '"' in default else '"'
+        default = f"{quote}{default}{quote}"
+    return f"{{{{{left} {name} | default: {default}, allow_false: true {right}}}}}"
+
+
+def _index_of(error: LiquidError, plain: str) -> int:
+    """Where the error is. The parser gives no place to an expression that ends too early, or a block never closed."""
+    if error.token is not None and error.token.start_index >= 0:
+        return error.token.start_index
+    return next((output.start() for output in _OUTPUT.finditer(plain) if not _parses(output.group())), len(plain))
+
+
+def _parses(text: str) -> bool:
+    try:
+        _ENVIRONMENT.from_string(text)
+    except LiquidError:
+        return False
+    return True
+
+
+def _mistake(text: str, index: int, message: str) -> Mistake:
+    before = text[:index]
+    return Mistake(message=message, line=before.count("\n") + 1, column=len(before) - (before.rfind("\n") + 1) + 1)
+
+
+def _original(text: str, index: int) -> int:
+    """The place in what the author wrote of a place in what was parsed."""
+    grown = 0
+    for match in _COALESCE.finditer(text):
+        if match.start() + grown >= index:
+            break
+        grown += len(_with_default(match)) - len(match.group())
+    return index - grown

@@ -1,0 +1,85 @@
+"""Templates, campaigns and runs in the shapes of the API."""
+
+from datetime import datetime
+from uuid import UUID
+
+from libs.runtime.clock import iso
+from libs.schemas.campaigns import CampaignStats, CampaignView, TemplateView
+from services.campaigns.campaign import Campaign
+from services.campaigns.read_models.campaign_run import Run
+from services.campaigns.template import Template
+
+
+def template_view(template_id: UUID, template: Template, now: datetime) -> TemplateView:
+    """`now` stands for the times of a template that is just being stored."""
+    content = template.content
+    return TemplateView(
+        id=template_id,
+        name=template.name,
+        description=template.description,
+        subject=content.subject,
+        body=content.body,
+        from_=content.from_email,
+        from_name=content.from_name,
+        reply_to=content.reply_to,
+        type_=content.kind,
+        created_at=iso(template.created_at or now),
+        updated_at=iso(template.updated_at or now),
+    )
+
+
+def campaign_view(campaign_id: UUID, campaign: Campaign, run: Run, now: datetime) -> CampaignView:
+    """`now` stands for the times of a campaign that is just being stored."""
+    content, audience = campaign.content, campaign.audience
+    return CampaignView(
+        id=campaign_id,
+        name=campaign.name,
+        description=campaign.description,
+        status=campaign.status,
+        subject=content.subject,
+        body=content.body,
+        from_=content.from_email,
+        from_name=content.from_name,
+        reply_to=content.reply_to,
+        type_=content.kind,
+        audience_type=audience.audience_type,
+        segment_id=audience.segment_id,
+        audience_condition=audience.audience_condition,
+        total_recipients=run.recipients,
+        sent_count=run.sent,
+        delivered_count=run.delivered,
+        opened_count=run.opened,
+        clicked_count=run.clicked,
+        bounced_count=run.bounced,
+        scheduled_for=None,
+        sent_at=iso(campaign.sent_at) if campaign.sent_at else None,
+        created_at=iso(campaign.created_at or now),
+        updated_at=iso(campaign.updated_at or now),
+    )
+
+
+def stats_view(campaign: Campaign, run: Run, unsubscribed: int) -> CampaignStats:
+    return CampaignStats(
+        status=campaign.status,
+        total_recipients=run.recipients,
+        resolved=run.resolved,
+        queued=run.queued,
+        sent_count=run.sent,
+        failed_count=run.failed,
+        suppressed_count=run.suppressed,
+        cancelled_count=run.cancelled,
+        delivered_count=run.delivered,
+        opened_count=run.opened,
+        clicked_count=run.clicked,
+        bounced_count=run.bounced,
+        complained_count=run.complained,
+        unsubscribed_count=unsubscribed,
+        delivery_rate=_percent(run.delivered, run.sent),
+        open_rate=_percent(run.opened, run.sent),
+        click_rate=_percent(run.clicked, run.sent),
+        bounce_rate=_percent(run.bounced, run.sent),
+    )
+
+
+def _percent(part: int, whole: int) -> float:
+    return round(100 * part / whole, 2) if whole else 0.0

@@ -1,0 +1,158 @@
+"""Templates and campaigns, over the bus and in the database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+from nats.aio.client import Client
+
+from libs.runtime.bus import ask
+from libs.runtime.clock import uuid7
+from libs.runtime.rejection import Rejected
+from libs.runtime.service import Runtime
+from libs.runtime.testing import announce, eventually, facts, running, tell
+from libs.schemas.campaigns import (
+    Audience,
+    CampaignPage,
+    CampaignStats,
+    CampaignView,
+    CreateCampaign,
+    CreateTemplate,
+    GetCampaign,
+    GetCampaignStats,
+    GetTemplate,
+    ListCampaigns,
+    ListTemplates,
+    SendCampaign,
+    TemplatePage,
+    TemplateView,
+)
+from libs.schemas.delivery import Content, DomainVerified
+from services.campaigns.app import build
+from tests.conftest import Stack
+
+CONTENT = Content(subject="Hi {{ name ?? there }}", body="<p>Hello</p>", from_email="us@example.com")
+
+
+@pytest.fixture(scope="module")
+async def service(stack: Stack) -> AsyncIterator[Runtime]:
+    settings = stack.settings("campaigns")
+    async with running(build(settings), settings) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+async def sender(service: Runtime, stack: Stack, project: UUID) -> UUID:
+    """The project, with example.com verified."""
+    await verify(service, stack.client, project, "example.com")
+    return project
+
+
+async def verify(service: Runtime, client: Client, project: UUID, domain: str) -> None:
+    await announce(client, project, DomainVerified(domain_id=uuid4(), domain=domain))
+
+    async def known() -> Any:
+        return await service.pool.fetchval("select true from sender_domain where project = $1", project)
+
+    await eventually(known)
+
+
+def draft(**changes: Any) -> CreateCampaign:
+    given = {"campaign_id": uuid7(), "name": "News", "content": CONTENT, "audience": Audience(audience_type="ALL")}
+    return CreateCampaign(**{**given, **changes})
+
+
+async def test_a_created_template_is_shown_and_listed(stack: Stack, sender: UUID) -> None:
+    command = CreateTemplate(template_id=uuid7(), name="Welcome", content=CONTENT)
+    created = await tell(stack.client, sender, command, TemplateView)
+    assert (created.name, created.from_, created.type_) == ("Welcome", "us@example.com", "MARKETING")
+    assert await ask(stack.client, sender, GetTemplate(template_id=created.id), TemplateView) == created
+    page = await ask(stack.client, sender, ListTemplates(), TemplatePage)
+    assert (page.data, page.total, page.total_pages) == ([created], 1, 1)
+
+
+async def test_a_template_with_a_mistake_is_refused_with_its_place(stack: Stack, sender: UUID) -> None:
+    content = msgspec.structs.replace(CONTENT, body="fine\n{% nope %}")
+    with pytest.raises(Rejected) as no:
+        await tell(stack.client, sender, CreateTemplate(template_id=uuid7(), name="x", content=content), TemplateView)
+    assert no.value.code == "VALIDATION_ERROR"
+    assert no.value.errors[0].message.startswith("Line 2, column 4: ")
+    assert (await ask(stack.client, sender, ListTemplates(), TemplatePage)).total == 0
+
+
+async def test_a_campaign_needs_a_verified_domain_of_its_own_project(
+    service: Runtime, stack: Stack, sender: UUID
+) -> None:
+    other = uuid4()
+    with pytest.raises(Rejected) as no:
+        await tell(stack.client, other, draft(), CampaignView)
+    assert no.value.code == "DOMAIN_NOT_VERIFIED"
+    assert await facts(service, other) == []
+
+
+async def test_a_created_campaign_is_shown_and_listed_by_status(stack: Stack, sender: UUID) -> None:
+    created = await tell(stack.client, sender, draft(), CampaignView)
+    assert (created.status, created.total_recipients, created.sent_at) == ("DRAFT", 0, None)
+    assert await ask(stack.client, sender, GetCampaign(campaign_id=created.id), CampaignView) == created
+    drafts = await ask(stack.client, sender, ListCampaigns(status="DRAFT"), CampaignPage)
+    assert (drafts.data, drafts.total) == ([created], 1)
+    assert (await ask(stack.client, sender, ListCampaigns(status="SENT"), CampaignPage)).total == 0
+
+
+async def test_the_newest_campaigns_come_first_page_by_page(stack: Stack, sender: UUID) -> None:
+    for name in ("first", "second", "third"):
+        await tell(stack.client, sender, draft(name=name), CampaignView)
+    pages = [await ask(stack.client, sender, ListCampaigns(page=page, page_size=2), CampaignPage) for page in (1, 2, 3)]
+    assert [[campaign.name for campaign in page.data] for page in pages] == [["third", "second"], ["first"], []]
+    assert [(page.total, page.total_pages) for page in pages] == [(3, 2)] * 3
+
+
+async def test_other_projects_do_not_see_a_campaign(stack: Stack, sender: UUID) -> None:
+    created = await tell(stack.client, sender, draft(), CampaignView)
+    for query in (GetCampaign(campaign_id=created.id), GetCampaignStats(campaign_id=created.id)):
+        with pytest.raises(Rejected) as no:
+            await ask(stack.client, uuid4(), query, CampaignView)
+        assert no.value.code == "CAMPAIGN_NOT_FOUND"
+    with pytest.raises(Rejected) as no:
+        await tell(stack.client, uuid4(), SendCampaign(campaign_id=created.id), CampaignView)
+    assert no.value.code == "CAMPAIGN_NOT_FOUND"
+
+
+async def test_a_template_that_is_not_there_is_not_found(stack: Stack, project: UUID) -> None:
+    with pytest.raises(Rejected) as no:
+        await ask(stack.client, project, GetTemplate(template_id=uuid4()), TemplateView)
+    assert no.value.code == "TEMPLATE_NOT_FOUND"
+
+
+async def test_sending_answers_with_the_campaign_in_sending(service: Runtime, stack: Stack, sender: UUID) -> None:
+    created = await tell(stack.client, sender, draft(), CampaignView)
+    sending = await tell(stack.client, sender, SendCampaign(campaign_id=created.id), CampaignView)
+    assert sending.status == "SENDING"
+    assert [kind for kind, _ in await facts(service, sender)] == ["campaign.created", "campaign.sending_started"]
+    stats = await ask(stack.client, sender, GetCampaignStats(campaign_id=created.id), CampaignStats)
+    assert (stats.status, stats.sent_count) == ("SENDING", 0)
+
+
+async def test_creating_the_same_campaign_again_is_one_fact(service: Runtime, stack: Stack, sender: UUID) -> None:
+    command = draft()
+    created = await tell(stack.client, sender, command, CampaignView)
+    assert await tell(stack.client, sender, command, CampaignView) == created
+    assert [kind for kind, _ in await facts(service, sender)] == ["campaign.created"]
+
+
+async def test_twenty_parallel_sends_are_one_run(stack: Stack, sender: UUID) -> None:
+    settings = stack.settings("campaigns", instance="2")
+    async with running(build(settings), settings) as replica:
+        created = await tell(stack.client, sender, draft(), CampaignView)
+        send = SendCampaign(campaign_id=created.id)
+        outcomes = await asyncio.gather(
+            *(tell(stack.client, sender, send, CampaignView) for _ in range(20)), return_exceptions=True
+        )
+        started = [outcome for outcome in outcomes if isinstance(outcome, CampaignView)]
+        refused = [outcome.code for outcome in outcomes if isinstance(outcome, Rejected)]
+        assert (len(started), refused) == (1, ["CAMPAIGN_NOT_SENDABLE"] * 19)
+        kinds = [kind for kind, _ in await facts(replica, sender)]
+        assert kinds.count("campaign.sending_started") == 1

@@ -1,0 +1,92 @@
+"""Template syntax: what is refused on save, and where the mistake is said to be."""
+
+import time
+
+import pytest
+
+from services.campaigns.syntax import Mistake, mistake_in, with_defaults
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no variables at all",
+        "Hello {{ firstName }}",
+        "Hello {{ firstName ?? there }}",
+        "Hello {{ firstName | default: 'there' | capitalize }}",
+        "{% if plan == 'pro' %}Thanks{% else %}Upgrade{% endif %}",
+        "{% for item in items %}{{ item.name }}{% endfor %}",
+        "{% raw %}{{ not closed {% endraw %}",
+        "a } b }} c %} d { e",
+        "{{ 姓名 }}",
+    ],
+)
+def test_a_sound_template_has_no_mistake(text: str) -> None:
+    assert mistake_in(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("Hello {{ first name }}", (1, 16)),
+        ("Hello\nthere {{ name | nope }}", (2, 17)),
+        ("a\nb\n{% nope %}", (3, 4)),
+        ("{% include 'other' %}", (1, 4)),
+        ("one {{ two", (1, 5)),
+        ("{{ name }}\n  {% if name", (2, 3)),
+        ("{% if a %}never ended", (1, 22)),
+        ("fine {{ a }}, empty {{ }}", (1, 21)),
+        ("{% raw %} for ever", (1, 1)),
+        ("{{ a ?? b }} then {{ c d }}", (1, 24)),
+        ("{{ a ?? b }} then {{ c | nope }}", (1, 26)),
+    ],
+)
+def test_a_mistake_is_placed_where_the_author_wrote_it(text: str, place: tuple[int, int]) -> None:
+    mistake = mistake_in(text)
+    assert mistake is not None
+    assert (mistake.line, mistake.column) == place
+
+
+def test_a_mistake_reads_as_a_sentence() -> None:
+    assert (
+        str(Mistake(message="unknown filter 'nope'", line=2, column=17)) == "Line 2, column 17: unknown filter 'nope'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "parsed"),
+    [
+        ("{{ name ?? there }}", '{{ name | default: "there", allow_false: true }}'),
+        ("{{name??there}}", '{{ name | default: "there", allow_false: true }}'),
+        ("{{- data.name ?? 'you' -}}", "{{- data.name | default: 'you', allow_false: true -}}"),
+        ("{{ count ?? 0 }}", "{{ count | default: 0, allow_false: true }}"),
+        ("{{ vip ?? false }}", "{{ vip | default: false, allow_false: true }}"),
+        ("{{ name ?? dear friend }}", '{{ name | default: "dear friend", allow_false: true }}'),
+        ("""{{ name ?? say "hi" }}""", """{{ name | default: 'say "hi"', allow_false: true }}"""),
+        ("{{ name ?? }}", '{{ name | default: "", allow_false: true }}'),
+        ("What?? {{ name }}", "What?? {{ name }}"),
+        ("{{ 'a ?? b' }}", "{{ 'a ?? b' }}"),
+    ],
+)
+def test_double_question_marks_give_a_default(written: str, parsed: str) -> None:
+    assert with_defaults(written) == parsed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{" * 200_000,
+        "{% raw %}" * 50_000,
+        "{{ a ?? " + " " * 400_000,
+        "{% if " + "(" * 200_000 + " %}{% endif %}",
+        "{{ a" + "[a" * 1_000 + "]" * 1_000 + " }}",
+        "{% if a %}" * 50_000,
+        "{{ a }}" * 50_000,
+    ],
+    ids=["openings", "raws", "blanks", "brackets", "nesting", "blocks", "outputs"],
+)
+def test_no_template_takes_long_to_refuse(text: str) -> None:
+    started = time.process_time()
+    assert mistake_in(text) is not None
+    assert time.process_time() - started < 2
