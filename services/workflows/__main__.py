@@ -1,0 +1,12 @@
+"""`python -m services.workflows`: run the service until SIGTERM."""
+
+from libs.runtime.service import run
+from services.workflows.app import build
+
+
+def main() -> None:
+    run(build)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""The workflows service, put together."""
+
+from pathlib import Path
+
+from libs.runtime.service import Service
+from libs.runtime.settings import Settings
+from libs.schemas.workflows import (
+    AddStep,
+    AddTransition,
+    CreateWorkflow,
+    GetExecution,
+    GetWorkflow,
+    ListExecutions,
+    ListWorkflows,
+    UpdateWorkflow,
+)
+from services.workflows import queries
+from services.workflows.advance import AdvanceExecution, Advancing
+from services.workflows.commands import workflows
+from services.workflows.contacts import Contacts
+from services.workflows.reactions import start_executions
+from services.workflows.read_models import execution, workflow
+from services.workflows.triggers import TRIGGERS
+
+# Every table of this service is a read model, so there is nothing in it yet.
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def build(config: Settings) -> Service:
+    """What the workflows service handles. It has no settings of its own."""
+    contacts = Contacts()
+    return Service(
+        name="workflows",
+        commands=dict.fromkeys((CreateWorkflow, UpdateWorkflow, AddStep, AddTransition), workflows()),
+        reactions=dict.fromkeys(TRIGGERS, start_executions),
+        timers={AdvanceExecution: Advancing(contacts)},
+        queries={
+            GetWorkflow: queries.get_workflow,
+            ListWorkflows: queries.list_workflows,
+            ListExecutions: queries.list_executions,
+            GetExecution: queries.get_execution,
+        },
+        read_models=(workflow, execution),
+        migrations=MIGRATIONS,
+        work=(contacts.connect,),
+    )

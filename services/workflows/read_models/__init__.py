@@ -1,0 +1,1 @@
+"""The tables that workflows derives from events."""

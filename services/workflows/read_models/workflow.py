@@ -1,0 +1,161 @@
+"""Workflows as they are now. The decider's `evolve` says what an event makes of one."""
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from libs.runtime.codec import encode
+from libs.runtime.envelope import Envelope
+from libs.runtime.store import Connection
+from libs.schemas.workflows import Step, StepAdded, Transition, TransitionAdded, WorkflowCreated, WorkflowUpdated
+from services.workflows.graph import Graph
+from services.workflows.workflow import INITIAL, Event, Workflow, evolve
+
+NAME = "workflow"
+TABLES = ("workflow",)
+EVENTS = (WorkflowCreated, WorkflowUpdated, StepAdded, TransitionAdded)
+DDL = """
+create table if not exists workflow (
+    project uuid not null,
+    id uuid not null,
+    version int not null,
+    name text not null,
+    description text,
+    event_name text not null,
+    enabled boolean not null,
+    allow_reentry boolean not null,
+    trigger_step_id uuid not null,
+    steps jsonb not null,               -- without the TRIGGER step, which follows from the columns
+    transitions jsonb not null,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    primary key (project, id)
+);
+create index if not exists workflow_listening on workflow (project, event_name) where enabled;
+"""
+
+SAVE = """
+insert into workflow (project, id, version, name, description, event_name, enabled, allow_reentry, trigger_step_id,
+                      steps, transitions, created_at, updated_at)
+select project, id, version, name, description, event_name, enabled, allow_reentry, trigger_step_id,
+       steps, transitions, at, at
+from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::boolean[],
+            $9::uuid[], $10::jsonb[], $11::jsonb[], $12::timestamptz[])
+    as new (project, id, version, name, description, event_name, enabled, allow_reentry, trigger_step_id,
+            steps, transitions, at)
+on conflict (project, id) do update
+    set version = excluded.version, name = excluded.name, description = excluded.description,
+        event_name = excluded.event_name, enabled = excluded.enabled, allow_reentry = excluded.allow_reentry,
+        steps = excluded.steps, transitions = excluded.transitions, updated_at = excluded.updated_at
+"""
+LOAD = """
+select project, id, version, name, description, event_name, enabled, allow_reentry, trigger_step_id,
+       steps, transitions, created_at, updated_at
+from workflow
+where (project, id) in (select * from unnest($1::uuid[], $2::uuid[]))
+"""
+LISTENERS = """
+select project, event_name, id as workflow_id, allow_reentry, trigger_step_id
+from workflow
+where enabled and (project, event_name) in (select * from unnest($1::uuid[], $2::text[]))
+order by created_at, id
+"""
+NEWEST = """
+select project, id, version, name, description, event_name, enabled, allow_reentry, trigger_step_id,
+       steps, transitions, created_at, updated_at
+from workflow
+where project = $1 order by created_at desc, id desc limit $2 offset $3
+"""
+COUNT = "select count(*) from workflow where project = $1"
+
+Key = tuple[UUID, UUID]
+
+_decode_steps = msgspec.json.Decoder(tuple[Step, ...]).decode
+_decode_transitions = msgspec.json.Decoder(tuple[Transition, ...]).decode
+
+
+class Listener(msgspec.Struct, frozen=True, kw_only=True):
+    """An enabled workflow, and the event that starts it."""
+
+    workflow_id: UUID
+    event_name: str
+    allow_reentry: bool
+    trigger_step_id: UUID
+
+
+async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
+    last = {(e.project, e.message.workflow_id): e for e in events}
+    states = await _evolved(conn, events)
+    changed = [states[key] for key in last]
+    await conn.execute(
+        SAVE,
+        [project for project, _ in last],
+        [workflow_id for _, workflow_id in last],
+        [e.version for e in last.values()],
+        [state.name for state in changed],
+        [state.description for state in changed],
+        [state.event_name for state in changed],
+        [state.enabled for state in changed],
+        [state.allow_reentry for state in changed],
+        [state.trigger_step_id for state in changed],
+        [encode(state.steps).decode() for state in changed],
+        [encode(state.transitions).decode() for state in changed],
+        [e.at for e in last.values()],
+    )
+
+
+async def load(conn: Connection, keys: Collection[Key]) -> dict[Key, tuple[Workflow, int]]:
+    """The workflows of these (project, id), each with its version."""
+    rows = await conn.fetch(LOAD, [project for project, _ in keys], [workflow_id for _, workflow_id in keys])
+    return {(row["project"], row["id"]): (_workflow(row), row["version"]) for row in rows}
+
+
+async def graphs(conn: Connection, keys: Collection[Key]) -> dict[Key, Graph]:
+    return {key: workflow.graph for key, (workflow, _) in (await load(conn, keys)).items()} if keys else {}
+
+
+async def listeners(conn: Connection, happened: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], list[Listener]]:
+    """The enabled workflows of these (project, event name), the oldest first."""
+    rows = await conn.fetch(LISTENERS, [project for project, _ in happened], [name for _, name in happened])
+    found: dict[tuple[UUID, str], list[Listener]] = {}
+    for row in rows:
+        found.setdefault((row["project"], row["event_name"]), []).append(msgspec.convert(dict(row), Listener))
+    return found
+
+
+async def newest(conn: Connection, project: UUID, limit: int, offset: int) -> list[tuple[UUID, Workflow]]:
+    return [(row["id"], _workflow(row)) for row in await conn.fetch(NEWEST, project, limit, offset)]
+
+
+async def count(conn: Connection, project: UUID) -> int:
+    total: int = await conn.fetchval(COUNT, project)
+    return total
+
+
+async def _evolved(conn: Connection, events: Sequence[Envelope[Event]]) -> dict[Key, Workflow]:
+    """What the events make of the workflows that they are about."""
+    stored = await load(conn, {(e.project, e.message.workflow_id) for e in events})
+    states = {key: state for key, (state, _) in stored.items()}
+    for e in events:
+        key = (e.project, e.message.workflow_id)
+        state = evolve(states.get(key, INITIAL), e.message)
+        assert isinstance(state, Workflow)
+        states[key] = state
+    return states
+
+
+def _workflow(row: asyncpg.Record) -> Workflow:
+    return Workflow(
+        name=row["name"],
+        description=row["description"],
+        event_name=row["event_name"],
+        enabled=row["enabled"],
+        allow_reentry=row["allow_reentry"],
+        trigger_step_id=row["trigger_step_id"],
+        steps=_decode_steps(row["steps"]),
+        transitions=_decode_transitions(row["transitions"]),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )

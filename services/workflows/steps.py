@@ -1,0 +1,116 @@
+"""The types of steps and what each is configured with. Pure."""
+
+import re
+from typing import Annotated, Literal, TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from libs.runtime.rejection import Rejected
+from libs.schemas.base import FieldError
+from libs.schemas.workflows import Step
+from services.workflows.condition import Question, flaws, question_of
+from services.workflows.filters import SECONDS
+
+MAX_DELAY_SECONDS = 365 * SECONDS["days"]
+
+_PLACE = re.compile(r"(?: - at `\$(?P<path>[^`]*)`)$")
+_MISSING = re.compile(r"^Object missing required field `(?P<field>[^`]*)`")
+
+
+class Trigger(msgspec.Struct, frozen=True):
+    """Where every execution begins."""
+
+
+class Recipient(msgspec.Struct, frozen=True, rename="camel", tag_field="type", tag="CONTACT"):
+    """The contact."""
+
+
+class CustomRecipient(msgspec.Struct, frozen=True, rename="camel", tag_field="type", tag="CUSTOM"):
+    """An address of its own, whoever the contact is."""
+
+    custom_email: Annotated[str, msgspec.Meta(pattern=r"^[^@\s]+@[^@\s]+$")]
+
+
+class SendEmail(msgspec.Struct, frozen=True, rename="camel"):
+    """Mails a template. The step's own `templateId` wins over the config's."""
+
+    template_id: UUID
+    recipient: Recipient | CustomRecipient = Recipient()
+
+
+class Delay(msgspec.Struct, frozen=True):
+    """Waits; at most 365 days."""
+
+    amount: Annotated[float, msgspec.Meta(gt=0)]
+    unit: Literal["minutes", "hours", "days"]
+
+    @property
+    def seconds(self) -> float:
+        return self.amount * SECONDS[self.unit]
+
+
+class Exit(msgspec.Struct, frozen=True):
+    """Ends the execution."""
+
+    reason: str = "exit_step"
+
+
+Work: TypeAlias = Trigger | SendEmail | Delay | Question | Exit
+
+
+def work_of(step: Step) -> Work:
+    """What the step does. Raises Rejected with the paths of what is wrong in its config."""
+    try:
+        work = _work_of(step)
+    except msgspec.ValidationError as error:
+        raise _invalid([_as_field_error(error)]) from error
+    except RecursionError as error:
+        raise _invalid([FieldError(field="config", message="Config is nested too deeply", code="too_big")]) from error
+    if errors := _errors(work):
+        raise _invalid(errors)
+    return work
+
+
+def _work_of(step: Step) -> Work:
+    match step.type_:
+        case "TRIGGER":
+            return Trigger()
+        case "SEND_EMAIL":
+            own = {"templateId": step.template_id} if step.template_id else {}
+            return msgspec.convert({**step.config, **own}, SendEmail)
+        case "DELAY":
+            return msgspec.convert(step.config, Delay)
+        case "CONDITION":
+            return question_of(step.config)
+        case "EXIT":
+            return msgspec.convert(step.config, Exit)
+
+
+def _errors(work: Work) -> list[FieldError]:
+    match work:
+        case Delay(seconds=seconds) if seconds > MAX_DELAY_SECONDS:
+            return [FieldError(field="config.amount", message="A delay is at most 365 days", code="too_big")]
+        case Question():
+            return [msgspec.structs.replace(flaw, field=_within_config(flaw.field)) for flaw in flaws(work)]
+    return []
+
+
+def _as_field_error(error: msgspec.ValidationError) -> FieldError:
+    """msgspec's message, with the place that it names at its end as a path."""
+    text = str(error)
+    place = _PLACE.search(text)
+    path = place["path"].lstrip(".") if place else ""
+    message = text[: place.start()] if place else text
+    if missing := _MISSING.match(message):
+        path = f"{path}.{missing['field']}" if path else missing["field"]
+        return FieldError(field=_within_config(path), message="Required", code="required")
+    return FieldError(field=_within_config(path), message=message, code="invalid_type")
+
+
+def _within_config(path: str) -> str:
+    return f"config.{path}" if path else "config"
+
+
+def _invalid(errors: list[FieldError]) -> Rejected:
+    return Rejected("VALIDATION_ERROR", "Request validation failed", errors=errors)
