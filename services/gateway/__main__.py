@@ -1,0 +1,12 @@
+"""Run the gateway: `python -m services.gateway`."""
+
+from libs.runtime.service import run
+from services.gateway.app import build
+
+
+def main() -> None:
+    run(build)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What the gateway is made of."""
+
+import asyncio
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+
+from libs.runtime.groupcommit import BROKEN
+from libs.runtime.publisher import Publisher
+from libs.runtime.service import Runtime, Service
+from libs.runtime.settings import Settings
+from services.gateway import idempotency, unanswered
+from services.gateway.bootstrap import add_domain, create_project
+from services.gateway.bus import Bus
+from services.gateway.intake import Intake
+from services.gateway.read_models import api_key, project
+from services.gateway.server import serve_http
+from services.gateway.sns import receiver_from
+from services.gateway.web import make_app
+
+log = structlog.get_logger()
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+SWEEP_SECONDS = 600
+
+
+def build(_: Settings) -> Service:
+    return Service(name="gateway", read_models=(project, api_key), migrations=MIGRATIONS, work=(serve, sweep))
+
+
+async def serve(runtime: Runtime) -> None:
+    """Answer HTTP until cancelled. The process is ready once the first project is as the settings want it."""
+    config, complete = runtime.settings, asyncio.Event()
+    runtime.checks["bootstrap"] = lambda: _pending(complete)
+    bus, intake = Bus(runtime.client, runtime.pool), Intake(Publisher(runtime.client, "INGEST"))
+    await bus.start()
+    first = await create_project(runtime)
+    app = make_app(config, runtime.pool, bus, receiver_from(config), intake)
+    async with asyncio.TaskGroup() as tasks:
+        storing = tasks.create_task(intake.run())
+        completing = tasks.create_task(_complete(bus, first, config.bootstrap_domain, complete))
+        try:
+            await serve_http(app, config.host, config.http_port)
+        finally:
+            storing.cancel()
+            completing.cancel()
+
+
+async def _complete(bus: Bus, first: UUID | None, domain: str, complete: asyncio.Event) -> None:
+    if first:
+        await add_domain(bus, first, domain)
+    complete.set()
+
+
+async def _pending(complete: asyncio.Event) -> str | None:
+    return None if complete.is_set() else "the first project's domain is not added yet"
+
+
+async def sweep(runtime: Runtime) -> None:
+    """Forget answers that are kept no longer."""
+    while True:
+        try:
+            await runtime.pool.execute(idempotency.FORGET)
+            await unanswered.forget(runtime.pool)
+        except BROKEN as broken:
+            log.warning("sweep.database_unreachable", error=repr(broken))
+        await asyncio.sleep(SWEEP_SECONDS)

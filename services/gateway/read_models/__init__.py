@@ -1,0 +1,1 @@
+"""The tables that the gateway knows projects and keys by."""

@@ -1,0 +1,18 @@
+"""Commands whose answer did not come in time."""
+
+from litestar import get
+
+from services.gateway.answers import Answer, returns
+from services.gateway.call import Call
+from services.gateway.fields import id_of
+from services.gateway.routes.shapes import Done
+
+
+@get("/commands/{command_id:str}", responses=returns(Done, 200), tags=["Commands"])
+async def get_command(command_id: str, request: Call) -> Answer:
+    """Get the answer to a command
+
+    For requests that were answered with 202: the answer of the command, once it is done, or 202 again. Kept for a day.
+    """
+    result = await request.exchange.bus.ask_again(request.project, id_of(command_id, "Command"))
+    return Answer(b'{"success":true,"data":' + result + b"}")

@@ -1,0 +1,92 @@
+"""Contacts."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import get, patch, post
+from litestar.params import QueryParameter
+
+from libs.runtime.clock import uuid7
+from libs.schemas.base import Data
+from libs.schemas.contacts import (
+    ContactPage,
+    ContactView,
+    GetContact,
+    ListContacts,
+    SaveContact,
+    SavedContact,
+    SavedMeta,
+    UpdateContact,
+)
+from services.gateway.answers import Answer, returns, shows
+from services.gateway.call import Call
+from services.gateway.fields import Cursor, Email, Limit, id_of
+from services.gateway.json_body import Body
+from services.gateway.wording import NO_NUL
+
+TAGS = ["Contacts"]
+
+
+class ContactBody(Body, frozen=True, kw_only=True):
+    email: Email
+    data: Data | None = None
+    subscribed: bool | None = None
+
+
+class ContactChanges(Body, frozen=True, kw_only=True):
+    email: Email | None = None
+    data: Data | msgspec.UnsetType | None = msgspec.UNSET
+    subscribed: bool | None = None
+
+
+class _Saved(msgspec.Struct, rename="camel"):
+    meta: SavedMeta = msgspec.field(name="_meta")
+
+
+_decode_saved = msgspec.json.Decoder(_Saved).decode
+
+
+@get("/contacts", responses=shows(ContactPage), tags=TAGS)
+async def list_contacts(
+    request: Call,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    search: Annotated[
+        str | None, QueryParameter(max_length=255, pattern=NO_NUL, description="Part of the address")
+    ] = None,
+) -> Answer:
+    """List contacts
+
+    Newest first. `total` is counted on the first page only.
+    """
+    return Answer(await request.query(ListContacts(limit=limit, cursor=cursor, search=search)))
+
+
+@post("/contacts", responses=returns(SavedContact, 200, 201), tags=TAGS)
+async def save_contact(data: ContactBody, request: Call) -> Answer:
+    """Create or update a contact
+
+    Creates the contact with this address (201), or merges into the one that has it (200): `null` deletes a key of its
+    data, `""` is ignored. A new contact is subscribed unless `subscribed` says otherwise.
+    """
+    command = SaveContact(contact_id=uuid7(), email=data.email, data=data.data or {}, subscribed=data.subscribed)
+    result = await request.ask(command)
+    return Answer(result, 201 if _decode_saved(result).meta.is_new else 200)
+
+
+@get("/contacts/{contact_id:str}", responses=shows(ContactView), tags=TAGS)
+async def get_contact(contact_id: str, request: Call) -> Answer:
+    """Get a contact"""
+    return Answer(await request.query(GetContact(contact_id=id_of(contact_id, "Contact"))))
+
+
+@patch("/contacts/{contact_id:str}", responses=returns(ContactView, 200), tags=TAGS)
+async def update_contact(contact_id: str, data: ContactChanges, request: Call) -> Answer:
+    """Update a contact
+
+    Changes the fields that are given. Data is merged key by key; `data: null` clears all of it.
+    """
+    command = UpdateContact(
+        contact_id=id_of(contact_id, "Contact"), email=data.email, data=data.data, subscribed=data.subscribed
+    )
+    return Answer(await request.ask(command))

@@ -1,0 +1,37 @@
+"""What a mail says and who it is from, as templates and campaigns are given it."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from libs.schemas.delivery import Content, Kind
+from services.gateway.fields import Email, Line, Name, Text
+from services.gateway.json_body import Body
+from services.gateway.wording import ONE_LINE
+
+MAX_BYTES = 900 * 1024
+"""Of a request that carries a mail: what is made of it must fit into one message on the bus (1 MiB)."""
+
+
+class ContentBody(Body, frozen=True, kw_only=True):
+    """`subject` and `body` are Liquid templates; `from` must be on a verified domain."""
+
+    name: Name
+    subject: Line
+    body: Text
+    from_: Email = msgspec.field(name="from")
+    from_name: Annotated[str, Meta(max_length=100, pattern=ONE_LINE)] | None = None
+    reply_to: Email | None = None
+    type_: Kind = msgspec.field(default="MARKETING", name="type")
+    description: Annotated[str, Meta(max_length=500)] | None = None
+
+    def content(self) -> Content:
+        return Content(
+            subject=self.subject,
+            body=self.body,
+            from_email=self.from_,
+            from_name=self.from_name,
+            reply_to=self.reply_to,
+            kind=self.type_,
+        )

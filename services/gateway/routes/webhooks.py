@@ -1,0 +1,50 @@
+"""Where Amazon SNS posts what became of the mails."""
+
+import msgspec
+from litestar import post
+from litestar.router import Router
+
+from libs.schemas.base import View
+from services.gateway.answers import Answer, shows
+from services.gateway.call import Call
+from services.gateway.documentation import described
+from services.gateway.intake import Intake
+from services.gateway.problems import Problem
+from services.gateway.sns import Confirmed, SnsReceiver, SnsRefused, as_message
+
+MAX_BYTES = 512 * 1024
+"""SNS messages have at most 256 KiB of payload, which is JSON within JSON."""
+
+
+class Taken(View, frozen=True, kw_only=True):
+    success: bool
+
+
+_taken = msgspec.json.encode(Taken(success=True))
+
+
+def webhooks(receiver: SnsReceiver, intake: Intake) -> Router:
+    """The routes that need no API key, because the signature of each message proves where it comes from."""
+
+    @post(
+        "/webhooks/sns",
+        status_code=200,
+        responses=shows(Taken),
+        tags=["Webhooks"],
+        request_max_body_size=MAX_BYTES,
+    )
+    async def sns(request: Call) -> Answer:
+        """Take a message of Amazon SNS
+
+        Subscribe this address to the topics in `GODWIT_SNS_TOPIC_ARNS`, with SignatureVersion 2. A notification is on
+        disk before it is answered with 200.
+        """
+        try:
+            received = await receiver.receive(await request.body())
+        except SnsRefused as no:
+            raise Problem(no.status, no.code, no.message) from no
+        if not isinstance(received, Confirmed):
+            await intake.take(*as_message(received))
+        return Answer(_taken)
+
+    return Router(path="/", route_handlers=described([sns]))

@@ -1,0 +1,186 @@
+"""Workflows, their steps and transitions, and their executions."""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import get, patch, post
+from litestar.params import QueryParameter
+from msgspec import Meta
+
+from libs.runtime.clock import uuid7
+from libs.schemas.base import Data
+from libs.schemas.workflows import (
+    AddStep,
+    AddTransition,
+    Branch,
+    CreateWorkflow,
+    ExecutionPage,
+    ExecutionStatus,
+    ExecutionView,
+    GetExecution,
+    GetWorkflow,
+    ListExecutions,
+    ListWorkflows,
+    Step,
+    StepType,
+    Transition,
+    TriggerConfig,
+    UpdateWorkflow,
+    WorkflowPage,
+    WorkflowView,
+)
+from services.gateway.answers import Answer, returns, shows
+from services.gateway.call import Call
+from services.gateway.fields import Name, PageNumber, PageSize, id_of
+from services.gateway.json_body import Body
+
+TAGS = ["Workflows"]
+EventName = Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class WorkflowBody(Body, frozen=True, kw_only=True):
+    name: Name
+    event_name: EventName
+    description: Annotated[str, Meta(max_length=500)] | None = None
+    enabled: bool = False
+    allow_reentry: bool = False
+
+
+class WorkflowChanges(Body, frozen=True, kw_only=True):
+    name: Name | None = None
+    description: Annotated[str, Meta(max_length=500)] | None = None
+    trigger_config: TriggerConfig | None = None
+    enabled: bool | None = None
+    allow_reentry: bool | None = None
+
+
+class StepBody(Body, frozen=True, kw_only=True):
+    type_: StepType = msgspec.field(name="type")
+    name: Name
+    position: Data = msgspec.field(default_factory=dict)
+    config: Data = msgspec.field(default_factory=dict)
+    template_id: UUID | None = None
+    auto_connect: bool = True
+
+
+class TransitionBody(Body, frozen=True, kw_only=True):
+    """`branch` is a shorter way to write `condition: {"branch": ...}`."""
+
+    from_step_id: UUID
+    to_step_id: UUID
+    condition: Branch | None = None
+    branch: str | None = None
+    priority: Annotated[int, Meta(ge=0)] = 0
+
+
+@get("/workflows", responses=shows(WorkflowPage), tags=TAGS)
+async def list_workflows(request: Call, page: PageNumber = 1, page_size: PageSize = 20) -> Answer:
+    """List workflows
+
+    Newest first.
+    """
+    return Answer(await request.query(ListWorkflows(page=page, page_size=page_size)))
+
+
+@post("/workflows", responses=returns(WorkflowView, 201), tags=TAGS)
+async def create_workflow(data: WorkflowBody, request: Call) -> Answer:
+    """Create a workflow
+
+    It starts with its TRIGGER step, disabled unless `enabled` is true. Every contact to whom the event happens enters
+    once, or, with `allowReentry`, again.
+    """
+    command = CreateWorkflow(
+        workflow_id=uuid7(),
+        trigger_step_id=uuid7(),
+        name=data.name,
+        event_name=data.event_name,
+        description=data.description,
+        enabled=data.enabled,
+        allow_reentry=data.allow_reentry,
+    )
+    return Answer(await request.ask(command), 201)
+
+
+@get("/workflows/{workflow_id:str}", responses=shows(WorkflowView), tags=TAGS)
+async def get_workflow(workflow_id: str, request: Call) -> Answer:
+    """Get a workflow, with its steps and transitions"""
+    return Answer(await request.query(GetWorkflow(workflow_id=id_of(workflow_id, "Workflow"))))
+
+
+@patch("/workflows/{workflow_id:str}", responses=returns(WorkflowView, 200), tags=TAGS)
+async def update_workflow(workflow_id: str, data: WorkflowChanges, request: Call) -> Answer:
+    """Update a workflow
+
+    Changes the fields that are given. `enabled: true` starts it.
+    """
+    command = UpdateWorkflow(
+        workflow_id=id_of(workflow_id, "Workflow"),
+        name=data.name,
+        description=data.description,
+        event_name=data.trigger_config.event_name if data.trigger_config else None,
+        enabled=data.enabled,
+        allow_reentry=data.allow_reentry,
+    )
+    return Answer(await request.ask(command))
+
+
+@post("/workflows/{workflow_id:str}/steps", responses=returns(Step, 201), tags=TAGS)
+async def add_step(workflow_id: str, data: StepBody, request: Call) -> Answer:
+    """Add a step
+
+    With `autoConnect` the last step that leads nowhere is made to lead to the new one.
+    """
+    step = Step(
+        id=uuid7(),
+        type_=data.type_,
+        name=data.name,
+        position=data.position,
+        config=data.config,
+        template_id=data.template_id,
+    )
+    command = AddStep(
+        workflow_id=id_of(workflow_id, "Workflow"), step=step, transition_id=uuid7(), auto_connect=data.auto_connect
+    )
+    return Answer(await request.ask(command), 201)
+
+
+@post("/workflows/{workflow_id:str}/transitions", responses=returns(Transition, 201), tags=TAGS)
+async def add_transition(workflow_id: str, data: TransitionBody, request: Call) -> Answer:
+    """Add a transition
+
+    From a CONDITION step, `branch` is `yes` or `no`.
+    """
+    transition = Transition(
+        id=uuid7(),
+        from_step_id=data.from_step_id,
+        to_step_id=data.to_step_id,
+        condition=data.condition or (Branch(branch=data.branch) if data.branch else None),
+        priority=data.priority,
+    )
+    command = AddTransition(workflow_id=id_of(workflow_id, "Workflow"), transition=transition)
+    return Answer(await request.ask(command), 201)
+
+
+@get("/workflows/{workflow_id:str}/executions", responses=shows(ExecutionPage), tags=TAGS)
+async def list_executions(
+    workflow_id: str,
+    request: Call,
+    page: PageNumber = 1,
+    page_size: PageSize = 20,
+    status: Annotated[ExecutionStatus | None, QueryParameter(description="Only executions in this state")] = None,
+) -> Answer:
+    """List executions
+
+    Newest first.
+    """
+    query = ListExecutions(workflow_id=id_of(workflow_id, "Workflow"), page=page, page_size=page_size, status=status)
+    return Answer(await request.query(query))
+
+
+@get("/workflows/{workflow_id:str}/executions/{execution_id:str}", responses=shows(ExecutionView), tags=TAGS)
+async def get_execution(workflow_id: str, execution_id: str, request: Call) -> Answer:
+    """Get an execution"""
+    what = "Workflow execution"
+    query = GetExecution(workflow_id=id_of(workflow_id, "Workflow"), execution_id=id_of(execution_id, what))
+    return Answer(await request.query(query))

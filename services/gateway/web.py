@@ -1,0 +1,126 @@
+"""The application: routes, the gate before them, and the edge around it all."""
+
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+from litestar import Litestar, Request, Response, Router
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp
+
+from libs.runtime.codec import encode
+from libs.runtime.settings import Settings
+from services.gateway.bus import Bus, Unanswered
+from services.gateway.call import Call
+from services.gateway.documentation import described, openapi
+from services.gateway.edge import Edge
+from services.gateway.exchange import exchange_of
+from services.gateway.gate import Gate
+from services.gateway.idempotency import Idempotency
+from services.gateway.intake import Intake
+from services.gateway.keys import Keys
+from services.gateway.limits import Limiter
+from services.gateway.pages.subscription import Subscription
+from services.gateway.problems import JSON, RETRY_SECONDS, problem_body, problem_of
+from services.gateway.routes import (
+    campaigns,
+    commands,
+    contacts,
+    domains,
+    emails,
+    segments,
+    send,
+    status,
+    templates,
+    track,
+    workflows,
+)
+from services.gateway.routes.links import mail_links
+from services.gateway.routes.webhooks import webhooks
+from services.gateway.sns import SnsReceiver
+
+MAX_BODY = 256 * 1024
+
+API = [
+    track.track,
+    send.send,
+    contacts.list_contacts,
+    contacts.save_contact,
+    contacts.get_contact,
+    contacts.update_contact,
+    segments.list_segments,
+    segments.create_segment,
+    segments.get_segment,
+    segments.list_segment_contacts,
+    templates.list_templates,
+    templates.create_template,
+    templates.get_template,
+    campaigns.list_campaigns,
+    campaigns.create_campaign,
+    campaigns.get_campaign,
+    campaigns.send_campaign,
+    campaigns.get_campaign_stats,
+    workflows.list_workflows,
+    workflows.create_workflow,
+    workflows.get_workflow,
+    workflows.update_workflow,
+    workflows.add_step,
+    workflows.add_transition,
+    workflows.list_executions,
+    workflows.get_execution,
+    emails.list_emails,
+    emails.get_ledger,
+    emails.get_email,
+    emails.get_email_feedback,
+    domains.list_domains,
+    domains.list_domains_of_project,
+    commands.get_command,
+]
+"""Everything that needs an API key."""
+
+
+def make_app(
+    config: Settings, pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus, receiver: SnsReceiver, intake: Intake
+) -> ASGIApp:
+    """The whole HTTP side of a gateway process."""
+    api = Router(
+        path="/",
+        route_handlers=described(API),
+        middleware=[gate(config, pool)],
+        security=[{"key": []}],
+    )
+    pages = mail_links(Subscription(bus, pool, config.link_key))
+    app = Litestar(
+        route_handlers=[api, webhooks(receiver, intake), pages, *described([status.about, status.livez])],
+        request_class=Call,
+        request_max_body_size=MAX_BODY,
+        exception_handlers={Exception: on_error, HTTPException: on_error, Unanswered: on_unanswered},
+        openapi_config=openapi(),
+        logging_config=None,
+    )
+    return Edge(app, bus)
+
+
+def gate(config: Settings, pool: "asyncpg.Pool[asyncpg.Record]") -> Callable[[ASGIApp], ASGIApp]:
+    """What stands before every route of the API. A function, because Litestar copies other objects that it is given."""
+    keys = Keys(pool)
+    limiter = Limiter(config.api_rate_limit) if config.api_rate_limit else None
+
+    def before(app: ASGIApp) -> ASGIApp:
+        return Gate(Idempotency(app, pool), keys, limiter)
+
+    return before
+
+
+def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    problem = problem_of(error)
+    body = problem_body(problem, exchange_of(request.scope).request_id)
+    return Response(body, status_code=problem.status, media_type=JSON, headers=problem.headers)
+
+
+def on_unanswered(_: Request[Any, Any, Any], error: Unanswered) -> Response[bytes]:
+    """Accepted, but not done yet: the answer can be had at Location."""
+    command = str(error.command_id)
+    body = encode({"success": True, "data": {"command": command}, "command": command})
+    headers = {"Location": f"/commands/{command}", "Retry-After": str(RETRY_SECONDS)}
+    return Response(body, status_code=202, media_type=JSON, headers=headers)
