@@ -1,0 +1,12 @@
+"""`python -m services.delivery`: run the service until SIGTERM."""
+
+from libs.runtime.service import run
+from services.delivery.app import build
+
+
+def main() -> None:
+    run(build)
+
+
+if __name__ == "__main__":
+    main()

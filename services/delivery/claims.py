@@ -1,0 +1,99 @@
+"""Claiming due mails: committed before SES is called, so that a crash leaves a claim behind rather than a doubt.
+
+What must not be sent any more is found out here, in the transaction of the claim.
+"""
+
+import time
+from collections.abc import Sequence
+from uuid import UUID
+
+from libs.runtime.clock import uuid7
+from libs.runtime.store import Connection, Unit
+from services.delivery import ledger
+from services.delivery.email import suppress, suppression
+from services.delivery.fairness import Share, Waiting
+from services.delivery.mail import Mail
+from services.delivery.shelf import Shelf
+
+# A skip scan over (lane, project): its cost follows the number of projects that wait, not of mails.
+WAITING = """
+with recursive line as (
+    (select lane, project from email where state = 'queued' order by lane, project limit 1)
+    union all
+    select next.lane, next.project from line cross join lateral (
+        select lane, project from email
+        where state = 'queued' and (lane, project) > (line.lane, line.project)
+        order by lane, project limit 1
+    ) next
+)
+select line.lane, line.project, due.count::int
+from line cross join lateral (
+    select count(*) from (
+        select from email
+        where state = 'queued' and lane = line.lane and project = line.project and due_at <= now()
+        limit $1
+    ) ones
+) due
+where due.count > 0
+"""
+
+# A mail waits until its content and its recipient have arrived here. A transactional one waits for the recipient's data
+# only briefly: it may be for someone whom nobody told us of, and it is urgent.
+CLAIM = """
+with pick as materialized (
+    select found.id
+    from unnest($1::smallint[], $2::uuid[], $3::int[]) as share (lane, project, quota)
+    cross join lateral (
+        select email.id from email
+        where state = 'queued' and lane = share.lane and email.project = share.project and due_at <= now()
+            and (content_id is null or exists (
+                select from content where content.project = email.project and content.id = email.content_id))
+            and (lane = 0 and created_at < now() - interval '2 seconds' or exists (
+                select from recipient
+                where recipient.project = email.project and recipient.contact_id = email.contact_id
+                    and data_version > 0 and subscription_version > 0))
+        order by due_at, email.id
+        limit share.quota
+        for update of email skip locked
+    ) found
+)
+update email set
+    state = 'claimed',
+    claim = $4,
+    attempt = attempt + 1,
+    claimed_at = clock_timestamp(),
+    due_at = clock_timestamp() + make_interval(secs => $5),
+    updated_at = clock_timestamp()
+from pick where email.id = pick.id
+returning email.id
+"""
+
+
+async def waiting(conn: Connection, most: int) -> list[Waiting]:
+    """How many mails are due, by lane and project; none is counted further than `most`."""
+    return [Waiting(row["lane"], row["project"], row["count"]) for row in await conn.fetch(WAITING, most)]
+
+
+async def claim(unit: Unit, shares: Sequence[Share], lease: float, shelf: Shelf) -> list[Mail]:
+    """Claim up to each share's quota; answers the mails that are to be sent once this is committed."""
+    begun = time.monotonic()
+    rows = await unit.conn.fetch(
+        CLAIM,
+        [share.lane for share in shares],
+        [share.project for share in shares],
+        [share.quota for share in shares],
+        uuid7(),
+        lease,
+    )
+    mails = await ledger.load(unit.conn, [row["id"] for row in rows], shelf, begun)
+    refused = await _suppress(unit, mails)
+    return [mail for mail in mails if mail.id not in refused]
+
+
+async def _suppress(unit: Unit, mails: Sequence[Mail]) -> set[UUID]:
+    changes = [
+        (mail, suppress(mail, reason))
+        for mail in mails
+        if (reason := suppression(mail.content.kind, mail.source, mail.subscribed, mail.listed))
+    ]
+    return await ledger.apply(unit, changes)

@@ -1,0 +1,165 @@
+"""One email intent: who may be sent what, and what follows from everything that can happen to it. Pure.
+
+queued -> claimed -> sent | failed | unknown | queued again (known not taken; the attempt does not count)
+queued -> suppressed                     decided again in the transaction of the claim
+unknown -> sent                          a notification proves it
+        -> queued | failed               after grace, while notifications are known to flow
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from libs.schemas.delivery import (
+    EmailEvent,
+    EmailFailed,
+    EmailRequeued,
+    EmailSent,
+    EmailState,
+    EmailSuppressed,
+    EmailUnresolved,
+    Kind,
+    Source,
+    SuppressionReason,
+)
+from services.delivery.outcome import NotTaken, Outcome, Refused, Sent, Throttled, Unknown
+from services.delivery.timing import Timing
+
+MOST_ATTEMPTS = 2
+"""A mail that stays unknown is sent once more, and not a third time."""
+
+THROTTLED_FOR = 1.0
+DAILY_FOR = 300.0
+NOT_TAKEN_FOR = 5.0
+
+UNSETTLED: tuple[EmailState, ...] = ("unknown", "queued")
+"""States in which the proof that SES has the mail settles it. A claimed mail is left to its sender while it lives."""
+
+LEASE_OVER = Unknown("the sender died")
+
+
+class Email(msgspec.Struct, frozen=True, kw_only=True):
+    """An intent as it was read; `state` and `claim` say what a change to it builds on."""
+
+    id: UUID
+    project: UUID
+    contact_id: UUID
+    source: Source
+    campaign_id: UUID | None = None
+    workflow_id: UUID | None = None
+    execution_id: UUID | None = None
+    state: EmailState = "claimed"
+    claim: UUID | None = None
+    claimed_at: datetime | None = None
+    attempt: int = 1
+    message_ids: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """What every event about it says."""
+        return {
+            "email_id": self.id,
+            "contact_id": self.contact_id,
+            "source": self.source,
+            "campaign_id": self.campaign_id,
+            "workflow_id": self.workflow_id,
+            "execution_id": self.execution_id,
+        }
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of an intent. A change of state that lasts has its event.
+
+    `due_in` is when to look at it next, in seconds; `uncounted` takes the attempt back, because SES had no part in it.
+    """
+
+    state: EmailState
+    event: EmailEvent | None = None
+    due_in: float = 0.0
+    uncounted: bool = False
+    message_id: str | None = None
+    resolved: bool = False
+    reason: str | None = None
+
+
+def suppression(
+    kind: Kind, source: Source, subscribed: bool, listed: SuppressionReason | None
+) -> SuppressionReason | None:
+    """Why this person must not get this mail; None if they may.
+
+    `listed` is what their mailbox said before. Nothing goes to an address that does not exist; someone who complained
+    or unsubscribed gets what they asked for and nothing else.
+    """
+    if listed in ("bounced", "erased"):
+        return listed
+    if kind == "TRANSACTIONAL" or (kind == "HEADLESS" and source == "TRANSACTIONAL"):
+        return None
+    if listed:
+        return listed
+    return None if subscribed else "unsubscribed"
+
+
+def suppress(email: Email, reason: SuppressionReason) -> Change:
+    event = EmailSuppressed(**email.ids, reason=reason)
+    return Change(state="suppressed", reason=reason, event=event, uncounted=True)
+
+
+def settle(email: Email, outcome: Outcome, timing: Timing) -> Change:
+    """What follows from the outcome of the call."""
+    match outcome:
+        case Sent(message_id=message_id, subject=subject):
+            return _sent(email, message_id, subject)
+        case Refused(code=code, reason=reason):
+            return fail(email, code, reason)
+        case Unknown(cause=cause):
+            event = EmailUnresolved(**email.ids, attempt=email.attempt, cause=cause)
+            return Change(state="unknown", reason=cause, event=event, due_in=timing.grace(email.source))
+        case Throttled(daily=daily):
+            return Change(state="queued", uncounted=True, due_in=DAILY_FOR if daily else THROTTLED_FOR)
+        case NotTaken(code=code, at_once=at_once):
+            return Change(state="queued", uncounted=True, reason=code, due_in=0.0 if at_once else NOT_TAKEN_FOR)
+
+
+def prove(email: Email, subject: str) -> Change:
+    """What follows for an unsettled intent when a notification says that SES has the mail."""
+    return _sent(email, email.message_ids[0], subject, resolved=True)
+
+
+def expire(email: Email, subject: str, timing: Timing) -> Change:
+    """What follows when the lease of a claim is over: its sender is dead, but a notification may have come already."""
+    return prove(email, subject) if email.message_ids else settle(email, LEASE_OVER, timing)
+
+
+def overdue(email: Email, heard: datetime | None, now: datetime, timing: Timing) -> Change:
+    """What follows when grace is over and nothing proved that SES has the mail.
+
+    `heard` is the time of the latest happening that any notification told of. Unless they kept coming for a while after
+    this call, silence proves nothing: the mail's own notification may be stuck with all the others, and a resend would
+    be a duplicate.
+    """
+    if not _flowing(email, heard, timing):
+        if now - (email.claimed_at or now) <= timedelta(seconds=timing.give_up_after):
+            return Change(state="unknown", reason="held until notifications flow", due_in=timing.recheck_after)
+        return fail(email, "UNRESOLVED", "No answer from SES, and no notification of any mail since")
+    if email.attempt >= MOST_ATTEMPTS:
+        return fail(email, "UNRESOLVED", f"No answer from SES, and no notification, after {email.attempt} attempts")
+    return Change(state="queued", event=EmailRequeued(**email.ids, attempt=email.attempt + 1))
+
+
+def fail(email: Email, code: str, reason: str) -> Change:
+    return Change(state="failed", reason=f"{code}: {reason}", event=EmailFailed(**email.ids, code=code, reason=reason))
+
+
+def _sent(email: Email, message_id: str, subject: str, resolved: bool = False) -> Change:
+    event = EmailSent(
+        **email.ids, message_id=message_id, attempt=max(1, email.attempt), subject=subject, resolved=resolved
+    )
+    return Change(state="sent", event=event, message_id=message_id, resolved=resolved)
+
+
+def _flowing(email: Email, heard: datetime | None, timing: Timing) -> bool:
+    if heard is None or email.claimed_at is None:
+        return False
+    return heard >= email.claimed_at + timedelta(seconds=timing.evidence(email.source))

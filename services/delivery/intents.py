@@ -1,0 +1,85 @@
+"""Putting intents into the ledger: each once, whatever is delivered again."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from libs.runtime.codec import encode
+from libs.runtime.envelope import Envelope
+from libs.runtime.store import Unit
+from libs.schemas.delivery import EmailQueued, Source
+from services.delivery.fairness import CAMPAIGN, TRANSACTIONAL, WORKFLOW
+
+LANES: dict[Source, int] = {"TRANSACTIONAL": TRANSACTIONAL, "WORKFLOW": WORKFLOW, "CAMPAIGN": CAMPAIGN}
+
+QUEUE = """
+insert into email (id, project, contact_id, recipient, source, lane, campaign_id, workflow_id, execution_id, step_id,
+    content_id, content, overrides, data, meta, due_at, created_at, updated_at)
+select id, project, contact_id, recipient, source, lane, campaign_id, workflow_id, execution_id, step_id,
+    content_id, content, overrides, data, meta, $16, $16, $16
+from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::smallint[], $7::uuid[], $8::uuid[],
+    $9::uuid[], $10::uuid[], $11::uuid[], $12::jsonb[], $13::jsonb[], $14::jsonb[], $15::jsonb[])
+    as new (id, project, contact_id, recipient, source, lane, campaign_id, workflow_id, execution_id, step_id,
+        content_id, content, overrides, data, meta)
+on conflict do nothing
+returning id
+"""
+QUEUED = "select id, created_at from email where id = any($1::uuid[])"
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """A mail to be, and what asked for it. `overrides` win over the fields of its template."""
+
+    queued: EmailQueued
+    cause: Envelope[Any]
+    overrides: dict[str, Any] | None = None
+
+    @property
+    def content_id(self) -> UUID | None:
+        return None if self.queued.content else self.queued.template_id or self.queued.campaign_id
+
+
+async def queue(unit: Unit, intents: Sequence[Intent]) -> set[UUID]:
+    """Insert those that do not exist yet, and say so; answers their ids."""
+    if not intents:
+        return set()
+    rows = await unit.conn.fetch(QUEUE, *_columns(intents), unit.now)
+    new = {row["id"] for row in rows}
+    for intent in intents:
+        if intent.queued.email_id in new:
+            unit.append([intent.queued], intent.cause)
+    return new
+
+
+async def queued_before(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, datetime]:
+    """Which of these intents exist, and since when."""
+    return {row["id"]: row["created_at"] for row in await unit.conn.fetch(QUEUED, ids)}
+
+
+def _columns(intents: Sequence[Intent]) -> list[list[Any]]:
+    metas = {id(intent.cause): encode(intent.cause.causes()).decode() for intent in intents}
+    return [list(column) for column in zip(*(_row(intent, metas[id(intent.cause)]) for intent in intents), strict=True)]
+
+
+def _row(intent: Intent, meta: str) -> tuple[Any, ...]:
+    queued = intent.queued
+    return (
+        queued.email_id,
+        intent.cause.project,
+        queued.contact_id,
+        queued.recipient,
+        queued.source,
+        LANES[queued.source],
+        queued.campaign_id,
+        queued.workflow_id,
+        queued.execution_id,
+        queued.step_id,
+        intent.content_id,
+        encode(queued.content).decode() if queued.content else None,
+        encode(intent.overrides).decode() if intent.overrides else None,
+        encode(queued.data).decode(),
+        meta,
+    )

@@ -1,0 +1,140 @@
+"""Changing what is in the ledger: whole batches, each change only if nothing else changed the intent meanwhile."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from libs.runtime.codec import stream_of
+from libs.runtime.envelope import Meta, Origin
+from libs.runtime.store import Connection, Unit
+from libs.schemas.delivery import Content
+from services.delivery import metrics
+from services.delivery.email import Change
+from services.delivery.mail import Mail
+from services.delivery.shelf import Shelf
+
+# Rows are locked in the order of their ids, so that batches that share some cannot deadlock. SES's own answer that it
+# took the mail also settles an intent that was given up as unknown meanwhile.
+APPLY = """
+with new as materialized (
+    select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::float[], $6::boolean[], $7::text[],
+        $8::boolean[], $9::text[], $10::boolean[])
+    as new (id, claim, before, state, due_in, uncounted, message_id, resolved, reason, lasting)
+), locked as materialized (
+    select email.id from email join new on new.id = email.id order by email.id for update of email
+)
+update email set
+    state = new.state,
+    attempt = email.attempt - new.uncounted::int,
+    due_at = clock_timestamp() + make_interval(secs => new.due_in),
+    message_id = coalesce(email.message_id, new.message_id),
+    message_ids = case when new.message_id is null or new.message_id = any(email.message_ids)
+        then email.message_ids else email.message_ids || new.message_id end,
+    resolved = new.resolved,
+    reason = new.reason,
+    version = email.version + new.lasting::int,
+    updated_at = clock_timestamp()
+from new, locked
+where email.id = new.id and locked.id = new.id and email.claim is not distinct from new.claim
+    and (email.state = new.before or (email.state = 'unknown' and new.state = 'sent'))
+returning email.id, email.version
+"""
+
+LOAD = """
+select email.id, email.project, email.contact_id, email.recipient, email.source, email.campaign_id, email.workflow_id,
+    email.execution_id, email.state, email.claim, email.claimed_at, email.attempt, email.message_ids,
+    email.content_id, email.content, email.overrides, email.data, email.meta, content.version as content_version,
+    coalesce(recipient.data, '{}') as contact_data, coalesce(recipient.subscribed, true) as subscribed,
+    case when suppression.bounced_at > suppression.subscribed_at then 'bounced'
+        when suppression.complained_at > suppression.subscribed_at then 'complained' end as listed
+from email
+left join content on content.project = email.project and content.id = email.content_id
+left join recipient on recipient.project = email.project and recipient.contact_id = email.contact_id
+left join suppression on suppression.project = email.project and suppression.contact_id = email.contact_id
+where email.id = any($1::uuid[])
+"""
+
+HEARD = "update heard set at = least($1, clock_timestamp()) where at is null or at < $1"
+LAST_HEARD = "select at from heard"
+
+NOT_THERE = Content(subject="", body="", from_email="")
+
+_decode_meta = msgspec.json.Decoder(Meta).decode
+
+
+async def load(conn: Connection, ids: Sequence[UUID], shelf: Shelf, begun: float = 0.0) -> list[Mail]:
+    """The intents with all that their mails are made of. Content that has not arrived is empty."""
+    rows = await conn.fetch(LOAD, ids) if ids else []
+    contents = await shelf.contents_of(conn, rows)
+    return [
+        Mail(
+            id=row["id"],
+            project=row["project"],
+            contact_id=row["contact_id"],
+            recipient=row["recipient"],
+            source=row["source"],
+            campaign_id=row["campaign_id"],
+            workflow_id=row["workflow_id"],
+            execution_id=row["execution_id"],
+            state=row["state"],
+            claim=row["claim"],
+            claimed_at=row["claimed_at"],
+            attempt=row["attempt"],
+            message_ids=tuple(row["message_ids"]),
+            content=contents.get(row["id"], NOT_THERE),
+            data=row["data"],
+            contact_data=row["contact_data"],
+            subscribed=row["subscribed"],
+            listed=row["listed"],
+            meta=row["meta"],
+            begun=begun,
+        )
+        for row in rows
+    ]
+
+
+async def apply(unit: Unit, changes: Iterable[tuple[Mail, Change]]) -> set[UUID]:
+    """Make the changes and say so. A change to an intent that is no longer as it was read does nothing.
+
+    Answers the ids of those that were changed.
+    """
+    by_id = {mail.id: (mail, change) for mail, change in changes}
+    if not by_id:
+        return set()
+    rows = await unit.conn.fetch(APPLY, *_columns(list(by_id.values())))
+    for row in rows:
+        mail, change = by_id[row["id"]]
+        metrics.CHANGES.labels(change.state).inc()
+        if change.event:
+            unit.expect(stream_of(change.event), row["version"] - 1)
+            unit.append([change.event], Origin(project=mail.project, meta=_decode_meta(mail.meta)))
+    metrics.STALE.inc(len(by_id) - len(rows))
+    return {row["id"] for row in rows}
+
+
+async def hear(conn: Connection, at: datetime) -> None:
+    """Note that a notification told of something that happened at this time."""
+    await conn.execute(HEARD, at)
+
+
+async def last_heard(conn: Connection) -> datetime | None:
+    at: datetime | None = await conn.fetchval(LAST_HEARD)
+    return at
+
+
+def _columns(changes: Sequence[tuple[Mail, Change]]) -> list[list[Any]]:
+    return [
+        [mail.id for mail, _ in changes],
+        [mail.claim for mail, _ in changes],
+        [mail.state for mail, _ in changes],
+        [change.state for _, change in changes],
+        [change.due_in for _, change in changes],
+        [change.uncounted for _, change in changes],
+        [change.message_id for _, change in changes],
+        [change.resolved for _, change in changes],
+        [change.reason for _, change in changes],
+        [change.event is not None for _, change in changes],
+    ]

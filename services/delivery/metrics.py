@@ -1,0 +1,11 @@
+"""What delivery counts. A gauge holds what is open, from the ledger; counters what this process did."""
+
+from prometheus_client import Counter, Gauge
+
+OPEN = Gauge("godwit_emails_open", "Intents that are not final yet, by state, from the ledger", ["state"])
+CHANGES = Counter("godwit_email_changes_total", "Changes of an intent to this state", ["state"])
+STALE = Counter("godwit_email_stale_changes_total", "Changes that came too late, and did nothing")
+DUPLICATES = Counter("godwit_email_duplicates_total", "Mails that SES is known to have taken more than once")
+HELD = Counter("godwit_email_resends_held_total", "Times that a resend was held because no notifications came in")
+THROTTLED = Counter("godwit_ses_throttled_total", "Calls that SES refused as too fast or too many")
+RATE = Gauge("godwit_ses_rate", "Mails per second that the shared bucket allows at most")

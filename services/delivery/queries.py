@@ -1,0 +1,123 @@
+"""What delivery answers."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from libs.runtime.clock import iso
+from libs.runtime.rejection import Rejected
+from libs.runtime.store import Connection
+from libs.schemas.delivery import (
+    DomainView,
+    EmailPage,
+    EmailView,
+    GetEmail,
+    GetLedger,
+    Ledger,
+    ListDomains,
+    ListEmails,
+)
+from services.delivery.read_models import domain
+
+GET = """
+select id, contact_id, recipient, source, state, campaign_id, workflow_id, message_id, attempt, reason, created_at,
+    updated_at
+from email where project = $1 and id = $2
+"""
+PAGE = """
+select id, contact_id, recipient, source, state, campaign_id, workflow_id, message_id, attempt, reason, created_at,
+    updated_at
+from email
+where project = $1 and (created_at, id) < ($2, $3) and ($4::text is null or state = $4)
+    and ($5::uuid is null or campaign_id = $5)
+order by created_at desc, id desc
+limit $6
+"""
+COUNT = """
+select count(*) from email
+where project = $1 and ($2::text is null or state = $2) and ($3::uuid is null or campaign_id = $3)
+"""
+LEDGER = """
+select count(*) as intents,
+    count(*) filter (where state = 'queued') as queued,
+    count(*) filter (where state = 'claimed') as claimed,
+    count(*) filter (where state = 'unknown') as unknown,
+    count(*) filter (where state = 'sent') as sent,
+    count(*) filter (where state = 'failed') as failed,
+    count(*) filter (where state = 'suppressed') as suppressed,
+    count(*) filter (where state = 'cancelled') as cancelled,
+    count(*) filter (where state = 'sent' and resolved) as resolved,
+    count(*) filter (where attempt > 1) as resent,
+    count(*) filter (where cardinality(message_ids) > 1) as duplicates
+from email where project = $1 and ($2::uuid is null or campaign_id = $2)
+"""
+
+MOST = 100
+FIRST = (datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
+"""The place before the newest mail, where a listing starts."""
+
+
+async def get_email(conn: Connection, project: UUID, query: GetEmail) -> EmailView:
+    row = await conn.fetchrow(GET, project, query.email_id)
+    if row is None:
+        raise Rejected("EMAIL_NOT_FOUND", "Email not found")
+    return _view(row)
+
+
+async def list_emails(conn: Connection, project: UUID, query: ListEmails) -> EmailPage:
+    limit = max(1, min(query.limit, MOST))
+    created_at, last = _place(query.cursor)
+    rows = await conn.fetch(PAGE, project, created_at, last, query.state, query.campaign_id, limit + 1)
+    more = len(rows) > limit
+    total = 0 if query.cursor else await conn.fetchval(COUNT, project, query.state, query.campaign_id)
+    return EmailPage(
+        data=[_view(row) for row in rows[:limit]],
+        cursor=_cursor(rows[limit - 1]) if more else None,
+        has_more=more,
+        total=total,
+    )
+
+
+async def get_ledger(conn: Connection, project: UUID, query: GetLedger) -> Ledger:
+    counts: dict[str, Any] = dict(await conn.fetchrow(LEDGER, project, query.campaign_id) or {})
+    return Ledger(**counts)
+
+
+async def list_domains(conn: Connection, project: UUID, query: ListDomains) -> list[DomainView]:
+    return await domain.list_all(conn, project)
+
+
+def _view(row: asyncpg.Record) -> EmailView:
+    return EmailView(
+        id=row["id"],
+        contact_id=row["contact_id"],
+        recipient=row["recipient"],
+        source=row["source"],
+        state=row["state"],
+        campaign_id=row["campaign_id"],
+        workflow_id=row["workflow_id"],
+        message_id=row["message_id"],
+        attempt=row["attempt"],
+        reason=row["reason"],
+        created_at=iso(row["created_at"]),
+        updated_at=iso(row["updated_at"]),
+    )
+
+
+def _cursor(row: asyncpg.Record) -> str:
+    return f"{row['created_at'].isoformat()}_{row['id']}"
+
+
+def _place(cursor: str | None) -> tuple[datetime, UUID]:
+    if cursor is None:
+        return FIRST
+    at, _, last = cursor.partition("_")
+    try:
+        place = datetime.fromisoformat(at), UUID(last)
+    except ValueError as bad:
+        raise Rejected("BAD_REQUEST", "The cursor is not one of ours") from bad
+    if place[0].tzinfo is None:
+        raise Rejected("BAD_REQUEST", "The cursor is not one of ours")
+    return place

@@ -1,0 +1,109 @@
+"""What other services' facts mean for delivery: mails to be sent, and proof that mails were sent."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from libs.runtime.clock import uuid7
+from libs.runtime.envelope import Envelope
+from libs.runtime.store import BatchHandler, Connection, Unit
+from libs.schemas.contacts import AudienceMember, AudiencePageResolved
+from libs.schemas.delivery import EmailQueued, Kind
+from libs.schemas.feedback import FeedbackEvent
+from libs.schemas.workflows import EmailRequested
+from services.delivery import intents, ledger, metrics
+from services.delivery.email import UNSETTLED, prove
+from services.delivery.intents import Intent
+from services.delivery.mail import Links
+from services.delivery.message import subject_of
+from services.delivery.read_models import content as contents
+from services.delivery.shelf import Shelf
+
+# Notes every id under which SES took a mail. A claim that a notification proves is looked at soon: if its sender lives
+# it records the outcome itself before that.
+PROVE = """
+with proof as materialized (
+    select id, project, array_agg(distinct message_id) as message_ids
+    from unnest($1::uuid[], $2::uuid[], $3::text[]) as new (id, project, message_id)
+    group by id, project
+), locked as materialized (
+    select email.id from email join proof on proof.id = email.id and proof.project = email.project
+    where not proof.message_ids <@ email.message_ids
+    order by email.id for update of email
+)
+update email set
+    message_ids = email.message_ids || array(select unnest(proof.message_ids) except select unnest(email.message_ids)),
+    due_at = case when email.state = 'claimed' then least(email.due_at, clock_timestamp() + interval '2 seconds')
+        else email.due_at end
+from proof, locked
+where email.id = proof.id and locked.id = proof.id
+returning email.id, email.state, cardinality(email.message_ids) as taken
+"""
+
+
+async def queue_page(unit: Unit, envelopes: Sequence[Envelope[AudiencePageResolved]]) -> None:
+    """Each person on the page gets the campaign's mail, once: who must not get it is decided when it is claimed."""
+    kinds = await _kinds(unit.conn, {(e.project, e.message.campaign_id) for e in envelopes})
+    page = [
+        _campaign_intent(envelope, member, kinds.get(envelope.message.campaign_id, "MARKETING"))
+        for envelope in envelopes
+        for member in envelope.message.members
+    ]
+    await intents.queue(unit, page)
+
+
+async def queue_step(unit: Unit, envelopes: Sequence[Envelope[EmailRequested]]) -> None:
+    """A workflow's execution reached a step that sends a mail."""
+    kinds = await _kinds(unit.conn, {(e.project, e.message.template_id) for e in envelopes})
+    steps = [_workflow_intent(e, kinds.get(e.message.template_id, "MARKETING")) for e in envelopes]
+    await intents.queue(unit, steps)
+
+
+def settle_proven(links: Links, shelf: Shelf) -> BatchHandler:
+    """Every notification proves that SES has the mail: what was unknown, or waits to be sent again, is sent."""
+
+    async def settle(unit: Unit, envelopes: Sequence[Envelope[FeedbackEvent]]) -> None:
+        told = [e.message for e in envelopes]
+        projects = [e.project for e in envelopes]
+        ids = [event.email_id for event in told]
+        rows = await unit.conn.fetch(PROVE, ids, projects, [event.message_id for event in told])
+        metrics.DUPLICATES.inc(sum(row["taken"] > 1 for row in rows))
+        unsettled = [row["id"] for row in rows if row["state"] in UNSETTLED]
+        mails = await ledger.load(unit.conn, unsettled, shelf)
+        await ledger.apply(unit, [(mail, prove(mail, subject_of(mail, links))) for mail in mails])
+        await ledger.hear(unit.conn, max(event.at for event in told))
+
+    return settle
+
+
+async def _kinds(conn: Connection, wanted: set[tuple[UUID, UUID]]) -> dict[UUID, Kind]:
+    return {content_id: content.kind for content_id, content in (await contents.find(conn, wanted)).items()}
+
+
+def _campaign_intent(envelope: Envelope[Any], member: AudienceMember, kind: Kind) -> Intent:
+    queued = EmailQueued(
+        email_id=uuid7(),
+        contact_id=member.contact_id,
+        source="CAMPAIGN",
+        campaign_id=envelope.message.campaign_id,
+        recipient=member.email,
+        kind=kind,
+    )
+    return Intent(queued, envelope)
+
+
+def _workflow_intent(envelope: Envelope[EmailRequested], kind: Kind) -> Intent:
+    requested = envelope.message
+    queued = EmailQueued(
+        email_id=requested.email_id,
+        contact_id=requested.contact_id,
+        source="WORKFLOW",
+        workflow_id=requested.workflow_id,
+        execution_id=requested.execution_id,
+        step_id=requested.step_id,
+        template_id=requested.template_id,
+        recipient=requested.email,
+        data=requested.context,
+        kind=kind,
+    )
+    return Intent(queued, envelope)

@@ -1,0 +1,1 @@
+"""What delivery knows from other services' facts, and its own sending domains."""

@@ -1,0 +1,90 @@
+"""Who can be written to: contacts' data and consent, as delivery needs them at the moment of sending.
+
+Facts about a contact may come in any order. Data and subscription are kept each by its own highest version; a row that
+lacks either has not arrived yet.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from libs.runtime.codec import encode
+from libs.runtime.envelope import Envelope
+from libs.runtime.store import Connection
+from libs.schemas.contacts import ContactCreated, ContactSubscribed, ContactUnsubscribed, ContactUpdated
+
+NAME = "recipient"
+TABLES = ("recipient",)
+EVENTS = (ContactCreated, ContactUpdated, ContactSubscribed, ContactUnsubscribed)
+DDL = """
+create table if not exists recipient (
+    project uuid not null,
+    contact_id uuid not null,
+    data jsonb not null,
+    data_version int not null,
+    subscribed boolean not null,
+    subscription_version int not null,
+    primary key (project, contact_id)
+) with (fillfactor = 85);
+"""
+
+MERGE = """
+insert into recipient (project, contact_id, data, data_version, subscribed, subscription_version)
+select * from unnest($1::uuid[], $2::uuid[], $3::jsonb[], $4::int[], $5::boolean[], $6::int[])
+on conflict (project, contact_id) do update set
+    data = case when excluded.data_version > recipient.data_version then excluded.data else recipient.data end,
+    data_version = greatest(excluded.data_version, recipient.data_version),
+    subscribed = case when excluded.subscription_version > recipient.subscription_version
+        then excluded.subscribed else recipient.subscribed end,
+    subscription_version = greatest(excluded.subscription_version, recipient.subscription_version)
+"""
+
+
+class _Row(msgspec.Struct):
+    """What a batch says of one contact; version 0 is nothing."""
+
+    data: str = "{}"
+    data_version: int = 0
+    subscribed: bool = False
+    subscription_version: int = 0
+
+
+async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
+    rows: dict[tuple[UUID, UUID], _Row] = {}
+    for event in events:
+        _fold(rows.setdefault((event.project, event.message.contact_id), _Row()), event)
+    keys = sorted(rows)
+    await conn.execute(
+        MERGE,
+        [project for project, _ in keys],
+        [contact_id for _, contact_id in keys],
+        [rows[key].data for key in keys],
+        [rows[key].data_version for key in keys],
+        [rows[key].subscribed for key in keys],
+        [rows[key].subscription_version for key in keys],
+    )
+
+
+def _fold(row: _Row, event: Envelope[Any]) -> None:
+    match event.message:
+        case ContactCreated(data=data, subscribed=subscribed):
+            _take_data(row, encode(data).decode(), event.version)
+            _take_subscription(row, subscribed, event.version)
+        case ContactUpdated(data=data):
+            _take_data(row, encode(data).decode(), event.version)
+        case ContactSubscribed():
+            _take_subscription(row, True, event.version)
+        case ContactUnsubscribed():
+            _take_subscription(row, False, event.version)
+
+
+def _take_data(row: _Row, data: str, version: int) -> None:
+    if version > row.data_version:
+        row.data, row.data_version = data, version
+
+
+def _take_subscription(row: _Row, subscribed: bool, version: int) -> None:
+    if version > row.subscription_version:
+        row.subscribed, row.subscription_version = subscribed, version

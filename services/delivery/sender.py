@@ -1,0 +1,188 @@
+"""The sender: claims what is due, hands it to SES, and records what came of it.
+
+The three go on at once, each in batches, so that no mail costs a round trip of its own: while calls are in flight the
+next mails are claimed, and outcomes that came in while the last ones were written are written together. How many mails
+are claimed and not yet recorded is bounded by the window.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import structlog
+
+from libs.runtime import crash
+from libs.runtime.service import Runtime
+from libs.runtime.store import Connection
+from services.delivery import bucket, claims, ledger, metrics
+from services.delivery.email import settle
+from services.delivery.fairness import Share, allot
+from services.delivery.mail import Mail
+from services.delivery.outcome import GIVEN_BACK, Outcome, Throttled, Unknown
+from services.delivery.ses import Ses
+from services.delivery.shelf import Shelf
+from services.delivery.timing import Timing
+from services.delivery.upkeep import BROKEN
+from services.delivery.window import opened
+
+log = structlog.get_logger()
+
+CLAIMED_PER_CALL = 8
+"""Mails claimed for each call that may be in flight: the others wait for a thread, or to be recorded."""
+
+IDLE_SECONDS = 1.0
+BROKEN_SECONDS = 1.0
+ACQUIRE_SECONDS = 10.0
+RECORDING_SECONDS = 5.0
+GATHER_SECONDS = 0.03
+"""How long outcomes are gathered before they are written: many to a transaction, and few that a crash makes unknown."""
+
+CRASHED = Unknown("a bug in the sender")
+
+
+class Sender:
+    """One process's sender. Runs until the service stops, then finishes what it has claimed."""
+
+    def __init__(self, runtime: Runtime, ses: Ses, shelf: Shelf, timing: Timing) -> None:
+        config = runtime.settings
+        self._runtime = runtime
+        self._ses = ses
+        self._shelf = shelf
+        self._timing = timing
+        self._region = config.aws_region
+        self._threads = ThreadPoolExecutor(config.send_concurrency, thread_name_prefix="ses")
+        self._window = opened(config.send_concurrency * CLAIMED_PER_CALL)
+        self._open = 0
+        self._done: list[tuple[Mail, Outcome]] = []
+        self._some_done = asyncio.Event()
+        self._stopping = False
+        self._claiming = True
+        self._turns = itertools.count()
+
+    async def run(self) -> None:
+        work = asyncio.create_task(self._work())
+        stop = asyncio.create_task(self._stop_with_the_service())
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            self._stop()
+            await asyncio.wait({work}, timeout=self._timing.connect + self._timing.read + RECORDING_SECONDS)
+            work.cancel()
+            raise
+        finally:
+            stop.cancel()
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._record_all())
+            tasks.create_task(self._claim_all())
+
+    async def _stop_with_the_service(self) -> None:
+        await self._runtime.stopping.wait()
+        self._stop()
+
+    def _stop(self) -> None:
+        self._stopping = True
+        self._runtime.committed.set()
+
+    # --- claiming ----------------------------------------------------------------------------------------------------
+
+    async def _claim_all(self) -> None:
+        while not self._stopping:
+            try:
+                pause = await self._claim_some()
+            except BROKEN as broken:
+                log.warning("sender.cannot_claim", error=repr(broken))
+                pause = BROKEN_SECONDS
+            if pause and not self._stopping:
+                await self._rest(pause)
+        self._claiming = False
+        self._some_done.set()
+
+    async def _claim_some(self) -> float:
+        """Claim and start as many as there is room and rate for; answers how long to wait before the next time."""
+        self._runtime.committed.clear()
+        room = self._window.size - self._open
+        if room < self._window.size / 4:
+            return IDLE_SECONDS
+        if self._window.rest and not self._open:
+            await asyncio.sleep(self._window.rest)
+        async with self._runtime.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
+            waiting = await claims.waiting(conn, room)
+            wanted = min(room, sum(line.count for line in waiting))
+            if not wanted:
+                return IDLE_SECONDS
+            grant = await bucket.take(conn, self._region, wanted)
+        if not grant.tokens:
+            await asyncio.sleep(min(grant.wait, IDLE_SECONDS))
+            return 0.0
+        return await self._claim(allot(waiting, grant.tokens, grant.bulk, next(self._turns)), grant.tokens)
+
+    async def _claim(self, shares: Sequence[Share], tokens: int) -> float:
+        async with self._runtime.unit() as unit:
+            mails = await claims.claim(unit, shares, self._timing.lease, self._shelf)
+            await bucket.give_back(unit.conn, self._region, tokens - len(mails))
+        crash.point("after_claim_commit")
+        for mail in mails:
+            self._start(mail)
+        return 0.0 if mails else IDLE_SECONDS / 4
+
+    async def _rest(self, seconds: float) -> None:
+        """Until something was committed here: new mails, or outcomes that make room. Other replicas' are polled for."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._runtime.committed.wait(), seconds)
+
+    # --- sending -----------------------------------------------------------------------------------------------------
+
+    def _start(self, mail: Mail) -> None:
+        self._open += 1
+        call = asyncio.get_running_loop().run_in_executor(self._threads, self._deliver, mail)
+        call.add_done_callback(lambda done: self._finish(mail, done))
+
+    def _deliver(self, mail: Mail) -> Outcome:
+        return GIVEN_BACK if self._stopping else self._ses.deliver(mail)
+
+    def _finish(self, mail: Mail, call: "asyncio.Future[Outcome]") -> None:
+        if call.cancelled() or call.exception():
+            log.error("sender.crashed", email=str(mail.id), error=repr(None if call.cancelled() else call.exception()))
+        outcome = CRASHED if call.cancelled() or call.exception() else call.result()
+        self._window = self._window.after(outcome)
+        self._done.append((mail, outcome))
+        self._some_done.set()
+
+    # --- recording ---------------------------------------------------------------------------------------------------
+
+    async def _record_all(self) -> None:
+        while self._open or self._claiming:
+            await self._some_done.wait()
+            await asyncio.sleep(GATHER_SECONDS)
+            self._some_done.clear()
+            done, self._done = self._done, []
+            await self._record(done)
+            self._open -= len(done)
+
+    async def _record(self, done: Sequence[tuple[Mail, Outcome]]) -> None:
+        """Write what came of these mails, however long it takes: writing it twice changes nothing."""
+        changes = [(mail, settle(mail, outcome, self._timing)) for mail, outcome in done]
+        while True:
+            try:
+                async with self._runtime.unit() as unit:
+                    await ledger.apply(unit, changes)
+                    await self._heed(unit.conn, [outcome for _, outcome in done])
+                return
+            except BROKEN as broken:
+                log.warning("sender.cannot_record", mails=len(done), error=repr(broken))
+                await asyncio.sleep(BROKEN_SECONDS)
+
+    async def _heed(self, conn: Connection, outcomes: Sequence[Outcome]) -> None:
+        """Slow down all replicas if SES said so."""
+        throttled = [outcome for outcome in outcomes if isinstance(outcome, Throttled)]
+        metrics.THROTTLED.inc(len(throttled))
+        if any(outcome.daily for outcome in throttled):
+            await bucket.stop_for_today(conn, self._region)
+            log.warning("sender.daily_quota_used_up")
+        elif throttled and (rate := await bucket.slow_down(conn, self._region)):
+            log.warning("sender.throttled", rate=rate)

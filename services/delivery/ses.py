@@ -1,0 +1,122 @@
+"""Amazon SES by boto3: one client for all threads of a process, and what its errors mean.
+
+botocore sends a call again by itself when the answer is lost, which makes duplicates: it is told to try once.
+"""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import structlog
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProxyConnectionError,
+)
+from botocore.utils import get_environ_proxies
+
+from libs.runtime import crash
+from libs.runtime.settings import Settings
+from services.delivery.mail import Links, Mail
+from services.delivery.message import compose
+from services.delivery.outcome import GIVEN_BACK, NotTaken, Outcome, Refused, Sent, Unknown, of_error
+from services.delivery.rate import Account
+from services.delivery.templates import Unrenderable
+from services.delivery.timing import Timing
+from services.delivery.wire import NotConnected, Wire
+
+if TYPE_CHECKING:
+    from types_boto3_sesv2 import SESV2Client
+    from types_boto3_sesv2.type_defs import SendEmailRequestTypeDef
+
+log = structlog.get_logger()
+
+NEVER_REACHED = (
+    NotConnected,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProxyConnectionError,
+)
+
+
+USER_AGENT = "godwit"
+"""Given, because botocore otherwise works out a longer one for every call, which costs a fifth of it."""
+
+
+class Ses:
+    """Blocking calls, for threads."""
+
+    def __init__(self, client: "SESV2Client", links: Links, configuration_set: str, timing: Timing) -> None:
+        self._client = client
+        self._links = links
+        self._configuration_set = configuration_set
+        self._timing = timing
+
+    def deliver(self, mail: Mail) -> Outcome:
+        """Write the mail and hand it to SES. Never raises: what went wrong is an outcome, too."""
+        try:
+            composed = compose(mail, self._links, self._configuration_set)
+        except Unrenderable as bad:
+            return Refused("RENDERING_FAILED", str(bad))
+        except Exception as bug:
+            log.exception("ses.cannot_compose", email=str(mail.id))
+            return Refused("RENDERING_FAILED", type(bug).__name__)
+        if time.monotonic() - mail.begun > self._timing.give_back_after:
+            return GIVEN_BACK
+        return self._send(composed.request, composed.subject)
+
+    def account(self) -> Account:
+        """What SES allows. Raises BotoCoreError or ClientError."""
+        quota = self._client.get_account()["SendQuota"]
+        return Account(
+            per_second=quota["MaxSendRate"], per_day=quota["Max24HourSend"], sent_today=quota["SentLast24Hours"]
+        )
+
+    def _send(self, request: "SendEmailRequestTypeDef", subject: str) -> Outcome:
+        try:
+            answer = self._client.send_email(**request)
+        except ClientError as error:
+            return of_error(
+                error.response["ResponseMetadata"]["HTTPStatusCode"],
+                error.response["Error"].get("Code", ""),
+                error.response["Error"].get("Message", ""),
+            )
+        except NEVER_REACHED as error:
+            return NotTaken(type(error).__name__)
+        except Exception as error:  # whatever else happens, the request may have been on its way
+            return Unknown(type(error).__name__)
+        crash.point("after_ses_accept")
+        return Sent(answer["MessageId"], subject)
+
+
+def connect(config: Settings, timing: Timing) -> Ses:
+    """A client for `send_concurrency` threads. Connects when it is first used."""
+    client: SESV2Client = boto3.client(
+        "sesv2",
+        region_name=config.aws_region,
+        endpoint_url=config.aws_endpoint_url,
+        config=Config(
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            connect_timeout=timing.connect,
+            read_timeout=timing.read,
+            max_pool_connections=config.send_concurrency + 1,
+            parameter_validation=False,  # only our own code builds requests, and checking them costs a tenth of a call
+            tcp_keepalive=True,
+            user_agent=USER_AGENT,
+        ),
+    )
+    if not get_environ_proxies(client.meta.endpoint_url):
+        answer: Any = Wire(timing.connect, timing.read).send  # the stubs do not know that a hook may answer
+        client.meta.events.register("before-send.sesv2", answer)
+    links = Links(config.public_url, config.link_key)
+    return Ses(client, links, config.configuration_set, timing)
+
+
+ACCOUNT_ERRORS = (BotoCoreError, ClientError)

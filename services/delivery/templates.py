@@ -1,0 +1,161 @@
+"""Templates are Liquid, with Plunk's `{{ name ?? default }}`; what a stranger wrote cannot take more than its share.
+
+Values are never evaluated again, and are escaped in HTML. Loops, output and memory are limited by python-liquid; the
+guards here limit what it does not: filters that multiply, ranges that become lists, and time.
+"""
+
+import html
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import lru_cache, wraps
+from typing import Any
+
+from liquid import BoundTemplate, Environment
+from liquid.exceptions import LiquidError, LoopIterationLimitError, ResourceLimitError
+
+MOST_LOOPS = 10_000
+MOST_OUTPUT = 2_000_000
+MOST_MEMORY = 4_000_000
+MOST_FILTERED = 20_000_000
+DEEPEST = 30
+LONGEST_SECONDS = 1.0
+CACHED = 512
+
+LOADING_TAGS = ("include", "render", "extends", "block", "macro", "call", "import")
+MULTIPLYING = frozenset({"replace", "replace_first", "replace_last", "join"})
+
+CODE = re.compile(r"\{\{-?(?P<output>[^{}]*?)-?\}\}|\{%[^{}]*?%\}")
+SPACED_NAME = re.compile(r"\s*[^\W\d][\w-]*(?: +[\w-]+)+\s*")
+LITERAL = re.compile(r"""\s*("[^"]*"|'[^']*'|-?\d+(?:\.\d+)?|true|false)\s*(\|.*)?""", re.DOTALL)
+
+
+class BadTemplate(Exception):
+    """The template cannot be parsed; `line` and `column` count from 1."""
+
+    def __init__(self, message: str, line: int, column: int) -> None:
+        super().__init__(message)
+        self.message, self.line, self.column = message, line, column
+
+
+class Unrenderable(Exception):
+    """The template cannot be rendered with these values."""
+
+
+class _Deadline(threading.local):
+    at = float("inf")
+
+
+_deadline = _Deadline()
+
+
+class _Limited(Environment):
+    loop_iteration_limit = MOST_LOOPS
+    output_stream_limit = MOST_OUTPUT
+    local_namespace_limit = MOST_MEMORY
+    context_depth_limit = DEEPEST
+
+
+def check(source: str) -> None:
+    """Raise BadTemplate if the template cannot be parsed."""
+    try:
+        _parse(source, True)
+    except LiquidError as error:
+        line, column = _place(error)
+        raise BadTemplate(str(error.args[0]), line, column) from error
+    except RecursionError as error:
+        raise BadTemplate("it is nested too deeply", 1, 1) from error
+
+
+def render_html(source: str, values: Mapping[str, Any]) -> str:
+    """The mail's body: values are escaped. Raises Unrenderable."""
+    return _render(source, values, True)
+
+
+def render_line(source: str, values: Mapping[str, Any]) -> str:
+    """A line of plain text, such as a subject: breaks in values become spaces. Raises Unrenderable."""
+    return " ".join(_render(source, values, False).split())
+
+
+def _render(source: str, values: Mapping[str, Any], escape: bool) -> str:
+    _deadline.at = time.monotonic() + LONGEST_SECONDS
+    try:
+        return _parse(source, escape).render(values)
+    except (LiquidError, RecursionError, ArithmeticError, MemoryError, TypeError, ValueError) as error:
+        raise Unrenderable(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from error
+    finally:
+        _deadline.at = float("inf")
+
+
+@lru_cache(maxsize=CACHED)
+def _parse(source: str, escape: bool) -> BoundTemplate:
+    return (_HTML if escape else _PLAIN).from_string(as_liquid(source))
+
+
+def as_liquid(source: str) -> str:
+    """The template as plain Liquid.
+
+    `{{ name ?? default }}` becomes a default filter, `{{ first name }}` a look-up of that key, and what an HTML editor
+    escaped inside of delimiters is unescaped.
+    """
+    return CODE.sub(_plain_code, source)
+
+
+def _plain_code(match: re.Match[str]) -> str:
+    code = html.unescape(match[0]) if "&" in match[0] else match[0]
+    output = match["output"]
+    if output is None or not ("??" in output or SPACED_NAME.fullmatch(output)):
+        return code
+    opening, closing = ("{{-" if code[2] == "-" else "{{"), ("-}}" if code[-3] == "-" else "}}")
+    name, questioned, default = html.unescape(output).partition("??")
+    return f"{opening} {_name(name)}{_default(default) if questioned else ''} {closing}"
+
+
+def _name(name: str) -> str:
+    return f'["{name.strip()}"]' if SPACED_NAME.fullmatch(name) else name.strip()
+
+
+def _default(default: str) -> str:
+    """The default filter. What is not written as a literal is meant as text."""
+    if literal := LITERAL.fullmatch(default):
+        return f" | default: {literal[1]}, allow_false: true {literal[2] or ''}"
+    quote = "'" if '"' in default else '"'
+    return f" | default: {quote}{default.strip()}{quote}, allow_false: true"
+
+
+def _place(error: LiquidError) -> tuple[int, int]:
+    found = error.context() if error.token is not None else None
+    return (found[0], found[1] + 1) if found else (1, 1)
+
+
+def _guarded(name: str, filter_: Callable[..., object]) -> Callable[..., object]:
+    """The filter, refusing work that is out of proportion to any mail."""
+
+    @wraps(filter_)
+    def guarded(value: object, *args: object, **kwargs: object) -> object:
+        if time.monotonic() > _deadline.at:
+            raise ResourceLimitError("the template takes too long", token=None)
+        if isinstance(value, range) and len(value) > MOST_LOOPS:
+            raise LoopIterationLimitError("the range is too long", token=None)
+        if name in MULTIPLYING and _size(value) * max(1, sum(map(_size, args))) > MOST_FILTERED:
+            raise ResourceLimitError(f"{name} would make too much", token=None)
+        return filter_(value, *args, **kwargs)
+
+    return guarded
+
+
+def _size(value: object) -> int:
+    return len(value) if isinstance(value, str | list | tuple | range) else 20
+
+
+def _environment(escape: bool) -> Environment:
+    environment = _Limited(autoescape=escape, strict_filters=False)
+    for tag in LOADING_TAGS:
+        environment.tags.pop(tag, None)
+    for name, filter_ in list(environment.filters.items()):
+        environment.filters[name] = _guarded(name, filter_)
+    return environment
+
+
+_HTML, _PLAIN = _environment(True), _environment(False)
