@@ -9,16 +9,19 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
+from uuid import UUID
 
 import asyncpg
 import msgspec
 import structlog
 
 from libs.runtime import crash, inbox, metrics
+from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
+from libs.runtime.rejection import Rejected
 from libs.runtime.store import BatchHandler, Connection, ReadModel, StreamConflict, Unit, begin, fold
-from libs.schemas.base import Event, Message
+from libs.schemas.base import Command, Event, Message
 
 log = structlog.get_logger()
 
@@ -42,12 +45,22 @@ ATTEMPTS = 4
 COMMAND_TIMEOUT = 20.0
 
 
-class Work(msgspec.Struct, frozen=True):
-    """One message waiting for its transaction. `place` is its position in the stream that it came from."""
+class Item(msgspec.Struct, frozen=True):
+    """A message for a transaction. `place` is its position in the stream that it came from."""
 
     envelope: Envelope[Any]
-    place: int
-    done: "asyncio.Future[bytes | None]"
+    place: int = 0
+
+
+Outcome: TypeAlias = bytes | Exception | None
+"""The reply to a message, if it has one; or why it could not be handled, and then nothing of it was written."""
+
+
+class Parcel(msgspec.Struct, frozen=True):
+    """Messages that were handed in together and are answered together."""
+
+    items: Sequence[Item]
+    done: "asyncio.Future[list[Outcome]]"
 
 
 def _nothing() -> None:
@@ -57,8 +70,8 @@ def _nothing() -> None:
 class GroupCommit:
     """Runs messages through their handlers, many to a transaction, in the order of their stream.
 
-    `submit` returns the reply after the commit; for a message that was handled before, the stored reply. It raises
-    what the handler raised if the message fails on its own, and then nothing of it was written.
+    A message that was handled before gets its stored reply. Callers bound the queue: each waits for its answers before
+    it hands in more.
     """
 
     def __init__(
@@ -77,52 +90,68 @@ class GroupCommit:
         self._models = read_models
         self._on_commit = on_commit
         self._max_batch = max_batch
-        self._waiting: deque[Work] = deque()
+        self._waiting: deque[Parcel] = deque()
         self._wake = asyncio.Event()
 
-    async def submit(self, envelope: Envelope[Any], place: int = 0) -> bytes | None:
-        work = Work(envelope, place, asyncio.get_running_loop().create_future())
-        self._waiting.append(work)
+    async def submit(self, envelope: Envelope[Any]) -> bytes | None:
+        """Handle one message; its reply comes after the commit. Raises what its handler raised."""
+        [outcome] = await self.submit_all([Item(envelope)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def submit_all(self, items: Sequence[Item]) -> list[Outcome]:
+        """Handle messages; each has its own outcome, after the commit."""
+        parcel = Parcel(items, asyncio.get_running_loop().create_future())
+        self._waiting.append(parcel)
         self._wake.set()
-        return await work.done
+        return await parcel.done
 
     async def run(self) -> None:
-        """Commit batches until cancelled. Callers bound the queue: each waits for its answer before it asks again."""
+        """Commit batches until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
                 await self._commit(self._next_batch())
 
-    def _next_batch(self) -> list[Work]:
-        size = min(self._max_batch, len(self._waiting))
-        return sorted((self._waiting.popleft() for _ in range(size)), key=lambda work: work.place)
+    def _next_batch(self) -> list[Parcel]:
+        parcels = [self._waiting.popleft()]
+        size = len(parcels[0].items)
+        while self._waiting and size + len(self._waiting[0].items) <= self._max_batch:
+            parcels.append(self._waiting.popleft())
+            size += len(parcels[-1].items)
+        return parcels
 
-    async def _commit(self, batch: list[Work]) -> None:
+    async def _commit(self, parcels: Sequence[Parcel]) -> None:
+        items = sorted((item for parcel in parcels for item in parcel.items), key=lambda item: item.place)
         try:
-            answers = await self._transact([work.envelope for work in batch])
+            outcomes = await self._outcomes([item.envelope for item in items])
         except asyncio.CancelledError:
-            for work in batch:
-                work.done.cancel()
+            for parcel in parcels:
+                parcel.done.cancel()
             raise
+        for parcel in parcels:
+            if not parcel.done.done():
+                parcel.done.set_result([outcomes.get(item.envelope.id) for item in parcel.items])
+
+    async def _outcomes(self, batch: Sequence[Envelope[Any]]) -> dict[UUID, Outcome]:
+        try:
+            return {**await self._transact(batch)}
         except Exception as failure:
-            await self._commit_singly(batch, failure)
-            return
-        for work in batch:
-            _settle(work, answers.get(work.envelope.id))
+            log.warning("commit.batch_failed", consumer=self._consumer, size=len(batch), error=repr(failure))
+            metrics.BATCH_RETRIES.labels(self._consumer).inc()
+        return {envelope.id: await self._outcome(envelope) for envelope in batch}
 
-    async def _commit_singly(self, batch: list[Work], failure: Exception) -> None:
-        log.warning("commit.batch_failed", consumer=self._consumer, size=len(batch), error=repr(failure))
-        metrics.BATCH_RETRIES.labels(self._consumer).inc()
-        for work in batch:
-            try:
-                answers = await self._persist(work.envelope)
-            except Exception as error:
-                _fail(work, error)
-            else:
-                _settle(work, answers.get(work.envelope.id))
+    async def _outcome(self, envelope: Envelope[Any]) -> Outcome:
+        try:
+            return (await self._persist(envelope)).get(envelope.id)
+        except Rejected as no:
+            return encode(no.as_reply()) if isinstance(envelope.message, Command) else no
+        except Exception as error:
+            return error
 
-    async def _persist(self, envelope: Envelope[Any]) -> dict[Any, bytes | None]:
+    async def _persist(self, envelope: Envelope[Any]) -> dict[UUID, bytes | None]:
         """Try one message a few times: after a conflict another was first, after a broken connection ask again."""
         for attempt in range(1, ATTEMPTS):
             try:
@@ -132,7 +161,7 @@ class GroupCommit:
                 await asyncio.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
         return await self._transact([envelope])
 
-    async def _transact(self, batch: Sequence[Envelope[Any]]) -> dict[Any, bytes | None]:
+    async def _transact(self, batch: Sequence[Envelope[Any]]) -> dict[UUID, bytes | None]:
         async with asyncio.timeout(COMMAND_TIMEOUT), self._pool.acquire() as conn:
             async with conn.transaction():
                 answers = await self._run_unit(conn, batch)
@@ -143,12 +172,12 @@ class GroupCommit:
         metrics.COMMITTED.labels(self._consumer).inc(len(batch))
         return answers
 
-    async def _run_unit(self, conn: Connection, batch: Sequence[Envelope[Any]]) -> dict[Any, bytes | None]:
+    async def _run_unit(self, conn: Connection, batch: Sequence[Envelope[Any]]) -> dict[UUID, bytes | None]:
         unit = await begin(conn, self._models)
         ids = [envelope.id for envelope in batch]
         fresh = await inbox.remember(conn, self._consumer, ids)
         seen = [known for known in ids if known not in fresh]
-        answers: dict[Any, bytes | None] = await inbox.replies(conn, self._consumer, seen) if seen else {}
+        answers: dict[UUID, bytes | None] = await inbox.replies(conn, self._consumer, seen) if seen else {}
         new = _each_once(envelope for envelope in batch if envelope.id in fresh)
         replied = await handle(unit, new, self._handlers, self._models)
         await inbox.keep(conn, self._consumer, replied)
@@ -160,10 +189,10 @@ async def handle(
     batch: Sequence[Envelope[Any]],
     handlers: Mapping[type[Message], BatchHandler],
     read_models: Sequence[ReadModel],
-) -> dict[Any, bytes]:
+) -> dict[UUID, bytes]:
     """Fold foreign facts into the read models, then give each handler its messages and write what follows."""
     await fold(unit.conn, read_models, [e for e in batch if isinstance(e.message, Event)])
-    replied: dict[Any, bytes] = {}
+    replied: dict[UUID, bytes] = {}
     for handler, messages in _by_handler(batch, handlers):
         answers = await handler(unit, messages)
         await unit.flush()
@@ -187,13 +216,3 @@ def _by_handler(
 def _each_once(batch: Any) -> list[Envelope[Any]]:
     """A redelivery can put one message into a batch twice; it is handled once."""
     return list({envelope.id: envelope for envelope in batch}.values())
-
-
-def _settle(work: Work, answer: bytes | None) -> None:
-    if not work.done.done():
-        work.done.set_result(answer)
-
-
-def _fail(work: Work, error: Exception) -> None:
-    if not work.done.done():
-        work.done.set_exception(error)

@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 from libs.runtime import crash, metrics
 from libs.runtime.codec import Codec
 from libs.runtime.envelope import Envelope, envelope_of
-from libs.runtime.groupcommit import GroupCommit
+from libs.runtime.groupcommit import GroupCommit, Item
 from libs.schemas.base import Message
 
 log = structlog.get_logger()
@@ -29,7 +29,7 @@ SUBJECT = "godwit-subject"
 ERROR = "godwit-error"
 ATTEMPTS = "godwit-attempts"
 REDELIVER = "redeliver"
-UNREADABLE = (msgspec.DecodeError, KeyError, ValueError)
+UNREADABLE = (msgspec.DecodeError, KeyError, ValueError, RecursionError)
 DEAD_TIMEOUT = 5.0
 
 
@@ -45,27 +45,31 @@ class Inlet:
         self._client = client
         self._delays = delays
 
-    async def receive(self, raw: Msg) -> None:
-        """Handle one JetStream message and settle it: acknowledged after the commit, or later again, or dead."""
+    async def receive(self, raws: Sequence[Msg]) -> None:
+        """Handle JetStream messages and settle each: acknowledged after its commit, or later again, or dead."""
+        readable = [delivery for raw in raws if (delivery := await self._read(raw))]
+        items = [Item(delivery.envelope, delivery.raw.metadata.sequence.stream) for delivery in readable]
+        outcomes = await self.commit.submit_all(items) if items else []
+        for delivery, outcome in zip(readable, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                await self._try_later(delivery.raw, outcome)
+            else:
+                await self._settle(delivery, outcome)
+
+    async def _read(self, raw: Msg) -> "Delivery | None":
         try:
             _, headers = origin_of(raw)
-            envelope = envelope_of(self.codec.decode(raw.data), headers)
+            return Delivery(raw, envelope_of(self.codec.decode(raw.data), headers), headers.get(REPLY_HEADER))
         except UNREADABLE as error:
             await self._give_up(raw, error)
-            return
-        with structlog.contextvars.bound_contextvars(project=str(envelope.project), message=str(envelope.id)):
-            await self._handle(raw, envelope, headers)
+            return None
 
-    async def _handle(self, raw: Msg, envelope: Envelope[Any], headers: Mapping[str, str]) -> None:
-        try:
-            answer = await self.commit.submit(envelope, raw.metadata.sequence.stream)
-        except Exception as error:
-            await self._try_later(raw, error)
-            return
+    async def _settle(self, delivery: "Delivery", answer: bytes | None) -> None:
         crash.point("after_effects_before_ack")
-        if answer is not None and REPLY_HEADER in headers:
-            await self._client.publish(headers[REPLY_HEADER], answer, headers={COMMAND_HEADER: str(envelope.id)})
-        await raw.ack()
+        if answer is not None and delivery.reply_to:
+            headers = {COMMAND_HEADER: str(delivery.envelope.id)}
+            await self._client.publish(delivery.reply_to, answer, headers=headers)
+        await delivery.raw.ack()
 
     async def _try_later(self, raw: Msg, error: Exception) -> None:
         attempt = raw.metadata.num_delivered
@@ -83,6 +87,14 @@ class Inlet:
         death = Death(self.name, subject, metadata.num_delivered, f"{metadata.stream}:{metadata.sequence.stream}")
         await bury(self._client, death, headers, raw.data, error)
         await raw.term()
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A message as it came, and what was read from it."""
+
+    raw: Msg
+    envelope: Envelope[Any]
+    reply_to: str | None
 
 
 class Death(msgspec.Struct, frozen=True):
@@ -112,9 +124,9 @@ async def bury(client: Client, death: Death, headers: Mapping[str, str], body: b
     log.error("inlet.dead_lettered", consumer=death.consumer, attempts=death.attempts, error=repr(error))
 
 
-def origin_of(raw: Msg) -> tuple[str, dict[str, str]]:
+def origin_of(raw: Msg) -> tuple[str, Mapping[str, str]]:
     """The subject and headers with which a message first came, also if it is a dead letter that was sent back."""
-    headers = dict(raw.headers or {})
+    headers = raw.headers or {}
     if is_redelivery(raw):
         return headers[SUBJECT], headers | {"Nats-Msg-Id": headers[ORIGINAL_ID]}
     return raw.subject, headers

@@ -1,35 +1,38 @@
-"""Pulling a durable consumer's messages: a few hundred at a time, handed on concurrently.
+"""Pulling a durable consumer's messages: a few hundred at a time, handed on together.
 
 FastStream has a pull subscriber; its own work on every message (parsing, context, middlewares) was more than half of
 what a whole service spent on it, for features that an inlet does not use, so the loop is written here.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
 
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
 log = structlog.get_logger()
 
 FETCH = 256
-IN_FLIGHT = 2 * FETCH
-"""Messages fetched and not yet settled: the next are fetched while the last are committed."""
+IN_FLIGHT = 4
+"""Fetches that are not settled yet: the next is under way while the last is committed."""
 
 FETCH_SECONDS = 1.0
 BROKEN_SECONDS = 1.0
 DRAIN_SECONDS = 8.0
 
 
-class Puller:
-    """Pulls until it is stopped. `receive` settles each message and never raises but for a broken connection."""
+Receive: TypeAlias = Callable[[Sequence[Msg]], Awaitable[None]]
 
-    def __init__(self, client: Client, stream: str, durable: str, receive: Callable[[Msg], Awaitable[None]]) -> None:
+
+class Puller:
+    """Pulls until it is stopped. `receive` settles the messages and raises only when the connection is broken."""
+
+    def __init__(self, client: Client, stream: str, durable: str, receive: Receive) -> None:
         self._js = client.jetstream(timeout=5)
         self._stream = stream
         self._durable = durable
@@ -59,20 +62,20 @@ class Puller:
         self.pulling = True
         try:
             while not self._stopping:
-                for message in await _fetch(subscription):
+                if messages := await _fetch(subscription):
                     await self._room.acquire()
-                    self._start(message)
+                    self._start(messages)
         finally:
             await subscription.unsubscribe()
 
-    def _start(self, message: Msg) -> None:
-        task = asyncio.create_task(self._handle(message))
+    def _start(self, messages: Sequence[Msg]) -> None:
+        task = asyncio.create_task(self._handle(messages))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _handle(self, message: Msg) -> None:
+    async def _handle(self, messages: Sequence[Msg]) -> None:
         try:
-            await self._receive(message)
+            await self._receive(messages)
         except (NatsError, APIError, OSError, TimeoutError) as broken:
             log.warning("puller.not_settled", consumer=self._durable, error=repr(broken))
         finally:
@@ -82,5 +85,5 @@ class Puller:
 async def _fetch(subscription: JetStreamContext.PullSubscription) -> list[Msg]:
     try:
         return await subscription.fetch(FETCH, timeout=FETCH_SECONDS)
-    except NatsTimeout:
+    except TimeoutError:  # nothing came; nats-py's own is a subclass of it
         return []

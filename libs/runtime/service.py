@@ -130,10 +130,11 @@ class Runtime:
             self.pullers.append(Puller(self.client, stream, name, receive))
         return inlet
 
-    async def receive(self, raw: Msg) -> None:
-        """Take what comes as a command: one of the service's own, or a dead letter for one of its inlets."""
-        consumer = (raw.headers or {}).get(CONSUMER) if is_redelivery(raw) else None
-        await self.inlets[consumer or f"{self.service.name}-commands"].receive(raw)
+    async def receive(self, raws: Sequence[Msg]) -> None:
+        """Take what comes as commands: the service's own, and dead letters that go back to one of its inlets."""
+        for raw in (raw for raw in raws if is_redelivery(raw)):
+            await self.inlets[(raw.headers or {})[CONSUMER]].receive([raw])
+        await self.inlets[f"{self.service.name}-commands"].receive([raw for raw in raws if not is_redelivery(raw)])
 
 
 def run(build: Build) -> None:
@@ -175,8 +176,17 @@ async def serve(service: Service, config: Settings, started: "asyncio.Future[Run
 async def connect_pool(config: Settings) -> "asyncpg.Pool[asyncpg.Record]":
     """The service's pool. Its role has the service's schema as search_path, so SQL names tables without one."""
     return await asyncpg.create_pool(
-        config.database_url, min_size=1, max_size=config.database_pool, timeout=10, command_timeout=COMMAND_TIMEOUT
+        config.database_url,
+        min_size=1,
+        max_size=config.database_pool,
+        timeout=10,
+        command_timeout=COMMAND_TIMEOUT,
+        reset=_keep_session,
     )
+
+
+async def _keep_session(conn: object) -> None:
+    """Nothing here leaves state in a session (locks end with their transaction), so none has to be reset."""
 
 
 async def _connect(stack: AsyncExitStack, service: Service, config: Settings) -> Runtime:

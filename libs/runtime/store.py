@@ -11,11 +11,15 @@ from libs.runtime import metrics
 from libs.runtime.clock import uuid7
 from libs.runtime.codec import encode, stream_of, tag_of
 from libs.runtime.envelope import MAX_DEPTH, Cause, Envelope, new_event
+from libs.runtime.rejection import Rejected
 from libs.schemas.base import Event, Message
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 log = structlog.get_logger()
+
+MOST_BYTES = 900_000
+"""Of one event. The bus takes 1 MiB with its headers, and an event that it refused would hold up the relay for ever."""
 
 APPEND = """
 insert into events (id, project, stream, version, type, schema_version, data, meta, recorded_at)
@@ -118,6 +122,7 @@ class Unit:
         await self.conn.execute(CANCEL_TIMER, tag_of(kind), key)
 
     async def _insert(self, events: Sequence[Envelope[Event]]) -> None:
+        bodies = [_body(e.message) for e in events]
         try:
             await self.conn.execute(
                 APPEND,
@@ -126,12 +131,19 @@ class Unit:
                 [e.stream for e in events],
                 [e.version for e in events],
                 [tag_of(type(e.message)) for e in events],
-                [encode(e.message).decode() for e in events],
+                bodies,
                 [encode(e.meta).decode() for e in events],
                 self.now,
             )
         except asyncpg.UniqueViolationError as taken:
             raise StreamConflict(str(taken)) from taken
+
+
+def _body(event: Event) -> str:
+    body = encode(event)
+    if len(body) > MOST_BYTES:
+        raise Rejected("PAYLOAD_TOO_LARGE", f"What this would record is {len(body)} bytes; {MOST_BYTES} are possible.")
+    return body.decode()
 
 
 async def begin(conn: Connection, read_models: Sequence[ReadModel]) -> Unit:

@@ -1,9 +1,10 @@
-"""The syntax of templates: Liquid, and Plunk's `{{ name ?? default }}`.
+"""The syntax of templates: Liquid, with `{{ name ?? default }}`, `{{ first name }}`, and what HTML editors escape.
 
 Templates are parsed here when they are saved, so that an author learns of a mistake with its line and column, and
 not a recipient. Nothing is rendered here.
 """
 
+import html
 import re
 
 import msgspec
@@ -24,10 +25,9 @@ _CLOSING = {
     "raw": re.compile(r"\{%-?\s*endraw\s*-?%\}"),
     "doc": re.compile(r"\{%-?\s*enddoc\s*-?%\}"),
 }
-# No two parts of these can match the same text, so that they take time in proportion to it whatever it is.
-_COALESCE = re.compile(r"\{\{(-?)\s*([\w.\-\[\]]+)\s*\?\?([^{}]*)\}\}")
-_LITERAL = re.compile(r"""'[^']*'|"[^"]*"|-?\d+(\.\d+)?|true|false""")
-_OUTPUT = re.compile(r"\{\{[^{}]*\}\}")
+_CODE = re.compile(r"\{\{-?(?P<output>[^{}]*?)-?\}\}|\{%[^{}]*?%\}")
+_SPACED_NAME = re.compile(r"\s*[^\W\d][\w-]*(?: +[\w-]+)+\s*")
+_LITERAL = re.compile(r"""\s*("[^"]*"|'[^']*'|-?\d+(?:\.\d+)?|true|false)\s*(\|.*)?""", re.DOTALL)
 
 
 class Mistake(msgspec.Struct, frozen=True):
@@ -55,7 +55,7 @@ def mistake_in(text: str) -> Mistake | None:
     """The first mistake of a template, or None. Unknown filters are mistakes as unknown tags are."""
     if unbounded := _unbounded(text):
         return unbounded
-    plain = with_defaults(text)
+    plain = as_liquid(text)
     try:
         template = _ENVIRONMENT.from_string(plain)
         unknown = [
@@ -73,9 +73,13 @@ def mistake_in(text: str) -> Mistake | None:
     return None
 
 
-def with_defaults(text: str) -> str:
-    """The template with every `{{ name ?? default }}` written as a `default` filter; false stays false."""
-    return _COALESCE.sub(_with_default, text)
+def as_liquid(text: str) -> str:
+    """The template as plain Liquid.
+
+    `{{ name ?? default }}` becomes a default filter, `{{ first name }}` a look-up of that key, and what an HTML editor
+    escaped inside of delimiters is unescaped.
+    """
+    return _CODE.sub(_plain_code, text)
 
 
 def _unbounded(text: str) -> Mistake | None:
@@ -94,21 +98,34 @@ def _unbounded(text: str) -> Mistake | None:
     return None
 
 
-def _with_default(match: re.Match[str]) -> str:
-    left, name, default = match.groups()
-    right = "-" if default.endswith("-") else ""
-    default = default.removesuffix("-").strip()
-    if not _LITERAL.fullmatch(default):
-        quote = "'" if '"' in default else '"'
-        default = f"{quote}{default}{quote}"
-    return f"{{{{{left} {name} | default: {default}, allow_false: true {right}}}}}"
+def _plain_code(match: re.Match[str]) -> str:
+    code = html.unescape(match[0])
+    output = match["output"]
+    if output is None or not ("??" in output or _SPACED_NAME.fullmatch(output)):
+        return code
+    opening, closing = ("{{-" if code[2] == "-" else "{{"), ("-}}" if code[-3] == "-" else "}}")
+    name, questioned, default = html.unescape(output).partition("??")
+    return f"{opening} {_name(name)}{_default(default) if questioned else ''} {closing}"
+
+
+def _name(name: str) -> str:
+    return f'["{name.strip()}"]' if _SPACED_NAME.fullmatch(name) else name.strip()
+
+
+def _default(default: str) -> str:
+    """The default filter; false stays false. What is not written as a literal is meant as text."""
+    if literal := _LITERAL.fullmatch(default):
+        return f" | default: {literal[1]}, allow_false: true {literal[2] or ''}"
+    quote = "'" if '"' in default else '"'
+    return f" | default: {quote}{default.strip()}{quote}, allow_false: true"
 
 
 def _index_of(error: LiquidError, plain: str) -> int:
     """Where the error is. The parser gives no place to an expression that ends too early, or a block never closed."""
     if error.token is not None and error.token.start_index >= 0:
         return error.token.start_index
-    return next((output.start() for output in _OUTPUT.finditer(plain) if not _parses(output.group())), len(plain))
+    alone = (code.start() for code in _CODE.finditer(plain) if code["output"] is not None and not _parses(code[0]))
+    return next(alone, len(plain))
 
 
 def _parses(text: str) -> bool:
@@ -127,8 +144,11 @@ def _mistake(text: str, index: int, message: str) -> Mistake:
 def _original(text: str, index: int) -> int:
     """The place in what the author wrote of a place in what was parsed."""
     grown = 0
-    for match in _COALESCE.finditer(text):
-        if match.start() + grown >= index:
+    for match in _CODE.finditer(text):
+        start, plain = match.start() + grown, _plain_code(match)
+        if start > index:
             break
-        grown += len(_with_default(match)) - len(match.group())
+        if start <= index < start + len(plain) and plain != match[0]:
+            return match.start()
+        grown += len(plain) - len(match[0])
     return index - grown

@@ -57,7 +57,8 @@ def _address() -> str:
 
 
 def _body(address: str, number: int) -> bytes:
-    data = {"plan": "pro", "amount": number, "item": "An article with a name of usual length"}
+    amount = {"value": number, "persistent": False}
+    data = {"plan": "pro", "item": "An article with a name of usual length", "amount": amount}
     return json.dumps({"email": address, "event": "purchased", "data": data}).encode()
 
 

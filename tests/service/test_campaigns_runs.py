@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from libs.runtime.bus import ask
 from libs.runtime.clock import uuid7
 from libs.runtime.envelope import Envelope
+from libs.runtime.rebuild import Rebuild
 from libs.runtime.service import Runtime
 from libs.runtime.testing import announce, eventually, facts, running, tell
 from libs.schemas.base import Event
@@ -226,3 +228,28 @@ async def test_mails_of_no_campaign_count_nowhere(campaign: Campaign) -> None:
         "select count(*) from campaign_run where project = $1", campaign.project
     )
     assert runs == 1
+
+
+async def test_read_models_that_are_rebuilt_equal_those_that_never_were(campaign: Campaign) -> None:
+    mail = uuid4()
+    await campaign.report(
+        campaign.page(1, 2),
+        campaign.resolved(2),
+        campaign.sent(email_id=mail),
+        campaign.feedback(EmailBounced, email_id=mail, bounce_type="Transient", bounce_sub_type="General"),
+        campaign.feedback(EmailBounced, email_id=mail, bounce_type="Permanent", bounce_sub_type="General"),
+        campaign.feedback(EmailOpened, first=True),
+        ContactUnsubscribed(contact_id=uuid4(), email="p@example.net", reason="link", email_id=mail),
+    )
+    before = await campaign.until(sent_count=1, bounced_count=1, opened_count=1, unsubscribed_count=1, resolved=2)
+    view = await campaign.view()
+    owner = await asyncpg.connect(campaign.stack.admin_url)
+    try:
+        service = campaign.service
+        await Rebuild(owner, service.client, service.service, service.service.read_models).run()
+    finally:
+        await owner.close()
+    assert await campaign.stats() == before
+    assert await campaign.view() == view
+    await campaign.report(campaign.sent())
+    await campaign.until(status="SENT", sent_count=2)

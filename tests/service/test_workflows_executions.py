@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import msgspec
 import pytest
 from nats.aio.msg import Msg
@@ -16,6 +17,7 @@ from libs.runtime.bus import ask
 from libs.runtime.clock import uuid7
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
+from libs.runtime.rebuild import Rebuild
 from libs.runtime.rejection import Rejected
 from libs.runtime.service import Runtime
 from libs.runtime.testing import announce, eventually, facts, running
@@ -317,15 +319,18 @@ async def test_with_reentry_a_contact_is_inside_once_at_a_time(flow: Make) -> No
 
 
 async def test_two_replicas_take_each_contact_in_once_and_mail_once(stack: Stack, flow: Make) -> None:
-    made = await flow(MAIL, WAIT, END)
-    people = [uuid4() for _ in range(40)]
+    made = await flow(MAIL, ("DELAY", {"amount": 1, "unit": "days"}), allow_reentry=True)
     settings = stack.settings("workflows", instance="2", retry_delays=PATIENT)
-    async with running(build(settings), settings):
-        await made.happens(*(made.tracked(person) for person in people * 3))
-        await made.until(*["EXITED"] * 40)
-    mails = await made.mails()
-    assert sorted(mail["contactId"] for mail in mails) == sorted(str(person) for person in people)
-    assert len({mail["emailId"] for mail in mails}) == 40
+    async with running(build(settings), settings) as replica:
+        consumers = [runtime.inlets["workflows-events"].commit for runtime in (made.service, replica)]
+        for person in (people := [uuid4() for _ in range(20)]):
+            both = [
+                Envelope(id=uuid7(), project=made.project, message=made.tracked(person), at=AT, version=1)
+                for _ in consumers
+            ]
+            await asyncio.gather(*(consumer.submit(one) for consumer, one in zip(consumers, both, strict=True)))
+    assert len(await made.until(*["WAITING"] * 20)) == 20
+    assert sorted(mail["contactId"] for mail in await made.mails()) == sorted(str(person) for person in people)
 
 
 # --- when things go wrong ---
@@ -362,3 +367,20 @@ async def test_a_contact_that_is_gone_fails_its_execution_only(stack: Stack, flo
         await made.until("EXITED", "FAILED")
     [failed] = await made.executions(status="FAILED")
     assert (failed.contact_id, failed.exit_reason) == (gone.contact_id, "Contact not found")
+
+
+async def test_read_models_that_are_rebuilt_equal_those_that_never_were(stack: Stack, flow: Make) -> None:
+    made = await flow(MAIL, WAIT, END, allow_reentry=True)
+    await made.happens(*(made.tracked() for _ in range(5)))
+    before = await made.until(*["EXITED"] * 5)
+    workflow = await made.author.get(made.id)
+    owner = await asyncpg.connect(stack.admin_url)
+    try:
+        service = made.service
+        await Rebuild(owner, service.client, service.service, service.service.read_models).run()
+    finally:
+        await owner.close()
+    assert await made.executions() == before
+    assert await made.author.get(made.id) == workflow
+    await made.happens(made.tracked(before[0].contact_id))
+    await made.until(*["EXITED"] * 6)

@@ -37,10 +37,10 @@ SAVE = """
 insert into campaign (project, id, version, status, name, description, content, audience,
                       created_at, updated_at, sent_at)
 select project, id, version, status, name, description, content, audience,
-       at, at, case when status = 'SENT' then at end
+       first_at, last_at, case when status = 'SENT' then last_at end
 from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[],
-            $9::timestamptz[])
-    as new (project, id, version, status, name, description, content, audience, at)
+            $9::timestamptz[], $10::timestamptz[])
+    as new (project, id, version, status, name, description, content, audience, first_at, last_at)
 on conflict (project, id) do update
     set version = excluded.version, status = excluded.status, name = excluded.name,
         description = excluded.description, content = excluded.content, audience = excluded.audience,
@@ -62,6 +62,7 @@ Key = tuple[UUID, UUID]
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
+    first = {(e.project, e.message.campaign_id): e for e in reversed(events)}
     last = {(e.project, e.message.campaign_id): e for e in events}
     states = await _evolved(conn, events)
     await conn.execute(
@@ -74,6 +75,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
         [states[key].description for key in last],
         [encode(states[key].content).decode() for key in last],
         [encode(states[key].audience).decode() for key in last],
+        [first[key].at for key in last],
         [e.at for e in last.values()],
     )
 

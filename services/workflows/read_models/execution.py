@@ -65,11 +65,11 @@ SAVE = """
 insert into execution (project, id, version, workflow_id, contact_id, entry, email, trigger_event, context,
                        status, step_id, until, reason, started_at, completed_at)
 select project, id, version, workflow_id, contact_id, entry, email, trigger_event, context,
-       status, step_id, until, reason, at, case when status not in ('RUNNING', 'WAITING') then at end
+       status, step_id, until, reason, first_at, case when status not in ('RUNNING', 'WAITING') then last_at end
 from unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::uuid[], $6::int[], $7::text[], $8::text[], $9::jsonb[],
-            $10::text[], $11::uuid[], $12::timestamptz[], $13::text[], $14::timestamptz[])
+            $10::text[], $11::uuid[], $12::timestamptz[], $13::text[], $14::timestamptz[], $15::timestamptz[])
     as new (project, id, version, workflow_id, contact_id, entry, email, trigger_event, context,
-            status, step_id, until, reason, at)
+            status, step_id, until, reason, first_at, last_at)
 on conflict (project, id) do update
     set version = excluded.version, status = excluded.status, step_id = excluded.step_id, until = excluded.until,
         reason = excluded.reason, completed_at = excluded.completed_at
@@ -112,6 +112,7 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
+    first = {(e.project, e.message.execution_id): e for e in reversed(events)}
     last = {(e.project, e.message.execution_id): e for e in events}
     states = await _evolved(conn, events)
     changed = [states[key] for key in last]
@@ -130,6 +131,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
         [state.step_id for state in changed],
         [state.until for state in changed],
         [state.reason for state in changed],
+        [first[key].at for key in last],
         [e.at for e in last.values()],
     )
 

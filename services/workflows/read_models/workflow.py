@@ -40,11 +40,11 @@ SAVE = """
 insert into workflow (project, id, version, name, description, event_name, enabled, allow_reentry, trigger_step_id,
                       steps, transitions, created_at, updated_at)
 select project, id, version, name, description, event_name, enabled, allow_reentry, trigger_step_id,
-       steps, transitions, at, at
+       steps, transitions, first_at, last_at
 from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::boolean[],
-            $9::uuid[], $10::jsonb[], $11::jsonb[], $12::timestamptz[])
+            $9::uuid[], $10::jsonb[], $11::jsonb[], $12::timestamptz[], $13::timestamptz[])
     as new (project, id, version, name, description, event_name, enabled, allow_reentry, trigger_step_id,
-            steps, transitions, at)
+            steps, transitions, first_at, last_at)
 on conflict (project, id) do update
     set version = excluded.version, name = excluded.name, description = excluded.description,
         event_name = excluded.event_name, enabled = excluded.enabled, allow_reentry = excluded.allow_reentry,
@@ -86,6 +86,7 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
+    first = {(e.project, e.message.workflow_id): e for e in reversed(events)}
     last = {(e.project, e.message.workflow_id): e for e in events}
     states = await _evolved(conn, events)
     changed = [states[key] for key in last]
@@ -102,6 +103,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
         [state.trigger_step_id for state in changed],
         [encode(state.steps).decode() for state in changed],
         [encode(state.transitions).decode() for state in changed],
+        [first[key].at for key in last],
         [e.at for e in last.values()],
     )
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from services.campaigns.syntax import Mistake, mistake_in, with_defaults
+from services.campaigns.syntax import Mistake, as_liquid, mistake_in
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,8 @@ from services.campaigns.syntax import Mistake, mistake_in, with_defaults
         "no variables at all",
         "Hello {{ firstName }}",
         "Hello {{ firstName ?? there }}",
+        "Hello {{ first name ?? there }}",
+        "{% if plan == &quot;pro&quot; %}{{ name }}{% endif %}",
         "Hello {{ firstName | default: 'there' | capitalize }}",
         "{% if plan == 'pro' %}Thanks{% else %}Upgrade{% endif %}",
         "{% for item in items %}{{ item.name }}{% endfor %}",
@@ -29,7 +31,7 @@ def test_a_sound_template_has_no_mistake(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("Hello {{ first name }}", (1, 16)),
+        ("Hello {{ first..name }}", (1, 15)),
         ("Hello\nthere {{ name | nope }}", (2, 17)),
         ("a\nb\n{% nope %}", (3, 4)),
         ("{% include 'other' %}", (1, 4)),
@@ -38,7 +40,8 @@ def test_a_sound_template_has_no_mistake(text: str) -> None:
         ("{% if a %}never ended", (1, 22)),
         ("fine {{ a }}, empty {{ }}", (1, 21)),
         ("{% raw %} for ever", (1, 1)),
-        ("{{ a ?? b }} then {{ c d }}", (1, 24)),
+        ("{{ a ?? b }} then {{ c = d }}", (1, 24)),
+        ("{{ a b }} then {{ c ?? 'd' | nope }}", (1, 16)),
         ("{{ a ?? b }} then {{ c | nope }}", (1, 26)),
     ],
 )
@@ -61,16 +64,18 @@ def test_a_mistake_reads_as_a_sentence() -> None:
         ("{{name??there}}", '{{ name | default: "there", allow_false: true }}'),
         ("{{- data.name ?? 'you' -}}", "{{- data.name | default: 'you', allow_false: true -}}"),
         ("{{ count ?? 0 }}", "{{ count | default: 0, allow_false: true }}"),
-        ("{{ vip ?? false }}", "{{ vip | default: false, allow_false: true }}"),
         ("{{ name ?? dear friend }}", '{{ name | default: "dear friend", allow_false: true }}'),
+        ("{{ name ?? 'you' | upcase }}", "{{ name | default: 'you', allow_false: true | upcase }}"),
         ("""{{ name ?? say "hi" }}""", """{{ name | default: 'say "hi"', allow_false: true }}"""),
-        ("{{ name ?? }}", '{{ name | default: "", allow_false: true }}'),
-        ("What?? {{ name }}", "What?? {{ name }}"),
-        ("{{ 'a ?? b' }}", "{{ 'a ?? b' }}"),
+        ("{{ name ?? &quot;you&quot; }}", '{{ name | default: "you", allow_false: true }}'),
+        ("{{ first name }}", '{{ ["first name"] }}'),
+        ("{{ first name ?? you }}", '{{ ["first name"] | default: "you", allow_false: true }}'),
+        ("{% if plan == &quot;pro&quot; %}", '{% if plan == "pro" %}'),
+        ("What?? {{ name }} &amp; {{ a | upcase }}", "What?? {{ name }} &amp; {{ a | upcase }}"),
     ],
 )
-def test_double_question_marks_give_a_default(written: str, parsed: str) -> None:
-    assert with_defaults(written) == parsed
+def test_what_authors_write_is_plain_liquid_underneath(written: str, parsed: str) -> None:
+    assert " ".join(as_liquid(written).split()) == parsed
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_an_address_without_a_domain_is_not_verified() -> None:
 
 
 def test_mistakes_in_subject_and_body_are_both_named_with_their_places() -> None:
-    content = replace(CONTENT, subject="{{ oops", body="a\n{{ b c }}")
+    content = replace(CONTENT, subject="{{ oops", body="a\n{{ b = c }}")
     no = refusal(replace(CREATE, content=content))
     assert no.code == "VALIDATION_ERROR"
     assert [(error.field, error.message.partition(":")[0]) for error in no.errors] == [

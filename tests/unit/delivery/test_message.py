@@ -56,7 +56,7 @@ def transactional(**changes: Any) -> Mail:
     return replace(MAIL, content=content, source="TRANSACTIONAL", campaign_id=None)
 
 
-def test_a_campaigns_mail_in_full():
+def test_a_campaigns_mail_in_full() -> None:
     token = links.sign(KEY, links.Target(MAIL.project, MAIL.contact_id, MAIL.id))
     unsubscribe = f"https://mail.example.com/unsubscribe/{token}"
     footer = html_of(MAIL).partition("pro.</p>")[2]
@@ -95,28 +95,28 @@ def test_a_campaigns_mail_in_full():
     assert footer.endswith("</a></div></body></html>") and unsubscribe in footer
 
 
-def test_the_footer_is_in_the_readers_language():
+def test_the_footer_is_in_the_readers_language() -> None:
     assert "Abbestellen" in html_of(replace(MAIL, contact_data='{"locale": "de-AT"}'))
     assert "Unsubscribe" in html_of(replace(MAIL, contact_data='{"locale": "xx"}'))
 
 
-def test_a_body_with_its_own_link_gets_no_footer():
+def test_a_body_with_its_own_link_gets_no_footer() -> None:
     own = replace(MAIL, content=replace(CONTENT, body='<a href="{{ unsubscribeUrl }}">stop</a>'))
     assert html_of(own).count("/unsubscribe/") == 1
     assert "List-Unsubscribe" in headers_of(own)
 
 
-def test_transactional_mail_has_neither_footer_nor_unsubscribe_headers():
+def test_transactional_mail_has_neither_footer_nor_unsubscribe_headers() -> None:
     assert html_of(transactional()).endswith("pro.</p></body></html>")
     assert headers_of(transactional()) == {"X-Godwit-Email": str(MAIL.id)}
 
 
-def test_transactional_mail_that_links_to_unsubscribing_offers_it_by_one_click_too():
+def test_transactional_mail_that_links_to_unsubscribing_offers_it_by_one_click_too() -> None:
     headers = headers_of(transactional(body='<a href="{{ manageUrl }}">settings</a>'))
     assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
 
 
-def test_a_mails_own_data_wins_over_the_contacts_and_neither_over_ours():
+def test_a_mails_own_data_wins_over_the_contacts_and_neither_over_ours() -> None:
     mail = replace(
         MAIL,
         content=replace(CONTENT, body="{{ plan }} {{ data.plan }} {{ event.plan }} {{ email }} {{ id }}"),
@@ -125,7 +125,7 @@ def test_a_mails_own_data_wins_over_the_contacts_and_neither_over_ours():
     assert html_of(mail).startswith(f"gold gold gold ann@example.net {MAIL.contact_id}")
 
 
-def test_no_header_can_be_smuggled_in():
+def test_no_header_can_be_smuggled_in() -> None:
     content = replace(CONTENT, subject="{{ name }}", from_name="Eve\r\nBcc: all@example.com")
     mail = replace(MAIL, content=content, contact_data='{"name": "x\\r\\nBcc: all@example.com"}')
     request = request_of(mail)
@@ -139,16 +139,16 @@ def test_no_header_can_be_smuggled_in():
     "address",
     ["", "a", "@example.com", "a@", "a b@example.com", "a@b\r\nBcc: c@d", "ä@example.com", "a,b@example.com", "<a@b>"],
 )
-def test_an_address_that_no_mail_can_carry_is_refused(address: str):
+def test_an_address_that_no_mail_can_carry_is_refused(address: str) -> None:
     with pytest.raises(Unrenderable):
         ascii_address(address)
 
 
-def test_an_international_domain_is_written_in_ascii():
+def test_an_international_domain_is_written_in_ascii() -> None:
     assert ascii_address("ann@bücher.example") == "ann@xn--bcher-kva.example"
 
 
-def test_the_subject_of_a_mail_that_cannot_be_rendered_is_the_one_that_was_written():
+def test_the_subject_of_a_mail_that_cannot_be_rendered_is_the_one_that_was_written() -> None:
     broken = replace(MAIL, content=replace(CONTENT, subject="{{ 1 | divided_by: 0 }}"))
     assert subject_of(broken, LINKS) == "{{ 1 | divided_by: 0 }}"
     assert subject_of(MAIL, LINKS) == "Hi Ann"

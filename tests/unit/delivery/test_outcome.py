@@ -30,5 +30,5 @@ from services.delivery.outcome import NotTaken, Outcome, Refused, Throttled, Unk
         (302, "", "", Unknown("HTTP 302")),
     ],
 )
-def test_only_an_answer_that_says_no_is_a_no(status: int, code: str, message: str, outcome: Outcome):
+def test_only_an_answer_that_says_no_is_a_no(status: int, code: str, message: str, outcome: Outcome) -> None:
     assert of_error(status, code, message) == outcome

@@ -34,7 +34,7 @@ def refusal(command: SendEmail, content: Content, domain: DomainStatus = "verifi
     return no.value
 
 
-def test_a_mail_from_a_verified_domain_is_queued():
+def test_a_mail_from_a_verified_domain_is_queued() -> None:
     queued = decide(a_command(data={"code": 1}), CONTENT, "verified")
     assert (queued.source, queued.kind, queued.content, queued.data) == (
         "TRANSACTIONAL",
@@ -52,17 +52,17 @@ def test_a_mail_from_a_verified_domain_is_queued():
         ("unverified", "DOMAIN_NOT_VERIFIED", 'Domain "example.com" is not verified.'),
     ],
 )
-def test_a_mail_from_another_domain_is_refused(status: DomainStatus, code: str, words: str):
+def test_a_mail_from_another_domain_is_refused(status: DomainStatus, code: str, words: str) -> None:
     no = refusal(a_command(), CONTENT, status)
     assert no.code == code and no.message.startswith(words)
 
 
-def test_a_from_without_a_domain_is_a_mistake_in_that_field():
+def test_a_from_without_a_domain_is_a_mistake_in_that_field() -> None:
     no = refusal(a_command(), Content(subject="x", body="x", from_email="nobody"), "unknown")
     assert no.code == "VALIDATION_ERROR" and no.errors[0].field == "from"
 
 
-def test_a_template_that_does_not_exist_is_not_found():
+def test_a_template_that_does_not_exist_is_not_found() -> None:
     with pytest.raises(Rejected) as no:
         content_of(by_template(), None)
     assert no.value.code == "TEMPLATE_NOT_FOUND"
@@ -70,18 +70,18 @@ def test_a_template_that_does_not_exist_is_not_found():
     assert no.value.details == {"resource": "Template", "id": str(TEMPLATE_ID)}
 
 
-def test_overrides_win_over_the_template():
+def test_overrides_win_over_the_template() -> None:
     content = content_of(by_template(overrides={"subject": "Other", "fromEmail": "you@example.org"}), CONTENT)
     assert (content.subject, domain_of(content), content.body) == ("Other", "example.org", CONTENT.body)
 
 
-def test_an_override_of_the_wrong_type_is_refused():
+def test_an_override_of_the_wrong_type_is_refused() -> None:
     with pytest.raises(Rejected) as no:
         content_of(by_template(overrides={"subject": 7}), CONTENT)
     assert no.value.code == "VALIDATION_ERROR"
 
 
-def test_marketing_to_someone_who_unsubscribed_is_refused():
+def test_marketing_to_someone_who_unsubscribed_is_refused() -> None:
     marketing = Content(subject="x", body="x", from_email="me@example.com", kind="MARKETING")
     no = refusal(a_command(subscribed=False), marketing)
     assert no.code == "CONTACT_UNSUBSCRIBED"
@@ -89,17 +89,17 @@ def test_marketing_to_someone_who_unsubscribed_is_refused():
 
 
 @pytest.mark.parametrize("kind", ["TRANSACTIONAL", "HEADLESS"])
-def test_other_mail_to_someone_who_unsubscribed_is_queued(kind: Any):
+def test_other_mail_to_someone_who_unsubscribed_is_queued(kind: Any) -> None:
     content = Content(subject="x", body="x", from_email="me@example.com", kind=kind)
     assert decide(a_command(subscribed=False), content, "verified").kind == kind
 
 
-def test_a_mistake_in_a_template_is_told_with_its_place():
+def test_a_mistake_in_a_template_is_told_with_its_place() -> None:
     no = refusal(a_command(), Content(subject="x", body="line\n{% if %}", from_email="me@example.com"))
     assert (no.errors[0].field, no.errors[0].code) == ("body", "invalid_template")
     assert no.errors[0].message.startswith("Line 2, column ")
 
 
-def test_a_body_too_large_for_the_bus_is_refused():
+def test_a_body_too_large_for_the_bus_is_refused() -> None:
     no = refusal(a_command(), Content(subject="x", body="x" * 800_000, from_email="me@example.com"))
     assert no.errors[0].code == "too_big"

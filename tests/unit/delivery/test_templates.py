@@ -34,20 +34,20 @@ from services.delivery.templates import BadTemplate, Unrenderable, as_liquid, ch
         ("a }} b { c }", {}, "a }} b { c }"),
     ],
 )
-def test_what_marketers_write_is_understood(source: str, values: dict[str, object], result: str):
+def test_what_marketers_write_is_understood(source: str, values: dict[str, object], result: str) -> None:
     assert render_html(source, values).replace("&#34;", '"') == result
 
 
-def test_values_are_escaped_in_html_and_never_evaluated():
+def test_values_are_escaped_in_html_and_never_evaluated() -> None:
     values = {"name": "<script>{{ secret }}</script>", "secret": "s3cret"}
     assert render_html("{{ name }}", values) == "&lt;script&gt;{{ secret }}&lt;/script&gt;"
 
 
-def test_a_subject_is_one_line_of_plain_text():
+def test_a_subject_is_one_line_of_plain_text() -> None:
     assert render_line("Hi {{ name }}", {"name": "A & B\r\nBcc: x@example.com"}) == "Hi A & B Bcc: x@example.com"
 
 
-def test_what_is_plain_liquid_stays_as_it_is():
+def test_what_is_plain_liquid_stays_as_it_is() -> None:
     source = '{{ a | default: "x" }}{% if a %}{{ a.b[0] }}{% endif %}'
     assert as_liquid(source) == source
 
@@ -55,7 +55,7 @@ def test_what_is_plain_liquid_stays_as_it_is():
 @pytest.mark.parametrize(
     ("source", "line"), [("{{ name", 1), ("ok\n{% if %}", 2), ("{% include 'x' %}", 1), ("{% for %}", 1)]
 )
-def test_a_template_that_cannot_be_parsed_says_where(source: str, line: int):
+def test_a_template_that_cannot_be_parsed_says_where(source: str, line: int) -> None:
     with pytest.raises(BadTemplate) as bad:
         check(source)
     assert bad.value.line == line
@@ -77,19 +77,19 @@ def test_a_template_that_cannot_be_parsed_says_where(source: str, line: int):
         "{% for i in (1..9999) %}{% assign s = w | split: ',' | sort %}{% endfor %}",
     ],
 )
-def test_a_template_that_asks_for_too_much_is_stopped(source: str):
+def test_a_template_that_asks_for_too_much_is_stopped(source: str) -> None:
     begun = time.monotonic()
     with pytest.raises(Unrenderable):
         render_html(source, {})
     assert time.monotonic() - begun < 5
 
 
-def test_a_template_that_was_stopped_does_not_spoil_the_next():
+def test_a_template_that_was_stopped_does_not_spoil_the_next() -> None:
     with pytest.raises(Unrenderable):
         render_html("{% for i in (1..100000000) %}x{% endfor %}", {})
     assert render_html("{{ name }}", {"name": "Ann"}) == "Ann"
 
 
-def test_a_template_nested_without_end_is_refused():
+def test_a_template_nested_without_end_is_refused() -> None:
     with pytest.raises(BadTemplate):
         check("{% if a %}" * 5000 + "{% endif %}" * 5000)

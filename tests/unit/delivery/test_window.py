@@ -4,7 +4,7 @@ from services.delivery.outcome import GIVEN_BACK, NotTaken, Sent, Throttled, Unk
 from services.delivery.window import LONGEST_REST, opened
 
 
-def test_trouble_halves_it_and_success_lets_it_grow_again():
+def test_trouble_halves_it_and_success_lets_it_grow_again() -> None:
     window = opened(128).after(Unknown("NoAnswer")).after(NotTaken("EndpointConnectionError"))
     assert window.size == 32
     for _ in range(200):
@@ -12,18 +12,18 @@ def test_trouble_halves_it_and_success_lets_it_grow_again():
     assert window.size == 128
 
 
-def test_a_dead_ses_is_tried_with_one_mail_ever_less_often():
+def test_a_dead_ses_is_tried_with_one_mail_ever_less_often() -> None:
     window = opened(128)
     for _ in range(30):
         window = window.after(Unknown("NoAnswer"))
     assert (window.size, window.rest) == (1, LONGEST_REST)
 
 
-def test_one_success_ends_the_rest():
+def test_one_success_ends_the_rest() -> None:
     window = opened(2).after(Unknown("x")).after(Unknown("x"))
     assert window.rest > 0
     assert window.after(Sent("m", "s")).rest == 0
 
 
-def test_throttling_and_claims_given_back_are_no_trouble():
+def test_throttling_and_claims_given_back_are_no_trouble() -> None:
     assert opened(128).after(Throttled()).after(GIVEN_BACK).size == 128

@@ -1,0 +1,48 @@
+"""A delivery service on real Postgres and NATS that sends into the SES sandbox."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from uuid import UUID
+
+import pytest
+
+from libs.runtime.service import Runtime
+from libs.runtime.settings import Settings
+from libs.runtime.testing import running
+from services.delivery.app import build
+from tests.conftest import Stack
+from tests.service.delivery import sandbox as sandboxes
+from tests.service.delivery.office import Office
+from tests.service.delivery.sandbox import Sandbox
+
+os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
+os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with sandboxes.running(tmp_path_factory.mktemp("sandbox")) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def healthy(sandbox: Sandbox) -> Iterator[None]:
+    """Faults that a test planted end with it."""
+    yield
+    sandbox.heal()
+
+
+@pytest.fixture(scope="module")
+def config(stack: Stack, sandbox: Sandbox) -> Settings:
+    return stack.settings("delivery", aws_endpoint_url=sandbox.url)
+
+
+@pytest.fixture(scope="module")
+async def delivery(config: Settings) -> AsyncIterator[Runtime]:
+    async with running(build(config), config) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def office(delivery: Runtime, project: UUID) -> Office:
+    return Office(delivery, project)

@@ -1,0 +1,128 @@
+"""Bulk mail: everyone on the page once, and nobody who must not get it."""
+
+import asyncio
+from collections import Counter
+from typing import Any, get_args
+from uuid import UUID, uuid4, uuid5
+
+from libs.runtime.clock import now, uuid7
+from libs.runtime.testing import announce
+from libs.schemas.contacts import ContactCreated, ContactSubscribed
+from libs.schemas.delivery import Kind
+from libs.schemas.feedback import EmailBounced, EmailComplained
+from libs.schemas.workflows import EmailRequested
+from tests.service.delivery.office import Office, address, content
+from tests.service.delivery.sandbox import Sandbox
+
+WORKFLOW, STEP = uuid7(), uuid7()
+
+
+async def test_everyone_on_every_page_gets_the_mail_once(office: Office, sandbox: Sandbox) -> None:
+    people = await office.contacts(60)
+    campaign_id = await office.start_campaign()
+    for number in range(3):
+        await office.page(campaign_id, people[number * 20 : number * 20 + 20], number + 1)
+    await office.become({"sent": 60})
+    got = Counter(mail["to"][0] for mail in sandbox.of_project(office.project))
+    assert got == Counter(address(person) for person in people)
+    ledger = await office.ledger(campaign_id)
+    assert (ledger.intents, ledger.sent, ledger.resent, ledger.duplicates) == (60, 60, 0, 0)
+
+
+async def test_a_page_that_comes_again_makes_no_second_intent(office: Office, sandbox: Sandbox) -> None:
+    people = await office.contacts(20)
+    campaign_id = await office.start_campaign()
+    for _ in range(3):  # each is another message to the inbox, as after the stream was lost and refilled
+        await office.settled(await office.page(campaign_id, people))
+    await office.become({"sent": 20})
+    assert (await office.told()).count("email.queued") == 20
+    assert len(sandbox.of_project(office.project)) == 20
+
+
+async def test_mails_wait_until_content_and_recipients_have_arrived(office: Office) -> None:
+    campaign_id, person = uuid7(), uuid7()
+    await office.settled(await office.page(campaign_id, [person]))
+    await asyncio.sleep(0.5)
+    assert await office.states() == {"queued": 1}
+    created = ContactCreated(contact_id=person, email=address(person), subscribed=True, data={})
+    await office.settled(await announce(office.client, office.project, created))
+    await asyncio.sleep(0.5)
+    assert await office.states() == {"queued": 1}
+    started = await office.start_campaign()  # another campaign's content does not help
+    await office.page(started, [person])
+    await office.become({"queued": 1, "sent": 1})
+
+
+async def test_who_unsubscribed_while_the_mail_was_queued_does_not_get_it(office: Office, sandbox: Sandbox) -> None:
+    stays, goes = await office.contacts(2)
+    campaign_id = uuid7()
+    await office.settled(await office.page(campaign_id, [stays, goes]))
+    await office.unsubscribe(goes)
+    await office.begin_sending(campaign_id)
+    await office.become({"sent": 1, "suppressed": 1})
+    assert [mail["to"] for mail in sandbox.of_project(office.project)] == [[address(stays)]]
+    assert "email.suppressed" in await office.told()
+
+
+async def test_after_a_hard_bounce_or_a_complaint_nothing_more_is_sent(office: Office, sandbox: Sandbox) -> None:
+    bounced, complained, fine = await office.contacts(3)
+    ids: dict[str, Any] = {"email_id": uuid4(), "message_id": "m", "at": now()}
+    hard = EmailBounced(contact_id=bounced, bounce_type="Permanent", bounce_sub_type="General", **ids)
+    soft = EmailBounced(contact_id=fine, bounce_type="Transient", bounce_sub_type="MailboxFull", **ids)
+    for event in (hard, soft, EmailComplained(contact_id=complained, **ids)):
+        await office.settled(await announce(office.client, office.project, event))
+    await office.campaign([bounced, complained, fine])
+    await office.become({"sent": 1, "suppressed": 2})
+    assert [mail["to"] for mail in sandbox.of_project(office.project)] == [[address(fine)]]
+
+
+async def test_who_subscribes_again_after_a_complaint_is_written_to_again(office: Office) -> None:
+    (person,) = await office.contacts(1)
+    complained = EmailComplained(email_id=uuid4(), contact_id=person, message_id="m", at=now())
+    await office.settled(await announce(office.client, office.project, complained))
+    subscribed = ContactSubscribed(contact_id=person, email=address(person))
+    await office.settled(await announce(office.client, office.project, subscribed, version=3))
+    await office.campaign([person])
+    await office.become({"sent": 1})
+
+
+async def test_facts_about_a_contact_may_come_in_any_order(office: Office) -> None:
+    person = uuid7()
+    await office.unsubscribe(person)  # version 2, before version 1
+    created = ContactCreated(contact_id=person, email=address(person), subscribed=True, data={})
+    await office.settled(await announce(office.client, office.project, created, version=1))
+    await office.campaign([person])
+    await office.become({"suppressed": 1})
+
+
+async def test_a_workflows_mail_is_sent_once_for_each_step(office: Office, sandbox: Sandbox) -> None:
+    (person,) = await office.contacts(1)
+    template_id = await office.template(content("TRANSACTIONAL", "{{ name }} did {{ what }} / {{ event.what }}"))
+    for _ in range(2):
+        await office.settled(await announce(office.client, office.project, request(person, template_id)))
+    await office.become({"sent": 1})
+    (mail,) = sandbox.of_project(office.project)
+    (full,) = sandbox.accepted(emailId=mail["emailId"])
+    assert full["subject"] == "Ann did click / click"
+    assert set(full["tags"]) >= {"godwit_workflow", "godwit_execution"}
+
+
+async def test_a_workflows_marketing_goes_only_to_the_subscribed(office: Office) -> None:
+    (gone,) = await office.contacts(1, subscribed=False)
+    for kind in get_args(Kind):
+        template_id = await office.template(content(kind))
+        await announce(office.client, office.project, request(gone, template_id, step_id=uuid7()))
+    await office.become({"suppressed": 2, "sent": 1})
+
+
+def request(person: UUID, template_id: UUID, step_id: UUID = STEP) -> EmailRequested:
+    return EmailRequested(
+        execution_id=uuid5(STEP, str(person)),
+        workflow_id=WORKFLOW,
+        contact_id=person,
+        step_id=step_id,
+        email_id=uuid7(),
+        template_id=template_id,
+        email=address(person),
+        context={"what": "click"},
+    )
