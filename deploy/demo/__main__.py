@@ -9,7 +9,8 @@ import time
 from typing import Any
 
 from deploy.demo import screen, story
-from deploy.demo.api import Api, Refused, connect
+from deploy.demo.api import Api, Refused, connect, import_contacts
+from deploy.demo.memory import proportional_megabytes
 from deploy.demo.proof import Proof, prove
 from deploy.demo.target import CannotRun, Target, stack
 from deploy.embedded.errors import CannotStart
@@ -39,7 +40,7 @@ def main() -> int:
 async def tell(target: Target, victim: str, started: float) -> int:
     domain = os.environ.get("GODWIT_BOOTSTRAP_DOMAIN", "example.com")
     async with connect(target) as api:
-        await import_contacts(api)
+        await show_import(target)
         segment = await story.make_segment(api)
         workflow = await story.make_workflow(api, domain)
         campaign = await story.make_campaign(api, domain, segment)
@@ -53,10 +54,10 @@ async def tell(target: Target, victim: str, started: float) -> int:
     return conclude(target, proof, stats, follow_ups, started)
 
 
-async def import_contacts(api: Api) -> None:
+async def show_import(target: Target) -> None:
     with screen.progress() as bars:
         bar = bars.add_task("imported", total=5000)
-        async for saved in api.import_contacts():
+        async for saved in import_contacts(target):
             bars.update(bar, completed=saved)
 
 
@@ -99,7 +100,8 @@ async def settle(api: Api, campaign: dict[str, Any], audience: int) -> Proof:
 
 def conclude(target: Target, proof: Proof, stats: dict[str, Any], follow_ups: int, started: float) -> int:
     console.print(screen.table(proof, stats, follow_ups))
-    console.print(f"{time.monotonic() - started:.0f} s in all")
+    took, memory = time.monotonic() - started, proportional_megabytes(target.layout)
+    console.print(f"{took:.0f} s in all; all processes together take {memory} MB (shared pages counted once)")
     if not proof.holds:
         console.print("The table does not hold: `godwit audit` shows where.", style="bold red")
         return 1

@@ -2,10 +2,13 @@
 
 import asyncio
 import csv
-from collections.abc import AsyncIterator, Iterable, Mapping
+import json
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -65,26 +68,6 @@ class Api:
             for email in page["data"]:
                 yield email
 
-    async def import_contacts(self) -> AsyncIterator[int]:
-        """Save every row of the CSV, many at a time; yields how many are in."""
-        rows = iter(list(contacts()))
-        done = asyncio.Queue[None](maxsize=1000)
-        async with asyncio.TaskGroup() as tasks:
-            workers = [tasks.create_task(self._save_all(rows, done)) for _ in range(CONNECTIONS)]
-            saved = 0
-            while not (all(worker.done() for worker in workers) and done.empty()):
-                try:
-                    await asyncio.wait_for(done.get(), 0.2)
-                except TimeoutError:
-                    continue
-                saved += 1
-                yield saved
-
-    async def _save_all(self, rows: Iterable[Mapping[str, Any]], done: "asyncio.Queue[None]") -> None:
-        for row in rows:
-            await self.post("/contacts", row)
-            await done.put(None)
-
 
 @asynccontextmanager
 async def connect(target: Target) -> AsyncIterator[Api]:
@@ -95,6 +78,33 @@ async def connect(target: Target) -> AsyncIterator[Api]:
         httpx.AsyncClient(base_url=target.endpoints.sandbox_url, timeout=TIMEOUT) as sandbox,
     ):
         yield Api(client, sandbox)
+
+
+async def import_contacts(target: Target) -> AsyncIterator[int]:
+    """Save every row of the CSV over several connections at once; yields now and then how many are in.
+
+    On the standard library's client in threads: it costs a fraction of httpx, and this is five thousand calls.
+    """
+    rows, saved = iter(list(contacts())), list[int]()
+    workers = [asyncio.create_task(asyncio.to_thread(_save_all, target, rows, saved)) for _ in range(CONNECTIONS)]
+    pending = set(workers)
+    while pending:
+        _, pending = await asyncio.wait(pending, timeout=0.2)
+        yield len(saved)
+    await asyncio.gather(*workers)
+
+
+def _save_all(target: Target, rows: Iterator[dict[str, Any]], saved: list[int]) -> None:
+    connection = HTTPConnection(urlsplit(target.endpoints.url).netloc, timeout=TIMEOUT)
+    headers = {"Authorization": f"Bearer {target.secret_key}", "Content-Type": "application/json"}
+    for row in rows:
+        connection.request("POST", "/contacts", json.dumps(row), headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status >= 300:
+            raise Refused(f"POST /contacts: {text.decode()}")
+        saved.append(answer.status)
+    connection.close()
 
 
 def contacts() -> Iterable[dict[str, Any]]:

@@ -19,7 +19,7 @@ from deploy.embedded.layout import Layout
 SETTINGS = {
     "listen_addresses": "",  # the socket only: nothing to guess a password for, no port to be taken
     "max_connections": "200",
-    "shared_buffers": "96MB",
+    "shared_buffers": "48MB",
     "fsync": "on",
     "synchronous_commit": "on",
     "wal_level": "replica",
