@@ -82,7 +82,7 @@ class GroupCommit:
         read_models: Sequence[ReadModel],
         *,
         on_commit: Callable[[], None] = _nothing,
-        max_batch: int = 256,
+        max_batch: int = 500,
     ) -> None:
         self._pool = pool
         self._consumer = consumer

@@ -5,6 +5,7 @@ what a whole service spent on it, for features that an inlet does not use, so th
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
@@ -17,7 +18,7 @@ from nats.js.errors import APIError
 
 log = structlog.get_logger()
 
-FETCH = 256
+FETCH = 500
 IN_FLIGHT = 4
 """Fetches that are not settled yet: the next is under way while the last is committed."""
 
@@ -30,13 +31,18 @@ Receive: TypeAlias = Callable[[Sequence[Msg]], Awaitable[None]]
 
 
 class Puller:
-    """Pulls until it is stopped. `receive` settles the messages and raises only when the connection is broken."""
+    """Pulls until it is stopped. `receive` settles the messages and raises only when the connection is broken.
 
-    def __init__(self, client: Client, stream: str, durable: str, receive: Receive) -> None:
+    `pace` is the least time between two fetches, in seconds: the first message after a pause comes at once, a stream of
+    them in larger batches, whose transactions cost less in all.
+    """
+
+    def __init__(self, client: Client, stream: str, durable: str, receive: Receive, pace: float = 0.0) -> None:
         self._js = client.jetstream(timeout=5)
         self._stream = stream
         self._durable = durable
         self._receive = receive
+        self._pace = pace
         self._room = asyncio.Semaphore(IN_FLIGHT)
         self._stopping = False
         self._running: set[asyncio.Task[None]] = set()
@@ -62,9 +68,11 @@ class Puller:
         self.pulling = True
         try:
             while not self._stopping:
+                started = time.monotonic()
                 if messages := await _fetch(subscription):
                     await self._room.acquire()
                     self._start(messages)
+                await asyncio.sleep(max(0.0, started + self._pace - time.monotonic()))
         finally:
             await subscription.unsubscribe()
 

@@ -45,6 +45,9 @@ GC_THRESHOLD = 20_000
 Python's usual 700 costs several percent."""
 
 TIDY_SECONDS = 3600.0
+FACTS_PACE = 0.05
+"""Nobody waits for the answer to a fact, so a stream of them may be gathered; a command is handled at once."""
+
 IDLE_SECONDS = 30.0
 """After which a connection that a burst needed is closed: each is a process of Postgres."""
 
@@ -133,8 +136,9 @@ class Runtime:
         self.commits.append(commit)
         self.inlets[name] = inlet = Inlet(name, list(handlers), commit, self.client, self.settings.delays)
         if stream:
-            receive = self.receive if kind == "commands" else inlet.receive
-            self.pullers.append(Puller(self.client, stream, name, receive))
+            commands = kind == "commands"
+            receive, pace = (self.receive, 0.0) if commands else (inlet.receive, FACTS_PACE)
+            self.pullers.append(Puller(self.client, stream, name, receive, pace))
         return inlet
 
     async def receive(self, raws: Sequence[Msg]) -> None:
