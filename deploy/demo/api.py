@@ -15,7 +15,7 @@ import httpx
 from deploy.demo.target import Target
 
 CONTACTS = Path(__file__).parent / "contacts.csv"
-CONNECTIONS = 16
+CONNECTIONS = 12
 TIMEOUT = 30.0
 
 

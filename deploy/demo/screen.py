@@ -21,7 +21,12 @@ COUNTS = {
 
 def progress() -> Progress:
     return Progress(
-        TextColumn("{task.description:<10}"), BarColumn(40), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+        TextColumn("{task.description:<10}"),
+        BarColumn(40),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        refresh_per_second=3,
     )
 
 

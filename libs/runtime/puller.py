@@ -5,7 +5,6 @@ what a whole service spent on it, for features that an inlet does not use, so th
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
@@ -15,6 +14,8 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
+
+from libs.runtime.gather import Gather
 
 log = structlog.get_logger()
 
@@ -31,18 +32,14 @@ Receive: TypeAlias = Callable[[Sequence[Msg]], Awaitable[None]]
 
 
 class Puller:
-    """Pulls until it is stopped. `receive` settles the messages and raises only when the connection is broken.
+    """Pulls until it is stopped. `receive` settles the messages and raises only when the connection is broken."""
 
-    `pace` is the least time between two fetches, in seconds: the first message after a pause comes at once, a stream of
-    them in larger batches, whose transactions cost less in all.
-    """
-
-    def __init__(self, client: Client, stream: str, durable: str, receive: Receive, pace: float = 0.0) -> None:
+    def __init__(self, client: Client, stream: str, durable: str, receive: Receive, gather: Gather) -> None:
         self._js = client.jetstream(timeout=5)
         self._stream = stream
         self._durable = durable
         self._receive = receive
-        self._pace = pace
+        self._gather = gather
         self._room = asyncio.Semaphore(IN_FLIGHT)
         self._stopping = False
         self._running: set[asyncio.Task[None]] = set()
@@ -68,11 +65,10 @@ class Puller:
         self.pulling = True
         try:
             while not self._stopping:
-                started = time.monotonic()
                 if messages := await _fetch(subscription):
                     await self._room.acquire()
                     self._start(messages)
-                await asyncio.sleep(max(0.0, started + self._pace - time.monotonic()))
+                await asyncio.sleep(self._gather.pause(len(messages)))
         finally:
             await subscription.unsubscribe()
 

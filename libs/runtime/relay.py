@@ -18,14 +18,15 @@ import structlog
 from libs.runtime import crash, metrics
 from libs.runtime.clock import now
 from libs.runtime.envelope import Meta, event_headers
+from libs.runtime.gather import Gather
 from libs.runtime.publisher import Outgoing, Publisher
 
 log = structlog.get_logger()
 
 BATCH = 500
 POLL_SECONDS = 0.2
-GATHER_SECONDS = 0.02
-"""Least time between two looks: the first event goes out at once, what follows closely goes out together."""
+LONGEST_WAIT = 0.1
+"""How long the events of a busy service are gathered."""
 
 STANDBY_SECONDS = 1.0
 HEARTBEAT_SECONDS = 2.0
@@ -71,6 +72,7 @@ class Relay:
         self._publisher = publisher
         self.wake = wake
         self._seen = 0.0
+        self._gather = Gather(LONGEST_WAIT)
         self.active = False
 
     async def run(self) -> None:
@@ -91,10 +93,9 @@ class Relay:
             self._set_active(True)
             log.info("relay.leading", service=self._schema, epoch=epoch)
             while True:
-                started = time.monotonic()
-                await self._publish_all(conn, epoch)
+                published = await self._publish_all(conn, epoch)
+                await asyncio.sleep(self._gather.pause(published))
                 await self._rest(conn, epoch)
-                await asyncio.sleep(max(0.0, started + GATHER_SECONDS - time.monotonic()))
         finally:
             with suppress(Exception):
                 await conn.close(timeout=2)
@@ -104,7 +105,8 @@ class Relay:
             await conn.execute(DEPOSE_SILENT_HOLDER, DEAD_AFTER_SECONDS)
             await asyncio.sleep(STANDBY_SECONDS)
 
-    async def _publish_all(self, conn: "asyncpg.Connection[asyncpg.Record]", epoch: int) -> None:
+    async def _publish_all(self, conn: "asyncpg.Connection[asyncpg.Record]", epoch: int) -> int:
+        published = 0
         while rows := await conn.fetch(UNPUBLISHED, BATCH):
             metrics.OUTBOX_AGE.labels(self._schema).set((now() - rows[0]["recorded_at"]).total_seconds())
             stored = await self._publisher.publish([outgoing(self._schema, row) for row in rows])
@@ -113,7 +115,11 @@ class Relay:
                 await self._mark(conn, epoch, [row["position"] for row in rows[:stored]])
             if stored < len(rows):
                 raise TimeoutError(f"the bus took {stored} of {len(rows)} events")
+            published += stored
+            if stored < BATCH:
+                break
         metrics.OUTBOX_AGE.labels(self._schema).set(0)
+        return published
 
     async def _mark(self, conn: "asyncpg.Connection[asyncpg.Record]", epoch: int, positions: Sequence[int]) -> None:
         if not await conn.fetch(MARK, epoch, positions):

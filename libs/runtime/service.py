@@ -24,6 +24,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from libs.runtime import bus, crash, inbox, logging, settings
+from libs.runtime.gather import Gather
 from libs.runtime.groupcommit import BROKEN, COMMAND_TIMEOUT, GroupCommit
 from libs.runtime.health import Check, HealthServer
 from libs.runtime.inlet import CONSUMER, Inlet, is_redelivery
@@ -45,8 +46,8 @@ GC_THRESHOLD = 20_000
 Python's usual 700 costs several percent."""
 
 TIDY_SECONDS = 3600.0
-FACTS_PACE = 0.05
-"""Nobody waits for the answer to a fact, so a stream of them may be gathered; a command is handled at once."""
+COMMANDS_WAIT, FACTS_WAIT = 0.01, 0.15
+"""How long messages of a busy stream are gathered. Somebody waits for the answer to a command, nobody for a fact's."""
 
 IDLE_SECONDS = 30.0
 """After which a connection that a burst needed is closed: each is a process of Postgres."""
@@ -137,8 +138,9 @@ class Runtime:
         self.inlets[name] = inlet = Inlet(name, list(handlers), commit, self.client, self.settings.delays)
         if stream:
             commands = kind == "commands"
-            receive, pace = (self.receive, 0.0) if commands else (inlet.receive, FACTS_PACE)
-            self.pullers.append(Puller(self.client, stream, name, receive, pace))
+            receive = self.receive if commands else inlet.receive
+            gather = Gather(COMMANDS_WAIT if commands else FACTS_WAIT)
+            self.pullers.append(Puller(self.client, stream, name, receive, gather))
         return inlet
 
     async def receive(self, raws: Sequence[Msg]) -> None:
