@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import json
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from http.client import HTTPConnection
@@ -17,6 +18,8 @@ from deploy.demo.target import Target
 CONTACTS = Path(__file__).parent / "contacts.csv"
 CONNECTIONS = 12
 TIMEOUT = 30.0
+PATIENCE = 20.0
+UNAVAILABLE = 503
 
 
 class Refused(Exception):
@@ -31,7 +34,17 @@ class Api:
         self._sandbox = sandbox
 
     async def get(self, path: str, **query: Any) -> Any:
-        return _json(await self._client.get(path, params=query))
+        """Asks again while the service is away, as it is for a moment after it was killed."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                response = await self._client.get(path, params=query)
+                if response.status_code != UNAVAILABLE or time.monotonic() > deadline:
+                    return _json(response)
+            except httpx.TransportError:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.2)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         return _json(await self._client.post(path, json=body))

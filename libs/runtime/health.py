@@ -1,6 +1,7 @@
 """/livez, /readyz and /metrics of one process, on a port of its own."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
@@ -43,5 +44,6 @@ class HealthServer(uvicorn.Server):
         )
         super().__init__(config)
 
-    def install_signal_handlers(self) -> None:
-        return
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

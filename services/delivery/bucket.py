@@ -9,28 +9,40 @@ import msgspec
 from libs.runtime.store import Connection
 from services.delivery.rate import Limits
 
+# The row is locked in the innermost query, and everything is worked out from it outside: what is joined to a row that
+# is waited for is not worked out again from the row's new version, and would grant the same tokens twice.
 # Small change is not handed out while more is wanted: a claim for every single token would cost more than the mail.
 TAKE = """
-update bucket set tokens = x.available - x.take, rate = x.rate, at = x.at, left_today = x.left_today - x.take
+update bucket set
+    tokens = granted.available - granted.take,
+    rate = granted.rate,
+    at = granted.at,
+    left_today = granted.left_today - granted.take
 from (
-    select q.*, case when floor(q.available) >= q.least
-        then greatest(0, least(floor(q.available), floor(q.left_today), $2)) else 0 end as take
+    select *, case when floor(available) >= least
+        then greatest(0, least(floor(available), floor(left_today), $2)) else 0 end as take
     from (
-        select region, t.at, r.rate, left_today, least(burst, tokens + r.rate * t.passed) as available,
+        select region, at, rate, left_today, reserve, least(burst, tokens + rate * passed) as available,
             least($2, greatest(1, floor(burst / 2))) as least
-        from bucket
-        cross join lateral (select greatest(clock_timestamp(), bucket.at) as at,
-            greatest(0, extract(epoch from clock_timestamp() - bucket.at))::float as passed) t
-        cross join lateral (select least(ceiling, bucket.rate + ceiling * 0.02 * t.passed) as rate) r
-        where region = $1
-        for update of bucket
-    ) q
-) x
-where bucket.region = x.region
-returning x.take::int as tokens,
-    greatest(0, least(x.left_today - bucket.reserve, 1e9))::int as bulk,
-    case when x.left_today < 1 then 5 when x.take > 0 then 0
-        else greatest(0, x.least - x.available) / x.rate end::float as wait
+        from (
+            select region, at, least(ceiling, rate + ceiling * 0.02 * passed) as rate, burst, tokens, left_today,
+                reserve, passed
+            from (
+                select region, greatest(clock_timestamp(), at) as at, ceiling, rate, burst, tokens, left_today, reserve,
+                    greatest(0, extract(epoch from clock_timestamp() - at))::float as passed
+                from bucket
+                where region = $1
+                for update
+            ) locked
+        ) grown
+    ) filled
+) granted
+where bucket.region = granted.region
+returning granted.take::int as tokens,
+    greatest(0, least(granted.left_today - granted.reserve, 1e9))::int as bulk,
+    case when granted.left_today < 1 then 5 when granted.take > 0 then 0
+        else greatest(0, granted.least - granted.available) / granted.rate end::float as wait,
+    granted.rate
 """
 GIVE_BACK = """
 update bucket set tokens = least(burst, tokens + $2), left_today = left_today + $2 where region = $1
@@ -59,16 +71,20 @@ STOP_FOR_TODAY = "update bucket set left_today = 0 where region = $1"
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """So many mails may be sent, at most `bulk` of them not transactional; with none, ask again in `wait` seconds."""
+    """So many mails may be sent, at most `bulk` of them not transactional; with none, ask again in `wait` seconds.
+
+    `rate` is what all replicas together may send in a second now.
+    """
 
     tokens: int
     bulk: int
     wait: float
+    rate: float
 
 
 async def take(conn: Connection, region: str, wanted: int) -> Grant:
     row = await conn.fetchrow(TAKE, region, float(wanted))
-    return Grant(row["tokens"], row["bulk"], row["wait"]) if row else Grant(0, 0, 1.0)
+    return Grant(row["tokens"], row["bulk"], row["wait"], row["rate"]) if row else Grant(0, 0, 1.0, 1.0)
 
 
 async def give_back(conn: Connection, region: str, tokens: int) -> None:

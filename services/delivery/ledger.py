@@ -40,7 +40,7 @@ update email set
 from new, locked
 where email.id = new.id and locked.id = new.id and email.claim is not distinct from new.claim
     and (email.state = new.before or (email.state = 'unknown' and new.state = 'sent'))
-returning email.id, email.version
+returning email.id, email.version, cardinality(email.message_ids) as taken
 """
 
 LOAD = """
@@ -108,6 +108,8 @@ async def apply(unit: Unit, changes: Iterable[tuple[Mail, Change]]) -> set[UUID]
     for row in rows:
         mail, change = by_id[row["id"]]
         metrics.CHANGES.labels(change.state).inc()
+        if row["taken"] > 1 and change.message_id and not change.resolved:
+            metrics.DUPLICATES.inc()
         if change.event:
             unit.expect(stream_of(change.event), row["version"] - 1)
             unit.append([change.event], Origin(project=mail.project, meta=_decode_meta(mail.meta)))

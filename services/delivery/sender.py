@@ -7,9 +7,11 @@ are claimed and not yet recorded is bounded by the window.
 
 import asyncio
 import itertools
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from uuid import UUID
 
 import structlog
 
@@ -31,6 +33,9 @@ log = structlog.get_logger()
 
 CLAIMED_PER_CALL = 8
 """Mails claimed for each call that may be in flight: the others wait for a thread, or to be recorded."""
+
+AHEAD_SECONDS = 0.1
+"""How far claims may run ahead of calls: what piles up in a stall goes out at once after it, above the rate."""
 
 IDLE_SECONDS = 1.0
 BROKEN_SECONDS = 1.0
@@ -55,6 +60,8 @@ class Sender:
         self._threads = ThreadPoolExecutor(config.send_concurrency, thread_name_prefix="ses")
         self._window = opened(config.send_concurrency * CLAIMED_PER_CALL)
         self._open = 0
+        self._uncalled: set[UUID] = set()
+        self._rate = 1.0
         self._done: list[tuple[Mail, Outcome]] = []
         self._some_done = asyncio.Event()
         self._stopping = False
@@ -105,9 +112,9 @@ class Sender:
     async def _claim_some(self) -> float:
         """Claim and start as many as there is room and rate for; answers how long to wait before the next time."""
         self._runtime.committed.clear()
-        room = self._window.size - self._open
-        if room < self._window.size / 4:
-            return IDLE_SECONDS
+        room = self._room()
+        if room <= 0:
+            return AHEAD_SECONDS
         if self._window.rest and not self._open:
             await asyncio.sleep(self._window.rest)
         async with self._runtime.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
@@ -116,10 +123,17 @@ class Sender:
             if not wanted:
                 return IDLE_SECONDS
             grant = await bucket.take(conn, self._region, wanted)
+        self._rate = grant.rate
         if not grant.tokens:
             await asyncio.sleep(min(grant.wait, IDLE_SECONDS))
             return 0.0
         return await self._claim(allot(waiting, grant.tokens, grant.bulk, next(self._turns)), grant.tokens)
+
+    def _room(self) -> int:
+        """How many mails may be claimed now; none rather than a few, because a claim costs the same for many."""
+        ahead = math.ceil(self._rate * AHEAD_SECONDS)
+        room = min(self._window.size - self._open, ahead - len(self._uncalled))
+        return room if room >= min(self._window.size, ahead) / 4 else 0
 
     async def _claim(self, shares: Sequence[Share], tokens: int) -> float:
         async with self._runtime.unit() as unit:
@@ -139,10 +153,12 @@ class Sender:
 
     def _start(self, mail: Mail) -> None:
         self._open += 1
+        self._uncalled.add(mail.id)
         call = asyncio.get_running_loop().run_in_executor(self._threads, self._deliver, mail)
         call.add_done_callback(lambda done: self._finish(mail, done))
 
     def _deliver(self, mail: Mail) -> Outcome:
+        self._uncalled.discard(mail.id)
         return GIVEN_BACK if self._stopping else self._ses.deliver(mail)
 
     def _finish(self, mail: Mail, call: "asyncio.Future[Outcome]") -> None:

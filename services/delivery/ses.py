@@ -13,11 +13,13 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
     PartialCredentialsError,
     ProxyConnectionError,
 )
+from botocore.session import get_session
 from botocore.utils import get_environ_proxies
 
 from libs.runtime import crash
@@ -28,7 +30,7 @@ from services.delivery.outcome import GIVEN_BACK, NotTaken, Outcome, Refused, Se
 from services.delivery.rate import Account
 from services.delivery.templates import Unrenderable
 from services.delivery.timing import Timing
-from services.delivery.wire import NotConnected, Wire
+from services.delivery.wire import Wire
 
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
@@ -37,8 +39,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 NEVER_REACHED = (
-    NotConnected,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
     PartialCredentialsError,
@@ -98,7 +100,8 @@ class Ses:
 
 def connect(config: Settings, timing: Timing) -> Ses:
     """A client for `send_concurrency` threads. Connects when it is first used."""
-    client: SESV2Client = boto3.client(
+    session = get_session()
+    client: SESV2Client = boto3.Session(botocore_session=session).client(
         "sesv2",
         region_name=config.aws_region,
         endpoint_url=config.aws_endpoint_url,
@@ -113,8 +116,9 @@ def connect(config: Settings, timing: Timing) -> Ses:
         ),
     )
     if not get_environ_proxies(client.meta.endpoint_url):
-        answer: Any = Wire(timing.connect, timing.read).send  # the stubs do not know that a hook may answer
-        client.meta.events.register("before-send.sesv2", answer)
+        wire = Wire(timing.connect, timing.read, session.get_config_variable("ca_bundle"))
+        call: Any = wire.call  # the stubs do not know that a hook may answer
+        client.meta.events.register("before-call.sesv2", call)
     links = Links(config.public_url, config.link_key)
     return Ses(client, links, config.configuration_set, timing)
 

@@ -13,7 +13,7 @@ from services.delivery.read_models import content
 from services.delivery.sending import overridden
 
 Key = tuple[UUID, UUID, int]
-ROOM = 256
+ROOM = 64
 
 _decode = msgspec.json.Decoder(Content).decode
 

@@ -21,7 +21,7 @@ MOST_MEMORY = 4_000_000
 MOST_FILTERED = 20_000_000
 DEEPEST = 30
 LONGEST_SECONDS = 1.0
-CACHED = 512
+CACHED, LARGEST_CACHED = 128, 100_000
 
 LOADING_TAGS = ("include", "render", "extends", "block", "macro", "call", "import")
 MULTIPLYING = frozenset({"replace", "replace_first", "replace_last", "join"})
@@ -88,8 +88,17 @@ def _render(source: str, values: Mapping[str, Any], escape: bool) -> str:
         _deadline.at = float("inf")
 
 
-@lru_cache(maxsize=CACHED)
 def _parse(source: str, escape: bool) -> BoundTemplate:
+    """A campaign's template is parsed once. Large ones are not kept: they cost less to parse than to hold."""
+    return _kept(source, escape) if len(source) <= LARGEST_CACHED else _parsed(source, escape)
+
+
+@lru_cache(maxsize=CACHED)
+def _kept(source: str, escape: bool) -> BoundTemplate:
+    return _parsed(source, escape)
+
+
+def _parsed(source: str, escape: bool) -> BoundTemplate:
     return (_HTML if escape else _PLAIN).from_string(as_liquid(source))
 
 

@@ -25,7 +25,7 @@ BROKEN = (
 )
 """What a loop survives: the database cannot just now. The ledger is as it was, and the next round finds it so."""
 
-ACCOUNT_EVERY, ACCOUNT_AGAIN = 60.0, 5.0
+ACCOUNT_EVERY, ACCOUNT_AGAIN = 15.0, 5.0
 OPEN_EVERY = 15.0
 LOST_EVERY = 600.0
 MOST_LOST = 1000

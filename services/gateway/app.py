@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -10,14 +11,13 @@ from libs.runtime.groupcommit import BROKEN
 from libs.runtime.publisher import Publisher
 from libs.runtime.service import Runtime, Service
 from libs.runtime.settings import Settings
-from services.gateway import idempotency, unanswered
+from services.gateway import idempotency, unanswered, web
 from services.gateway.bootstrap import add_domain, create_project
 from services.gateway.bus import Bus
 from services.gateway.intake import Intake
 from services.gateway.read_models import api_key, project
 from services.gateway.server import serve_http
 from services.gateway.sns import receiver_from
-from services.gateway.web import make_app
 
 log = structlog.get_logger()
 
@@ -29,6 +29,11 @@ def build(_: Settings) -> Service:
     return Service(name="gateway", read_models=(project, api_key), migrations=MIGRATIONS, work=(serve, sweep))
 
 
+def openapi_schema() -> dict[str, Any]:
+    """The OpenAPI description of the HTTP API."""
+    return web.openapi_schema()
+
+
 async def serve(runtime: Runtime) -> None:
     """Answer HTTP until cancelled. The process is ready once the first project is as the settings want it."""
     config, complete = runtime.settings, asyncio.Event()
@@ -36,7 +41,7 @@ async def serve(runtime: Runtime) -> None:
     bus, intake = Bus(runtime.client, runtime.pool), Intake(Publisher(runtime.client, "INGEST"))
     await bus.start()
     first = await create_project(runtime)
-    app = make_app(config, runtime.pool, bus, receiver_from(config), intake)
+    app = web.make_app(config, runtime.pool, bus, receiver_from(config), intake)
     async with asyncio.TaskGroup() as tasks:
         storing = tasks.create_task(intake.run())
         completing = tasks.create_task(_complete(bus, first, config.bootstrap_domain, complete))

@@ -25,7 +25,7 @@ from nats.errors import MaxPayloadError
 from libs.runtime.bus import Unavailable, ask_raw, result_of
 from libs.runtime.clock import uuid7
 from libs.runtime.envelope import Envelope
-from libs.runtime.inlet import ORIGINAL_ID, REDELIVER, REPLY_HEADER, SUBJECT
+from libs.runtime.inlet import CONSUMER, ORIGINAL_ID, REDELIVER, REPLY_HEADER, SUBJECT
 from libs.runtime.rejection import Rejected
 from libs.schemas.base import Query
 from services.gateway import unanswered
@@ -127,7 +127,12 @@ class Bus:
     async def _redeliver(self, awaited: Awaited) -> None:
         order = awaited.order
         _, service, _ = order.subject.split(".", 2)
-        again = {"Nats-Msg-Id": str(uuid7()), ORIGINAL_ID: str(order.id), SUBJECT: order.subject}
+        again = {
+            "Nats-Msg-Id": str(uuid7()),
+            ORIGINAL_ID: str(order.id),
+            SUBJECT: order.subject,
+            CONSUMER: f"{service}-commands",
+        }
         await self._publish(f"cmd.{service}.{REDELIVER}", order.headers | again, awaited)
 
     async def _publish(self, subject: str, headers: dict[str, str], awaited: Awaited) -> None:

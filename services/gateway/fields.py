@@ -10,10 +10,10 @@ from services.gateway.problems import not_found
 from services.gateway.wording import EMAIL, NO_NUL, ONE_LINE
 
 Email = Annotated[str, Meta(max_length=254, pattern=EMAIL, examples=["ada@example.com"])]
-Name = Annotated[str, Meta(min_length=1, max_length=100)]
-Line = Annotated[str, Meta(min_length=1, max_length=998, pattern=ONE_LINE)]
+Name = Annotated[str, Meta(min_length=1, max_length=100, examples=["Welcome"])]
+Line = Annotated[str, Meta(min_length=1, max_length=998, pattern=ONE_LINE, examples=["Welcome, {{ firstName }}"])]
 """One line of a mail's header, such as a subject."""
-Text = Annotated[str, Meta(min_length=1)]
+Text = Annotated[str, Meta(min_length=1, examples=["<p>Hello {{ firstName }}</p>"])]
 
 Limit = Annotated[int, QueryParameter(ge=1, le=100, description="Items on a page")]
 Cursor = Annotated[

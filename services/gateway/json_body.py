@@ -93,7 +93,7 @@ def _error_of(field: FieldInfo, value: dict[str, Any]) -> FieldError | None:
     if name not in value:
         return required(name) if field.required else None
     try:
-        msgspec.convert(value[name], field.type)
+        _decoder(field.type).decode(msgspec.json.encode(value[name]))
     except msgspec.ValidationError as wrong:
         return field_error(name, str(wrong))
     return None

@@ -1,6 +1,7 @@
 """The application: routes, the gate before them, and the edge around it all."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -36,7 +37,7 @@ from services.gateway.routes import (
     workflows,
 )
 from services.gateway.routes.links import mail_links
-from services.gateway.routes.webhooks import webhooks
+from services.gateway.routes.webhooks import take, webhooks
 from services.gateway.sns import SnsReceiver
 
 MAX_BODY = 256 * 1024
@@ -83,22 +84,30 @@ def make_app(
     config: Settings, pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus, receiver: SnsReceiver, intake: Intake
 ) -> ASGIApp:
     """The whole HTTP side of a gateway process."""
-    api = Router(
-        path="/",
-        route_handlers=described(API),
-        middleware=[gate(config, pool)],
-        security=[{"key": []}],
-    )
     pages = mail_links(Subscription(bus, pool, config.link_key))
-    app = Litestar(
-        route_handlers=[api, webhooks(receiver, intake), pages, *described([status.about, status.livez])],
+    return Edge(_litestar(gate(config, pool), webhooks(partial(take, receiver, intake)), pages), bus)
+
+
+def openapi_schema() -> dict[str, Any]:
+    """The description of the API, as `/docs/openapi.json` has it."""
+    app = _litestar(lambda app: app, webhooks(_nowhere))
+    return app.openapi_schema.to_schema()
+
+
+def _litestar(before: Callable[[ASGIApp], ASGIApp], *others: Router) -> Litestar:
+    api = Router(path="/", route_handlers=described(API), middleware=[before], security=[{"key": []}])
+    return Litestar(
+        route_handlers=[api, *others, *described([status.about, status.livez])],
         request_class=Call,
         request_max_body_size=MAX_BODY,
         exception_handlers={Exception: on_error, HTTPException: on_error, Unanswered: on_unanswered},
         openapi_config=openapi(),
         logging_config=None,
     )
-    return Edge(app, bus)
+
+
+async def _nowhere(_: bytes) -> None:
+    """Where notifications go while the API is only described."""
 
 
 def gate(config: Settings, pool: "asyncpg.Pool[asyncpg.Record]") -> Callable[[ASGIApp], ASGIApp]:

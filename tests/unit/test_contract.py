@@ -5,6 +5,7 @@ from collections import Counter
 from deploy.setup import declared_services
 from deploy.streams import consumers_of
 from libs.runtime.codec import tag_of
+from libs.schemas.base import Message
 from libs.schemas.registry import commands, events, queries
 
 
@@ -23,15 +24,16 @@ def test_every_event_names_its_stream_and_its_owner() -> None:
 
 
 def test_every_command_and_query_has_exactly_one_handler() -> None:
-    handled = Counter(
-        kind for service in declared_services() for kind in [*service.commands, *service.ingest, *service.queries]
-    )
+    handled: Counter[type[Message]] = Counter()
+    for service in declared_services():
+        handled.update([*service.commands, *service.ingest, *service.queries])
     assert {kind: handled[kind] for kind in [*commands(), *queries()] if handled[kind] != 1} == {}
 
 
 def test_services_handle_only_their_own_commands() -> None:
     for service in declared_services():
-        assert {kind.service for kind in [*service.commands, *service.queries]} <= {service.name}
+        owners = {kind.service for kind in service.commands} | {kind.service for kind in service.queries}
+        assert owners <= {service.name}
 
 
 def test_a_consumer_receives_exactly_what_its_service_declares() -> None:

@@ -6,6 +6,17 @@ const api = docs.replace(/\/docs$/, "");
 const METHODS = ["get", "post", "put", "patch", "delete"];
 const MAX_DEPTH = 6;
 
+/** What fields of these names start with, also those that may be left out. */
+const EXAMPLES = {
+  to: "ada@example.com",
+  email: "ada@example.com",
+  from: "team@example.com",
+  subject: "Welcome, {{ firstName }}",
+  body: "<p>Hello {{ firstName }}</p>",
+  data: { firstName: "Ada", plan: "pro" },
+  "SegmentBody.condition": { logic: "AND", groups: [{ filters: [{ field: "data.plan", operator: "equals", value: "pro" }] }] },
+};
+
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
   made.append(...children);
@@ -41,11 +52,12 @@ function example(schema, description, depth = 0) {
 
 function exampleObject(schema, description, depth) {
   const required = new Set(schema.required ?? []);
-  const wanted = Object.entries(schema.properties ?? {}).filter(([name]) => required.has(name) || depth === 0);
+  const known = (name) => EXAMPLES[`${schema.title}.${name}`] ?? EXAMPLES[name];
+  const shown = Object.entries(schema.properties ?? {}).filter(
+    ([name]) => required.has(name) || (depth === 0 && known(name)),
+  );
   return Object.fromEntries(
-    wanted
-      .filter(([name, field]) => required.has(name) || !field.oneOf)
-      .map(([name, field]) => [name, example(field, description, depth + 1)]),
+    shown.map(([name, field]) => [name, known(name) ?? example(field, description, depth + 1)]),
   );
 }
 

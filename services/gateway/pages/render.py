@@ -38,13 +38,17 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def respond(page: Page) -> Answer:
-    html = TEMPLATE.substitute(
-        title=escape(page.title),
-        text=escape(page.text),
-        button=_html(page.button),
-    )
-    later = [(b"retry-after", b"%d" % page.retry_after)] if page.retry_after else []
-    return Answer(html.encode(), page.status, b"text/html; charset=utf-8", [*HEADERS, *later])
+    html = TEMPLATE.substitute(title=escape(page.title), text=escape(page.text), button=_html(page.button))
+    return Answer(html.encode(), page.status, b"text/html; charset=utf-8", [*HEADERS, *_later(page)])
+
+
+def respond_plainly(page: Page) -> Answer:
+    """For programs: the title alone."""
+    return Answer(page.title.encode(), page.status, b"text/plain; charset=utf-8", _later(page))
+
+
+def _later(page: Page) -> list[tuple[bytes, bytes]]:
+    return [(b"retry-after", b"%d" % page.retry_after)] if page.retry_after else []
 
 
 def _html(button: Action | None) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import get, post
-from litestar.params import QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from libs.runtime.clock import uuid7
 from libs.schemas.campaigns import (
@@ -63,7 +63,7 @@ async def list_campaigns(
 
 
 @post("/campaigns", responses=returns(CampaignView, 201), tags=TAGS, request_max_body_size=MAX_BYTES)
-async def create_campaign(data: CampaignBody, request: Call) -> Answer:
+async def create_campaign(data: JSONBody[CampaignBody], request: Call) -> Answer:
     """Create a campaign
 
     It starts as a DRAFT. The audience is everyone who is subscribed (`ALL`), a segment, or whoever meets a condition
@@ -80,13 +80,15 @@ async def create_campaign(data: CampaignBody, request: Call) -> Answer:
 
 
 @get("/campaigns/{campaign_id:str}", responses=shows(CampaignView), tags=TAGS)
-async def get_campaign(campaign_id: str, request: Call) -> Answer:
+async def get_campaign(campaign_id: FromPath[str], request: Call) -> Answer:
     """Get a campaign"""
     return Answer(await request.query(GetCampaign(campaign_id=id_of(campaign_id, "Campaign"))))
 
 
 @post("/campaigns/{campaign_id:str}/send", status_code=200, responses=returns(CampaignView, 200), tags=TAGS)
-async def send_campaign(campaign_id: str, request: Call, data: SendCampaignBody | None = None) -> Answer:
+async def send_campaign(
+    campaign_id: FromPath[str], request: Call, data: JSONBody[SendCampaignBody | None] = None
+) -> Answer:
     """Send a campaign
 
     Freezes its content and starts sending now.
@@ -97,7 +99,7 @@ async def send_campaign(campaign_id: str, request: Call, data: SendCampaignBody 
 
 
 @get("/campaigns/{campaign_id:str}/stats", responses=shows(CampaignStats), tags=TAGS)
-async def get_campaign_stats(campaign_id: str, request: Call) -> Answer:
+async def get_campaign_stats(campaign_id: FromPath[str], request: Call) -> Answer:
     """Get a campaign's statistics
 
     Rates are percentages of the mails that were sent.

@@ -1,6 +1,7 @@
 """Commands whose answer did not come in time."""
 
 from litestar import get
+from litestar.params import FromPath
 
 from services.gateway.answers import Answer, returns
 from services.gateway.call import Call
@@ -9,7 +10,7 @@ from services.gateway.routes.shapes import Done
 
 
 @get("/commands/{command_id:str}", responses=returns(Done, 200), tags=["Commands"])
-async def get_command(command_id: str, request: Call) -> Answer:
+async def get_command(command_id: FromPath[str], request: Call) -> Answer:
     """Get the answer to a command
 
     For requests that were answered with 202: the answer of the command, once it is done, or 202 again. Kept for a day.

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import get, patch, post
-from litestar.params import QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from libs.runtime.clock import uuid7
 from libs.schemas.base import Data
@@ -63,7 +63,7 @@ async def list_contacts(
 
 
 @post("/contacts", responses=returns(SavedContact, 200, 201), tags=TAGS)
-async def save_contact(data: ContactBody, request: Call) -> Answer:
+async def save_contact(data: JSONBody[ContactBody], request: Call) -> Answer:
     """Create or update a contact
 
     Creates the contact with this address (201), or merges into the one that has it (200): `null` deletes a key of its
@@ -75,13 +75,13 @@ async def save_contact(data: ContactBody, request: Call) -> Answer:
 
 
 @get("/contacts/{contact_id:str}", responses=shows(ContactView), tags=TAGS)
-async def get_contact(contact_id: str, request: Call) -> Answer:
+async def get_contact(contact_id: FromPath[str], request: Call) -> Answer:
     """Get a contact"""
     return Answer(await request.query(GetContact(contact_id=id_of(contact_id, "Contact"))))
 
 
 @patch("/contacts/{contact_id:str}", responses=returns(ContactView, 200), tags=TAGS)
-async def update_contact(contact_id: str, data: ContactChanges, request: Call) -> Answer:
+async def update_contact(contact_id: FromPath[str], data: JSONBody[ContactChanges], request: Call) -> Answer:
     """Update a contact
 
     Changes the fields that are given. Data is merged key by key; `data: null` clears all of it.

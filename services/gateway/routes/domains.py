@@ -1,6 +1,7 @@
 """Sending domains."""
 
 from litestar import get
+from litestar.params import FromPath
 
 from libs.schemas.delivery import DomainView, ListDomains
 from services.gateway.answers import Answer, shows
@@ -18,7 +19,7 @@ async def list_domains(request: Call) -> Answer:
 
 
 @get("/domains/project/{project_id:str}", responses=shows(list[DomainView]), tags=TAGS)
-async def list_domains_of_project(project_id: str, request: Call) -> Answer:
+async def list_domains_of_project(project_id: FromPath[str], request: Call) -> Answer:
     """List the sending domains of a project"""
     if id_of(project_id, "Project") != request.project:
         raise not_found("Project")

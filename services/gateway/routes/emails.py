@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import get
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter
 
 from libs.schemas.delivery import EmailPage, EmailState, EmailView, GetEmail, GetLedger, Ledger, ListEmails
 from libs.schemas.feedback import EmailFeedback, GetEmailFeedback
@@ -42,13 +42,13 @@ async def get_ledger(request: Call, campaign_id: OfCampaign = None) -> Answer:
 
 
 @get("/emails/{email_id:str}", responses=shows(EmailView), tags=TAGS)
-async def get_email(email_id: str, request: Call) -> Answer:
+async def get_email(email_id: FromPath[str], request: Call) -> Answer:
     """Get an email"""
     return Answer(await request.query(GetEmail(email_id=id_of(email_id, "Email"))))
 
 
 @get("/emails/{email_id:str}/feedback", responses=shows(EmailFeedback), tags=TAGS)
-async def get_email_feedback(email_id: str, request: Call) -> Answer:
+async def get_email_feedback(email_id: FromPath[str], request: Call) -> Answer:
     """Get what is known of an email after it was sent
 
     Delivery, opens, clicks, bounce and complaint, as Amazon SES reported them.

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from litestar import get, post
+from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from libs.runtime.clock import uuid7
@@ -40,7 +41,7 @@ async def list_segments(request: Call) -> Answer:
 
 
 @post("/segments", responses=returns(SegmentView, 201), tags=TAGS)
-async def create_segment(data: SegmentBody, request: Call) -> Answer:
+async def create_segment(data: JSONBody[SegmentBody], request: Call) -> Answer:
     """Create a segment
 
     Its members are the contacts for whom the condition holds. Groups are joined by `logic`; the filters within a group
@@ -61,14 +62,14 @@ async def create_segment(data: SegmentBody, request: Call) -> Answer:
 
 
 @get("/segments/{segment_id:str}", responses=shows(SegmentView), tags=TAGS)
-async def get_segment(segment_id: str, request: Call) -> Answer:
+async def get_segment(segment_id: FromPath[str], request: Call) -> Answer:
     """Get a segment"""
     return Answer(await request.query(GetSegment(segment_id=id_of(segment_id, "Segment"))))
 
 
 @get("/segments/{segment_id:str}/contacts", responses=shows(SegmentContacts), tags=TAGS)
 async def list_segment_contacts(
-    segment_id: str, request: Call, page: PageNumber = 1, page_size: PageSize = 20
+    segment_id: FromPath[str], request: Call, page: PageNumber = 1, page_size: PageSize = 20
 ) -> Answer:
     """List a segment's contacts
 

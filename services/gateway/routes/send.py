@@ -1,17 +1,20 @@
 """Transactional mail."""
 
 import asyncio
+import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from litestar import post
+from litestar.params import JSONBody
 from msgspec import Meta
 
 from libs.runtime.bus import Unavailable
 from libs.runtime.clock import uuid7
 from libs.runtime.codec import encode
-from libs.schemas.base import Data, View
+from libs.schemas.base import Data, FieldError, View
 from libs.schemas.contacts import ContactView, SaveContact
 from libs.schemas.delivery import Content, QueuedEmail, SendEmail
 from services.gateway.answers import Answer, returns, wrapped
@@ -19,11 +22,13 @@ from services.gateway.bus import Unanswered
 from services.gateway.call import Call
 from services.gateway.fields import Email, Line, Text
 from services.gateway.json_body import Body
-from services.gateway.problems import invalid_field
+from services.gateway.problems import invalid, invalid_field
 from services.gateway.routes.content import MAX_BYTES
 from services.gateway.routes.shapes import Addressee, Sent, SentBoth, SentTo
-from services.gateway.wording import ONE_LINE
+from services.gateway.wording import EMAIL, ONE_LINE
 
+ADDRESS = re.compile(EMAIL)
+MAX_ADDRESS = 254
 SenderName = Annotated[str, Meta(max_length=100, pattern=ONE_LINE)]
 
 
@@ -35,7 +40,8 @@ class Person(View, frozen=True, kw_only=True):
 class SendBody(Body, frozen=True, kw_only=True):
     """Either `template`, or `subject` and `body`; what is given beside a template wins over it."""
 
-    to: Email | Person | Annotated[list[Email | Person], Meta(min_length=1, max_length=100)]
+    # The addresses have no pattern here: msgspec 0.22 corrupts memory for a union of patterned text with a list.
+    to: str | Person | Annotated[list[str | Person], Meta(min_length=1, max_length=100)]
     subject: Line | None = None
     body: Text | None = None
     template: UUID | None = None
@@ -51,7 +57,7 @@ class SendBody(Body, frozen=True, kw_only=True):
 @post(
     "/v1/send", status_code=200, responses=returns(SentBoth, 200), tags=["Public API"], request_max_body_size=MAX_BYTES
 )
-async def send(data: SendBody, request: Call) -> Answer:
+async def send(data: JSONBody[SendBody], request: Call) -> Answer:
     """Send a transactional email
 
     To one recipient or several, each in a mail of its own. New contacts are created unsubscribed unless `subscribed`
@@ -61,11 +67,19 @@ async def send(data: SendBody, request: Call) -> Answer:
     _check(data)
     people = _people(data)
     contacts = await asyncio.gather(*(_saved(request, data, person, n) for n, person in enumerate(people)))
-    # what is wrong with the mail itself shows at the first one, before any other is queued
-    first = await _queued(request, data, contacts[0], 0)
-    rest = await asyncio.gather(*(_queued(request, data, contact, n) for n, contact in enumerate(contacts[1:], 1)))
-    emails = [_sent_to(contact, email) for contact, email in zip(contacts, [first, *rest], strict=True)]
-    return wrapped(encode(Sent(emails=emails, timestamp=first.timestamp)))
+    queued = await _all_queued(request, data, contacts)
+    emails = [_sent_to(contact, email) for contact, email in zip(contacts, queued, strict=True)]
+    return wrapped(encode(Sent(emails=emails, timestamp=queued[0].timestamp)))
+
+
+async def _all_queued(request: Call, data: SendBody, contacts: Sequence[ContactView]) -> list[QueuedEmail]:
+    """Every mail, or none of them: what can be wrong is wrong for all, or only for those who are unsubscribed. So one
+    of these goes first, and the others once it is taken."""
+    order = sorted(range(len(contacts)), key=lambda n: contacts[n].subscribed)
+    first = await _queued(request, data, contacts[order[0]], order[0])
+    rest = await asyncio.gather(*(_queued(request, data, contacts[n], n) for n in order[1:]))
+    by_place = dict(zip(order, [first, *rest], strict=True))
+    return [by_place[n] for n in range(len(contacts))]
 
 
 def _check(data: SendBody) -> None:
@@ -79,10 +93,25 @@ def _check(data: SendBody) -> None:
 
 
 def _people(data: SendBody) -> list[Person]:
-    """The recipients, each address once."""
+    """The recipients, each address once. Raises Problem if one of them is no address."""
     given = data.to if isinstance(data.to, list) else [data.to]
     people = [Person(email=each) if isinstance(each, str) else each for each in given]
-    return list({person.email.strip().lower(): person for person in reversed(people)}.values())[::-1]
+    if wrong := [_no_address(n, data) for n, person in enumerate(people) if not _is_address(person.email)]:
+        raise invalid(wrong)
+    unique: dict[str, Person] = {}
+    for person in people:
+        unique.setdefault(person.email.strip().lower(), person)
+    return list(unique.values())
+
+
+def _is_address(text: str) -> bool:
+    return len(text) <= MAX_ADDRESS and ADDRESS.fullmatch(text) is not None
+
+
+def _no_address(n: int, data: SendBody) -> FieldError:
+    return FieldError(
+        field=f"to.{n}" if isinstance(data.to, list) else "to", message="Invalid email", code="invalid_string"
+    )
 
 
 async def _saved(request: Call, data: SendBody, person: Person, n: int) -> ContactView:

@@ -1,6 +1,7 @@
 """Templates."""
 
 from litestar import get, post
+from litestar.params import FromPath, JSONBody
 
 from libs.runtime.clock import uuid7
 from libs.schemas.campaigns import CreateTemplate, GetTemplate, ListTemplates, TemplatePage, TemplateView
@@ -22,7 +23,7 @@ async def list_templates(request: Call, page: PageNumber = 1, page_size: PageSiz
 
 
 @post("/templates", responses=returns(TemplateView, 201), tags=TAGS, request_max_body_size=MAX_BYTES)
-async def create_template(data: ContentBody, request: Call) -> Answer:
+async def create_template(data: JSONBody[ContentBody], request: Call) -> Answer:
     """Create a template
 
     A syntax error in subject or body is refused, with its line and column.
@@ -32,6 +33,6 @@ async def create_template(data: ContentBody, request: Call) -> Answer:
 
 
 @get("/templates/{template_id:str}", responses=shows(TemplateView), tags=TAGS)
-async def get_template(template_id: str, request: Call) -> Answer:
+async def get_template(template_id: FromPath[str], request: Call) -> Answer:
     """Get a template"""
     return Answer(await request.query(GetTemplate(template_id=id_of(template_id, "Template"))))

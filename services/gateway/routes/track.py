@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from litestar import post
+from litestar.params import JSONBody
 from msgspec import Meta
 
 from libs.runtime.clock import uuid7
@@ -34,7 +35,7 @@ class TrackBody(Body, frozen=True, kw_only=True):
     tags=["Public API"],
     opt={ALSO_PUBLIC: True},
 )
-async def track(data: TrackBody, request: Call) -> Answer:
+async def track(data: JSONBody[TrackBody], request: Call) -> Answer:
     """Track an event
 
     Records that something happened to a contact, which is created (subscribed) if the address is new, and starts the

@@ -1,5 +1,8 @@
 """Where Amazon SNS posts what became of the mails."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
 import msgspec
 from litestar import post
 from litestar.router import Router
@@ -23,28 +26,30 @@ class Taken(View, frozen=True, kw_only=True):
 _taken = msgspec.json.encode(Taken(success=True))
 
 
-def webhooks(receiver: SnsReceiver, intake: Intake) -> Router:
+Take: TypeAlias = Callable[[bytes], Awaitable[None]]
+
+
+async def take(receiver: SnsReceiver, intake: Intake, body: bytes) -> None:
+    """Returns when what a posted message says is dealt with, and on disk if it is a notification. Raises Problem."""
+    try:
+        received = await receiver.receive(body)
+    except SnsRefused as no:
+        raise Problem(no.status, no.code, no.message) from no
+    if not isinstance(received, Confirmed):
+        await intake.take(*as_message(received))
+
+
+def webhooks(taker: Take) -> Router:
     """The routes that need no API key, because the signature of each message proves where it comes from."""
 
-    @post(
-        "/webhooks/sns",
-        status_code=200,
-        responses=shows(Taken),
-        tags=["Webhooks"],
-        request_max_body_size=MAX_BYTES,
-    )
+    @post("/webhooks/sns", status_code=200, responses=shows(Taken), tags=["Webhooks"], request_max_body_size=MAX_BYTES)
     async def sns(request: Call) -> Answer:
         """Take a message of Amazon SNS
 
         Subscribe this address to the topics in `GODWIT_SNS_TOPIC_ARNS`, with SignatureVersion 2. A notification is on
         disk before it is answered with 200.
         """
-        try:
-            received = await receiver.receive(await request.body())
-        except SnsRefused as no:
-            raise Problem(no.status, no.code, no.message) from no
-        if not isinstance(received, Confirmed):
-            await intake.take(*as_message(received))
+        await taker(await request.body())
         return Answer(_taken)
 
     return Router(path="/", route_handlers=described([sns]))

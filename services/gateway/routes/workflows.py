@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import get, patch, post
-from litestar.params import QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 
 from libs.runtime.clock import uuid7
@@ -36,7 +36,7 @@ from services.gateway.fields import Name, PageNumber, PageSize, id_of
 from services.gateway.json_body import Body
 
 TAGS = ["Workflows"]
-EventName = Annotated[str, Meta(min_length=1, max_length=255)]
+EventName = Annotated[str, Meta(min_length=1, max_length=255, examples=["signed_up"])]
 
 
 class WorkflowBody(Body, frozen=True, kw_only=True):
@@ -84,7 +84,7 @@ async def list_workflows(request: Call, page: PageNumber = 1, page_size: PageSiz
 
 
 @post("/workflows", responses=returns(WorkflowView, 201), tags=TAGS)
-async def create_workflow(data: WorkflowBody, request: Call) -> Answer:
+async def create_workflow(data: JSONBody[WorkflowBody], request: Call) -> Answer:
     """Create a workflow
 
     It starts with its TRIGGER step, disabled unless `enabled` is true. Every contact to whom the event happens enters
@@ -103,13 +103,13 @@ async def create_workflow(data: WorkflowBody, request: Call) -> Answer:
 
 
 @get("/workflows/{workflow_id:str}", responses=shows(WorkflowView), tags=TAGS)
-async def get_workflow(workflow_id: str, request: Call) -> Answer:
+async def get_workflow(workflow_id: FromPath[str], request: Call) -> Answer:
     """Get a workflow, with its steps and transitions"""
     return Answer(await request.query(GetWorkflow(workflow_id=id_of(workflow_id, "Workflow"))))
 
 
 @patch("/workflows/{workflow_id:str}", responses=returns(WorkflowView, 200), tags=TAGS)
-async def update_workflow(workflow_id: str, data: WorkflowChanges, request: Call) -> Answer:
+async def update_workflow(workflow_id: FromPath[str], data: JSONBody[WorkflowChanges], request: Call) -> Answer:
     """Update a workflow
 
     Changes the fields that are given. `enabled: true` starts it.
@@ -126,7 +126,7 @@ async def update_workflow(workflow_id: str, data: WorkflowChanges, request: Call
 
 
 @post("/workflows/{workflow_id:str}/steps", responses=returns(Step, 201), tags=TAGS)
-async def add_step(workflow_id: str, data: StepBody, request: Call) -> Answer:
+async def add_step(workflow_id: FromPath[str], data: JSONBody[StepBody], request: Call) -> Answer:
     """Add a step
 
     With `autoConnect` the last step that leads nowhere is made to lead to the new one.
@@ -146,7 +146,7 @@ async def add_step(workflow_id: str, data: StepBody, request: Call) -> Answer:
 
 
 @post("/workflows/{workflow_id:str}/transitions", responses=returns(Transition, 201), tags=TAGS)
-async def add_transition(workflow_id: str, data: TransitionBody, request: Call) -> Answer:
+async def add_transition(workflow_id: FromPath[str], data: JSONBody[TransitionBody], request: Call) -> Answer:
     """Add a transition
 
     From a CONDITION step, `branch` is `yes` or `no`.
@@ -164,7 +164,7 @@ async def add_transition(workflow_id: str, data: TransitionBody, request: Call) 
 
 @get("/workflows/{workflow_id:str}/executions", responses=shows(ExecutionPage), tags=TAGS)
 async def list_executions(
-    workflow_id: str,
+    workflow_id: FromPath[str],
     request: Call,
     page: PageNumber = 1,
     page_size: PageSize = 20,
@@ -179,7 +179,7 @@ async def list_executions(
 
 
 @get("/workflows/{workflow_id:str}/executions/{execution_id:str}", responses=shows(ExecutionView), tags=TAGS)
-async def get_execution(workflow_id: str, execution_id: str, request: Call) -> Answer:
+async def get_execution(workflow_id: FromPath[str], execution_id: FromPath[str], request: Call) -> Answer:
     """Get an execution"""
     what = "Workflow execution"
     query = GetExecution(workflow_id=id_of(workflow_id, "Workflow"), execution_id=id_of(execution_id, what))

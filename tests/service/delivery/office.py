@@ -109,6 +109,11 @@ class Office:
         confirmed = EmailConfirmed(email_id=email_id, contact_id=uuid4(), message_id=message_id, at=at or now())
         await self.settled(await announce(self.client, self.project, confirmed))
 
+    async def settle_all(self) -> None:
+        """Prove every mail sent, so that none is sent again while another test runs."""
+        for email_id in await self.ids():
+            await self.confirm(email_id, f"m-{email_id}")
+
     # --- what it did -------------------------------------------------------------------------------------------------
 
     async def settled(self, event_id: UUID) -> None:
@@ -139,6 +144,14 @@ class Office:
             await eventually(so_far, within)
         except AssertionError:
             raise AssertionError(f"the mails are {await self.states()}, not {states}") from None
+
+    async def become_busy(self) -> None:
+        """Wait until some of the project's mails are sent."""
+
+        async def some_sent() -> bool:
+            return "sent" in await self.states()
+
+        await eventually(some_sent)
 
     async def ids(self) -> list[UUID]:
         rows = await self.runtime.pool.fetch("select id from email where project = $1", self.project)

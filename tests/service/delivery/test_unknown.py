@@ -44,12 +44,14 @@ async def test_an_answer_too_late_is_no_answer(office: Office, sandbox: Sandbox)
     await office.campaign(await office.contacts(1))
     await office.become({"unknown": 1})
     assert len(sandbox.of_project(office.project)) == 1
+    await office.settle_all()
 
 
 async def test_an_error_of_sess_own_is_unknown_too(office: Office, sandbox: Sandbox) -> None:
     sandbox.plant("error_500", count=1)
     await office.campaign(await office.contacts(1))
     await office.become({"unknown": 1})
+    await office.settle_all()
 
 
 async def test_what_nothing_proved_is_sent_once_more_while_notifications_flow(office: Office, sandbox: Sandbox) -> None:
@@ -125,6 +127,7 @@ async def test_a_claim_whose_sender_died_is_unknown_when_its_lease_is_over(offic
     await abandon(office)
     await office.let_time_pass("claimed")
     await office.become({"unknown": 1})
+    await office.settle_all()
 
 
 async def test_a_claim_that_a_notification_proves_does_not_wait_for_its_lease(office: Office) -> None:

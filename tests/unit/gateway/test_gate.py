@@ -1,6 +1,7 @@
 """Keys, and how fast their projects may go."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -16,7 +17,7 @@ PROJECT = uuid4()
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     now = [1000.0]
-    monkeypatch.setattr(limits.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("services.gateway.limits.time", SimpleNamespace(monotonic=lambda: now[0]))
     yield now
 
 

@@ -40,7 +40,7 @@ async def html_of(page: Page) -> tuple[dict[bytes, bytes], str]:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await respond(page)({}, None, send)  # type: ignore[typeddict-item, arg-type]  # it looks at neither
+    await respond(page)({}, None, send)  # type: ignore[arg-type]  # it looks at neither
     return dict(sent[0]["headers"]), sent[1]["body"].decode()
 
 

@@ -1,0 +1,172 @@
+"""Senders that die, that stop, and that share a rate: every mail is sent, and none twice."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from libs.runtime.clock import uuid7
+from libs.runtime.service import Runtime
+from libs.runtime.settings import Settings
+from libs.runtime.testing import running
+from services.delivery import bucket
+from services.delivery.app import build
+from services.delivery.rate import Limits
+from tests.service.delivery.office import Office, address
+from tests.service.delivery.sandbox import Sandbox
+
+ENVIRONMENT = ("database_url", "nats_url", "aws_endpoint_url", "aws_region")
+KILLED = 137
+JITTER_SECONDS = 0.5
+"""A busy machine lets calls pile up for this long."""
+
+
+@pytest.fixture(scope="module")
+async def clerk(config: Settings) -> AsyncIterator[Runtime]:
+    """A service that takes mails in and sends none."""
+    async with running(msgspec.structs.replace(build(config), work=()), config) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def office(clerk: Runtime, project: UUID) -> Office:
+    return Office(clerk, project)
+
+
+@pytest.mark.parametrize("crash", ["after_claim_commit", "after_ses_accept", "after_ses_accept:20"])
+async def test_a_sender_killed_at_any_moment_leaves_nobody_out_and_writes_to_nobody_twice(
+    crash: str, office: Office, config: Settings, sandbox: Sandbox
+) -> None:
+    people = await office.contacts(40)
+    campaign_id = await office.campaign(people)
+    await office.become({"queued": 40})
+    assert await asyncio.to_thread(die_at, crash, config) == KILLED
+    assert (await office.states())["claimed"] > 0
+    async with running(build(config), config):
+        await notify(office, sandbox)
+        await office.let_time_pass("claimed")
+        await asyncio.sleep(2)
+        await notify(office, sandbox)
+        await office.confirm(uuid7(), "m-other")  # notifications flow
+        await office.let_time_pass("unknown")
+        await office.become({"sent": 40})
+    got = Counter(mail["to"][0] for mail in sandbox.of_project(office.project))
+    assert got == Counter(address(person) for person in people)
+    book = await office.ledger(campaign_id)
+    assert (book.intents, book.sent, book.duplicates) == (40, 40, 0)
+
+
+async def test_a_sender_that_is_stopped_finishes_its_calls_and_gives_the_rest_back(
+    office: Office, config: Settings, sandbox: Sandbox
+) -> None:
+    sandbox.account(latencyMs=200)
+    try:
+        await office.campaign(await office.contacts(100))
+        await office.become({"queued": 100})
+        async with running(build(config), config):
+            await office.become_busy()
+    finally:
+        sandbox.account(latencyMs=0)
+    states = await office.states()
+    assert set(states) == {"sent", "queued"}
+    assert states["sent"] == len(sandbox.of_project(office.project))
+    async with running(build(config), config):
+        await office.become({"sent": 100})
+    assert len(sandbox.of_project(office.project)) == 100
+
+
+async def test_two_senders_together_never_exceed_the_rate(office: Office, config: Settings, sandbox: Sandbox) -> None:
+    limit = 40
+    slow = msgspec.structs.replace(config, aws_region="eu-south-1")
+    people = await office.contacts(160)
+    sandbox.account(maxSendRate=limit)
+    try:
+        async with running(build(slow), slow), running(build(slow), slow):
+            await office.campaign(people)
+            await office.become({"sent": 160})
+    finally:
+        sandbox.account(maxSendRate=1000)
+    assert await office.runtime.pool.fetchval("select throttled_at from bucket where region = 'eu-south-1'") is None
+    accepted = sorted(datetime.fromisoformat(m["acceptedAt"]).timestamp() for m in sandbox.of_project(office.project))
+    lasted = accepted[-1] - accepted[0]
+    assert limit * lasted * 0.5 < len(accepted) <= limit * lasted + limit * JITTER_SECONDS
+
+
+async def test_of_one_bucket_many_takers_get_no_more_than_its_rate(office: Office) -> None:
+    region, limits, seconds = "eu-test-1", Limits(ceiling=50.0, burst=2.0, left=1e6, reserve=0), 2.0
+    pool = office.runtime.pool
+    async with pool.acquire() as conn:
+        await bucket.seed(conn, region, limits)
+    until = time.monotonic() + seconds
+
+    async def take() -> int:
+        got = 0
+        while time.monotonic() < until:
+            async with pool.acquire() as conn:
+                got += (await bucket.take(conn, region, 5)).tokens
+        return got
+
+    granted = sum(await asyncio.gather(*(take() for _ in range(5))))
+    assert limits.ceiling * seconds * 0.8 < granted <= limits.ceiling * (seconds + 0.2) + limits.burst
+
+
+async def test_the_last_of_the_daily_quota_is_for_transactional_mail(office: Office) -> None:
+    region = "eu-test-2"
+    async with office.runtime.pool.acquire() as conn:
+        await bucket.seed(conn, region, Limits(ceiling=1000.0, burst=100.0, left=12, reserve=10))
+        await asyncio.sleep(0.2)
+        grant = await bucket.take(conn, region, 50)
+        assert (grant.tokens, grant.bulk) == (12, 2)
+        assert (await bucket.take(conn, region, 50)).tokens == 0
+
+
+async def test_throttling_halves_the_rate_once_and_it_grows_back(office: Office) -> None:
+    region = "eu-test-3"
+    async with office.runtime.pool.acquire() as conn:
+        await bucket.seed(conn, region, Limits(ceiling=100.0, burst=4.0, left=1e6, reserve=0))
+        assert await bucket.slow_down(conn, region) == 50.0
+        assert await bucket.slow_down(conn, region) is None
+        await asyncio.sleep(1.0)
+        assert 51.5 <= (await bucket.take(conn, region, 1)).rate <= 60.0
+
+
+async def test_a_crowd_does_not_delay_another_projects_few(office: Office, config: Settings, sandbox: Sandbox) -> None:
+    """A campaign of many is being sent when a few mails of another project are queued."""
+    slow = msgspec.structs.replace(config, aws_region="eu-south-2")
+    small = Office(office.runtime, uuid7())
+    many, few = await office.contacts(300), await small.contacts(5)
+    sandbox.account(maxSendRate=50)
+    try:
+        async with running(build(slow), slow):
+            await office.campaign(many)
+            await office.become_busy()
+            await small.campaign(few)
+            await small.become({"sent": 5}, within=5)
+            assert (await office.states()).get("queued", 0) > 0
+            sandbox.account(maxSendRate=1000)
+            await office.runtime.pool.execute("update bucket set ceiling = 950, rate = 950, burst = 40")
+            await office.become({"sent": 300})
+    finally:
+        sandbox.account(maxSendRate=1000)
+
+
+def die_at(crash: str, config: Settings) -> int:
+    """Run the service as a process until it dies at this point; answers its exit code."""
+    named = {name.upper(): str(getattr(config, name)) for name in ENVIRONMENT}
+    environment = os.environ | named | {"GODWIT_CRASH_AT": crash, "GODWIT_UNKNOWN_GRACE": str(config.unknown_grace)}
+    command = [sys.executable, "-m", "services.delivery"]
+    return subprocess.run(command, env=environment, timeout=60, check=False).returncode
+
+
+async def notify(office: Office, sandbox: Sandbox) -> None:
+    """What feedback says of every mail that SES took."""
+    for mail in sandbox.of_project(office.project):
+        await office.confirm(UUID(mail["emailId"]), mail["id"])

@@ -1,0 +1,107 @@
+"""A gateway on a port of its own, its neighbours, and clients of a project that it starts with."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from uuid import UUID
+
+import httpx
+import msgspec
+import pytest
+
+from deploy.embedded.ports import free_ports
+from libs.runtime.clock import uuid5, uuid7
+from libs.runtime.envelope import Origin
+from libs.runtime.service import Runtime
+from libs.runtime.testing import eventually, running
+from services.gateway import keys
+from services.gateway.app import build
+from services.gateway.bootstrap import NAMESPACE
+from tests.conftest import Stack
+from tests.service.gateway.neighbours import Neighbour
+
+
+class World(msgspec.Struct, frozen=True):
+    """A running gateway. `secret` and `public` are keys of its project."""
+
+    gateway: Runtime
+    url: str
+    project: UUID
+    secret: str
+    public: str
+    contacts: Neighbour
+    delivery: Neighbour
+
+    def client(self, key: str | None = None) -> httpx.AsyncClient:
+        headers = {"Authorization": f"Bearer {key or self.secret}"}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30)
+
+
+@asynccontextmanager
+async def gateway_for(stack: Stack, secret: str, public: str, **changes: object) -> AsyncIterator[Runtime]:
+    """One more gateway process on the stack, ready to be asked."""
+    [port] = free_ports(1)
+    keys_of = {"bootstrap_secret_key": secret, "bootstrap_public_key": public}
+    config = stack.settings("gateway", **({"http_port": port, "api_rate_limit": 0} | keys_of | changes))
+    async with running(build(config), config) as runtime:
+        async with httpx.AsyncClient(base_url=url_of(runtime)) as client:
+            await eventually(lambda: _answers(client))
+        yield runtime
+
+
+def url_of(gateway: Runtime) -> str:
+    return f"http://127.0.0.1:{gateway.settings.http_port}"
+
+
+async def _answers(client: httpx.AsyncClient) -> bool:
+    try:
+        return (await client.get("/livez")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@asynccontextmanager
+async def neighbour(stack: Stack, name: str) -> AsyncIterator[Neighbour]:
+    played = Neighbour(name)
+    await stack.prepare([played.service()])
+    async with running(played.service(), stack.settings(name)):
+        yield played
+
+
+@pytest.fixture(scope="package")
+async def world(stack: Stack) -> AsyncIterator[World]:
+    secret, public = keys.generate("secret"), keys.generate("public")
+    async with AsyncExitStack() as running_parts:
+        contacts = await running_parts.enter_async_context(neighbour(stack, "contacts"))
+        delivery = await running_parts.enter_async_context(neighbour(stack, "delivery"))
+        gateway = await running_parts.enter_async_context(gateway_for(stack, secret, public))
+        yield World(gateway, url_of(gateway), uuid5(NAMESPACE, secret), secret, public, contacts, delivery)
+
+
+@pytest.fixture
+async def api(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls with the secret key."""
+    async with world.client() as client:
+        yield client
+
+
+@pytest.fixture
+async def stranger(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls without a key."""
+    async with httpx.AsyncClient(base_url=world.url, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+async def other_project(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls with the secret key of another project of the same installation."""
+    secret = await issue_key(world.gateway)
+    async with world.client(secret) as client:
+        yield client
+
+
+async def issue_key(gateway: Runtime) -> str:
+    """The secret key of a new project."""
+    project, secret = uuid7(), keys.generate("secret")
+    async with gateway.unit() as unit:
+        unit.append([keys.issued(secret, uuid7())], Origin(project=project))
+    return secret

@@ -1,0 +1,150 @@
+"""The services that the gateway asks, played by tiny ones on the real runtime: real inbox, real bus, canned answers."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from libs.runtime.aggregate import accepted
+from libs.runtime.clock import iso
+from libs.runtime.codec import encode
+from libs.runtime.envelope import Envelope
+from libs.runtime.rejection import Rejected
+from libs.runtime.service import Service
+from libs.runtime.store import Connection, Unit
+from libs.schemas.base import View
+from libs.schemas.campaigns import CreateTemplate, TemplateView
+from libs.schemas.contacts import (
+    ContactView,
+    GetContact,
+    SaveContact,
+    SavedContact,
+    SavedMeta,
+    SubscribeContact,
+    TrackedEvent,
+    TrackEvent,
+    UnsubscribeContact,
+)
+from libs.schemas.delivery import AddDomain, Content, DomainView, QueuedEmail, SendEmail
+
+NO_MIGRATIONS = Path(__file__).parent / "no_migrations"
+REFUSED = "refused"
+"""In an address: the neighbour says no."""
+SUBSCRIBER = "subscriber"
+"""In an address: its contact is subscribed. Others are not."""
+STRICT = "strict"
+"""In the subject of a mail: delivery sends it to subscribed contacts only."""
+
+
+class Neighbour:
+    """A service whose commands are noted and answered; it waits while `open` is cleared."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.seen: list[Envelope[Any]] = []
+        self.open = asyncio.Event()
+        self.open.set()
+        self.subscribed: dict[UUID, bool] = {}
+
+    def service(self) -> Service:
+        commands = {
+            "contacts": (TrackEvent, SaveContact, SubscribeContact, UnsubscribeContact),
+            "delivery": (SendEmail, AddDomain),
+            "campaigns": (CreateTemplate,),
+        }[self.name]
+        queries: Any = {GetContact: self._contact} if self.name == "contacts" else {}
+        return Service(
+            name=self.name,
+            commands=dict.fromkeys(commands, self._handle),
+            queries=queries,
+            migrations=NO_MIGRATIONS,
+        )
+
+    def done_for(self, project: UUID) -> list[Any]:
+        """The messages that were handled for a project, each once."""
+        return [envelope.message for envelope in self.seen if envelope.project == project]
+
+    async def _handle(self, unit: Unit, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
+        await self.open.wait()
+        return [self._answer(unit, envelope) for envelope in envelopes]
+
+    def _answer(self, unit: Unit, envelope: Envelope[Any]) -> bytes:
+        try:
+            view = self._decide(iso(unit.now), envelope.message)
+        except Rejected as no:
+            return encode(no.as_reply())
+        self.seen.append(envelope)
+        return accepted(view)
+
+    def _decide(self, now: str, message: Any) -> View:
+        match message:
+            case TrackEvent() | SaveContact() | SendEmail() if REFUSED in _address(message):
+                raise Rejected("VALIDATION_ERROR", "Request validation failed")
+            case TrackEvent():
+                return TrackedEvent(contact=message.contact_id, event=message.event_id, timestamp=now)
+            case SaveContact():
+                new = "known" not in message.email
+                return SavedContact(
+                    id=message.contact_id,
+                    email=message.email.strip().lower(),
+                    subscribed=SUBSCRIBER in message.email,
+                    data=message.data,
+                    created_at=now,
+                    updated_at=now,
+                    meta=SavedMeta(is_new=new, is_update=not new),
+                )
+            case SendEmail(content=Content(subject=subject), subscribed=False) if STRICT in subject:
+                raise Rejected("CONTACT_UNSUBSCRIBED", "Cannot send marketing template to unsubscribed contact")
+            case SendEmail():
+                return QueuedEmail(email=message.email_id, timestamp=now)
+            case AddDomain():
+                return DomainView(
+                    id=message.domain_id,
+                    domain=message.domain,
+                    verified=message.verified,
+                    tokens=[],
+                    created_at=now,
+                    updated_at=now,
+                )
+            case CreateTemplate():
+                return _template(now, message)
+            case _:
+                self.subscribed[message.contact_id] = isinstance(message, SubscribeContact)
+                return self._view(message.contact_id)
+
+    async def _contact(self, conn: Connection, project: UUID, query: GetContact) -> ContactView:
+        if query.contact_id not in self.subscribed:
+            raise Rejected("CONTACT_NOT_FOUND", "Contact not found")
+        return self._view(query.contact_id)
+
+    def _view(self, contact_id: UUID) -> ContactView:
+        return ContactView(
+            id=contact_id,
+            email="ada@example.com",
+            subscribed=self.subscribed[contact_id],
+            data={},
+            created_at="",
+            updated_at="",
+        )
+
+
+def _address(message: TrackEvent | SaveContact | SendEmail) -> str:
+    return message.recipient if isinstance(message, SendEmail) else message.email
+
+
+def _template(now: str, message: CreateTemplate) -> TemplateView:
+    content = message.content
+    return TemplateView(
+        id=message.template_id,
+        name=message.name,
+        description=message.description,
+        subject=content.subject,
+        body=content.body,
+        from_=content.from_email,
+        from_name=content.from_name,
+        reply_to=content.reply_to,
+        type_=content.kind,
+        created_at=now,
+        updated_at=now,
+    )

@@ -1,0 +1,221 @@
+"""How the gateway takes requests, over HTTP."""
+
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from libs.schemas.contacts import SaveContact, TrackEvent
+from libs.schemas.delivery import SendEmail
+from tests.conftest import Stack
+from tests.service.gateway.conftest import World, gateway_for, url_of
+
+EVENT = {"email": "ada@example.com", "event": "signed_up", "data": {"plan": "pro"}}
+
+
+def told(response: httpx.Response) -> tuple[int, str]:
+    """Status and code of a refusal, whose envelope must be whole."""
+    envelope = response.json()
+    error = envelope["error"]
+    assert envelope["success"] is False
+    assert envelope["timestamp"].endswith("Z")
+    assert error["statusCode"] == response.status_code
+    assert error["requestId"] == response.headers["X-Request-ID"]
+    assert error["message"]
+    return response.status_code, error["code"]
+
+
+def last(world: World, kind: type[Any]) -> Any:
+    return [message for message in world.contacts.done_for(world.project) if isinstance(message, kind)][-1]
+
+
+@pytest.mark.parametrize("path", ["/v1/track", "/v1", "/api/v1/track", "/api/v1"])
+async def test_an_event_is_answered_for_both_generations_of_clients(
+    world: World, api: httpx.AsyncClient, path: str
+) -> None:
+    response = await api.post(path, json=EVENT)
+    answer = response.json()
+    assert (response.status_code, answer["success"]) == (200, True)
+    assert answer["data"] == {name: answer[name] for name in ("contact", "event", "timestamp")}
+    tracked = last(world, TrackEvent)
+    assert (tracked.email, tracked.event, tracked.data) == ("ada@example.com", "signed_up", {"plan": "pro"})
+
+
+async def test_requests_without_a_key_or_with_a_wrong_one_are_told_so(
+    world: World, stranger: httpx.AsyncClient
+) -> None:
+    assert told(await stranger.get("/contacts")) == (401, "MISSING_AUTH")
+    for key in ("sk_unknown", world.public, "nonsense"):
+        refused = await stranger.get("/contacts", headers={"Authorization": f"Bearer {key}"})
+        assert told(refused) == (401, "INVALID_API_KEY")
+        assert "requires a secret key (sk_*)" in refused.json()["error"]["message"]
+    refused = await stranger.post("/v1/track", json=EVENT, headers={"Authorization": "Bearer pk_unknown"})
+    assert told(refused) == (401, "INVALID_API_KEY")
+    assert "public key (pk_*)" in refused.json()["error"]["message"]
+
+
+async def test_a_public_key_may_only_track(world: World) -> None:
+    async with world.client(world.public) as browser:
+        assert (await browser.post("/v1/track", json=EVENT)).status_code == 200
+        assert told(await browser.post("/v1/send", json={})) == (401, "INVALID_API_KEY")
+        assert told(await browser.get("/emails")) == (401, "INVALID_API_KEY")
+
+
+async def test_a_public_key_cannot_undo_an_unsubscription(world: World) -> None:
+    async with world.client(world.public) as browser:
+        await browser.post("/v1/track", json=EVENT | {"subscribed": True})
+        assert last(world, TrackEvent).subscribed is None
+        await browser.post("/v1/track", json=EVENT | {"subscribed": False})
+        assert last(world, TrackEvent).subscribed is False
+    async with world.client() as server:
+        await server.post("/v1/track", json=EVENT | {"subscribed": True})
+        assert last(world, TrackEvent).subscribed is True
+
+
+async def test_a_public_key_sends_little_at_a_time(world: World) -> None:
+    async with world.client(world.public) as browser:
+        many = {f"k{n}": n for n in range(51)}
+        assert told(await browser.post("/v1/track", json=EVENT | {"data": many})) == (422, "VALIDATION_ERROR")
+        large = {"text": "x" * 40_000}
+        assert told(await browser.post("/v1/track", json=EVENT | {"data": large})) == (413, "PAYLOAD_TOO_LARGE")
+
+
+async def test_a_contact_is_created_or_found(world: World, api: httpx.AsyncClient) -> None:
+    created = await api.post("/contacts", json={"email": "new@example.com"})
+    assert (created.status_code, created.json()["_meta"]["isNew"]) == (201, True)
+    assert last(world, SaveContact).default_subscribed is True
+    known = await api.post("/contacts", json={"email": "known@example.com", "data": {"a": '"isNew":true'}})
+    assert (known.status_code, known.json()["_meta"]["isNew"]) == (200, False)
+
+
+async def test_a_mail_to_several_is_one_mail_each_and_new_contacts_start_unsubscribed(
+    world: World, api: httpx.AsyncClient
+) -> None:
+    tag = uuid4().hex
+    recipients = [f"a{tag}@example.com", {"email": f"b{tag}@example.com", "name": "Bee"}, f" A{tag}@example.com"]
+    body = {"to": recipients, "subject": "Hi", "body": "<p>Hi</p>", "from": "me@example.com", "data": {"plan": "pro"}}
+    answer = (await api.post("/v1/send", json=body)).json()
+    assert answer["data"]["emails"] == answer["emails"]
+    assert [each["contact"]["email"] for each in answer["emails"]] == [f"a{tag}@example.com", f"b{tag}@example.com"]
+    sent = [m for m in world.delivery.done_for(world.project) if isinstance(m, SendEmail) and tag in m.recipient]
+    assert [str(each.email_id) for each in sent] == [each["email"] for each in answer["emails"]]
+    assert {each.subscribed for each in sent} == {False}
+    assert {each.content.kind for each in sent if each.content} == {"TRANSACTIONAL"}
+    assert last(world, SaveContact).data["plan"] == "pro"
+
+
+async def test_no_mail_is_sent_when_one_recipient_is_refused(world: World, api: httpx.AsyncClient) -> None:
+    tag = uuid4().hex
+    body = {"to": [f"a{tag}@example.com", f"refused{tag}@example.com"], "subject": "Hi", "body": "b", "from": "m@e.co"}
+    assert told(await api.post("/v1/send", json=body)) == (422, "VALIDATION_ERROR")
+    assert not [m for m in world.delivery.done_for(world.project) if tag in getattr(m, "recipient", "")]
+
+
+async def test_no_mail_is_sent_when_one_recipient_may_not_get_it(world: World, api: httpx.AsyncClient) -> None:
+    tag = uuid4().hex
+    to = [f"subscriber{tag}@example.com", f"other{tag}@example.com", f"subscriber2{tag}@example.com"]
+    body = {"to": to, "subject": "strict", "body": "b", "from": "me@example.com"}
+    assert told(await api.post("/v1/send", json=body)) == (400, "CONTACT_UNSUBSCRIBED")
+    assert not [m for m in world.delivery.done_for(world.project) if tag in getattr(m, "recipient", "")]
+    answer = (await api.post("/v1/send", json=body | {"to": [to[2], to[0]]})).json()
+    assert [each["contact"]["email"] for each in answer["emails"]] == [to[2], to[0]]
+
+
+async def test_the_refusal_of_a_service_reaches_the_caller(api: httpx.AsyncClient) -> None:
+    assert told(await api.post("/v1/track", json=EVENT | {"email": "refused@example.com"})) == (422, "VALIDATION_ERROR")
+    assert told(await api.get(f"/contacts/{uuid4()}")) == (404, "CONTACT_NOT_FOUND")
+    assert told(await api.get("/contacts/nonsense")) == (404, "CONTACT_NOT_FOUND")
+
+
+async def test_a_service_that_is_not_there_is_503(api: httpx.AsyncClient) -> None:
+    response = await api.get("/workflows")
+    assert told(response) == (503, "SERVICE_UNAVAILABLE")
+    assert int(response.headers["Retry-After"]) >= 1
+
+
+async def test_what_is_not_there_and_what_is_not_possible_there(stranger: httpx.AsyncClient) -> None:
+    assert told(await stranger.get("/nowhere")) == (404, "RESOURCE_NOT_FOUND")
+    refused = await stranger.delete("/contacts")
+    assert told(refused) == (405, "METHOD_NOT_ALLOWED")
+    assert "GET" in refused.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "told_as"),
+    [
+        (b"{", {}, (400, "VALIDATION_ERROR")),
+        (b"\xff\xff", {}, (400, "VALIDATION_ERROR")),
+        (b"", {}, (422, "VALIDATION_ERROR")),
+        (b"[]", {}, (422, "VALIDATION_ERROR")),
+        (b'{"email":1}', {}, (422, "VALIDATION_ERROR")),
+        (b'{"email":"a@b.co","event":"x\\u0000"}', {}, (422, "VALIDATION_ERROR")),
+        (b'{"email":"a@b.co","event":"x","data":' + b"[" * 5000, {}, (422, "VALIDATION_ERROR")),
+        (b"{}", {"Content-Type": "text/plain"}, (415, "UNSUPPORTED_MEDIA_TYPE")),
+        (b"{}", {"Content-Encoding": "gzip"}, (415, "UNSUPPORTED_MEDIA_TYPE")),
+        (b'{"email":"' + b"x" * 300_000 + b'"}', {}, (413, "PAYLOAD_TOO_LARGE")),
+    ],
+)
+async def test_bad_bodies_are_refused_and_change_nothing(
+    world: World, api: httpx.AsyncClient, content: bytes, headers: dict[str, str], told_as: tuple[int, str]
+) -> None:
+    before = len(world.contacts.seen)
+    sent = {"Content-Type": "application/json"} | headers
+    assert told(await api.post("/v1/track", content=content, headers=sent)) == told_as
+    assert len(world.contacts.seen) == before
+
+
+async def test_a_body_in_pieces_is_taken_up_to_the_limit(api: httpx.AsyncClient) -> None:
+    async def pieces(count: int) -> Any:
+        yield b'{"email":"ada@example.com","event":"x","data":{"text":"'
+        for _ in range(count):
+            yield b"x" * 10_000
+        yield b'"}}'
+
+    headers = {"Content-Type": "application/json"}
+    assert (await api.post("/v1/track", content=pieces(20), headers=headers)).status_code == 200
+    assert told(await api.post("/v1/track", content=pieces(40), headers=headers)) == (413, "PAYLOAD_TOO_LARGE")
+
+
+async def test_pages_and_states_must_be_such(api: httpx.AsyncClient) -> None:
+    for query, field in (("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("search=%00", "search")):
+        refused = await api.get(f"/contacts?{query}")
+        assert told(refused) == (422, "VALIDATION_ERROR")
+        assert [error["field"] for error in refused.json()["error"]["errors"]] == [field]
+    assert told(await api.get("/campaigns?status=LOST")) == (422, "VALIDATION_ERROR")
+
+
+async def test_a_request_id_is_echoed_if_it_is_fit_to_be_and_made_if_not(stranger: httpx.AsyncClient) -> None:
+    assert (await stranger.get("/", headers={"X-Request-ID": "trace-7"})).headers["X-Request-ID"] == "trace-7"
+    made = (await stranger.get("/", headers={"X-Request-ID": "x" * 200})).headers["X-Request-ID"]
+    assert len(made) == 36
+
+
+async def test_browsers_may_track_from_any_page_and_do_nothing_else(world: World, stranger: httpx.AsyncClient) -> None:
+    page = {"Origin": "https://shop.example.com"}
+    preflight = await stranger.options("/v1/track", headers=page | {"Access-Control-Request-Method": "POST"})
+    assert preflight.status_code == 204
+    assert preflight.headers["Access-Control-Allow-Origin"] == "*"
+    assert "Authorization" in preflight.headers["Access-Control-Allow-Headers"]
+    async with world.client(world.public) as browser:
+        tracked = await browser.post("/v1/track", json=EVENT, headers=page)
+        assert tracked.headers.get_list("Access-Control-Allow-Origin") == ["*"]
+        assert "Access-Control-Allow-Origin" not in (await browser.get("/contacts", headers=page)).headers
+
+
+async def test_a_project_that_goes_too_fast_is_slowed_down(stack: Stack, world: World) -> None:
+    async with (
+        gateway_for(stack, world.secret, world.public, api_rate_limit=3) as gateway,
+        httpx.AsyncClient(base_url=url_of(gateway), headers={"Authorization": f"Bearer {world.secret}"}) as c,
+    ):
+        responses = [await c.post("/v1/track", json=EVENT) for _ in range(4)]
+    assert [response.status_code for response in responses] == [200, 200, 200, 429]
+    assert [response.headers["RateLimit-Remaining"] for response in responses] == ["2", "1", "0", "0"]
+    assert told(responses[3]) == (429, "RATE_LIMIT_EXCEEDED")
+    wait = responses[3].json()["error"]["details"]["retryAfter"]
+    assert wait == int(responses[3].headers["Retry-After"]) >= 1
+
+
+async def test_a_project_sees_its_own_domains_only(world: World, api: httpx.AsyncClient) -> None:
+    assert told(await api.get(f"/domains/project/{uuid4()}")) == (404, "PROJECT_NOT_FOUND")
+    assert told(await api.get("/domains/project/nonsense")) == (404, "PROJECT_NOT_FOUND")
