@@ -1,14 +1,14 @@
 """Waiting a little for more, when there is more to come.
 
 A transaction, an atomic batch or a fetch costs the same for one message as for a hundred. So whoever handles a stream
-waits between rounds, the longer the busier the stream: a single message is never delayed, a thousand a second are
+waits between rounds, the longer the busier the stream: a single message is not delayed, hundreds a second are
 handled in large batches.
 """
 
 import time
 
 MEMORY_SECONDS = 0.5
-BUSY = 1000.0
+BUSY = 200.0
 """Messages a second at which the wait is the longest."""
 
 

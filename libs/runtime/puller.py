@@ -68,7 +68,8 @@ class Puller:
                 if messages := await _fetch(subscription):
                     await self._room.acquire()
                     self._start(messages)
-                await asyncio.sleep(self._gather.pause(len(messages)))
+                pause = self._gather.pause(len(messages))
+                await asyncio.sleep(pause if len(messages) < FETCH else 0)
         finally:
             await subscription.unsubscribe()
 

@@ -46,7 +46,7 @@ GC_THRESHOLD = 20_000
 Python's usual 700 costs several percent."""
 
 TIDY_SECONDS = 3600.0
-COMMANDS_WAIT, FACTS_WAIT = 0.01, 0.15
+COMMANDS_WAIT, FACTS_WAIT = 0.0, 0.15
 """How long messages of a busy stream are gathered. Somebody waits for the answer to a command, nobody for a fact's."""
 
 IDLE_SECONDS = 30.0
