@@ -3,10 +3,10 @@
 import msgspec
 
 from libs.runtime.codec import encode
+from libs.runtime.liquid import mistake_in
 from libs.runtime.rejection import Rejected
 from libs.schemas.base import FieldError
 from libs.schemas.delivery import Content
-from services.campaigns.syntax import mistake_in
 
 MAX_CONTENT_BYTES = 768 * 1024
 """An event is a message of the bus, which takes 1 MiB with its headers."""

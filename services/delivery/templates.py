@@ -4,8 +4,6 @@ Values are never evaluated again, and are escaped in HTML. Loops, output and mem
 guards here limit what it does not: filters that multiply, ranges that become lists, and time.
 """
 
-import html
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +13,8 @@ from typing import Any
 from liquid import BoundTemplate, Environment
 from liquid.exceptions import LiquidError, LoopIterationLimitError, ResourceLimitError
 
+from libs.runtime.liquid import LOADING_TAGS, as_liquid, mistake_in
+
 MOST_LOOPS = 10_000
 MOST_OUTPUT = 2_000_000
 MOST_MEMORY = 4_000_000
@@ -23,12 +23,7 @@ DEEPEST = 30
 LONGEST_SECONDS = 1.0
 CACHED, LARGEST_CACHED = 128, 100_000
 
-LOADING_TAGS = ("include", "render", "extends", "block", "macro", "call", "import")
 MULTIPLYING = frozenset({"replace", "replace_first", "replace_last", "join"})
-
-CODE = re.compile(r"\{\{-?(?P<output>[^{}]*?)-?\}\}|\{%[^{}]*?%\}")
-SPACED_NAME = re.compile(r"\s*[^\W\d][\w-]*(?: +[\w-]+)+\s*")
-LITERAL = re.compile(r"""\s*("[^"]*"|'[^']*'|-?\d+(?:\.\d+)?|true|false)\s*(\|.*)?""", re.DOTALL)
 
 
 class BadTemplate(Exception):
@@ -59,13 +54,8 @@ class _Limited(Environment):
 
 def check(source: str) -> None:
     """Raise BadTemplate if the template cannot be parsed."""
-    try:
-        _parse(source, True)
-    except LiquidError as error:
-        line, column = _place(error)
-        raise BadTemplate(str(error.args[0]), line, column) from error
-    except RecursionError as error:
-        raise BadTemplate("it is nested too deeply", 1, 1) from error
+    if mistake := mistake_in(source):
+        raise BadTemplate(mistake.message, mistake.line, mistake.column)
 
 
 def render_html(source: str, values: Mapping[str, Any]) -> str:
@@ -100,42 +90,6 @@ def _kept(source: str, escape: bool) -> BoundTemplate:
 
 def _parsed(source: str, escape: bool) -> BoundTemplate:
     return (_HTML if escape else _PLAIN).from_string(as_liquid(source))
-
-
-def as_liquid(source: str) -> str:
-    """The template as plain Liquid.
-
-    `{{ name ?? default }}` becomes a default filter, `{{ first name }}` a look-up of that key, and what an HTML editor
-    escaped inside of delimiters is unescaped.
-    """
-    return CODE.sub(_plain_code, source)
-
-
-def _plain_code(match: re.Match[str]) -> str:
-    code = html.unescape(match[0]) if "&" in match[0] else match[0]
-    output = match["output"]
-    if output is None or not ("??" in output or SPACED_NAME.fullmatch(output)):
-        return code
-    opening, closing = ("{{-" if code[2] == "-" else "{{"), ("-}}" if code[-3] == "-" else "}}")
-    name, questioned, default = html.unescape(output).partition("??")
-    return f"{opening} {_name(name)}{_default(default) if questioned else ''} {closing}"
-
-
-def _name(name: str) -> str:
-    return f'["{name.strip()}"]' if SPACED_NAME.fullmatch(name) else name.strip()
-
-
-def _default(default: str) -> str:
-    """The default filter. What is not written as a literal is meant as text."""
-    if literal := LITERAL.fullmatch(default):
-        return f" | default: {literal[1]}, allow_false: true {literal[2] or ''}"
-    quote = "'" if '"' in default else '"'
-    return f" | default: {quote}{default.strip()}{quote}, allow_false: true"
-
-
-def _place(error: LiquidError) -> tuple[int, int]:
-    found = error.context() if error.token is not None else None
-    return (found[0], found[1] + 1) if found else (1, 1)
 
 
 def _guarded(name: str, filter_: Callable[..., object]) -> Callable[..., object]:

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from services.delivery.templates import BadTemplate, Unrenderable, as_liquid, check, render_html, render_line
+from libs.runtime.liquid import as_liquid
+from services.delivery.templates import BadTemplate, Unrenderable, check, render_html, render_line
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The syntax of templates: Liquid, with `{{ name ?? default }}`, `{{ first name }}`, and what HTML editors escape.
 
-Templates are parsed here when they are saved, so that an author learns of a mistake with its line and column, and
-not a recipient. Nothing is rendered here.
+Campaigns parses templates when they are saved, so that an author learns of a mistake with its line and column, and not
+a recipient; delivery renders them. Both mean the same language by this module. Nothing is rendered here.
 """
 
 import html
@@ -12,7 +12,7 @@ from liquid import Environment
 from liquid.exceptions import LiquidError
 
 # These load other templates, which mails have none of.
-_LOADING_TAGS = ("include", "render", "extends", "block", "macro", "call", "import")
+LOADING_TAGS = ("include", "render", "extends", "block", "macro", "call", "import")
 
 # The parser takes time in proportion to the square of what is never closed, and of the length of one expression.
 MAX_EXPRESSION = 4000
@@ -43,7 +43,7 @@ class Mistake(msgspec.Struct, frozen=True):
 
 def _environment() -> Environment:
     environment = Environment()
-    for tag in _LOADING_TAGS:
+    for tag in LOADING_TAGS:
         environment.tags.pop(tag, None)
     return environment
 

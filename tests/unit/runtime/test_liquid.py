@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from services.campaigns.syntax import Mistake, as_liquid, mistake_in
+from libs.runtime.liquid import Mistake, as_liquid, mistake_in
 
 
 @pytest.mark.parametrize(
