@@ -116,7 +116,7 @@ class Sender:
         if room <= 0:
             return AHEAD_SECONDS
         if self._window.rest and not self._open:
-            await asyncio.sleep(self._window.rest)
+            await self._wait(self._runtime.stopping, self._window.rest)
         async with self._runtime.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
             waiting = await claims.waiting(conn, room)
             wanted = min(room, sum(line.count for line in waiting))
@@ -146,8 +146,11 @@ class Sender:
 
     async def _rest(self, seconds: float) -> None:
         """Until something was committed here: new mails, or outcomes that make room. Other replicas' are polled for."""
+        await self._wait(self._runtime.committed, seconds)
+
+    async def _wait(self, event: asyncio.Event, seconds: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._runtime.committed.wait(), seconds)
+            await asyncio.wait_for(event.wait(), seconds)
 
     # --- sending -----------------------------------------------------------------------------------------------------
 
