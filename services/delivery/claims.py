@@ -15,6 +15,10 @@ from services.delivery.fairness import Share, Waiting
 from services.delivery.mail import Mail
 from services.delivery.shelf import Shelf
 
+# A mail can be claimed once its content and its recipient have arrived here. A transactional one waits for the
+# recipient's data only briefly: it may be for someone whom nobody told us of, and it is urgent. Both are asked by
+# scalar sub-queries, which are looked up row by row: for `exists` the planner may hash the whole table instead.
+
 # A skip scan over (lane, project): its cost follows the number of projects that wait, not of mails.
 WAITING = """
 with recursive line as (
@@ -30,15 +34,19 @@ select line.lane, line.project, due.count::int
 from line cross join lateral (
     select count(*) from (
         select from email
-        where state = 'queued' and lane = line.lane and project = line.project and due_at <= now()
+        where state = 'queued' and lane = line.lane and email.project = line.project and due_at <= now()
+            and (content_id is null or coalesce((
+                select true from content
+                where content.project = email.project and content.id = email.content_id), false))
+            and (lane = 0 and created_at < now() - interval '2 seconds' or coalesce((
+                select data_version > 0 and subscription_version > 0 from recipient
+                where recipient.project = email.project and recipient.contact_id = email.contact_id), false))
         limit $1
     ) ones
 ) due
 where due.count > 0
 """
-
-# A mail waits until its content and its recipient have arrived here. A transactional one waits for the recipient's data
-# only briefly: it may be for someone whom nobody told us of, and it is urgent.
+# The ids are handed over as an array, because the planner takes the quotas for large and would scan the whole table.
 CLAIM = """
 with pick as materialized (
     select found.id
@@ -46,12 +54,12 @@ with pick as materialized (
     cross join lateral (
         select email.id from email
         where state = 'queued' and lane = share.lane and email.project = share.project and due_at <= now()
-            and (content_id is null or exists (
-                select from content where content.project = email.project and content.id = email.content_id))
-            and (lane = 0 and created_at < now() - interval '2 seconds' or exists (
-                select from recipient
-                where recipient.project = email.project and recipient.contact_id = email.contact_id
-                    and data_version > 0 and subscription_version > 0))
+            and (content_id is null or coalesce((
+                select true from content
+                where content.project = email.project and content.id = email.content_id), false))
+            and (lane = 0 and created_at < now() - interval '2 seconds' or coalesce((
+                select data_version > 0 and subscription_version > 0 from recipient
+                where recipient.project = email.project and recipient.contact_id = email.contact_id), false))
         order by due_at, email.id
         limit share.quota
         for update of email skip locked
@@ -64,13 +72,13 @@ update email set
     claimed_at = clock_timestamp(),
     due_at = clock_timestamp() + make_interval(secs => $5),
     updated_at = clock_timestamp()
-from pick where email.id = pick.id
+where email.id = any(array(select id from pick))
 returning email.id
 """
 
 
 async def waiting(conn: Connection, most: int) -> list[Waiting]:
-    """How many mails are due, by lane and project; none is counted further than `most`."""
+    """How many mails could be claimed now, by lane and project; none is counted further than `most`."""
     return [Waiting(row["lane"], row["project"], row["count"]) for row in await conn.fetch(WAITING, most)]
 
 

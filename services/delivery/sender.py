@@ -139,8 +139,8 @@ class Sender:
         async with self._runtime.unit() as unit:
             mails = await claims.claim(unit, shares, self._timing.lease, self._shelf)
             await bucket.give_back(unit.conn, self._region, tokens - len(mails))
-        crash.point("after_claim_commit")
         for mail in mails:
+            crash.point("after_claim_commit")
             self._start(mail)
         return 0.0 if mails else IDLE_SECONDS / 4
 
