@@ -3,7 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
@@ -13,7 +13,6 @@ import pytest
 from nats.aio.client import Client
 
 from deploy.embedded.backend import Backend
-from deploy.services import NAMES
 from deploy.setup import declared_services, prepare_services
 from libs.runtime.migrations import role_of
 from libs.runtime.service import Service
@@ -48,26 +47,17 @@ class Stack:
 
 @pytest.fixture(scope="session")
 def backend() -> Iterator[Backend]:
-    with backend_for_tests(Path(mkdtemp(prefix="godwit-test-"))) as servers:
-        yield servers
+    with TemporaryDirectory(prefix="godwit-test-", ignore_cleanup_errors=True) as data_dir:
+        with backend_for_tests(Path(data_dir)) as servers:
+            yield servers
 
 
 @pytest.fixture(scope="session")
 async def stack(backend: Backend) -> AsyncIterator[Stack]:
-    await prepare_services(backend.admin_url, backend.nats_url, _services_that_import())
+    await prepare_services(backend.admin_url, backend.nats_url, declared_services())
     client = await nats.connect(backend.nats_url)
     yield Stack(backend, client)
     await client.close()
-
-
-def _services_that_import() -> list[Service]:
-    found: list[Service] = []
-    for name in NAMES:
-        try:
-            found += declared_services([name])
-        except Exception as error:
-            print(f"conftest: {name} left out: {error!r}")
-    return found
 
 
 @pytest.fixture
