@@ -47,9 +47,9 @@ class Stack:
 
 @pytest.fixture(scope="session")
 def backend() -> Iterator[Backend]:
-    with TemporaryDirectory(prefix="godwit-test-", ignore_cleanup_errors=True) as data_dir:
-        with backend_for_tests(Path(data_dir)) as servers:
-            yield servers
+    directory = TemporaryDirectory(prefix="godwit-test-", ignore_cleanup_errors=True)
+    with directory as data_dir, backend_for_tests(Path(data_dir)) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session")
