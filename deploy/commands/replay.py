@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import sys
 from datetime import datetime
 
 EPILOG = """\
@@ -35,8 +36,10 @@ async def _run(args: argparse.Namespace) -> int:
         reached = after
         try:
             async for reached in replay(conn, Publisher(client, "EVENTS"), args.service, after):
-                print(f"\r{reached - after} events", end="", flush=True)
+                if sys.stdout.isatty():
+                    print(f"\r{reached - after} events", end="", flush=True)
         except BusRefused as refused:
             raise Failed(str(refused)) from refused
-    print(f"\rreplayed {reached - after} events of {args.service}, up to sequence {reached}")
+    start = "\r" if sys.stdout.isatty() else ""
+    print(f"{start}replayed {reached - after} events of {args.service}, up to sequence {reached}")
     return 0
