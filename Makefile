@@ -44,8 +44,8 @@ bench: $(INSTALLED) ## Measure throughput against a bare server on the same mach
 	@$(PY) -m tests.benchmarks
 
 lock: $(INSTALLED) ## Resolve the dependencies again into requirements.lock
-	@$(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
-		--no-emit-find-links --extra embedded --extra dev pyproject.toml -o requirements.lock
+	@$(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+		--extra embedded --extra dev pyproject.toml -o requirements.lock
 
 clean: ## Remove .venv and caches; the data in .godwit stays
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
