@@ -1,7 +1,8 @@
 """The whole product, started as a user starts it, with two senders and two contacts processes."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -30,11 +31,19 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         "GODWIT_HTTP_PORT": str(http),
         "GODWIT_SANDBOX_PORT": str(sandbox),
     }
+    with ExitStack() as running:
+        with environment(SETTINGS | own):
+            target = running.enter_context(stack())
+        yield target
+
+
+@contextmanager
+def environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """The process's environment with these changes, for as long as the block lasts: other tests see none of them."""
     before = dict(os.environ)
-    os.environ.update(SETTINGS | own)
+    os.environ.update(changes)
     try:
-        with stack() as running:
-            yield running
+        yield
     finally:
         os.environ.clear()
         os.environ.update(before)
