@@ -10,14 +10,12 @@ import msgspec
 import structlog
 
 from libs.runtime.bus import Unavailable
-from libs.runtime.gather import Gather
 from libs.runtime.publisher import MAX_BATCH, Outgoing, Publisher
 from services.gateway import metrics
 
 log = structlog.get_logger()
 
 MAX_WAITING = 5_000
-LONGEST_WAIT = 0.05
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -34,7 +32,6 @@ class Intake:
         self._publisher = publisher
         self._waiting: deque[Waiting] = deque()
         self._wake = asyncio.Event()
-        self._gather = Gather(LONGEST_WAIT)
 
     async def take(self, subject: str, body: bytes, headers: dict[str, str]) -> None:
         """Returns when the message is on disk. Raises Unavailable if it is not: whoever sent it is to send it again."""
@@ -52,9 +49,7 @@ class Intake:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                batch = self._next()
-                await self._store(batch)
-                await asyncio.sleep(self._gather.pause(len(batch)))
+                await self._store(self._next())
 
     def _next(self) -> list[Waiting]:
         return [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
