@@ -35,15 +35,19 @@ async def _answer(path: str, checks: dict[str, Check]) -> tuple[int, str, bytes]
     return 404, "text/plain", b"not found\n"
 
 
-class HealthServer(uvicorn.Server):
-    """Serves until `should_exit` is set. Leaves signals to the service."""
+class Server(uvicorn.Server):
+    """Serves until `should_exit` is set. Leaves signals to the service, which stops in an order of its own."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class HealthServer(Server):
+    """Serves the three paths."""
 
     def __init__(self, host: str, port: int, checks: dict[str, Check]) -> None:
         config = uvicorn.Config(
             asgi_app(checks), host=host, port=port, log_config=None, access_log=False, lifespan="off", loop="none"
         )
         super().__init__(config)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

@@ -1,29 +1,21 @@
 """The HTTP server of a gateway process, which stops as the service does: no new requests, and those that run finish."""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Iterator
 
 import uvicorn
 from litestar.types import ASGIApp
+
+from libs.runtime.health import Server
 
 BACKLOG = 1024
 KEEP_ALIVE_SECONDS = 30
 DRAIN_SECONDS = 8
 
 
-class HttpServer(uvicorn.Server):
-    """Leaves signals to the service."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def serve_http(app: ASGIApp, host: str, port: int) -> None:
     """Serve until cancelled, and then until what runs is answered, for at most DRAIN_SECONDS."""
-    server = HttpServer(
+    server = Server(
         uvicorn.Config(
             app,
             http="httptools",
