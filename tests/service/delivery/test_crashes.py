@@ -48,8 +48,8 @@ async def test_a_sender_killed_at_any_moment_leaves_nobody_out_and_writes_to_nob
     people = await office.contacts(40)
     campaign_id = await office.campaign(people)
     await office.become({"queued": 40})
-    assert await asyncio.to_thread(die_at, crash, config) == KILLED
-    assert (await office.states())["claimed"] > 0
+    while "claimed" not in await office.states():  # mails that other tests left may be claimed first
+        assert await asyncio.to_thread(die_at, crash, config) == KILLED
     async with running(build(config), config):
         await notify(office, sandbox)
         await office.let_time_pass("claimed")
