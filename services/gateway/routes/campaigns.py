@@ -105,3 +105,6 @@ async def get_campaign_stats(campaign_id: FromPath[str], request: Call) -> Answe
     Rates are percentages of the mails that were sent.
     """
     return Answer(await request.query(GetCampaignStats(campaign_id=id_of(campaign_id, "Campaign"))))
+
+
+ROUTES = [list_campaigns, create_campaign, get_campaign, send_campaign, get_campaign_stats]

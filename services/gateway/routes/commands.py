@@ -17,3 +17,6 @@ async def get_command(command_id: FromPath[str], request: Call) -> Answer:
     """
     result = await request.exchange.bus.ask_again(request.project, id_of(command_id, "Command"))
     return Answer(b'{"success":true,"data":' + result + b"}")
+
+
+ROUTES = [get_command]

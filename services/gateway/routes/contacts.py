@@ -90,3 +90,6 @@ async def update_contact(contact_id: FromPath[str], data: JSONBody[ContactChange
         contact_id=id_of(contact_id, "Contact"), email=data.email, data=data.data, subscribed=data.subscribed
     )
     return Answer(await request.ask(command))
+
+
+ROUTES = [list_contacts, save_contact, get_contact, update_contact]

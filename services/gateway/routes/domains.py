@@ -24,3 +24,6 @@ async def list_domains_of_project(project_id: FromPath[str], request: Call) -> A
     if id_of(project_id, "Project") != request.project:
         raise not_found("Project")
     return Answer(await request.query(ListDomains()))
+
+
+ROUTES = [list_domains, list_domains_of_project]

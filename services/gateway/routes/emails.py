@@ -54,3 +54,6 @@ async def get_email_feedback(email_id: FromPath[str], request: Call) -> Answer:
     Delivery, opens, clicks, bounce and complaint, as Amazon SES reported them.
     """
     return Answer(await request.query(GetEmailFeedback(email_id=id_of(email_id, "Email"))))
+
+
+ROUTES = [list_emails, get_ledger, get_email, get_email_feedback]

@@ -77,3 +77,6 @@ async def list_segment_contacts(
     """
     query = ListSegmentContacts(segment_id=id_of(segment_id, "Segment"), page=page, page_size=page_size)
     return Answer(await request.query(query))
+
+
+ROUTES = [list_segments, create_segment, get_segment, list_segment_contacts]

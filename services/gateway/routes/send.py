@@ -185,3 +185,6 @@ def _value(given: Any) -> Any:
 
 def _sent_to(contact: ContactView, email: QueuedEmail) -> SentTo:
     return SentTo(contact=Addressee(id=contact.id, email=contact.email), email=email.email)
+
+
+ROUTES = [send]

@@ -36,3 +36,6 @@ async def create_template(data: JSONBody[ContentBody], request: Call) -> Answer:
 async def get_template(template_id: FromPath[str], request: Call) -> Answer:
     """Get a template"""
     return Answer(await request.query(GetTemplate(template_id=id_of(template_id, "Template"))))
+
+
+ROUTES = [list_templates, create_template, get_template]

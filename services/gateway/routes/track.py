@@ -62,3 +62,6 @@ async def _check_public(data: TrackBody, request: Call) -> None:
         raise too_large()
     if len(data.data or {}) > PUBLIC_PROPERTIES:
         raise invalid_field("data", f"Public keys may send at most {PUBLIC_PROPERTIES} properties", "too_big")
+
+
+ROUTES = [track]

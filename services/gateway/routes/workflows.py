@@ -184,3 +184,15 @@ async def get_execution(workflow_id: FromPath[str], execution_id: FromPath[str],
     what = "Workflow execution"
     query = GetExecution(workflow_id=id_of(workflow_id, "Workflow"), execution_id=id_of(execution_id, what))
     return Answer(await request.query(query))
+
+
+ROUTES = [
+    list_workflows,
+    create_workflow,
+    get_workflow,
+    update_workflow,
+    add_step,
+    add_transition,
+    list_executions,
+    get_execution,
+]
