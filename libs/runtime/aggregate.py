@@ -13,6 +13,7 @@ from libs.runtime.store import Connection, Unit
 from libs.schemas.base import Accepted, View
 
 S = TypeVar("S")
+K = TypeVar("K", bound=Hashable)
 
 
 class Decider(Protocol[S]):
@@ -80,6 +81,21 @@ class Aggregate(Generic[S]):
         for event in events:
             state = self._decider.evolve(state, event)
         return state
+
+
+def evolved(
+    decider: Decider[S],
+    stored: Mapping[K, S],
+    events: Iterable[Envelope[Any]],
+    key: Callable[[Envelope[Any]], K],
+) -> dict[K, S]:
+    """What the events make of the states that are stored, of all that they are about: for read models that keep the
+    state of an aggregate."""
+    states = dict(stored)
+    for event in events:
+        of = key(event)
+        states[of] = decider.evolve(states.get(of, decider.INITIAL), event.message)
+    return states
 
 
 def accepted(result: object) -> bytes:

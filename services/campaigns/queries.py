@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from libs.runtime.clock import now
+from libs.runtime.paging import window
 from libs.runtime.rejection import Rejected
 from libs.runtime.store import Connection
 from libs.schemas.campaigns import (
@@ -21,8 +22,6 @@ from services.campaigns.campaign import Campaign
 from services.campaigns.read_models import campaign, campaign_mail, campaign_run, template
 from services.campaigns.views import campaign_view, stats_view, template_view
 
-MAX_PAGE_SIZE = 100
-
 
 async def get_template(conn: Connection, project: UUID, query: GetTemplate) -> TemplateView:
     found = await template.load(conn, [(project, query.template_id)])
@@ -33,15 +32,15 @@ async def get_template(conn: Connection, project: UUID, query: GetTemplate) -> T
 
 
 async def list_templates(conn: Connection, project: UUID, query: ListTemplates) -> TemplatePage:
-    page, size = _page(query)
-    found = await template.newest(conn, project, size, (page - 1) * size)
+    page = window(query.page, query.page_size)
+    found = await template.newest(conn, project, page.size, page.offset)
     total = await template.count(conn, project)
     return TemplatePage(
         data=[template_view(template_id, state, now()) for template_id, state in found],
         total=total,
-        page=page,
-        page_size=size,
-        total_pages=-(-total // size),
+        page=page.number,
+        page_size=page.size,
+        total_pages=page.pages(total),
     )
 
 
@@ -52,16 +51,16 @@ async def get_campaign(conn: Connection, project: UUID, query: GetCampaign) -> C
 
 
 async def list_campaigns(conn: Connection, project: UUID, query: ListCampaigns) -> CampaignPage:
-    page, size = _page(query)
-    found = await campaign.newest(conn, project, query.status, size, (page - 1) * size)
+    page = window(query.page, query.page_size)
+    found = await campaign.newest(conn, project, query.status, page.size, page.offset)
     runs = await campaign_run.load(conn, project, [campaign_id for campaign_id, _ in found])
     total = await campaign.count(conn, project, query.status)
     return CampaignPage(
         data=[campaign_view(campaign_id, state, runs[campaign_id], now()) for campaign_id, state in found],
         total=total,
-        page=page,
-        page_size=size,
-        total_pages=-(-total // size),
+        page=page.number,
+        page_size=page.size,
+        total_pages=page.pages(total),
     )
 
 
@@ -77,7 +76,3 @@ async def _campaign(conn: Connection, project: UUID, campaign_id: UUID) -> Campa
     if not found:
         raise Rejected("CAMPAIGN_NOT_FOUND", "Campaign not found")
     return found[project, campaign_id][0]
-
-
-def _page(query: ListTemplates | ListCampaigns) -> tuple[int, int]:
-    return max(query.page, 1), min(max(query.page_size, 1), MAX_PAGE_SIZE)

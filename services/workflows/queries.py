@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from libs.runtime.clock import now
+from libs.runtime.paging import window
 from libs.runtime.rejection import Rejected
 from libs.runtime.store import Connection
 from libs.schemas.workflows import (
@@ -19,37 +20,35 @@ from services.workflows.read_models import execution, workflow
 from services.workflows.views import execution_view, workflow_view
 from services.workflows.workflow import Workflow
 
-MAX_PAGE_SIZE = 100
-
 
 async def get_workflow(conn: Connection, project: UUID, query: GetWorkflow) -> WorkflowView:
     return workflow_view(query.workflow_id, await _workflow(conn, project, query.workflow_id), now=now())
 
 
 async def list_workflows(conn: Connection, project: UUID, query: ListWorkflows) -> WorkflowPage:
-    page, size = _page(query)
-    found = await workflow.newest(conn, project, size, (page - 1) * size)
+    page = window(query.page, query.page_size)
+    found = await workflow.newest(conn, project, page.size, page.offset)
     total = await workflow.count(conn, project)
     return WorkflowPage(
         data=[workflow_view(workflow_id, state, now=now()) for workflow_id, state in found],
         total=total,
-        page=page,
-        page_size=size,
-        total_pages=-(-total // size),
+        page=page.number,
+        page_size=page.size,
+        total_pages=page.pages(total),
     )
 
 
 async def list_executions(conn: Connection, project: UUID, query: ListExecutions) -> ExecutionPage:
     await _workflow(conn, project, query.workflow_id)
-    page, size = _page(query)
-    found = await execution.newest(conn, project, query.workflow_id, query.status, size, (page - 1) * size)
+    page = window(query.page, query.page_size)
+    found = await execution.newest(conn, project, query.workflow_id, query.status, page.size, page.offset)
     total = await execution.count(conn, project, query.workflow_id, query.status)
     return ExecutionPage(
         executions=[execution_view(state) for state in found],
         total=total,
-        page=page,
-        page_size=size,
-        total_pages=-(-total // size),
+        page=page.number,
+        page_size=page.size,
+        total_pages=page.pages(total),
     )
 
 
@@ -66,7 +65,3 @@ async def _workflow(conn: Connection, project: UUID, workflow_id: UUID) -> Workf
     if not found:
         raise Rejected("WORKFLOW_NOT_FOUND", "Workflow not found")
     return found[project, workflow_id][0]
-
-
-def _page(query: ListWorkflows | ListExecutions) -> tuple[int, int]:
-    return max(query.page, 1), min(max(query.page_size, 1), MAX_PAGE_SIZE)

@@ -6,12 +6,14 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from libs.runtime.aggregate import evolved
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Connection
 from libs.schemas.campaigns import Audience, CampaignCreated, CampaignSendingStarted, CampaignSent, CampaignStatus
 from libs.schemas.delivery import Content
-from services.campaigns.campaign import INITIAL, Campaign, Event, evolve
+from services.campaigns import campaign as decider
+from services.campaigns.campaign import Campaign, Event
 
 NAME = "campaign"
 TABLES = ("campaign",)
@@ -62,21 +64,23 @@ Key = tuple[UUID, UUID]
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
-    first = {(e.project, e.message.campaign_id): e for e in reversed(events)}
-    last = {(e.project, e.message.campaign_id): e for e in events}
-    states = await _evolved(conn, events)
+    first = {_key(e): e for e in reversed(events)}
+    last = {_key(e): e for e in events}
+    stored = await load(conn, last.keys())
+    states = evolved(decider, {key: state for key, (state, _) in stored.items()}, events, _key)
+    changed = {key: state for key, state in states.items() if isinstance(state, Campaign)}
     await conn.execute(
         SAVE,
-        [project for project, _ in last],
-        [campaign_id for _, campaign_id in last],
-        [e.version for e in last.values()],
-        [states[key].status for key in last],
-        [states[key].name for key in last],
-        [states[key].description for key in last],
-        [encode(states[key].content).decode() for key in last],
-        [encode(states[key].audience).decode() for key in last],
-        [first[key].at for key in last],
-        [e.at for e in last.values()],
+        [project for project, _ in changed],
+        [campaign_id for _, campaign_id in changed],
+        [last[key].version for key in changed],
+        [state.status for state in changed.values()],
+        [state.name for state in changed.values()],
+        [state.description for state in changed.values()],
+        [encode(state.content).decode() for state in changed.values()],
+        [encode(state.audience).decode() for state in changed.values()],
+        [first[key].at for key in changed],
+        [last[key].at for key in changed],
     )
 
 
@@ -97,16 +101,8 @@ async def count(conn: Connection, project: UUID, status: CampaignStatus | None) 
     return total
 
 
-async def _evolved(conn: Connection, events: Sequence[Envelope[Event]]) -> dict[Key, Campaign]:
-    """What the events make of the campaigns that they are about."""
-    stored = await load(conn, {(e.project, e.message.campaign_id) for e in events})
-    states = {key: state for key, (state, _) in stored.items()}
-    for e in events:
-        key = (e.project, e.message.campaign_id)
-        state = evolve(states.get(key, INITIAL), e.message)
-        assert isinstance(state, Campaign)
-        states[key] = state
-    return states
+def _key(event: Envelope[Event]) -> Key:
+    return event.project, event.message.campaign_id
 
 
 def _campaign(row: asyncpg.Record) -> Campaign:

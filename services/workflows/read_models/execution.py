@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from libs.runtime.aggregate import evolved
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Connection
@@ -24,7 +25,8 @@ from libs.schemas.workflows import (
     ExecutionStatus,
     StepCompleted,
 )
-from services.workflows.execution import INITIAL, Event, Execution, evolve
+from services.workflows import execution as decider
+from services.workflows.execution import Event, Execution
 
 NAME = "execution"
 TABLES = ("execution",)
@@ -112,27 +114,28 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
-    first = {(e.project, e.message.execution_id): e for e in reversed(events)}
-    last = {(e.project, e.message.execution_id): e for e in events}
-    states = await _evolved(conn, events)
-    changed = [states[key] for key in last]
+    first = {_key(e): e for e in reversed(events)}
+    last = {_key(e): e for e in events}
+    stored = await load(conn, last.keys())
+    states = evolved(decider, {key: state for key, (state, _) in stored.items()}, events, _key)
+    changed = {key: state for key, state in states.items() if isinstance(state, Execution)}
     await conn.execute(
         SAVE,
-        [project for project, _ in last],
-        [state.id for state in changed],
-        [e.version for e in last.values()],
-        [state.workflow_id for state in changed],
-        [state.contact_id for state in changed],
-        [state.entry for state in changed],
-        [state.email for state in changed],
-        [state.trigger_event for state in changed],
-        [encode(state.context).decode() for state in changed],
-        [state.status for state in changed],
-        [state.step_id for state in changed],
-        [state.until for state in changed],
-        [state.reason for state in changed],
-        [first[key].at for key in last],
-        [e.at for e in last.values()],
+        [project for project, _ in changed],
+        [state.id for state in changed.values()],
+        [last[key].version for key in changed],
+        [state.workflow_id for state in changed.values()],
+        [state.contact_id for state in changed.values()],
+        [state.entry for state in changed.values()],
+        [state.email for state in changed.values()],
+        [state.trigger_event for state in changed.values()],
+        [encode(state.context).decode() for state in changed.values()],
+        [state.status for state in changed.values()],
+        [state.step_id for state in changed.values()],
+        [state.until for state in changed.values()],
+        [state.reason for state in changed.values()],
+        [first[key].at for key in changed],
+        [last[key].at for key in changed],
     )
 
 
@@ -167,16 +170,8 @@ async def count(conn: Connection, project: UUID, workflow_id: UUID, status: Exec
     return total
 
 
-async def _evolved(conn: Connection, events: Sequence[Envelope[Event]]) -> dict[Key, Execution]:
-    """What the events make of the executions that they are about."""
-    stored = await load(conn, {(e.project, e.message.execution_id) for e in events})
-    states = {key: state for key, (state, _) in stored.items()}
-    for e in events:
-        key = (e.project, e.message.execution_id)
-        state = evolve(states.get(key, INITIAL), e.message)
-        assert isinstance(state, Execution)
-        states[key] = state
-    return states
+def _key(event: Envelope[Event]) -> Key:
+    return event.project, event.message.execution_id
 
 
 def _execution(row: asyncpg.Record) -> Execution:

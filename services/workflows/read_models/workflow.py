@@ -6,12 +6,14 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from libs.runtime.aggregate import evolved
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Connection
 from libs.schemas.workflows import Step, StepAdded, Transition, TransitionAdded, WorkflowCreated, WorkflowUpdated
+from services.workflows import workflow as decider
 from services.workflows.graph import Graph
-from services.workflows.workflow import INITIAL, Event, Workflow, evolve
+from services.workflows.workflow import Event, Workflow
 
 NAME = "workflow"
 TABLES = ("workflow",)
@@ -86,25 +88,26 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
-    first = {(e.project, e.message.workflow_id): e for e in reversed(events)}
-    last = {(e.project, e.message.workflow_id): e for e in events}
-    states = await _evolved(conn, events)
-    changed = [states[key] for key in last]
+    first = {_key(e): e for e in reversed(events)}
+    last = {_key(e): e for e in events}
+    stored = await load(conn, last.keys())
+    states = evolved(decider, {key: state for key, (state, _) in stored.items()}, events, _key)
+    changed = {key: state for key, state in states.items() if isinstance(state, Workflow)}
     await conn.execute(
         SAVE,
-        [project for project, _ in last],
-        [workflow_id for _, workflow_id in last],
-        [e.version for e in last.values()],
-        [state.name for state in changed],
-        [state.description for state in changed],
-        [state.event_name for state in changed],
-        [state.enabled for state in changed],
-        [state.allow_reentry for state in changed],
-        [state.trigger_step_id for state in changed],
-        [encode(state.steps).decode() for state in changed],
-        [encode(state.transitions).decode() for state in changed],
-        [first[key].at for key in last],
-        [e.at for e in last.values()],
+        [project for project, _ in changed],
+        [workflow_id for _, workflow_id in changed],
+        [last[key].version for key in changed],
+        [state.name for state in changed.values()],
+        [state.description for state in changed.values()],
+        [state.event_name for state in changed.values()],
+        [state.enabled for state in changed.values()],
+        [state.allow_reentry for state in changed.values()],
+        [state.trigger_step_id for state in changed.values()],
+        [encode(state.steps).decode() for state in changed.values()],
+        [encode(state.transitions).decode() for state in changed.values()],
+        [first[key].at for key in changed],
+        [last[key].at for key in changed],
     )
 
 
@@ -136,16 +139,8 @@ async def count(conn: Connection, project: UUID) -> int:
     return total
 
 
-async def _evolved(conn: Connection, events: Sequence[Envelope[Event]]) -> dict[Key, Workflow]:
-    """What the events make of the workflows that they are about."""
-    stored = await load(conn, {(e.project, e.message.workflow_id) for e in events})
-    states = {key: state for key, (state, _) in stored.items()}
-    for e in events:
-        key = (e.project, e.message.workflow_id)
-        state = evolve(states.get(key, INITIAL), e.message)
-        assert isinstance(state, Workflow)
-        states[key] = state
-    return states
+def _key(event: Envelope[Event]) -> Key:
+    return event.project, event.message.workflow_id
 
 
 def _workflow(row: asyncpg.Record) -> Workflow:
