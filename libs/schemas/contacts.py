@@ -21,6 +21,7 @@ class SaveContact(ContactsCommand, tag="save-contact", frozen=True, kw_only=True
     """Create the contact with this address, or merge into the one that has it. Answers `SavedContact`.
 
     `contact_id` is used only if the contact is new; `default_subscribed` only then and if `subscribed` is absent.
+    `only_new` refuses an address that a contact has.
     """
 
     contact_id: UUID
@@ -28,6 +29,7 @@ class SaveContact(ContactsCommand, tag="save-contact", frozen=True, kw_only=True
     data: Data = {}
     subscribed: bool | None = None
     default_subscribed: bool = True
+    only_new: bool = False
 
 
 class UpdateContact(ContactsCommand, tag="update-contact", frozen=True, kw_only=True):
@@ -62,6 +64,12 @@ class UnsubscribeContact(ContactsCommand, tag="unsubscribe-contact", frozen=True
     contact_id: UUID
     reason: UnsubscribeReason
     email_id: UUID | None = None
+
+
+class DeleteContact(ContactsCommand, tag="delete-contact", frozen=True, kw_only=True):
+    """Erase the contact for good: see `ContactDeleted`. Answers `DeletedContact`."""
+
+    contact_id: UUID
 
 
 class CreateSegment(ContactsCommand, tag="create-segment", frozen=True, kw_only=True):
@@ -133,6 +141,15 @@ class ContactUnsubscribed(ContactEvent, tag="contact.unsubscribed", frozen=True,
     email_id: UUID | None = None
 
 
+class ContactDeleted(Event, tag="contact.deleted", frozen=True, kw_only=True):
+    """The last of its stream. Everything personal about the contact is to be erased wherever it was copied to; facts
+    without it stay, and so do counts of them."""
+
+    service: ClassVar[str] = "contacts"
+    stream: ClassVar[str] = "contact-{contact_id}"
+    contact_id: UUID
+
+
 class EventTracked(Event, tag="event.tracked", frozen=True, kw_only=True):
     """A stream of its own, so tracking never contends on the contact. `data` is what the caller sent."""
 
@@ -201,11 +218,27 @@ class GetContact(ContactsQuery, tag="get-contact", frozen=True, kw_only=True):
 
 
 class ListContacts(ContactsQuery, tag="list-contacts", frozen=True, kw_only=True):
-    """Newest first. Answers `ContactPage`."""
+    """Newest first. Answers `ContactPage`, which is shorter than `limit` where its contacts have much data."""
 
     limit: int = 20
     cursor: str | None = None
     search: str | None = None
+
+
+class FindContact(ContactsQuery, tag="find-contact", frozen=True, kw_only=True):
+    """By address, however it is spelled. Answers `ContactView`."""
+
+    email: str
+
+
+class LookupContacts(ContactsQuery, tag="lookup-contacts", frozen=True, kw_only=True):
+    """Which of up to 500 addresses are contacts. Answers `ContactLookup`."""
+
+    emails: list[str]
+
+
+class CountContacts(ContactsQuery, tag="count-contacts", frozen=True, kw_only=True):
+    """Answers `ContactCount`."""
 
 
 class MatchContact(ContactsQuery, tag="match-contact", frozen=True, kw_only=True):
@@ -258,6 +291,21 @@ class SavedContact(ContactView, frozen=True, kw_only=True):
     """The contact, and whether it was new, under `_meta`."""
 
     meta: SavedMeta = msgspec.field(name="_meta")
+
+
+class DeletedContact(View, frozen=True, kw_only=True):
+    id: UUID
+
+
+class ContactLookup(View, frozen=True, kw_only=True):
+    """The addresses as the caller spelled and ordered them."""
+
+    found: list[str]
+    not_found: list[str]
+
+
+class ContactCount(View, frozen=True, kw_only=True):
+    count: int
 
 
 class TrackedEvent(View, frozen=True, kw_only=True):

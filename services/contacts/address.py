@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import idna
 
+from libs.runtime.rejection import Rejected
 from services.contacts.refusals import invalid
 
 MAX_OCTETS = 254
@@ -26,6 +27,14 @@ def parse(text: str) -> str:
     if not local.isascii() or len(address) > MAX_OCTETS or not _PLAIN.fullmatch(address):
         raise invalid("email", "Invalid email", "invalid_string")
     return address
+
+
+def address_in(text: str) -> str | None:
+    """The address as `parse` has it; None for what it refuses."""
+    try:
+        return parse(text)
+    except Rejected:
+        return None
 
 
 def _ascii(domain: str) -> str:

@@ -7,6 +7,7 @@ from libs.runtime.settings import Settings
 from libs.schemas.campaigns import CampaignSendingStarted
 from libs.schemas.contacts import (
     CreateSegment,
+    DeleteContact,
     SaveContact,
     SubscribeContact,
     TrackEvent,
@@ -32,6 +33,7 @@ def build(config: Settings) -> Service:
             UpdateContact: change_contacts,
             SubscribeContact: change_contacts,
             UnsubscribeContact: change_contacts,
+            DeleteContact: change_contacts,
             TrackEvent: change_contacts,
             CreateSegment: create_segments,
         },

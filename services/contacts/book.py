@@ -45,6 +45,11 @@ class Book:
         holder = self._holders.get((project, address))
         return NOBODY if holder is None else self.by_id(project, holder)
 
+    def forget(self, project: UUID, contact_id: UUID) -> None:
+        """Take out a contact that is gone; its address is free."""
+        gone = self._by_id.pop((project, contact_id), NOBODY)
+        self._holders.pop((project, gone.contact.email), None)
+
     def keep(self, project: UUID, known: Known) -> None:
         """Enter the contact as it is now; an address that it no longer has is free."""
         contact = known.contact

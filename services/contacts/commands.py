@@ -18,6 +18,8 @@ from libs.schemas.base import View
 from libs.schemas.contacts import (
     ContactCreated,
     CreateSegment,
+    DeleteContact,
+    DeletedContact,
     SaveContact,
     SavedContact,
     SavedMeta,
@@ -71,6 +73,9 @@ def _answer(unit: Unit, book: Book, envelope: Envelope[Any]) -> bytes:
     except Rejected as no:
         return encode(no.as_reply())
     unit.append(events, envelope)
+    if isinstance(envelope.message, DeleteContact):
+        book.forget(envelope.project, envelope.message.contact_id)
+        return accepted(DeletedContact(id=envelope.message.contact_id))
     known = known.after(events, unit.now)
     book.keep(envelope.project, known)
     return accepted(_reply(envelope.message, known, events, unit.now))

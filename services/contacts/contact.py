@@ -12,9 +12,11 @@ from msgspec.structs import replace
 from libs.schemas.base import Data
 from libs.schemas.contacts import (
     ContactCreated,
+    ContactDeleted,
     ContactSubscribed,
     ContactUnsubscribed,
     ContactUpdated,
+    DeleteContact,
     EventTracked,
     SaveContact,
     SubscribeContact,
@@ -25,10 +27,12 @@ from libs.schemas.contacts import (
 )
 from services.contacts.address import parse
 from services.contacts.data import check, merged, same
-from services.contacts.refusals import address_taken, contact_not_found, invalid
+from services.contacts.refusals import address_taken, contact_exists, contact_not_found, invalid
 
-Command: TypeAlias = SaveContact | UpdateContact | SubscribeContact | UnsubscribeContact | TrackEvent
-Fact: TypeAlias = ContactCreated | ContactUpdated | ContactSubscribed | ContactUnsubscribed | EventTracked
+Command: TypeAlias = SaveContact | UpdateContact | SubscribeContact | UnsubscribeContact | DeleteContact | TrackEvent
+Fact: TypeAlias = (
+    ContactCreated | ContactUpdated | ContactSubscribed | ContactUnsubscribed | ContactDeleted | EventTracked
+)
 
 MAX_EVENT_NAME = 255
 RESERVED = "Cannot track reserved system event"
@@ -57,6 +61,8 @@ def decide(command: Command, contact: Contact, *, taken: bool = False) -> list[F
         case TrackEvent():
             _check_name(command.event)
             return [*_saved(command, contact, default=True), _tracked(command, contact)]
+        case SaveContact(only_new=True) if contact.id is not None:
+            raise contact_exists()
         case SaveContact():
             return _saved(command, contact, default=command.default_subscribed)
         case _ if contact.id is None:
@@ -67,6 +73,8 @@ def decide(command: Command, contact: Contact, *, taken: bool = False) -> list[F
             return _flipped(contact, True)
         case UnsubscribeContact():
             return _flipped(contact, False, command.reason, command.email_id)
+        case DeleteContact():
+            return [ContactDeleted(contact_id=contact.id)]
         case _:
             assert_never(command)
 
@@ -81,6 +89,8 @@ def evolve(contact: Contact, event: Fact) -> Contact:
             return replace(contact, subscribed=True)
         case ContactUnsubscribed():
             return replace(contact, subscribed=False)
+        case ContactDeleted():
+            return INITIAL
         case EventTracked():
             return contact
         case _:

@@ -1,35 +1,46 @@
 """Answers from the read models."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from libs.runtime.bus import QueryHandler
+from libs.runtime.codec import encode
 from libs.runtime.store import Connection
 from libs.schemas.base import Query
 from libs.schemas.contacts import (
     AudienceSize,
     CheckCondition,
+    ContactCount,
+    ContactLookup,
     ContactPage,
     ContactView,
+    CountContacts,
+    FindContact,
     GetContact,
     GetSegment,
     ListContacts,
     ListSegmentContacts,
     ListSegments,
+    LookupContacts,
     Match,
     MatchContact,
     SegmentContacts,
     SegmentView,
 )
 from services.contacts import members
+from services.contacts.address import address_in, parse
 from services.contacts.read_models import contact as contacts
 from services.contacts.read_models import segment as segments
 from services.contacts.refusals import contact_not_found, invalid, segment_not_found
 from services.contacts.views import segment_view, view_of
 
 MAX_LIMIT = 100
+MAX_LOOKUP = 500
+MAX_PAGE_BYTES = 700_000
+"""Of a page: an answer on the bus may have 1 MiB, and one contact's data 128 KiB."""
+
 MAX_PAGE = 1_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -42,16 +53,40 @@ async def get_contact(conn: Connection, project: UUID, query: GetContact) -> Con
     return view_of(found[0])
 
 
+async def find_contact(conn: Connection, project: UUID, query: FindContact) -> ContactView:
+    found = await contacts.load(conn, [(project, parse(query.email))], [])
+    if not found:
+        raise contact_not_found()
+    return view_of(found[0])
+
+
+async def lookup_contacts(conn: Connection, project: UUID, query: LookupContacts) -> ContactLookup:
+    """What is no address is no contact's."""
+    if not query.emails:
+        raise invalid("emails", "emails must be a non-empty array", "too_small")
+    if len(query.emails) > MAX_LOOKUP:
+        raise invalid("emails", f"Maximum {MAX_LOOKUP} emails per lookup", "too_big")
+    addresses = {email: address_in(email) for email in query.emails}
+    known = await contacts.known(conn, project, {address for address in addresses.values() if address})
+    found = [email for email in query.emails if addresses[email] in known]
+    return ContactLookup(found=found, not_found=[email for email in query.emails if addresses[email] not in known])
+
+
+async def count_contacts(conn: Connection, project: UUID, query: CountContacts) -> ContactCount:
+    return ContactCount(count=await contacts.count(conn, project, None))
+
+
 async def list_contacts(conn: Connection, project: UUID, query: ListContacts) -> ContactPage:
     """A limit beyond what is allowed is the nearest that is."""
     search = _search(query.search)
     limit = _within(query.limit)
     after = place_of(query.cursor) if query.cursor else contacts.FIRST
     rows = await contacts.page(conn, project, after, search, limit + 1)
-    shown, more = rows[:limit], len(rows) > limit
+    shown = _fitting([view_of(row) for row in rows[:limit]])
+    more = len(rows) > len(shown)
     return ContactPage(
-        data=[view_of(row) for row in shown],
-        cursor=cursor_of(shown[-1]) if more else None,
+        data=shown,
+        cursor=cursor_of(rows[len(shown) - 1]) if more else None,
         has_more=more,
         total=0 if query.cursor else await contacts.count(conn, project, search),
     )
@@ -105,6 +140,18 @@ def place_of(cursor: str) -> tuple[datetime, UUID]:
         raise invalid("cursor", "Not a cursor of this list", "invalid_cursor") from bad
 
 
+def _fitting(views: Sequence[ContactView]) -> list[ContactView]:
+    """As many from the start as one answer can carry, and at least one."""
+    fitting: list[ContactView] = []
+    size = 0
+    for view in views:
+        size += len(encode(view))
+        if fitting and size > MAX_PAGE_BYTES:
+            break
+        fitting.append(view)
+    return fitting
+
+
 async def _segment(conn: Connection, project: UUID, segment_id: UUID) -> segments.Row:
     row = await segments.find(conn, project, segment_id)
     if row is None:
@@ -124,6 +171,9 @@ def _within(limit: int) -> int:
 
 QUERIES: Mapping[type[Query], QueryHandler] = {
     GetContact: get_contact,
+    FindContact: find_contact,
+    LookupContacts: lookup_contacts,
+    CountContacts: count_contacts,
     ListContacts: list_contacts,
     MatchContact: match_contact,
     GetSegment: get_segment,

@@ -21,3 +21,7 @@ def segment_not_found() -> Rejected:
 
 def address_taken() -> Rejected:
     return Rejected("CONFLICT", "Contact with this email already exists in this project")
+
+
+def contact_exists() -> Rejected:
+    return Rejected("CONFLICT", "Contact already exists")

@@ -1,6 +1,6 @@
 """How routes answer yes, and how the documentation tells of it."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +21,7 @@ REFUSALS = {
     500: "Our own fault; the operator finds the cause by the request id",
     503: "Not now; Retry-After says when to try again",
 }
-DONE = {200: "Done", 201: "Created"}
+DONE = {200: "Done", 201: "Created", 204: "Done; there is nothing to say"}
 LATER = {202: "Accepted; Location says where the answer will be"}
 CONFLICT = {409: "Not possible in the present state, or the Idempotency-Key was used before"}
 
@@ -50,13 +50,35 @@ class Answer(ASGIResponse):
         self._start: HTTPResponseStartEvent = {
             "type": "http.response.start",
             "status": status,
-            "headers": [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *headers],
+            "headers": [*_content_headers(status, kind, body), *headers],
         }
         self._body: HTTPResponseBodyEvent = {"type": "http.response.body", "body": body, "more_body": False}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send(self._start)
         await send(self._body)
+
+
+class Streamed(ASGIResponse):
+    """An answer that is sent while it is made, piece by piece, and is never whole in memory."""
+
+    def __init__(self, pieces: AsyncIterator[bytes], kind: bytes = b"application/json") -> None:
+        self._pieces = pieces
+        self._kind = kind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The first piece is made before anything is sent, so that a refusal can still be answered as one."""
+        piece = await anext(self._pieces, b"")
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", self._kind)]})
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        async for piece in self._pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _content_headers(status: int, kind: bytes, body: bytes) -> list[tuple[bytes, bytes]]:
+    """An answer without content says nothing of it (RFC 9110, 8.6)."""
+    return [] if status == 204 else [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
 
 
 def wrapped(result: bytes) -> Answer:

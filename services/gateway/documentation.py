@@ -33,6 +33,7 @@ answered with 202, and `Location` says where its answer can be had.
 TAGS = {
     "Public API": "What applications call",
     "Contacts": "Whom you write to",
+    "Older API": "The calls of the API's first version",
     "Segments": "Contacts that have something in common",
     "Templates": "Mails to be filled in",
     "Campaigns": "One mail to many",

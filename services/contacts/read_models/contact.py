@@ -11,12 +11,18 @@ from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Connection
 from libs.schemas.base import Data
-from libs.schemas.contacts import ContactCreated, ContactSubscribed, ContactUnsubscribed, ContactUpdated
+from libs.schemas.contacts import (
+    ContactCreated,
+    ContactDeleted,
+    ContactSubscribed,
+    ContactUnsubscribed,
+    ContactUpdated,
+)
 from services.contacts.contact import Contact
 
 NAME = "contact"
 TABLES = ("contact",)
-EVENTS = (ContactCreated, ContactUpdated, ContactSubscribed, ContactUnsubscribed)
+EVENTS = (ContactCreated, ContactUpdated, ContactSubscribed, ContactUnsubscribed, ContactDeleted)
 
 # The address is checked at the end of each statement, so that contacts can hand one on to each other within a batch.
 DDL = """
@@ -53,6 +59,11 @@ from unnest($1::uuid[], $2::uuid[], $3::text[], $4::boolean[], $5::jsonb[], $6::
 where contact.project = new.project and contact.id = new.id and contact.version < new.version
 """
 
+DELETE = """
+delete from contact using unnest($1::uuid[], $2::uuid[]) as gone (project, id)
+where contact.project = gone.project and contact.id = gone.id
+"""
+
 LOAD = """
 select contact.project, contact.id, contact.email, subscribed, data, version, created_at, updated_at
 from unnest($1::uuid[], $2::text[]) as wanted (project, email)
@@ -70,6 +81,8 @@ where project = $1 and (created_at, id) < ($2, $3) and ($4::text is null or strp
 order by created_at desc, id desc
 limit $5
 """
+
+KNOWN = "select email from contact where project = $1 and email = any($2::text[])"
 
 COUNT = "select count(*) from contact where project = $1 and ($2::text is null or strpos(email, $2) > 0)"
 
@@ -101,12 +114,16 @@ class _Change(msgspec.Struct):
     version: int = 0
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    deleted: bool = False
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     changes = _by_contact(events)
-    created = [change for change in changes if change.created_at]
-    updated = [change for change in changes if not change.created_at]
+    deleted = [change for change in changes if change.deleted]
+    created = [change for change in changes if change.created_at and not change.deleted]
+    updated = [change for change in changes if not change.created_at and not change.deleted]
+    if deleted:
+        await conn.execute(DELETE, *_columns(deleted, "project id"))
     if updated:
         await conn.execute(UPDATE, *_columns(updated, "project id email subscribed data version updated_at"))
     if created:
@@ -125,6 +142,11 @@ async def load(
         [contact for _, contact in ids],
     )
     return [row_of(row) for row in rows]
+
+
+async def known(conn: Connection, project: UUID, addresses: Collection[str]) -> set[str]:
+    """Those of the addresses that contacts have."""
+    return {row["email"] for row in await conn.fetch(KNOWN, project, list(addresses))}
 
 
 async def page(
@@ -163,6 +185,9 @@ def _by_contact(events: Iterable[Envelope[Any]]) -> list[_Change]:
 
 def _apply(change: _Change, envelope: Envelope[Any]) -> None:
     event = envelope.message
+    if isinstance(event, ContactDeleted):
+        change.deleted = True
+        return
     change.email, change.version, change.updated_at = event.email, envelope.version, envelope.at
     match event:
         case ContactCreated():

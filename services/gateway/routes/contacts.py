@@ -3,16 +3,19 @@
 from typing import Annotated
 
 import msgspec
-from litestar import get, patch, post
+from litestar import delete, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from libs.runtime.clock import uuid7
 from libs.schemas.base import Data
 from libs.schemas.contacts import (
+    ContactLookup,
     ContactPage,
     ContactView,
+    DeleteContact,
     GetContact,
     ListContacts,
+    LookupContacts,
     SaveContact,
     SavedContact,
     SavedMeta,
@@ -39,6 +42,10 @@ class ContactChanges(Body, frozen=True, kw_only=True):
     subscribed: bool | None = None
 
 
+class LookupBody(Body, frozen=True, kw_only=True):
+    emails: list[str]
+
+
 class _Saved(msgspec.Struct, rename="camel"):
     meta: SavedMeta = msgspec.field(name="_meta")
 
@@ -57,7 +64,8 @@ async def list_contacts(
 ) -> Answer:
     """List contacts
 
-    Newest first. `total` is counted on the first page only.
+    Newest first. `total` is counted on the first page only. A page can be shorter than `limit` although `hasMore` says
+    that there are more: contacts with much data would not fit into one answer.
     """
     return Answer(await request.query(ListContacts(limit=limit, cursor=cursor, search=search)))
 
@@ -92,4 +100,23 @@ async def update_contact(contact_id: FromPath[str], data: JSONBody[ContactChange
     return Answer(await request.ask(command))
 
 
-ROUTES = [list_contacts, save_contact, get_contact, update_contact]
+@delete("/contacts/{contact_id:str}", status_code=204, responses=returns(None, 204), tags=TAGS)
+async def delete_contact(contact_id: FromPath[str], request: Call) -> None:
+    """Delete a contact
+
+    For good: what is personal about the contact is erased everywhere, mails that wait for it are not sent, and its
+    address is free. Counts of what has happened stay as they are.
+    """
+    await request.ask(DeleteContact(contact_id=id_of(contact_id, "Contact")))
+
+
+@post("/contacts/lookup", status_code=200, responses=shows(ContactLookup), tags=TAGS)
+async def lookup_contacts(data: JSONBody[LookupBody], request: Call) -> Answer:
+    """Look up addresses
+
+    Which of up to 500 addresses are contacts, each as it was given.
+    """
+    return Answer(await request.query(LookupContacts(emails=data.emails)))
+
+
+ROUTES = [list_contacts, save_contact, lookup_contacts, get_contact, update_contact, delete_contact]

@@ -10,9 +10,11 @@ import pytest
 from libs.runtime.rejection import Rejected
 from libs.schemas.contacts import (
     ContactCreated,
+    ContactDeleted,
     ContactSubscribed,
     ContactUnsubscribed,
     ContactUpdated,
+    DeleteContact,
     EventTracked,
     SaveContact,
     SubscribeContact,
@@ -48,6 +50,21 @@ def refused(command: Any, contact: Contact, **known: bool) -> Rejected:
     with pytest.raises(Rejected) as no:
         decide(command, contact, **known)
     return no.value
+
+
+# --- deleting ---
+
+
+def test_a_deleted_contact_is_gone_and_says_nothing_of_the_person() -> None:
+    facts = decide(DeleteContact(contact_id=ID), given(CREATED))
+    assert facts == [ContactDeleted(contact_id=ID)]
+    assert given(CREATED, *facts) == INITIAL
+    assert refused(DeleteContact(contact_id=ID), INITIAL).code == "CONTACT_NOT_FOUND"
+
+
+def test_a_contact_that_must_be_new_is_refused_where_there_is_one() -> None:
+    assert refused(save(only_new=True), given(CREATED)).message == "Contact already exists"
+    assert decide(save(only_new=True), INITIAL) == decide(save(), INITIAL)
 
 
 # --- saving ---

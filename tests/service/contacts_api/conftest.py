@@ -1,0 +1,48 @@
+"""The contacts service behind the gateway, called over HTTP as a customer calls it."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import msgspec
+import pytest
+
+from libs.runtime.service import Runtime
+from libs.runtime.testing import running
+from services.contacts.app import build
+from services.gateway import keys
+from tests.conftest import Stack
+from tests.service.gateway.conftest import gateway_for, issue_key, url_of
+
+
+class World(msgspec.Struct, frozen=True):
+    contacts: Runtime
+    gateway: Runtime
+
+
+@pytest.fixture(scope="package")
+async def world(stack: Stack) -> AsyncIterator[World]:
+    config = stack.settings("contacts")
+    async with (
+        running(build(config), config) as contacts,
+        gateway_for(stack, keys.generate("secret"), keys.generate("public")) as gateway,
+    ):
+        yield World(contacts, gateway)
+
+
+@pytest.fixture
+async def api(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls with the secret key of a project of the test's own."""
+    async with await client_of(world) as client:
+        yield client
+
+
+@pytest.fixture
+async def stranger(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls with the key of another project."""
+    async with await client_of(world) as client:
+        yield client
+
+
+async def client_of(world: World) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {await issue_key(world.gateway)}"}
+    return httpx.AsyncClient(base_url=url_of(world.gateway), headers=headers, timeout=30)
