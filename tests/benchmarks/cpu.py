@@ -1,0 +1,32 @@
+"""CPU seconds of every process of a running stack: what does not depend on how busy the machine is otherwise."""
+
+from collections import Counter
+from contextlib import suppress
+
+import psutil
+
+from deploy.demo.target import Target
+
+
+def spent(target: Target) -> Counter[str]:
+    """Seconds by part of the stack since its start. Postgres' sessions count for the role that they serve."""
+    seconds: Counter[str] = Counter()
+    for file in target.layout.run.glob("*.pid"):
+        if file.stem == "supervisor":  # the parent of them all
+            continue
+        with suppress(psutil.Error, ValueError):
+            leader = psutil.Process(int(file.read_text()))
+            for process in (leader, *leader.children(recursive=True)):
+                with suppress(psutil.Error):
+                    times = process.cpu_times()
+                    seconds[_name(file.stem, process)] += times.user + times.system
+    return seconds
+
+
+def _name(part: str, process: psutil.Process) -> str:
+    """`gateway-1`; `postgres: feedback` for a session, `postgres` for the server's own helpers."""
+    if not part.startswith("postgres"):
+        return part
+    title = " ".join(process.cmdline())
+    _, found, rest = title.partition("godwit_")
+    return f"postgres: {rest.split()[0]}" if found else "postgres"
