@@ -1,6 +1,7 @@
 """CPU seconds of every process of a running stack: what does not depend on how busy the machine is otherwise."""
 
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import suppress
 
 import psutil
@@ -8,9 +9,9 @@ import psutil
 from deploy.demo.target import Target
 
 
-def spent(target: Target) -> Counter[str]:
+def spent(target: Target) -> Mapping[str, float]:
     """Seconds by part of the stack since its start. Postgres' sessions count for the role that they serve."""
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
     for file in target.layout.run.glob("*.pid"):
         if file.stem == "supervisor":  # the parent of them all
             continue

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from uuid import uuid4
 
 import asyncpg
@@ -49,7 +48,7 @@ async def bench(target: Target, bare: str) -> Group:
         table.add_column(column, justify="right")
     share = f"{taken.rate / plain.rate:.2f}"
     table.add_row(f"{COUNT:,}", f"{taken.rate:,.0f}", f"{folded:,.0f}", str(taken.errors), f"{plain.rate:,.0f}", share)
-    return Group(table, _cpu(spent(target) - before))
+    return Group(table, _cpu(before, spent(target)))
 
 
 async def _all_consumed(target: Target) -> None:
@@ -65,14 +64,15 @@ async def _all_consumed(target: Target) -> None:
     await client.close()
 
 
-def _cpu(seconds: Counter[str]) -> Table:
+def _cpu(before: Mapping[str, float], after: Mapping[str, float]) -> Table:
+    seconds = {name: used - before.get(name, 0.0) for name, used in after.items()}
     table = Table(title="CPU seconds for each 1,000 notifications, with all that follows from them")
     table.title_justify = "left"
     table.add_column("process")
     table.add_column("seconds", justify="right")
-    for name, used in seconds.most_common():
+    for name, used in sorted(seconds.items(), key=lambda item: -item[1]):
         table.add_row(name, f"{used * 1000 / COUNT:.3f}")
-    table.add_row("all", f"{seconds.total() * 1000 / COUNT:.3f}")
+    table.add_row("all", f"{sum(seconds.values()) * 1000 / COUNT:.3f}")
     return table
 
 
