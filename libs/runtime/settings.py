@@ -53,11 +53,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str | None, Meta(description="Development only: CA file whose SNS signatures are accepted besides Amazon's")
     ] = None
     sns_topic_arns: Annotated[str, Meta(description="SNS topics whose notifications are accepted, by commas")] = ""
+    sns_signature_v1: Annotated[
+        bool, Meta(description="Accept SNS's SignatureVersion 1 (SHA-1) too, for topics that cannot be set to 2")
+    ] = False
     configuration_set: Annotated[str, Meta(description="SES configuration set of every send")] = "godwit"
     bootstrap_secret_key: Annotated[str | None, Meta(description="Secret key of the first project")] = None
     bootstrap_public_key: Annotated[str | None, Meta(description="Public key of the first project")] = None
     bootstrap_domain: Annotated[str, Meta(description="Verified sending domain of the first project")] = "example.com"
     crash_at: Annotated[str, Meta(description="Tests only: die at this named point")] = ""
+
+    @property
+    def topic_arns(self) -> frozenset[str]:
+        """`sns_topic_arns`, one by one."""
+        return frozenset(arn.strip() for arn in self.sns_topic_arns.split(",") if arn.strip())
 
     @property
     def delays(self) -> list[float]:

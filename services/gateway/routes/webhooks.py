@@ -13,10 +13,14 @@ from services.gateway.call import Call
 from services.gateway.documentation import described
 from services.gateway.intake import Intake
 from services.gateway.problems import Problem
-from services.gateway.sns import Confirmed, SnsReceiver, SnsRefused, as_message
+from services.gateway.sns import Confirmed, SnsReceiver, SnsRefused
 
 MAX_BYTES = 512 * 1024
 """SNS messages have at most 256 KiB of payload, which is JSON within JSON."""
+
+
+RAW_DELIVERY = "x-amz-sns-rawdelivery"
+UNSIGNED = "Raw message delivery has no signature: switch it off for this subscription, or use it with SQS."
 
 
 class Taken(View, frozen=True, kw_only=True):
@@ -36,7 +40,7 @@ async def take(receiver: SnsReceiver, intake: Intake, body: bytes) -> None:
     except SnsRefused as no:
         raise Problem(no.status, no.code, no.message) from no
     if not isinstance(received, Confirmed):
-        await intake.take(*as_message(received))
+        await intake.take(received)
 
 
 def webhooks(taker: Take) -> Router:
@@ -49,6 +53,8 @@ def webhooks(taker: Take) -> Router:
         Subscribe this address to the topics in `GODWIT_SNS_TOPIC_ARNS`, with SignatureVersion 2. A notification is on
         disk before it is answered with 200.
         """
+        if request.headers.get(RAW_DELIVERY) == "true":
+            raise Problem(403, "FORBIDDEN", UNSIGNED)
         await taker(await request.body())
         return Answer(_taken)
 

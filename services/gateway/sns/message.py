@@ -13,7 +13,7 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from msgspec import field
 
 from services.gateway.sns.refusal import SnsRefused, malformed
@@ -21,7 +21,8 @@ from services.gateway.sns.refusal import SnsRefused, malformed
 MAX_BODY = 256 * 1024
 """SNS's own limit for a message."""
 
-PADDING, DIGEST = PKCS1v15(), SHA256()
+PADDING = PKCS1v15()
+DIGESTS = {"1": SHA1(), "2": SHA256()}  # noqa: S303 - whether version 1 is believed is for the operator to say
 
 
 class SnsMessage(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -59,11 +60,11 @@ class SnsMessage(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
         return f"{start}{middle}TopicArn\n{self.topic_arn}\nType\n{self.type}\n".encode()
 
     def is_signed_by(self, key: RSAPublicKey) -> bool:
-        """SignatureVersion 2: RSA, PKCS #1 v1.5, SHA-256."""
+        """RSA, PKCS #1 v1.5, with SHA-256 for SignatureVersion 2 and SHA-1 for 1. Of no other version."""
         try:
             signature = base64.b64decode(self.signature, validate=True)
-            key.verify(signature, self.signed_text(), PADDING, DIGEST)
-        except (binascii.Error, ValueError, InvalidSignature):
+            key.verify(signature, self.signed_text(), PADDING, DIGESTS[self.signature_version])
+        except (binascii.Error, ValueError, KeyError, InvalidSignature):
             return False
         return True
 

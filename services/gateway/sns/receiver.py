@@ -37,7 +37,8 @@ class Confirmed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SnsReceiver:
-    """Receives the messages of `topic_arns` (none means that every message is refused).
+    """Receives the messages of `topic_arns` (none means that every message is refused), signed by SignatureVersion 2
+    or, with `signature_v1`, by 1 as well.
 
     Only Amazon's signatures are believed; with `trust_ca`, a file with a certificate authority, also those of a
     sandbox on this machine. `fetch` and `clock` are there for tests.
@@ -47,11 +48,13 @@ class SnsReceiver:
         self,
         *,
         topic_arns: frozenset[str],
+        signature_v1: bool = False,
         trust_ca: Path | None = None,
         fetch: Fetch = http.get,
         clock: Callable[[], datetime] = now,
     ) -> None:
         self._topic_arns = topic_arns
+        self._versions = ("1", "2") if signature_v1 else ("2",)
         self._trusts_sandbox = trust_ca is not None
         self._certificates = Certificates(fetch, trust_ca)
         self._fetch = fetch
@@ -85,7 +88,7 @@ class SnsReceiver:
         moment = self._clock()
         if message.topic_arn not in self._topic_arns:
             raise not_trusted("Messages of this topic are not accepted.")
-        if message.signature_version != "2":
+        if message.signature_version not in self._versions:
             raise not_trusted("Only SignatureVersion 2 is accepted: set the topic's attribute SignatureVersion to 2.")
         if not moment - OLDEST <= message.sent_at <= moment + NEWEST:
             raise not_trusted("The timestamp of this message is too far from now.")
@@ -110,6 +113,6 @@ class SnsReceiver:
 
 
 def receiver_from(config: Settings) -> SnsReceiver:
-    """The receiver that `GODWIT_SNS_TOPIC_ARNS` and `GODWIT_SNS_TRUST` ask for."""
-    topics = frozenset(arn.strip() for arn in config.sns_topic_arns.split(",") if arn.strip())
-    return SnsReceiver(topic_arns=topics, trust_ca=Path(config.sns_trust) if config.sns_trust else None)
+    """The receiver that the settings `GODWIT_SNS_*` ask for."""
+    trust_ca = Path(config.sns_trust) if config.sns_trust else None
+    return SnsReceiver(topic_arns=config.topic_arns, signature_v1=config.sns_signature_v1, trust_ca=trust_ca)
