@@ -11,7 +11,7 @@ from libs.runtime.codec import tag_of
 from libs.runtime.service import Service
 from libs.schemas import registry
 from libs.schemas.base import Command, Event, Message, Query
-from libs.schemas.feedback import RecordNotification
+from libs.schemas.feedback import RecordNotification, RecordNotifications
 
 VERSION = "0.1.0"
 SCHEMA = "#/components/schemas/{name}"
@@ -70,7 +70,7 @@ def document(services: Sequence[Service]) -> dict[str, Any]:
 def address(kind: type[Message]) -> str:
     """The subject pattern of a message."""
     tag = tag_of(kind)
-    if kind is RecordNotification:
+    if kind in (RecordNotification, RecordNotifications):
         return "ingest.sns"
     if issubclass(kind, Event):
         return f"evt.{kind.service}.{{project}}.{tag}"

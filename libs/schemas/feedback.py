@@ -8,6 +8,9 @@ from libs.schemas.base import Command, Event, Query, View
 
 BounceType = Literal["Permanent", "Transient", "Undetermined"]
 
+FeedbackStatus = Literal["UNKNOWN", "SENT", "DELIVERED", "OPENED", "CLICKED", "BOUNCED", "COMPLAINED"]
+"""How far a mail has come, in this order: a later one is never taken back."""
+
 
 class RecordNotification(Command, tag="record-notification", frozen=True, kw_only=True):
     """A notification whose SNS signature was checked at the edge, as it came. Published on `ingest.sns`.
@@ -20,6 +23,13 @@ class RecordNotification(Command, tag="record-notification", frozen=True, kw_onl
     topic_arn: str
     sent_at: datetime
     message: str
+
+
+class RecordNotifications(Command, tag="record-notifications", frozen=True, kw_only=True):
+    """Notifications that arrived together; each is kept and folded by itself."""
+
+    service: ClassVar[str] = "feedback"
+    notifications: list[RecordNotification]
 
 
 class FeedbackEvent(Event, frozen=True, kw_only=True):
@@ -41,9 +51,11 @@ class EmailConfirmed(FeedbackEvent, tag="email.confirmed", frozen=True, kw_only=
 
 
 class EmailDelivered(FeedbackEvent, tag="email.delivered", frozen=True, kw_only=True):
-    """`first` is true once for each mail, so that counting it counts delivered mails."""
+    """`first` is true once for each mail, so that counting it counts delivered mails. `recipient` is the address, in
+    lower case, as in all events that have one; null if SES does not name it."""
 
     first: bool = True
+    recipient: str | None = None
 
 
 class EmailOpened(FeedbackEvent, tag="email.opened", frozen=True, kw_only=True):
@@ -66,13 +78,15 @@ class EmailClicked(FeedbackEvent, tag="email.clicked", frozen=True, kw_only=True
 class EmailBounced(FeedbackEvent, tag="email.bounced", frozen=True, kw_only=True):
     """The mail came back: for good (`Permanent`, `Undetermined`) or for now (`Transient`, automatic replies too).
 
-    `first` is true once for each mail among those for good, and once among those for now.
+    `first` is true once for each mail among those for good, and once among those for now. One event for each
+    `recipient` that bounced.
     """
 
     bounce_type: BounceType
     bounce_sub_type: str
     diagnostic: str | None = None
     first: bool = True
+    recipient: str | None = None
 
 
 class EmailComplained(FeedbackEvent, tag="email.complained", frozen=True, kw_only=True):
@@ -80,10 +94,12 @@ class EmailComplained(FeedbackEvent, tag="email.complained", frozen=True, kw_onl
 
     feedback_type: str | None = None
     first: bool = True
+    recipient: str | None = None
 
 
 class EmailDelayed(FeedbackEvent, tag="email.delayed", frozen=True, kw_only=True):
     delay_type: str
+    recipient: str | None = None
 
 
 class EmailRejected(FeedbackEvent, tag="email.rejected", frozen=True, kw_only=True):
@@ -100,14 +116,25 @@ class GetEmailFeedback(FeedbackQuery, tag="get-email-feedback", frozen=True, kw_
     email_id: UUID
 
 
+class LinkClicks(View, frozen=True, kw_only=True):
+    """How often a link of one mail was followed, by humans and by machines; `clicked_at` is the first human's time."""
+
+    link: str
+    clicks: int
+    machine_clicks: int
+    clicked_at: datetime | None
+
+
 class EmailFeedback(View, frozen=True, kw_only=True):
     """What is known of one mail; times are SES's and the earliest of their kind, null until it happened.
 
     `bounced_at` is for bounces for good, `soft_bounced_at` for the others. `opens` and `clicks`, and their times, are
     those of humans; what machines did is counted beside them. A mail that nothing is known of has nothing but nulls.
+    `status` only goes up, whatever the order in which news comes; a bounce for now does not change it.
     """
 
     email_id: UUID
+    status: FeedbackStatus
     confirmed_at: datetime | None
     delivered_at: datetime | None
     opened_at: datetime | None
@@ -121,3 +148,4 @@ class EmailFeedback(View, frozen=True, kw_only=True):
     clicks: int
     machine_opens: int
     machine_clicks: int
+    links: list[LinkClicks] = []

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from libs.runtime.service import Service
 from libs.runtime.settings import Settings
-from libs.schemas.feedback import GetEmailFeedback, RecordNotification
+from libs.schemas.feedback import GetEmailFeedback, RecordNotification, RecordNotifications
 from services.feedback.archive import forget_old
-from services.feedback.intake import take_in
+from services.feedback.intake import ReadAgain, read_again, take_in
 from services.feedback.queries import get_email_feedback
-from services.feedback.read_models import email_feedback
+from services.feedback.read_models import email_feedback, email_link
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -16,9 +16,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def build(config: Settings) -> Service:
     return Service(
         name="feedback",
-        ingest={RecordNotification: take_in},
+        ingest={RecordNotification: take_in, RecordNotifications: take_in},
+        timers={ReadAgain: read_again},
         queries={GetEmailFeedback: get_email_feedback},
-        read_models=(email_feedback,),
+        read_models=(email_feedback, email_link),
         migrations=MIGRATIONS,
         work=(forget_old,),
     )

@@ -8,7 +8,6 @@ import asyncpg
 import msgspec
 import structlog
 
-from libs.runtime.envelope import Envelope
 from libs.runtime.groupcommit import BROKEN
 from libs.runtime.service import Runtime
 from libs.runtime.store import Connection
@@ -41,7 +40,7 @@ delete from notification where ctid = any(array(
 class Entry(msgspec.Struct, frozen=True):
     """A notification, and what was read from it. `notice` is None if it is not about a mail of ours."""
 
-    envelope: Envelope[RecordNotification]
+    told: RecordNotification
     happening: UUID
     kind: str
     notice: Notice | None
@@ -57,7 +56,7 @@ async def keep(conn: Connection, entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _row(entry: Entry) -> tuple[object, ...]:
-    told, notice = entry.envelope.message, entry.notice
+    told, notice = entry.told, entry.notice
     about = (notice.project, notice.email_id) if notice else (None, None)
     return (
         entry.happening,

@@ -20,6 +20,7 @@ from libs.schemas.feedback import (
     EmailOpened,
     EmailRejected,
     FeedbackEvent,
+    FeedbackStatus,
 )
 from services.feedback.notice import Notice
 
@@ -51,9 +52,23 @@ def decide(notice: Notice, known: Known) -> list[FeedbackEvent]:
     events: list[FeedbackEvent] = []
     if notice.confirmed.message_id not in known.message_ids:
         events.append(notice.confirmed)
-    if notice.fact:
-        events.append(_marked(notice.fact, known))
+    for fact in notice.facts:
+        events.append(_marked(fact, known))
+        known = evolve(known, events[-1])
     return events
+
+
+def status_of(known: Known) -> FeedbackStatus:
+    """How far the mail has come. What is known only grows, so this never goes back."""
+    ranks: tuple[tuple[datetime | None, FeedbackStatus], ...] = (
+        (known.complained_at, "COMPLAINED"),
+        (known.bounced_at, "BOUNCED"),
+        (known.clicked_at, "CLICKED"),
+        (known.opened_at, "OPENED"),
+        (known.delivered_at, "DELIVERED"),
+        (known.confirmed_at, "SENT"),
+    )
+    return next((status for at, status in ranks if at), "UNKNOWN")
 
 
 def _marked(fact: FeedbackEvent, known: Known) -> FeedbackEvent:

@@ -1,17 +1,19 @@
 """Takes in a batch of notifications: keep them word for word, then fold what is new into what is known of each mail.
 
-Four statements a batch: keep, load, append, fold. A notification that cannot be read fails; so it is tried again and in
-the end dead-lettered, where it is seen and can be retried once the code knows its shape. The rest of its batch is
-handled without it.
+Four statements a batch: keep, load, append, fold. A notification that cannot be read is put aside in the same
+transaction and read again by itself, later and later; in the end it is a dead letter, where it is seen and can be
+retried once the code knows its shape. The rest of its batch is handled without it.
 """
 
 from collections.abc import Sequence
 from functools import reduce
+from uuid import UUID
 
 from libs.runtime.codec import stream_of
-from libs.runtime.envelope import Envelope, Origin
+from libs.runtime.envelope import Envelope, Meta, Origin
 from libs.runtime.store import Unit
-from libs.schemas.feedback import RecordNotification
+from libs.schemas.base import Message
+from libs.schemas.feedback import RecordNotification, RecordNotifications
 from services.feedback import archive, metrics
 from services.feedback.archive import Entry
 from services.feedback.email_feedback import INITIAL, decide, evolve
@@ -19,38 +21,80 @@ from services.feedback.notice import Notice, notice_of
 from services.feedback.read_models import email_feedback
 from services.feedback.ses import Unreadable, read
 
-
-async def take_in(unit: Unit, envelopes: Sequence[Envelope[RecordNotification]]) -> None:
-    entries = [_read(envelope) for envelope in envelopes]
-    new = await archive.keep(unit.conn, entries)
-    await _fold(unit, [(entry.envelope, entry.notice) for entry in new if entry.notice])
-    _count(entries, new, unit)
+NO_PROJECT = UUID(int=0)
+"""Of what nobody could read."""
 
 
-def _read(envelope: Envelope[RecordNotification]) -> Entry:
+class ReadAgain(Message, tag="read-again", frozen=True, kw_only=True):
+    """A notification that could not be read so far."""
+
+    notification: RecordNotification
+
+
+async def take_in(unit: Unit, envelopes: Sequence[Envelope[RecordNotification | RecordNotifications]]) -> None:
+    """Keep and fold what the messages tell."""
+    await take(unit, [told for envelope in envelopes for told in _each(envelope.message)])
+
+
+async def take(unit: Unit, notifications: Sequence[RecordNotification]) -> None:
+    """Keep and fold the notifications, and put aside what cannot be read."""
+    entries = []
+    for told in notifications:
+        try:
+            entries.append(_read(told))
+        except Unreadable:
+            await _put_aside(unit, told)
+    await _keep_and_fold(unit, entries)
+
+
+async def read_again(unit: Unit, envelopes: Sequence[Envelope[ReadAgain]]) -> None:
+    """Raises Unreadable for what still cannot be read."""
+    await _keep_and_fold(unit, [_read(envelope.message.notification) for envelope in envelopes])
+
+
+def _each(message: RecordNotification | RecordNotifications) -> Sequence[RecordNotification]:
+    return message.notifications if isinstance(message, RecordNotifications) else [message]
+
+
+async def _put_aside(unit: Unit, told: RecordNotification) -> None:
+    cause = Origin(project=NO_PROJECT, meta=_meta(told))
+    await unit.schedule(str(told.notification_id), unit.now, ReadAgain(notification=told), cause)
+
+
+def _read(told: RecordNotification) -> Entry:
     try:
-        record = read(envelope.message.message)
+        record = read(told.message)
         notice = notice_of(record)
     except Unreadable:
         metrics.count("other", "unreadable")
         raise
-    return Entry(envelope, record.happening() or envelope.message.notification_id, record.kind, notice)
+    return Entry(told, record.happening() or told.notification_id, record.kind, notice)
 
 
-async def _fold(unit: Unit, news: Sequence[tuple[Envelope[RecordNotification], Notice]]) -> None:
+async def _keep_and_fold(unit: Unit, entries: Sequence[Entry]) -> None:
+    new = await archive.keep(unit.conn, entries) if entries else []
+    await _fold(unit, [(entry.told, entry.notice) for entry in new if entry.notice])
+    _count(entries, new, unit)
+
+
+async def _fold(unit: Unit, news: Sequence[tuple[RecordNotification, Notice]]) -> None:
     """The project is the one that the mail's tag names: at the edge it was not known."""
     if not news:
         return
     loaded = await email_feedback.load(unit.conn, {(notice.project, notice.email_id) for _, notice in news})
     states = {key: known for key, (known, _) in loaded.items()}
-    for envelope, notice in news:
+    for told, notice in news:
         key = notice.project, notice.email_id
         if key in loaded:
             unit.expect(stream_of(notice.confirmed), loaded[key][1])
         known = states.get(key, INITIAL)
         events = decide(notice, known)
         states[key] = reduce(evolve, events, known)
-        unit.append(events, Origin(project=notice.project, meta=envelope.causes()))
+        unit.append(events, Origin(project=notice.project, meta=_meta(told)))
+
+
+def _meta(told: RecordNotification) -> Meta:
+    return Meta(actor="sns", correlation_id=told.notification_id, causation_id=told.notification_id)
 
 
 def _count(entries: Sequence[Entry], new: Sequence[Entry], unit: Unit) -> None:

@@ -19,21 +19,23 @@ from libs.schemas.feedback import (
     FeedbackEvent,
 )
 from services.feedback.machines import is_machine
-from services.feedback.ses import Bounce, Hit, Mail, Record, Unreadable, in_utc
+from services.feedback.ses import Bounce, Complaint, Delay, Hit, Mail, Recipient, Record, Unreadable, in_utc
 from services.feedback.tags import Ids, owner_of
 
 Part = TypeVar("Part")
 MAX_TEXT = 1000
 NUL = "\0"
+NOBODY = Recipient()
+"""Whom a part is about that names no recipient."""
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """What one notification says. `fact` is None if it says only that SES has the mail; whether it is the first of its
-    kind is not decided yet."""
+    """What one notification says. There are no `facts` if it says only that SES has the mail, and one for each
+    recipient if it is about several; whether they are the first of their kind is not decided yet."""
 
     project: UUID
     confirmed: EmailConfirmed
-    fact: FeedbackEvent | None
+    facts: tuple[FeedbackEvent, ...]
 
     @property
     def email_id(self) -> UUID:
@@ -47,35 +49,37 @@ def notice_of(record: Record) -> Notice | None:
         return None
     project, ids = owner
     confirmed = EmailConfirmed(**ids, at=in_utc(record.mail.timestamp))
-    return Notice(project=project, confirmed=confirmed, fact=_fact(record, record.mail, ids))
+    return Notice(project=project, confirmed=confirmed, facts=_facts(record, record.mail, ids))
 
 
-def _fact(record: Record, mail: Mail, ids: Ids) -> FeedbackEvent | None:
+def _facts(record: Record, mail: Mail, ids: Ids) -> tuple[FeedbackEvent, ...]:
     at = record.at or in_utc(mail.timestamp)
     match record.kind:
         case "delivery":
-            _there(record.delivery)
-            return EmailDelivered(**ids, at=at)
+            recipients = _there(record.delivery).recipients or [""]
+            return tuple(EmailDelivered(**ids, at=at, recipient=_address(each)) for each in recipients)
         case "bounce":
-            return _bounced(_there(record.bounce), ids, at)
+            bounce = _there(record.bounce)
+            return tuple(_bounced(bounce, each, ids, at) for each in bounce.bounced_recipients or [NOBODY])
         case "complaint":
             complaint = _there(record.complaint)
-            return EmailComplained(**ids, at=at, feedback_type=_text(complaint.complaint_feedback_type))
+            return tuple(_complained(complaint, each, ids, at) for each in complaint.complained_recipients or [NOBODY])
+        case "deliverydelay":
+            delay = _there(record.delivery_delay)
+            return tuple(_delayed(delay, each, ids, at) for each in delay.delayed_recipients or [NOBODY])
         case "open":
             machine = _by_machine(_there(record.open), at, mail)
-            return EmailOpened(**ids, at=at, first=False, machine=machine)
+            return (EmailOpened(**ids, at=at, first=False, machine=machine),)
         case "click":
             click = _there(record.click)
             link = click.link.replace(NUL, "")
-            return EmailClicked(**ids, at=at, first=False, link=link, machine=_by_machine(click, at, mail))
-        case "deliverydelay":
-            return EmailDelayed(**ids, at=at, delay_type=_text(_there(record.delivery_delay).delay_type) or "")
+            return (EmailClicked(**ids, at=at, first=False, link=link, machine=_by_machine(click, at, mail)),)
         case "reject":
-            return EmailRejected(**ids, at=at, reason=_text(_there(record.reject).reason) or "")
+            return (EmailRejected(**ids, at=at, reason=_text(_there(record.reject).reason) or ""),)
         case "renderingfailure":
-            return EmailRejected(**ids, at=at, reason=_text(_there(record.failure).error_message) or "")
+            return (EmailRejected(**ids, at=at, reason=_text(_there(record.failure).error_message) or ""),)
         case _:  # a Send, or a kind younger than this code: either way SES has the mail
-            return None
+            return ()
 
 
 def _there(part: Part | None) -> Part:
@@ -85,15 +89,25 @@ def _there(part: Part | None) -> Part:
     return part
 
 
-def _bounced(part: Bounce, ids: Ids, at: datetime) -> EmailBounced:
-    diagnostics = [each.diagnostic_code for each in part.bounced_recipients if each.diagnostic_code]
+def _bounced(part: Bounce, whose: Recipient, ids: Ids, at: datetime) -> EmailBounced:
     return EmailBounced(
         **ids,
         at=at,
         bounce_type=_bounce_type(part.bounce_type),
         bounce_sub_type=_text(part.bounce_sub_type) or "",
-        diagnostic=_text("; ".join(diagnostics)) or None,
+        diagnostic=_text(whose.diagnostic_code),
+        recipient=_address(whose.email_address),
     )
+
+
+def _complained(part: Complaint, whose: Recipient, ids: Ids, at: datetime) -> EmailComplained:
+    feedback_type = _text(part.complaint_feedback_type)
+    return EmailComplained(**ids, at=at, feedback_type=feedback_type, recipient=_address(whose.email_address))
+
+
+def _delayed(part: Delay, whose: Recipient, ids: Ids, at: datetime) -> EmailDelayed:
+    delay_type = _text(part.delay_type) or ""
+    return EmailDelayed(**ids, at=at, delay_type=delay_type, recipient=_address(whose.email_address))
 
 
 def _bounce_type(stated: str) -> BounceType:
@@ -106,6 +120,12 @@ def _bounce_type(stated: str) -> BounceType:
 
 def _by_machine(hit: Hit, at: datetime, mail: Mail) -> bool:
     return is_machine(hit.user_agent, at, in_utc(mail.timestamp))
+
+
+def _address(written: str) -> str | None:
+    """The address alone: the mailbox's server may have written a name around it."""
+    address = written.rpartition("<")[2].partition(">")[0].strip().lower()
+    return _text(address) if "@" in address else None
 
 
 def _text(text: str | None) -> str | None:

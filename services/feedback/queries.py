@@ -2,10 +2,17 @@
 
 from uuid import UUID
 
+import msgspec
+
 from libs.runtime.store import Connection
 from libs.schemas.feedback import EmailFeedback, GetEmailFeedback
-from services.feedback.read_models import email_feedback
+from services.feedback.email_feedback import status_of
+from services.feedback.read_models import email_feedback, email_link
 
 
 async def get_email_feedback(conn: Connection, project: UUID, query: GetEmailFeedback) -> EmailFeedback:
-    return await email_feedback.find(conn, project, query.email_id)
+    known = await email_feedback.find(conn, project, query.email_id)
+    links = await email_link.of_mail(conn, project, query.email_id) if known.clicks or known.machine_clicks else []
+    fields = msgspec.structs.asdict(known)
+    del fields["message_ids"]
+    return EmailFeedback(email_id=query.email_id, status=status_of(known), links=links, **fields)

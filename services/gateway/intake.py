@@ -1,43 +1,52 @@
 """Notifications on their way to INGEST: what arrives while the last ones are being stored goes out with the next.
 
-Every publish of its own would cost JetStream an fsync; an atomic batch costs a few, however long it is.
+Every message of its own would cost JetStream an fsync, and everyone on the way the handling of a message; so
+notifications that arrive together travel together.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 import structlog
 
 from libs.runtime.bus import Unavailable
-from libs.runtime.publisher import MAX_BATCH, Outgoing, Publisher
+from libs.runtime.publisher import Publisher
+from libs.schemas.feedback import RecordNotification
 from services.gateway import metrics
+from services.gateway.sns import as_message
 
 log = structlog.get_logger()
 
 MAX_WAITING = 5_000
+MAX_AT_ONCE = 512
+MAX_TOGETHER = 16
+"""Notifications in a message. Feedback fetches hundreds of messages for a transaction, which must not get too long."""
+MAX_CHARACTERS = 200_000
+"""Of the notifications in a message: the bus takes 1 MiB, and JSON may need several bytes for a character."""
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """A message, and whoever waits until it is stored."""
+    """A notification, and whoever waits until it is stored."""
 
-    message: Outgoing
+    notification: RecordNotification
     stored: "asyncio.Future[bool]"
 
 
 class Intake:
-    """Stores messages in the order in which they came. `run` does the work."""
+    """Stores notifications in the order in which they came. `run` does the work."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
         self._waiting: deque[Waiting] = deque()
         self._wake = asyncio.Event()
 
-    async def take(self, subject: str, body: bytes, headers: dict[str, str]) -> None:
-        """Returns when the message is on disk. Raises Unavailable if it is not: whoever sent it is to send it again."""
+    async def take(self, notification: RecordNotification) -> None:
+        """Returns when it is on disk. Raises Unavailable if it is not: whoever sent it is to send it again."""
         if len(self._waiting) >= MAX_WAITING:
             raise Unavailable("too many notifications are waiting")
-        waiting = Waiting(Outgoing(subject, headers, body), asyncio.get_running_loop().create_future())
+        waiting = Waiting(notification, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._wake.set()
         if not await waiting.stored:
@@ -52,18 +61,32 @@ class Intake:
                 await self._store(self._next())
 
     def _next(self) -> list[Waiting]:
-        return [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+        return [self._waiting.popleft() for _ in range(min(MAX_AT_ONCE, len(self._waiting)))]
 
     async def _store(self, batch: list[Waiting]) -> None:
-        # SNS may post one message twice at once: an atomic batch must not hold it twice
-        unique = {waiting.message.headers["Nats-Msg-Id"]: waiting.message for waiting in batch}
-        stored: set[str] = set()
+        # SNS may post one message twice at once: it is told once
+        unique = {waiting.notification.notification_id: waiting.notification for waiting in batch}
+        parcels = together(list(unique.values()))
+        count = 0
         try:
-            count = await self._publisher.publish(list(unique.values()))
-            stored = set(list(unique)[:count])
+            count = await self._publisher.publish([as_message(parcel) for parcel in parcels])
         except Exception as error:
             log.warning("intake.failed", size=len(batch), error=repr(error))
+        stored = {told.notification_id for parcel in parcels[:count] for told in parcel}
         metrics.NOTIFICATIONS.inc(len(stored))
         for waiting in batch:
             if not waiting.stored.done():
-                waiting.stored.set_result(waiting.message.headers["Nats-Msg-Id"] in stored)
+                waiting.stored.set_result(waiting.notification.notification_id in stored)
+
+
+def together(notifications: Sequence[RecordNotification]) -> list[list[RecordNotification]]:
+    """The notifications in their order, as many in each message as it may hold."""
+    parcels: list[list[RecordNotification]] = []
+    size = 0
+    for told in notifications:
+        if not parcels or len(parcels[-1]) == MAX_TOGETHER or size + len(told.message) > MAX_CHARACTERS:
+            parcels.append([])
+            size = 0
+        parcels[-1].append(told)
+        size += len(told.message)
+    return parcels

@@ -34,14 +34,15 @@ async def feedback(stack: Stack) -> AsyncIterator[Runtime]:
         yield runtime
 
 
-async def publish(feedback: Runtime, notification: object, notification_id: UUID | None = None) -> UUID:
+def notification(message: str) -> RecordNotification:
+    return RecordNotification(notification_id=uuid4(), topic_arn=TOPIC, sent_at=now(), message=message)
+
+
+async def publish(feedback: Runtime, written: object) -> UUID:
     """Hand a notification on as the gateway does, once its signature is checked; answers its id."""
-    message = notification if isinstance(notification, str) else text(notification)
-    told = RecordNotification(
-        notification_id=notification_id or uuid4(), topic_arn=TOPIC, sent_at=now(), message=message
-    )
-    subject, body, headers = as_message(told)
-    await feedback.client.jetstream().publish(subject, body, headers=headers, timeout=5)
+    told = notification(written if isinstance(written, str) else text(written))
+    message = as_message([told])
+    await feedback.client.jetstream().publish(message.subject, message.body, headers=message.headers, timeout=5)
     return told.notification_id
 
 
@@ -74,9 +75,10 @@ async def test_a_notification_becomes_facts_of_the_project_that_its_tag_names(fe
         "workflowId": None,
         "executionId": None,
     }
+    delivered = {"first": True, "recipient": "ada@example.com"}
     assert await facts(feedback, project) == [
         ("email.confirmed", {"type": "email.confirmed", "at": "2026-11-20T09:30:00.120000Z", **common}),
-        ("email.delivered", {"type": "email.delivered", "at": "2026-11-20T09:30:03.120000Z", "first": True, **common}),
+        ("email.delivered", {"type": "email.delivered", "at": "2026-11-20T09:30:03.120000Z", **delivered, **common}),
     ]
 
 
@@ -147,17 +149,45 @@ async def test_a_happening_that_two_topics_tell_of_is_one_fact(feedback: Runtime
 async def test_a_notification_that_cannot_be_read_is_a_dead_letter_and_holds_nothing_up(
     feedback: Runtime, project: UUID
 ) -> None:
-    dead = await feedback.client.subscribe("dead.feedback-ingest")
+    dead = await feedback.client.subscribe("dead.feedback-timers")
     mails = [some_mail(project) for _ in range(20)]
     good = [publish(feedback, mail.published("Delivery")) for mail in mails]
     ids = await asyncio.gather(*good[:10], publish(feedback, '{"eventType":"Open","mail":{}}'), *good[10:])
     letter = await dead.next_msg(timeout=10)
-    headers = letter.headers or {}
-    assert headers["godwit-message-id"] == str(ids[10])
-    assert "Unreadable" in headers["godwit-error"]
-    assert b"eventType" in letter.data
-    await handled(feedback, [known for known in ids if known != ids[10]])
+    assert "Unreadable" in (letter.headers or {})["godwit-error"]
+    assert msgspec.json.decode(letter.data)["notification"]["notificationId"] == str(ids[10])
+    await handled(feedback, ids)
     assert Counter(name for name, _ in await facts(feedback, project))["email.delivered"] == 20
+
+
+async def test_notifications_that_arrive_in_one_message_are_folded_each_by_itself(
+    feedback: Runtime, project: UUID
+) -> None:
+    mail, other = some_mail(project), some_mail(project)
+    unreadable = notification('{"eventType":"Open"}')
+    readable = [notification(text(each.published(kind))) for each in (mail, other) for kind in ("Delivery", "Open")]
+    message = as_message([*readable[:2], unreadable, *readable, *readable])
+    await feedback.client.jetstream().publish(message.subject, message.body, headers=message.headers, timeout=5)
+    await handled(feedback, [UUID(message.headers["Nats-Msg-Id"])])
+    told = Counter(name for name, _ in await facts(feedback, project))
+    assert told == {"email.confirmed": 2, "email.delivered": 2, "email.opened": 2}
+    waiting = await feedback.pool.fetch("select key from timers where key = $1", str(unreadable.notification_id))
+    assert len(waiting) <= 1
+
+
+async def test_clicks_are_counted_for_each_link_and_the_status_never_goes_back(
+    feedback: Runtime, project: UUID
+) -> None:
+    mail, one, two = some_mail(project), "https://example.com/one", "https://example.com/" + "two" * 1000
+    clicks = [mail.published("Click", after=60 + n, link=link) for n, link in enumerate((two, one, two))]
+    await tell(feedback, *clicks, mail.published("Click", after=1, link=one, userAgent=BROWSER))
+    await tell(feedback, mail.published("Delivery"), mail.published("Bounce", bounceType="Transient"))
+    found = await known(feedback, mail)
+    assert [(each.link, each.clicks, each.machine_clicks) for each in found.links] == [(two, 2, 0), (one, 1, 1)]
+    assert found.status == "CLICKED"
+    await tell(feedback, mail.published("Complaint"))
+    assert (await known(feedback, mail)).status == "COMPLAINED"
+    assert (await known(feedback, some_mail(project))).status == "UNKNOWN"
 
 
 async def test_any_order_and_any_repetition_end_alike(feedback: Runtime) -> None:

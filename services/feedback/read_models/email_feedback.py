@@ -15,7 +15,6 @@ from libs.schemas.feedback import (
     EmailConfirmed,
     EmailDelayed,
     EmailDelivered,
-    EmailFeedback,
     EmailOpened,
     EmailRejected,
     FeedbackEvent,
@@ -124,11 +123,10 @@ async def load(conn: Connection, keys: Iterable[Key]) -> Mapping[Key, tuple[Know
     return {(row["project"], row["email_id"]): (_known(row), row["version"]) for row in rows}
 
 
-async def find(conn: Connection, project: UUID, email_id: UUID) -> EmailFeedback:
+async def find(conn: Connection, project: UUID, email_id: UUID) -> Known:
+    """What is known of a mail; INITIAL if nothing is."""
     row = await conn.fetchrow(FIND, project, email_id)
-    known = msgspec.structs.asdict(_known(row) if row else INITIAL)
-    del known["message_ids"]
-    return EmailFeedback(email_id=email_id, **known)
+    return _known(row) if row else INITIAL
 
 
 def _values(known: Known) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ Knows nothing of HTTP servers and of the bus. The route `/webhooks/sns` calls it
         ...                                            # answer no.status with no.code and no.message
     match received:
         case RecordNotification():                     # publish it; answer 200 after JetStream's ack, else 503
-            subject, payload, headers = as_message(received)
+            message = as_message([received])           # or several that arrived together
         case Confirmed():                              # answer 200, there is nothing to publish
             ...
 

@@ -1,24 +1,29 @@
-"""A proved notification as the message that the feedback service consumes."""
+"""Proved notifications as the message that the feedback service consumes."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from libs.runtime.clock import now
+from libs.runtime.clock import now, uuid7
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope, Meta, command_headers
-from libs.schemas.feedback import RecordNotification
+from libs.runtime.publisher import Outgoing
+from libs.schemas.feedback import RecordNotification, RecordNotifications
 
 SUBJECT = "ingest.sns"
 NO_PROJECT = UUID(int=0)
 """At the edge nobody knows yet whose mail it is about: the tags inside say so."""
 
 
-def as_message(notification: RecordNotification) -> tuple[str, bytes, dict[str, str]]:
-    """(subject, body, headers). Its id is SNS's, so that a notification that SNS posts again is the same message."""
+def as_message(notifications: Sequence[RecordNotification]) -> Outgoing:
+    """One message for all of them. A single one has SNS's id, so that when SNS posts it again it is the same message;
+    what comes again with others is recognised where it is kept."""
+    alone = len(notifications) == 1
+    message = notifications[0] if alone else RecordNotifications(notifications=list(notifications))
     envelope = Envelope(
-        id=notification.notification_id,
+        id=notifications[0].notification_id if alone else uuid7(),
         project=NO_PROJECT,
-        message=notification,
+        message=message,
         at=now(),
         meta=Meta(actor="sns"),
     )
-    return SUBJECT, encode(notification), command_headers(envelope)
+    return Outgoing(SUBJECT, command_headers(envelope), encode(message))

@@ -4,6 +4,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from libs.schemas.feedback import EmailBounced
 from services.feedback.notice import Notice, notice_of
 from services.feedback.ses import SETUP_NOTICE, Unreadable, read
 from tests.notifications import MAILED_AT, PARTS, SentMail, some_mail, text
@@ -18,8 +19,7 @@ def notice(notification: object) -> Notice:
 
 
 def fact(notification: object) -> dict[str, object]:
-    told = notice(notification).fact
-    assert told
+    [told] = notice(notification).facts
     return {name: getattr(told, name) for name in told.__struct_fields__}
 
 
@@ -33,12 +33,12 @@ def test_every_kind_proves_that_ses_has_the_mail(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["Send", "Subscription"])
 def test_some_kinds_prove_nothing_more(kind: str) -> None:
-    assert notice(MAIL.published(kind)).fact is None
+    assert notice(MAIL.published(kind)).facts == ()
 
 
 def test_a_kind_that_ses_invents_later_still_proves_that_it_has_the_mail() -> None:
     later = MAIL.published("Send") | {"eventType": "Framed", "framed": {"timestamp": "soon"}}
-    assert notice(later).fact is None
+    assert notice(later).facts == ()
 
 
 def test_a_bounce_says_how_and_why() -> None:
@@ -49,6 +49,30 @@ def test_a_bounce_says_how_and_why() -> None:
 
 def test_a_bounce_type_that_we_do_not_know_is_undetermined() -> None:
     assert fact(MAIL.published("Bounce", bounceType="Quantum"))["bounce_type"] == "Undetermined"
+
+
+def test_each_recipient_that_bounced_is_a_fact_of_its_own() -> None:
+    two = [
+        {"emailAddress": "Ada <Ada@Example.com>", "diagnosticCode": "550"},
+        {"emailAddress": "bob@example.com", "diagnosticCode": "551"},
+    ]
+    told = notice(MAIL.published("Bounce", bouncedRecipients=two)).facts
+    assert [(each.recipient, each.diagnostic) for each in told if isinstance(each, EmailBounced)] == [
+        ("ada@example.com", "550"),
+        ("bob@example.com", "551"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["Delivery", "Bounce", "Complaint", "DeliveryDelay"])
+def test_whom_it_is_about_is_named(kind: str) -> None:
+    assert fact(MAIL.published(kind))["recipient"] == "ada@example.com"
+
+
+@pytest.mark.parametrize("kind, part", [
+    ("Delivery", "recipients"), ("Bounce", "bouncedRecipients"), ("Complaint", "complainedRecipients"),
+])  # fmt: skip
+def test_where_nobody_is_named_it_is_still_a_fact(kind: str, part: str) -> None:
+    assert fact(MAIL.published(kind, 60.0, **{part: []}))["recipient"] is None
 
 
 def test_a_click_names_its_link() -> None:

@@ -41,12 +41,13 @@ LOCAL_CERTIFICATE = f"{LOCAL}/SimpleNotificationService-0abc.pem"
 class Edge:
     """A receiver, and the network and the clock that it sees."""
 
-    def __init__(self, *topics: str, trust_ca: Path | None = None, **bodies: Any) -> None:
+    def __init__(self, *topics: str, trust_ca: Path | None = None, signature_v1: bool = False, **bodies: Any) -> None:
         self.now = NOW
         self.network = Network({CERTIFICATE_URL: SNS.pem, LOCAL_CERTIFICATE: SANDBOX.pem} | bodies)
         self.receiver = SnsReceiver(
             topic_arns=frozenset(topics or (TOPIC,)),
             trust_ca=trust_ca,
+            signature_v1=signature_v1,
             fetch=self.network.fetch,
             clock=lambda: self.now,
         )
@@ -145,6 +146,14 @@ async def test_signature_version_1_is_refused_before_anything_is_fetched(edge: E
     assert await edge.refusal(SNS.signed_as_version_1(notification())) == 403
     assert await edge.refusal(SNS.signed(notification(SignatureVersion="3"))) == 403
     assert edge.network.asked == []
+
+
+async def test_signature_version_1_is_believed_where_the_operator_says_so() -> None:
+    edge = Edge(signature_v1=True)
+    assert isinstance(await edge.receive(SNS.signed_as_version_1(notification())), RecordNotification)
+    assert isinstance(await edge.receive(SNS.signed(notification())), RecordNotification)
+    version_1_in_name_only = SNS.signed(notification(SignatureVersion="1"))
+    assert await edge.refusal(version_1_in_name_only) == 403
 
 
 async def test_a_topic_that_is_not_on_the_list_is_refused_before_anything_is_fetched(edge: Edge) -> None:
@@ -385,6 +394,14 @@ async def test_the_settings_name_the_topics() -> None:
 async def test_a_notification_goes_on_under_its_own_id(edge: Edge) -> None:
     received = await edge.receive(SNS.signed(notification()))
     assert isinstance(received, RecordNotification)
-    subject, body, headers = as_message(received)
-    assert (subject, headers["Nats-Msg-Id"]) == ("ingest.sns", str(received.notification_id))
-    assert json.loads(body)["type"] == "record-notification"
+    message = as_message([received])
+    assert (message.subject, message.headers["Nats-Msg-Id"]) == ("ingest.sns", str(received.notification_id))
+    assert json.loads(message.body)["type"] == "record-notification"
+
+
+async def test_notifications_that_go_on_together_are_a_new_message_each_time(edge: Edge) -> None:
+    received = await edge.receive(SNS.signed(notification()))
+    assert isinstance(received, RecordNotification)
+    once, again = as_message([received] * 2), as_message([received] * 2)
+    assert once.headers["Nats-Msg-Id"] != again.headers["Nats-Msg-Id"]
+    assert [each["message"] for each in json.loads(once.body)["notifications"]] == [received.message] * 2
