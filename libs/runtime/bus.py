@@ -17,6 +17,7 @@ from nats.errors import TimeoutError as NatsTimeout
 from libs.runtime import metrics
 from libs.runtime.aggregate import accepted
 from libs.runtime.codec import Codec, encode, tag_of
+from libs.runtime.groupcommit import BROKEN
 from libs.runtime.rejection import Rejected
 from libs.runtime.store import Connection
 from libs.schemas.base import Accepted, Query, Refused
@@ -26,6 +27,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 QUERY_WORKERS = 8
 QUERY_TIMEOUT = 5.0
+UNAVAILABLE = "SERVICE_UNAVAILABLE"
+"""The refusal that says nothing about what was asked: it may be asked again."""
 
 QueryHandler: TypeAlias = Callable[[Connection, UUID, Any], Awaitable[object]]
 """Answers a query of a project from the read models; raises Rejected for no."""
@@ -83,13 +86,16 @@ def answer_queries(
                     return accepted(await handlers[type(query)](conn, project, query))
         except Rejected as no:
             return encode(no.as_reply())
+        except BROKEN as away:
+            log.warning("query.unavailable", service=service, error=repr(away))
+            return encode(Refused(code=UNAVAILABLE, message=f"{service} cannot reach its database"))
         except Exception as error:
             log.error("query.failed", service=service, error=repr(error), exc_info=True)
             return encode(Refused(code="INTERNAL_SERVER_ERROR", message="The query failed."))
 
 
 async def ask_raw(client: Client, project: UUID, query: Query) -> bytes:
-    """Ask another service; answers the JSON of its result. Raises Rejected, or Unavailable if nobody answers."""
+    """Ask another service; answers the JSON of its result. Raises Rejected, or Unavailable if it cannot answer now."""
     subject = f"qry.{query.service}.{tag_of(type(query))}"
     try:
         reply = await client.request(subject, encode(query), QUERY_TIMEOUT, headers={"godwit-project": str(project)})
@@ -104,8 +110,10 @@ async def ask(client: Client, project: UUID, query: Query, answer: type[T]) -> T
 
 
 def result_of(reply: bytes) -> bytes:
-    """The JSON result inside a reply. Raises Rejected for a refusal."""
+    """The JSON result inside a reply. Raises Rejected for a refusal, Unavailable if the service cannot just now."""
     answer = _decode_reply(reply)
+    if isinstance(answer, Refused) and answer.code == UNAVAILABLE:
+        raise Unavailable(answer.message)
     if isinstance(answer, Refused):
         raise Rejected(answer.code, answer.message, errors=answer.errors, details=answer.details)
     return bytes(answer.result)
