@@ -5,7 +5,7 @@ PY := .venv/bin/python
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test test-unit lint fmt docs bench lock clean
+.PHONY: help setup up demo test test-unit chaos lint fmt docs bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: $(INSTALLED) ## Run all tests (GODWIT_TEST_BACKEND=embedded, containers or
 
 test-unit: $(INSTALLED) ## Run the tests that need no servers
 	@$(PY) -m pytest tests/unit
+
+chaos: $(INSTALLED) ## Break everything for MINUTES=5 by SEED=1, then prove that nothing was lost and nobody got a mail twice
+	@$(PY) -m tests.faults.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),5) $(CHAOS)
 
 lint: $(INSTALLED) ## Check formatting, style, types and who imports whom
 	@$(PY) -m ruff format --check .

@@ -59,9 +59,15 @@ class Api:
     async def sandbox_get(self, path: str, **query: Any) -> Any:
         return _json(await self._sandbox.get(path, params=query))
 
+    async def sandbox_post(self, path: str, body: Mapping[str, Any]) -> Any:
+        return _json(await self._sandbox.post(path, json=body))
+
+    async def sandbox_delete(self, path: str) -> Any:
+        return _json(await self._sandbox.delete(path))
+
     async def set_account(self, **settings: float) -> Any:
         """Change what the sandbox's SES account may do, such as `maxSendRate`."""
-        return _json(await self._sandbox.post("/sandbox/account", json=settings))
+        return await self.sandbox_post("/sandbox/account", settings)
 
     async def accepted(self) -> list[dict[str, Any]]:
         """Every message that SES, as the sandbox plays it, has accepted."""

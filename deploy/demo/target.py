@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from deploy.embedded.settings import Settings
 
 START_LIMIT = 60.0
 STOP_LIMIT = 30.0
+UP = ("deploy.cli", "up")
+"""The module that starts the stack, and its arguments."""
+
 GRACE = "5"
 """Seconds after which an unproven send is tried again, so that a demo need not wait for the hour that is usual."""
 
@@ -38,13 +41,13 @@ class Target(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def stack() -> Iterator[Target]:
+def stack(up: Sequence[str] = UP) -> Iterator[Target]:
     """The stack of GODWIT_DATA_DIR. It is stopped at the end only if it was not running before."""
     layout = Layout(Path(os.environ.get("GODWIT_DATA_DIR") or Settings().data_dir).absolute())
     if endpoints := of_running_stack():
         yield _target(layout, endpoints)
         return
-    process = _start(layout)
+    process = _start(layout, up)
     try:
         yield _target(layout, _await_ready(process, layout))
     finally:
@@ -52,12 +55,12 @@ def stack() -> Iterator[Target]:
         process.wait(STOP_LIMIT)
 
 
-def _start(layout: Layout) -> "subprocess.Popen[bytes]":
+def _start(layout: Layout, up: Sequence[str]) -> "subprocess.Popen[bytes]":
     layout = Layout.create(layout.root)
     environment = {"GODWIT_UNKNOWN_GRACE": GRACE, "GODWIT_API_RATE_LIMIT": "0", **os.environ}
     with layout.log_file("demo-stack").open("wb") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "deploy.cli", "up"],
+        return subprocess.Popen(  # noqa: S603 -- ourselves
+            [sys.executable, "-m", *up],
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment,

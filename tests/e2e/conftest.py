@@ -1,8 +1,7 @@
 """The whole product, started as a user starts it, with two senders and two contacts processes."""
 
-import os
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,6 +11,7 @@ import pytest
 from deploy.demo.api import Api, connect
 from deploy.demo.target import Target, stack
 from deploy.embedded.ports import free_ports
+from tests.environment import environment
 
 SETTINGS = {
     "GODWIT_REPLICAS_DELIVERY": "2",
@@ -35,18 +35,6 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         with environment(SETTINGS | own):
             target = running.enter_context(stack())
         yield target
-
-
-@contextmanager
-def environment(changes: Mapping[str, str]) -> Iterator[None]:
-    """The process's environment with these changes, for as long as the block lasts: other tests see none of them."""
-    before = dict(os.environ)
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

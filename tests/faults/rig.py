@@ -1,0 +1,195 @@
+"""The whole product with two replicas of what matters, and a hand on everything that can go wrong in it."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import nats
+from nats.aio.client import Client
+
+from deploy.demo.api import Api, connect
+from deploy.demo.target import Target, stack
+from deploy.embedded.layout import Layout
+from deploy.embedded.ports import free_ports
+from deploy.embedded.stack import REGION
+from libs.runtime.testing import eventually
+from services.delivery import bucket
+from services.delivery.rate import Account, limits
+from tests.environment import environment
+from tests.faults.proxy import FaultProxy, before_socket
+from tests.faults.stack import DIRECTORY
+
+SETTINGS = {
+    "GODWIT_REPLICAS_DELIVERY": "2",
+    "GODWIT_REPLICAS_CONTACTS": "2",
+    "GODWIT_UNKNOWN_GRACE": "5",
+    "GODWIT_RETRY_DELAYS": "0.2,0.5,1,2,3,3,3,3,3,3",
+    "GODWIT_API_RATE_LIMIT": "0",
+    "GODWIT_LOG_LEVEL": "warning",
+}
+SERVICES = ("gateway-1", "contacts-1", "contacts-2", "campaigns-1", "workflows-1", "feedback-1")
+SENDERS = ("delivery-1", "delivery-2")
+SOCKET = ".s.PGSQL.5432"
+DIED_WITHIN = 20.0
+
+
+class Rig:
+    """One running stack. Processes are named as in its `run` directory."""
+
+    def __init__(self, target: Target, api: Api, proxy: FaultProxy, faults: Path) -> None:
+        self.target = target
+        self.api = api
+        self.proxy = proxy
+        self.kills = 0
+        self._faults = faults
+        self._stopped: set[int] = set()
+
+    # --- processes ---------------------------------------------------------------------------------------------------
+
+    def pid_of(self, process: str) -> int | None:
+        """None while it is being started again."""
+        try:
+            return self.target.pid_of(process)
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def kill(self, process: str, number: signal.Signals = signal.SIGKILL) -> bool:
+        """Whether there was one to kill."""
+        pid = self.pid_of(process)
+        if pid is None or not _signal(pid, number):
+            return False
+        self._stopped.discard(pid)
+        self.kills += 1
+        return True
+
+    def pause(self, process: str) -> int | None:
+        """Stop it where it is; answers the process id to resume."""
+        pid = self.pid_of(process)
+        if pid is None or not _signal(pid, signal.SIGSTOP):
+            return None
+        self._stopped.add(pid)
+        return pid
+
+    def resume(self, pid: int) -> None:
+        if pid in self._stopped:
+            self._stopped.discard(pid)
+            _signal(pid, signal.SIGCONT)
+
+    def arm(self, process: str, point: str) -> bool:
+        """Have the process's next life end at the crash point, and begin that life now."""
+        (self._faults / f"{process}.crash").write_text(point)
+        return self.kill(process)
+
+    async def crash(self, process: str, point: str) -> None:
+        """Return when the process has died at the crash point and another is in its place."""
+        before = self.pid_of(process)
+        self.arm(process, point)
+        armed = await self.replaced(process, before)
+        await self.replaced(process, armed, DIED_WITHIN)
+
+    async def replaced(self, process: str, before: int | None, within: float = 10.0) -> int:
+        """The process id after `before`."""
+
+        async def other() -> int | None:
+            pid = self.pid_of(process)
+            return None if pid == before else pid
+
+        return await eventually(other, within, every=0.02)
+
+    # --- the world around them ---------------------------------------------------------------------------------------
+
+    async def plant(self, fault: str, rate: float = 1.0, count: int | None = None) -> None:
+        """A fault in the sandbox's SendEmail."""
+        await self.control("faults", {"fault": fault, "rate": rate} | ({"count": count} if count else {}))
+
+    async def clear(self) -> None:
+        """No more faults in SendEmail."""
+        await self.api.sandbox_delete("/sandbox/faults")
+
+    async def notify(self, mode: str) -> None:
+        """How the sandbox tells what became of mails: on, paused, duplicated, shuffled."""
+        await self.control("notifications", {"mode": mode})
+
+    async def control(self, what: str, change: Mapping[str, Any]) -> Any:
+        return await self.api.sandbox_post(f"/sandbox/{what}", change)
+
+    async def allow(self, rate: float) -> None:
+        """Have SES allow so many mails per second. The senders know at once: they would ask within seconds."""
+        await self.control("account", {"maxSendRate": rate})
+        async with self.database() as conn:
+            await conn.execute("set search_path = delivery")
+            await bucket.seed(conn, REGION, limits(Account(per_second=rate, per_day=1e6, sent_today=0)))
+
+    async def heal(self) -> None:
+        """Undo every fault. What was killed is started again by the supervisor."""
+        for pid in list(self._stopped):
+            self.resume(pid)
+        for armed in self._faults.glob("*.crash"):
+            armed.unlink(missing_ok=True)
+        self.proxy.heal()
+        await self.clear()
+        await self.notify("on")
+
+    # --- what it holds -----------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+        """As the owner of the database, past every proxy."""
+        conn = await asyncpg.connect(self.target.endpoints.admin_database_url, timeout=10, command_timeout=60)
+        try:
+            yield conn
+        finally:
+            await conn.close(timeout=5)
+
+    @asynccontextmanager
+    async def bus(self) -> AsyncIterator[Client]:
+        client = await nats.connect(self.target.endpoints.nats_url, allow_reconnect=False, connect_timeout=5)
+        try:
+            yield client
+        finally:
+            await client.close()
+
+
+def _signal(pid: int, number: signal.Signals) -> bool:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+        return True
+    return False
+
+
+@asynccontextmanager
+async def running(directory: Path, settings: Mapping[str, str] = SETTINGS) -> AsyncIterator[Rig]:
+    """A stack of its own in the directory, on ports of its own."""
+    faults, data = directory / "faults", directory / "data"
+    faults.mkdir(parents=True)
+    http, sandbox = free_ports(2)
+    own = {
+        "GODWIT_DATA_DIR": str(data),
+        "GODWIT_HTTP_PORT": str(http),
+        "GODWIT_SANDBOX_PORT": str(sandbox),
+        DIRECTORY: str(faults),
+    }
+    layout = Layout.create(data)
+    async with before_socket(layout.socket_dir / SOCKET, faults / SOCKET) as proxy:
+        with ExitStack() as started:
+            target = await asyncio.to_thread(_start, started, {**settings, **own})
+            started.callback(_resume_all, target)
+            async with connect(target) as api:
+                yield Rig(target, api, proxy, faults)
+
+
+def _start(started: ExitStack, settings: Mapping[str, str]) -> Target:
+    with environment(settings):
+        return started.enter_context(stack(("tests.faults.stack",)))
+
+
+def _resume_all(target: Target) -> None:
+    """What is stopped cannot be told to end."""
+    for file in target.layout.run.glob("*.pid"):
+        with suppress(OSError, ValueError):
+            _signal(int(file.read_text()), signal.SIGCONT)

@@ -1,0 +1,25 @@
+"""The short form of `make chaos`, and everything that dies at once."""
+
+from tests.faults.chaos import storm
+from tests.faults.invariants import check
+from tests.faults.load import Load
+from tests.faults.quiet import quiet
+from tests.faults.rig import SENDERS, SERVICES, Rig
+
+
+async def test_after_a_storm_every_promise_is_kept_nobody_is_lost_and_nobody_got_a_mail_twice(rig: Rig) -> None:
+    report = await storm(rig, seed=20, seconds=12, contacts=120, every=0.5)
+    assert report.faults and report.promises
+    assert report.findings.broken == []
+
+
+async def test_a_stack_of_which_everything_died_at_once_comes_back_alone(rig: Rig, load: Load) -> None:
+    await load.add_contacts(60)
+    await rig.allow(40)
+    campaign = await load.send_campaign()
+    for process in ("nats-1", *SENDERS, *SERVICES, "postgres-1"):
+        rig.kill(process)
+    stats = await load.until_sent(campaign, within=60)
+    assert stats["totalRecipients"] == 60
+    await quiet(rig)
+    assert (await check(rig, load.promised)).broken == []
