@@ -149,11 +149,13 @@ def inherited() -> dict[str, str]:
 
 def sandbox_arguments(settings: Settings, layout: Layout) -> list[str]:
     webhook = f"{settings.url}/webhooks/sns"
+    queue = ["--queue"] if "GODWIT_SQS_QUEUE_URL" in settings.handed_on else []
     return [
         f"--port={settings.sandbox_port}",
         f"--data-dir={layout.sandbox}",
         f"--region={REGION}",
         f"--subscriber={webhook}",
+        *queue,
     ]
 
 

@@ -25,6 +25,7 @@ from deploy.sandbox.identities import Identities
 from deploy.sandbox.ledger import Ledger
 from deploy.sandbox.notifier import Notifier
 from deploy.sandbox.pages import Pages
+from deploy.sandbox.queue import Queue
 from deploy.sandbox.routes import add_control, add_pages_and_sns, add_ses
 from deploy.sandbox.ses import Ses
 from deploy.sandbox.settings import Settings
@@ -47,7 +48,8 @@ class Sandbox:
         self._store = store = Store(settings.data_dir)
         ledger = Ledger(store)
         self._subscriptions = subscriptions = Subscriptions(store, settings.topic_arn)
-        self._notifier = notifier = Notifier(store, ledger, subscriptions, topic, signer, settings.region)
+        queue = Queue(store, settings.url)
+        self._notifier = notifier = Notifier(store, ledger, subscriptions, topic, signer, settings.region, queue)
         account = Account(settings, ledger.sent_per_minute(since=a_day_ago()))
         faults, suppression = Faults(), SuppressionList(store)
         identities = Identities(store, account, settings.region)
@@ -55,11 +57,11 @@ class Sandbox:
         self.router = Router()
         add_ses(self.router, ses, identities, suppression, ConfigurationSets(store))
         add_control(self.router, Control(account, faults, ledger, identities, subscriptions, notifier, ses))
-        add_pages_and_sns(self.router, Pages(ledger), subscriptions, signer)
+        add_pages_and_sns(self.router, Pages(ledger), subscriptions, signer, queue)
 
     async def start(self) -> None:
         self._committing = asyncio.create_task(self._store.commit_forever())
-        await self._subscriptions.open(self._settings.subscribers)
+        await self._subscriptions.open(self._settings.endpoints)
         self._notifying = asyncio.create_task(self._notifier.run())
 
     async def stop(self) -> None:

@@ -18,6 +18,8 @@ from deploy.sandbox.events import SUBJECT, Event, event_id, event_record
 from deploy.sandbox.ledger import Ledger
 from deploy.sandbox.outbound import NETWORK_ERRORS, Client
 from deploy.sandbox.outcomes import EventType
+from deploy.sandbox.queue import Hatch, Queue
+from deploy.sandbox.settings import QUEUE_ARN
 from deploy.sandbox.sns import Envelope, Topic
 from deploy.sandbox.store import Row, Store
 from deploy.sandbox.subscriptions import Subscription
@@ -65,6 +67,7 @@ class PostOffice(msgspec.Struct, kw_only=True):
     topic: Topic
     region: str
     sign: Callable[[Envelope], Awaitable[Envelope]]
+    queue: Queue
     mode: Mode = "on"
     delivered: Counter[str] = msgspec.field(default_factory=Counter)
     failed_posts: int = 0
@@ -75,12 +78,13 @@ class Courier:
     def __init__(self, office: PostOffice, subscription: Subscription) -> None:
         self.subscription = subscription
         self._office = office
-        self._client = Client(subscription.endpoint)
+        to_queue = subscription.endpoint.startswith(QUEUE_ARN)
+        self._client = Hatch(office.queue) if to_queue else Client(subscription.endpoint)
         self._slots = asyncio.Semaphore(POSTS_AT_ONCE)
         self._taken: set[int] = set()  # on their way, or done and not yet forgotten on disk
         self._done: list[int] = []
         self._later: list[Row] = []
-        self._introduced = False
+        self._introduced = to_queue  # a queue of the topic's own account is not asked
         self._introduce_at = 0.0
         self._away_until = 0.0
         self._absences = 0

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from deploy.sandbox.courier import Courier, PostOffice
 from deploy.sandbox.ledger import Ledger
+from deploy.sandbox.queue import Queue
 from deploy.sandbox.sns import Envelope, Signer, Topic
 from deploy.sandbox.store import Store
 from deploy.sandbox.subscriptions import Subscriptions
@@ -25,11 +26,18 @@ NICE = 10
 
 class Notifier:
     def __init__(
-        self, store: Store, ledger: Ledger, subscriptions: Subscriptions, topic: Topic, signer: Signer, region: str
+        self,
+        store: Store,
+        ledger: Ledger,
+        subscriptions: Subscriptions,
+        topic: Topic,
+        signer: Signer,
+        region: str,
+        queue: Queue,
     ) -> None:
         self._store, self._subscriptions, self._signer = store, subscriptions, signer
         self._threads = ThreadPoolExecutor(SIGNING_THREADS, thread_name_prefix="sign", initializer=_give_way)
-        self.office = PostOffice(store=store, ledger=ledger, topic=topic, region=region, sign=self._sign)
+        self.office = PostOffice(store=store, ledger=ledger, topic=topic, region=region, sign=self._sign, queue=queue)
         self._at_work: dict[int, tuple[Courier, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:

@@ -5,6 +5,7 @@ from deploy.sandbox.configuration_sets import ConfigurationSets
 from deploy.sandbox.control import Control
 from deploy.sandbox.identities import Identities
 from deploy.sandbox.pages import Pages
+from deploy.sandbox.queue import TARGET, Queue
 from deploy.sandbox.ses import Ses
 from deploy.sandbox.sns import Signer
 from deploy.sandbox.subscriptions import Subscriptions
@@ -57,15 +58,19 @@ def add_control(router: Router, control: Control) -> None:
     router.add("POST", "/sandbox/identities", control.verify_identity)
 
 
-def add_pages_and_sns(router: Router, pages: Pages, subscriptions: Subscriptions, signer: Signer) -> None:
-    """SNS lives at `/`, where the mailbox lives too: a call names an Action, a person does not."""
+def add_pages_and_sns(router: Router, pages: Pages, subscriptions: Subscriptions, signer: Signer, queue: Queue) -> None:
+    """SNS and SQS live at `/`, where the mailbox lives too: a call names an Action or a target, a person does not."""
 
     async def front(request: Request) -> Answer:
         query = request.query
         return await (subscriptions.answer(query) if "Action" in query else pages.list(request))
 
     async def sns(request: Request) -> Answer:
+        if request.header(b"x-amz-target").startswith(TARGET):
+            return await sqs(request)
         return await subscriptions.answer(last_values(await request.body()))
+
+    sqs = _signed(queue.answer)
 
     async def certificate(request: Request) -> Answer:
         return Answer(signer.certificate, content_type=b"application/x-pem-file")

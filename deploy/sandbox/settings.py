@@ -23,6 +23,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_24_hour_send: float = 1_000_000.0
     require_verified_senders: bool = False
     verify_new_identities: bool = True
+    queue: bool = False
 
     @property
     def url(self) -> str:
@@ -32,7 +33,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def topic_arn(self) -> str:
         return f"arn:aws:sns:{self.region}:{ACCOUNT_ID}:godwit-sandbox"
 
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Everyone who is subscribed to the topic."""
+        queue = f"{QUEUE_ARN}{self.region}:{ACCOUNT_ID}:godwit-sandbox"
+        return (*self.subscribers, queue) if self.queue else self.subscribers
 
+
+QUEUE_ARN = "arn:aws:sqs:"
 ACCOUNT_ID = "000000000000"
 
 
@@ -48,6 +56,7 @@ def read_settings(argv: Sequence[str] | None, environment: Mapping[str, str] = o
         max_24_hour_send=options.max_24_hour_send,
         require_verified_senders=options.require_verified_senders,
         verify_new_identities=not options.unverified_identities,
+        queue=options.queue,
     )
 
 
@@ -74,6 +83,9 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         type=_http_url,
         metavar="URL",
         help="receives the notifications; may be repeated (environment: GODWIT_SANDBOX_SUBSCRIBERS, comma-separated)",
+    )
+    parser.add_argument(
+        "--queue", action="store_true", help=f"subscribe the SQS queue at /{ACCOUNT_ID}/godwit-sandbox as well"
     )
     parser.add_argument(
         "--max-send-rate", type=_positive, default=Settings().max_send_rate, metavar="N", help="recipients per second"

@@ -62,6 +62,16 @@ create table if not exists notification (
 );
 create index if not exists notification_by_due on notification (subscription, due);
 
+create table if not exists queued (
+    seq integer primary key autoincrement, -- never used again: it is the receipt handle
+    id text not null,
+    body text not null,
+    sent_at real not null,
+    visible_at real not null,
+    receives integer not null default 0
+);
+create index if not exists queued_by_visible on queued (visible_at);
+
 create table if not exists identity (name text primary key, verified integer not null, tokens text not null);
 create table if not exists suppression (address text primary key, reason text not null, since real not null);
 create table if not exists configuration_set (name text primary key, body blob not null);

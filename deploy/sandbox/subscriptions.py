@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 import msgspec
 
 from deploy.sandbox.asgi import Answer, ApiError
+from deploy.sandbox.settings import QUEUE_ARN
 from deploy.sandbox.store import Store
 
 ALL = "select id, endpoint, token, confirmed_at is not null from subscription order by id"
@@ -54,6 +55,8 @@ class Subscriptions:
     async def add(self, endpoint: str) -> None:
         await self._store.write((ADD, [(endpoint, secrets.token_hex(32))]))
         self._reload()
+        if endpoint.startswith(QUEUE_ARN):  # a queue of the topic's own account is confirmed at once
+            await self.confirm(next(each for each in self.current if each.endpoint == endpoint))
 
     async def confirm(self, subscription: Subscription) -> None:
         await self._store.write((CONFIRM, [(time.time(), subscription.id)]))

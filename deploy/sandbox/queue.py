@@ -1,0 +1,170 @@
+"""An SQS queue, as boto3 finds it: at least once, each message hidden for a while from others once it is received.
+
+Speaks SQS's JSON protocol for the calls that a consumer makes. What is in the queue is on disk.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from hashlib import md5
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from deploy.sandbox.asgi import Answer, ApiError, Request
+from deploy.sandbox.settings import ACCOUNT_ID
+from deploy.sandbox.store import Store
+
+NAME = "godwit-sandbox"
+TARGET = "AmazonSQS."
+POLL_SECONDS = 0.05
+LONGEST_WAIT = 20.0
+MOST_AT_ONCE = 10
+
+ADD = "insert into queued (id, body, sent_at, visible_at) values (?, ?, ?, ?)"
+DUE = "select seq, id, body, sent_at, receives from queued where visible_at <= ? order by visible_at, seq limit ?"
+HIDE = "update queued set visible_at = ?, receives = receives + 1 where seq = ?"
+REMOVE = "delete from queued where seq = ?"
+PURGE = "delete from queued where seq >= ?"
+COUNT = "select count(*) filter (where visible_at <= ?), count(*) filter (where visible_at > ?) from queued"
+
+
+class Receive(msgspec.Struct, rename="pascal"):
+    max_number_of_messages: int = 1
+    wait_time_seconds: float = 0.0
+    visibility_timeout: float = 30.0
+
+
+class Receipt(msgspec.Struct, rename="pascal"):
+    receipt_handle: str
+    id: str = ""
+
+
+class Receipts(msgspec.Struct, rename="pascal"):
+    entries: list[Receipt]
+
+
+class Sent(msgspec.Struct, rename="pascal"):
+    message_body: str
+
+
+class Queue:
+    """The one queue. A receipt handle is the number of its message."""
+
+    def __init__(self, store: Store, url: str) -> None:
+        self._store = store
+        self.url = f"{url}/{ACCOUNT_ID}/{NAME}"
+        self._taken: set[int] = set()  # received, but not yet hidden on disk
+        self._calls: Mapping[str, Callable[[bytes], Awaitable[dict[str, Any]]]] = {
+            "SendMessage": self._send,
+            "ReceiveMessage": self._receive,
+            "DeleteMessage": self._delete,
+            "DeleteMessageBatch": self._delete_batch,
+            "GetQueueUrl": self._get_url,
+            "GetQueueAttributes": self._attributes,
+            "PurgeQueue": self._purge,
+        }
+
+    async def add(self, body: str) -> str:
+        """Put a message in; its id once it is on disk."""
+        now, known = time.time(), str(uuid4())
+        await self._store.write((ADD, [(known, body, now, now)]))
+        return known
+
+    async def answer(self, request: Request) -> Answer:
+        """A call of SQS, named by its `X-Amz-Target`."""
+        action = request.header(b"x-amz-target").removeprefix(TARGET)
+        if action not in self._calls:
+            raise ApiError(400, "com.amazonaws.sqs#InvalidAction", f"The action {action} is not valid here.")
+        try:
+            result = await self._calls[action](await request.body())
+        except msgspec.MsgspecError as wrong:
+            raise ApiError(400, "com.amazonaws.sqs#InvalidParameterValue", str(wrong)) from None
+        return Answer(msgspec.json.encode(result), content_type=b"application/x-amz-json-1.0")
+
+    async def _send(self, body: bytes) -> dict[str, Any]:
+        text = msgspec.json.decode(body, type=Sent).message_body
+        return {"MessageId": await self.add(text), "MD5OfMessageBody": _digest(text)}
+
+    async def _receive(self, body: bytes) -> dict[str, Any]:
+        asked = msgspec.json.decode(body, type=Receive)
+        until = time.monotonic() + min(asked.wait_time_seconds, LONGEST_WAIT)
+        while True:
+            if messages := await self._take(asked):
+                return {"Messages": messages}
+            if time.monotonic() >= until:
+                return {}
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _take(self, asked: Receive) -> list[dict[str, Any]]:
+        now, most = time.time(), min(asked.max_number_of_messages, MOST_AT_ONCE)
+        rows = self._store.rows(DUE, (now, most + len(self._taken)))
+        rows = [row for row in rows if row[0] not in self._taken][:most]
+        if not rows:
+            return []
+        numbers = [row[0] for row in rows]
+        self._taken.update(numbers)
+        try:
+            await self._store.write((HIDE, [(now + asked.visibility_timeout, number) for number in numbers]))
+        finally:
+            self._taken.difference_update(numbers)
+        return [_shown(*row) for row in rows]
+
+    async def _delete(self, body: bytes) -> dict[str, Any]:
+        handle = msgspec.json.decode(body, type=Receipt).receipt_handle
+        await self._store.write((REMOVE, [(handle,)]))
+        return {}
+
+    async def _delete_batch(self, body: bytes) -> dict[str, Any]:
+        entries = msgspec.json.decode(body, type=Receipts).entries
+        await self._store.write((REMOVE, [(entry.receipt_handle,) for entry in entries]))
+        return {"Successful": [{"Id": entry.id} for entry in entries], "Failed": []}
+
+    async def _get_url(self, _: bytes) -> dict[str, Any]:
+        return {"QueueUrl": self.url}
+
+    async def _attributes(self, _: bytes) -> dict[str, Any]:
+        now = time.time()
+        visible, hidden = self._store.rows(COUNT, (now, now))[0]
+        counts = {
+            "ApproximateNumberOfMessages": str(visible),
+            "ApproximateNumberOfMessagesNotVisible": str(hidden),
+        }
+        return {"Attributes": counts}
+
+    async def _purge(self, _: bytes) -> dict[str, Any]:
+        await self._store.write((PURGE, [(0,)]))
+        return {}
+
+
+class Hatch:
+    """A courier's way into the queue, in place of its connection to an HTTP subscriber."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    async def post(self, body: bytes, _: Mapping[str, str]) -> int:
+        await self._queue.add(body.decode())
+        return 200
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def _shown(seq: int, known: str, body: str, sent_at: float, receives: int) -> dict[str, Any]:
+    return {
+        "MessageId": known,
+        "ReceiptHandle": str(seq),
+        "Body": body,
+        "MD5OfBody": _digest(body),
+        "Attributes": {
+            "SentTimestamp": str(round(sent_at * 1000)),
+            "ApproximateReceiveCount": str(receives + 1),
+        },
+    }
+
+
+def _digest(text: str) -> str:
+    """What boto3 compares to find damage on the way: no secret."""
+    return md5(text.encode(), usedforsecurity=False).hexdigest()
