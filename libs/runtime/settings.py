@@ -56,6 +56,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sns_signature_v1: Annotated[
         bool, Meta(description="Accept SNS's SignatureVersion 1 (SHA-1) too, for topics that cannot be set to 2")
     ] = False
+    sqs_queue_url: Annotated[
+        str | None,
+        Meta(
+            description="SQS queue to take notifications from, beside /webhooks/sns or instead of it: it keeps them "
+            "through an outage of ours"
+        ),
+    ] = None
+    sqs_pollers: Annotated[
+        int, Meta(ge=1, le=64, description="Receives from the SQS queue at once, of ten messages each, per process")
+    ] = 4
     configuration_set: Annotated[str, Meta(description="SES configuration set of every send")] = "godwit"
     bootstrap_secret_key: Annotated[str | None, Meta(description="Secret key of the first project")] = None
     bootstrap_public_key: Annotated[str | None, Meta(description="Public key of the first project")] = None

@@ -7,6 +7,7 @@ from libs.runtime.settings import Settings
 from libs.schemas.feedback import GetEmailFeedback, RecordNotification, RecordNotifications
 from services.feedback.archive import forget_old
 from services.feedback.intake import ReadAgain, read_again, take_in
+from services.feedback.polling import poll_queue
 from services.feedback.queries import get_email_feedback
 from services.feedback.read_models import email_feedback, email_link
 
@@ -21,5 +22,5 @@ def build(config: Settings) -> Service:
         queries={GetEmailFeedback: get_email_feedback},
         read_models=(email_feedback, email_link),
         migrations=MIGRATIONS,
-        work=(forget_old,),
+        work=(forget_old, poll_queue) if config.sqs_queue_url else (forget_old,),
     )

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from functools import reduce
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from libs.runtime.codec import stream_of
 from libs.runtime.envelope import Envelope, Meta, Origin
 from libs.runtime.store import Unit
@@ -39,7 +41,7 @@ async def take_in(unit: Unit, envelopes: Sequence[Envelope[RecordNotification | 
 async def take(unit: Unit, notifications: Sequence[RecordNotification]) -> None:
     """Keep and fold the notifications, and put aside what cannot be read."""
     entries = []
-    for told in notifications:
+    for told in map(_storable, notifications):
         try:
             entries.append(_read(told))
         except Unreadable:
@@ -54,6 +56,11 @@ async def read_again(unit: Unit, envelopes: Sequence[Envelope[ReadAgain]]) -> No
 
 def _each(message: RecordNotification | RecordNotifications) -> Sequence[RecordNotification]:
     return message.notifications if isinstance(message, RecordNotifications) else [message]
+
+
+def _storable(told: RecordNotification) -> RecordNotification:
+    """Without NUL, which Postgres cannot store and JSON does not have."""
+    return replace(told, message=told.message.replace("\0", "\ufffd")) if "\0" in told.message else told
 
 
 async def _put_aside(unit: Unit, told: RecordNotification) -> None:

@@ -12,6 +12,12 @@ NOTIFICATIONS = Counter(
     "about a mail of ours, so only kept; unreadable, so retried and dead-lettered",
     ["kind", "outcome"],
 )
+QUEUED = Counter(
+    "godwit_feedback_queue_messages_total",
+    "Messages of the SQS queue by what became of them: taken, so stored and deleted; foreign: their topic is not on "
+    "the list, so left to the queue. Failed counts calls and commits, after which messages come again",
+    ["outcome"],
+)
 LAST = Gauge(
     "godwit_feedback_last_notification_timestamp_seconds",
     "When the latest notification about a mail of ours was handled; silence while mail is sent means a broken feed",
