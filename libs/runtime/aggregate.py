@@ -42,7 +42,8 @@ class Aggregate(Generic[S]):
     """Runs the commands of one kind of aggregate.
 
     `key(envelope)` says which aggregate a command is for; `load` reads the states of all of them in one query (an
-    absent key means the decider's INITIAL); `reply` makes the answer from the state after the command.
+    absent key means the decider's INITIAL); `reply` makes the answer from the state after the command. `then` does what
+    else belongs to the command's events in their transaction, such as setting timers.
     """
 
     def __init__(
@@ -52,11 +53,13 @@ class Aggregate(Generic[S]):
         key: Callable[[Envelope[Any]], Hashable],
         load: Load[S],
         reply: Callable[[Envelope[Any], S, Sequence[Any], datetime], View],
+        then: Callable[[Unit, Envelope[Any], Sequence[Any]], Awaitable[None]] | None = None,
     ) -> None:
         self._decider = decider
         self._key = key
         self._load = load
         self._reply = reply
+        self._then = then
 
     async def __call__(self, unit: Unit, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
         loaded = await self._load(unit.conn, envelopes)
@@ -64,9 +67,9 @@ class Aggregate(Generic[S]):
         for key, found in loaded.items():
             states[key] = found.state
             unit.expect(found.stream, found.version)
-        return [self._answer(unit, envelope, states) for envelope in envelopes]
+        return [await self._answer(unit, envelope, states) for envelope in envelopes]
 
-    def _answer(self, unit: Unit, envelope: Envelope[Any], states: dict[Hashable, S]) -> bytes:
+    async def _answer(self, unit: Unit, envelope: Envelope[Any], states: dict[Hashable, S]) -> bytes:
         key = self._key(envelope)
         state = states.get(key, self._decider.INITIAL)
         try:
@@ -75,6 +78,8 @@ class Aggregate(Generic[S]):
             return encode(no.as_reply())
         states[key] = state = self._evolved(state, events)
         unit.append(events, envelope)
+        if self._then and events:
+            await self._then(unit, envelope, events)
         return accepted(self._reply(envelope, state, events, unit.now))
 
     def _evolved(self, state: S, events: Iterable[Any]) -> S:
