@@ -1,5 +1,6 @@
 """Templates and campaigns: what the campaigns service accepts, says and answers."""
 
+from datetime import datetime
 from typing import ClassVar, Literal
 from uuid import UUID
 
@@ -10,15 +11,20 @@ from libs.schemas.contacts import Condition
 from libs.schemas.delivery import Content, Kind
 
 AudienceType = Literal["ALL", "SEGMENT", "FILTERED"]
-CampaignStatus = Literal["DRAFT", "SCHEDULED", "QUEUED", "SENDING", "SENT", "FAILED", "CANCELLED"]
+CampaignStatus = Literal["DRAFT", "SCHEDULED", "QUEUED", "SENDING", "PAUSED", "SENT", "FAILED", "CANCELLED"]
+Requirement = Literal["senderEmail", "subject", "content", "audience"]
 
 
 class Audience(View, frozen=True, kw_only=True):
-    """Whom a campaign goes to: all subscribed contacts, a segment, or those for whom a condition holds."""
+    """Whom a campaign goes to: all subscribed contacts, a segment, or those for whom a condition holds.
+
+    A SEGMENT audience names a segment, a list (a static segment), or both: then those who are in both.
+    """
 
     audience_type: AudienceType
     segment_id: UUID | None = None
     audience_condition: Condition | None = None
+    list_id: UUID | None = None
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -37,20 +43,89 @@ class CreateTemplate(CampaignsCommand, tag="create-template", frozen=True, kw_on
     description: str | None = None
 
 
-class CreateCampaign(CampaignsCommand, tag="create-campaign", frozen=True, kw_only=True):
-    """Answers `CampaignView`, in DRAFT."""
+class CampaignCommand(CampaignsCommand, frozen=True, kw_only=True):
+    """Answers `CampaignView`.
+
+    `asked_at` is when the caller asked: a transition that is refused because another one came in between is refused
+    with CAMPAIGN_TRANSITION_IN_PROGRESS.
+    """
 
     campaign_id: UUID
+    asked_at: datetime | None = None
+
+
+class CreateCampaign(CampaignCommand, tag="create-campaign", frozen=True, kw_only=True):
+    """Begin a DRAFT. What is still to be written is empty in `content`; `markdown` takes the place of its body."""
+
     name: str
     content: Content
-    audience: Audience
+    audience: Audience | None = None
     description: str | None = None
+    preheader: str | None = None
+    markdown: str | None = None
+    language: str | None = None
+    template_id: UUID | None = None
 
 
-class SendCampaign(CampaignsCommand, tag="send-campaign", frozen=True, kw_only=True):
-    """Freeze the content and start sending. Answers `CampaignView`, in SENDING."""
+class UpdateCampaign(CampaignCommand, tag="update-campaign", frozen=True, kw_only=True):
+    """Change the fields that are given; null empties one. `body` is HTML, `markdown` takes its place.
 
-    campaign_id: UUID
+    A segment, a list or a condition that is given says what type the audience has, unless `audience_type` does.
+    `overwrite` lets Markdown replace a body that has more than Markdown can say.
+    """
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    description: str | msgspec.UnsetType | None = msgspec.UNSET
+    subject: str | msgspec.UnsetType | None = msgspec.UNSET
+    body: str | msgspec.UnsetType | None = msgspec.UNSET
+    markdown: str | msgspec.UnsetType | None = msgspec.UNSET
+    preheader: str | msgspec.UnsetType | None = msgspec.UNSET
+    from_email: str | msgspec.UnsetType | None = msgspec.UNSET
+    from_name: str | msgspec.UnsetType | None = msgspec.UNSET
+    reply_to: str | msgspec.UnsetType | None = msgspec.UNSET
+    kind: Kind | msgspec.UnsetType = msgspec.UNSET
+    language: str | msgspec.UnsetType | None = msgspec.UNSET
+    audience_type: AudienceType | msgspec.UnsetType | None = msgspec.UNSET
+    segment_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
+    list_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
+    audience_condition: Condition | msgspec.UnsetType | None = msgspec.UNSET
+    overwrite: bool = False
+
+
+class DuplicateCampaign(CampaignCommand, tag="duplicate-campaign", frozen=True, kw_only=True):
+    """Begin a DRAFT with the id `campaign_id` that says what `original_id` says."""
+
+    original_id: UUID
+
+
+class DeleteCampaign(CampaignCommand, tag="delete-campaign", frozen=True, kw_only=True):
+    """Answers `Deleted`."""
+
+
+class SendCampaign(CampaignCommand, tag="send-campaign", frozen=True, kw_only=True):
+    """Freeze the content and start sending: QUEUED."""
+
+
+class ScheduleCampaign(CampaignCommand, tag="schedule-campaign", frozen=True, kw_only=True):
+    """Send later: SCHEDULED. Moves a schedule that there is."""
+
+    scheduled_for: datetime
+
+
+class UnscheduleCampaign(CampaignCommand, tag="unschedule-campaign", frozen=True, kw_only=True):
+    """Back to DRAFT."""
+
+
+class CancelCampaign(CampaignCommand, tag="cancel-campaign", frozen=True, kw_only=True):
+    """For good: CANCELLED. What SES has is not called back, and is still reported."""
+
+
+class PauseCampaign(CampaignCommand, tag="pause-campaign", frozen=True, kw_only=True):
+    """Hold what is not handed to SES yet: PAUSED."""
+
+
+class ResumeCampaign(CampaignCommand, tag="resume-campaign", frozen=True, kw_only=True):
+    """Go on: SENDING."""
 
 
 # --- events ----------------------------------------------------------------------------------------------------------
@@ -71,11 +146,50 @@ class CampaignEvent(Event, frozen=True, kw_only=True):
     campaign_id: UUID
 
 
-class CampaignCreated(CampaignEvent, tag="campaign.created", frozen=True, kw_only=True):
+class CampaignDraft(CampaignEvent, frozen=True, kw_only=True):
+    """All that a campaign says, and to whom. `content.body` is HTML, made of `markdown` if there is some."""
+
     name: str
     content: Content
-    audience: Audience
+    audience: Audience | None
     description: str | None = None
+    preheader: str | None = None
+    markdown: str | None = None
+    language: str | None = None
+    template_id: UUID | None = None
+
+
+class CampaignCreated(CampaignDraft, tag="campaign.created", frozen=True, kw_only=True):
+    pass
+
+
+class CampaignUpdated(CampaignDraft, tag="campaign.updated", frozen=True, kw_only=True):
+    """The values after the change."""
+
+
+class CampaignDeleted(CampaignEvent, tag="campaign.deleted", frozen=True, kw_only=True):
+    pass
+
+
+class CampaignScheduled(CampaignEvent, tag="campaign.scheduled", frozen=True, kw_only=True):
+    scheduled_for: datetime
+
+
+class CampaignUnscheduled(CampaignEvent, tag="campaign.unscheduled", frozen=True, kw_only=True):
+    pass
+
+
+class CampaignMissed(CampaignEvent, tag="campaign.missed", frozen=True, kw_only=True):
+    """It could not be sent when it was due, and is not sent so much later without being asked for again: FAILED."""
+
+    scheduled_for: datetime
+
+
+class CampaignFailed(CampaignEvent, tag="campaign.failed", frozen=True, kw_only=True):
+    """It was due and could not be sent. `code` is one of the API's."""
+
+    code: str
+    reason: str
 
 
 class CampaignSendingStarted(CampaignEvent, tag="campaign.sending_started", frozen=True, kw_only=True):
@@ -83,6 +197,22 @@ class CampaignSendingStarted(CampaignEvent, tag="campaign.sending_started", froz
 
     content: Content
     audience: Audience
+
+
+class CampaignResolving(CampaignEvent, tag="campaign.resolving", frozen=True, kw_only=True):
+    """Its audience is being resolved: SENDING."""
+
+
+class CampaignPaused(CampaignEvent, tag="campaign.paused", frozen=True, kw_only=True):
+    pass
+
+
+class CampaignResumed(CampaignEvent, tag="campaign.resumed", frozen=True, kw_only=True):
+    pass
+
+
+class CampaignCancelled(CampaignEvent, tag="campaign.cancelled", frozen=True, kw_only=True):
+    """Nothing of it is handed to SES from here on."""
 
 
 class CampaignSent(CampaignEvent, tag="campaign.sent", frozen=True, kw_only=True):
@@ -123,6 +253,7 @@ class ListCampaigns(CampaignsQuery, tag="list-campaigns", frozen=True, kw_only=T
     page: int = 1
     page_size: int = 20
     status: CampaignStatus | None = None
+    search: str | None = None
 
 
 class GetCampaignStats(CampaignsQuery, tag="get-campaign-stats", frozen=True, kw_only=True):
@@ -153,19 +284,52 @@ class TemplatePage(View, frozen=True, kw_only=True):
     total_pages: int
 
 
+class Deleted(View, frozen=True, kw_only=True):
+    """What is not there any more."""
+
+    id: UUID
+
+
+class Readiness(View, frozen=True, kw_only=True):
+    """Whether a campaign could be sent now, and what is missing if not."""
+
+    can_send: bool
+    missing: list[Requirement]
+
+
+class CampaignFailure(View, frozen=True, kw_only=True):
+    """Why a campaign is FAILED. The code `MISSED` is for a schedule that could not be kept."""
+
+    code: str
+    message: str
+
+
 class CampaignView(View, frozen=True, kw_only=True):
+    """A campaign. `content` is its Markdown; it is null where the body is HTML.
+
+    `content_editable_via_api` says that the body can be had as Markdown, `content_overwrite_required` that replacing it
+    by Markdown needs `overwrite: true`, because it would lose what Markdown cannot say.
+    """
+
     id: UUID
     name: str
     description: str | None
     status: CampaignStatus
-    subject: str
-    body: str
-    from_: str = msgspec.field(name="from")
+    subject: str | None
+    preheader: str | None
+    body: str | None
+    content: str | None
+    content_editable_via_api: bool
+    content_overwrite_required: bool
+    from_: str | None = msgspec.field(name="from")
     from_name: str | None
     reply_to: str | None
     type_: Kind = msgspec.field(name="type")
-    audience_type: AudienceType
+    language: str | None
+    template_id: UUID | None
+    audience_type: AudienceType | None
     segment_id: UUID | None
+    list_id: UUID | None
     audience_condition: Condition | None
     total_recipients: int
     sent_count: int
@@ -173,6 +337,8 @@ class CampaignView(View, frozen=True, kw_only=True):
     opened_count: int
     clicked_count: int
     bounced_count: int
+    readiness: Readiness
+    failure: CampaignFailure | None
     scheduled_for: Instant | None
     sent_at: Instant | None
     created_at: Instant

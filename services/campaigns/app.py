@@ -4,39 +4,61 @@ from pathlib import Path
 
 from libs.runtime.service import Service
 from libs.runtime.settings import Settings
+from libs.schemas.base import Event
 from libs.schemas.campaigns import (
+    CancelCampaign,
     CreateCampaign,
     CreateTemplate,
+    DeleteCampaign,
+    DuplicateCampaign,
     GetCampaign,
     GetCampaignStats,
     GetTemplate,
     ListCampaigns,
     ListTemplates,
+    PauseCampaign,
+    ResumeCampaign,
+    ScheduleCampaign,
     SendCampaign,
+    UnscheduleCampaign,
+    UpdateCampaign,
 )
-from libs.schemas.contacts import AudienceResolved
+from libs.schemas.contacts import AudienceResolved, AudienceStarted
 from libs.schemas.delivery import EmailCancelled, EmailFailed, EmailSent, EmailSuppressed
 from services.campaigns import queries, reactions
-from services.campaigns.commands import campaigns, templates
+from services.campaigns.commands import Campaigns, templates
 from services.campaigns.read_models import campaign, campaign_mail, campaign_run, sender_domain, template
+from services.campaigns.timers import CampaignDue
 
 # Every table of this service is a read model, so there is nothing in it yet.
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+ON_CAMPAIGNS = (
+    CreateCampaign,
+    UpdateCampaign,
+    DeleteCampaign,
+    DuplicateCampaign,
+    SendCampaign,
+    ScheduleCampaign,
+    UnscheduleCampaign,
+    CancelCampaign,
+    PauseCampaign,
+    ResumeCampaign,
+)
+OUTCOMES: tuple[type[Event], ...] = (AudienceResolved, EmailSent, EmailFailed, EmailSuppressed, EmailCancelled)
+
 
 def build(config: Settings) -> Service:
     """What the campaigns service handles. It has no settings of its own."""
-    campaign_commands = campaigns()
+    on_campaigns = Campaigns()
     return Service(
         name="campaigns",
-        commands={
-            CreateTemplate: templates(),
-            CreateCampaign: campaign_commands,
-            SendCampaign: campaign_commands,
+        commands={CreateTemplate: templates(), **dict.fromkeys(ON_CAMPAIGNS, on_campaigns)},
+        timers={CampaignDue: Campaigns()},
+        reactions={
+            AudienceStarted: reactions.begin_runs,
+            **dict.fromkeys(OUTCOMES, reactions.finish_runs),
         },
-        reactions=dict.fromkeys(
-            (AudienceResolved, EmailSent, EmailFailed, EmailSuppressed, EmailCancelled), reactions.finish_runs
-        ),
         queries={
             GetTemplate: queries.get_template,
             ListTemplates: queries.list_templates,

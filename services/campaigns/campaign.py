@@ -1,111 +1,298 @@
-"""The campaign decider: a draft that is sent once.
+"""The campaign decider: from the first draft to the last mail.
 
-    DRAFT -> SENDING -> SENT
+    DRAFT <-> SCHEDULED          a schedule that is late by more than an hour, or cannot be kept: FAILED
+    DRAFT, SCHEDULED, FAILED -> QUEUED -> SENDING -> SENT
+    QUEUED, SENDING <-> PAUSED
+    SCHEDULED, QUEUED, SENDING, PAUSED -> CANCELLED
 
-`campaign.sent` is no answer to a command: it follows when every recipient's mail has its outcome (see `reactions`).
+`campaign.resolving` and `campaign.sent` are no answers to commands: they follow from what others report (see
+`reactions`).
 """
 
-from datetime import datetime
-from typing import TypeAlias, assert_never
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
+from libs.runtime.clock import iso
 from libs.runtime.rejection import Rejected
 from libs.schemas.base import FieldError
 from libs.schemas.campaigns import (
     Audience,
+    CampaignCancelled,
+    CampaignCommand,
     CampaignCreated,
+    CampaignDeleted,
+    CampaignFailed,
+    CampaignFailure,
+    CampaignMissed,
+    CampaignPaused,
+    CampaignResolving,
+    CampaignResumed,
+    CampaignScheduled,
     CampaignSendingStarted,
     CampaignSent,
     CampaignStatus,
+    CampaignUnscheduled,
+    CampaignUpdated,
+    CancelCampaign,
     CreateCampaign,
+    DeleteCampaign,
+    DuplicateCampaign,
+    PauseCampaign,
+    Readiness,
+    Requirement,
+    ResumeCampaign,
+    ScheduleCampaign,
     SendCampaign,
+    UnscheduleCampaign,
+    UpdateCampaign,
 )
 from libs.schemas.delivery import Content
-from services.campaigns.content import Absent, invalid, require_sendable
+from services.campaigns.content import domain_of, invalid, require_sendable, with_preheader
+from services.campaigns.draft import Draft, changed, drafted
+from services.campaigns.law import require_legal
+from services.campaigns.timers import CampaignDue
+
+MOST_LATE = timedelta(hours=1)
+COPY = " (Copy)"
+LONGEST_NAME = 100
+
+
+class Absent(msgspec.Struct, frozen=True, kw_only=True):
+    """There is no such campaign. `original` is what a copy would be of."""
+
+    original: Draft | None = None
+    verified_domains: frozenset[str] = frozenset()
 
 
 class Campaign(msgspec.Struct, frozen=True, kw_only=True):
-    """A campaign. The times are those of its row; a campaign that is not stored yet has none."""
+    """A campaign. The times are those of its row; a campaign that is not stored yet has none.
 
-    name: str
-    description: str | None
-    content: Content
-    audience: Audience
+    `verified_domains` are looked up for each command, of those that it is about. `transitioned` says that the status
+    changed since the state was read, `transitioned_at` when it last did before that.
+    """
+
+    draft: Draft
     status: CampaignStatus = "DRAFT"
+    scheduled_for: datetime | None = None
+    failure: CampaignFailure | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
     sent_at: datetime | None = None
+    transitioned_at: datetime | None = None
+    transitioned: bool = False
+    verified_domains: frozenset[str] = frozenset()
+
+    @property
+    def readiness(self) -> Readiness:
+        missing = _missing(self.draft.content, self.draft.audience, self.verified_domains)
+        return Readiness(can_send=not missing, missing=missing)
 
 
 State: TypeAlias = Absent | Campaign
-Command: TypeAlias = CreateCampaign | SendCampaign
-Event: TypeAlias = CampaignCreated | CampaignSendingStarted | CampaignSent
+Command: TypeAlias = CampaignCommand | CampaignDue
+Event: TypeAlias = (
+    CampaignCreated
+    | CampaignUpdated
+    | CampaignDeleted
+    | CampaignScheduled
+    | CampaignUnscheduled
+    | CampaignMissed
+    | CampaignFailed
+    | CampaignSendingStarted
+    | CampaignResolving
+    | CampaignPaused
+    | CampaignResumed
+    | CampaignCancelled
+    | CampaignSent
+)
 
 INITIAL: State = Absent()
 
 
 def decide(command: Command, state: State, now: datetime) -> list[Event]:
-    match command:
-        case CreateCampaign():
+    match command, state:
+        case CampaignDue(), _:
+            return _fall_due(command, state, now)
+        case CreateCampaign(), Absent():
             return _create(command, state)
-        case SendCampaign():
-            return _send(command, state)
-        case _:
-            assert_never(command)
+        case DuplicateCampaign(), Absent():
+            return _duplicate(command, state)
+        case CreateCampaign(), Campaign() if drafted(command) == state.draft:
+            return []
+        case ((CreateCampaign() | DuplicateCampaign()), Campaign()):
+            raise Rejected("CONFLICT", "A campaign with this id exists")
+        case _, Absent():
+            raise Rejected("CAMPAIGN_NOT_FOUND", "Campaign not found")
+        case _, Campaign():
+            require_legal(command, state.status, _overtaken(command, state))
+            return _change(command, state, now)
 
 
 def evolve(state: State, event: Event) -> State:
     match event, state:
         case CampaignCreated(), _:
-            return Campaign(
-                name=event.name, description=event.description, content=event.content, audience=event.audience
-            )
-        case CampaignSendingStarted(), Campaign():
-            return msgspec.structs.replace(state, status="SENDING", content=event.content, audience=event.audience)
-        case CampaignSent(), Campaign():
-            return msgspec.structs.replace(state, status="SENT")
+            return Campaign(draft=drafted(event), verified_domains=state.verified_domains)
+        case CampaignDeleted(), _:
+            return Absent()
+        case _, Campaign():
+            return _evolve(state, event)
     return state
 
 
-def _create(command: CreateCampaign, state: State) -> list[Event]:
+def _change(command: CampaignCommand, campaign: Campaign, now: datetime) -> list[Event]:
+    """What a command that is legal in this status does."""
+    match command:
+        case UpdateCampaign():
+            return _update(command, campaign)
+        case DeleteCampaign(campaign_id=campaign_id):
+            return [CampaignDeleted(campaign_id=campaign_id)]
+        case SendCampaign(campaign_id=campaign_id):
+            _require_ready(campaign)
+            return [_started(campaign_id, campaign)]
+        case ScheduleCampaign():
+            return _schedule(command, campaign, now)
+        case UnscheduleCampaign(campaign_id=campaign_id):
+            return [CampaignUnscheduled(campaign_id=campaign_id)]
+        case CancelCampaign(campaign_id=campaign_id):
+            return [CampaignCancelled(campaign_id=campaign_id)]
+        case PauseCampaign(campaign_id=campaign_id):
+            return [CampaignPaused(campaign_id=campaign_id)]
+        case ResumeCampaign(campaign_id=campaign_id):
+            return [CampaignResumed(campaign_id=campaign_id)]
+    raise AssertionError(f"no case for {command!r}")
+
+
+def _evolve(campaign: Campaign, event: Any) -> Campaign:
+    match event:
+        case CampaignUpdated():
+            return replace(campaign, draft=drafted(event))
+        case CampaignScheduled(scheduled_for=scheduled_for):
+            return _moved(campaign, "SCHEDULED", scheduled_for=scheduled_for, failure=None)
+        case CampaignUnscheduled():
+            return _moved(campaign, "DRAFT", scheduled_for=None)
+        case CampaignMissed(scheduled_for=scheduled_for):
+            failure = CampaignFailure(
+                code="MISSED", message=f"It was due at {iso(scheduled_for)} and could not be sent"
+            )
+            return _moved(campaign, "FAILED", failure=failure)
+        case CampaignFailed(code=code, reason=reason):
+            return _moved(campaign, "FAILED", failure=CampaignFailure(code=code, message=reason))
+        case CampaignSendingStarted():
+            return _moved(campaign, "QUEUED", failure=None)
+        case CampaignResolving():
+            return _moved(campaign, "SENDING")
+        case CampaignPaused():
+            return _moved(campaign, "PAUSED")
+        case CampaignResumed():
+            return _moved(campaign, "SENDING")
+        case CampaignCancelled():
+            return _moved(campaign, "CANCELLED")
+        case CampaignSent():
+            return _moved(campaign, "SENT")
+    return campaign
+
+
+def _moved(campaign: Campaign, status: CampaignStatus, **changes: Any) -> Campaign:
+    return replace(campaign, status=status, transitioned=True, **changes)
+
+
+def _create(command: CreateCampaign, state: Absent) -> list[Event]:
+    draft = drafted(command)
+    _require_possible(draft, state.verified_domains)
+    return [CampaignCreated(campaign_id=command.campaign_id, **draft.fields)]
+
+
+def _duplicate(command: DuplicateCampaign, state: Absent) -> list[Event]:
+    if state.original is None:
+        raise Rejected("CAMPAIGN_NOT_FOUND", "Campaign not found")
+    copy = replace(state.original, name=state.original.name[: LONGEST_NAME - len(COPY)] + COPY)
+    return [CampaignCreated(campaign_id=command.campaign_id, **copy.fields)]
+
+
+def _update(command: UpdateCampaign, campaign: Campaign) -> list[Event]:
+    draft = changed(campaign.draft, command)
+    if draft == campaign.draft:
+        return []
+    _require_possible(draft, campaign.verified_domains)
+    after = replace(campaign, draft=draft)
+    if campaign.status == "SCHEDULED":
+        _require_ready(after)
+    return [CampaignUpdated(campaign_id=command.campaign_id, **draft.fields)]
+
+
+def _schedule(command: ScheduleCampaign, campaign: Campaign, now: datetime) -> list[Event]:
+    if command.scheduled_for <= now:
+        raise invalid(
+            FieldError(field="scheduledFor", message="Scheduled time must be in the future", code="too_small")
+        )
+    _require_ready(campaign)
+    if campaign.scheduled_for == command.scheduled_for and campaign.status == "SCHEDULED":
+        return []
+    return [CampaignScheduled(campaign_id=command.campaign_id, scheduled_for=command.scheduled_for)]
+
+
+def _fall_due(due: CampaignDue, state: State, now: datetime) -> list[Event]:
+    """Send what is due, unless its schedule was moved or given up meanwhile."""
     match state:
-        case Absent(verified_domains=verified):
-            _require_audience(command.audience)
-            require_sendable(command.content, verified)
-            return [
-                CampaignCreated(
-                    campaign_id=command.campaign_id,
-                    name=command.name,
-                    content=command.content,
-                    audience=command.audience,
-                    description=command.description,
-                )
-            ]
-        case Campaign(name=command.name, content=command.content, audience=command.audience):
-            return []
-        case Campaign():
-            raise Rejected("CONFLICT", "A different campaign with this id exists")
+        case Campaign(status="SCHEDULED", scheduled_for=due.scheduled_for):
+            if now - due.scheduled_for > MOST_LATE:
+                return [CampaignMissed(campaign_id=due.campaign_id, scheduled_for=due.scheduled_for)]
+            if missing := state.readiness.missing:
+                reason = f"It was not ready when it was due: {', '.join(missing)}"
+                return [CampaignFailed(campaign_id=due.campaign_id, code="CAMPAIGN_NOT_READY", reason=reason)]
+            return [_started(due.campaign_id, state)]
+    return []
 
 
-def _send(command: SendCampaign, state: State) -> list[Event]:
-    match state:
-        case Absent():
-            raise Rejected("CAMPAIGN_NOT_FOUND", "Campaign not found")
-        case Campaign(status="DRAFT"):
-            return [
-                CampaignSendingStarted(campaign_id=command.campaign_id, content=state.content, audience=state.audience)
-            ]
-        case Campaign():
-            raise Rejected("CAMPAIGN_NOT_SENDABLE", "Campaign has already been sent or is currently sending")
+def _started(campaign_id: UUID, campaign: Campaign) -> CampaignSendingStarted:
+    draft = campaign.draft
+    assert draft.audience, "only a campaign that is ready is started"
+    return CampaignSendingStarted(
+        campaign_id=campaign_id, content=with_preheader(draft.content, draft.preheader), audience=draft.audience
+    )
 
 
-def _require_audience(audience: Audience) -> None:
-    if audience.audience_type == "SEGMENT" and audience.segment_id is None:
-        raise _missing("segmentId", "Segment ID is required for SEGMENT audience type")
+def _overtaken(command: CampaignCommand, campaign: Campaign) -> bool:
+    """Whether the status changed after the command was given: its caller could not know."""
+    if campaign.transitioned:
+        return True
+    return bool(command.asked_at and campaign.transitioned_at and command.asked_at < campaign.transitioned_at)
+
+
+def _require_ready(campaign: Campaign) -> None:
+    if missing := campaign.readiness.missing:
+        raise Rejected("CAMPAIGN_NOT_READY", "The campaign is not ready to be sent", details={"missing": list(missing)})
+
+
+def _missing(content: Content, audience: Audience | None, verified_domains: frozenset[str]) -> list[Requirement]:
+    missing: list[Requirement] = []
+    if domain_of(content.from_email) not in verified_domains:
+        missing.append("senderEmail")
+    if not content.subject.strip():
+        missing.append("subject")
+    if not content.body.strip():
+        missing.append("content")
+    if audience is None:
+        missing.append("audience")
+    return missing
+
+
+def _require_possible(draft: Draft, verified_domains: frozenset[str]) -> None:
+    if draft.audience:
+        _require_whole(draft.audience)
+    require_sendable(draft.content, verified_domains, draft.preheader)
+
+
+def _require_whole(audience: Audience) -> None:
+    if audience.audience_type == "SEGMENT" and audience.segment_id is None and audience.list_id is None:
+        raise _lacks("segmentId", "Segment ID is required for SEGMENT audience type")
     if audience.audience_type == "FILTERED" and audience.audience_condition is None:
-        raise _missing("audienceCondition", "Audience condition is required for FILTERED audience type")
+        raise _lacks("audienceCondition", "Audience condition is required for FILTERED audience type")
 
 
-def _missing(field: str, message: str) -> Rejected:
+def _lacks(field: str, message: str) -> Rejected:
     return invalid(FieldError(field=field, message=message, code="required"))

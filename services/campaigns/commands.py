@@ -5,22 +5,34 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from libs.runtime.aggregate import Aggregate, Loaded
 from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
-from libs.schemas.campaigns import CampaignView, CreateCampaign, CreateTemplate, TemplateView
+from libs.runtime.store import Connection, Unit
+from libs.schemas.campaigns import (
+    CampaignScheduled,
+    CampaignView,
+    CreateCampaign,
+    CreateTemplate,
+    Deleted,
+    DuplicateCampaign,
+    TemplateView,
+    UpdateCampaign,
+)
 from services.campaigns import campaign, template
-from services.campaigns.campaign import Campaign
-from services.campaigns.content import Absent, sender_domain
+from services.campaigns.campaign import Absent, Campaign
+from services.campaigns.content import domain_of
 from services.campaigns.read_models import campaign as campaign_rows
+from services.campaigns.read_models import campaign_run as runs
 from services.campaigns.read_models import sender_domain as sender_domains
 from services.campaigns.read_models import template as template_rows
 from services.campaigns.read_models.campaign_run import Run
 from services.campaigns.template import Template
+from services.campaigns.timers import CampaignDue
 from services.campaigns.views import campaign_view, template_view
 
 Key = tuple[UUID, UUID]
-Creation = CreateTemplate | CreateCampaign
 
 
 def templates() -> Aggregate[template.State]:
@@ -28,9 +40,49 @@ def templates() -> Aggregate[template.State]:
     return Aggregate(template, key=_template_key, load=_load_templates, reply=_template_reply)
 
 
-def campaigns() -> Aggregate[campaign.State]:
-    """Handles the commands on campaigns."""
-    return Aggregate(campaign, key=_campaign_key, load=_load_campaigns, reply=_campaign_reply)
+class Campaigns:
+    """Handles the commands on campaigns, and their schedules. Each of a service's commits has one of its own."""
+
+    def __init__(self) -> None:
+        self._runs: dict[Key, Run] = {}
+        self._aggregate: Aggregate[campaign.State] = Aggregate(
+            campaign, key=_campaign_key, load=self._load, reply=self._reply, then=_set_timers
+        )
+
+    async def __call__(self, unit: Unit, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
+        return await self._aggregate(unit, envelopes)
+
+    async def _load(
+        self, conn: Connection, envelopes: Sequence[Envelope[Any]]
+    ) -> Mapping[Hashable, Loaded[campaign.State]]:
+        keys = {_campaign_key(envelope) for envelope in envelopes}
+        stored = await campaign_rows.load(conn, keys | {key for key in map(_original_key, envelopes) if key})
+        self._runs = await runs.load_all(conn, stored.keys())
+        verified = await _verified(conn, envelopes, stored)
+        found: dict[Hashable, Loaded[campaign.State]] = {}
+        for key in keys:
+            state, version = stored.get(key, (Absent(original=_original(key, envelopes, stored)), 0))
+            domains = frozenset(verified.get(key[0], ()))
+            found[key] = Loaded(
+                state=replace(state, verified_domains=domains), stream=f"campaign-{key[1]}", version=version
+            )
+        return found
+
+    def _reply(
+        self, envelope: Envelope[Any], state: campaign.State, events: Sequence[Any], now: datetime
+    ) -> CampaignView | Deleted:
+        key = _campaign_key(envelope)
+        if not isinstance(state, Campaign):
+            return Deleted(id=key[1])
+        return campaign_view(key[1], state, self._runs.get(key, Run()), now)
+
+
+async def _set_timers(unit: Unit, envelope: Envelope[Any], events: Sequence[Any]) -> None:
+    """A campaign that is scheduled has a timer. One that has none to keep ignores it when it comes."""
+    for event in events:
+        if isinstance(event, CampaignScheduled):
+            due = CampaignDue(campaign_id=event.campaign_id, scheduled_for=event.scheduled_for)
+            await unit.schedule(str(event.campaign_id), event.scheduled_for, due, envelope)
 
 
 def _template_key(envelope: Envelope[Any]) -> Key:
@@ -41,41 +93,46 @@ def _campaign_key(envelope: Envelope[Any]) -> Key:
     return envelope.project, envelope.message.campaign_id
 
 
+def _original_key(envelope: Envelope[Any]) -> Key | None:
+    command = envelope.message
+    return (envelope.project, command.original_id) if isinstance(command, DuplicateCampaign) else None
+
+
+def _original(key: Key, envelopes: Sequence[Envelope[Any]], stored: Mapping[Key, tuple[Campaign, int]]) -> Any:
+    """What the campaign with this id is to be a copy of."""
+    wanted = next((_original_key(e) for e in envelopes if _campaign_key(e) == key and _original_key(e)), None)
+    return stored[wanted][0].draft if wanted and wanted in stored else None
+
+
 async def _load_templates(
     conn: Connection, envelopes: Sequence[Envelope[Any]]
 ) -> Mapping[Hashable, Loaded[template.State]]:
     keys = {_template_key(envelope) for envelope in envelopes}
     stored = await template_rows.load(conn, keys)
-    absent = await _absent(conn, envelopes)
+    verified = await _verified(conn, envelopes, {})
     found: dict[Hashable, Loaded[template.State]] = {}
     for key in keys:
-        state, version = stored.get(key, (absent.get(key[0], Absent()), 0))
+        state, version = stored.get(key, (template.Absent(frozenset(verified.get(key[0], ()))), 0))
         found[key] = Loaded(state=state, stream=f"template-{key[1]}", version=version)
     return found
 
 
-async def _load_campaigns(
-    conn: Connection, envelopes: Sequence[Envelope[Any]]
-) -> Mapping[Hashable, Loaded[campaign.State]]:
-    keys = {_campaign_key(envelope) for envelope in envelopes}
-    stored = await campaign_rows.load(conn, keys)
-    absent = await _absent(conn, envelopes)
-    found: dict[Hashable, Loaded[campaign.State]] = {}
-    for key in keys:
-        state, version = stored.get(key, (absent.get(key[0], Absent()), 0))
-        found[key] = Loaded(state=state, stream=f"campaign-{key[1]}", version=version)
-    return found
+async def _verified(
+    conn: Connection, envelopes: Sequence[Envelope[Any]], stored: Mapping[Key, tuple[Campaign, int]]
+) -> dict[UUID, set[str]]:
+    """By project: those of the sender domains that the commands are about which are verified."""
+    wanted = {(envelope.project, domain_of(address)) for envelope in envelopes if (address := _sender(envelope))}
+    wanted |= {(project, domain_of(state.draft.content.from_email)) for (project, _), (state, _) in stored.items()}
+    return await sender_domains.verified(conn, wanted) if wanted else {}
 
 
-async def _absent(conn: Connection, envelopes: Sequence[Envelope[Any]]) -> dict[UUID, Absent]:
-    """By project: what is not there yet, with those of the wanted sender domains that are verified."""
-    wanted = {
-        (envelope.project, sender_domain(envelope.message.content))
-        for envelope in envelopes
-        if isinstance(envelope.message, Creation)
-    }
-    verified = await sender_domains.verified(conn, wanted) if wanted else {}
-    return {project: Absent(frozenset(domains)) for project, domains in verified.items()}
+def _sender(envelope: Envelope[Any]) -> str | None:
+    match envelope.message:
+        case CreateTemplate(content=content) | CreateCampaign(content=content):
+            return content.from_email
+        case UpdateCampaign(from_email=str() as address):
+            return address
+    return None
 
 
 def _template_reply(
@@ -83,10 +140,3 @@ def _template_reply(
 ) -> TemplateView:
     assert isinstance(state, Template)
     return template_view(envelope.message.template_id, state, now)
-
-
-def _campaign_reply(
-    envelope: Envelope[Any], state: campaign.State, events: Sequence[Any], now: datetime
-) -> CampaignView:
-    assert isinstance(state, Campaign)
-    return campaign_view(envelope.message.campaign_id, state, Run(), now)

@@ -1,5 +1,7 @@
 """What templates and campaigns share: content that can be sent, from a domain that is the project's."""
 
+from html import escape
+
 import msgspec
 
 from libs.runtime.codec import encode
@@ -12,27 +14,21 @@ MAX_CONTENT_BYTES = 768 * 1024
 """An event is a message of the bus, which takes 1 MiB with its headers."""
 
 
-class Absent(msgspec.Struct, frozen=True):
-    """There is no such thing yet. `verified_domains` holds the sender domains that the new one may use."""
-
-    verified_domains: frozenset[str] = frozenset()
-
-
 def invalid(*errors: FieldError) -> Rejected:
     return Rejected("VALIDATION_ERROR", "Request validation failed", errors=list(errors))
 
 
-def sender_domain(content: Content) -> str:
-    """The domain of the from address, in lower case; empty if the address has none."""
-    return content.from_email.rpartition("@")[2].strip().lower() if "@" in content.from_email else ""
+def domain_of(address: str) -> str:
+    """The domain of an address, in lower case; empty if it has none."""
+    return address.rpartition("@")[2].strip().lower() if "@" in address else ""
 
 
-def require_sendable(content: Content, verified_domains: frozenset[str]) -> None:
-    """Refuse content that could not be sent."""
-    if errors := _mistakes(content):
+def require_sendable(content: Content, verified_domains: frozenset[str], preheader: str | None = None) -> None:
+    """Refuse content that could not be sent. What is empty is still to be written."""
+    if errors := _mistakes(content, preheader):
         raise invalid(*errors)
-    domain = sender_domain(content)
-    if domain not in verified_domains:
+    domain = domain_of(content.from_email)
+    if content.from_email and domain not in verified_domains:
         raise Rejected(
             "DOMAIN_NOT_VERIFIED",
             f'Domain "{domain}" is not verified. Verify the domain before you send from it.',
@@ -40,13 +36,30 @@ def require_sendable(content: Content, verified_domains: frozenset[str]) -> None
         )
 
 
-def _mistakes(content: Content) -> list[FieldError]:
+def with_preheader(content: Content, preheader: str | None) -> Content:
+    """The content as it is sent: mail programs show what comes first in the body beside the subject."""
+    if not preheader:
+        return content
+    hidden = (
+        f'<div style="display:none;max-height:0;overflow:hidden;mso-hide:all">{escape(preheader, quote=False)}</div>'
+    )
+    return msgspec.structs.replace(content, body=_inserted(content.body, hidden))
+
+
+def _inserted(body: str, hidden: str) -> str:
+    """In a whole document it goes behind the opening of its body."""
+    start = body.lower().find("<body")
+    end = body.find(">", start) + 1 if start >= 0 else 0
+    return body[:end] + hidden + body[end:]
+
+
+def _mistakes(content: Content, preheader: str | None) -> list[FieldError]:
     if len(encode(content)) > MAX_CONTENT_BYTES:
         return [FieldError(field="body", message=f"Content is limited to {MAX_CONTENT_BYTES} bytes", code="too_big")]
     errors = [
         FieldError(field=field, message=str(mistake), code="invalid_template")
-        for field, text in (("subject", content.subject), ("body", content.body))
-        if (mistake := mistake_in(text))
+        for field, text in (("subject", content.subject), ("body", content.body), ("preheader", preheader))
+        if text and (mistake := mistake_in(text))
     ]
     if "\n" in content.subject or "\r" in content.subject:
         errors.append(FieldError(field="subject", message="A subject is one line", code="invalid_string"))

@@ -1,6 +1,9 @@
 """Answers `qry.campaigns.>` from the read models."""
 
+from collections.abc import Sequence
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from libs.runtime.clock import now
 from libs.runtime.paging import window
@@ -19,7 +22,8 @@ from libs.schemas.campaigns import (
     TemplateView,
 )
 from services.campaigns.campaign import Campaign
-from services.campaigns.read_models import campaign, campaign_mail, campaign_run, template
+from services.campaigns.content import domain_of
+from services.campaigns.read_models import campaign, campaign_mail, campaign_run, sender_domain, template
 from services.campaigns.views import campaign_view, stats_view, template_view
 
 
@@ -46,22 +50,32 @@ async def list_templates(conn: Connection, project: UUID, query: ListTemplates) 
 
 async def get_campaign(conn: Connection, project: UUID, query: GetCampaign) -> CampaignView:
     state = await _campaign(conn, project, query.campaign_id)
-    runs = await campaign_run.load(conn, project, [query.campaign_id])
-    return campaign_view(query.campaign_id, state, runs[query.campaign_id], now())
+    [view] = await _views(conn, project, [(query.campaign_id, state)])
+    return view
 
 
 async def list_campaigns(conn: Connection, project: UUID, query: ListCampaigns) -> CampaignPage:
     page = window(query.page, query.page_size)
-    found = await campaign.newest(conn, project, query.status, page.size, page.offset)
-    runs = await campaign_run.load(conn, project, [campaign_id for campaign_id, _ in found])
-    total = await campaign.count(conn, project, query.status)
+    search = query.search.lower() if query.search else None
+    found = await campaign.newest(conn, project, query.status, search, page.size, page.offset)
+    total = await campaign.count(conn, project, query.status, search)
     return CampaignPage(
-        data=[campaign_view(campaign_id, state, runs[campaign_id], now()) for campaign_id, state in found],
+        data=await _views(conn, project, found),
         total=total,
         page=page.number,
         page_size=page.size,
         total_pages=page.pages(total),
     )
+
+
+async def _views(conn: Connection, project: UUID, found: Sequence[tuple[UUID, Campaign]]) -> list[CampaignView]:
+    runs = await campaign_run.load(conn, project, [campaign_id for campaign_id, _ in found])
+    wanted = {(project, domain_of(state.draft.content.from_email)) for _, state in found}
+    verified = frozenset((await sender_domain.verified(conn, wanted)).get(project, set()))
+    return [
+        campaign_view(campaign_id, replace(state, verified_domains=verified), runs[campaign_id], now())
+        for campaign_id, state in found
+    ]
 
 
 async def get_campaign_stats(conn: Connection, project: UUID, query: GetCampaignStats) -> CampaignStats:

@@ -1,4 +1,4 @@
-"""What campaigns does when others report: a run whose every mail has its outcome is over."""
+"""What campaigns does when others report: a run begins with its audience, and is over with its last outcome."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,16 @@ from uuid import UUID
 
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Unit
-from libs.schemas.campaigns import CampaignSent
-from services.campaigns.read_models import campaign_run
+from libs.schemas.campaigns import CampaignResolving, CampaignSent
+from services.campaigns.read_models import campaign, campaign_run
+
+
+async def begin_runs(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
+    """A campaign that was queued is being sent as soon as contacts begin to say to whom."""
+    causes = _last_by_campaign(envelopes)
+    for key, version in (await campaign.queued(unit.conn, causes.keys())).items():
+        unit.expect(f"campaign-{key[1]}", version)
+        unit.append([CampaignResolving(campaign_id=key[1])], causes[key])
 
 
 async def finish_runs(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:

@@ -8,7 +8,13 @@ import msgspec
 from libs.runtime.rejection import Rejected
 from libs.schemas.campaigns import CreateTemplate, TemplateCreated
 from libs.schemas.delivery import Content
-from services.campaigns.content import Absent, require_sendable
+from services.campaigns.content import require_sendable
+
+
+class Absent(msgspec.Struct, frozen=True):
+    """There is no such template yet. `verified_domains` holds the sender domains that the new one may use."""
+
+    verified_domains: frozenset[str] = frozenset()
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from pathlib import Path
 from libs.runtime.service import Runtime, Service
 from libs.runtime.settings import Settings
 from libs.schemas.base import Event
+from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed
 from libs.schemas.contacts import AudiencePageResolved
 from libs.schemas.delivery import AddDomain, GetEmail, GetLedger, ListDomains, ListEmails, SendEmail
 from libs.schemas.feedback import (
@@ -18,10 +19,10 @@ from libs.schemas.feedback import (
     EmailRejected,
 )
 from libs.schemas.workflows import EmailRequested
-from services.delivery import queries, reactions, ses
+from services.delivery import holding, queries, reactions, ses
 from services.delivery.commands import add_domains, send_emails
 from services.delivery.mail import Links
-from services.delivery.read_models import content, domain, recipient, suppression
+from services.delivery.read_models import campaign_hold, content, domain, recipient, suppression
 from services.delivery.reconcile import Reconciler
 from services.delivery.sender import Sender
 from services.delivery.shelf import Shelf
@@ -64,6 +65,7 @@ def build(config: Settings) -> Service:
         reactions={
             AudiencePageResolved: reactions.queue_page,
             EmailRequested: reactions.queue_step,
+            **dict.fromkeys((CampaignPaused, CampaignResumed, CampaignCancelled), holding.begin),
             **dict.fromkeys(PROOFS, settle),
         },
         queries={
@@ -72,7 +74,8 @@ def build(config: Settings) -> Service:
             GetLedger: queries.get_ledger,
             ListDomains: queries.list_domains,
         },
-        read_models=(recipient, content, suppression, domain),
+        timers={holding.SweepCampaign: holding.sweep(shelf)},
+        read_models=(recipient, content, suppression, campaign_hold, domain),
         migrations=MIGRATIONS,
         work=(send, reconcile),
     )

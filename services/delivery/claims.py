@@ -4,15 +4,17 @@ What must not be sent any more is found out here, in the transaction of the clai
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from libs.runtime.clock import uuid7
 from libs.runtime.store import Connection, Unit
 from services.delivery import ledger
-from services.delivery.email import suppress, suppression
+from services.delivery.email import Change, cancel, park, suppress, suppression
 from services.delivery.fairness import Share, Waiting
 from services.delivery.mail import Mail
+from services.delivery.read_models import campaign_hold
+from services.delivery.read_models.campaign_hold import Hold
 from services.delivery.shelf import Shelf
 
 # A mail can be claimed once its content and its recipient have arrived here. A transactional one waits for the
@@ -94,14 +96,19 @@ async def claim(unit: Unit, shares: Sequence[Share], lease: float, shelf: Shelf)
         lease,
     )
     mails = await ledger.load(unit.conn, [row["id"] for row in rows], shelf, begun)
-    refused = await _suppress(unit, mails)
+    refused = await _refuse(unit, mails)
     return [mail for mail in mails if mail.id not in refused]
 
 
-async def _suppress(unit: Unit, mails: Sequence[Mail]) -> set[UUID]:
-    changes = [
-        (mail, suppress(mail, reason))
-        for mail in mails
-        if (reason := suppression(mail.content.kind, mail.source, mail.subscribed, mail.listed))
-    ]
-    return await ledger.apply(unit, changes)
+async def _refuse(unit: Unit, mails: Sequence[Mail]) -> set[UUID]:
+    """Put away those that must not be sent any more, or not now."""
+    holds = await campaign_hold.find(unit.conn, {(m.project, m.campaign_id) for m in mails if m.campaign_id})
+    return await ledger.apply(unit, [(mail, change) for mail in mails if (change := _refusal(mail, holds))])
+
+
+def _refusal(mail: Mail, holds: Mapping[tuple[UUID, UUID], Hold]) -> Change | None:
+    hold = holds.get((mail.project, mail.campaign_id)) if mail.campaign_id else None
+    if hold:
+        return cancel(mail) if hold == "cancelled" else park(mail)
+    reason = suppression(mail.content.kind, mail.source, mail.subscribed, mail.listed)
+    return suppress(mail, reason) if reason else None

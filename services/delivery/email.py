@@ -1,7 +1,7 @@
 """One email intent: who may be sent what, and what follows from everything that can happen to it. Pure.
 
 queued -> claimed -> sent | failed | unknown | queued again (known not taken; the attempt does not count)
-queued -> suppressed                     decided again in the transaction of the claim
+queued -> suppressed | cancelled         decided again in the transaction of the claim
 unknown -> sent                          a notification proves it
         -> queued | failed               after grace, while notifications are known to flow
 """
@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from libs.schemas.delivery import (
+    EmailCancelled,
     EmailEvent,
     EmailFailed,
     EmailRequeued,
@@ -33,6 +34,8 @@ MOST_ATTEMPTS = 2
 THROTTLED_FOR = 1.0
 DAILY_FOR = 300.0
 NOT_TAKEN_FOR = 5.0
+PARKED_FOR = 100 * 365.25 * 24 * 60 * 60
+"""Until it is called back: see `holding`."""
 
 UNSETTLED: tuple[EmailState, ...] = ("unknown", "queued")
 """States in which the proof that SES has the mail settles it. A claimed mail is left to its sender while it lives."""
@@ -104,6 +107,17 @@ def suppression(
 def suppress(email: Email, reason: SuppressionReason) -> Change:
     event = EmailSuppressed(**email.ids, reason=reason)
     return Change(state="suppressed", reason=reason, event=event, uncounted=True)
+
+
+def cancel(email: Email) -> Change:
+    """The campaign was cancelled before SES was called for this mail."""
+    event = EmailCancelled(**email.ids, reason="campaign_cancelled")
+    return Change(state="cancelled", reason=event.reason, event=event, uncounted=email.state == "claimed")
+
+
+def park(email: Email) -> Change:
+    """The campaign is paused: the mail waits until it is resumed."""
+    return Change(state="queued", uncounted=True, due_in=PARKED_FOR)
 
 
 def settle(email: Email, outcome: Outcome, timing: Timing) -> Change:

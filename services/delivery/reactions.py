@@ -11,7 +11,7 @@ from libs.schemas.contacts import AudienceMember, AudiencePageResolved
 from libs.schemas.delivery import EmailQueued, Kind
 from libs.schemas.feedback import FeedbackEvent
 from libs.schemas.workflows import EmailRequested
-from services.delivery import intents, ledger, metrics
+from services.delivery import holding, intents, ledger, metrics
 from services.delivery.email import UNSETTLED, prove
 from services.delivery.intents import Intent
 from services.delivery.mail import Links
@@ -50,6 +50,7 @@ async def queue_page(unit: Unit, envelopes: Sequence[Envelope[AudiencePageResolv
         for member in envelope.message.members
     ]
     await intents.queue(unit, page)
+    await holding.sweep_again(unit, envelopes)
 
 
 async def queue_step(unit: Unit, envelopes: Sequence[Envelope[EmailRequested]]) -> None:

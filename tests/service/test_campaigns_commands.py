@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,28 +11,40 @@ import pytest
 from nats.aio.client import Client
 
 from libs.runtime.bus import ask
-from libs.runtime.clock import uuid7
+from libs.runtime.clock import iso, now, uuid7
+from libs.runtime.envelope import Origin
 from libs.runtime.rejection import Rejected
 from libs.runtime.service import Runtime
 from libs.runtime.testing import announce, eventually, facts, running, tell
 from libs.schemas.campaigns import (
     Audience,
+    CampaignCommand,
     CampaignPage,
     CampaignStats,
     CampaignView,
+    CancelCampaign,
     CreateCampaign,
     CreateTemplate,
+    DeleteCampaign,
+    Deleted,
+    DuplicateCampaign,
     GetCampaign,
     GetCampaignStats,
     GetTemplate,
     ListCampaigns,
     ListTemplates,
+    PauseCampaign,
+    ResumeCampaign,
+    ScheduleCampaign,
     SendCampaign,
     TemplatePage,
     TemplateView,
+    UnscheduleCampaign,
+    UpdateCampaign,
 )
 from libs.schemas.delivery import Content, DomainVerified
 from services.campaigns.app import build
+from services.campaigns.timers import CampaignDue
 from tests.conftest import Stack
 
 CONTENT = Content(subject="Hi {{ name ?? there }}", body="<p>Hello</p>", from_email="us@example.com")
@@ -127,13 +140,13 @@ async def test_a_template_that_is_not_there_is_not_found(stack: Stack, project: 
     assert no.value.code == "TEMPLATE_NOT_FOUND"
 
 
-async def test_sending_answers_with_the_campaign_in_sending(service: Runtime, stack: Stack, sender: UUID) -> None:
+async def test_sending_answers_with_the_campaign_in_the_queue(service: Runtime, stack: Stack, sender: UUID) -> None:
     created = await tell(stack.client, sender, draft(), CampaignView)
     sending = await tell(stack.client, sender, SendCampaign(campaign_id=created.id), CampaignView)
-    assert sending.status == "SENDING"
+    assert sending.status == "QUEUED"
     assert [kind for kind, _ in await facts(service, sender)] == ["campaign.created", "campaign.sending_started"]
     stats = await ask(stack.client, sender, GetCampaignStats(campaign_id=created.id), CampaignStats)
-    assert (stats.status, stats.sent_count) == ("SENDING", 0)
+    assert (stats.status, stats.sent_count) == ("QUEUED", 0)
 
 
 async def test_creating_the_same_campaign_again_is_one_fact(service: Runtime, stack: Stack, sender: UUID) -> None:
@@ -147,12 +160,89 @@ async def test_twenty_parallel_sends_are_one_run(stack: Stack, sender: UUID) -> 
     settings = stack.settings("campaigns", instance="2")
     async with running(build(settings), settings) as replica:
         created = await tell(stack.client, sender, draft(), CampaignView)
-        send = SendCampaign(campaign_id=created.id)
+        send = SendCampaign(campaign_id=created.id, asked_at=now())
         outcomes = await asyncio.gather(
             *(tell(stack.client, sender, send, CampaignView) for _ in range(20)), return_exceptions=True
         )
         started = [outcome for outcome in outcomes if isinstance(outcome, CampaignView)]
         refused = [outcome.code for outcome in outcomes if isinstance(outcome, Rejected)]
-        assert (len(started), refused) == (1, ["CAMPAIGN_NOT_SENDABLE"] * 19)
+        assert (len(started), refused) == (1, ["CAMPAIGN_TRANSITION_IN_PROGRESS"] * 19)
         kinds = [kind for kind, _ in await facts(replica, sender)]
         assert kinds.count("campaign.sending_started") == 1
+
+
+async def test_a_campaign_goes_through_its_life(service: Runtime, stack: Stack, sender: UUID) -> None:
+    client, campaign_id = stack.client, (await tell(stack.client, sender, draft(), CampaignView)).id
+
+    async def does(command: CampaignCommand) -> str:
+        return (await tell(client, sender, command, CampaignView)).status
+
+    later = now() + timedelta(days=1)
+    scheduled = await tell(client, sender, ScheduleCampaign(campaign_id=campaign_id, scheduled_for=later), CampaignView)
+    assert (scheduled.status, scheduled.scheduled_for) == ("SCHEDULED", iso(later))
+    assert await does(UnscheduleCampaign(campaign_id=campaign_id)) == "DRAFT"
+    assert await does(UpdateCampaign(campaign_id=campaign_id, name="Renamed")) == "DRAFT"
+    assert await does(SendCampaign(campaign_id=campaign_id)) == "QUEUED"
+    assert await does(PauseCampaign(campaign_id=campaign_id)) == "PAUSED"
+    assert await does(ResumeCampaign(campaign_id=campaign_id)) == "SENDING"
+    assert await does(CancelCampaign(campaign_id=campaign_id)) == "CANCELLED"
+    shown = await ask(client, sender, GetCampaign(campaign_id=campaign_id), CampaignView)
+    assert (shown.status, shown.name, shown.scheduled_for) == ("CANCELLED", "Renamed", None)
+    copy = await tell(client, sender, DuplicateCampaign(campaign_id=uuid7(), original_id=campaign_id), CampaignView)
+    assert (copy.status, copy.name, copy.body) == ("DRAFT", "Renamed (Copy)", CONTENT.body)
+    gone = await tell(client, sender, DeleteCampaign(campaign_id=campaign_id), Deleted)
+    assert gone.id == campaign_id
+    with pytest.raises(Rejected) as no:
+        await ask(client, sender, GetCampaign(campaign_id=campaign_id), CampaignView)
+    assert no.value.code == "CAMPAIGN_NOT_FOUND"
+    assert (await ask(client, sender, ListCampaigns(), CampaignPage)).total == 1
+
+
+async def test_a_campaign_of_another_project_cannot_be_copied(stack: Stack, sender: UUID) -> None:
+    original = await tell(stack.client, sender, draft(), CampaignView)
+    with pytest.raises(Rejected) as no:
+        await tell(stack.client, uuid4(), DuplicateCampaign(campaign_id=uuid7(), original_id=original.id), CampaignView)
+    assert no.value.code == "CAMPAIGN_NOT_FOUND"
+
+
+async def test_a_schedule_is_kept_by_whichever_process_runs_then(stack: Stack, service: Runtime, sender: UUID) -> None:
+    created = await tell(stack.client, sender, draft(), CampaignView)
+    soon = now() + timedelta(seconds=1)
+    await tell(stack.client, sender, ScheduleCampaign(campaign_id=created.id, scheduled_for=soon), CampaignView)
+
+    async def queued() -> bool:
+        shown = await ask(stack.client, sender, GetCampaign(campaign_id=created.id), CampaignView)
+        return shown.status == "QUEUED"
+
+    await eventually(queued)
+    kinds = [kind for kind, _ in await facts(service, sender)]
+    assert kinds == ["campaign.created", "campaign.scheduled", "campaign.sending_started"]
+
+
+async def test_a_schedule_that_comes_too_late_is_missed(stack: Stack, service: Runtime, sender: UUID) -> None:
+    """As after two hours in which nothing ran: the timer comes up when the time is long past."""
+    created = await tell(stack.client, sender, draft(), CampaignView)
+    due = now() + timedelta(days=1)
+    await tell(stack.client, sender, ScheduleCampaign(campaign_id=created.id, scheduled_for=due), CampaignView)
+    past = now() - timedelta(hours=2)
+    await service.pool.execute(
+        "update campaign set scheduled_for = $3 where project = $1 and id = $2", sender, created.id, past
+    )
+    async with service.unit() as unit:
+        late = CampaignDue(campaign_id=created.id, scheduled_for=past)
+        await unit.schedule(str(created.id), past, late, Origin(project=sender))
+
+    async def failed() -> CampaignView | None:
+        shown = await ask(stack.client, sender, GetCampaign(campaign_id=created.id), CampaignView)
+        return shown if shown.status == "FAILED" else None
+
+    shown = await eventually(failed)
+    assert shown.failure and shown.failure.code == "MISSED"
+    assert "campaign.sending_started" not in [kind for kind, _ in await facts(service, sender)]
+
+
+async def test_campaigns_are_found_by_a_part_of_their_name(stack: Stack, sender: UUID) -> None:
+    for name in ("Spring sale", "Autumn news"):
+        await tell(stack.client, sender, draft(name=name), CampaignView)
+    found = await ask(stack.client, sender, ListCampaigns(search="SALE"), CampaignPage)
+    assert ([campaign.name for campaign in found.data], found.total) == (["Spring sale"], 1)

@@ -26,7 +26,13 @@ from libs.schemas.campaigns import (
     GetCampaignStats,
     SendCampaign,
 )
-from libs.schemas.contacts import AudienceMember, AudiencePageResolved, AudienceResolved, ContactUnsubscribed
+from libs.schemas.contacts import (
+    AudienceMember,
+    AudiencePageResolved,
+    AudienceResolved,
+    AudienceStarted,
+    ContactUnsubscribed,
+)
 from libs.schemas.delivery import (
     Content,
     DomainVerified,
@@ -115,7 +121,10 @@ async def campaign(stack: Stack, service: Runtime, project: UUID) -> Campaign:
     )
     await tell(stack.client, project, create, CampaignView)
     await tell(stack.client, project, SendCampaign(campaign_id=create.campaign_id), CampaignView)
-    return Campaign(stack, service, project, create.campaign_id)
+    sending = Campaign(stack, service, project, create.campaign_id)
+    await sending.report(AudienceStarted(campaign_id=sending.id))
+    await sending.until(status="SENDING")
+    return sending
 
 
 async def test_a_run_ends_when_every_recipient_has_an_outcome(campaign: Campaign) -> None:

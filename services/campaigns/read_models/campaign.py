@@ -10,14 +10,44 @@ from libs.runtime.aggregate import evolved
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Connection
-from libs.schemas.campaigns import Audience, CampaignCreated, CampaignSendingStarted, CampaignSent, CampaignStatus
+from libs.schemas.campaigns import (
+    Audience,
+    CampaignCancelled,
+    CampaignCreated,
+    CampaignDeleted,
+    CampaignFailed,
+    CampaignFailure,
+    CampaignMissed,
+    CampaignPaused,
+    CampaignResolving,
+    CampaignResumed,
+    CampaignScheduled,
+    CampaignSendingStarted,
+    CampaignSent,
+    CampaignStatus,
+    CampaignUnscheduled,
+    CampaignUpdated,
+)
 from libs.schemas.delivery import Content
 from services.campaigns import campaign as decider
 from services.campaigns.campaign import Campaign, Event
+from services.campaigns.draft import Draft
 
 NAME = "campaign"
 TABLES = ("campaign",)
-EVENTS = (CampaignCreated, CampaignSendingStarted, CampaignSent)
+TRANSITIONS = (
+    CampaignScheduled,
+    CampaignUnscheduled,
+    CampaignMissed,
+    CampaignFailed,
+    CampaignSendingStarted,
+    CampaignResolving,
+    CampaignPaused,
+    CampaignResumed,
+    CampaignCancelled,
+    CampaignSent,
+)
+EVENTS = (CampaignCreated, CampaignUpdated, CampaignDeleted, *TRANSITIONS)
 DDL = """
 create table if not exists campaign (
     project uuid not null,
@@ -27,60 +57,100 @@ create table if not exists campaign (
     name text not null,
     description text,
     content jsonb not null,
-    audience jsonb not null,
+    audience jsonb not null,            -- JSON null until there is one
     created_at timestamptz not null,
     updated_at timestamptz not null,
     sent_at timestamptz,
     primary key (project, id)
 );
+alter table campaign
+    add column if not exists preheader text,
+    add column if not exists markdown text,
+    add column if not exists language text,
+    add column if not exists template_id uuid,
+    add column if not exists scheduled_for timestamptz,
+    add column if not exists failure jsonb,
+    add column if not exists transitioned_at timestamptz;
 """
 
 SAVE = """
-insert into campaign (project, id, version, status, name, description, content, audience,
-                      created_at, updated_at, sent_at)
-select project, id, version, status, name, description, content, audience,
-       first_at, last_at, case when status = 'SENT' then last_at end
+insert into campaign (project, id, version, status, name, description, content, audience, preheader, markdown,
+                      language, template_id, scheduled_for, failure, transitioned_at, created_at, updated_at, sent_at)
+select project, id, version, status, name, description, content, audience, preheader, markdown,
+       language, template_id, scheduled_for, failure, transitioned_at, first_at, last_at,
+       case when status = 'SENT' then last_at end
 from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[],
-            $9::timestamptz[], $10::timestamptz[])
-    as new (project, id, version, status, name, description, content, audience, first_at, last_at)
+            $9::text[], $10::text[], $11::text[], $12::uuid[], $13::timestamptz[], $14::jsonb[], $15::timestamptz[],
+            $16::timestamptz[], $17::timestamptz[])
+    as new (project, id, version, status, name, description, content, audience, preheader, markdown,
+            language, template_id, scheduled_for, failure, transitioned_at, first_at, last_at)
 on conflict (project, id) do update
     set version = excluded.version, status = excluded.status, name = excluded.name,
         description = excluded.description, content = excluded.content, audience = excluded.audience,
-        updated_at = excluded.updated_at, sent_at = excluded.sent_at
+        preheader = excluded.preheader, markdown = excluded.markdown, language = excluded.language,
+        template_id = excluded.template_id, scheduled_for = excluded.scheduled_for, failure = excluded.failure,
+        transitioned_at = coalesce(excluded.transitioned_at, campaign.transitioned_at),
+        updated_at = excluded.updated_at, sent_at = coalesce(excluded.sent_at, campaign.sent_at)
 """
+REMOVE = "delete from campaign where (project, id) in (select * from unnest($1::uuid[], $2::uuid[]))"
 LOAD = """
-select project, id, version, status, name, description, content, audience, created_at, updated_at, sent_at
+select project, id, version, status, name, description, content, audience, preheader, markdown, language,
+       template_id, scheduled_for, failure, transitioned_at, created_at, updated_at, sent_at
 from campaign
 where (project, id) in (select * from unnest($1::uuid[], $2::uuid[]))
 """
-NEWEST = """
-select id, status, name, description, content, audience, created_at, updated_at, sent_at from campaign
-where project = $1 and ($2::text is null or status = $2)
-order by created_at desc, id desc limit $3 offset $4
+QUEUED = """
+select project, id, version from campaign
+where status = 'QUEUED' and (project, id) in (select * from unnest($1::uuid[], $2::uuid[]))
 """
-COUNT = "select count(*) from campaign where project = $1 and ($2::text is null or status = $2)"
+NEWEST = """
+select id, status, name, description, content, audience, preheader, markdown, language,
+       template_id, scheduled_for, failure, transitioned_at, created_at, updated_at, sent_at
+from campaign
+where project = $1 and ($2::text is null or status = $2) and ($3::text is null or strpos(lower(name), $3) > 0)
+order by created_at desc, id desc limit $4 offset $5
+"""
+COUNT = """
+select count(*) from campaign
+where project = $1 and ($2::text is null or status = $2) and ($3::text is null or strpos(lower(name), $3) > 0)
+"""
 
 Key = tuple[UUID, UUID]
 
+_decode_audience = msgspec.json.Decoder(Audience | None).decode
+_decode_content = msgspec.json.Decoder(Content).decode
+_decode_failure = msgspec.json.Decoder(CampaignFailure).decode
+
 
 async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
-    first = {_key(e): e for e in reversed(events)}
+    first = {_key(e): e.at for e in reversed(events)}
     last = {_key(e): e for e in events}
+    moved = {_key(e): e.at for e in events if isinstance(e.message, TRANSITIONS)}
     stored = await load(conn, last.keys())
     states = evolved(decider, {key: state for key, (state, _) in stored.items()}, events, _key)
-    changed = {key: state for key, state in states.items() if isinstance(state, Campaign)}
+    kept = {key: state for key, state in states.items() if isinstance(state, Campaign)}
+    gone = states.keys() - kept.keys()
+    if gone:
+        await conn.execute(REMOVE, [project for project, _ in gone], [campaign_id for _, campaign_id in gone])
     await conn.execute(
         SAVE,
-        [project for project, _ in changed],
-        [campaign_id for _, campaign_id in changed],
-        [last[key].version for key in changed],
-        [state.status for state in changed.values()],
-        [state.name for state in changed.values()],
-        [state.description for state in changed.values()],
-        [encode(state.content).decode() for state in changed.values()],
-        [encode(state.audience).decode() for state in changed.values()],
-        [first[key].at for key in changed],
-        [last[key].at for key in changed],
+        [project for project, _ in kept],
+        [campaign_id for _, campaign_id in kept],
+        [last[key].version for key in kept],
+        [state.status for state in kept.values()],
+        [state.draft.name for state in kept.values()],
+        [state.draft.description for state in kept.values()],
+        [encode(state.draft.content).decode() for state in kept.values()],
+        [encode(state.draft.audience).decode() for state in kept.values()],
+        [state.draft.preheader for state in kept.values()],
+        [state.draft.markdown for state in kept.values()],
+        [state.draft.language for state in kept.values()],
+        [state.draft.template_id for state in kept.values()],
+        [state.scheduled_for for state in kept.values()],
+        [encode(state.failure).decode() if state.failure else None for state in kept.values()],
+        [moved.get(key) for key in kept],
+        [first[key] for key in kept],
+        [last[key].at for key in kept],
     )
 
 
@@ -90,14 +160,22 @@ async def load(conn: Connection, keys: Collection[Key]) -> dict[Key, tuple[Campa
     return {(row["project"], row["id"]): (_campaign(row), row["version"]) for row in rows}
 
 
+async def queued(conn: Connection, keys: Collection[Key]) -> dict[Key, int]:
+    """Those of the campaigns that are QUEUED, with their versions."""
+    rows = await conn.fetch(QUEUED, [project for project, _ in keys], [campaign_id for _, campaign_id in keys])
+    return {(row["project"], row["id"]): row["version"] for row in rows}
+
+
 async def newest(
-    conn: Connection, project: UUID, status: CampaignStatus | None, limit: int, offset: int
+    conn: Connection, project: UUID, status: CampaignStatus | None, search: str | None, limit: int, offset: int
 ) -> list[tuple[UUID, Campaign]]:
-    return [(row["id"], _campaign(row)) for row in await conn.fetch(NEWEST, project, status, limit, offset)]
+    """Newest first; `search` is a part of the name, in lower case."""
+    rows = await conn.fetch(NEWEST, project, status, search, limit, offset)
+    return [(row["id"], _campaign(row)) for row in rows]
 
 
-async def count(conn: Connection, project: UUID, status: CampaignStatus | None) -> int:
-    total: int = await conn.fetchval(COUNT, project, status)
+async def count(conn: Connection, project: UUID, status: CampaignStatus | None, search: str | None) -> int:
+    total: int = await conn.fetchval(COUNT, project, status, search)
     return total
 
 
@@ -107,11 +185,20 @@ def _key(event: Envelope[Event]) -> Key:
 
 def _campaign(row: asyncpg.Record) -> Campaign:
     return Campaign(
+        draft=Draft(
+            name=row["name"],
+            description=row["description"],
+            content=_decode_content(row["content"]),
+            audience=_decode_audience(row["audience"]),
+            preheader=row["preheader"],
+            markdown=row["markdown"],
+            language=row["language"],
+            template_id=row["template_id"],
+        ),
         status=row["status"],
-        name=row["name"],
-        description=row["description"],
-        content=msgspec.json.decode(row["content"], type=Content),
-        audience=msgspec.json.decode(row["audience"], type=Audience),
+        scheduled_for=row["scheduled_for"],
+        failure=_decode_failure(row["failure"]) if row["failure"] else None,
+        transitioned_at=row["transitioned_at"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         sent_at=row["sent_at"],

@@ -92,12 +92,18 @@ select campaign_id, total, resolved, sent, failed, suppressed, cancelled,
        delivered, opened, clicked, bounced, complained
 from campaign_run where project = $1 and campaign_id = any($2::uuid[])
 """
+LOAD_ALL = """
+select project, campaign_id, total, resolved, sent, failed, suppressed, cancelled,
+       delivered, opened, clicked, bounced, complained
+from campaign_run where (project, campaign_id) in (select * from unnest($1::uuid[], $2::uuid[]))
+"""
 FINISHED = """
 select run.project, run.campaign_id, run.total, campaign.version
 from unnest($1::uuid[], $2::uuid[]) as touched (project, campaign_id)
 join campaign_run as run using (project, campaign_id)
 join campaign on campaign.project = run.project and campaign.id = run.campaign_id
-where campaign.status = 'SENDING' and run.sent + run.failed + run.suppressed + run.cancelled >= run.total
+where campaign.status in ('QUEUED', 'SENDING', 'PAUSED')
+    and run.sent + run.failed + run.suppressed + run.cancelled >= run.total
 """
 
 COUNTS = (
@@ -172,6 +178,12 @@ async def load(conn: Connection, project: UUID, campaign_ids: Collection[UUID]) 
     rows = await conn.fetch(LOAD, project, list(campaign_ids))
     begun = {row["campaign_id"]: msgspec.convert(dict(row), Run) for row in rows}
     return {campaign_id: begun.get(campaign_id, Run()) for campaign_id in campaign_ids}
+
+
+async def load_all(conn: Connection, keys: Collection[Key]) -> dict[Key, Run]:
+    """The runs of these (project, campaign) that have begun."""
+    rows = await conn.fetch(LOAD_ALL, [project for project, _ in keys], [campaign_id for _, campaign_id in keys])
+    return {(row["project"], row["campaign_id"]): msgspec.convert(dict(row), Run) for row in rows}
 
 
 async def finished(conn: Connection, keys: Collection[Key]) -> list[FinishedRun]:

@@ -1,51 +1,105 @@
-"""Campaigns."""
+"""Campaigns: what they say and to whom, and when they are sent."""
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from litestar import get, post
+import msgspec
+from litestar import delete, get, patch, post, put
 from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import UNSET, Meta, UnsetType
 
-from libs.runtime.clock import uuid7
+from libs.runtime.clock import now, uuid7
 from libs.schemas.campaigns import (
     Audience,
     AudienceType,
+    CampaignCommand,
     CampaignPage,
     CampaignStats,
     CampaignStatus,
     CampaignView,
+    CancelCampaign,
     CreateCampaign,
+    DeleteCampaign,
+    DuplicateCampaign,
     GetCampaign,
     GetCampaignStats,
     ListCampaigns,
+    PauseCampaign,
+    ResumeCampaign,
+    ScheduleCampaign,
     SendCampaign,
+    UnscheduleCampaign,
+    UpdateCampaign,
 )
 from libs.schemas.contacts import Condition
+from libs.schemas.delivery import Content, Kind
 from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
-from services.gateway.fields import PageNumber, PageSize, id_of
+from services.gateway.fields import Email, Line, Name, PageNumber, PageSize, id_of
 from services.gateway.json_body import Body
 from services.gateway.problems import invalid_field
-from services.gateway.routes.content import MAX_BYTES, ContentBody
+from services.gateway.routes.content import MAX_BYTES, Description, SenderName
+from services.gateway.routes.shapes import Message
+from services.gateway.wording import NO_NUL
 
 TAGS = ["Campaigns"]
 
+Moment = Annotated[datetime, Meta(tz=True, examples=["2027-01-01T09:00:00Z"])]
+Markdown = Annotated[str, Meta(max_length=65_000, examples=["# Hello {{ firstName }}"])]
+Html = Annotated[str, Meta(examples=["<p>Hello {{ firstName }}</p>"])]
+Preheader = Annotated[str, Meta(max_length=255)]
+Language = Annotated[str, Meta(pattern="^[a-z]{2}(-[A-Z]{2})?$", examples=["en"])]
 
-class CampaignBody(ContentBody, frozen=True, kw_only=True):
-    audience_type: AudienceType
+
+class CampaignBody(Body, frozen=True, kw_only=True):
+    """Everything but the name can be written later. `body` is HTML and `content` Markdown: one of the two."""
+
+    name: Name
+    description: Description | None = None
+    subject: Line | None = None
+    preheader: Preheader | None = None
+    body: Html | None = None
+    content: Markdown | None = None
+    from_: Email | None = msgspec.field(default=None, name="from")
+    from_name: SenderName | None = None
+    reply_to: Email | None = None
+    type_: Kind = msgspec.field(default="MARKETING", name="type")
+    language: Language | None = None
+    audience_type: AudienceType | None = None
     segment_id: UUID | None = None
+    list_id: UUID | None = None
     audience_condition: Condition | None = None
+    overwrite: bool = False
 
-    def audience(self) -> Audience:
-        return Audience(
-            audience_type=self.audience_type,
-            segment_id=self.segment_id,
-            audience_condition=self.audience_condition,
-        )
+
+class CampaignChanges(Body, frozen=True, kw_only=True):
+    """What is given is changed; null empties a field."""
+
+    name: Name | UnsetType = UNSET
+    description: Description | UnsetType | None = UNSET
+    subject: Line | UnsetType | None = UNSET
+    preheader: Preheader | UnsetType | None = UNSET
+    body: Html | UnsetType | None = UNSET
+    content: Markdown | UnsetType | None = UNSET
+    from_: Email | UnsetType | None = msgspec.field(default=UNSET, name="from")
+    from_name: SenderName | UnsetType | None = UNSET
+    reply_to: Email | UnsetType | None = UNSET
+    type_: Kind | UnsetType = msgspec.field(default=UNSET, name="type")
+    language: Language | UnsetType | None = UNSET
+    audience_type: AudienceType | UnsetType | None = UNSET
+    segment_id: UUID | UnsetType | None = UNSET
+    list_id: UUID | UnsetType | None = UNSET
+    audience_condition: Condition | UnsetType | None = UNSET
+    overwrite: bool = False
 
 
 class SendCampaignBody(Body, frozen=True, kw_only=True):
-    scheduled_for: str | None = None
+    scheduled_for: Moment | None = None
+
+
+class ScheduleBody(Body, frozen=True, kw_only=True):
+    scheduled_for: Moment
 
 
 @get("/campaigns", responses=shows(CampaignPage), tags=TAGS)
@@ -54,27 +108,35 @@ async def list_campaigns(
     page: PageNumber = 1,
     page_size: PageSize = 20,
     status: Annotated[CampaignStatus | None, QueryParameter(description="Only campaigns in this state")] = None,
+    search: Annotated[
+        str | None, QueryParameter(max_length=255, pattern=NO_NUL, description="Part of the name")
+    ] = None,
 ) -> Answer:
     """List campaigns
 
     Newest first.
     """
-    return Answer(await request.query(ListCampaigns(page=page, page_size=page_size, status=status)))
+    return Answer(await request.query(ListCampaigns(page=page, page_size=page_size, status=status, search=search)))
 
 
 @post("/campaigns", responses=returns(CampaignView, 201), tags=TAGS, request_max_body_size=MAX_BYTES)
 async def create_campaign(data: JSONBody[CampaignBody], request: Call) -> Answer:
     """Create a campaign
 
-    It starts as a DRAFT. The audience is everyone who is subscribed (`ALL`), a segment, or whoever meets a condition
-    (`FILTERED`).
+    It starts as a DRAFT. The audience is everyone who is subscribed (`ALL`), a segment or a list (`SEGMENT`; with both,
+    those who are in both), or whoever meets a condition (`FILTERED`). `readiness` says what is missing before it can
+    be sent.
     """
+    _require_one_body(data.body, data.content)
     command = CreateCampaign(
         campaign_id=uuid7(),
         name=data.name,
-        content=data.content(),
-        audience=data.audience(),
+        content=_content(data),
+        audience=_audience(data),
         description=data.description,
+        preheader=data.preheader,
+        markdown=data.content,
+        language=data.language,
     )
     return Answer(await request.ask(command), 201)
 
@@ -82,7 +144,92 @@ async def create_campaign(data: JSONBody[CampaignBody], request: Call) -> Answer
 @get("/campaigns/{campaign_id:str}", responses=shows(CampaignView), tags=TAGS)
 async def get_campaign(campaign_id: FromPath[str], request: Call) -> Answer:
     """Get a campaign"""
-    return Answer(await request.query(GetCampaign(campaign_id=id_of(campaign_id, "Campaign"))))
+    return Answer(await request.query(GetCampaign(campaign_id=_id(campaign_id))))
+
+
+@put(
+    "/campaigns/{campaign_id:str}",
+    status_code=200,
+    responses=returns(CampaignView, 200),
+    tags=TAGS,
+    request_max_body_size=MAX_BYTES,
+)
+async def replace_campaign(campaign_id: FromPath[str], data: JSONBody[CampaignBody], request: Call) -> Answer:
+    """Replace a campaign
+
+    What is not given is emptied. Only in DRAFT, SCHEDULED and FAILED; one that is scheduled must stay ready. A body
+    that Markdown cannot preserve is replaced by `content` only with `overwrite: true`.
+    """
+    _require_one_body(data.body, data.content)
+    command = UpdateCampaign(
+        campaign_id=_id(campaign_id),
+        name=data.name,
+        description=data.description,
+        subject=data.subject,
+        preheader=data.preheader,
+        from_email=data.from_,
+        from_name=data.from_name,
+        reply_to=data.reply_to,
+        kind=data.type_,
+        language=data.language,
+        audience_type=data.audience_type,
+        segment_id=data.segment_id,
+        list_id=data.list_id,
+        audience_condition=data.audience_condition,
+        overwrite=data.overwrite,
+        body=UNSET if data.content is not None else data.body,
+        markdown=UNSET if data.content is None else data.content,
+    )
+    return Answer(await request.ask(command))
+
+
+@patch("/campaigns/{campaign_id:str}", responses=returns(CampaignView, 200), tags=TAGS, request_max_body_size=MAX_BYTES)
+async def update_campaign(campaign_id: FromPath[str], data: JSONBody[CampaignChanges], request: Call) -> Answer:
+    """Update a campaign
+
+    Changes the fields that are given. Only in DRAFT, SCHEDULED and FAILED; one that is scheduled must stay ready. A
+    body that Markdown cannot preserve is replaced by `content` only with `overwrite: true`.
+    """
+    _require_one_body(data.body, data.content)
+    command = UpdateCampaign(
+        campaign_id=_id(campaign_id),
+        name=data.name,
+        description=data.description,
+        subject=data.subject,
+        body=data.body,
+        markdown=data.content,
+        preheader=data.preheader,
+        from_email=data.from_,
+        from_name=data.from_name,
+        reply_to=data.reply_to,
+        kind=data.type_,
+        language=data.language,
+        audience_type=data.audience_type,
+        segment_id=data.segment_id,
+        list_id=data.list_id,
+        audience_condition=data.audience_condition,
+        overwrite=data.overwrite,
+    )
+    return Answer(await request.ask(command))
+
+
+@delete("/campaigns/{campaign_id:str}", status_code=200, responses=returns(Message, 200), tags=TAGS)
+async def delete_campaign(campaign_id: FromPath[str], request: Call) -> Answer:
+    """Delete a campaign
+
+    Only in DRAFT, SENT, FAILED and CANCELLED. What it sent stays in the history of its contacts.
+    """
+    await request.ask(DeleteCampaign(campaign_id=_id(campaign_id), asked_at=now()))
+    return Answer(b'{"success":true,"message":"Campaign deleted"}')
+
+
+@post("/campaigns/{campaign_id:str}/duplicate", responses=returns(CampaignView, 201), tags=TAGS)
+async def duplicate_campaign(campaign_id: FromPath[str], request: Call) -> Answer:
+    """Duplicate a campaign
+
+    The copy is a DRAFT, whatever became of the original.
+    """
+    return Answer(await request.ask(DuplicateCampaign(campaign_id=uuid7(), original_id=_id(campaign_id))), 201)
 
 
 @post("/campaigns/{campaign_id:str}/send", status_code=200, responses=returns(CampaignView, 200), tags=TAGS)
@@ -91,11 +238,55 @@ async def send_campaign(
 ) -> Answer:
     """Send a campaign
 
-    Freezes its content and starts sending now.
+    Freezes its content and queues it for sending now; with `scheduledFor`, schedules it. Only in DRAFT, SCHEDULED and
+    FAILED, and only if it is ready.
     """
     if data and data.scheduled_for:
-        raise invalid_field("scheduledFor", "Scheduling is not supported yet", "unsupported")
-    return Answer(await request.ask(SendCampaign(campaign_id=id_of(campaign_id, "Campaign"))))
+        return await _schedule(request, campaign_id, data.scheduled_for)
+    return await _ask(request, SendCampaign, campaign_id)
+
+
+@post("/campaigns/{campaign_id:str}/schedule", status_code=200, responses=returns(CampaignView, 200), tags=TAGS)
+async def schedule_campaign(campaign_id: FromPath[str], data: JSONBody[ScheduleBody], request: Call) -> Answer:
+    """Schedule a campaign
+
+    Or move its schedule. If nothing runs at that time, it is sent up to an hour late; after that it is not sent but
+    FAILED, with the failure `MISSED`.
+    """
+    return await _schedule(request, campaign_id, data.scheduled_for)
+
+
+@post("/campaigns/{campaign_id:str}/unschedule", status_code=200, responses=returns(CampaignView, 200), tags=TAGS)
+async def unschedule_campaign(campaign_id: FromPath[str], request: Call) -> Answer:
+    """Unschedule a campaign
+
+    It is a DRAFT again.
+    """
+    return await _ask(request, UnscheduleCampaign, campaign_id)
+
+
+@post("/campaigns/{campaign_id:str}/cancel", status_code=200, responses=returns(CampaignView, 200), tags=TAGS)
+async def cancel_campaign(campaign_id: FromPath[str], request: Call) -> Answer:
+    """Cancel a campaign
+
+    For good. What is not handed to SES yet is cancelled; what SES has is still reported.
+    """
+    return await _ask(request, CancelCampaign, campaign_id)
+
+
+@post("/campaigns/{campaign_id:str}/pause", status_code=200, responses=returns(CampaignView, 200), tags=TAGS)
+async def pause_campaign(campaign_id: FromPath[str], request: Call) -> Answer:
+    """Pause a campaign
+
+    What is not handed to SES yet waits until the campaign is resumed or cancelled.
+    """
+    return await _ask(request, PauseCampaign, campaign_id)
+
+
+@post("/campaigns/{campaign_id:str}/resume", status_code=200, responses=returns(CampaignView, 200), tags=TAGS)
+async def resume_campaign(campaign_id: FromPath[str], request: Call) -> Answer:
+    """Resume a paused campaign"""
+    return await _ask(request, ResumeCampaign, campaign_id)
 
 
 @get("/campaigns/{campaign_id:str}/stats", responses=shows(CampaignStats), tags=TAGS)
@@ -104,7 +295,66 @@ async def get_campaign_stats(campaign_id: FromPath[str], request: Call) -> Answe
 
     Rates are percentages of the mails that were sent.
     """
-    return Answer(await request.query(GetCampaignStats(campaign_id=id_of(campaign_id, "Campaign"))))
+    return Answer(await request.query(GetCampaignStats(campaign_id=_id(campaign_id))))
 
 
-ROUTES = [list_campaigns, create_campaign, get_campaign, send_campaign, get_campaign_stats]
+async def _ask(request: Call, transition: type[CampaignCommand], campaign_id: str) -> Answer:
+    return Answer(await request.ask(transition(campaign_id=_id(campaign_id), asked_at=now())))
+
+
+async def _schedule(request: Call, campaign_id: str, scheduled_for: datetime) -> Answer:
+    command = ScheduleCampaign(campaign_id=_id(campaign_id), scheduled_for=scheduled_for, asked_at=now())
+    return Answer(await request.ask(command))
+
+
+def _id(campaign_id: str) -> UUID:
+    return id_of(campaign_id, "Campaign")
+
+
+def _content(data: CampaignBody) -> Content:
+    return Content(
+        subject=data.subject or "",
+        body=data.body or "",
+        from_email=data.from_ or "",
+        from_name=data.from_name,
+        reply_to=data.reply_to,
+        kind=data.type_,
+    )
+
+
+def _audience(data: CampaignBody) -> Audience | None:
+    """Who is meant. A segment or a list needs no type beside it."""
+    kind = data.audience_type or ("SEGMENT" if data.segment_id or data.list_id else None)
+    if kind is None:
+        return None
+    return Audience(
+        audience_type=kind,
+        segment_id=data.segment_id,
+        list_id=data.list_id,
+        audience_condition=data.audience_condition,
+    )
+
+
+def _require_one_body(body: object, content: object) -> None:
+    if isinstance(body, str) and isinstance(content, str):
+        raise invalid_field(
+            "content", "Give the body as HTML in `body` or as Markdown in `content`, not both", "invalid"
+        )
+
+
+ROUTES = [
+    list_campaigns,
+    create_campaign,
+    get_campaign,
+    replace_campaign,
+    update_campaign,
+    delete_campaign,
+    duplicate_campaign,
+    send_campaign,
+    schedule_campaign,
+    unschedule_campaign,
+    cancel_campaign,
+    pause_campaign,
+    resume_campaign,
+    get_campaign_stats,
+]

@@ -13,6 +13,9 @@ from services.gateway.wording import ONE_LINE
 MAX_BYTES = 900 * 1024
 """Of a request that carries a mail: what is made of it must fit into one message on the bus (1 MiB)."""
 
+SenderName = Annotated[str, Meta(max_length=100, pattern=ONE_LINE)]
+Description = Annotated[str, Meta(max_length=500)]
+
 
 class ContentBody(Body, frozen=True, kw_only=True):
     """`subject` and `body` are Liquid templates; `from` must be on a verified domain."""
@@ -21,10 +24,10 @@ class ContentBody(Body, frozen=True, kw_only=True):
     subject: Line
     body: Text
     from_: Email = msgspec.field(name="from")
-    from_name: Annotated[str, Meta(max_length=100, pattern=ONE_LINE)] | None = None
+    from_name: SenderName | None = None
     reply_to: Email | None = None
     type_: Kind = msgspec.field(default="MARKETING", name="type")
-    description: Annotated[str, Meta(max_length=500)] | None = None
+    description: Description | None = None
 
     def content(self) -> Content:
         return Content(

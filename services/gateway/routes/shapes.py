@@ -46,3 +46,10 @@ class Done(View, frozen=True, kw_only=True):
 
     success: bool
     data: msgspec.Raw
+
+
+class Message(View, frozen=True, kw_only=True):
+    """That it is done, where there is nothing to show for it."""
+
+    success: bool
+    message: str

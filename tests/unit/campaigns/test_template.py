@@ -10,8 +10,7 @@ from libs.runtime.rejection import Rejected
 from libs.schemas.campaigns import CreateTemplate, TemplateCreated
 from libs.schemas.delivery import Content
 from services.campaigns import template
-from services.campaigns.content import Absent
-from services.campaigns.template import State, decide, evolve
+from services.campaigns.template import Absent, State, decide, evolve
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 CONTENT = Content(subject="Hi {{ name ?? there }}", body="<p>Hello</p>", from_email="us@Example.com")

@@ -6,15 +6,17 @@ from uuid import uuid4
 from libs.schemas.campaigns import Audience
 from libs.schemas.delivery import Content
 from services.campaigns.campaign import Campaign
+from services.campaigns.draft import Draft
 from services.campaigns.read_models.campaign_run import Run
 from services.campaigns.views import campaign_view, stats_view
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 5000, tzinfo=UTC)
 CAMPAIGN = Campaign(
-    name="News",
-    description=None,
-    content=Content(subject="News", body="Hello", from_email="us@example.com"),
-    audience=Audience(audience_type="ALL"),
+    draft=Draft(
+        name="News",
+        content=Content(subject="News", body="Hello", from_email="us@example.com"),
+        audience=Audience(audience_type="ALL"),
+    )
 )
 
 

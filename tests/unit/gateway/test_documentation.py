@@ -38,7 +38,7 @@ def test_members_are_told_in_the_case_in_which_they_travel() -> None:
 def test_parameters_are_told_as_they_are_written_in_the_url() -> None:
     described = dict(operations())
     names = {parameter["name"] for parameter in described["GET /campaigns"]["parameters"]}
-    assert names == {"page", "pageSize", "status"}
+    assert names == {"page", "pageSize", "status", "search"}
     assert {p["name"] for p in described["GET /emails"]["parameters"]} == {"limit", "cursor", "state", "campaignId"}
 
 

@@ -1,0 +1,13 @@
+"""What campaigns does when its time has come."""
+
+from datetime import datetime
+from uuid import UUID
+
+from libs.schemas.base import Message
+
+
+class CampaignDue(Message, tag="campaign-due", frozen=True, kw_only=True):
+    """The campaign's schedule: nothing, if it was moved or given up meanwhile."""
+
+    campaign_id: UUID
+    scheduled_for: datetime

@@ -1,0 +1,90 @@
+"""Holding back a campaign's mails: parked while it is paused, cancelled when it is.
+
+It takes effect at once, because every claim looks at it. What is queued is swept besides, page by page, so that a
+paused campaign does not keep the sender busy, and a cancelled one is soon over.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from libs.runtime.envelope import Envelope
+from libs.runtime.store import BatchHandler, Unit
+from libs.schemas.base import Message
+from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed
+from services.delivery import ledger
+from services.delivery.email import cancel
+from services.delivery.read_models import campaign_hold
+from services.delivery.shelf import Shelf
+
+PAGE_SIZE = 1000
+AT_ONCE = timedelta(0)
+BEFORE_ALL = UUID(int=0)
+
+PAGE = """
+select id, contact_id from email
+where project = $1 and campaign_id = $2 and contact_id > $3 and state = 'queued'
+order by contact_id
+limit $4
+for update skip locked
+"""
+PARK = """
+update email set due_at = clock_timestamp() + interval '100 years'
+where id = any($1::uuid[]) and state = 'queued'
+"""
+UNPARK = """
+update email set due_at = clock_timestamp()
+where id = any($1::uuid[]) and state = 'queued' and due_at > clock_timestamp() + interval '50 years'
+"""
+
+Held = CampaignPaused | CampaignResumed | CampaignCancelled
+
+
+class SweepCampaign(Message, tag="sweep-campaign", frozen=True, kw_only=True):
+    """Do to the campaign's queued mails after `cursor`, in order of their contacts, what its hold says."""
+
+    campaign_id: UUID
+    cursor: UUID = BEFORE_ALL
+
+
+async def begin(unit: Unit, envelopes: Sequence[Envelope[Held]]) -> None:
+    """What is queued follows the campaign's latest hold."""
+    for envelope in envelopes:
+        await _follow(unit, SweepCampaign(campaign_id=envelope.message.campaign_id), envelope)
+
+
+async def sweep_again(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
+    """More was queued of campaigns: those that are held are swept once more."""
+    causes = {(envelope.project, envelope.message.campaign_id): envelope for envelope in envelopes}
+    for key in await campaign_hold.find(unit.conn, causes.keys()):
+        await _follow(unit, SweepCampaign(campaign_id=key[1]), causes[key])
+
+
+def sweep(shelf: Shelf) -> BatchHandler:
+    """One page of each campaign that is due, and the next one at once."""
+
+    async def run(unit: Unit, envelopes: Sequence[Envelope[SweepCampaign]]) -> None:
+        for envelope in envelopes:
+            await _sweep_page(unit, envelope, shelf)
+
+    return run
+
+
+async def _sweep_page(unit: Unit, envelope: Envelope[SweepCampaign], shelf: Shelf) -> None:
+    job, key = envelope.message, (envelope.project, envelope.message.campaign_id)
+    hold = (await campaign_hold.find(unit.conn, [key])).get(key, "none")
+    rows = await unit.conn.fetch(PAGE, envelope.project, job.campaign_id, job.cursor, PAGE_SIZE)
+    ids = [row["id"] for row in rows]
+    if hold == "cancelled":
+        await ledger.apply(unit, [(mail, cancel(mail)) for mail in await ledger.load(unit.conn, ids, shelf)])
+    else:
+        await unit.conn.execute(PARK if hold == "paused" else UNPARK, ids)
+    if len(rows) == PAGE_SIZE:
+        await _follow(unit, replace(job, cursor=rows[-1]["contact_id"]), envelope)
+
+
+async def _follow(unit: Unit, job: SweepCampaign, cause: Envelope[Any]) -> None:
+    await unit.schedule_in(f"sweep-{job.campaign_id}", AT_ONCE, job, cause)
