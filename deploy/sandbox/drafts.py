@@ -20,6 +20,8 @@ MAX_RECIPIENTS = 50
 MAX_SIZE = 40 * 1024 * 1024
 LOCAL_PART = re.compile(r"[!-~]+")
 TAG_PART = re.compile(r"[A-Za-z0-9_-]{1,256}")
+FEEDBACK_IDS = ("ses:feedback-id-a", "ses:feedback-id-b")
+"""The tags that SES makes parts of its Feedback-ID header, and the only names with a colon that it takes."""
 END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
 
 
@@ -130,7 +132,7 @@ def _check_address(address: str) -> None:
 
 def _check_tags(tags: Mapping[str, str]) -> None:
     for name, value in tags.items():
-        if not TAG_PART.fullmatch(name):
+        if name not in FEEDBACK_IDS and not TAG_PART.fullmatch(name):
             raise bad_request(
                 f"Invalid tag name <{name}>: only alphanumeric ASCII characters, '_', and '-' are allowed."
             )

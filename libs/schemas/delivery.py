@@ -22,6 +22,32 @@ class Content(View, frozen=True, kw_only=True):
     kind: Kind = "MARKETING"
 
 
+class Attachment(View, frozen=True, kw_only=True):
+    """A file that goes with a mail. Its bytes are kept beside the log, by `digest` (SHA-256 in hex), until the mail's
+    outcome is final. `inline` ones are shown where the HTML says `cid:` and their `content_id`."""
+
+    filename: str
+    content_type: str
+    digest: str
+    size: int
+    content_id: str | None = None
+    inline: bool = False
+
+
+class Extras(View, frozen=True, kw_only=True, omit_defaults=True):
+    """What was asked for with one mail, beyond its content.
+
+    `name` is the recipient's, for the To header; `headers` are the caller's own. Without `tracking` opens and clicks
+    are not followed. A `one_time_code` that gets no answer is sent again soon: late, it is of no use to anybody.
+    """
+
+    name: str | None = None
+    headers: dict[str, str] = {}
+    attachments: list[Attachment] = []
+    tracking: bool = True
+    one_time_code: bool = False
+
+
 # --- commands --------------------------------------------------------------------------------------------------------
 
 

@@ -6,8 +6,11 @@ from uuid import UUID
 import msgspec
 
 from libs.runtime import links
-from libs.schemas.delivery import Content, SuppressionReason
+from libs.schemas.delivery import Content, Extras, SuppressionReason
 from services.delivery.email import Email
+
+PLAIN = Extras()
+"""Of a mail that has nothing beyond its content, as all of a campaign's have."""
 
 
 class Mail(Email, frozen=True, kw_only=True):
@@ -25,6 +28,7 @@ class Mail(Email, frozen=True, kw_only=True):
     listed: SuppressionReason | None
     meta: str
     begun: float = 0.0
+    extras: Extras = PLAIN
 
 
 class Urls(msgspec.Struct, frozen=True):

@@ -1,20 +1,26 @@
 """One mail as SES's SendEmail takes it. Pure.
 
-One recipient to a call, because an unanswered call for fifty would make fifty unknowns; and Simple content, because
-writing MIME costs more than signing the request. The tags are what every notification brings back.
+One recipient to a call, because an unanswered call for fifty would make fifty unknowns. What a campaign, a workflow and
+most other mail need goes as Simple content, from which SES writes the MIME message; what has headers of its own or
+attachments goes as a message that we have written ourselves. The tags are what every notification brings back.
 """
 
+from collections.abc import Sequence
+from email.header import Header
 from email.utils import formataddr
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from services.delivery.footer import with_footer
+from services.delivery import mime
+from services.delivery.footer import with_footer, with_text_footer
 from services.delivery.mail import Links, Mail, Urls, variables
-from services.delivery.templates import Unrenderable, render_html, render_line
+from services.delivery.plaintext import is_markup, text_template, tidied
+from services.delivery.templates import Unrenderable, render_html, render_line, render_text
 
 if TYPE_CHECKING:
-    from types_boto3_sesv2.type_defs import MessageHeaderTypeDef, MessageTagTypeDef, SendEmailRequestTypeDef
+    from types_boto3_sesv2.type_defs import BodyTypeDef, EmailContentTypeDef, MessageTagTypeDef, SendEmailRequestTypeDef
 
 LONGEST_SUBJECT = 998
 BULK_HEADERS = {
@@ -24,6 +30,18 @@ BULK_HEADERS = {
 }
 
 
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """What one reader gets: addresses as they go into headers, and the texts filled in."""
+
+    sender: str
+    recipient: str
+    reply_to: str | None
+    subject: str
+    html: str
+    text: str
+    headers: dict[str, str]
+
+
 class Composed(msgspec.Struct, frozen=True):
     """The arguments of the call, and the subject as the reader sees it."""
 
@@ -31,32 +49,51 @@ class Composed(msgspec.Struct, frozen=True):
     subject: str
 
 
-def compose(mail: Mail, links: Links, configuration_set: str) -> Composed:
-    """Write the mail. Raises Unrenderable, also for an address that no mail can carry."""
+def compose(mail: Mail, links: Links, configuration_set: str, files: Sequence[mime.File] = ()) -> Composed:
+    """Write the mail; `files` are its attachments. Raises Unrenderable, also for an address that no mail can carry."""
+    letter = write(mail, links)
+    raw = files or mail.extras.headers
+    request: SendEmailRequestTypeDef = {
+        "FromEmailAddress": letter.sender,
+        "Destination": {"ToAddresses": [letter.recipient]},
+        "Content": {"Raw": {"Data": as_mime(letter, files)}} if raw else _simple(letter),
+        "EmailTags": _tags(mail),
+        "ConfigurationSetName": configuration_set,
+    }
+    if letter.reply_to and not raw:
+        request["ReplyToAddresses"] = [letter.reply_to]
+    return Composed(request, letter.subject)
+
+
+def write(mail: Mail, links: Links) -> Letter:
+    """Fill in what the mail says to its reader. Raises Unrenderable."""
     urls = links.of(mail.project, mail.contact_id, mail.id)
     values = variables(mail, urls)
     content = mail.content
     subject = render_line(content.subject, values)[:LONGEST_SUBJECT]
-    body = render_html(content.body, values)
-    linked = urls.unsubscribe in body or urls.manage in body
+    html = _html(content.body, values)
+    text = _text(content.body, values, html)
+    linked = urls.unsubscribe in html or urls.manage in html
     if content.kind == "MARKETING" and not linked:
-        body = with_footer(body, urls.unsubscribe, values["locale"])
-    request: SendEmailRequestTypeDef = {
-        "FromEmailAddress": _sender(content.from_email, content.from_name),
-        "Destination": {"ToAddresses": [ascii_address(mail.recipient)]},
-        "Content": {
-            "Simple": {
-                "Subject": {"Data": subject, "Charset": "UTF-8"},
-                "Body": {"Html": {"Data": body, "Charset": "UTF-8"}},
-                "Headers": _headers(mail, urls, linked),
-            }
-        },
-        "EmailTags": _tags(mail),
-        "ConfigurationSetName": configuration_set,
-    }
-    if content.reply_to:
-        request["ReplyToAddresses"] = [ascii_address(content.reply_to)]
-    return Composed(request, subject)
+        html = with_footer(html, urls.unsubscribe, values["locale"])
+        text = with_text_footer(text, urls.unsubscribe, values["locale"])
+    return Letter(
+        sender=_mailbox(content.from_email, content.from_name),
+        recipient=_mailbox(mail.recipient, mail.extras.name) if mail.extras.name else ascii_address(mail.recipient),
+        reply_to=ascii_address(content.reply_to) if content.reply_to else None,
+        subject=subject,
+        html=html,
+        text=text,
+        headers=_headers(mail, urls, linked),
+    )
+
+
+def as_mime(letter: Letter, files: Sequence[mime.File] = ()) -> bytes:
+    """The letter as a MIME message. Date and Message-ID are for SES to write."""
+    head = [("From", letter.sender), ("To", letter.recipient), ("Subject", letter.subject)]
+    if letter.reply_to:
+        head.append(("Reply-To", letter.reply_to))
+    return mime.message([*head, *letter.headers.items()], letter.text, letter.html, files)
 
 
 def subject_of(mail: Mail, links: Links) -> str:
@@ -80,31 +117,75 @@ def ascii_address(address: str) -> str:
     return plain
 
 
-def _sender(address: str, name: str | None) -> str:
+def _html(body: str, values: dict[str, Any]) -> str:
+    """Plain text keeps its lines."""
+    html = render_html(body, values)
+    return html if is_markup(body) else html.replace("\n", "<br>\n")
+
+
+def _text(body: str, values: dict[str, Any], html: str) -> str:
+    try:
+        return tidied(render_text(text_template(body), values))
+    except Unrenderable:  # what the HTML says depends on its markup
+        return tidied(text_template(html))
+
+
+@lru_cache(maxsize=256)  # all mails of a campaign come from the same sender
+def _mailbox(address: str, name: str | None) -> str:
     visible = " ".join("".join(c if c.isprintable() else " " for c in name or "").split())
-    return formataddr((visible, ascii_address(address)))
+    if visible.isascii():
+        return formataddr((visible, ascii_address(address)))
+    return f"{Header(visible, 'utf-8').encode(linesep='')} <{ascii_address(address)}>"
 
 
-def _headers(mail: Mail, urls: Urls, linked: bool) -> "list[MessageHeaderTypeDef]":
+def _simple(letter: Letter) -> "EmailContentTypeDef":
+    body: BodyTypeDef = {"Html": {"Data": letter.html, "Charset": "UTF-8"}}
+    if letter.text:
+        body["Text"] = {"Data": letter.text, "Charset": "UTF-8"}
+    return {
+        "Simple": {
+            "Subject": {"Data": letter.subject, "Charset": "UTF-8"},
+            "Body": body,
+            "Headers": [{"Name": name, "Value": value} for name, value in letter.headers.items()],
+        }
+    }
+
+
+def _headers(mail: Mail, urls: Urls, linked: bool) -> dict[str, str]:
     """List-Unsubscribe by one click (RFC 8058) wherever the reader could unsubscribe, and the marks of bulk mail."""
     headers = {"X-Godwit-Email": str(mail.id)}
     marketing = mail.content.kind == "MARKETING"
     if marketing or linked:
         headers["List-Unsubscribe"] = f"<{urls.unsubscribe}>"
         headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    if marketing:
+        headers["List-Id"] = _list_id(mail.content.from_email, mail.project.hex)
     if marketing or mail.source == "CAMPAIGN":
         headers |= BULK_HEADERS
-    return [{"Name": name, "Value": value} for name, value in headers.items()]
+    return headers | mail.extras.headers if mail.extras.headers else headers
+
+
+@lru_cache(maxsize=256)
+def _list_id(sender: str, project: str) -> str:
+    """RFC 2919: a name that is ours to give, and stays the same as long as the sender does."""
+    return f"<{project}.{ascii_address(sender).rpartition('@')[2].lower()}>"
 
 
 def _tags(mail: Mail) -> "list[MessageTagTypeDef]":
+    """The first two become part of the Feedback-ID header, by which mailbox providers report complaints in sum."""
+    project = str(mail.project)
     tags = {
-        "godwit_email": mail.id,
-        "godwit_project": mail.project,
-        "godwit_contact": mail.contact_id,
+        "ses:feedback-id-a": str(mail.campaign_id or mail.workflow_id or mail.source.lower()),
+        "ses:feedback-id-b": project,
+        "godwit_email": str(mail.id),
+        "godwit_project": project,
+        "godwit_contact": str(mail.contact_id),
         "godwit_source": mail.source,
-        "godwit_campaign": mail.campaign_id,
-        "godwit_workflow": mail.workflow_id,
-        "godwit_execution": mail.execution_id,
     }
-    return [{"Name": name, "Value": str(value)} for name, value in tags.items() if value]
+    if mail.campaign_id:
+        tags["godwit_campaign"] = str(mail.campaign_id)
+    if mail.workflow_id:
+        tags["godwit_workflow"] = str(mail.workflow_id)
+    if mail.execution_id:
+        tags["godwit_execution"] = str(mail.execution_id)
+    return [{"Name": name, "Value": value} for name, value in tags.items()]

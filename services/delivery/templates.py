@@ -11,9 +11,10 @@ from functools import lru_cache, wraps
 from typing import Any
 
 from liquid import BoundTemplate, Environment
-from liquid.exceptions import LiquidError, LoopIterationLimitError, ResourceLimitError
+from liquid.exceptions import LiquidError, LoopIterationLimitError, OutputStreamLimitError, ResourceLimitError
 
 from libs.runtime.liquid import LOADING_TAGS, as_liquid, mistake_in
+from services.delivery.shortcut import Cut, cut
 
 MOST_LOOPS = 10_000
 MOST_OUTPUT = 2_000_000
@@ -63,6 +64,11 @@ def render_html(source: str, values: Mapping[str, Any]) -> str:
     return _render(source, values, True)
 
 
+def render_text(source: str, values: Mapping[str, Any]) -> str:
+    """Plain text, with the values as they are. Raises Unrenderable."""
+    return _render(source, values, False)
+
+
 def render_line(source: str, values: Mapping[str, Any]) -> str:
     """A line of plain text, such as a subject: breaks in values become spaces. Raises Unrenderable."""
     return " ".join(_render(source, values, False).split())
@@ -71,25 +77,33 @@ def render_line(source: str, values: Mapping[str, Any]) -> str:
 def _render(source: str, values: Mapping[str, Any], escape: bool) -> str:
     _deadline.at = time.monotonic() + LONGEST_SECONDS
     try:
-        return _parse(source, escape).render(values)
+        template = _parse(source, escape)
+        return _joined(template, values, escape) if isinstance(template, Cut) else template.render(values)
     except (LiquidError, RecursionError, ArithmeticError, MemoryError, TypeError, ValueError) as error:
         raise Unrenderable(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from error
     finally:
         _deadline.at = float("inf")
 
 
-def _parse(source: str, escape: bool) -> BoundTemplate:
+def _joined(template: Cut, values: Mapping[str, Any], escape: bool) -> str:
+    text = template.joined(values, escape)
+    if len(text) > MOST_OUTPUT:
+        raise OutputStreamLimitError("the mail becomes too long", token=None)
+    return text
+
+
+def _parse(source: str, escape: bool) -> BoundTemplate | Cut:
     """A campaign's template is parsed once. Large ones are not kept: they cost less to parse than to hold."""
     return _kept(source, escape) if len(source) <= LARGEST_CACHED else _parsed(source, escape)
 
 
 @lru_cache(maxsize=CACHED)
-def _kept(source: str, escape: bool) -> BoundTemplate:
+def _kept(source: str, escape: bool) -> BoundTemplate | Cut:
     return _parsed(source, escape)
 
 
-def _parsed(source: str, escape: bool) -> BoundTemplate:
-    return (_HTML if escape else _PLAIN).from_string(as_liquid(source))
+def _parsed(source: str, escape: bool) -> BoundTemplate | Cut:
+    return cut(source) or (_HTML if escape else _PLAIN).from_string(as_liquid(source))
 
 
 def _guarded(name: str, filter_: Callable[..., object]) -> Callable[..., object]:

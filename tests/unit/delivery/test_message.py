@@ -68,15 +68,21 @@ def test_a_campaigns_mail_in_full() -> None:
             "Simple": {
                 "Subject": {"Data": "Hi Ann", "Charset": "UTF-8"},
                 "Body": {
+                    "Text": {
+                        "Data": "Dear Ann, your plan is pro.\n\n-- \n"
+                        f"You receive this mail because you subscribed.\nUnsubscribe: {unsubscribe}",
+                        "Charset": "UTF-8",
+                    },
                     "Html": {
                         "Data": "<html><body><p>Dear Ann, your plan is pro.</p>" + footer,
                         "Charset": "UTF-8",
-                    }
+                    },
                 },
                 "Headers": [
                     {"Name": "X-Godwit-Email", "Value": str(MAIL.id)},
                     {"Name": "List-Unsubscribe", "Value": f"<{unsubscribe}>"},
                     {"Name": "List-Unsubscribe-Post", "Value": "List-Unsubscribe=One-Click"},
+                    {"Name": "List-Id", "Value": f"<{MAIL.project.hex}.example.com>"},
                     {"Name": "Precedence", "Value": "bulk"},
                     {"Name": "Auto-Submitted", "Value": "auto-generated"},
                     {"Name": "X-Auto-Response-Suppress", "Value": "All"},
@@ -84,6 +90,8 @@ def test_a_campaigns_mail_in_full() -> None:
             }
         },
         "EmailTags": [
+            {"Name": "ses:feedback-id-a", "Value": str(MAIL.campaign_id)},
+            {"Name": "ses:feedback-id-b", "Value": str(MAIL.project)},
             {"Name": "godwit_email", "Value": str(MAIL.id)},
             {"Name": "godwit_project", "Value": str(MAIL.project)},
             {"Name": "godwit_contact", "Value": str(MAIL.contact_id)},

@@ -1,11 +1,12 @@
 """Rendering: Plunk's syntax, escaping, and templates that ask for too much."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 
 from libs.runtime.liquid import as_liquid
-from services.delivery.templates import BadTemplate, Unrenderable, check, render_html, render_line
+from services.delivery.templates import BadTemplate, Unrenderable, check, render_html, render_line, render_text
 
 
 @pytest.mark.parametrize(
@@ -94,3 +95,18 @@ def test_a_template_that_was_stopped_does_not_spoil_the_next() -> None:
 def test_a_template_nested_without_end_is_refused() -> None:
     with pytest.raises(BadTemplate):
         check("{% if a %}" * 5000 + "{% endif %}" * 5000)
+
+
+@pytest.mark.parametrize("value", ["a < b", "", None, True, False, 0, 1.5, 10**20, ["a", "<b>", 1], {"a": [1]}, [], {}])
+@pytest.mark.parametrize("render", [render_html, render_text])
+def test_the_short_way_says_what_the_long_way_says(
+    render: Callable[[str, dict[str, object]], str], value: object
+) -> None:
+    short, long = "<p>{{ name }}{{missing}}</p>", "<p>{{ name }}{{missing}}</p>{% comment %}{% endcomment %}"
+    assert render(short, {"name": value}) == render(long, {"name": value})
+
+
+def test_names_that_mean_something_to_liquid_go_the_long_way() -> None:
+    assert render_text("{{ true }}{{ nil }}{{ empty }}", {"true": "x", "nil": "x"}) == "true"
+    with pytest.raises(Unrenderable):
+        render_text("{{ a }}", {"a": "x" * 2_000_001})
