@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
+from libs.runtime.conditions.values import same
 from libs.schemas.base import Data
 from libs.schemas.contacts import (
     ContactCreated,
@@ -26,7 +27,7 @@ from libs.schemas.contacts import (
     UpdateContact,
 )
 from services.contacts.address import parse
-from services.contacts.data import check, merged, same
+from services.contacts.data import check, merged
 from services.contacts.refusals import address_taken, contact_exists, contact_not_found, invalid
 
 Command: TypeAlias = SaveContact | UpdateContact | SubscribeContact | UnsubscribeContact | DeleteContact | TrackEvent

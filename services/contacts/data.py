@@ -46,19 +46,6 @@ def merged(stored: Data, incoming: Data) -> Data:
     return result
 
 
-def same(one: object, other: object) -> bool:
-    """Equality as JSON has it: true is not 1, but 1.0 is, and the order of keys means nothing."""
-    match one, other:
-        case (bool(), _) | (_, bool()):
-            return one is other
-        case dict(), dict():
-            return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
-        case list(), list():
-            return len(one) == len(other) and all(map(same, one, other))
-        case _:
-            return one == other
-
-
 def check(data: Data, field: str = "data") -> None:
     """Raise Rejected for JSON that no event can carry: see `refusal`."""
     if reason := refusal(data):

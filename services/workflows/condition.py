@@ -7,35 +7,21 @@
 the contact and for contacts to judge; `event.<name>` too where the operator asks whether the event was triggered.
 """
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from libs.runtime.conditions import check
+from libs.runtime.conditions.language import HISTORY, VALUES, Field, field_of
+from libs.runtime.conditions.values import passes, value_at
 from libs.schemas.base import Data, FieldError
 from libs.schemas.contacts import Condition, Filter, Group
-from services.workflows.filters import EQUALITY, ORDER, PRESENCE, RELATIVE, SECONDS, SUBSTRING, holds, value_at
 
 YES, NO, DEFAULT = "yes", "no", "default"
 MAX_BRANCHES = 20
-MAX_DEPTH = 5
-MAX_FILTERS = 50
-LONGEST = 100 * 366 * SECONDS["days"]
-
-HISTORY = {"triggered", "notTriggered", "triggeredWithin", "notTriggeredWithin", "triggeredOlderThan"}
-VALUES = {*EQUALITY, *SUBSTRING, *ORDER, *PRESENCE, *RELATIVE}
-OPERATORS = {*VALUES, *HISTORY}
-NEED_UNIT = {*RELATIVE, "triggeredWithin", "notTriggeredWithin", "triggeredOlderThan"}
-NEED_VALUE = {*EQUALITY, *SUBSTRING, *ORDER, *NEED_UNIT}
-
-OWN_FIELDS = {
-    "email": {*EQUALITY, *SUBSTRING},
-    "subscribed": {*EQUALITY},
-    "createdAt": {*EQUALITY, *ORDER, *RELATIVE},
-    "updatedAt": {*EQUALITY, *ORDER, *RELATIVE},
-}
-SCOPES = {"data": VALUES, "event": OPERATORS, "workflow": VALUES}
+TOLD = {"event": VALUES | HISTORY, "workflow": VALUES}
+"""Fields of what an execution is told, and their operators. Those of `HISTORY` ask about the contact instead."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -92,7 +78,7 @@ def question_of(config: Data) -> Question:
 def flaws(question: Question) -> list[FieldError]:
     """Everything about the question that could never be answered; `field` is a path within the config."""
     if len(question.branches) <= len(question.cases):
-        return [_flaw("branches", "Branch ids must be different, and not default", "custom")]
+        return [FieldError(field="branches", message="Branch ids must be different, and not default", code="custom")]
     return [flaw for case in question.cases for flaw in _flaws_of(case)]
 
 
@@ -119,7 +105,7 @@ def narrowed(condition: Condition, context: Data, now: datetime) -> bool | Condi
 def _narrowed_group(group: Group, context: Data, now: datetime) -> bool | Group:
     tests = [_as_contacts_say(test) for test in group.filters]
     ours = [test for test in tests if _is_ours(test)]
-    if not all(holds(test, value_at(context, test.field.partition(".")[2]), now) for test in ours):
+    if not all(passes(test, value_at(context, test.field.partition(".")[2]), now) for test in ours):
         return False
     nested = narrowed(group.conditions, context, now) if group.conditions else True
     theirs = [test for test in tests if not _is_ours(test)]
@@ -148,68 +134,14 @@ def _case(field: str, choice: Choice, path: str) -> Case:
 
 
 def _flaws_of(case: Case) -> list[FieldError]:
-    found = [(case.path, test) if case.short else (path, test) for path, test in _filters_of(case.condition, case.path)]
-    if len(found) > MAX_FILTERS:
-        return [_flaw(case.path, f"Condition must have at most {MAX_FILTERS} filters", "too_big")]
-    return [flaw for path, test in found if (flaw := _flaw_of(test, path))]
+    if case.short:
+        return check.flaws_of_filter(case.condition.groups[0].filters[0], case.path, _field_of)
+    return check.flaws(case.condition, case.path, _field_of)
 
 
-def _filters_of(condition: Condition, path: str, depth: int = 1) -> "Iterator[tuple[str, Filter | str]]":
-    """Every filter with its path, and in place of one that is not there what is wrong."""
-    if depth > MAX_DEPTH:
-        yield path, f"Conditions must not be nested deeper than {MAX_DEPTH} levels"
-        return
-    if not condition.groups:
-        yield _join(path, "groups"), "Condition must have at least one group"
-    for number, group in enumerate(condition.groups):
-        place = _join(path, f"groups[{number}]")
-        if not group.filters and group.conditions is None:
-            yield place, "Group must have at least one filter or nested condition"
-        for index, test in enumerate(group.filters):
-            yield f"{place}.filters[{index}]", test
-        if group.conditions:
-            yield from _filters_of(group.conditions, f"{place}.conditions", depth + 1)
-
-
-def _flaw_of(found: Filter | str, path: str) -> FieldError | None:
-    if isinstance(found, str):
-        return _flaw(path, found, "custom")
-    test = _as_contacts_say(found)
-    allowed = _operators(test.field)
-    if allowed is None:
-        return _flaw(_join(path, "field"), f"Unsupported filter field: {found.field}", "custom")
-    if test.operator not in OPERATORS:
-        return _flaw(_join(path, "operator"), f"Invalid operator: {test.operator}", "invalid_enum_value")
-    if test.operator not in allowed:
-        message = f'Operator "{test.operator}" cannot be used on {found.field}'
-        return _flaw(_join(path, "operator"), message, "custom")
-    if test.operator in NEED_VALUE and test.value is None:
-        return _flaw(_join(path, "value"), f'Operator "{test.operator}" requires a value', "required")
-    return _flaw_of_amount(test, path) if test.operator in NEED_UNIT else None
-
-
-def _flaw_of_amount(test: Filter, path: str) -> FieldError | None:
-    if test.unit is None:
-        message = f'"{test.operator}" operator requires a unit (days, hours, or minutes)'
-        return _flaw(_join(path, "unit"), message, "required")
-    number = isinstance(test.value, int | float) and not isinstance(test.value, bool)
-    if not number or not 0 < test.value * SECONDS[test.unit] <= LONGEST:
-        message = f'Operator "{test.operator}" requires more than 0 and at most 100 years'
-        return _flaw(_join(path, "value"), message, "invalid_type")
-    return None
-
-
-def _operators(field: str) -> set[str] | None:
-    """The operators that the field has; None if there is no such field."""
-    if field in OWN_FIELDS:
-        return OWN_FIELDS[field]
-    scope, _, name = field.partition(".")
-    return SCOPES.get(scope) if name and all(name.split(".")) else None
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
-
-
-def _flaw(path: str, message: str, code: str) -> FieldError:
-    return FieldError(field=path, message=message, code=code)
+def _field_of(text: str) -> Field | None:
+    """The fields of contacts, `contact.` before them or not, and what the execution is told."""
+    scope, _, name = text.partition(".")
+    if scope not in TOLD:
+        return field_of(text.removeprefix("contact."))
+    return Field("data", TOLD[scope], name) if all(name.split(".")) else None

@@ -6,11 +6,11 @@ from uuid import UUID
 
 import msgspec
 
+from libs.runtime.conditions.language import SECONDS
 from libs.runtime.rejection import Rejected
 from libs.schemas.base import FieldError
 from libs.schemas.workflows import Step
 from services.workflows.condition import Question, flaws, question_of
-from services.workflows.filters import SECONDS
 
 MAX_DELAY_SECONDS = 365 * SECONDS["days"]
 

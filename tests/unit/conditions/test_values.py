@@ -1,18 +1,18 @@
-"""Tests of values that an execution holds: the same answers as the same operators give about contacts."""
+"""One test of one value: the same answers wherever a condition is judged."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from libs.runtime.conditions.values import passes, value_at
 from libs.schemas.contacts import Filter
-from services.workflows.filters import holds, value_at
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 def verdict(operator: str, value: Any, expected: Any = None, unit: Any = None) -> bool:
-    return holds(Filter(field="event.x", operator=operator, value=expected, unit=unit), value, NOW)
+    return passes(Filter(field="event.x", operator=operator, value=expected, unit=unit), value, NOW)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +130,7 @@ def test_within_is_between_then_and_now(value: Any, within: bool, older: bool) -
         ("order.total", 5),
         ("order.items.0.price", 2),
         ("order.items.9.price", None),
+        ("order.items.-1.price", 2),
         ("order.items.x", None),
         ("order", {"total": 5, "items": [{"price": 2}]}),
         ("nothing.at.all", None),

@@ -1,0 +1,123 @@
+"""What is wrong with a condition, each flaw with its path. Pure."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from libs.runtime.conditions.language import (
+    LONGEST,
+    MAX_DEPTH,
+    MAX_FILTERS,
+    NEED_UNIT,
+    NEED_VALUE,
+    OPERATORS,
+    ORDER,
+    SECONDS,
+    SUBSTRING,
+    Field,
+    field_of,
+)
+from libs.runtime.conditions.values import instant, is_number
+from libs.schemas.base import FieldError
+from libs.schemas.contacts import Condition, Filter, Group
+
+Fields: TypeAlias = Callable[[str], Field | None]
+"""Reads the name of a field; None if there is no such field here."""
+
+Flaw: TypeAlias = tuple[str, str, str]
+"""The member of a filter that is wrong, why, and the error's code."""
+
+
+def flaws(condition: Condition, root: str = "condition", fields: Fields = field_of) -> list[FieldError]:
+    """Everything because of which the condition could never be answered.
+
+    Paths begin at `root`, such as `condition.groups[0].filters[1].operator`. Too many filters are one flaw of all.
+    """
+    if sum(1 for _ in filters_of(condition)) > MAX_FILTERS:
+        return [FieldError(field=root, message=f"Condition must have at most {MAX_FILTERS} filters", code="too_big")]
+    return list(_flaws(condition, root, fields, 1))
+
+
+def flaws_of_filter(test: Filter, path: str, fields: Fields = field_of) -> list[FieldError]:
+    """The first thing that is wrong with the filter, if anything is."""
+    flaw = _flaw_of(test, fields(test.field))
+    if flaw is None:
+        return []
+    part, message, code = flaw
+    return [FieldError(field=join(path, part), message=message, code=code)]
+
+
+def filters_of(condition: Condition) -> Iterator[Filter]:
+    """Every filter of the condition and of those within it."""
+    waiting = [condition]
+    while waiting:
+        for group in waiting.pop().groups:
+            yield from group.filters
+            if group.conditions:
+                waiting.append(group.conditions)
+
+
+def join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _flaws(condition: Condition, path: str, fields: Fields, depth: int) -> Iterator[FieldError]:
+    if depth > MAX_DEPTH:
+        message = f"Conditions must not be nested deeper than {MAX_DEPTH} levels"
+        yield FieldError(field=path, message=message, code="too_big")
+        return
+    groups = join(path, "groups")
+    if not condition.groups:
+        yield FieldError(field=groups, message="Condition must have at least one group", code="too_small")
+    for number, group in enumerate(condition.groups):
+        yield from _flaws_of_group(group, f"{groups}[{number}]", fields, depth)
+
+
+def _flaws_of_group(group: Group, path: str, fields: Fields, depth: int) -> Iterator[FieldError]:
+    if not group.filters and group.conditions is None:
+        message = "Group must have at least one filter or nested condition"
+        yield FieldError(field=path, message=message, code="too_small")
+    for number, test in enumerate(group.filters):
+        yield from flaws_of_filter(test, f"{path}.filters[{number}]", fields)
+    if group.conditions:
+        yield from _flaws(group.conditions, f"{path}.conditions", fields, depth + 1)
+
+
+def _flaw_of(test: Filter, field: Field | None) -> Flaw | None:
+    operator = test.operator
+    if field is None:
+        return "field", f"Unsupported filter field: {test.field}", "custom"
+    if operator not in OPERATORS:
+        return "operator", f"Invalid operator: {operator}", "invalid_enum_value"
+    if operator not in field.operators:
+        return "operator", f'Operator "{operator}" cannot be used on {test.field}', "custom"
+    if operator not in NEED_VALUE:
+        return None
+    if test.value is None:
+        return "value", f'Operator "{operator}" requires a value', "required"
+    return _flaw_of_span(test) if operator in NEED_UNIT else _flaw_of_value(test, field)
+
+
+def _flaw_of_span(test: Filter) -> Flaw | None:
+    if test.unit is None:
+        return "unit", f'"{test.operator}" operator requires a unit (days, hours, or minutes)', "required"
+    if not is_number(test.value):
+        return "value", f'Operator "{test.operator}" requires a number', "invalid_type"
+    if not 0 < test.value * SECONDS[test.unit] <= LONGEST:
+        return "value", f'Operator "{test.operator}" requires more than 0 and at most 100 years', "custom"
+    return None
+
+
+def _flaw_of_value(test: Filter, field: Field) -> Flaw | None:
+    value, operator = test.value, test.operator
+    match field.scope:
+        case "email" if not isinstance(value, str) or not value.strip():
+            return "value", "email is compared with text", "invalid_type"
+        case "subscribed" if not isinstance(value, bool):
+            return "value", "subscribed is compared with true or false", "invalid_type"
+        case "createdAt" | "updatedAt" if instant(value) is None:
+            return "value", f"{test.field} is compared with a date (ISO 8601)", "invalid_date"
+        case "data" if operator in SUBSTRING and (isinstance(value, dict | list) or value == ""):
+            return "value", f'Operator "{operator}" requires a text', "invalid_type"
+        case "data" if operator in ORDER and not (isinstance(value, str) or is_number(value)):
+            return "value", f'Operator "{operator}" compares numbers, dates and text', "invalid_type"
+    return None

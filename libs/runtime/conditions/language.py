@@ -1,0 +1,90 @@
+"""The language of conditions: which fields there are, which operators each has, and what these need."""
+
+from typing import Literal, TypeAlias
+from uuid import UUID
+
+import msgspec
+
+ORDER = frozenset({"greaterThan", "lessThan", "greaterThanOrEqual", "lessThanOrEqual"})
+EQUALITY = frozenset({"equals", "notEquals"})
+SUBSTRING = frozenset({"contains", "notContains"})
+RELATIVE = frozenset({"within", "olderThan"})
+PRESENCE = frozenset({"exists", "notExists"})
+HISTORY = frozenset({"triggered", "notTriggered", "triggeredWithin", "notTriggeredWithin", "triggeredOlderThan"})
+MEMBERSHIP = frozenset({"memberOfSegment", "notMemberOfSegment"})
+OPERATORS = ORDER | EQUALITY | SUBSTRING | RELATIVE | PRESENCE | HISTORY | MEMBERSHIP
+
+TIMES = EQUALITY | ORDER | RELATIVE
+VALUES = TIMES | SUBSTRING | PRESENCE
+NEED_UNIT = RELATIVE | {"triggeredWithin", "notTriggeredWithin", "triggeredOlderThan"}
+NEED_VALUE = ORDER | EQUALITY | SUBSTRING | NEED_UNIT
+
+SECONDS = {"minutes": 60, "hours": 3600, "days": 86400}
+LONGEST = 100 * 366 * SECONDS["days"]
+MAX_DEPTH = 5
+MAX_FILTERS = 50
+
+ACTIVITIES = {
+    "sent": "sent",
+    "delivered": "delivered",
+    "delivery": "delivered",
+    "opened": "opened",
+    "open": "opened",
+    "clicked": "clicked",
+    "click": "clicked",
+    "bounced": "bounced",
+    "bounce": "bounced",
+    "complained": "complained",
+    "complaint": "complained",
+}
+"""What can have happened to a contact's mail, by each name that it goes under."""
+
+Scope: TypeAlias = Literal["email", "subscribed", "createdAt", "updatedAt", "data", "event", "activity", "segment"]
+
+
+class Field(msgspec.Struct, frozen=True):
+    """What a filter asks about. `name` is what the scope leaves open: a path, an event's name, a segment's id."""
+
+    scope: Scope
+    operators: frozenset[str]
+    name: str = ""
+
+    @property
+    def path(self) -> list[str]:
+        return self.name.split(".")
+
+    @property
+    def segment_id(self) -> UUID:
+        return UUID(self.name)
+
+
+OWN = {
+    "email": Field("email", EQUALITY | SUBSTRING),
+    "subscribed": Field("subscribed", EQUALITY),
+    "createdAt": Field("createdAt", TIMES),
+    "updatedAt": Field("updatedAt", TIMES),
+}
+
+
+def field_of(text: str) -> Field | None:
+    """The field of a contact that a filter names; None if contacts have no such field."""
+    if own := OWN.get(text):
+        return own
+    scope, _, name = text.partition(".")
+    match scope:
+        case "data" if all(name.split(".")):
+            return Field("data", VALUES, name)
+        case "event" if name:
+            return Field("event", HISTORY, name)
+        case "email" if activity := ACTIVITIES.get(name):
+            return Field("activity", HISTORY, activity)
+        case "segment" if _is_id(name):
+            return Field("segment", MEMBERSHIP, name)
+    return None
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return bool(UUID(text))
+    except ValueError:
+        return False

@@ -1,0 +1,128 @@
+"""One test of one value. Pure.
+
+What is missing or null matches `notExists` and nothing else; a value of another type than the filter's matches only
+`notEquals`; times compare as instants.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from operator import ge, gt, le, lt
+from typing import Any
+
+from libs.runtime.codec import encode
+from libs.runtime.conditions.language import EQUALITY, ORDER, PRESENCE, RELATIVE, SECONDS, SUBSTRING
+from libs.schemas.base import Data
+from libs.schemas.contacts import Filter
+
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "greaterThan": gt,
+    "lessThan": lt,
+    "greaterThanOrEqual": ge,
+    "lessThanOrEqual": le,
+}
+
+_INSTANT = re.compile(
+    r"\d{4}-\d\d-\d\d(?P<time>T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?"
+    r"(?P<zone>Z|[+-](0\d|1[0-5])(:?[0-5]\d)?)?)?",
+    re.ASCII,
+)
+_INDEX = re.compile(r"[ \t\n\v\f\r]*[+-]?\d+", re.ASCII)
+"""What leads into a list, as PostgreSQL reads it."""
+
+_DAY = timedelta(days=1)
+
+
+def passes(test: Filter, value: object, now: datetime) -> bool:
+    """Does the value pass the test? None stands for missing and for null."""
+    if value is None or test.operator in PRESENCE:
+        return (value is None) == (test.operator == "notExists")
+    if test.operator in RELATIVE:
+        return _relative(test, value, now)
+    if test.operator in SUBSTRING:
+        return isinstance(value, str) and (text_of(test.value) in value.lower()) == (test.operator == "contains")
+    if (moment := instant(test.value)) is not None:
+        return _compare_instants(test, value, moment)
+    if test.operator in EQUALITY:
+        return same(value, test.value) == (test.operator == "equals")
+    return _comparable(value, test.value) and COMPARE[test.operator](value, test.value)
+
+
+def value_at(data: Data, path: str) -> object:
+    """The value at a dotted path, such as `order.items.0.price`; None if there is none. -1 is a list's last."""
+    value: object = data
+    for name in path.split("."):
+        if isinstance(value, dict):
+            value = value.get(name)
+        elif isinstance(value, list) and _INDEX.fullmatch(name) and -len(value) <= int(name) < len(value):
+            value = value[int(name)]
+        else:
+            return None
+    return value
+
+
+def instant(text: object) -> datetime | None:
+    """ISO 8601 as a moment: UTC where no offset is given, midnight where no time is. None for anything else."""
+    shape = _INSTANT.fullmatch(text) if isinstance(text, str) else None
+    if not shape:
+        return None
+    try:
+        moment = datetime.fromisoformat(shape[0])
+        return (moment if shape["zone"] else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def is_whole_day(text: object) -> bool:
+    """A date without a time: it equals every moment of that day in UTC, and in order stands for its first."""
+    return isinstance(text, str) and "T" not in text
+
+
+def span_of(test: Filter) -> timedelta:
+    """How long ago the test means."""
+    assert test.unit is not None
+    return timedelta(seconds=test.value * SECONDS[test.unit])
+
+
+def text_of(value: object) -> str:
+    """What is sought in a text, in lower case: numbers and truth values as JSON spells them."""
+    return (value if isinstance(value, str) else encode(value).decode()).lower()
+
+
+def same(one: object, other: object) -> bool:
+    """Equality as JSON has it: true is not 1, but 1.0 is, and the order of keys means nothing."""
+    match one, other:
+        case (bool(), _) | (_, bool()):
+            return one is other
+        case dict(), dict():
+            return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+        case list(), list():
+            return len(one) == len(other) and all(map(same, one, other))
+        case _:
+            return one == other
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _relative(test: Filter, value: object, now: datetime) -> bool:
+    moment = instant(value)
+    if moment is None:
+        return False
+    ago = now - span_of(test)
+    return moment < ago if test.operator == "olderThan" else ago <= moment <= now
+
+
+def _compare_instants(test: Filter, value: object, bound: datetime) -> bool:
+    moment = instant(value)
+    if test.operator in ORDER:
+        return moment is not None and COMPARE[test.operator](moment, bound)
+    within = _DAY if is_whole_day(test.value) else timedelta(microseconds=1)
+    equal = moment is not None and timedelta(0) <= moment - bound < within
+    return equal == (test.operator == "equals")
+
+
+def _comparable(left: object, right: object) -> bool:
+    """Numbers with numbers, and text with text."""
+    return (is_number(left) and is_number(right)) or (isinstance(left, str) and isinstance(right, str))
