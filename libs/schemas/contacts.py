@@ -1,4 +1,4 @@
-"""Contacts, tracked events and segments: what the contacts service accepts, says and answers."""
+"""Contacts, tracked events and audiences: what the contacts service accepts, says and answers."""
 
 from typing import Any, ClassVar, Literal
 from uuid import UUID
@@ -70,16 +70,6 @@ class DeleteContact(ContactsCommand, tag="delete-contact", frozen=True, kw_only=
     """Erase the contact for good: see `ContactDeleted`. Answers `DeletedContact`."""
 
     contact_id: UUID
-
-
-class CreateSegment(ContactsCommand, tag="create-segment", frozen=True, kw_only=True):
-    """Answers `SegmentView`. The slug of the name is fixed at creation."""
-
-    segment_id: UUID
-    name: str
-    condition: "Condition"
-    description: str | None = None
-    track_membership: bool = False
 
 
 # --- conditions ------------------------------------------------------------------------------------------------------
@@ -162,17 +152,6 @@ class EventTracked(Event, tag="event.tracked", frozen=True, kw_only=True):
     data: Data
 
 
-class SegmentCreated(Event, tag="segment.created", frozen=True, kw_only=True):
-    service: ClassVar[str] = "contacts"
-    stream: ClassVar[str] = "segment-{segment_id}"
-    segment_id: UUID
-    name: str
-    slug: str
-    condition: Condition
-    description: str | None = None
-    track_membership: bool = False
-
-
 class AudienceMember(View, frozen=True, kw_only=True):
     contact_id: UUID
     email: str
@@ -248,24 +227,6 @@ class MatchContact(ContactsQuery, tag="match-contact", frozen=True, kw_only=True
     condition: Condition
 
 
-class GetSegment(ContactsQuery, tag="get-segment", frozen=True, kw_only=True):
-    """Answers `SegmentView`."""
-
-    segment_id: UUID
-
-
-class ListSegments(ContactsQuery, tag="list-segments", frozen=True, kw_only=True):
-    """Answers a list of `SegmentView`."""
-
-
-class ListSegmentContacts(ContactsQuery, tag="list-segment-contacts", frozen=True, kw_only=True):
-    """Live members of a segment. Answers `SegmentContacts`."""
-
-    segment_id: UUID
-    page: int = 1
-    page_size: int = 20
-
-
 class CheckCondition(ContactsQuery, tag="check-condition", frozen=True, kw_only=True):
     """Refuses a condition that no segment could have, with the path of the error; else answers `AudienceSize`."""
 
@@ -326,24 +287,3 @@ class Match(View, frozen=True, kw_only=True):
 
 class AudienceSize(View, frozen=True, kw_only=True):
     count: int
-
-
-class SegmentView(View, frozen=True, kw_only=True):
-    id: UUID
-    name: str
-    slug: str
-    description: str | None
-    type_: Literal["DYNAMIC", "STATIC"] = msgspec.field(name="type")
-    condition: Condition | None
-    track_membership: bool
-    member_count: int
-    created_at: Instant
-    updated_at: Instant
-
-
-class SegmentContacts(View, frozen=True, kw_only=True):
-    data: list[ContactView]
-    total: int
-    page: int
-    page_size: int
-    total_pages: int

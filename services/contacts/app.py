@@ -6,7 +6,6 @@ from libs.runtime.service import Service
 from libs.runtime.settings import Settings
 from libs.schemas.campaigns import CampaignSendingStarted
 from libs.schemas.contacts import (
-    CreateSegment,
     DeleteContact,
     SaveContact,
     SubscribeContact,
@@ -15,12 +14,28 @@ from libs.schemas.contacts import (
     UpdateContact,
 )
 from libs.schemas.feedback import EmailBounced, EmailComplained
-from services.contacts import audience
+from libs.schemas.segments import (
+    AddSegmentMembers,
+    ComputeSegment,
+    CreateSegment,
+    DeleteSegment,
+    RemoveSegmentMembers,
+    UpdateSegment,
+)
+from services.contacts import audience, keeper
 from services.contacts.audience import ResolveAudience
-from services.contacts.commands import change_contacts, create_segments
+from services.contacts.commands import change_contacts
 from services.contacts.queries import QUERIES
 from services.contacts.reactions import end_subscriptions
-from services.contacts.read_models import contact, contact_event, segment
+from services.contacts.read_models import (
+    contact,
+    contact_activity,
+    contact_event,
+    segment,
+    segment_change,
+    segment_list,
+)
+from services.contacts.segment_commands import change_segments
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -35,7 +50,12 @@ def build(config: Settings) -> Service:
             UnsubscribeContact: change_contacts,
             DeleteContact: change_contacts,
             TrackEvent: change_contacts,
-            CreateSegment: create_segments,
+            CreateSegment: change_segments,
+            UpdateSegment: change_segments,
+            DeleteSegment: change_segments,
+            AddSegmentMembers: change_segments,
+            RemoveSegmentMembers: change_segments,
+            ComputeSegment: change_segments,
         },
         reactions={
             EmailBounced: end_subscriptions,
@@ -44,6 +64,7 @@ def build(config: Settings) -> Service:
         },
         timers={ResolveAudience: audience.resolve},
         queries=QUERIES,
-        read_models=(contact, contact_event, segment),
+        read_models=(contact, contact_event, contact_activity, segment, segment_list, segment_change),
         migrations=MIGRATIONS,
+        work=(keeper.keep,),
     )

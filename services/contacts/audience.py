@@ -17,9 +17,10 @@ from libs.runtime.rejection import Rejected
 from libs.runtime.store import Connection, Unit
 from libs.schemas.base import Message
 from libs.schemas.campaigns import Audience, CampaignSendingStarted
-from libs.schemas.contacts import AudiencePageResolved, AudienceResolved, AudienceStarted, Condition
+from libs.schemas.contacts import AudiencePageResolved, AudienceResolved, AudienceStarted, Condition, Filter, Group
 from services.contacts import members
 from services.contacts.condition import compiled
+from services.contacts.definitions import referenced
 from services.contacts.read_models import segment as segments
 
 log = structlog.get_logger()
@@ -33,11 +34,13 @@ BEGUN = "select stream from events where stream = any($1::text[]) and version = 
 
 class ResolveAudience(Message, tag="resolve-audience", frozen=True, kw_only=True):
     """Resolve the page after `cursor`. `condition` is the audience's, as it was when the campaign started; none is
-    everyone. `page` and `total` count what is resolved already."""
+    everyone. `lists` are static segments whose members alone are meant. `page` and `total` count what is resolved
+    already."""
 
     campaign_id: UUID
     condition: Condition | None
     subscribed_only: bool
+    lists: tuple[UUID, ...] = ()
     cursor: UUID = BEFORE_ALL
     page: int = 0
     total: int = 0
@@ -67,7 +70,7 @@ async def resolve(unit: Unit, envelopes: Sequence[Envelope[ResolveAudience]]) ->
 async def _start(unit: Unit, envelope: Envelope[CampaignSendingStarted]) -> None:
     campaign = envelope.message
     try:
-        condition = await _condition(unit.conn, envelope.project, campaign.audience)
+        condition, lists = await _meant(unit.conn, envelope.project, campaign.audience)
     except (Unresolvable, Rejected) as error:
         # The campaign goes to nobody and ends, instead of staying in SENDING for ever.
         log.error("audience.unresolvable", campaign=str(campaign.campaign_id), error=str(error))
@@ -76,6 +79,7 @@ async def _start(unit: Unit, envelope: Envelope[CampaignSendingStarted]) -> None
     first = ResolveAudience(
         campaign_id=campaign.campaign_id,
         condition=condition,
+        lists=lists,
         subscribed_only=campaign.content.kind != "TRANSACTIONAL",
     )
     await unit.schedule_in(str(campaign.campaign_id), AT_ONCE, first, envelope)
@@ -88,6 +92,7 @@ async def _resolve_page(unit: Unit, envelope: Envelope[ResolveAudience]) -> None
         unit.conn,
         envelope.project,
         job.condition,
+        lists=job.lists,
         after=job.cursor,
         subscribed_only=job.subscribed_only,
         limit=PAGE_SIZE,
@@ -102,19 +107,28 @@ async def _resolve_page(unit: Unit, envelope: Envelope[ResolveAudience]) -> None
         unit.append([AudienceResolved(campaign_id=job.campaign_id, pages=job.page, total=job.total)], envelope)
 
 
-async def _condition(conn: Connection, project: UUID, audience: Audience) -> Condition | None:
-    """Who is meant, checked. None is everyone."""
+async def _meant(conn: Connection, project: UUID, audience: Audience) -> tuple[Condition | None, tuple[UUID, ...]]:
+    """Who is meant, checked: the condition that must hold (none is everyone) and the lists that they must be on."""
     match audience.audience_type:
         case "ALL":
-            return None
+            return None, ()
         case "FILTERED" if audience.audience_condition:
-            compiled(audience.audience_condition)
-            return audience.audience_condition
-        case "SEGMENT" if audience.segment_id:
-            row = await segments.find(conn, project, audience.segment_id)
-            if row:
-                return row.condition
-    raise Unresolvable(f"{audience.audience_type} audience, segment {audience.segment_id}")
+            compiled(audience.audience_condition, await referenced(conn, project, audience.audience_condition))
+            return audience.audience_condition, ()
+        case "SEGMENT" if wanted := {each for each in (audience.segment_id, audience.list_id) if each}:
+            rows = await segments.load(conn, project, wanted)
+            if rows.keys() == wanted:
+                lists = tuple(row.id for row in rows.values() if row.condition is None)
+                return _all_of([row for row in rows.values() if row.condition]), lists
+    raise Unresolvable(f"{audience.audience_type} audience, {audience.segment_id}, {audience.list_id}")
+
+
+def _all_of(dynamic: Sequence[segments.Row]) -> Condition | None:
+    """The one segment's condition, as it is now; of several that a contact is in each."""
+    if len(dynamic) == 1:
+        return dynamic[0].condition
+    filters = [Filter(field=f"segment.{row.id}", operator="memberOfSegment") for row in dynamic]
+    return Condition(logic="AND", groups=[Group(filters=filters)]) if filters else None
 
 
 async def _begun(conn: Connection, envelopes: Sequence[Envelope[CampaignSendingStarted]]) -> set[UUID]:

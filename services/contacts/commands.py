@@ -17,7 +17,6 @@ from libs.runtime.store import Unit
 from libs.schemas.base import View
 from libs.schemas.contacts import (
     ContactCreated,
-    CreateSegment,
     DeleteContact,
     DeletedContact,
     SaveContact,
@@ -27,12 +26,11 @@ from libs.schemas.contacts import (
     TrackEvent,
     UpdateContact,
 )
-from services.contacts import contact, members, segment
+from services.contacts import contact
 from services.contacts.address import parse
 from services.contacts.book import Book, Known
 from services.contacts.read_models import contact as contacts
-from services.contacts.read_models import segment as segments
-from services.contacts.views import contact_view, segment_view
+from services.contacts.views import contact_view
 
 
 async def change_contacts(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
@@ -47,23 +45,6 @@ async def open_book(unit: Unit, addresses: set[tuple[UUID, str]], ids: set[tuple
     for row in rows:
         unit.expect(f"contact-{row.contact_id}", row.version)
     return Book((row.project, _known(row)) for row in rows)
-
-
-async def create_segments(unit: Unit, envelopes: Sequence[Envelope[CreateSegment]]) -> Sequence[bytes]:
-    """One at a time: they are rare, and each answers how many contacts are in the segment already."""
-    return [await _create_segment(unit, envelope) for envelope in envelopes]
-
-
-async def _create_segment(unit: Unit, envelope: Envelope[CreateSegment]) -> bytes:
-    project, command = envelope.project, envelope.message
-    try:
-        events = segment.decide(command, await segments.find(unit.conn, project, command.segment_id))
-    except Rejected as no:
-        return encode(no.as_reply())
-    unit.append(events, envelope)
-    await unit.flush()
-    (row,) = (await segments.load(unit.conn, project, [command.segment_id])).values()
-    return accepted(segment_view(row, await members.count(unit.conn, project, row.condition)))
 
 
 def _answer(unit: Unit, book: Book, envelope: Envelope[Any]) -> bytes:

@@ -1,89 +1,150 @@
-"""Conditions: nested groups of filters, compiled to one SQL predicate over a contact's row.
+"""Conditions as SQL: nested groups of filters, compiled to one predicate over a contact's row.
 
 The predicate is built of fixed pieces and `$n`; every value of the caller's, names and paths too, is a bound argument.
+A filter on another segment is that segment's own condition in its place, so it is never out of date.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from libs.runtime.codec import encode
+from libs.runtime.conditions.check import filters_of, flaws
+from libs.runtime.conditions.language import Field, field_of
 from libs.runtime.rejection import Rejected
 from libs.schemas.base import FieldError
 from libs.schemas.contacts import Condition, Filter, Group
 from services.contacts.data import refusal
-from services.contacts.filters import Arguments, BadFilter, predicate
+from services.contacts.filters import Statement, is_listed, predicate
 
-MAX_DEPTH = 5
-MAX_FILTERS = 50
 MAX_BYTES = 64 * 1024
+MAX_EXPANDED = 500
+"""Filters of a condition and of all the segments that it leads to."""
+
+Segments: TypeAlias = Mapping[UUID, Condition | None]
+"""The conditions of segments that may be referred to. None is a static segment: its members are on a list."""
+
+Trail: TypeAlias = tuple[UUID, ...]
+"""The segments that led to a place."""
 
 
 class Predicate(msgspec.Struct, frozen=True):
-    """`sql` is true for the rows of table `contact` that match, and false or null for the others."""
+    """`sql` is true for the rows of table `contact` that match, and false or null for the others.
+
+    `turns` are expressions over the same row: moments from now on at which time alone may change the answer.
+    """
 
     sql: str
     args: Sequence[object] = ()
+    turns: Sequence[str] = ()
 
 
 EVERYONE = Predicate("true")
 
 
-def compiled(condition: Condition, *, after: int = 0, root: str = "condition") -> Predicate:
+def compiled(
+    condition: Condition,
+    segments: Segments | None = None,
+    *,
+    after: int = 0,
+    root: str = "condition",
+    own_id: UUID | None = None,
+) -> Predicate:
     """The condition as SQL, whose arguments are numbered from `after` + 1.
 
-    Raises Rejected with the path of everything that is wrong, such as `condition.groups[0].filters[1].operator`.
+    `segments` are those that it refers to, by whatever way; `own_id` is the segment whose condition it is. Raises
+    Rejected with the path of everything that is wrong, such as `condition.groups[0].filters[1].operator`.
     """
-    compiler = _Compiler(after)
-    sql = compiler.condition(condition, root, 1)
-    errors = compiler.errors or _as_a_whole(condition, compiler.filters, root)
-    if errors:
-        raise Rejected("VALIDATION_ERROR", errors[0].message, errors=errors)
-    return Predicate(sql, compiler.args.values)
+    check(condition, root)
+    compiler = _Compiler(segments or {}, after)
+    sql = compiler.condition(condition, root, (own_id,) if own_id else ())
+    if compiler.errors:
+        raise _refused(compiler.errors)
+    return Predicate(sql, compiler.statement.values, compiler.statement.turns)
+
+
+def check(condition: Condition, root: str = "condition") -> None:
+    """Raise Rejected for what is wrong with the condition by itself, whatever segments there are."""
+    if errors := _as_a_whole(condition, root) or flaws(condition, root):
+        raise _refused(errors)
+
+
+def references(condition: Condition) -> set[UUID]:
+    """The segments that the condition names. Those that no segment could have are left out."""
+    fields = (field_of(test.field) for test in filters_of(condition))
+    return {field.segment_id for field in fields if field and field.scope == "segment"}
+
+
+def topics(condition: Condition) -> set[str]:
+    """What must happen to a contact for the answer to change, apart from changes of the contact itself."""
+    fields = (field_of(test.field) for test in filters_of(condition))
+    return {f"{field.scope}.{field.name}" for field in fields if field and field.scope in ("event", "activity")}
 
 
 class _Compiler:
-    def __init__(self, after: int) -> None:
-        self.args = Arguments(after)
+    def __init__(self, segments: Segments, after: int) -> None:
+        self.statement = Statement(after)
         self.errors: list[FieldError] = []
-        self.filters = 0
+        self._segments = segments
+        self._expanded = 0
 
-    def condition(self, condition: Condition, path: str, depth: int) -> str:
-        if depth > MAX_DEPTH:
-            return self._wrong(path, f"Conditions must not be nested deeper than {MAX_DEPTH} levels", "too_big")
-        if not condition.groups:
-            return self._wrong(f"{path}.groups", "Condition must have at least one group", "too_small")
-        groups = [self._group(g, f"{path}.groups[{i}]", depth) for i, g in enumerate(condition.groups)]
+    def condition(self, condition: Condition, path: str, trail: Trail) -> str:
+        groups = [self._group(g, f"{path}.groups[{i}]", trail) for i, g in enumerate(condition.groups)]
         return _joined(condition.logic, groups)
 
-    def _group(self, group: Group, path: str, depth: int) -> str:
-        parts = [self._filter(f, f"{path}.filters[{i}]") for i, f in enumerate(group.filters)]
+    def _group(self, group: Group, path: str, trail: Trail) -> str:
+        return _joined("AND", list(self._parts(group, path, trail)))
+
+    def _parts(self, group: Group, path: str, trail: Trail) -> Iterator[str]:
+        for number, test in enumerate(group.filters):
+            yield self._filter(test, f"{path}.filters[{number}]", trail)
         if group.conditions:
-            parts.append(self.condition(group.conditions, f"{path}.conditions", depth + 1))
-        if not parts:
-            return self._wrong(path, "Group must have at least one filter or nested condition", "too_small")
-        return _joined("AND", parts)
+            yield self.condition(group.conditions, f"{path}.conditions", trail)
 
-    def _filter(self, test: Filter, path: str) -> str:
-        self.filters += 1
-        try:
-            return predicate(test, self.args)
-        except BadFilter as bad:
-            return self._wrong(f"{path}.{bad.part}", bad.message, bad.code)
+    def _filter(self, test: Filter, path: str, trail: Trail) -> str:
+        self._expanded += 1
+        field = field_of(test.field)
+        if field is None or field.scope != "segment":
+            return predicate(test, self.statement)
+        if flaw := self._flaw(field.segment_id, trail):
+            self.errors.append(FieldError(field=f"{path}.field", message=flaw, code="custom"))
+            return "false"
+        member = self._member(field, path, trail)
+        return member if test.operator == "memberOfSegment" else f"({member}) is not true"
 
-    def _wrong(self, field: str, message: str, code: str) -> str:
-        self.errors.append(FieldError(field=field, message=message, code=code))
-        return "false"
+    def _member(self, field: Field, path: str, trail: Trail) -> str:
+        """Is the contact in the segment? What is wrong further on is told of the filter that leads there."""
+        definition = self._segments[field.segment_id]
+        if definition is None:
+            return is_listed(field, self.statement)
+        before = len(self.errors)
+        member = self.condition(definition, path, (*trail, field.segment_id))
+        self.errors[before:] = [replace(error, field=f"{path}.field") for error in self.errors[before:]]
+        return member
+
+    def _flaw(self, segment: UUID, trail: Trail) -> str | None:
+        if segment in trail:
+            return "A segment cannot reference itself" if trail == (segment,) else "Circular segment reference detected"
+        if segment not in self._segments:
+            return f"Referenced segment not found: {segment}"
+        if self._expanded > MAX_EXPANDED:
+            return f"With the segments that it refers to, the condition has more than {MAX_EXPANDED} filters"
+        return None
 
 
-def _as_a_whole(condition: Condition, filters: int, root: str) -> list[FieldError]:
-    if filters > MAX_FILTERS:
-        return [FieldError(field=root, message=f"Condition must have at most {MAX_FILTERS} filters", code="too_big")]
+def _as_a_whole(condition: Condition, root: str) -> list[FieldError]:
     if len(encode(condition)) > MAX_BYTES:
         return [FieldError(field=root, message=f"Condition is larger than {MAX_BYTES} bytes", code="too_big")]
     if reason := refusal(msgspec.to_builtins(condition)):
         return [FieldError(field=root, message=f"Condition {reason}", code="invalid_json")]
     return []
+
+
+def _refused(errors: list[FieldError]) -> Rejected:
+    return Rejected("VALIDATION_ERROR", errors[0].message, errors=errors)
 
 
 def _joined(logic: str, parts: Sequence[str]) -> str:

@@ -1,55 +1,48 @@
-"""Filters: one test of one field, as SQL over the tables `contact` and `contact_event`.
+"""One test of one field as SQL over the contact's row and what is counted beside it.
 
-What is missing or null matches `notExists` and nothing else; a value of another type than the filter's matches only
-`notEquals`. Times compare as instants, to the millisecond where we show them so.
+The SQL means what `libs.runtime.conditions` says. It is built of fixed pieces and placeholders, for filters that
+have no flaws. Times compare to the millisecond where we show them so.
 """
 
-import re
-from collections.abc import Callable
-from datetime import UTC, datetime
+from typing import assert_never
 
 from libs.runtime.codec import encode
+from libs.runtime.conditions.language import NEED_UNIT, ORDER, PRESENCE, RELATIVE, SUBSTRING, Field, field_of
+from libs.runtime.conditions.values import instant, is_number, is_whole_day, span_of
 from libs.schemas.contacts import Filter
 
-ORDER = {"greaterThan": ">", "lessThan": "<", "greaterThanOrEqual": ">=", "lessThanOrEqual": "<="}
-EQUALITY = ("equals", "notEquals")
-SUBSTRING = ("contains", "notContains")
-RELATIVE = ("within", "olderThan")
-PRESENCE = ("exists", "notExists")
-HISTORY = {
-    "triggered": "exists (select from contact_event {of})",
-    "notTriggered": "not exists (select from contact_event {of})",
-    "triggeredWithin": "exists (select from contact_event {of} and last_at >= {since})",
-    "notTriggeredWithin": "not exists (select from contact_event {of} and last_at >= {since})",
-    "triggeredOlderThan": "exists (select from contact_event {of} and last_at < {since})",
+SIGN = {
+    "equals": "=",
+    "notEquals": "<>",
+    "greaterThan": ">",
+    "lessThan": "<",
+    "greaterThanOrEqual": ">=",
+    "lessThanOrEqual": "<=",
 }
-OPERATORS = {*ORDER, *EQUALITY, *SUBSTRING, *RELATIVE, *PRESENCE, *HISTORY}
-NEED_UNIT = {*RELATIVE, "triggeredWithin", "notTriggeredWithin", "triggeredOlderThan"}
-NEED_VALUE = {*ORDER, *EQUALITY, *SUBSTRING, *NEED_UNIT}
-
-SECONDS = {"minutes": 60, "hours": 3600, "days": 86400}
-LONGEST = 100 * 366 * SECONDS["days"]
-
-_INSTANT = re.compile(
-    r"\d{4}-\d\d-\d\d(?P<time>T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(?P<zone>Z|[+-]\d\d(:?\d\d)?)?)?", re.ASCII
+FOUND = {"contains": "> 0", "notContains": "= 0"}
+HISTORY = {
+    "triggered": "exists (select from {of})",
+    "notTriggered": "not exists (select from {of})",
+    "triggeredWithin": "exists (select from {of} and last_at >= {since})",
+    "notTriggeredWithin": "not exists (select from {of} and last_at >= {since})",
+    "triggeredOlderThan": "exists (select from {of} and last_at < {since})",
+}
+COUNTERS = {"event": "contact_event", "activity": "contact_activity"}
+OF = "{table} where {table}.project = contact.project and {table}.contact_id = contact.id and {table}.name = {name}"
+LAST = "(select last_at from {of})"
+LISTED = (
+    "exists (select from segment_list where segment_list.project = contact.project "
+    "and segment_list.contact_id = contact.id and segment_list.segment_id = {segment})"
 )
+COLUMNS = {"createdAt": "created_at", "updatedAt": "updated_at"}
 
 
-class BadFilter(Exception):
-    """No contact could ever be tested so. `part` is the member of the filter that is wrong."""
-
-    def __init__(self, part: str, message: str, code: str = "custom") -> None:
-        super().__init__(message)
-        self.part = part
-        self.message = message
-        self.code = code
-
-
-class Arguments:
-    """The bound values of a statement, numbered after those that it has already."""
+class Statement:
+    """What a predicate is made with besides its text: the bound values, and when time alone could turn it."""
 
     def __init__(self, after: int) -> None:
         self.values: list[object] = []
+        self.turns: list[str] = []
         self._after = after
 
     def bind(self, value: object, cast: str) -> str:
@@ -57,164 +50,123 @@ class Arguments:
         self.values.append(value)
         return f"${self._after + len(self.values)}::{cast}"
 
-
-def predicate(test: Filter, args: Arguments) -> str:
-    """The test as SQL. Raises BadFilter."""
-    compile_test, operators = _kind(test.field)
-    if test.operator not in OPERATORS:
-        raise BadFilter("operator", f"Invalid operator: {test.operator}", "invalid_enum_value")
-    if test.operator not in operators:
-        raise BadFilter("operator", f'Operator "{test.operator}" cannot be used on {test.field}')
-    if test.operator in NEED_VALUE and test.value is None:
-        raise BadFilter("value", f'Operator "{test.operator}" requires a value')
-    if test.operator in NEED_UNIT and test.unit is None:
-        raise BadFilter("unit", f'"{test.operator}" operator requires a unit (days, hours, or minutes)')
-    return compile_test(test, args)
+    def ago(self, test: Filter, moment: str) -> str:
+        """The start of the test's span; `moment` crosses it while nobody touches the contact."""
+        # in seconds: a day of an interval is longer or shorter where the session's clock changes
+        span = f"make_interval(secs => {self.bind(span_of(test).total_seconds(), 'float8')})"
+        self.turns.append(f"next_turn({moment}, {span})")
+        return f"statement_timestamp() - {span}"
 
 
-def instant(text: object) -> datetime | None:
-    """ISO 8601 as a moment: UTC where no offset is given, midnight where no time is. None for anything else."""
-    shape = _INSTANT.fullmatch(text) if isinstance(text, str) else None
-    if not shape:
-        return None
-    try:
-        moment = datetime.fromisoformat(shape[0])
-        return (moment if shape["zone"] else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+def predicate(test: Filter, statement: Statement) -> str:
+    """The test as SQL: true for the contacts that pass it, false or null for the others. Segments are not of these."""
+    field = field_of(test.field)
+    assert field is not None, f"{test.field} was never checked"
+    match field.scope:
+        case "email":
+            return _email(test, statement)
+        case "subscribed":
+            return f"subscribed {SIGN[test.operator]} {statement.bind(test.value, 'boolean')}"
+        case "createdAt" | "updatedAt":
+            return _time(test, f"date_trunc('milliseconds', contact.{COLUMNS[field.scope]})", "true", statement)
+        case "data":
+            return _data(test, field, statement)
+        case "event" | "activity":
+            return _history(test, field, statement)
+        case "segment":
+            raise AssertionError("a segment is compiled from its own condition")
+        case _:
+            assert_never(field.scope)
 
 
-def _email(test: Filter, args: Arguments) -> str:
-    if not isinstance(test.value, str) or not test.value:
-        raise BadFilter("value", "email is compared with text", "invalid_type")
-    value = args.bind(test.value.strip().lower(), "text")
+def is_listed(field: Field, statement: Statement) -> str:
+    """Is the contact on the list of this static segment?"""
+    return LISTED.format(segment=statement.bind(field.segment_id, "uuid"))
+
+
+def _email(test: Filter, statement: Statement) -> str:
+    value = statement.bind(test.value.strip().lower(), "text")
     if test.operator in SUBSTRING:
-        return f"strpos(email, {value}) {_found(test)}"
-    return f"email {_equal(test)} {value}"
+        return f"strpos(email, {value}) {FOUND[test.operator]}"
+    return f"email {SIGN[test.operator]} {value}"
 
 
-def _subscribed(test: Filter, args: Arguments) -> str:
-    if not isinstance(test.value, bool):
-        raise BadFilter("value", "subscribed is compared with true or false", "invalid_type")
-    return f"subscribed {_equal(test)} {args.bind(test.value, 'boolean')}"
-
-
-def _column(name: str) -> Callable[[Filter, Arguments], str]:
-    """A time of the contact's own, as the API shows it: in milliseconds."""
-
-    def compare(test: Filter, args: Arguments) -> str:
-        column = f"date_trunc('milliseconds', {name})"
-        if test.operator in RELATIVE:
-            return _relative(test, column, args)
-        if instant(test.value) is None:
-            raise BadFilter("value", f"{test.field} is compared with a date (ISO 8601)", "invalid_date")
-        return _compare_instants(test, column, "true", args)
-
-    return compare
-
-
-def _data(test: Filter, args: Arguments) -> str:
-    path = test.field.removeprefix("data.").split(".")
-    value = f"nullif(data #> {args.bind(path, 'text[]')}, 'null')"
+def _data(test: Filter, field: Field, statement: Statement) -> str:
+    if test.operator == "equals" and _is_contained(test, field):
+        return f"data @> {statement.bind(_nested(field.path, test.value), 'jsonb')}"
+    value = _at(field.path, statement)
+    present = f"coalesce({value} <> 'null', false)"
     if test.operator in PRESENCE:
-        return f"{value} is {'not ' if test.operator == 'exists' else ''}null"
-    if test.operator in RELATIVE:
-        return _relative(test, f"instant({value})", args)
+        return present if test.operator == "exists" else f"not {present}"
+    if test.operator in RELATIVE or (instant(test.value) is not None and test.operator not in SUBSTRING):
+        return _time(test, f"instant({value})", present, statement)
     if test.operator in SUBSTRING:
-        return _data_substring(test, value, args)
-    if instant(test.value) is not None:
-        return _compare_instants(test, f"instant({value})", f"{value} is not null", args)
-    if test.operator in EQUALITY:
-        return f"{value} {_equal(test)} {args.bind(encode(test.value).decode(), 'jsonb')}"
-    return _data_order(test, value, args)
+        return _data_substring(test, value, statement)
+    if test.operator in ORDER:
+        return _data_order(test, value, statement)
+    sought = statement.bind(encode(test.value).decode(), "jsonb")
+    return f"{value} = {sought}" if test.operator == "equals" else f"({present} and {value} <> {sought})"
 
 
-def _data_substring(test: Filter, value: str, args: Arguments) -> str:
-    if isinstance(test.value, dict | list) or test.value == "":
-        raise BadFilter("value", f'Operator "{test.operator}" requires a text', "invalid_type")
+def _is_contained(test: Filter, field: Field) -> bool:
+    """Is equality the same as containment? For plain values in objects it is, and much cheaper than looking them up.
+    A number in the path could lead into a list."""
+    plain = isinstance(test.value, str | bool | int | float) and instant(test.value) is None
+    return plain and not any(_may_be_index(step) for step in field.path)
+
+
+def _may_be_index(step: str) -> bool:
+    return step.lstrip(" \t\n\v\f\r+-").isdigit()
+
+
+def _nested(path: list[str], value: object) -> str:
+    for step in reversed(path):
+        value = {step: value}
+    return encode(value).decode()
+
+
+def _at(path: list[str], statement: Statement) -> str:
+    if len(path) == 1:
+        return f"(data -> {statement.bind(path[0], 'text')})"
+    return f"(data #> {statement.bind(path, 'text[]')})"
+
+
+def _data_substring(test: Filter, value: str, statement: Statement) -> str:
     sought = test.value if isinstance(test.value, str) else encode(test.value).decode()
     text = f"case when jsonb_typeof({value}) = 'string' then lower({value} #>> '{{}}') end"
-    return f"strpos({text}, lower({args.bind(sought, 'text')})) {_found(test)}"
+    return f"strpos({text}, lower({statement.bind(sought, 'text')})) {FOUND[test.operator]}"
 
 
-def _data_order(test: Filter, value: str, args: Arguments) -> str:
+def _data_order(test: Filter, value: str, statement: Statement) -> str:
     """Numbers with numbers, text with text by code point."""
-    sign = ORDER[test.operator]
-    if isinstance(test.value, str):
-        bound = args.bind(test.value, "text")
-        return f"(jsonb_typeof({value}) = 'string' and ({value} #>> '{{}}') collate \"C\" {sign} {bound})"
-    if isinstance(test.value, int | float) and not isinstance(test.value, bool):
-        bound = args.bind(encode(test.value).decode(), "jsonb")
+    sign = SIGN[test.operator]
+    if is_number(test.value):
+        bound = statement.bind(encode(test.value).decode(), "jsonb")
         return f"(jsonb_typeof({value}) = 'number' and {value} {sign} {bound})"
-    raise BadFilter("value", f'Operator "{test.operator}" compares numbers, dates and text', "invalid_type")
+    bound = statement.bind(test.value, "text")
+    return f"(jsonb_typeof({value}) = 'string' and ({value} #>> '{{}}') collate \"C\" {sign} {bound})"
 
 
-def _history(test: Filter, args: Arguments) -> str:
-    name = args.bind(test.field.removeprefix("event."), "text")
-    of = (
-        "where contact_event.project = contact.project and contact_event.contact_id = contact.id "
-        f"and contact_event.name = {name}"
-    )
-    since = _ago(test, args) if test.operator in NEED_UNIT else ""
-    return HISTORY[test.operator].format(of=of, since=since)
-
-
-def _compare_instants(test: Filter, value: str, present: str, args: Arguments) -> str:
-    """A date without a time equals every moment of that day in UTC; in order it stands for its first."""
-    moment = instant(test.value)
-    assert moment is not None
-    bound = args.bind(moment.isoformat(), "text::timestamptz")  # asyncpg would send the year 1 as minus infinity
+def _time(test: Filter, moment: str, present: str, statement: Statement) -> str:
+    if test.operator in RELATIVE:
+        ago = statement.ago(test, moment)
+        return f"{moment} < {ago}" if test.operator == "olderThan" else _between(moment, ago)
+    sought = instant(test.value)
+    assert sought is not None
+    bound = statement.bind(sought.isoformat(), "text::timestamptz")  # asyncpg would send the year 1 as minus infinity
     if test.operator in ORDER:
-        return f"{value} {ORDER[test.operator]} {bound}"
-    whole_day = isinstance(test.value, str) and "T" not in test.value
-    end = f"{bound} + interval '1 day'" if whole_day else f"{bound} + interval '1 microsecond'"
-    equal = f"({value} >= {bound} and {value} < {end})"
+        return f"{moment} {SIGN[test.operator]} {bound}"
+    end = f"{bound} + interval '{'24 hours' if is_whole_day(test.value) else '1 microsecond'}'"
+    equal = f"({moment} >= {bound} and {moment} < {end})"
     return equal if test.operator == "equals" else f"({present} and {equal} is not true)"
 
 
-def _relative(test: Filter, value: str, args: Arguments) -> str:
-    ago = _ago(test, args)
-    return f"{value} < {ago}" if test.operator == "olderThan" else f"{value} between {ago} and statement_timestamp()"
+def _between(moment: str, ago: str) -> str:
+    return f"{moment} between {ago} and statement_timestamp()"
 
 
-def _ago(test: Filter, args: Arguments) -> str:
-    assert test.unit is not None
-    amount = test.value
-    if not isinstance(amount, int | float) or isinstance(amount, bool):
-        raise BadFilter("value", f'Operator "{test.operator}" requires a number', "invalid_type")
-    seconds = amount * SECONDS[test.unit]
-    if not 0 < seconds <= LONGEST:
-        raise BadFilter("value", f'Operator "{test.operator}" requires more than 0 and at most 100 years')
-    return f"statement_timestamp() - make_interval(secs => {args.bind(float(seconds), 'float8')})"
-
-
-def _equal(test: Filter) -> str:
-    return "=" if test.operator == "equals" else "<>"
-
-
-def _found(test: Filter) -> str:
-    return "> 0" if test.operator == "contains" else "= 0"
-
-
-Compile = Callable[[Filter, Arguments], str]
-
-FIELDS: dict[str, tuple[Compile, set[str]]] = {
-    "email": (_email, {*EQUALITY, *SUBSTRING}),
-    "subscribed": (_subscribed, {*EQUALITY}),
-    "createdAt": (_column("created_at"), {*EQUALITY, *ORDER, *RELATIVE}),
-    "updatedAt": (_column("updated_at"), {*EQUALITY, *ORDER, *RELATIVE}),
-}
-DATA: tuple[Compile, set[str]] = (_data, {*EQUALITY, *SUBSTRING, *ORDER, *PRESENCE, *RELATIVE})
-EVENT: tuple[Compile, set[str]] = (_history, {*HISTORY})
-
-
-def _kind(field: str) -> tuple[Compile, set[str]]:
-    """How the field is compiled, and the operators that it has."""
-    if known := FIELDS.get(field):
-        return known
-    scope, _, name = field.partition(".")
-    if scope == "data" and all(name.split(".")):
-        return DATA
-    if scope == "event" and name:
-        return EVENT
-    raise BadFilter("field", f"Unsupported filter field: {field}")
+def _history(test: Filter, field: Field, statement: Statement) -> str:
+    table = COUNTERS[field.scope]
+    of = OF.format(table=table, name=statement.bind(field.name, "text"))
+    since = statement.ago(test, LAST.format(of=of)) if test.operator in NEED_UNIT else ""
+    return HISTORY[test.operator].format(of=of, since=since)

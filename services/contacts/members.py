@@ -1,4 +1,9 @@
-"""Who matches a condition, asked of the contacts as they are now."""
+"""Who is in a segment or matches a condition, now.
+
+A dynamic segment's kept members are corrected by what the keeper has not looked at yet, so an answer is never behind
+what was committed before the question. Until a segment's contacts have all been looked at, its condition is asked
+of every contact instead.
+"""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -6,14 +11,17 @@ from uuid import UUID
 from libs.runtime.store import Connection
 from libs.schemas.contacts import AudienceMember, Condition
 from services.contacts.condition import EVERYONE, Predicate, compiled
-from services.contacts.read_models.contact import Row, row_of
+from services.contacts.definitions import referenced
+from services.contacts.read_models import contact as contacts
+from services.contacts.read_models import segment as segments
+from services.contacts.read_models import segment_list
+from services.contacts.read_models.contact import Row
 
-COUNT = "select count(*) from contact where project = $1 and (subscribed or not $2) and {matching}"
+COUNT = "select count(*) from contact where contact.project = $1 and (subscribed or not $2) and {matching}"
 
 LISTED = """
-select project, id, email, subscribed, data, version, created_at, updated_at
-from contact
-where project = $1 and {matching}
+select id from contact
+where contact.project = $1 and {matching}
 order by created_at desc, id desc
 limit $2 offset $3
 """
@@ -21,43 +29,138 @@ limit $2 offset $3
 AUDIENCE = """
 select id, email
 from contact
-where project = $1 and id > $2 and (subscribed or not $3) and {matching}
+where contact.project = $1 and id > $2 and (subscribed or not $3) and {matching}
+    and (cardinality($5::uuid[]) = 0 or (
+        select count(*) from segment_list
+        where segment_list.project = $1 and segment_list.contact_id = contact.id and segment_id = any($5::uuid[])
+    ) = cardinality($5::uuid[]))
 order by id
 limit $4
 """
 
-MATCHES = "select {matching} from contact where project = $1 and id = $2"
+MATCHES = "select {matching} from contact where contact.project = $1 and id = $2"
+
+READY = "select members from segment_state where project = $1 and segment_id = $2 and scan_from is null"
+KNOWN = "select members from segment_state where project = $1 and segment_id = $2"
+
+# A bulk change of more contacts than this is followed as fast as it can be, and not ahead of it.
+PENDING = """
+pending as materialized (
+    select contact_id from segment_change where project = $1
+    union
+    select contact_id from segment_due where project = $1 and due_at <= statement_timestamp()
+    limit 10000
+)
+"""
+
+KEPT_COUNT = """
+with {pending}
+select state.members - (
+    select count(*) from pending
+    join segment_member as member on member.project = $1 and member.contact_id = pending.contact_id
+        and member.segment_id = $2
+) + (
+    select count(*) from contact
+    where contact.project = $1 and id in (select contact_id from pending) and {matching}
+)
+from segment_state as state where state.project = $1 and state.segment_id = $2
+"""
+
+KEPT_PAGE = """
+with {pending},
+fresh as (
+    select id, created_at from contact
+    where contact.project = $1 and id in (select contact_id from pending) and {matching}
+),
+kept as (
+    select contact_id as id, created_at from segment_member
+    where project = $1 and segment_id = $2 and contact_id not in (select contact_id from pending)
+    order by created_at desc, contact_id desc
+    limit $3::bigint + $4::bigint
+)
+select id from (select * from kept union all select * from fresh) as member
+order by created_at desc, id desc
+limit $3::bigint offset $4::bigint
+"""
 
 
-async def count(conn: Connection, project: UUID, condition: Condition, *, subscribed_only: bool = False) -> int:
-    matching = compiled(condition, after=2)
+async def count(conn: Connection, project: UUID, row: segments.Row) -> int:
+    if row.condition is None:
+        return await segment_list.count(conn, project, row.id)
+    if await conn.fetchval(READY, project, row.id) is None:
+        return await count_matching(conn, project, row.condition)
+    matching = await _compiled(conn, project, row.condition, after=2)
+    found: int = await conn.fetchval(_filled(KEPT_COUNT, matching), project, row.id, *matching.args)
+    return found
+
+
+async def known_count(conn: Connection, project: UUID, row: segments.Row) -> int:
+    """The members that have been found so far, without asking for more."""
+    if row.condition is None:
+        return await segment_list.count(conn, project, row.id)
+    return await conn.fetchval(KNOWN, project, row.id) or 0
+
+
+async def page(conn: Connection, project: UUID, row: segments.Row, *, limit: int, offset: int) -> list[Row]:
+    """Of a dynamic segment the newest contact first, of a static one who was put on its list last."""
+    ids = await _ids(conn, project, row, limit, offset)
+    found = {each.contact_id: each for each in await contacts.load(conn, [], [(project, contact) for contact in ids])}
+    return [found[contact] for contact in ids if contact in found]
+
+
+async def count_matching(
+    conn: Connection, project: UUID, condition: Condition, *, subscribed_only: bool = False
+) -> int:
+    matching = await _compiled(conn, project, condition, after=2)
     found: int = await conn.fetchval(_filled(COUNT, matching), project, subscribed_only, *matching.args)
     return found
 
 
-async def listed(conn: Connection, project: UUID, condition: Condition, *, limit: int, offset: int) -> list[Row]:
-    """Newest first."""
-    matching = compiled(condition, after=3)
+async def matching_ids(conn: Connection, project: UUID, condition: Condition, *, limit: int, offset: int) -> list[UUID]:
+    """Asked of every contact, newest first."""
+    matching = await _compiled(conn, project, condition, after=3)
     rows = await conn.fetch(_filled(LISTED, matching), project, limit, offset, *matching.args)
-    return [row_of(row) for row in rows]
+    return [row["id"] for row in rows]
 
 
 async def audience(
-    conn: Connection, project: UUID, condition: Condition | None, *, after: UUID, subscribed_only: bool, limit: int
+    conn: Connection,
+    project: UUID,
+    condition: Condition | None,
+    *,
+    lists: Sequence[UUID] = (),
+    after: UUID,
+    subscribed_only: bool,
+    limit: int,
 ) -> Sequence[AudienceMember]:
-    """The next members in order of their ids; no condition is everyone."""
-    matching = compiled(condition, after=4) if condition else EVERYONE
-    rows = await conn.fetch(_filled(AUDIENCE, matching), project, after, subscribed_only, limit, *matching.args)
+    """The next of those who match and are on all the lists, in order of their ids; no condition is everyone."""
+    matching = await _compiled(conn, project, condition, after=5) if condition else EVERYONE
+    told = (project, after, subscribed_only, limit, lists)
+    rows = await conn.fetch(_filled(AUDIENCE, matching), *told, *matching.args)
     return [AudienceMember(contact_id=row["id"], email=row["email"]) for row in rows]
 
 
 async def matches(conn: Connection, project: UUID, contact_id: UUID, condition: Condition) -> bool | None:
     """Whether the contact matches; None if there is no such contact."""
-    matching = compiled(condition, after=2)
+    matching = await _compiled(conn, project, condition, after=2)
     row = await conn.fetchrow(_filled(MATCHES, matching), project, contact_id, *matching.args)
     return bool(row[0]) if row else None
 
 
+async def _ids(conn: Connection, project: UUID, row: segments.Row, limit: int, offset: int) -> list[UUID]:
+    if row.condition is None:
+        return await segment_list.page(conn, project, row.id, limit, offset)
+    if await conn.fetchval(READY, project, row.id) is None:
+        return await matching_ids(conn, project, row.condition, limit=limit, offset=offset)
+    matching = await _compiled(conn, project, row.condition, after=4)
+    rows = await conn.fetch(_filled(KEPT_PAGE, matching), project, row.id, limit, offset, *matching.args)
+    return [each["id"] for each in rows]
+
+
+async def _compiled(conn: Connection, project: UUID, condition: Condition, *, after: int) -> Predicate:
+    return compiled(condition, await referenced(conn, project, condition), after=after)
+
+
 def _filled(statement: str, matching: Predicate) -> str:
     """The predicate holds no value of anyone's: only fixed pieces and placeholders."""
-    return statement.format(matching=matching.sql)
+    return statement.format(matching=matching.sql, pending=PENDING)

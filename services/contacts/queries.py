@@ -19,29 +19,23 @@ from libs.schemas.contacts import (
     CountContacts,
     FindContact,
     GetContact,
-    GetSegment,
     ListContacts,
-    ListSegmentContacts,
-    ListSegments,
     LookupContacts,
     Match,
     MatchContact,
-    SegmentContacts,
-    SegmentView,
 )
 from services.contacts import members
 from services.contacts.address import address_in, parse
 from services.contacts.read_models import contact as contacts
-from services.contacts.read_models import segment as segments
-from services.contacts.refusals import contact_not_found, invalid, segment_not_found
-from services.contacts.views import segment_view, view_of
+from services.contacts.refusals import contact_not_found, invalid
+from services.contacts.segment_queries import SEGMENT_QUERIES
+from services.contacts.views import view_of
 
 MAX_LIMIT = 100
 MAX_LOOKUP = 500
 MAX_PAGE_BYTES = 700_000
 """Of a page: an answer on the bus may have 1 MiB, and one contact's data 128 KiB."""
 
-MAX_PAGE = 1_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -99,29 +93,9 @@ async def match_contact(conn: Connection, project: UUID, query: MatchContact) ->
     return Match(matches=matches)
 
 
-async def get_segment(conn: Connection, project: UUID, query: GetSegment) -> SegmentView:
-    row = await _segment(conn, project, query.segment_id)
-    return segment_view(row, await members.count(conn, project, row.condition))
-
-
-async def list_segments(conn: Connection, project: UUID, query: ListSegments) -> list[SegmentView]:
-    rows = await segments.list_all(conn, project)
-    return [segment_view(row, await members.count(conn, project, row.condition)) for row in rows]
-
-
-async def list_segment_contacts(conn: Connection, project: UUID, query: ListSegmentContacts) -> SegmentContacts:
-    condition = (await _segment(conn, project, query.segment_id)).condition
-    page, size = min(max(query.page, 1), MAX_PAGE), _within(query.page_size)
-    rows = await members.listed(conn, project, condition, limit=size, offset=(page - 1) * size)
-    total = await members.count(conn, project, condition)
-    return SegmentContacts(
-        data=[view_of(row) for row in rows], total=total, page=page, page_size=size, total_pages=-(-total // size)
-    )
-
-
 async def check_condition(conn: Connection, project: UUID, query: CheckCondition) -> AudienceSize:
     return AudienceSize(
-        count=await members.count(conn, project, query.condition, subscribed_only=query.subscribed_only)
+        count=await members.count_matching(conn, project, query.condition, subscribed_only=query.subscribed_only)
     )
 
 
@@ -152,13 +126,6 @@ def _fitting(views: Sequence[ContactView]) -> list[ContactView]:
     return fitting
 
 
-async def _segment(conn: Connection, project: UUID, segment_id: UUID) -> segments.Row:
-    row = await segments.find(conn, project, segment_id)
-    if row is None:
-        raise segment_not_found()
-    return row
-
-
 def _search(text: str | None) -> str | None:
     if text and "\0" in text:
         raise invalid("search", "Must not contain a NUL character", "invalid_string")
@@ -176,8 +143,6 @@ QUERIES: Mapping[type[Query], QueryHandler] = {
     CountContacts: count_contacts,
     ListContacts: list_contacts,
     MatchContact: match_contact,
-    GetSegment: get_segment,
-    ListSegments: list_segments,
-    ListSegmentContacts: list_segment_contacts,
     CheckCondition: check_condition,
+    **SEGMENT_QUERIES,
 }

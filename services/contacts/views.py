@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from libs.runtime.clock import iso
-from libs.schemas.contacts import ContactView, SegmentView
+from libs.schemas.contacts import ContactView
+from libs.schemas.segments import SegmentView
 from services.contacts.contact import Contact
 from services.contacts.read_models import segment
 from services.contacts.read_models.contact import Row
@@ -31,7 +32,7 @@ def segment_view(row: segment.Row, member_count: int) -> SegmentView:
         name=row.name,
         slug=row.slug,
         description=row.description,
-        type_="DYNAMIC",
+        type_=row.kind,
         condition=row.condition,
         track_membership=row.track_membership,
         member_count=member_count,

@@ -1,6 +1,6 @@
-"""Segments: a name and the condition that says who is in it."""
+"""Segments: a name, and the condition or the list that says who is in it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,11 +10,19 @@ import msgspec
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Connection
-from libs.schemas.contacts import Condition, SegmentCreated
+from libs.schemas.contacts import Condition
+from libs.schemas.segments import (
+    SegmentCreated,
+    SegmentDeleted,
+    SegmentMembersAdded,
+    SegmentMembersRemoved,
+    SegmentType,
+    SegmentUpdated,
+)
 
 NAME = "segment"
 TABLES = ("segment",)
-EVENTS = (SegmentCreated,)
+EVENTS = (SegmentCreated, SegmentUpdated, SegmentDeleted, SegmentMembersAdded, SegmentMembersRemoved)
 
 DDL = """
 create table if not exists segment (
@@ -23,54 +31,71 @@ create table if not exists segment (
     name text not null,
     slug text not null,
     description text,
-    condition jsonb not null,
+    condition jsonb,
     track_membership boolean not null,
     version int not null,
     created_at timestamptz not null,
     updated_at timestamptz not null,
+    kind text not null default 'DYNAMIC',
     primary key (project, id)
 );
+alter table segment add column if not exists kind text not null default 'DYNAMIC';
+alter table segment alter column condition drop not null;
 """
 
 INSERT = """
-insert into segment (project, id, name, slug, description, condition, track_membership, version, created_at, updated_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+insert into segment
+    (project, id, version, created_at, updated_at, name, slug, description, condition, track_membership, kind)
+values ($1, $2, $3, $4, $4, $5, $6, $7, $8, $9, $10)
 """
 
+UPDATE = """
+update segment set version = $3, updated_at = $4, name = $5, description = $6, condition = $7, track_membership = $8
+where project = $1 and id = $2
+"""
+
+COUNT_UP = "update segment set version = $3 where project = $1 and id = $2"
+
+DELETE = "delete from segment where project = $1 and id = $2"
+
 LOAD = """
-select id, name, slug, description, condition, track_membership, created_at, updated_at
+select id, name, slug, description, condition, track_membership, kind, version, created_at, updated_at
 from segment
 where project = $1 and id = any($2::uuid[])
 """
 
 LIST = """
-select id, name, slug, description, condition, track_membership, created_at, updated_at
+select id, name, slug, description, condition, track_membership, kind, version, created_at, updated_at
 from segment
 where project = $1
 order by created_at desc, id desc
 """
 
-_decode: msgspec.json.Decoder[Condition] = msgspec.json.Decoder(Condition)
+_decode: msgspec.json.Decoder[Condition | None] = msgspec.json.Decoder(Condition | None)
 
 
-class Row(msgspec.Struct, frozen=True):
-    """A segment as it is stored."""
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A segment as it is stored; a static one has no condition. `version` is its place in its stream."""
 
     id: UUID
     name: str
     slug: str
     description: str | None
-    condition: Condition
+    condition: Condition | None
     track_membership: bool
+    kind: SegmentType
+    version: int
     created_at: datetime
     updated_at: datetime
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
-    await conn.executemany(INSERT, [_new_row(envelope) for envelope in events])
+    """One by one: they are rare."""
+    for envelope in events:
+        await _fold(conn, envelope)
 
 
-async def load(conn: Connection, project: UUID, ids: Sequence[UUID]) -> dict[UUID, Row]:
+async def load(conn: Connection, project: UUID, ids: Collection[UUID]) -> dict[UUID, Row]:
     return {row["id"]: _row_of(row) for row in await conn.fetch(LOAD, project, ids)}
 
 
@@ -83,29 +108,36 @@ async def list_all(conn: Connection, project: UUID) -> list[Row]:
     return [_row_of(row) for row in await conn.fetch(LIST, project)]
 
 
+async def _fold(conn: Connection, envelope: Envelope[Any]) -> None:
+    event = envelope.message
+    place = (envelope.project, event.segment_id, envelope.version)
+    match event:
+        case SegmentCreated():
+            told = (event.name, event.slug, event.description, _json(event.condition))
+            await conn.execute(INSERT, *place, envelope.at, *told, event.track_membership, event.kind)
+        case SegmentUpdated():
+            changed = (event.name, event.description, _json(event.condition))
+            await conn.execute(UPDATE, *place, envelope.at, *changed, event.track_membership)
+        case SegmentDeleted():
+            await conn.execute(DELETE, *place[:2])
+        case _:
+            await conn.execute(COUNT_UP, *place)
+
+
+def _json(condition: Condition | None) -> str | None:
+    return encode(condition).decode() if condition else None
+
+
 def _row_of(row: Any) -> Row:
     return Row(
-        row["id"],
-        row["name"],
-        row["slug"],
-        row["description"],
-        _decode.decode(row["condition"]),
-        row["track_membership"],
-        row["created_at"],
-        row["updated_at"],
-    )
-
-
-def _new_row(envelope: Envelope[SegmentCreated]) -> tuple[object, ...]:
-    event = envelope.message
-    return (
-        envelope.project,
-        event.segment_id,
-        event.name,
-        event.slug,
-        event.description,
-        encode(event.condition).decode(),
-        event.track_membership,
-        envelope.version,
-        envelope.at,
+        id=row["id"],
+        name=row["name"],
+        slug=row["slug"],
+        description=row["description"],
+        condition=_decode.decode(row["condition"] or "null"),
+        track_membership=row["track_membership"],
+        kind=row["kind"],
+        version=row["version"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
     )

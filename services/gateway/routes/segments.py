@@ -8,8 +8,8 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from libs.runtime.clock import uuid7
-from libs.schemas.contacts import (
-    Condition,
+from libs.schemas.contacts import Condition
+from libs.schemas.segments import (
     CreateSegment,
     GetSegment,
     ListSegmentContacts,

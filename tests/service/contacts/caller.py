@@ -11,20 +11,19 @@ from libs.schemas.contacts import (
     Condition,
     ContactPage,
     ContactView,
-    CreateSegment,
     Filter,
     GetContact,
     Group,
     ListContacts,
     SaveContact,
     SavedContact,
-    SegmentView,
     SubscribeContact,
     TrackedEvent,
     TrackEvent,
     UnsubscribeContact,
     UpdateContact,
 )
+from libs.schemas.segments import CreateSegment, SegmentView
 
 
 class Caller:

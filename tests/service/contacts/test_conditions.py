@@ -2,19 +2,31 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from libs.runtime.codec import encode
+from libs.runtime.conditions.language import (
+    HISTORY,
+    MEMBERSHIP,
+    NEED_UNIT,
+    NEED_VALUE,
+    ORDER,
+    OWN,
+    RELATIVE,
+    SUBSTRING,
+    VALUES,
+)
+from libs.runtime.conditions.person import Occurrences, Person, holds
 from libs.runtime.store import Connection
 from libs.schemas.contacts import Condition, Filter, Group
 from services.contacts import members
-from services.contacts.filters import DATA, EVENT, FIELDS, NEED_UNIT, NEED_VALUE, ORDER, RELATIVE, SUBSTRING
-from tests.service.contacts.caller import Caller
-from tests.service.contacts.reading import Person, holds
+from services.contacts.read_models import contact as contacts
+from tests.service.contacts.caller import Caller, all_of, where
 
 NOW = datetime.now(UTC)
 
@@ -23,6 +35,16 @@ insert into contact (project, id, email, subscribed, data, version, created_at, 
 values ($1, $2, $3, $4, $5, 1, $6, $7)
 """
 INSERT_EVENT = "insert into contact_event values ($1, $2, $3, 1, $4, $4)"
+INSERT_ACTIVITY = "insert into contact_activity values ($1, $2, $3, 1, $4, $4)"
+INSERT_SEGMENT = """
+insert into segment
+    (project, id, name, slug, condition, track_membership, version, created_at, updated_at, kind)
+values (
+    $1, $2, 'Some', 'some', $3, false, 1, now(), now(),
+    case when $3::jsonb is null then 'STATIC' else 'DYNAMIC' end
+)
+"""
+INSERT_LISTED = "insert into segment_list values ($1, $2, $3, now())"
 
 
 def ago(**span: float) -> datetime:
@@ -38,13 +60,35 @@ DATES = [
     ago(days=10).date().isoformat(),
 ]
 OTHERS: list[Any] = [0, 1, 1.0, -2.5, 1e20, True, False, [], ["pro", 1, None], {}, {"pro": 1}, [["pro"]]]
-VALUES: list[Any] = [*TEXTS, *DATES, *OTHERS]
+SOME_VALUES: list[Any] = [*TEXTS, *DATES, *OTHERS]
 UNITS: list[Literal["minutes", "hours", "days"]] = ["minutes", "hours", "days"]
 EVENTS = ["signup", "Signup", "a.b", *WEIRD]
 PATHS = ["v", "nested.v", "list.0", "list.-1", "list.v", "missing", "v.v", "n", *WEIRD]
 
-PEOPLE = [
-    Person(
+
+def at(times: dict[str, datetime]) -> dict[str, Occurrences]:
+    return {name: Occurrences(1, moment) for name, moment in times.items()}
+
+
+LISTED, BY_DATA, BY_BOTH = SEGMENTS = [UUID(int=n) for n in (1, 2, 3)]
+"""A list, a condition, and a condition on both. Every example's project has them, under the same ids."""
+
+DEFINITIONS = {
+    LISTED: None,
+    BY_DATA: Condition(
+        logic="OR",
+        groups=[
+            Group(filters=[where("data.v", "contains", "pro")]),
+            Group(filters=[where("subscribed", "equals", True), where("data.missing", "notExists")]),
+        ],
+    ),
+    BY_BOTH: all_of(where(f"segment.{LISTED}", "memberOfSegment"), where(f"segment.{BY_DATA}", "notMemberOfSegment")),
+}
+
+
+def person_of(number: int, value: Any) -> Person:
+    happened = {EVENTS[number % len(EVENTS)]: ago(hours=number), "signup": ago(days=number)}
+    person = Person(
         email=f"user{number}@{'Example' if number % 3 else 'Acme'}.com".lower(),
         subscribed=number % 2 == 0,
         data={
@@ -56,18 +100,33 @@ PEOPLE = [
         },
         created_at=ago(hours=number * 7, microseconds=number * 333),
         updated_at=ago(hours=number),
-        events={EVENTS[number % len(EVENTS)]: ago(hours=number), "signup": ago(days=number)} if number % 4 else {},
+        events=at(happened) if number % 4 else {},
+        activities=at({"opened": ago(hours=number), "sent": ago(days=number)}) if number % 3 else {},
+        segments={LISTED} if number % 5 < 2 else set(),
     )
-    for number, value in enumerate(VALUES)
-] + [Person(email="empty@example.com", subscribed=True, data={}, created_at=NOW, updated_at=NOW, events={})]
+    return in_segments(person)
+
+
+def in_segments(person: Person) -> Person:
+    """The person, in the dynamic segments too. They are not about time."""
+    for segment, condition in DEFINITIONS.items():
+        if condition and holds(condition, person, NOW):
+            person = replace(person, segments={*person.segments, segment})
+    return person
+
+
+PEOPLE = [person_of(number, value) for number, value in enumerate(SOME_VALUES)]
+PEOPLE.append(in_segments(Person(email="empty@example.com", subscribed=True, data={}, created_at=NOW, updated_at=NOW)))
 
 
 @st.composite
 def filters(draw: st.DrawFn) -> Filter:
     field, operators = draw(
-        st.sampled_from([(name, sorted(allowed)) for name, (_, allowed) in FIELDS.items()])
-        | st.sampled_from(PATHS).map(lambda path: (f"data.{path}", sorted(DATA[1])))
-        | st.sampled_from(EVENTS).map(lambda name: (f"event.{name}", sorted(EVENT[1])))
+        st.sampled_from([(name, sorted(field.operators)) for name, field in OWN.items()])
+        | st.sampled_from(PATHS).map(lambda path: (f"data.{path}", sorted(VALUES)))
+        | st.sampled_from(EVENTS).map(lambda name: (f"event.{name}", sorted(HISTORY)))
+        | st.sampled_from(["opened", "open", "sent", "bounced"]).map(lambda name: (f"email.{name}", sorted(HISTORY)))
+        | st.sampled_from(SEGMENTS).map(lambda segment: (f"segment.{segment}", sorted(MEMBERSHIP)))
     )
     operator = draw(st.sampled_from(operators))
     value = draw(values_for(field, operator)) if operator in NEED_VALUE else None
@@ -89,7 +148,7 @@ def values_for(field: str, operator: str) -> st.SearchStrategy[Any]:
         return texts
     if operator in ORDER:
         return st.sampled_from([*TEXTS, *DATES, 0, 1, 1.0, -2.5, 3])
-    return st.sampled_from(VALUES) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+    return st.sampled_from(SOME_VALUES) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
 
 LOGIC: list[Literal["AND", "OR"]] = ["AND", "OR"]
@@ -106,8 +165,11 @@ nested = conditions(st.builds(Group, filters=some_filters, conditions=flat))
 
 @pytest.fixture
 async def populated(caller: Caller) -> Caller:
-    """The project with PEOPLE in it."""
-    async with caller.runtime.pool.acquire() as conn:
+    """The project with PEOPLE and the segments in it."""
+    async with caller.runtime.pool.acquire() as conn, conn.transaction():
+        for segment, condition in DEFINITIONS.items():
+            written = encode(condition).decode() if condition else None
+            await conn.execute(INSERT_SEGMENT, caller.project, segment, written)
         for person in PEOPLE:
             await add(conn, caller, person)
     return caller
@@ -117,15 +179,19 @@ async def add(conn: Connection, caller: Caller, person: Person) -> None:
     contact = uuid4()
     data, times = encode(person.data).decode(), (person.created_at, person.updated_at)
     await conn.execute(INSERT, caller.project, contact, person.email, person.subscribed, data, *times)
-    happened = [(caller.project, contact, name, at) for name, at in person.events.items()]
-    await conn.executemany(INSERT_EVENT, happened)
+    for statement, happened in ((INSERT_EVENT, person.events), (INSERT_ACTIVITY, person.activities)):
+        rows = [(caller.project, contact, name, seen.last_at) for name, seen in happened.items()]
+        await conn.executemany(statement, rows)
+    if LISTED in person.segments:
+        await conn.execute(INSERT_LISTED, caller.project, LISTED, contact)
 
 
 async def found(caller: Caller, condition: Condition) -> tuple[list[str], list[str]]:
     """Who matches by SQL, and by a plain reading at the same moment."""
     async with caller.runtime.pool.acquire() as conn, conn.transaction():
         now: datetime = await conn.fetchval("select now()")
-        rows = await members.listed(conn, caller.project, condition, limit=1000, offset=0)
+        ids = await members.matching_ids(conn, caller.project, condition, limit=1000, offset=0)
+        rows = await contacts.load(conn, [], [(caller.project, each) for each in ids])
     by_sql = sorted(row.contact.email for row in rows)
     return by_sql, sorted(person.email for person in PEOPLE if holds(condition, person, now))
 

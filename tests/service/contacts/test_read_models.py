@@ -11,11 +11,11 @@ import pytest
 from libs.runtime.codec import Codec
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import fold
-from services.contacts.read_models import contact, contact_event, segment
+from services.contacts.read_models import contact, contact_activity, contact_event, segment, segment_list
 from tests.conftest import Stack
 from tests.service.contacts.caller import Caller, all_of, where
 
-MODELS = (contact, contact_event, segment)
+MODELS = (contact, contact_event, contact_activity, segment, segment_list)
 CODEC: Codec[Any] = Codec({kind for model in MODELS for kind in model.EVENTS})
 
 LOG = """

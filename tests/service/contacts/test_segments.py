@@ -8,12 +8,14 @@ from libs.schemas.contacts import (
     AudienceSize,
     CheckCondition,
     Condition,
-    GetSegment,
     Group,
-    ListSegmentContacts,
-    ListSegments,
     Match,
     MatchContact,
+)
+from libs.schemas.segments import (
+    GetSegment,
+    ListSegmentContacts,
+    ListSegments,
     SegmentContacts,
     SegmentView,
 )

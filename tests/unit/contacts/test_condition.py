@@ -2,15 +2,17 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.runtime.conditions.language import MAX_DEPTH, MAX_FILTERS
+from libs.runtime.conditions.values import instant
 from libs.runtime.rejection import Rejected
 from libs.schemas.contacts import Condition, Filter, Group
-from services.contacts.condition import MAX_DEPTH, MAX_FILTERS, compiled
-from services.contacts.filters import instant
+from services.contacts.condition import Segments, compiled, references, topics
 
 
 def where(field: str, operator: str, value: Any = None, unit: Any = None) -> Filter:
@@ -21,6 +23,7 @@ def of(*filters: Filter) -> Condition:
     return Condition(logic="AND", groups=[Group(filters=list(filters))])
 
 
+A, B, C = UUID(int=1), UUID(int=2), UUID(int=3)
 PRO = where("data.plan", "equals", "pro")
 
 
@@ -39,13 +42,13 @@ def errors_of(condition: Condition) -> list[tuple[str, str]]:
 def test_a_condition_becomes_one_predicate_whose_arguments_follow_those_of_the_statement() -> None:
     two = Condition(logic="OR", groups=[Group(filters=[PRO]), Group(filters=[where("subscribed", "equals", True)])])
     predicate = compiled(two, after=3)
-    assert predicate.sql == "((nullif(data #> $4::text[], 'null') = $5::jsonb) or (subscribed = $6::boolean))"
-    assert predicate.args == [["plan"], '"pro"', True]
+    assert predicate.sql == "((data @> $4::jsonb) or (subscribed = $5::boolean))"
+    assert predicate.args == ['{"plan":"pro"}', True]
 
 
 def test_filters_of_a_group_and_its_nested_condition_must_all_hold() -> None:
     predicate = compiled(nested(2))
-    assert " and (" in predicate.sql and predicate.args == [["plan"], '"pro"'] * 2
+    assert " and (" in predicate.sql and predicate.args == ['{"plan":"pro"}'] * 2
 
 
 @pytest.mark.parametrize(
@@ -55,7 +58,10 @@ def test_filters_of_a_group_and_its_nested_condition_must_all_hold() -> None:
         (where("data.", "equals", "pro"), "field", "Unsupported filter field: data."),
         (where("data.a..b", "equals", "pro"), "field", "Unsupported filter field: data.a..b"),
         (where("event.", "triggered"), "field", "Unsupported filter field: event."),
-        (where("email.opened", "triggered"), "field", "Unsupported filter field: email.opened"),
+        (where("email.read", "triggered"), "field", "Unsupported filter field: email.read"),
+        (where("email.opened", "equals", 1), "operator", 'Operator "equals" cannot be used on email.opened'),
+        (where(f"segment.{A}", "equals", 1), "operator", f'Operator "equals" cannot be used on segment.{A}'),
+        (where("email", "contains", "  "), "value", "email is compared with text"),
         (where("segment.x", "memberOfSegment"), "field", "Unsupported filter field: segment.x"),
         (where("data.plan", "like", "pro"), "operator", "Invalid operator: like"),
         (where("email", "exists"), "operator", 'Operator "exists" cannot be used on email'),
@@ -101,6 +107,56 @@ def test_depth_and_number_of_filters_are_bounded() -> None:
     assert errors_of(nested(MAX_DEPTH + 1))[0][1] == "Conditions must not be nested deeper than 5 levels"
     compiled(of(*[PRO] * MAX_FILTERS))
     assert errors_of(of(*[PRO] * (MAX_FILTERS + 1))) == [("condition", "Condition must have at most 50 filters")]
+
+
+def member(segment: UUID) -> Filter:
+    return where(f"segment.{segment}", "memberOfSegment")
+
+
+def test_another_segment_is_its_own_condition_and_a_list_is_looked_up() -> None:
+    predicate = compiled(of(member(A), where(f"segment.{B}", "notMemberOfSegment")), {A: of(PRO), B: None})
+    assert predicate.sql.startswith("((((data @> $1::jsonb)) and (exists (select from segment_list where ")
+    assert predicate.sql.endswith("segment_list.segment_id = $2::uuid)) is not true))")
+    assert predicate.args == ['{"plan":"pro"}', B]
+
+
+@pytest.mark.parametrize(
+    ("segments", "message"),
+    [
+        ({}, f"Referenced segment not found: {B}"),
+        ({B: of(member(A))}, "Circular segment reference detected"),
+        ({B: of(member(C)), C: of(member(B))}, "Circular segment reference detected"),
+        ({B: of(member(C))}, f"Referenced segment not found: {C}"),
+        ({B: of(*[member(C)] * 50), C: of(*[PRO] * 50)}, "With the segments that it refers to, the condition has more"),
+    ],
+)
+def test_references_lead_somewhere_and_never_in_a_circle(segments: Segments, message: str) -> None:
+    with pytest.raises(Rejected) as no:
+        compiled(of(PRO, member(B)), segments, own_id=A)
+    assert {error.field for error in no.value.errors} == {"condition.groups[0].filters[1].field"}
+    assert no.value.message.startswith(message)
+
+
+def test_a_segment_is_not_its_own_member() -> None:
+    with pytest.raises(Rejected, match="A segment cannot reference itself"):
+        compiled(of(member(A)), {A: of(member(A))}, own_id=A)
+
+
+def test_a_condition_tells_what_it_is_about() -> None:
+    condition = Condition(
+        logic="OR",
+        groups=[
+            Group(filters=[PRO, where("event.a.b", "triggered")], conditions=of(where("email.open", "notTriggered"))),
+            Group(filters=[member(A), where("email", "contains", "x")]),
+        ],
+    )
+    assert topics(condition) == {"event.a.b", "activity.opened"} and references(condition) == {A}
+
+
+def test_only_conditions_on_time_turn_by_themselves() -> None:
+    on_time = of(where("createdAt", "within", 1, "days"), where("event.a", "triggeredOlderThan", 2, "hours"))
+    assert [turn.split("(")[0] for turn in compiled(on_time).turns] == ["next_turn"] * 2
+    assert compiled(of(PRO, where("createdAt", "lessThan", "2026-01-01"), where("event.a", "triggered"))).turns == []
 
 
 @pytest.mark.parametrize(
@@ -153,4 +209,4 @@ def test_names_and_values_are_bound_and_never_written_into_the_sql(name: str, va
         )
     )
     assert "secret" not in predicate.sql and "hidden" not in predicate.sql
-    assert len(predicate.args) == 8
+    assert len(predicate.args) == 7

@@ -1,0 +1,275 @@
+"""Keeping the membership of a project's dynamic segments up to date, as a diff of who was in and who is.
+
+One writer for a project at a time: whoever changes memberships holds the project's lock, so that two replicas never
+see the same entry. Cost follows the contacts that are looked at, and what they enter and leave.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from libs.runtime.clock import uuid7
+from libs.runtime.envelope import Meta, Origin
+from libs.runtime.rejection import Rejected
+from libs.runtime.store import Connection, Unit
+from libs.schemas.contacts import EventTracked
+from services.contacts.condition import Predicate, Segments, compiled, topics
+from services.contacts.definitions import definitions_of
+from services.contacts.read_models import segment as segments
+from services.contacts.read_models import segment_change
+
+log = structlog.get_logger()
+
+CHANGES = 2000
+SCAN_PAGE = 5000
+SEGMENTS_AT_ONCE = 25
+NOWHERE = UUID(int=0)
+KEEPER = Meta(actor="segments")
+
+LOCK = "select pg_advisory_xact_lock(hashtext('godwit.segments'), hashtext($1::text))"
+TRY_LOCK = "select pg_try_advisory_xact_lock(hashtext('godwit.segments'), hashtext($1::text))"
+
+DEFINE = """
+insert into segment_state (project, segment_id, topics, scan_from)
+values ($1, $2, $3, case when $3::text[] is not null then $4::uuid end)
+on conflict (project, segment_id) do update
+    set topics = excluded.topics, scan_from = excluded.scan_from, scan_after = null
+"""
+DEFINED = "select segment_id, members, scan_from from segment_state where project = $1"
+
+# What ran while a segment was being defined did not see that it has to say what it changes. So a scan begins only
+# after all that ran at a moment when the definition could be seen by everybody.
+MARK = """
+update segment_state set scan_after = pg_current_xact_id()
+where project = $1 and scan_from is not null and scan_after is null
+"""
+SCANNABLE = """
+select segment_id, scan_from from segment_state
+where project = $1 and scan_from is not null and scan_after < pg_snapshot_xmin(pg_current_snapshot())
+order by segment_id limit 1
+"""
+SCANNED = "update segment_state set scan_from = $3 where project = $1 and segment_id = $2"
+AFTER = "select id from contact where project = $1 and id > $2 order by id limit $3"
+
+TAKE_DUE = """
+delete from segment_due
+where project = $1 and contact_id = any(array(
+    select contact_id from segment_due where project = $1 and due_at <= clock_timestamp() order by due_at limit $2
+))
+returning contact_id
+"""
+
+# The contacts ($2) of the project ($1), held against the segments ($3).
+LOOK = """
+with subject as materialized (
+    select contact.id, contact.email, contact.created_at, array[{verdicts}] as verdicts,
+        least({turns}) + interval '1 millisecond' as due_at
+    from contact
+    where contact.project = $1 and contact.id = any($2::uuid[])
+),
+inside as materialized (
+    select subject.id as contact_id, subject.created_at, verdict.segment_id
+    from subject cross join lateral unnest($3::uuid[], subject.verdicts) as verdict (segment_id, holds)
+    where verdict.holds
+),
+before as materialized (
+    select contact_id, segment_id from segment_member
+    where project = $1 and contact_id = any($2::uuid[]) and segment_id = any($3::uuid[])
+),
+entered as (
+    insert into segment_member (project, contact_id, segment_id, created_at)
+    select $1, contact_id, segment_id, created_at from inside
+    where not exists (
+        select from before where before.contact_id = inside.contact_id and before.segment_id = inside.segment_id
+    )
+    returning contact_id, segment_id
+),
+gone as materialized (
+    select contact_id, segment_id from before
+    where not exists (
+        select from inside where inside.contact_id = before.contact_id and inside.segment_id = before.segment_id
+    )
+),
+exited as (
+    delete from segment_member using gone
+    where segment_member.project = $1 and segment_member.contact_id = gone.contact_id
+        and segment_member.segment_id = gone.segment_id
+    returning segment_member.contact_id, segment_member.segment_id
+),
+due as (
+    insert into segment_due (project, contact_id, due_at)
+    select $1, id, due_at from subject where due_at is not null
+    on conflict (project, contact_id) do update set due_at = least(segment_due.due_at, excluded.due_at)
+)
+select moved.segment_id, moved.contact_id, moved.entry, subject.email
+from (select *, true as entry from entered union all select *, false from exited) as moved
+left join subject on subject.id = moved.contact_id
+"""
+
+COUNTED = """
+update segment_state as state
+set members = members + entered_now - exited_now, entered = entered + entered_now, exited = exited + exited_now
+from unnest($2::uuid[], $3::bigint[], $4::bigint[]) as new (segment_id, entered_now, exited_now)
+where state.project = $1 and state.segment_id = new.segment_id
+"""
+
+SWEEP = """
+delete from segment_member
+where project = $1 and segment_id = $2 and contact_id = any(array(
+    select contact_id from segment_member where project = $1 and segment_id = $2 limit $3
+))
+"""
+FORGET = "delete from segment_state where project = $1 and segment_id = $2"
+
+
+class Move(msgspec.Struct, frozen=True):
+    """A contact entered a segment, or left it. `email` is None if the contact is no more."""
+
+    segment_id: UUID
+    contact_id: UUID
+    entry: bool
+    email: str | None
+
+
+async def lock(conn: Connection, project: UUID) -> None:
+    """Wait until nobody else changes the project's memberships, and keep it so until the transaction ends."""
+    await conn.execute(LOCK, str(project))
+
+
+async def try_lock(conn: Connection, project: UUID) -> bool:
+    free: bool = await conn.fetchval(TRY_LOCK, str(project))
+    return free
+
+
+async def define(unit: Unit, project: UUID, row: segments.Row) -> None:
+    """Have the segment kept from now on: by what happens to contacts, and everyone is looked at once."""
+    asked = sorted(topics(row.condition)) if row.condition else None
+    await unit.conn.execute(DEFINE, project, row.id, asked, NOWHERE)
+
+
+async def begin(unit: Unit, project: UUID, row: segments.Row, segments_known: Segments) -> None:
+    """Look at the first contacts at once, so that a small project's segment is filled when it is answered for."""
+    first = [each["id"] for each in await unit.conn.fetch(AFTER, project, NOWHERE, CHANGES)]
+    await _look_at(unit, project, dict.fromkeys(first, KEEPER), [row], segments_known)
+
+
+async def advance(unit: Unit, project: UUID) -> bool:
+    """The next portion of what is to be done for the project, whose lock is held. Answers whether there was any."""
+    rows = await segments.list_all(unit.conn, project)
+    tidied = await _tidy(unit, project, rows)
+    looked = await catch_up(unit, project, rows)
+    return await _scan(unit, project, rows) or looked or tidied
+
+
+async def catch_up(unit: Unit, project: UUID, rows: Sequence[segments.Row]) -> bool:
+    """Look again at contacts to whom something happened, or whose time has come."""
+    taken, changed = await segment_change.take(unit.conn, project, CHANGES)
+    due = [row["contact_id"] for row in await unit.conn.fetch(TAKE_DUE, project, CHANGES)]
+    contacts = dict.fromkeys(due, KEEPER) | changed
+    if contacts:
+        await _look_at(unit, project, contacts, rows, definitions_of(rows))
+    return bool(taken or due)
+
+
+async def tell(
+    unit: Unit, project: UUID, moves: Iterable[Move], rows: Mapping[UUID, segments.Row], metas: Mapping[UUID, Meta]
+) -> None:
+    """Count who entered and left, and say it of tracked segments."""
+    entered: dict[UUID, int] = {}
+    exited: dict[UUID, int] = {}
+    for move in moves:
+        counts = entered if move.entry else exited
+        counts[move.segment_id] = counts.get(move.segment_id, 0) + 1
+        if move.email is not None and rows[move.segment_id].track_membership:
+            cause = Origin(project=project, meta=metas.get(move.contact_id, KEEPER))
+            unit.append([_fact(move, move.email, rows[move.segment_id])], cause)
+    told = list(entered | exited)
+    if told:
+        counts_of = [[counts.get(each, 0) for each in told] for counts in (entered, exited)]
+        await unit.conn.execute(COUNTED, project, told, *counts_of)
+
+
+async def _look_at(
+    unit: Unit, project: UUID, contacts: Mapping[UUID, Meta], rows: Iterable[segments.Row], known: Segments
+) -> None:
+    by_id = {row.id: row for row in rows if row.condition}
+    for some in _portions(by_id.values()):
+        predicates = _compiled(some, known)
+        if predicates:
+            moved = await unit.conn.fetch(_statement(predicates), project, list(contacts), *_arguments(predicates))
+            moves = [Move(row["segment_id"], row["contact_id"], row["entry"], row["email"]) for row in moved]
+            await tell(unit, project, moves, by_id, contacts)
+    await unit.flush()
+
+
+def _portions(rows: Iterable[segments.Row]) -> Iterator[list[segments.Row]]:
+    waiting = iter(rows)
+    while some := list(islice(waiting, SEGMENTS_AT_ONCE)):
+        yield some
+
+
+def _compiled(rows: Iterable[segments.Row], known: Segments) -> dict[UUID, Predicate]:
+    """The segments' conditions, as parts of one statement."""
+    predicates: dict[UUID, Predicate] = {}
+    bound = 3
+    for row in rows:
+        assert row.condition
+        try:
+            predicates[row.id] = compiled(row.condition, known, after=bound, own_id=row.id)
+        except Rejected as no:
+            # it was checked when it was saved; whatever made it wrong must not keep the others from being right
+            log.error("segment.condition_is_broken", segment=str(row.id), error=no.message)
+            continue
+        bound += len(predicates[row.id].args)
+    return predicates
+
+
+def _statement(predicates: Mapping[UUID, Predicate]) -> str:
+    """Predicates hold no value of anyone's: only fixed pieces and placeholders."""
+    verdicts = ", ".join(f"({each.sql}) is true" for each in predicates.values())
+    turns = [turn for each in predicates.values() for turn in each.turns] or ["null::timestamptz"]
+    return LOOK.format(verdicts=verdicts, turns=", ".join(turns))
+
+
+def _arguments(predicates: Mapping[UUID, Predicate]) -> list[object]:
+    return [list(predicates), *(arg for each in predicates.values() for arg in each.args)]
+
+
+def _fact(move: Move, email: str, row: segments.Row) -> EventTracked:
+    return EventTracked(
+        event_id=uuid7(),
+        contact_id=move.contact_id,
+        email=email,
+        name=f"segment.{row.slug}.{'entry' if move.entry else 'exit'}",
+        data={"segmentId": str(row.id), "segmentName": row.name},
+    )
+
+
+async def _scan(unit: Unit, project: UUID, rows: Sequence[segments.Row]) -> bool:
+    """Look at the next page of contacts for a segment that has not seen all of them."""
+    marked = await unit.conn.execute(MARK, project)
+    scan = await unit.conn.fetchrow(SCANNABLE, project)
+    if scan is None:
+        return marked != "UPDATE 0"
+    page = [row["id"] for row in await unit.conn.fetch(AFTER, project, scan["scan_from"], SCAN_PAGE)]
+    row = next(row for row in rows if row.id == scan["segment_id"])
+    if page:
+        await _look_at(unit, project, dict.fromkeys(page, KEEPER), [row], definitions_of(rows))
+    await unit.conn.execute(SCANNED, project, row.id, page[-1] if len(page) == SCAN_PAGE else None)
+    return True
+
+
+async def _tidy(unit: Unit, project: UUID, rows: Sequence[segments.Row]) -> bool:
+    """Begin to keep segments that nobody keeps yet, and forget the members of those that are deleted."""
+    kept = {row["segment_id"] for row in await unit.conn.fetch(DEFINED, project)}
+    for row in rows:
+        if row.id not in kept:
+            await define(unit, project, row)
+    gone = kept - {row.id for row in rows}
+    for segment_id in gone:
+        if await unit.conn.execute(SWEEP, project, segment_id, SCAN_PAGE) == "DELETE 0":
+            await unit.conn.execute(FORGET, project, segment_id)
+    return bool(gone)

@@ -1,0 +1,99 @@
+"""Contacts whose segments are to be looked at again, because something happened to them that a segment asks about.
+
+A queue: the keeper of memberships takes from it what it has looked at. It is written with what happened, in one
+transaction, and only where a segment wants to know; rebuilt, it has everyone looked at again, which changes nothing
+that is right.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from libs.runtime.codec import encode
+from libs.runtime.envelope import Envelope, Meta
+from libs.runtime.store import Connection
+from libs.schemas import registry
+from libs.schemas.contacts import ContactDeleted, ContactEvent, EventTracked
+from libs.schemas.segments import SegmentMembersAdded, SegmentMembersRemoved
+from services.contacts.read_models import contact_activity
+from services.contacts.read_models.contact_activity import activity_of
+
+NAME = "segment_change"
+TABLES = ("segment_change",)
+EVENTS = (
+    *(kind for kind in registry.events() if issubclass(kind, ContactEvent)),
+    ContactDeleted,
+    EventTracked,
+    *contact_activity.ACTIVITIES,
+    SegmentMembersAdded,
+    SegmentMembersRemoved,
+)
+
+DDL = """
+create table if not exists segment_change (
+    project uuid not null,
+    position bigint generated always as identity,
+    contact_id uuid not null,
+    meta jsonb not null,
+    primary key (project, position)
+) with (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 10000);
+"""
+
+ADD = """
+insert into segment_change (project, contact_id, meta)
+select project, contact_id, meta
+from unnest($1::uuid[], $2::uuid[], $3::text[], $4::jsonb[]) with ordinality
+    as new (project, contact_id, topic, meta, place)
+where exists (
+    select from segment_state as state
+    where state.project = new.project and state.topics is not null
+        and (new.topic = '' or new.topic = any(state.topics))
+)
+order by place
+"""
+
+TAKE = """
+delete from segment_change
+where project = $1 and position = any(array(
+    select position from segment_change where project = $1 order by position limit $2
+))
+returning contact_id, meta
+"""
+
+ANYTHING = ""
+"""The topic of a change to the contact itself, which every condition may ask about."""
+
+_decode: msgspec.json.Decoder[Meta] = msgspec.json.Decoder(Meta)
+
+
+async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
+    changes = {(e.project, contact, topic): e.causes() for e in events for contact, topic in _told_by(e.message)}
+    if changes:
+        await conn.execute(
+            ADD,
+            [project for project, _, _ in changes],
+            [contact for _, contact, _ in changes],
+            [topic for _, _, topic in changes],
+            [encode(meta).decode() for meta in changes.values()],
+        )
+
+
+async def take(conn: Connection, project: UUID, limit: int) -> tuple[int, dict[UUID, Meta]]:
+    """Take up to `limit` entries from the queue: how many there were, and whom they are about, each with its cause."""
+    rows = await conn.fetch(TAKE, project, limit)
+    return len(rows), {row["contact_id"]: _decode.decode(row["meta"]) for row in rows}
+
+
+def _told_by(event: Any) -> list[tuple[UUID, str]]:
+    match event:
+        case EventTracked():
+            return [(event.contact_id, f"event.{event.name}")]
+        case SegmentMembersAdded() | SegmentMembersRemoved():
+            return [(contact, ANYTHING) for contact in event.contact_ids]
+        case ContactEvent() | ContactDeleted():
+            return [(event.contact_id, ANYTHING)]
+        case _:
+            name = activity_of(event)
+            return [(event.contact_id, f"activity.{name}")] if name else []
