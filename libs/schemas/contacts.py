@@ -7,7 +7,7 @@ import msgspec
 
 from libs.schemas.base import Command, Data, Event, Instant, Page, Query, View
 
-UnsubscribeReason = Literal["api", "link", "bounce", "complaint"]
+UnsubscribeReason = Literal["api", "link", "bounce", "complaint", "snooze"]
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -59,11 +59,12 @@ class SubscribeContact(ContactsCommand, tag="subscribe-contact", frozen=True, kw
 
 
 class UnsubscribeContact(ContactsCommand, tag="unsubscribe-contact", frozen=True, kw_only=True):
-    """`email_id` names the mail that led there, if one did. Answers `ContactView`."""
+    """`email_id` names the mail that led there, if one did; `until` ends it by itself. Answers `ContactView`."""
 
     contact_id: UUID
     reason: UnsubscribeReason
     email_id: UUID | None = None
+    until: Instant | None = None
 
 
 class DeleteContact(ContactsCommand, tag="delete-contact", frozen=True, kw_only=True):
@@ -127,8 +128,12 @@ class ContactSubscribed(ContactEvent, tag="contact.subscribed", frozen=True, kw_
 
 
 class ContactUnsubscribed(ContactEvent, tag="contact.unsubscribed", frozen=True, kw_only=True):
+    """A contact that paused its mails (`snooze`) is unsubscribed like any other `until` then, and is subscribed again
+    by itself. Another of these for the same contact changes the pause, or makes it for good."""
+
     reason: UnsubscribeReason
     email_id: UUID | None = None
+    until: Instant | None = None
 
 
 class ContactDeleted(Event, tag="contact.deleted", frozen=True, kw_only=True):
@@ -241,6 +246,8 @@ class ContactView(View, frozen=True, kw_only=True):
     data: Data
     created_at: Instant
     updated_at: Instant
+    snoozed_until: Instant | msgspec.UnsetType = msgspec.UNSET
+    """Only where the contact has paused its mails."""
 
 
 class SavedMeta(View, frozen=True, kw_only=True):

@@ -26,7 +26,7 @@ from services.contacts import audience, keeper
 from services.contacts.audience import ResolveAudience
 from services.contacts.commands import change_contacts
 from services.contacts.queries import QUERIES
-from services.contacts.reactions import end_subscriptions
+from services.contacts.reactions import end_snoozes, end_subscriptions
 from services.contacts.read_models import (
     contact,
     contact_activity,
@@ -36,6 +36,7 @@ from services.contacts.read_models import (
     segment_list,
 )
 from services.contacts.segment_commands import change_segments
+from services.contacts.snooze import EndSnooze
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -62,7 +63,7 @@ def build(config: Settings) -> Service:
             EmailComplained: end_subscriptions,
             CampaignSendingStarted: audience.start,
         },
-        timers={ResolveAudience: audience.resolve},
+        timers={ResolveAudience: audience.resolve, EndSnooze: end_snoozes},
         queries=QUERIES,
         read_models=(contact, contact_event, contact_activity, segment, segment_list, segment_change),
         migrations=MIGRATIONS,

@@ -26,7 +26,7 @@ from libs.schemas.contacts import (
     TrackEvent,
     UpdateContact,
 )
-from services.contacts import contact
+from services.contacts import contact, snooze
 from services.contacts.address import parse
 from services.contacts.book import Book, Known
 from services.contacts.read_models import contact as contacts
@@ -36,7 +36,9 @@ from services.contacts.views import contact_view
 async def change_contacts(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
     """All commands about contacts go through here, so that a batch keeps their order."""
     book = await open_book(unit, set(_addresses(envelopes)), set(_ids(envelopes)))
-    return [_answer(unit, book, envelope) for envelope in envelopes]
+    answers = [_answer(unit, book, envelope) for envelope in envelopes]
+    await snooze.wake_at_the_end(unit, envelopes)
+    return answers
 
 
 async def open_book(unit: Unit, addresses: set[tuple[UUID, str]], ids: set[tuple[UUID, UUID]]) -> Book:

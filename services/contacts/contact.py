@@ -23,7 +23,6 @@ from libs.schemas.contacts import (
     SubscribeContact,
     TrackEvent,
     UnsubscribeContact,
-    UnsubscribeReason,
     UpdateContact,
 )
 from services.contacts.address import parse
@@ -41,12 +40,13 @@ RESERVED_EVENTS = ("contact.subscribed", "contact.unsubscribed")
 
 
 class Contact(msgspec.Struct, frozen=True):
-    """`id` is None for a contact that does not exist."""
+    """`id` is None for a contact that does not exist; `snoozed_until` of one that has not paused its mails."""
 
     id: UUID | None = None
     email: str = ""
     subscribed: bool = False
     data: Data = {}
+    snoozed_until: str | None = None
 
 
 INITIAL = Contact()
@@ -73,7 +73,7 @@ def decide(command: Command, contact: Contact, *, taken: bool = False) -> list[F
         case SubscribeContact():
             return _flipped(contact, True)
         case UnsubscribeContact():
-            return _flipped(contact, False, command.reason, command.email_id)
+            return _unsubscribed(contact, command)
         case DeleteContact():
             return [ContactDeleted(contact_id=contact.id)]
         case _:
@@ -87,9 +87,9 @@ def evolve(contact: Contact, event: Fact) -> Contact:
         case ContactUpdated():
             return replace(contact, email=event.email, data=event.data)
         case ContactSubscribed():
-            return replace(contact, subscribed=True)
+            return replace(contact, subscribed=True, snoozed_until=None)
         case ContactUnsubscribed():
-            return replace(contact, subscribed=False)
+            return replace(contact, subscribed=False, snoozed_until=event.until)
         case ContactDeleted():
             return INITIAL
         case EventTracked():
@@ -134,15 +134,25 @@ def _changed(contact: Contact, email: str, data: Data) -> list[Fact]:
     return [ContactUpdated(contact_id=contact.id, email=email, data=data)]
 
 
-def _flipped(
-    contact: Contact, subscribed: bool | None, reason: UnsubscribeReason = "api", email_id: UUID | None = None
-) -> list[Fact]:
+def _flipped(contact: Contact, subscribed: bool | None) -> list[Fact]:
     assert contact.id is not None
-    if subscribed is None or subscribed == contact.subscribed:
+    if subscribed is None:
         return []
-    if subscribed:
-        return [ContactSubscribed(contact_id=contact.id, email=contact.email)]
-    return [ContactUnsubscribed(contact_id=contact.id, email=contact.email, reason=reason, email_id=email_id)]
+    if not subscribed:
+        return _unsubscribed(contact, UnsubscribeContact(contact_id=contact.id, reason="api"))
+    return [] if contact.subscribed else [ContactSubscribed(contact_id=contact.id, email=contact.email)]
+
+
+def _unsubscribed(contact: Contact, wish: UnsubscribeContact) -> list[Fact]:
+    """A pause can be changed or made for good. Who has unsubscribed for good is never subscribed again by a pause."""
+    assert contact.id is not None
+    if not contact.subscribed and contact.snoozed_until in (None, wish.until):
+        return []
+    return [
+        ContactUnsubscribed(
+            contact_id=contact.id, email=contact.email, reason=wish.reason, email_id=wish.email_id, until=wish.until
+        )
+    ]
 
 
 def _tracked(command: TrackEvent, contact: Contact) -> EventTracked:

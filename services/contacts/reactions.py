@@ -1,27 +1,48 @@
-"""What other services' facts mean for contacts: a permanent bounce or a complaint ends the subscription."""
+"""What other services' facts, and time, mean for contacts.
 
-from collections.abc import Sequence
+A permanent bounce or a complaint ends the subscription; a pause that is over resumes it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Unit
-from libs.schemas.contacts import UnsubscribeContact, UnsubscribeReason
+from libs.schemas.contacts import SubscribeContact, UnsubscribeContact, UnsubscribeReason
 from libs.schemas.feedback import EmailBounced, EmailComplained
 from services.contacts import contact
 from services.contacts.commands import open_book
+from services.contacts.contact import Command, Contact
+from services.contacts.snooze import EndSnooze
+
+Meaning: TypeAlias = Callable[[Any, Contact], Command | None]
 
 
 async def end_subscriptions(unit: Unit, envelopes: Sequence[Envelope[EmailBounced | EmailComplained]]) -> None:
-    """Contacts that we do not know, or who are unsubscribed already, stay as they are."""
+    """Contacts who are unsubscribed already stay as they are."""
+    await _carry_out(unit, envelopes, _end_of_subscription)
+
+
+async def end_snoozes(unit: Unit, envelopes: Sequence[Envelope[EndSnooze]]) -> None:
+    """Contacts who changed their pause, or ended it themselves, stay as they are."""
+    await _carry_out(unit, envelopes, _end_of_snooze)
+
+
+async def _carry_out(unit: Unit, envelopes: Sequence[Envelope[Any]], meaning: Meaning) -> None:
+    """Do what each message means for its contact. One that we do not know is passed over."""
     book = await open_book(unit, set(), {(envelope.project, envelope.message.contact_id) for envelope in envelopes})
     for envelope in envelopes:
         known = book.by_id(envelope.project, envelope.message.contact_id)
-        reason = _reason(envelope.message)
-        if known.contact.id is None or reason is None:
-            continue
-        command = UnsubscribeContact(contact_id=known.contact.id, reason=reason, email_id=envelope.message.email_id)
-        events = contact.decide(command, known.contact)
-        unit.append(events, envelope)
-        book.keep(envelope.project, known.after(events, unit.now))
+        command = None if known.contact.id is None else meaning(envelope.message, known.contact)
+        if command is not None:
+            events = contact.decide(command, known.contact)
+            unit.append(events, envelope)
+            book.keep(envelope.project, known.after(events, unit.now))
+
+
+def _end_of_subscription(event: EmailBounced | EmailComplained, _: Contact) -> Command | None:
+    reason = _reason(event)
+    return reason and UnsubscribeContact(contact_id=event.contact_id, reason=reason, email_id=event.email_id)
 
 
 def _reason(event: EmailBounced | EmailComplained) -> UnsubscribeReason | None:
@@ -29,3 +50,7 @@ def _reason(event: EmailBounced | EmailComplained) -> UnsubscribeReason | None:
     if isinstance(event, EmailComplained):
         return "complaint"
     return "bounce" if event.bounce_type == "Permanent" else None
+
+
+def _end_of_snooze(timer: EndSnooze, person: Contact) -> Command | None:
+    return SubscribeContact(contact_id=timer.contact_id) if person.snoozed_until == timer.until else None

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+import msgspec
+
 from libs.runtime.clock import iso
 from libs.schemas.contacts import ContactView
 from libs.schemas.segments import SegmentView
@@ -19,6 +21,7 @@ def contact_view(contact: Contact, created_at: datetime, updated_at: datetime) -
         data=contact.data,
         created_at=iso(created_at),
         updated_at=iso(updated_at),
+        snoozed_until=contact.snoozed_until or msgspec.UNSET,
     )
 
 

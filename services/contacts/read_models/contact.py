@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.runtime.clock import iso
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Connection
@@ -38,13 +39,15 @@ create table if not exists contact (
     primary key (project, id),
     constraint contact_address unique (project, email) deferrable initially immediate
 ) with (fillfactor = 85);
+alter table contact add column if not exists snoozed_until timestamptz;
 create index if not exists contact_newest on contact (project, created_at desc, id desc);
 """
 
 INSERT = """
-insert into contact (project, id, email, subscribed, data, version, created_at, updated_at)
+insert into contact (project, id, email, subscribed, data, version, created_at, updated_at, snoozed_until)
 select * from unnest(
-    $1::uuid[], $2::uuid[], $3::text[], $4::boolean[], $5::jsonb[], $6::int[], $7::timestamptz[], $8::timestamptz[])
+    $1::uuid[], $2::uuid[], $3::text[], $4::boolean[], $5::jsonb[], $6::int[], $7::timestamptz[], $8::timestamptz[],
+    $9::timestamptz[])
 """
 
 UPDATE = """
@@ -53,9 +56,11 @@ update contact set
     subscribed = coalesce(new.subscribed, contact.subscribed),
     data = coalesce(new.data, contact.data),
     version = new.version,
-    updated_at = new.updated_at
-from unnest($1::uuid[], $2::uuid[], $3::text[], $4::boolean[], $5::jsonb[], $6::int[], $7::timestamptz[])
-    as new (project, id, email, subscribed, data, version, updated_at)
+    updated_at = new.updated_at,
+    snoozed_until = case when new.subscribed is null then contact.snoozed_until else new.snoozed_until end
+from unnest($1::uuid[], $2::uuid[], $3::text[], $4::boolean[], $5::jsonb[], $6::int[], $7::timestamptz[],
+        $8::timestamptz[])
+    as new (project, id, email, subscribed, data, version, updated_at, snoozed_until)
 where contact.project = new.project and contact.id = new.id and contact.version < new.version
 """
 
@@ -65,17 +70,17 @@ where contact.project = gone.project and contact.id = gone.id
 """
 
 LOAD = """
-select contact.project, contact.id, contact.email, subscribed, data, version, created_at, updated_at
+select contact.project, contact.id, contact.email, subscribed, data, version, created_at, updated_at, snoozed_until
 from unnest($1::uuid[], $2::text[]) as wanted (project, email)
 join contact on contact.project = wanted.project and contact.email = wanted.email
 union all
-select contact.project, contact.id, contact.email, subscribed, data, version, created_at, updated_at
+select contact.project, contact.id, contact.email, subscribed, data, version, created_at, updated_at, snoozed_until
 from unnest($3::uuid[], $4::uuid[]) as wanted (project, id)
 join contact on contact.project = wanted.project and contact.id = wanted.id
 """
 
 PAGE = """
-select project, id, email, subscribed, data, version, created_at, updated_at
+select project, id, email, subscribed, data, version, created_at, updated_at, snoozed_until
 from contact
 where project = $1 and (created_at, id) < ($2, $3) and ($4::text is null or strpos(email, $4) > 0)
 order by created_at desc, id desc
@@ -114,6 +119,7 @@ class _Change(msgspec.Struct):
     version: int = 0
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    snoozed_until: datetime | None = None
     deleted: bool = False
 
 
@@ -125,9 +131,12 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     if deleted:
         await conn.execute(DELETE, *_columns(deleted, "project id"))
     if updated:
-        await conn.execute(UPDATE, *_columns(updated, "project id email subscribed data version updated_at"))
+        await conn.execute(
+            UPDATE, *_columns(updated, "project id email subscribed data version updated_at snoozed_until")
+        )
     if created:
-        await conn.execute(INSERT, *_columns(created, "project id email subscribed data version created_at updated_at"))
+        columns = "project id email subscribed data version created_at updated_at snoozed_until"
+        await conn.execute(INSERT, *_columns(created, columns))
 
 
 async def load(
@@ -167,7 +176,13 @@ def row_of(row: Any) -> Row:
     return Row(
         row["project"],
         row["id"],
-        Contact(id=row["id"], email=row["email"], subscribed=row["subscribed"], data=data),
+        Contact(
+            id=row["id"],
+            email=row["email"],
+            subscribed=row["subscribed"],
+            data=data,
+            snoozed_until=iso(row["snoozed_until"]) if row["snoozed_until"] else None,
+        ),
         row["version"],
         row["created_at"],
         row["updated_at"],
@@ -196,9 +211,10 @@ def _apply(change: _Change, envelope: Envelope[Any]) -> None:
         case ContactUpdated():
             change.data = encode(event.data).decode()
         case ContactSubscribed():
-            change.subscribed = True
+            change.subscribed, change.snoozed_until = True, None
         case ContactUnsubscribed():
             change.subscribed = False
+            change.snoozed_until = datetime.fromisoformat(event.until) if event.until else None
 
 
 def _columns(changes: Sequence[_Change], names: str) -> list[list[object]]:

@@ -1,9 +1,10 @@
 """One project's calls to the contacts service, as the gateway makes them."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from libs.runtime.clock import uuid7
+from libs.runtime.clock import iso, uuid7
 from libs.runtime.service import Runtime
 from libs.runtime.testing import facts, tell
 from libs.schemas.base import Data
@@ -44,6 +45,10 @@ class Caller:
 
     async def unsubscribe(self, contact_id: UUID, email_id: UUID | None = None) -> ContactView:
         command = UnsubscribeContact(contact_id=contact_id, reason="link", email_id=email_id)
+        return await tell(self.client, self.project, command, ContactView)
+
+    async def pause(self, contact_id: UUID, until: datetime) -> ContactView:
+        command = UnsubscribeContact(contact_id=contact_id, reason="snooze", until=iso(until))
         return await tell(self.client, self.project, command, ContactView)
 
     async def track(self, event: str, email: str = "ann@example.com", **fields: Any) -> TrackedEvent:

@@ -172,6 +172,44 @@ def test_unsubscribing_keeps_the_reason_and_the_mail() -> None:
     assert given(CREATED, fact, ContactSubscribed(contact_id=ID, email=ANN)).subscribed
 
 
+# --- pausing ---
+
+MARCH, APRIL = "2027-03-01T09:00:00.000Z", "2027-04-01T09:00:00.000Z"
+
+
+def pause(until: str | None = MARCH) -> UnsubscribeContact:
+    return UnsubscribeContact(contact_id=ID, reason="snooze", email_id=MAIL, until=until)
+
+
+def paused(until: str = MARCH) -> ContactUnsubscribed:
+    return ContactUnsubscribed(contact_id=ID, email=ANN, reason="snooze", email_id=MAIL, until=until)
+
+
+def test_a_pause_unsubscribes_until_a_day_and_can_be_changed() -> None:
+    assert decide(pause(), given(CREATED)) == [paused()]
+    assert not given(CREATED, paused()).subscribed
+    assert decide(pause(), given(CREATED, paused())) == []
+    assert decide(pause(APRIL), given(CREATED, paused())) == [paused(APRIL)]
+
+
+def test_who_has_unsubscribed_for_good_is_not_subscribed_again_by_a_pause() -> None:
+    assert decide(pause(), given(CREATED, UNSUBSCRIBED)) == []
+
+
+@pytest.mark.parametrize("reason", ["link", "bounce", "complaint"])
+def test_a_pause_can_be_made_for_good(reason: Any) -> None:
+    for_good = UnsubscribeContact(contact_id=ID, reason=reason)
+    fact = ContactUnsubscribed(contact_id=ID, email=ANN, reason=reason)
+    assert decide(for_good, given(CREATED, paused())) == [fact]
+    assert given(CREATED, paused(), fact).snoozed_until is None
+
+
+def test_subscribing_ends_a_pause() -> None:
+    subscribed = ContactSubscribed(contact_id=ID, email=ANN)
+    assert decide(SubscribeContact(contact_id=ID), given(CREATED, paused())) == [subscribed]
+    assert given(CREATED, paused(), subscribed).snoozed_until is None
+
+
 # --- tracking ---
 
 
