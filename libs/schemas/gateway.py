@@ -1,11 +1,28 @@
-"""Projects and their keys: the facts that the gateway owns."""
+"""Projects and their keys: what the gateway owns."""
 
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from libs.schemas.base import Event
+import msgspec
+
+from libs.schemas.base import Command, Event, Instant, Query, View
 
 KeyKind = Literal["secret", "public"]
+
+
+class UpdateProject(Command, tag="update-project", frozen=True, kw_only=True):
+    """Change the settings that are given; `language` null unsets it. Answers `ProjectView`."""
+
+    service: ClassVar[str] = "gateway"
+    project_id: UUID
+    name: str | None = None
+    language: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class GetProject(Query, tag="get-project", frozen=True, kw_only=True):
+    """The project that asks. Answers `ProjectView`."""
+
+    service: ClassVar[str] = "gateway"
 
 
 class ProjectCreated(Event, tag="project.created", frozen=True, kw_only=True):
@@ -13,6 +30,18 @@ class ProjectCreated(Event, tag="project.created", frozen=True, kw_only=True):
     stream: ClassVar[str] = "project-{project_id}"
     project_id: UUID
     name: str
+    language: str | None = None
+
+
+class ProjectUpdated(Event, tag="project.updated", frozen=True, kw_only=True):
+    """`name` and `language` are the values after the change. `language` is what contacts are spoken to in unless
+    their own `locale` says otherwise: a tag such as `de` or `zh-TW`."""
+
+    service: ClassVar[str] = "gateway"
+    stream: ClassVar[str] = "project-{project_id}"
+    project_id: UUID
+    name: str
+    language: str | None = None
 
 
 class KeyIssued(Event, tag="key.issued", frozen=True, kw_only=True):
@@ -24,3 +53,11 @@ class KeyIssued(Event, tag="key.issued", frozen=True, kw_only=True):
     kind: KeyKind
     fingerprint: str
     hint: str
+
+
+class ProjectView(View, frozen=True, kw_only=True):
+    id: UUID
+    name: str
+    language: str | None
+    created_at: Instant
+    updated_at: Instant

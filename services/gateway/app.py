@@ -11,10 +11,12 @@ from libs.runtime.groupcommit import BROKEN
 from libs.runtime.publisher import Publisher
 from libs.runtime.service import Runtime, Service
 from libs.runtime.settings import Settings
+from libs.schemas.gateway import GetProject, UpdateProject
 from services.gateway import idempotency, unanswered, web
 from services.gateway.bootstrap import add_domain, create_project
 from services.gateway.bus import Bus
 from services.gateway.intake import Intake
+from services.gateway.projects import change_projects, get_project
 from services.gateway.read_models import api_key, project
 from services.gateway.server import serve_http
 from services.gateway.sns import receiver_from
@@ -26,7 +28,14 @@ SWEEP_SECONDS = 600
 
 
 def build(_: Settings) -> Service:
-    return Service(name="gateway", read_models=(project, api_key), migrations=MIGRATIONS, work=(serve, sweep))
+    return Service(
+        name="gateway",
+        commands={UpdateProject: change_projects()},
+        queries={GetProject: get_project},
+        read_models=(project, api_key),
+        migrations=MIGRATIONS,
+        work=(serve, sweep),
+    )
 
 
 def openapi_schema() -> dict[str, Any]:

@@ -40,6 +40,7 @@ TAGS = {
     "Workflows": "What happens after what",
     "Emails": "Every mail, and what became of it",
     "Domains": "What you send from",
+    "Projects": "Their names and languages",
     "Commands": "Answers that took longer",
     "Webhooks": "For Amazon SNS",
     "Status": "This installation",

@@ -30,6 +30,7 @@ from services.gateway.routes import (
     contacts_v1,
     domains,
     emails,
+    projects,
     segments,
     send,
     status,
@@ -54,6 +55,7 @@ API = [
     *workflows.ROUTES,
     *emails.ROUTES,
     *domains.ROUTES,
+    *projects.ROUTES,
     *commands.ROUTES,
 ]
 """Everything that needs an API key."""

@@ -10,12 +10,18 @@ from services.gateway.answers import Answer
 
 TEMPLATE = Template((Path(__file__).parent / "page.html").read_text(encoding="utf-8"))
 BUTTON = Template('<form method="post" action="$action"><button type="submit">$label</button></form>')
+CHOICE = Template(
+    '<form method="post" action="$action" class="quiet"><label for="$name">$question</label>'
+    '<select id="$name" name="$name">$options</select><button type="submit">$label</button></form>'
+)
+OPTION = Template('<option value="$value">$label</option>')
 
 POLICY = b"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 HEADERS = [
     (b"cache-control", b"no-store"),
     (b"content-security-policy", POLICY),
     (b"referrer-policy", b"no-referrer"),
+    (b"vary", b"accept-language"),
     (b"x-robots-tag", b"noindex"),
 ]
 
@@ -27,19 +33,37 @@ class Action(msgspec.Struct, frozen=True):
     to: str
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """A page. Texts are plain, not HTML; `button` posts."""
+class Choice(msgspec.Struct, frozen=True):
+    """Something to choose: the question, the answers by the value that each posts under `name`, and the button."""
 
+    name: str
+    question: str
+    options: dict[str, str]
+    button: Action
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """A page in the language `locale`. Texts are plain, not HTML; `button` and `choice` post."""
+
+    locale: str
     title: str
     text: str
     status: int = 200
     button: Action | None = None
+    choice: Choice | None = None
     retry_after: int | None = None
 
 
 def respond(page: Page) -> Answer:
-    html = TEMPLATE.substitute(title=escape(page.title), text=escape(page.text), button=_html(page.button))
-    return Answer(html.encode(), page.status, b"text/html; charset=utf-8", [*HEADERS, *_later(page)])
+    html = TEMPLATE.substitute(
+        lang=page.locale,
+        title=escape(page.title),
+        text=escape(page.text),
+        button=_button(page.button) if page.button else "",
+        choice=_choice(page.choice) if page.choice else "",
+    )
+    language = (b"content-language", page.locale.encode())
+    return Answer(html.encode(), page.status, b"text/html; charset=utf-8", [*HEADERS, language, *_later(page)])
 
 
 def respond_plainly(page: Page) -> Answer:
@@ -51,5 +75,16 @@ def _later(page: Page) -> list[tuple[bytes, bytes]]:
     return [(b"retry-after", b"%d" % page.retry_after)] if page.retry_after else []
 
 
-def _html(button: Action | None) -> str:
-    return BUTTON.substitute(action=escape(button.to), label=escape(button.label)) if button else ""
+def _button(button: Action) -> str:
+    return BUTTON.substitute(action=escape(button.to), label=escape(button.label))
+
+
+def _choice(choice: Choice) -> str:
+    options = [OPTION.substitute(value=value, label=escape(label)) for value, label in choice.options.items()]
+    return CHOICE.substitute(
+        action=escape(choice.button.to),
+        label=escape(choice.button.label),
+        name=choice.name,
+        question=escape(choice.question),
+        options="".join(options),
+    )

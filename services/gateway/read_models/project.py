@@ -1,15 +1,18 @@
-"""Projects by their id."""
+"""Projects by their id: what they are called, and which language they speak."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Connection
-from libs.schemas.gateway import ProjectCreated
+from libs.schemas.gateway import ProjectCreated, ProjectUpdated
 
 NAME = "project"
 TABLES = ("project",)
-EVENTS = (ProjectCreated,)
+EVENTS = (ProjectCreated, ProjectUpdated)
 
 DDL = """
 create table if not exists project (
@@ -17,23 +20,57 @@ create table if not exists project (
     name text not null,
     created_at timestamptz not null
 );
+alter table project add column if not exists language text;
+alter table project add column if not exists version int not null default 1;
+alter table project add column if not exists updated_at timestamptz;
 """
 
-INSERT = """
-insert into project (id, name, created_at)
-select * from unnest($1::uuid[], $2::text[], $3::timestamptz[])
-on conflict do nothing
+SAVE = """
+insert into project (id, name, language, version, created_at, updated_at)
+select id, name, language, version, at, at
+from unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::timestamptz[]) as new (id, name, language, version, at)
+on conflict (id) do update
+    set name = excluded.name, language = excluded.language, version = excluded.version, updated_at = excluded.updated_at
 """
 
-NAME_OF = "select name from project where id = $1"
+LOAD = """
+select id, name, language, version, created_at, coalesce(updated_at, created_at) as updated_at
+from project where id = any($1::uuid[])
+"""
 
 
-async def project(conn: Connection, events: Sequence[Envelope[ProjectCreated]]) -> None:
+class Sender(msgspec.Struct, frozen=True):
+    """Who the mails of a project are from, as its pages say it."""
+
+    name: str | None = None
+    language: str | None = None
+
+
+class Row(msgspec.Struct, frozen=True):
+    id: UUID
+    name: str
+    language: str | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+async def project(conn: Connection, events: Sequence[Envelope[ProjectCreated | ProjectUpdated]]) -> None:
+    latest = {e.message.project_id: e for e in events}.values()
     await conn.execute(
-        INSERT, [e.message.project_id for e in events], [e.message.name for e in events], [e.at for e in events]
+        SAVE,
+        [e.message.project_id for e in latest],
+        [e.message.name for e in latest],
+        [e.message.language for e in latest],
+        [e.version for e in latest],
+        [e.at for e in latest],
     )
 
 
-async def name_of(conn: Connection, project_id: UUID) -> str | None:
-    name: str | None = await conn.fetchval(NAME_OF, project_id)
-    return name
+async def load(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, Row]:
+    return {row["id"]: Row(*row) for row in await conn.fetch(LOAD, ids)}
+
+
+async def sender_of(conn: Connection, project_id: UUID) -> Sender:
+    row = (await load(conn, [project_id])).get(project_id)
+    return Sender(row.name, row.language) if row else Sender()

@@ -1,13 +1,20 @@
 """The links in mails."""
 
+from typing import get_args
+from urllib.parse import parse_qs
+
+import msgspec
 from litestar import HttpMethod, post, route
 from litestar.params import FromPath
 from litestar.router import Router
 
+from libs.runtime.locales import accepted
 from services.gateway.answers import Answer
 from services.gateway.call import Call
+from services.gateway.pages.pause import PauseLength
 from services.gateway.pages.render import respond, respond_plainly
 from services.gateway.pages.subscription import Subscription
+from services.gateway.pages.wording import PAUSE
 
 ONE_CLICK = b"List-Unsubscribe=One-Click"
 MAX_BYTES = 16 * 1024
@@ -18,28 +25,45 @@ def mail_links(subscription: Subscription) -> Router:
     """The pages by their paths. The token in the path is all the proof that they need."""
 
     @route("/unsubscribe/{token:str}", http_method=LOOKING)
-    async def ask_to_unsubscribe(token: FromPath[str]) -> Answer:
-        return respond(await subscription.show("unsubscribe", token))
+    async def ask_to_unsubscribe(token: FromPath[str], request: Call) -> Answer:
+        return respond(await subscription.show("unsubscribe", token, _languages(request)))
 
     @route("/subscribe/{token:str}", http_method=LOOKING)
-    async def ask_to_subscribe(token: FromPath[str]) -> Answer:
-        return respond(await subscription.show("subscribe", token))
+    async def ask_to_subscribe(token: FromPath[str], request: Call) -> Answer:
+        return respond(await subscription.show("subscribe", token, _languages(request)))
 
     @route("/manage/{token:str}", http_method=LOOKING)
-    async def manage(token: FromPath[str]) -> Answer:
-        return respond(await subscription.show("manage", token))
+    async def manage(token: FromPath[str], request: Call) -> Answer:
+        return respond(await subscription.show("manage", token, _languages(request)))
 
     @post("/unsubscribe/{token:str}", status_code=200)
     async def unsubscribe(token: FromPath[str], request: Call) -> Answer:
         """The page's button, or the one click of a mail program (RFC 8058)."""
-        page = await subscription.change("unsubscribe", token)
+        page = await subscription.unsubscribe(token, _languages(request))
         if ONE_CLICK in await request.body():
             return respond_plainly(page)
         return respond(page)
 
     @post("/subscribe/{token:str}", status_code=200)
-    async def subscribe(token: FromPath[str]) -> Answer:
-        return respond(await subscription.change("subscribe", token))
+    async def subscribe(token: FromPath[str], request: Call) -> Answer:
+        return respond(await subscription.subscribe(token, _languages(request)))
 
-    handlers = [ask_to_unsubscribe, ask_to_subscribe, manage, unsubscribe, subscribe]
+    @post("/manage/{token:str}", status_code=200)
+    async def pause(token: FromPath[str], request: Call) -> Answer:
+        """The form that pauses mails. What is no length of a pause changes nothing."""
+        length = _length(await request.body())
+        if length is None:
+            return respond(await subscription.show("manage", token, _languages(request)))
+        return respond(await subscription.pause(token, _languages(request), length))
+
+    handlers = [ask_to_unsubscribe, ask_to_subscribe, manage, unsubscribe, subscribe, pause]
     return Router(path="/", route_handlers=handlers, request_max_body_size=MAX_BYTES, include_in_schema=False)
+
+
+def _languages(request: Call) -> list[str]:
+    return accepted(request.headers.get("accept-language", ""))
+
+
+def _length(body: bytes) -> PauseLength | None:
+    [wanted] = parse_qs(body.decode("latin-1"), max_num_fields=100).get(PAUSE, [""])[:1]
+    return msgspec.convert(wanted, PauseLength) if wanted in get_args(PauseLength) else None

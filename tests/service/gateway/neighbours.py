@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from libs.runtime.aggregate import accepted
 from libs.runtime.clock import iso
 from libs.runtime.codec import encode
@@ -13,7 +15,7 @@ from libs.runtime.envelope import Envelope
 from libs.runtime.rejection import Rejected
 from libs.runtime.service import Service
 from libs.runtime.store import Connection, Unit
-from libs.schemas.base import View
+from libs.schemas.base import Data, View
 from libs.schemas.campaigns import CreateTemplate, TemplateView
 from libs.schemas.contacts import (
     ContactView,
@@ -46,6 +48,9 @@ class Neighbour:
         self.open = asyncio.Event()
         self.open.set()
         self.subscribed: dict[UUID, bool] = {}
+        self.snoozed: dict[UUID, str] = {}
+        self.data: dict[UUID, Data] = {}
+        self.addresses: dict[UUID, str] = {}
 
     def service(self) -> Service:
         commands = {
@@ -111,6 +116,7 @@ class Neighbour:
                 return _template(now, message)
             case _:
                 self.subscribed[message.contact_id] = isinstance(message, SubscribeContact)
+                self.snoozed[message.contact_id] = getattr(message, "until", None) or ""
                 return self._view(message.contact_id)
 
     async def _contact(self, conn: Connection, project: UUID, query: GetContact) -> ContactView:
@@ -121,9 +127,10 @@ class Neighbour:
     def _view(self, contact_id: UUID) -> ContactView:
         return ContactView(
             id=contact_id,
-            email="ada@example.com",
+            email=self.addresses.get(contact_id, "ada@example.com"),
             subscribed=self.subscribed[contact_id],
-            data={},
+            data=self.data.get(contact_id, {}),
+            snoozed_until=self.snoozed.get(contact_id) or msgspec.UNSET,
             created_at="",
             updated_at="",
         )

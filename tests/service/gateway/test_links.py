@@ -1,13 +1,18 @@
 """The links in mails, followed by people, by mail programs, and by those who only guess."""
 
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import httpx
 
 from libs.runtime import links
+from libs.runtime.clock import now, uuid5
 from libs.runtime.links import Target
 from libs.schemas.contacts import UnsubscribeContact
-from tests.service.gateway.conftest import World
+from services.gateway import keys
+from services.gateway.bootstrap import NAMESPACE
+from tests.conftest import Stack
+from tests.service.gateway.conftest import World, gateway_for, url_of
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
@@ -62,6 +67,62 @@ async def test_who_changes_their_mind_can_come_back(world: World, stranger: http
     assert "Subscribe" in (await stranger.get(f"/subscribe/{token}")).text
     assert "You are subscribed" in (await stranger.post(f"/subscribe/{token}")).text
     assert world.contacts.subscribed[contact] is True
+
+
+async def test_the_form_pauses_mails_for_as_long_as_it_says(world: World, stranger: httpx.AsyncClient) -> None:
+    contact, mail, token = contact_with_link(world)
+    page = await stranger.post(f"/manage/{token}", data={"pause": "one_month"})
+    assert "Emails are paused" in page.text and "Resume now" in page.text
+    [command] = [m for m in world.contacts.done_for(world.project) if getattr(m, "contact_id", None) == contact]
+    assert (command.reason, command.email_id) == ("snooze", mail)
+    assert timedelta(days=27) < datetime.fromisoformat(command.until) - now() < timedelta(days=32)
+
+
+async def test_what_is_no_length_of_a_pause_changes_nothing(world: World, stranger: httpx.AsyncClient) -> None:
+    contact, _, token = contact_with_link(world)
+    for body in (b"", b"pause=forever", b"pause=", b"\xff\x00&&=&pause", b"pause=one_month%00"):
+        response = await stranger.post(f"/manage/{token}", content=body)
+        assert (response.status_code, "You are subscribed" in response.text) == (200, True)
+    assert world.contacts.subscribed[contact] is True
+
+
+async def test_pages_speak_the_contacts_language_then_the_browsers(world: World, stranger: httpx.AsyncClient) -> None:
+    contact, _, token = contact_with_link(world)
+    swedish = await stranger.get(f"/manage/{token}", headers={"Accept-Language": "sv-SE,sv;q=0.9,en;q=0.8"})
+    assert (swedish.headers["Content-Language"], "Du prenumererar" in swedish.text) == ("sv", True)
+    world.contacts.data[contact] = {"locale": "ja"}
+    japanese = await stranger.get(f"/manage/{token}", headers={"Accept-Language": "sv"})
+    assert '<html lang="ja">' in japanese.text
+    lost = await stranger.get("/manage/nonsense", headers={"Accept-Language": "fr"})
+    assert "Ce lien ne fonctionne pas" in lost.text
+
+
+async def test_a_projects_language_goes_before_the_browsers(stack: Stack, world: World) -> None:
+    secret, public = keys.generate("secret"), keys.generate("public")
+    async with gateway_for(stack, secret, public) as gateway:
+        contact, project = uuid4(), uuid5(NAMESPACE, secret)
+        world.contacts.subscribed[contact] = True
+        token = links.sign(gateway.settings.link_key, Target(project, contact, uuid4()))
+        headers = {"Authorization": f"Bearer {secret}"}
+        async with httpx.AsyncClient(base_url=url_of(gateway), timeout=30) as client:
+            changed = await client.patch(
+                f"/users/@me/projects/{project}", headers=headers, json={"name": "Grüner Tee", "language": "de-CH"}
+            )
+            assert (changed.status_code, changed.json()["language"]) == (200, "de-CH")
+            page = await client.get(f"/unsubscribe/{token}", headers={"Accept-Language": "sv"})
+            assert "Werbe-E-Mails von Grüner Tee" in page.text
+
+
+async def test_a_project_is_changed_by_its_own_key_to_a_language_that_is_spoken(
+    world: World, api: httpx.AsyncClient, other_project: httpx.AsyncClient
+) -> None:
+    [mine] = (await api.get("/users/@me/projects")).json()
+    assert mine["id"] == str(world.project)
+    path = f"/users/@me/projects/{world.project}"
+    refused = await api.patch(path, json={"language": "tlh"})
+    assert (refused.status_code, refused.json()["error"]["errors"][0]["field"]) == (422, "language")
+    assert (await other_project.patch(path, json={"name": "Mine now"})).status_code == 404
+    assert (await api.get("/users/@me/projects")).json() == [mine]
 
 
 async def test_a_wrong_link_and_a_link_to_nobody_look_the_same(world: World, stranger: httpx.AsyncClient) -> None:

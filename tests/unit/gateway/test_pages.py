@@ -1,18 +1,34 @@
 """What the pages behind mail links say."""
 
+from datetime import UTC, datetime
+from string import Formatter
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 
+from libs.runtime.locales import LOCALES
 from libs.schemas.contacts import ContactView
+from services.gateway.pages.pause import LENGTHS, PauseLength, end_of
 from services.gateway.pages.render import Action, Page, respond
-from services.gateway.pages.subscription import Visit, Wish, page_of
+from services.gateway.pages.wording import Visit, Wish, page_of
+from services.gateway.pages.words import WORDS, Words
+
+MARCH = "2027-03-03T09:00:00.000Z"
 
 
-def visit(subscribed: bool, email: str = "ada@example.com") -> Visit:
-    contact = ContactView(id=uuid4(), email=email, subscribed=subscribed, data={}, created_at="", updated_at="")
-    return Visit("TOKEN", contact, "Example")
+def visit(subscribed: bool, email: str = "ada@example.com", locale: str = "en", until: str | None = None) -> Visit:
+    contact = ContactView(
+        id=uuid4(),
+        email=email,
+        subscribed=subscribed,
+        data={},
+        created_at="",
+        updated_at="",
+        snoozed_until=until or msgspec.UNSET,
+    )
+    return Visit("TOKEN", contact, "Example", locale)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +47,47 @@ def test_a_page_asks_what_the_link_is_for_or_shows_that_it_is_done(
 ) -> None:
     page = page_of(wish, visit(subscribed))
     assert (page.title, page.button, page.status) == (title, button, 200)
-    assert "ada@example.com" in page.text
+    assert page.button and "ada@example.com" in page_of("manage", visit(subscribed)).text
+
+
+def test_who_is_subscribed_may_pause_instead_and_who_paused_sees_until_when() -> None:
+    choice = page_of("manage", visit(True)).choice
+    assert choice and (tuple(choice.options), choice.button.to) == (LENGTHS, "../manage/TOKEN")
+    page = page_of("manage", visit(False, locale="de", until=MARCH))
+    assert (page.title, page.choice) == ("E-Mails sind pausiert", None)
+    assert "bis zum 3. März 2027" in page.text
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_every_language_says_everything_and_names_whom_it_is_about(locale: str) -> None:
+    words, english = WORDS[locale], WORDS["en"]
+    for field in Words.__struct_fields__:
+        assert getattr(words, field).strip()
+        assert _gaps(getattr(words, field)) == _gaps(getattr(english, field)), field
+
+
+def test_no_language_speaks_another_ones_words() -> None:
+    spoken = [msgspec.json.encode(words) for words in WORDS.values()]
+    assert len(set(spoken)) == len(LOCALES)
+
+
+def _gaps(text: str) -> set[str | None]:
+    return {gap for _, gap, _, _ in Formatter().parse(text) if gap}
+
+
+@pytest.mark.parametrize(
+    ("length", "end"),
+    [
+        ("two_weeks", (2027, 2, 14)),
+        ("one_month", (2027, 2, 28)),
+        ("six_months", (2027, 7, 31)),
+        ("one_year", (2028, 1, 31)),
+    ],
+)
+def test_a_pause_ends_on_the_same_day_of_the_month_or_on_its_last(
+    length: PauseLength, end: tuple[int, int, int]
+) -> None:
+    assert end_of(length, datetime(2027, 1, 31, 9, tzinfo=UTC)) == datetime(*end, 9, tzinfo=UTC)
 
 
 async def html_of(page: Page) -> tuple[dict[bytes, bytes], str]:

@@ -1,0 +1,58 @@
+"""What can be asked of projects, and done with them."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from libs.runtime.aggregate import Aggregate, Loaded
+from libs.runtime.clock import iso
+from libs.runtime.envelope import Envelope
+from libs.runtime.rejection import Rejected
+from libs.runtime.store import Connection
+from libs.schemas.gateway import GetProject, ProjectView, UpdateProject
+from services.gateway import project
+from services.gateway.project import Project
+from services.gateway.read_models import project as rows
+
+
+def change_projects() -> Aggregate[Project]:
+    """Handles the commands on projects."""
+    return Aggregate(project, key=_key, load=_load, reply=_reply)
+
+
+async def get_project(conn: Connection, project_id: UUID, _: GetProject) -> ProjectView:
+    row = (await rows.load(conn, [project_id])).get(project_id)
+    if row is None:
+        raise Rejected("PROJECT_NOT_FOUND", "Project not found")
+    return _view(_state(row), row.updated_at)
+
+
+def _key(envelope: Envelope[UpdateProject]) -> UUID | None:
+    """Of another's project a caller learns no more than of one that is not there."""
+    return envelope.project if envelope.message.project_id == envelope.project else None
+
+
+async def _load(conn: Connection, envelopes: Sequence[Envelope[Any]]) -> Mapping[Hashable, Loaded[Project]]:
+    found = await rows.load(conn, [key for envelope in envelopes if (key := _key(envelope))])
+    return {id: Loaded(state=_state(row), stream=f"project-{id}", version=row.version) for id, row in found.items()}
+
+
+def _state(row: rows.Row) -> Project:
+    return Project(row.id, row.name, row.language, row.created_at, row.updated_at)
+
+
+def _reply(_: Envelope[Any], state: Project, events: Sequence[Any], now: datetime) -> ProjectView:
+    assert state.updated_at
+    return _view(state, now if events else state.updated_at)
+
+
+def _view(state: Project, updated_at: datetime) -> ProjectView:
+    assert state.id and state.created_at
+    return ProjectView(
+        id=state.id,
+        name=state.name,
+        language=state.language,
+        created_at=iso(state.created_at),
+        updated_at=iso(updated_at),
+    )

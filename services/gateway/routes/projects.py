@@ -1,0 +1,45 @@
+"""The project of the key that asks."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import get, patch
+from litestar.params import FromPath, JSONBody
+
+from libs.schemas.gateway import GetProject, ProjectView, UpdateProject
+from services.gateway.answers import Answer, returns, shows
+from services.gateway.call import Call
+from services.gateway.fields import Name, id_of
+from services.gateway.json_body import Body
+
+TAGS = ["Projects"]
+
+Language = Annotated[str, msgspec.Meta(min_length=2, max_length=35, examples=["de"])]
+
+
+class ProjectChanges(Body, frozen=True, kw_only=True):
+    name: Name | None = None
+    language: Language | msgspec.UnsetType | None = msgspec.UNSET
+
+
+@get("/users/@me/projects", responses=shows(list[ProjectView]), tags=TAGS)
+async def list_projects(request: Call) -> Answer:
+    """List the projects of the caller
+
+    A key belongs to one project, so this is that one.
+    """
+    return Answer(b"[" + await request.query(GetProject()) + b"]")
+
+
+@patch("/users/@me/projects/{project_id:str}", responses=returns(ProjectView, 200), tags=TAGS)
+async def update_project(project_id: FromPath[str], data: JSONBody[ProjectChanges], request: Call) -> Answer:
+    """Change the settings of a project
+
+    `name` is how the pages behind links in mails call the sender. `language` is what these pages are written in for
+    contacts whose data has no `locale`; null goes back to what the reader's browser asks for, or English.
+    """
+    command = UpdateProject(project_id=id_of(project_id, "Project"), name=data.name, language=data.language)
+    return Answer(await request.ask(command))
+
+
+ROUTES = [list_projects, update_project]
