@@ -8,7 +8,7 @@ from deploy.sandbox.account import Account
 from deploy.sandbox.asgi import Answer, ApiError, Request, json_answer
 from deploy.sandbox.drafts import bare
 from deploy.sandbox.paging import page, page_of
-from deploy.sandbox.ses_api import CreateEmailIdentity, ListRequest, decoder
+from deploy.sandbox.ses_api import CreateEmailIdentity, ListRequest, PutMailFrom, decoder
 from deploy.sandbox.store import Store
 
 ONE = "select name, verified, tokens from identity where name = ?"
@@ -20,9 +20,18 @@ where verified and (name = :address or name = :domain or :domain like '%.' || na
 ADD = "insert or ignore into identity (name, verified, tokens) values (?, ?, ?)"
 SET_VERIFIED = "update identity set verified = ? where name = ?"
 DELETE = "delete from identity where name = ?"
+MAIL_FROM = "select domain, on_failure from mail_from where identity = ?"
+SET_MAIL_FROM = """
+insert into mail_from (identity, domain, on_failure) values (?, ?, ?)
+on conflict (identity) do update set domain = excluded.domain, on_failure = excluded.on_failure
+"""
+DELETE_MAIL_FROM = "delete from mail_from where identity = ?"
+
+LONGEST_DOMAIN = 253
 
 read_create = decoder(CreateEmailIdentity)
 read_list = decoder(ListRequest)
+read_mail_from = decoder(PutMailFrom)
 
 
 class Identities:
@@ -46,15 +55,41 @@ class Identities:
             raise ApiError(400, "AlreadyExistsException", f"Email identity {name} already exist.")
         tokens = msgspec.json.encode([secrets.token_hex(16) for _ in range(3)]).decode()
         await self._store.write((ADD, [(name, self._account.verify_new_identities, tokens)]))
-        shown = _identity(*self._require(name))
+        shown = self._shown(name)
         return json_answer({key: shown[key] for key in ("IdentityType", "VerifiedForSendingStatus", "DkimAttributes")})
 
     async def get(self, request: Request, name: str) -> Answer:
-        return json_answer(_identity(*self._require(name)))
+        return json_answer(self._shown(name))
+
+    async def put_mail_from(self, request: Request, name: str) -> Answer:
+        """An empty domain takes the setting back."""
+        found, _, _ = self._require(name)
+        call = read_mail_from(await request.body())
+        domain = call.mail_from_domain.lower()
+        if not domain:
+            await self._store.write((DELETE_MAIL_FROM, [(found,)]))
+            return json_answer({})
+        if len(domain) > LONGEST_DOMAIN:
+            raise ApiError(400, "BadRequestException", "The MAIL-FROM domain is too long.")
+        if not domain.endswith(f".{found.rpartition('@')[2]}"):
+            raise ApiError(
+                400,
+                "BadRequestException",
+                f"Provided MAIL-FROM domain <{call.mail_from_domain}> is not subdomain of the domain of the identity "
+                f"<{name}>.",
+            )
+        await self._store.write((SET_MAIL_FROM, [(found, domain, call.behavior_on_mx_failure)]))
+        return json_answer({})
+
+    async def put_dkim_signing(self, request: Request, name: str) -> Answer:
+        """Starts the verification anew: here, nothing changes until somebody says that the records are published."""
+        dkim = self._shown(name)["DkimAttributes"]
+        assert isinstance(dkim, dict)
+        return json_answer({"DkimStatus": dkim["Status"], "DkimTokens": dkim["Tokens"]})
 
     async def delete(self, request: Request, name: str) -> Answer:
         self._require(name)
-        await self._store.write((DELETE, [(name.lower(),)]))
+        await self._store.write((DELETE, [(name.lower(),)]), (DELETE_MAIL_FROM, [(name.lower(),)]))
         return json_answer({})
 
     async def list(self, request: Request) -> Answer:
@@ -66,6 +101,17 @@ class Identities:
         """What publishing the DNS records, or removing them, does in real life."""
         self._require(name)
         await self._store.write((SET_VERIFIED, [(verified, name.lower())]))
+
+    def _shown(self, name: str) -> dict[str, object]:
+        found, verified, tokens = self._require(name)
+        mail_from: dict[str, object] = {"BehaviorOnMxFailure": "USE_DEFAULT_VALUE"}
+        for domain, on_failure in self._store.rows(MAIL_FROM, (found,)):
+            mail_from = {
+                "MailFromDomain": domain,
+                "MailFromDomainStatus": _status(verified),
+                "BehaviorOnMxFailure": on_failure,
+            }
+        return _identity(found, verified, tokens) | {"MailFromAttributes": mail_from}
 
     def _require(self, name: str) -> tuple[str, bool, str]:
         rows = self._store.rows(ONE, (name.lower(),))
@@ -106,7 +152,6 @@ def _identity(name: str, verified: bool, tokens: str) -> dict[str, object]:
             "NextSigningKeyLength": "RSA_2048_BIT",
             "CurrentSigningKeyLength": "RSA_2048_BIT",
         },
-        "MailFromAttributes": {"BehaviorOnMxFailure": "USE_DEFAULT_VALUE"},
         "Policies": {},
         "Tags": [],
     }

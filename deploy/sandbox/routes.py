@@ -26,6 +26,8 @@ def add_ses(
         ("POST", "/list-identities", identities.list),
         ("GET", "/identities/{name}", identities.get),
         ("DELETE", "/identities/{name}", identities.delete),
+        ("PUT", "/identities/{name}/mail-from", identities.put_mail_from),
+        ("PUT", "/identities/{name}/dkim/signing", identities.put_dkim_signing),
         ("PUT", "/suppression/addresses", suppression.put),
         ("GET", "/suppression/addresses", suppression.list),
         ("GET", "/suppression/addresses/{address}", suppression.get),

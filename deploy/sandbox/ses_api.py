@@ -122,6 +122,11 @@ class CreateEmailIdentity(Shape):
     email_identity: Annotated[str, msgspec.Meta(min_length=1)]
 
 
+class PutMailFrom(Shape):
+    mail_from_domain: str = ""
+    behavior_on_mx_failure: Literal["USE_DEFAULT_VALUE", "REJECT_MESSAGE"] = "USE_DEFAULT_VALUE"
+
+
 class PutSuppressedDestination(Shape):
     email_address: Annotated[str, msgspec.Meta(min_length=3)]
     reason: Literal["BOUNCE", "COMPLAINT"]

@@ -73,6 +73,7 @@ create table if not exists queued (
 create index if not exists queued_by_visible on queued (visible_at);
 
 create table if not exists identity (name text primary key, verified integer not null, tokens text not null);
+create table if not exists mail_from (identity text primary key, domain text not null, on_failure text not null);
 create table if not exists suppression (address text primary key, reason text not null, since real not null);
 create table if not exists configuration_set (name text primary key, body blob not null);
 create table if not exists event_destination (

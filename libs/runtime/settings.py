@@ -67,6 +67,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=64, description="Receives from the SQS queue at once, of ten messages each, per process")
     ] = 4
     configuration_set: Annotated[str, Meta(description="SES configuration set of every send")] = "godwit"
+    mail_from_subdomain: Annotated[
+        str,
+        Meta(
+            pattern="^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description="Label before a sending domain: its MAIL FROM"
+        ),
+    ] = "bounces"
     bootstrap_secret_key: Annotated[str | None, Meta(description="Secret key of the first project")] = None
     bootstrap_public_key: Annotated[str | None, Meta(description="Public key of the first project")] = None
     bootstrap_domain: Annotated[str, Meta(description="Verified sending domain of the first project")] = "example.com"

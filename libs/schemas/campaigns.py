@@ -228,6 +228,12 @@ class CampaignsQuery(Query, frozen=True, kw_only=True):
     service: ClassVar[str] = "campaigns"
 
 
+class CountDomainUses(CampaignsQuery, tag="count-domain-uses", frozen=True, kw_only=True):
+    """What sends from a domain. Answers `DomainUses`."""
+
+    domain: str
+
+
 class GetTemplate(CampaignsQuery, tag="get-template", frozen=True, kw_only=True):
     """Answers `TemplateView`."""
 
@@ -260,6 +266,13 @@ class GetCampaignStats(CampaignsQuery, tag="get-campaign-stats", frozen=True, kw
     """Answers `CampaignStats`."""
 
     campaign_id: UUID
+
+
+class DomainUses(View, frozen=True, kw_only=True):
+    """Templates, and campaigns that are not finished, whose from address is of the domain."""
+
+    templates: int
+    campaigns: int
 
 
 class TemplateView(View, frozen=True, kw_only=True):

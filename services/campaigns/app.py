@@ -7,6 +7,7 @@ from libs.runtime.settings import Settings
 from libs.schemas.base import Event
 from libs.schemas.campaigns import (
     CancelCampaign,
+    CountDomainUses,
     CreateCampaign,
     CreateTemplate,
     DeleteCampaign,
@@ -27,6 +28,7 @@ from libs.schemas.contacts import AudienceResolved, AudienceStarted
 from libs.schemas.delivery import EmailCancelled, EmailFailed, EmailSent, EmailSuppressed
 from services.campaigns import queries, reactions
 from services.campaigns.commands import Campaigns, templates
+from services.campaigns.domain_uses import count_domain_uses
 from services.campaigns.read_models import campaign, campaign_mail, campaign_run, sender_domain, template
 from services.campaigns.timers import CampaignDue
 
@@ -60,6 +62,7 @@ def build(config: Settings) -> Service:
             **dict.fromkeys(OUTCOMES, reactions.finish_runs),
         },
         queries={
+            CountDomainUses: count_domain_uses,
             GetTemplate: queries.get_template,
             ListTemplates: queries.list_templates,
             GetCampaign: queries.get_campaign,

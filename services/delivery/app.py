@@ -8,7 +8,17 @@ from libs.runtime.settings import Settings
 from libs.schemas.base import Event
 from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed
 from libs.schemas.contacts import AudiencePageResolved
-from libs.schemas.delivery import AddDomain, GetEmail, GetLedger, ListDomains, ListEmails, SendEmail
+from libs.schemas.delivery import (
+    AddDomain,
+    GetDomain,
+    GetEmail,
+    GetLedger,
+    ListDomains,
+    ListEmails,
+    RemoveDomain,
+    SendEmail,
+    VerifyDomain,
+)
 from libs.schemas.feedback import (
     EmailBounced,
     EmailClicked,
@@ -19,11 +29,13 @@ from libs.schemas.feedback import (
     EmailRejected,
 )
 from libs.schemas.workflows import EmailRequested
-from services.delivery import holding, queries, reactions, ses
-from services.delivery.commands import add_domains, send_emails
+from services.delivery import domains, holding, queries, reactions, ses
+from services.delivery.commands import send_emails
+from services.delivery.identities import Identities
 from services.delivery.mail import Links
 from services.delivery.read_models import campaign_hold, content, domain, recipient, suppression
 from services.delivery.reconcile import Reconciler
+from services.delivery.registrar import Registrar
 from services.delivery.sender import Sender
 from services.delivery.shelf import Shelf
 from services.delivery.timing import timing
@@ -54,14 +66,20 @@ def build(config: Settings) -> Service:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(Sender(runtime, mailer, shelf, times).run())
             tasks.create_task(Upkeep(runtime, mailer, shelf).run())
+            tasks.create_task(Registrar(runtime, Identities(mailer.client, config.mail_from_subdomain)).run())
 
     async def reconcile(runtime: Runtime) -> None:
         await Reconciler(runtime, links, shelf, times).run()
 
+    domain_commands = domains.commands(config.aws_region)
+    domain_queries = domains.Queries(config.aws_region)
     settle = reactions.settle_proven(links, shelf)
     return Service(
         name="delivery",
-        commands={SendEmail: send_emails, AddDomain: add_domains()},
+        commands={
+            SendEmail: send_emails,
+            **dict.fromkeys((AddDomain, VerifyDomain, RemoveDomain), domain_commands),
+        },
         reactions={
             AudiencePageResolved: reactions.queue_page,
             EmailRequested: reactions.queue_step,
@@ -72,7 +90,8 @@ def build(config: Settings) -> Service:
             GetEmail: queries.get_email,
             ListEmails: queries.list_emails,
             GetLedger: queries.get_ledger,
-            ListDomains: queries.list_domains,
+            ListDomains: domain_queries.list,
+            GetDomain: domain_queries.get,
         },
         timers={holding.SweepCampaign: holding.sweep(shelf)},
         read_models=(recipient, content, suppression, campaign_hold, domain),

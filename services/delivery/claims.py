@@ -10,11 +10,13 @@ from uuid import UUID
 from libs.runtime.clock import uuid7
 from libs.runtime.store import Connection, Unit
 from services.delivery import ledger
-from services.delivery.email import Change, cancel, park, suppress, suppression
+from services.delivery.email import Change, cancel, fail, park, suppress, suppression
 from services.delivery.fairness import Share, Waiting
 from services.delivery.mail import Mail
 from services.delivery.read_models import campaign_hold
+from services.delivery.read_models import domain as domains
 from services.delivery.read_models.campaign_hold import Hold
+from services.delivery.sending import domain_of
 from services.delivery.shelf import Shelf
 
 # A mail can be claimed once its content and its recipient have arrived here. A transactional one waits for the
@@ -103,12 +105,17 @@ async def claim(unit: Unit, shares: Sequence[Share], lease: float, shelf: Shelf)
 async def _refuse(unit: Unit, mails: Sequence[Mail]) -> set[UUID]:
     """Put away those that must not be sent any more, or not now."""
     holds = await campaign_hold.find(unit.conn, {(m.project, m.campaign_id) for m in mails if m.campaign_id})
-    return await ledger.apply(unit, [(mail, change) for mail in mails if (change := _refusal(mail, holds))])
+    owners = await domains.named(unit.conn, {domain_of(mail.content) for mail in mails})
+    return await ledger.apply(unit, [(mail, change) for mail in mails if (change := _refusal(mail, holds, owners))])
 
 
-def _refusal(mail: Mail, holds: Mapping[tuple[UUID, UUID], Hold]) -> Change | None:
+def _refusal(mail: Mail, holds: Mapping[tuple[UUID, UUID], Hold], owners: domains.Owners) -> Change | None:
     hold = holds.get((mail.project, mail.campaign_id)) if mail.campaign_id else None
     if hold:
         return cancel(mail) if hold == "cancelled" else park(mail)
-    reason = suppression(mail.content.kind, mail.source, mail.subscribed, mail.listed)
-    return suppress(mail, reason) if reason else None
+    if reason := suppression(mail.content.kind, mail.source, mail.subscribed, mail.listed):
+        return suppress(mail, reason)
+    domain = domain_of(mail.content)
+    if not owners.get(domain, {}).get(mail.project):
+        return fail(mail, "DOMAIN_NOT_VERIFIED", f'Domain "{domain}" is not a verified domain of this project.')
+    return None

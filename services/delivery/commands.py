@@ -1,22 +1,18 @@
-"""The commands that delivery takes: sending one mail, and adding a sending domain."""
+"""The command that delivery takes most: sending one mail."""
 
 import asyncio
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from libs.runtime.aggregate import Aggregate, Loaded, accepted
+from libs.runtime.aggregate import accepted
 from libs.runtime.clock import iso
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
 from libs.runtime.rejection import Rejected
 from libs.runtime.store import Connection, Unit
-from libs.schemas.delivery import AddDomain, Content, DomainView, QueuedEmail, SendEmail
-from services.delivery import domain as domain_decider
+from libs.schemas.delivery import Content, QueuedEmail, SendEmail
 from services.delivery import intents
-from services.delivery.domain import Domain, normal
 from services.delivery.intents import Intent
 from services.delivery.read_models import content as contents
 from services.delivery.read_models import domain as domains
@@ -26,7 +22,6 @@ ARRIVES_WITHIN = 1.0
 LOOK_EVERY = 0.05
 
 Templates = Mapping[UUID, Content]
-Owners = Mapping[str, Mapping[UUID, bool]]
 
 
 async def send_emails(unit: Unit, envelopes: Sequence[Envelope[SendEmail]]) -> list[bytes]:
@@ -49,7 +44,7 @@ async def send_emails(unit: Unit, envelopes: Sequence[Envelope[SendEmail]]) -> l
     return answers
 
 
-def _intent(envelope: Envelope[SendEmail], templates: Templates, owners: Owners) -> Intent:
+def _intent(envelope: Envelope[SendEmail], templates: Templates, owners: domains.Owners) -> Intent:
     content = _content(envelope.message, templates)
     status = _status(envelope.project, owners.get(domain_of(content), {}))
     return Intent(decide(envelope.message, content, status), envelope, envelope.message.overrides or None)
@@ -74,7 +69,7 @@ async def _templates(conn: Connection, envelopes: Sequence[Envelope[SendEmail]])
     return found
 
 
-async def _owners(conn: Connection, envelopes: Sequence[Envelope[SendEmail]], templates: Templates) -> Owners:
+async def _owners(conn: Connection, envelopes: Sequence[Envelope[SendEmail]], templates: Templates) -> domains.Owners:
     """Who has the domains that the mails are to come from."""
     names: set[str] = set()
     for envelope in envelopes:
@@ -85,40 +80,3 @@ async def _owners(conn: Connection, envelopes: Sequence[Envelope[SendEmail]], te
 
 def _content(command: SendEmail, templates: Templates) -> Content:
     return content_of(command, templates.get(command.template_id) if command.template_id else None)
-
-
-def add_domains() -> Aggregate[Domain]:
-    return Aggregate(domain_decider, key=_key, load=_load, reply=_reply)
-
-
-def _key(envelope: Envelope[AddDomain]) -> Hashable:
-    return envelope.project, normal(envelope.message.domain)
-
-
-async def _load(conn: Connection, envelopes: Sequence[Envelope[Any]]) -> dict[Hashable, Loaded[Domain]]:
-    wanted: Collection[tuple[UUID, str]] = {(e.project, normal(e.message.domain)) for e in envelopes}
-    return {
-        (row["project"], row["domain"]): Loaded(
-            Domain(
-                id=row["id"],
-                domain=row["domain"],
-                verified=row["verified"],
-                tokens=tuple(row["tokens"]),
-                created_at=row["created_at"],
-            ),
-            f"domain-{row['id']}",
-            row["version"],
-        )
-        for row in await domains.load(conn, wanted)
-    }
-
-
-def _reply(envelope: Envelope[AddDomain], domain: Domain, events: Sequence[Any], now: datetime) -> DomainView:
-    return DomainView(
-        id=domain.id or envelope.message.domain_id,
-        domain=domain.domain,
-        verified=domain.verified,
-        tokens=list(domain.tokens),
-        created_at=iso(domain.created_at or now),
-        updated_at=iso(now),
-    )

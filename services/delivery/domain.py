@@ -1,7 +1,12 @@
-"""A sending domain: a decider. Pure."""
+"""A sending domain: a decider. Pure.
+
+added -> identified (SES knows it) -> verified <-> lost, and removed at any time. The operator may vouch for one: it is
+then verified at once, and SES is not asked about it.
+"""
 
 import re
 from datetime import datetime
+from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -9,47 +14,110 @@ from msgspec.structs import replace
 
 from libs.runtime.rejection import Rejected
 from libs.schemas.base import FieldError
-from libs.schemas.delivery import AddDomain, DomainAdded, DomainEvent, DomainVerified
+from libs.schemas.delivery import (
+    AddDomain,
+    DomainAdded,
+    DomainEvent,
+    DomainIdentified,
+    DomainLost,
+    DomainRemoved,
+    DomainVerification,
+    DomainVerified,
+    RemoveDomain,
+    VerifyDomain,
+)
 
 NAME = re.compile(r"(?=.{3,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
+Command: TypeAlias = AddDomain | VerifyDomain | RemoveDomain
+
 
 class Domain(msgspec.Struct, frozen=True, kw_only=True):
-    """`id` is None until the domain is added."""
+    """`id` is None until the domain is added; `taken` says that another project has it."""
 
     id: UUID | None = None
     domain: str = ""
     verified: bool = False
+    vouched: bool = False
+    taken: bool = False
+    removed: bool = False
     tokens: tuple[str, ...] = ()
+    mail_from: str | None = None
     created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """What SES says of a domain. `verified` is whether it takes mail from there; `status` is for people."""
+
+    tokens: tuple[str, ...]
+    mail_from: str | None
+    verified: bool
+    status: DomainVerification
 
 
 INITIAL = Domain()
 
 
-def decide(command: AddDomain, domain: Domain, now: datetime) -> list[DomainEvent]:
-    name = normal(command.domain)
-    if not NAME.fullmatch(name):
-        wrong = FieldError(field="domain", message="This is not a domain name", code="invalid_string")
-        raise Rejected("VALIDATION_ERROR", "Request validation failed", errors=[wrong])
+def decide(command: Command, domain: Domain, now: datetime) -> list[DomainEvent]:
+    match command:
+        case AddDomain():
+            return _add(command, domain)
+        case _ if domain.id is None or domain.removed:
+            raise Rejected("DOMAIN_NOT_FOUND", "Domain not found")
+        case VerifyDomain():
+            return []
+        case RemoveDomain():
+            return [DomainRemoved(domain_id=domain.id, domain=domain.domain)]
+
+
+def observe(domain: Domain, seen: Identity) -> list[DomainEvent]:
+    """The facts that follow from what SES says of a domain that it checks for us."""
+    assert domain.id is not None
     events: list[DomainEvent] = []
-    if domain.id is None:
-        events.append(DomainAdded(domain_id=command.domain_id, domain=name))
-    elif domain.id != command.domain_id and not command.verified:
-        raise Rejected("DOMAIN_ALREADY_EXISTS", f'Domain "{name}" is already added to this project.')
-    if command.verified and not domain.verified:
-        events.append(DomainVerified(domain_id=domain.id or command.domain_id, domain=name))
+    if (seen.tokens, seen.mail_from) != (domain.tokens, domain.mail_from):
+        tokens = list(seen.tokens)
+        events.append(
+            DomainIdentified(domain_id=domain.id, domain=domain.domain, tokens=tokens, mail_from=seen.mail_from)
+        )
+    if seen.verified and not domain.verified:
+        events.append(DomainVerified(domain_id=domain.id, domain=domain.domain, vouched=False))
+    if domain.verified and not seen.verified:
+        events.append(DomainLost(domain_id=domain.id, domain=domain.domain, status=seen.status))
     return events
 
 
 def evolve(domain: Domain, event: DomainEvent) -> Domain:
     match event:
-        case DomainAdded(domain_id=domain_id, domain=name, tokens=tokens):
-            return replace(domain, id=domain_id, domain=name, tokens=tuple(tokens))
-        case DomainVerified():
-            return replace(domain, verified=True)
+        case DomainAdded(domain_id=domain_id, domain=name, tokens=tokens, vouched=vouched):
+            return replace(domain, id=domain_id, domain=name, tokens=tuple(tokens), vouched=vouched)
+        case DomainIdentified(tokens=tokens, mail_from=mail_from):
+            return replace(domain, tokens=tuple(tokens), mail_from=mail_from)
+        case DomainVerified(vouched=vouched):
+            return replace(domain, verified=True, vouched=vouched)
+        case DomainLost():
+            return replace(domain, verified=False)
+        case DomainRemoved():
+            return replace(domain, verified=False, removed=True)
     raise AssertionError(f"evolve() has no case for {event!r}")
 
 
 def normal(name: str) -> str:
     return name.strip().lower()
+
+
+def _add(command: AddDomain, domain: Domain) -> list[DomainEvent]:
+    name = normal(command.domain)
+    if not NAME.fullmatch(name):
+        wrong = FieldError(field="domain", message="This is not a domain name", code="invalid_string")
+        raise Rejected("VALIDATION_ERROR", "Request validation failed", errors=[wrong])
+    if domain.taken and not command.verified:
+        raise Rejected("DOMAIN_NOT_AVAILABLE", f'Domain "{name}" belongs to a different project.')
+    events: list[DomainEvent] = []
+    if domain.id is None:
+        events.append(DomainAdded(domain_id=command.domain_id, domain=name, vouched=command.verified))
+    elif domain.id != command.domain_id and not command.verified:
+        raise Rejected("DOMAIN_ALREADY_EXISTS", f'Domain "{name}" is already added to this project.')
+    if command.verified and not (domain.verified and domain.vouched):
+        events.append(DomainVerified(domain_id=domain.id or command.domain_id, domain=name, vouched=True))
+    return events

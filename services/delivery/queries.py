@@ -10,16 +10,13 @@ from libs.runtime.clock import iso
 from libs.runtime.rejection import Rejected
 from libs.runtime.store import Connection
 from libs.schemas.delivery import (
-    DomainView,
     EmailPage,
     EmailView,
     GetEmail,
     GetLedger,
     Ledger,
-    ListDomains,
     ListEmails,
 )
-from services.delivery.read_models import domain
 
 GET = """
 select id, contact_id, recipient, source, state, campaign_id, workflow_id, message_id, attempt, reason, created_at,
@@ -83,10 +80,6 @@ async def list_emails(conn: Connection, project: UUID, query: ListEmails) -> Ema
 async def get_ledger(conn: Connection, project: UUID, query: GetLedger) -> Ledger:
     counts: dict[str, Any] = dict(await conn.fetchrow(LEDGER, project, query.campaign_id) or {})
     return Ledger(**counts)
-
-
-async def list_domains(conn: Connection, project: UUID, query: ListDomains) -> list[DomainView]:
-    return await domain.list_all(conn, project)
 
 
 def _view(row: asyncpg.Record) -> EmailView:

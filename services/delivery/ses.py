@@ -53,10 +53,10 @@ USER_AGENT = "godwit"
 
 
 class Ses:
-    """Blocking calls, for threads."""
+    """Blocking calls, for threads. `client` is what else is asked of SES."""
 
     def __init__(self, client: "SESV2Client", links: Links, configuration_set: str, timing: Timing) -> None:
-        self._client = client
+        self.client = client
         self._links = links
         self._configuration_set = configuration_set
         self._timing = timing
@@ -76,14 +76,14 @@ class Ses:
 
     def account(self) -> Account:
         """What SES allows. Raises BotoCoreError or ClientError."""
-        quota = self._client.get_account()["SendQuota"]
+        quota = self.client.get_account()["SendQuota"]
         return Account(
             per_second=quota["MaxSendRate"], per_day=quota["Max24HourSend"], sent_today=quota["SentLast24Hours"]
         )
 
     def _send(self, request: "SendEmailRequestTypeDef", subject: str) -> Outcome:
         try:
-            answer = self._client.send_email(**request)
+            answer = self.client.send_email(**request)
         except ClientError as error:
             return of_error(
                 error.response["ResponseMetadata"]["HTTPStatusCode"],

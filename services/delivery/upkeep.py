@@ -57,9 +57,9 @@ class Upkeep:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_again_and_again(self._read_account, ACCOUNT_AGAIN))
-            tasks.create_task(_again_and_again(self._count_open, OPEN_EVERY))
-            tasks.create_task(_again_and_again(self._give_up_lost, LOST_EVERY))
+            tasks.create_task(again_and_again(self._read_account, ACCOUNT_AGAIN))
+            tasks.create_task(again_and_again(self._count_open, OPEN_EVERY))
+            tasks.create_task(again_and_again(self._give_up_lost, LOST_EVERY))
 
     async def _read_account(self) -> float:
         region = self._runtime.settings.aws_region
@@ -91,7 +91,7 @@ class Upkeep:
         return LOST_EVERY
 
 
-async def _again_and_again(act: Callable[[], Awaitable[float]], after_trouble: float) -> None:
+async def again_and_again(act: Callable[[], Awaitable[float]], after_trouble: float) -> None:
     """Call it for ever; it answers how many seconds to wait."""
     while True:
         try:

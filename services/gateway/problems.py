@@ -45,6 +45,7 @@ STATUS_OF_ENDING = {
     "_NOT_FOUND": 404,
     "_NOT_REGISTERED": 403,
     "_NOT_VERIFIED": 403,
+    "_NOT_AVAILABLE": 403,
     "_UNSUBSCRIBED": 400,
 }
 """Statuses of the codes that services refuse with. What is in neither table is a conflict with the present state."""

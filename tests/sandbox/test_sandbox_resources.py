@@ -25,6 +25,28 @@ def test_an_identity_is_created_verified_listed_and_deleted(sandbox: Sandbox) ->
         sandbox.ses.get_email_identity(EmailIdentity=domain)
 
 
+def test_the_name_that_bounces_go_to_is_set_and_taken_back(sandbox: Sandbox) -> None:
+    domain = f"{uuid4().hex}.example.com"
+    sandbox.ses.create_email_identity(EmailIdentity=domain)
+    set_name = sandbox.ses.put_email_identity_mail_from_attributes
+    with pytest.raises(sandbox.ses.exceptions.BadRequestException, match="not subdomain"):
+        set_name(EmailIdentity=domain, MailFromDomain="bounces.example.org")
+    set_name(EmailIdentity=domain, MailFromDomain=f"bounces.{domain}", BehaviorOnMxFailure="REJECT_MESSAGE")
+    shown = sandbox.ses.get_email_identity(EmailIdentity=domain)["MailFromAttributes"]
+    assert (shown["MailFromDomain"], shown["BehaviorOnMxFailure"]) == (f"bounces.{domain}", "REJECT_MESSAGE")
+    set_name(EmailIdentity=domain)
+    assert "MailFromDomain" not in sandbox.ses.get_email_identity(EmailIdentity=domain)["MailFromAttributes"]
+
+
+def test_verification_by_dkim_is_started_again(sandbox: Sandbox) -> None:
+    domain = f"{uuid4().hex}.example.com"
+    tokens = sandbox.ses.create_email_identity(EmailIdentity=domain)["DkimAttributes"]["Tokens"]
+    again = sandbox.ses.put_email_identity_dkim_signing_attributes(
+        EmailIdentity=domain, SigningAttributesOrigin="AWS_SES"
+    )
+    assert again["DkimTokens"] == tokens
+
+
 def test_identities_are_listed_in_pages(sandbox: Sandbox) -> None:
     names = {f"{uuid4().hex}@example.com" for _ in range(5)}
     for name in names:

@@ -1,4 +1,4 @@
-"""Sending domains of projects. A domain may be added by several projects; each has to verify it."""
+"""Sending domains of projects. One belongs to one project, except those that the operator vouches for."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -6,14 +6,14 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.runtime.clock import iso
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Connection
-from libs.schemas.delivery import DomainAdded, DomainVerified, DomainView
+from libs.schemas.delivery import DomainAdded, DomainIdentified, DomainLost, DomainRemoved, DomainVerified
 
 NAME = "domain"
 TABLES = ("domain",)
-EVENTS = (DomainAdded, DomainVerified)
+EVENTS = (DomainAdded, DomainIdentified, DomainVerified, DomainLost, DomainRemoved)
+# Rows that are older than `vouched` were all the operator's.
 DDL = """
 create table if not exists domain (
     project uuid not null,
@@ -27,56 +27,75 @@ create table if not exists domain (
     primary key (project, id),
     unique (project, domain)
 );
+alter table domain add column if not exists mail_from text;
+alter table domain add column if not exists vouched boolean not null default true;
 create index if not exists domain_name on domain (domain);
+create unique index if not exists domain_owner on domain (domain) where not vouched;
 """
 
 ADD = """
-insert into domain (project, id, domain, verified, tokens, version, created_at, updated_at)
-values ($1, $2, $3, false, $4, $5, $6, $6)
+insert into domain (project, id, domain, verified, tokens, version, created_at, updated_at, vouched)
+values ($1, $2, $3, false, $4, $5, $6, $6, $7)
 """
-VERIFY = "update domain set verified = true, version = $3, updated_at = $4 where project = $1 and id = $2"
-LIST = """
-select id, domain, verified, tokens, created_at, updated_at from domain where project = $1 order by created_at, id
+IDENTIFY = """
+update domain set tokens = $5, mail_from = $6, version = $3, updated_at = $4 where project = $1 and id = $2
 """
-LOAD = """
-select domain.project, domain.id, domain.domain, verified, tokens, version, created_at
-from unnest($1::uuid[], $2::text[]) as wanted (project, domain)
-join domain on domain.project = wanted.project and domain.domain = wanted.domain
+VERIFY = "update domain set verified = true, vouched = $5, version = $3, updated_at = $4 where project = $1 and id = $2"
+LOSE = "update domain set verified = false, version = $3, updated_at = $4 where project = $1 and id = $2"
+REMOVE = "delete from domain where project = $1 and id = $2"
+
+OF_PROJECT = """
+select project, id, domain, verified, vouched, tokens, mail_from, version, created_at, updated_at
+from domain where project = $1 order by created_at, id
+"""
+ONE = """
+select project, id, domain, verified, vouched, tokens, mail_from, version, created_at, updated_at
+from domain where project = $1 and id = $2
+"""
+BY_NAME_OR_ID = """
+select project, id, domain, verified, vouched, tokens, mail_from, version, created_at, updated_at
+from domain where domain = any($1::text[]) or id = any($2::uuid[])
 """
 NAMED = "select project, domain, verified from domain where domain = any($1::text[])"
+
+
+Owners = dict[str, dict[UUID, bool]]
+"""For each domain the projects that have it, and whether it is verified there."""
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     """Domains come a few at a time, so they are folded one by one."""
     for event in events:
+        at = (event.project, event.message.domain_id)
+        then = (event.version, event.at)
         match event.message:
-            case DomainAdded(domain_id=domain_id, domain=domain, tokens=tokens):
-                await conn.execute(ADD, event.project, domain_id, domain, tokens, event.version, event.at)
-            case DomainVerified(domain_id=domain_id):
-                await conn.execute(VERIFY, event.project, domain_id, event.version, event.at)
+            case DomainAdded(domain=domain, tokens=tokens, vouched=vouched):
+                await conn.execute(ADD, *at, domain, tokens, *then, vouched)
+            case DomainIdentified(tokens=tokens, mail_from=mail_from):
+                await conn.execute(IDENTIFY, *at, *then, tokens, mail_from)
+            case DomainVerified(vouched=vouched):
+                await conn.execute(VERIFY, *at, *then, vouched)
+            case DomainLost():
+                await conn.execute(LOSE, *at, *then)
+            case DomainRemoved():
+                await conn.execute(REMOVE, *at)
 
 
-async def load(conn: Connection, wanted: Collection[tuple[UUID, str]]) -> Sequence[asyncpg.Record]:
-    return await conn.fetch(LOAD, [project for project, _ in wanted], [domain for _, domain in wanted])
+async def find(conn: Connection, names: Collection[str], ids: Collection[UUID] = ()) -> Sequence[asyncpg.Record]:
+    """The rows with these names, whosever they are, and those with these ids."""
+    return await conn.fetch(BY_NAME_OR_ID, list(names), list(ids))
 
 
-async def named(conn: Connection, domains: Collection[str]) -> dict[str, dict[UUID, bool]]:
-    """For each domain the projects that have it, and whether it is verified there."""
-    found: dict[str, dict[UUID, bool]] = {}
+async def of_project(conn: Connection, project: UUID) -> Sequence[asyncpg.Record]:
+    return await conn.fetch(OF_PROJECT, project)
+
+
+async def one(conn: Connection, project: UUID, domain_id: UUID) -> asyncpg.Record | None:
+    return await conn.fetchrow(ONE, project, domain_id)
+
+
+async def named(conn: Connection, domains: Collection[str]) -> Owners:
+    found: Owners = {}
     for row in await conn.fetch(NAMED, list(domains)):
         found.setdefault(row["domain"], {})[row["project"]] = row["verified"]
     return found
-
-
-async def list_all(conn: Connection, project: UUID) -> list[DomainView]:
-    return [
-        DomainView(
-            id=row["id"],
-            domain=row["domain"],
-            verified=row["verified"],
-            tokens=row["tokens"],
-            created_at=iso(row["created_at"]),
-            updated_at=iso(row["updated_at"]),
-        )
-        for row in await conn.fetch(LIST, project)
-    ]

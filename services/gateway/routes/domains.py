@@ -1,15 +1,51 @@
 """Sending domains."""
 
-from litestar import get
-from litestar.params import FromPath
+import asyncio
+from typing import Annotated
 
-from libs.schemas.delivery import DomainView, ListDomains
-from services.gateway.answers import Answer, shows
+import msgspec
+from litestar import delete, get, post
+from litestar.params import FromPath, JSONBody
+from msgspec import Meta
+
+from libs.runtime.clock import uuid7
+from libs.runtime.codec import encode
+from libs.schemas.base import View
+from libs.schemas.campaigns import CountDomainUses, DomainUses
+from libs.schemas.delivery import AddDomain, DnsRecord, DomainView, GetDomain, ListDomains, RemoveDomain, VerifyDomain
+from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
 from services.gateway.fields import id_of
-from services.gateway.problems import not_found
+from services.gateway.json_body import Body
+from services.gateway.problems import Problem, not_found
 
 TAGS = ["Domains"]
+
+LOOK_EVERY, LOOKS = 0.2, 40
+"""How often, and how many times, it is looked whether SES has been asked."""
+
+_decode = msgspec.json.Decoder(DomainView).decode
+
+
+class DomainBody(Body, frozen=True, kw_only=True):
+    domain: Annotated[str, Meta(min_length=3, max_length=253, examples=["news.example.com"])]
+    project_id: Annotated[str, Meta(max_length=64, description="Not needed: the key names the project")] | None = None
+
+
+class Verification(View, frozen=True, kw_only=True):
+    """`status` is what Amazon SES says: Pending, Success, Failed, TemporaryFailure or NotStarted."""
+
+    domain: str
+    tokens: list[str]
+    status: str
+    verified: bool
+    records: list[DnsRecord]
+    checked_at: str | None
+    problem: str | None
+
+
+class Removed(View, frozen=True, kw_only=True):
+    success: bool = True
 
 
 @get("/domains", responses=shows(list[DomainView]), tags=TAGS)
@@ -26,4 +62,83 @@ async def list_domains_of_project(project_id: FromPath[str], request: Call) -> A
     return Answer(await request.query(ListDomains()))
 
 
-ROUTES = [list_domains, list_domains_of_project]
+@post("/domains", responses=returns(DomainView, 201), tags=TAGS)
+async def add_domain(data: JSONBody[DomainBody], request: Call) -> Answer:
+    """Add a sending domain
+
+    Answers the DNS records to publish. Once they are there, Amazon SES verifies the domain, and mail can be sent from
+    its addresses (not from those of its subdomains). A domain belongs to one project.
+    """
+    added = _decode(await request.ask(AddDomain(domain_id=uuid7(), domain=data.domain)))
+    return Answer(encode(await _once_checked(request, added, None)), 201)
+
+
+@get("/domains/{domain_id:str}/verify", responses=shows(Verification), tags=TAGS)
+async def verify_domain(domain_id: FromPath[str], request: Call) -> Answer:
+    """Check a domain now
+
+    Otherwise it is checked every five minutes.
+    """
+    wanted = id_of(domain_id, "Domain")
+    before = _decode(await request.query(GetDomain(domain_id=wanted)))
+    await request.ask(VerifyDomain(domain_id=wanted))
+    found = await _once_checked(request, before, before.checked_at)
+    return Answer(encode(_verification(found)))
+
+
+@get("/domains/{domain_id:str}", responses=shows(DomainView), tags=TAGS)
+async def get_domain(domain_id: FromPath[str], request: Call) -> Answer:
+    """Get a sending domain"""
+    return Answer(await request.query(GetDomain(domain_id=id_of(domain_id, "Domain"))))
+
+
+@delete("/domains/{domain_id:str}", status_code=200, responses=returns(Removed, 200), tags=TAGS)
+async def remove_domain(domain_id: FromPath[str], request: Call) -> Answer:
+    """Remove a sending domain
+
+    Not while templates or unfinished campaigns send from it.
+    """
+    wanted = id_of(domain_id, "Domain")
+    domain = _decode(await request.query(GetDomain(domain_id=wanted)))
+    uses = msgspec.json.decode(await request.query(CountDomainUses(domain=domain.domain)), type=DomainUses)
+    if uses.templates or uses.campaigns:
+        raise Problem(409, "DOMAIN_IN_USE", _in_use(uses), details=msgspec.to_builtins(uses))
+    await request.ask(RemoveDomain(domain_id=wanted))
+    return Answer(encode(Removed()))
+
+
+def _verification(domain: DomainView) -> Verification:
+    return Verification(
+        domain=domain.domain,
+        tokens=domain.tokens,
+        status=domain.status.title().replace("_", ""),
+        verified=domain.verified,
+        records=domain.records,
+        checked_at=domain.checked_at,
+        problem=domain.problem,
+    )
+
+
+async def _once_checked(request: Call, domain: DomainView, before: str | None) -> DomainView:
+    """The domain once SES has been asked about it, or as it is if that takes too long."""
+    for _ in range(LOOKS):
+        found = _decode(await request.query(GetDomain(domain_id=domain.id)))
+        if found.checked_at != before or found.vouched:
+            return found
+        await asyncio.sleep(LOOK_EVERY)
+    return found
+
+
+def _in_use(uses: DomainUses) -> str:
+    what = [
+        f"{count} {name}"
+        for count, name in ((uses.templates, "template(s)"), (uses.campaigns, "active campaign(s)"))
+        if count
+    ]
+    return (
+        f"Cannot delete domain: it is currently used in {' and '.join(what)}. "
+        "Change their sender first, or delete them."
+    )
+
+
+ROUTES = [list_domains, list_domains_of_project, add_domain, verify_domain, get_domain, remove_domain]

@@ -6,12 +6,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import boto3
 import httpx
 
 from deploy.embedded.ports import free_ports
+
+if TYPE_CHECKING:
+    from types_boto3_sesv2 import SESV2Client
 
 START_SECONDS = 20.0
 
@@ -41,6 +45,18 @@ class Sandbox:
 
     def account(self, **changes: float) -> None:
         self._http.post("/sandbox/account", json=changes).raise_for_status()
+
+    def verify_identity(self, identity: str, verified: bool = True) -> None:
+        """What publishing the DNS records, or removing them, does in real life."""
+        body = {"identity": identity, "verified": verified}
+        self._http.post("/sandbox/identities", json=body).raise_for_status()
+
+    @property
+    def ses(self) -> "SESV2Client":
+        """boto3, as it talks to SES."""
+        session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+        client: SESV2Client = session.client("sesv2", endpoint_url=self.url)
+        return client
 
     def ready(self) -> bool:
         try:

@@ -1,0 +1,158 @@
+"""Sending domains: registered with SES, verified, lost and removed, and what each means for mail."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+
+from libs.runtime.bus import ask
+from libs.runtime.clock import uuid7
+from libs.runtime.rejection import Rejected
+from libs.runtime.testing import eventually, tell
+from libs.schemas.delivery import AddDomain, DomainView, GetDomain, RemoveDomain, VerifyDomain
+from tests.service.delivery.office import Office, content
+from tests.service.delivery.sandbox import Sandbox
+
+
+class Owner:
+    """A project and the one domain that it adds."""
+
+    def __init__(self, office: Office, sandbox: Sandbox, name: str) -> None:
+        self.office = office
+        self.sandbox = sandbox
+        self.name = name
+        self.id = uuid7()
+
+    async def add(self) -> DomainView:
+        """Add the domain; answers what is known once SES knows it."""
+        await tell(self.office.client, self.office.project, AddDomain(domain_id=self.id, domain=self.name), DomainView)
+        return await self.shown_as(lambda view: bool(view.tokens))
+
+    async def get(self) -> DomainView:
+        return await ask(self.office.client, self.office.project, GetDomain(domain_id=self.id), DomainView)
+
+    async def check(self) -> None:
+        await tell(self.office.client, self.office.project, VerifyDomain(domain_id=self.id), DomainView)
+
+    async def remove(self) -> None:
+        await tell(self.office.client, self.office.project, RemoveDomain(domain_id=self.id), DomainView)
+
+    async def shown_as(self, expected: Callable[[DomainView], bool]) -> DomainView:
+        async def so_far() -> DomainView | None:
+            view = await self.get()
+            return view if expected(view) else None
+
+        return await eventually(so_far, 20)
+
+    async def publish_records(self, published: bool = True) -> DomainView:
+        """What the owner does, or undoes, at the name server; then a check."""
+        self.sandbox.verify_identity(self.name, published)
+        await self.check()
+        return await self.shown_as(lambda view: view.verified == published)
+
+
+@pytest.fixture
+def owner(office: Office, sandbox: Sandbox) -> Owner:
+    sandbox.account(verifyNewIdentities=False)
+    return Owner(office, sandbox, f"{office.project.hex[:20]}.example")
+
+
+async def test_an_added_domain_shows_the_records_that_ses_wants(owner: Owner) -> None:
+    view = await owner.add()
+    assert (view.verified, view.status, len(view.tokens)) == (False, "PENDING", 3)
+    assert {record.purpose for record in view.records} == {"DKIM", "MAIL_FROM", "SPF", "DMARC"}
+    assert f"bounces.{owner.name}" in {record.name for record in view.records}
+    identity = owner.sandbox.ses.get_email_identity(EmailIdentity=owner.name)
+    assert identity["DkimAttributes"]["Tokens"] == view.tokens
+    assert identity["MailFromAttributes"]["MailFromDomain"] == f"bounces.{owner.name}"
+
+
+async def test_a_domain_may_send_from_when_it_is_verified_until_it_is_lost(owner: Owner) -> None:
+    mail = content("TRANSACTIONAL", domain=owner.name)
+    await owner.add()
+    with pytest.raises(Rejected, match="is not verified"):
+        await owner.office.send(content=mail)
+    assert (await owner.publish_records()).status == "SUCCESS"
+    await owner.office.send(content=mail)
+    await owner.office.become({"sent": 1})
+    await owner.publish_records(False)
+    with pytest.raises(Rejected, match="is not verified"):
+        await owner.office.send(content=mail)
+    told = await owner.office.told_all()
+    assert [kind for kind in told if kind.startswith("domain.")] == [
+        "domain.added",
+        "domain.identified",
+        "domain.verified",
+        "domain.lost",
+    ]
+
+
+async def test_mail_that_is_queued_when_its_domain_is_lost_fails_and_says_why(owner: Owner) -> None:
+    await owner.add()
+    campaign_id = await owner.office.start_campaign(content(domain=owner.name))
+    await owner.office.page(campaign_id, await owner.office.contacts(1))
+    await owner.office.become({"failed": 1})
+    (email_id,) = await owner.office.ids()
+    assert ((await owner.office.email(email_id)).reason or "").startswith("DOMAIN_NOT_VERIFIED")
+    assert owner.sandbox.of_project(owner.office.project) == []
+
+
+async def test_the_background_round_notices_the_loss_of_a_domain(owner: Owner) -> None:
+    await owner.add()
+    await owner.publish_records()
+    owner.sandbox.verify_identity(owner.name, False)
+    due = "update identity set due_at = now() where domain = $1"  # as if five minutes had passed
+    await owner.office.runtime.pool.execute(due, owner.name)
+    assert not (await owner.shown_as(lambda view: not view.verified)).verified
+
+
+async def test_a_domain_belongs_to_one_project(owner: Owner, sandbox: Sandbox) -> None:
+    await owner.add()
+    other = Owner(Office(owner.office.runtime, uuid7()), sandbox, owner.name)
+    with pytest.raises(Rejected) as no:
+        await other.add()
+    assert no.value.code == "DOMAIN_NOT_AVAILABLE"
+    with pytest.raises(Rejected) as no:
+        await ask(other.office.client, other.office.project, GetDomain(domain_id=owner.id), DomainView)
+    assert no.value.code == "DOMAIN_NOT_FOUND"
+
+
+async def test_whoever_has_a_removed_domain_next_must_prove_it_anew(owner: Owner, sandbox: Sandbox) -> None:
+    first = await owner.add()
+    await owner.publish_records()
+    await owner.remove()
+    next_owner = Owner(Office(owner.office.runtime, uuid7()), sandbox, owner.name)
+    second = await next_owner.add()
+    assert not second.verified
+    assert not set(second.tokens) & set(first.tokens)
+
+
+async def test_ses_forgets_a_domain_that_no_project_has_any_more(owner: Owner) -> None:
+    await owner.add()
+    await owner.remove()
+
+    async def forgotten() -> bool:
+        known = owner.sandbox.ses.list_email_identities(PageSize=1000)["EmailIdentities"]
+        return owner.name not in {identity["IdentityName"] for identity in known}
+
+    await eventually(forgotten, 20)
+
+
+async def test_what_ses_refuses_is_shown_with_the_domain(owner: Owner) -> None:
+    labels = ".".join(["w" * 26, "x" * 63, "y" * 63, "z" * 63])
+    owner.name = f"{labels}.{owner.name}"  # a domain name, but too long for a label before it
+    await tell(owner.office.client, owner.office.project, AddDomain(domain_id=owner.id, domain=owner.name), DomainView)
+    view = await owner.shown_as(lambda view: view.checked_at is not None)
+    assert (view.verified, view.problem) == (False, "The MAIL-FROM domain is too long.")
+
+
+async def test_the_operators_domain_is_neither_registered_nor_checked(office: Office, sandbox: Sandbox) -> None:
+    view = await office.verify_domain(f"{office.project.hex[:20]}.example")
+    assert (view.verified, view.vouched, view.status) == (True, True, "SUCCESS")
+    assert await _rounds(office, view.id) == 0
+
+
+async def _rounds(office: Office, domain_id: UUID) -> int:
+    query = "select count(*) from identity join domain using (domain) where domain.id = $1"
+    count: int = await office.runtime.pool.fetchval(query, domain_id)
+    return count
