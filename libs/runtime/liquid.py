@@ -6,6 +6,8 @@ a recipient; delivery renders them. Both mean the same language by this module. 
 
 import html
 import re
+from collections.abc import Sequence
+from itertools import takewhile
 
 import msgspec
 from liquid import Environment
@@ -73,6 +75,16 @@ def mistake_in(text: str) -> Mistake | None:
     return None
 
 
+def variables_in(text: str) -> list[str]:
+    """The names that a template asks for, such as `firstName` or `order.total`, sorted. What it makes itself is left
+    out; what cannot be parsed asks for nothing."""
+    try:
+        asked = _ENVIRONMENT.from_string(as_liquid(text)).analyze().globals
+    except (LiquidError, RecursionError):
+        return []
+    return sorted({_dotted(variable.segments) for variables in asked.values() for variable in variables})
+
+
 def as_liquid(text: str) -> str:
     """The template as plain Liquid.
 
@@ -118,6 +130,11 @@ def _default(default: str) -> str:
         return f" | default: {literal[1]}, allow_false: true {literal[2] or ''}"
     quote = "'" if '"' in default else '"'
     return f" | default: {quote}{default.strip()}{quote}, allow_false: true"
+
+
+def _dotted(segments: Sequence[object]) -> str:
+    """A path as it is written, as far as it is fixed: an index, or a name that is another variable's, ends it."""
+    return ".".join(str(segment) for segment in takewhile(lambda segment: isinstance(segment, str), segments))
 
 
 def _index_of(error: LiquidError, plain: str) -> int:

@@ -206,6 +206,21 @@ class GetExecution(WorkflowsQuery, tag="get-execution", frozen=True, kw_only=Tru
     execution_id: UUID
 
 
+class ListTemplateSteps(WorkflowsQuery, tag="list-template-steps", frozen=True, kw_only=True):
+    """The steps that send a template. Answers a list of `TemplateStep`."""
+
+    template_id: UUID
+
+
+class TemplateStep(View, frozen=True, kw_only=True):
+    """A step that sends a template, and the workflow that it belongs to."""
+
+    id: UUID
+    name: str
+    workflow_id: UUID
+    workflow_name: str
+
+
 class TriggerConfig(View, frozen=True, kw_only=True):
     event_name: str
 

@@ -4,25 +4,32 @@ from pathlib import Path
 
 from libs.runtime.service import Service
 from libs.runtime.settings import Settings
-from libs.schemas.base import Event
+from libs.runtime.store import BatchHandler
+from libs.schemas.base import Command, Event
 from libs.schemas.campaigns import (
     CancelCampaign,
     CountDomainUses,
     CreateCampaign,
     CreateTemplate,
     DeleteCampaign,
+    DeleteTemplate,
     DuplicateCampaign,
+    DuplicateTemplate,
     GetCampaign,
     GetCampaignStats,
     GetTemplate,
+    GetTemplateUsage,
     ListCampaigns,
     ListTemplates,
+    ListTemplateVersions,
     PauseCampaign,
+    RestoreTemplate,
     ResumeCampaign,
     ScheduleCampaign,
     SendCampaign,
     UnscheduleCampaign,
     UpdateCampaign,
+    UpdateTemplate,
 )
 from libs.schemas.contacts import AudienceResolved, AudienceStarted
 from libs.schemas.delivery import EmailCancelled, EmailFailed, EmailSent, EmailSuppressed
@@ -35,7 +42,14 @@ from services.campaigns.timers import CampaignDue
 # Every table of this service is a read model, so there is nothing in it yet.
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-ON_CAMPAIGNS = (
+ON_TEMPLATES: tuple[type[Command], ...] = (
+    CreateTemplate,
+    UpdateTemplate,
+    DuplicateTemplate,
+    RestoreTemplate,
+    DeleteTemplate,
+)
+ON_CAMPAIGNS: tuple[type[Command], ...] = (
     CreateCampaign,
     UpdateCampaign,
     DeleteCampaign,
@@ -52,10 +66,11 @@ OUTCOMES: tuple[type[Event], ...] = (AudienceResolved, EmailSent, EmailFailed, E
 
 def build(config: Settings) -> Service:
     """What the campaigns service handles. It has no settings of its own."""
-    on_campaigns = Campaigns()
+    on_templates: BatchHandler = templates()
+    on_campaigns: BatchHandler = Campaigns()
     return Service(
         name="campaigns",
-        commands={CreateTemplate: templates(), **dict.fromkeys(ON_CAMPAIGNS, on_campaigns)},
+        commands=dict.fromkeys(ON_TEMPLATES, on_templates) | dict.fromkeys(ON_CAMPAIGNS, on_campaigns),
         timers={CampaignDue: Campaigns()},
         reactions={
             AudienceStarted: reactions.begin_runs,
@@ -65,6 +80,8 @@ def build(config: Settings) -> Service:
             CountDomainUses: count_domain_uses,
             GetTemplate: queries.get_template,
             ListTemplates: queries.list_templates,
+            GetTemplateUsage: queries.get_template_usage,
+            ListTemplateVersions: queries.list_template_versions,
             GetCampaign: queries.get_campaign,
             ListCampaigns: queries.list_campaigns,
             GetCampaignStats: queries.get_campaign_stats,

@@ -51,14 +51,12 @@ from libs.schemas.campaigns import (
     UpdateCampaign,
 )
 from libs.schemas.delivery import Content
-from services.campaigns.content import domain_of, invalid, require_sendable, with_preheader
+from services.campaigns.content import copied, domain_of, invalid, require_sendable, with_preheader
 from services.campaigns.draft import Draft, changed, drafted
 from services.campaigns.law import require_legal
 from services.campaigns.timers import CampaignDue
 
 MOST_LATE = timedelta(hours=1)
-COPY = " (Copy)"
-LONGEST_NAME = 100
 
 
 class Absent(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,7 +207,7 @@ def _create(command: CreateCampaign, state: Absent) -> list[Event]:
 def _duplicate(command: DuplicateCampaign, state: Absent) -> list[Event]:
     if state.original is None:
         raise Rejected("CAMPAIGN_NOT_FOUND", "Campaign not found")
-    copy = replace(state.original, name=state.original.name[: LONGEST_NAME - len(COPY)] + COPY)
+    copy = replace(state.original, name=copied(state.original.name))
     return [CampaignCreated(campaign_id=command.campaign_id, **copy.fields)]
 
 

@@ -1,6 +1,6 @@
 """Commands on templates and campaigns: load what they decide on, and answer with the API's views."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,11 +16,15 @@ from libs.schemas.campaigns import (
     CreateCampaign,
     CreateTemplate,
     Deleted,
+    DeleteTemplate,
     DuplicateCampaign,
+    DuplicateTemplate,
+    RestoreTemplate,
     TemplateView,
     UpdateCampaign,
+    UpdateTemplate,
 )
-from services.campaigns import campaign, template
+from services.campaigns import campaign, template, versions
 from services.campaigns.campaign import Absent, Campaign
 from services.campaigns.content import domain_of
 from services.campaigns.read_models import campaign as campaign_rows
@@ -56,12 +60,13 @@ class Campaigns:
         self, conn: Connection, envelopes: Sequence[Envelope[Any]]
     ) -> Mapping[Hashable, Loaded[campaign.State]]:
         keys = {_campaign_key(envelope) for envelope in envelopes}
-        stored = await campaign_rows.load(conn, keys | {key for key in map(_original_key, envelopes) if key})
+        stored = await campaign_rows.load(conn, keys | _originals(envelopes))
         self._runs = await runs.load_all(conn, stored.keys())
-        verified = await _verified(conn, envelopes, stored)
+        senders = {(project, state.draft.content.from_email) for (project, _), (state, _) in stored.items()}
+        verified = await _verified(conn, envelopes, senders)
         found: dict[Hashable, Loaded[campaign.State]] = {}
         for key in keys:
-            state, version = stored.get(key, (Absent(original=_original(key, envelopes, stored)), 0))
+            state, version = stored.get(key, (_absent(key, envelopes, stored), 0))
             domains = frozenset(verified.get(key[0], ()))
             found[key] = Loaded(
                 state=replace(state, verified_domains=domains), stream=f"campaign-{key[1]}", version=version
@@ -74,7 +79,13 @@ class Campaigns:
         key = _campaign_key(envelope)
         if not isinstance(state, Campaign):
             return Deleted(id=key[1])
-        return campaign_view(key[1], state, self._runs.get(key, Run()), now)
+        changed = replace(state, updated_at=now) if events else state
+        return campaign_view(key[1], changed, self._runs.get(key, Run()), now)
+
+
+def _absent(key: Key, envelopes: Sequence[Envelope[Any]], stored: Mapping[Key, tuple[Campaign, int]]) -> Absent:
+    original = stored.get(_original(key, envelopes, _campaign_key) or key)
+    return Absent(original=original[0].draft if original else None)
 
 
 async def _set_timers(unit: Unit, envelope: Envelope[Any], events: Sequence[Any]) -> None:
@@ -93,36 +104,63 @@ def _campaign_key(envelope: Envelope[Any]) -> Key:
     return envelope.project, envelope.message.campaign_id
 
 
+def _originals(envelopes: Sequence[Envelope[Any]]) -> set[Key]:
+    """What the copies that are to be made are copies of."""
+    return {key for envelope in envelopes if (key := _original_key(envelope))}
+
+
 def _original_key(envelope: Envelope[Any]) -> Key | None:
+    match envelope.message:
+        case DuplicateCampaign(original_id=original_id) | DuplicateTemplate(original_id=original_id):
+            return envelope.project, original_id
+    return None
+
+
+def _original(key: Key, envelopes: Sequence[Envelope[Any]], key_of: Callable[[Envelope[Any]], Key]) -> Key | None:
+    """What the one with this id is to be a copy of."""
+    return next((original for e in envelopes if key_of(e) == key and (original := _original_key(e))), None)
+
+
+def _version(envelope: Envelope[Any]) -> int | None:
     command = envelope.message
-    return (envelope.project, command.original_id) if isinstance(command, DuplicateCampaign) else None
-
-
-def _original(key: Key, envelopes: Sequence[Envelope[Any]], stored: Mapping[Key, tuple[Campaign, int]]) -> Any:
-    """What the campaign with this id is to be a copy of."""
-    wanted = next((_original_key(e) for e in envelopes if _campaign_key(e) == key and _original_key(e)), None)
-    return stored[wanted][0].draft if wanted and wanted in stored else None
+    return command.version if isinstance(command, RestoreTemplate) else None
 
 
 async def _load_templates(
     conn: Connection, envelopes: Sequence[Envelope[Any]]
 ) -> Mapping[Hashable, Loaded[template.State]]:
     keys = {_template_key(envelope) for envelope in envelopes}
-    stored = await template_rows.load(conn, keys)
-    verified = await _verified(conn, envelopes, {})
+    stored = await template_rows.load(conn, keys | _originals(envelopes))
+    verified = await _verified(
+        conn, envelopes, {(project, state.said.content.from_email) for (project, _), state in stored.items()}
+    )
+    used = await campaign_rows.made_of(conn, {_template_key(e) for e in envelopes if type(e.message) is DeleteTemplate})
+    past = await versions.load(conn, [(*_template_key(e), v) for e in envelopes if (v := _version(e)) is not None])
     found: dict[Hashable, Loaded[template.State]] = {}
     for key in keys:
-        state, version = stored.get(key, (template.Absent(frozenset(verified.get(key[0], ()))), 0))
+        domains = frozenset(verified.get(key[0], ()))
+        if key in stored:
+            state: template.State = replace(
+                stored[key],
+                verified_domains=domains,
+                campaigns=used.get(key, 0),
+                past=next((said for (*of, _), said in past.items() if tuple(of) == key), None),
+            )
+        else:
+            original = stored.get(_original(key, envelopes, _template_key) or key)
+            state = template.Absent(original=original.said if original else None, verified_domains=domains)
+        version = stored[key].version if key in stored else 0
         found[key] = Loaded(state=state, stream=f"template-{key[1]}", version=version)
     return found
 
 
 async def _verified(
-    conn: Connection, envelopes: Sequence[Envelope[Any]], stored: Mapping[Key, tuple[Campaign, int]]
+    conn: Connection, envelopes: Sequence[Envelope[Any]], stored: Set[tuple[UUID, str]]
 ) -> dict[UUID, set[str]]:
-    """By project: those of the sender domains that the commands are about which are verified."""
-    wanted = {(envelope.project, domain_of(address)) for envelope in envelopes if (address := _sender(envelope))}
-    wanted |= {(project, domain_of(state.draft.content.from_email)) for (project, _), (state, _) in stored.items()}
+    """By project: those of the sender domains that the commands are about which are verified. `stored` are (project,
+    address) of what they change."""
+    given = {(envelope.project, address) for envelope in envelopes if (address := _sender(envelope))}
+    wanted = {(project, domain_of(address)) for project, address in given | stored}
     return await sender_domains.verified(conn, wanted) if wanted else {}
 
 
@@ -130,13 +168,15 @@ def _sender(envelope: Envelope[Any]) -> str | None:
     match envelope.message:
         case CreateTemplate(content=content) | CreateCampaign(content=content):
             return content.from_email
-        case UpdateCampaign(from_email=str() as address):
+        case UpdateTemplate(from_email=str() as address) | UpdateCampaign(from_email=str() as address):
             return address
     return None
 
 
 def _template_reply(
     envelope: Envelope[Any], state: template.State, events: Sequence[Any], now: datetime
-) -> TemplateView:
-    assert isinstance(state, Template)
-    return template_view(envelope.message.template_id, state, now)
+) -> TemplateView | Deleted:
+    template_id = envelope.message.template_id
+    if not isinstance(state, Template):
+        return Deleted(id=template_id)
+    return template_view(template_id, replace(state, updated_at=now) if events else state, now)

@@ -13,9 +13,17 @@ from libs.schemas.delivery import Content
 MAX_CONTENT_BYTES = 768 * 1024
 """An event is a message of the bus, which takes 1 MiB with its headers."""
 
+COPY = " (Copy)"
+LONGEST_NAME = 100
+
 
 def invalid(*errors: FieldError) -> Rejected:
     return Rejected("VALIDATION_ERROR", "Request validation failed", errors=list(errors))
+
+
+def copied(name: str) -> str:
+    """The name of a copy."""
+    return name[: LONGEST_NAME - len(COPY)] + COPY
 
 
 def domain_of(address: str) -> str:

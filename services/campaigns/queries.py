@@ -16,29 +16,32 @@ from libs.schemas.campaigns import (
     GetCampaign,
     GetCampaignStats,
     GetTemplate,
+    GetTemplateUsage,
     ListCampaigns,
     ListTemplates,
+    ListTemplateVersions,
+    TemplateCampaign,
     TemplatePage,
+    TemplateVersion,
     TemplateView,
 )
+from services.campaigns import versions
 from services.campaigns.campaign import Campaign
 from services.campaigns.content import domain_of
 from services.campaigns.read_models import campaign, campaign_mail, campaign_run, sender_domain, template
-from services.campaigns.views import campaign_view, stats_view, template_view
+from services.campaigns.template import Template
+from services.campaigns.views import campaign_view, stats_view, template_view, version_view
 
 
 async def get_template(conn: Connection, project: UUID, query: GetTemplate) -> TemplateView:
-    found = await template.load(conn, [(project, query.template_id)])
-    if not found:
-        raise Rejected("TEMPLATE_NOT_FOUND", "Template not found")
-    state, _ = found[project, query.template_id]
-    return template_view(query.template_id, state, now())
+    return template_view(query.template_id, await _template(conn, project, query.template_id), now())
 
 
 async def list_templates(conn: Connection, project: UUID, query: ListTemplates) -> TemplatePage:
     page = window(query.page, query.page_size)
-    found = await template.newest(conn, project, page.size, page.offset)
-    total = await template.count(conn, project)
+    search = query.search.lower() if query.search else None
+    found = await template.newest(conn, project, query.kind, search, page.size, page.offset)
+    total = await template.count(conn, project, query.kind, search)
     return TemplatePage(
         data=[template_view(template_id, state, now()) for template_id, state in found],
         total=total,
@@ -46,6 +49,23 @@ async def list_templates(conn: Connection, project: UUID, query: ListTemplates) 
         page_size=page.size,
         total_pages=page.pages(total),
     )
+
+
+async def get_template_usage(conn: Connection, project: UUID, query: GetTemplateUsage) -> list[TemplateCampaign]:
+    await _template(conn, project, query.template_id)
+    return await campaign.using(conn, project, query.template_id)
+
+
+async def list_template_versions(conn: Connection, project: UUID, query: ListTemplateVersions) -> list[TemplateVersion]:
+    await _template(conn, project, query.template_id)
+    return [version_view(past) for past in await versions.history(conn, project, query.template_id)]
+
+
+async def _template(conn: Connection, project: UUID, template_id: UUID) -> Template:
+    found = await template.load(conn, [(project, template_id)])
+    if not found:
+        raise Rejected("TEMPLATE_NOT_FOUND", "Template not found")
+    return found[project, template_id]
 
 
 async def get_campaign(conn: Connection, project: UUID, query: GetCampaign) -> CampaignView:

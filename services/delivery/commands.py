@@ -60,12 +60,12 @@ async def _templates(conn: Connection, envelopes: Sequence[Envelope[SendEmail]])
     """The templates that are named. One that was created a moment ago may be on its way here, so a missing one is
     waited for briefly."""
     wanted = {(e.project, e.message.template_id) for e in envelopes if e.message.template_id}
-    found = await contents.find(conn, wanted)
+    found = await contents.find(conn, wanted, usable=True)
     for _ in range(int(ARRIVES_WITHIN / LOOK_EVERY)):
         if len(found) == len(wanted):
             break
         await asyncio.sleep(LOOK_EVERY)
-        found = await contents.find(conn, wanted)
+        found = await contents.find(conn, wanted, usable=True)
     return found
 
 

@@ -11,6 +11,7 @@ from libs.schemas.workflows import (
     GetExecution,
     GetWorkflow,
     ListExecutions,
+    ListTemplateSteps,
     ListWorkflows,
     UpdateWorkflow,
 )
@@ -37,6 +38,7 @@ def build(config: Settings) -> Service:
         queries={
             GetWorkflow: queries.get_workflow,
             ListWorkflows: queries.list_workflows,
+            ListTemplateSteps: queries.list_template_steps,
             ListExecutions: queries.list_executions,
             GetExecution: queries.get_execution,
         },

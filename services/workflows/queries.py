@@ -12,7 +12,9 @@ from libs.schemas.workflows import (
     GetExecution,
     GetWorkflow,
     ListExecutions,
+    ListTemplateSteps,
     ListWorkflows,
+    TemplateStep,
     WorkflowPage,
     WorkflowView,
 )
@@ -36,6 +38,10 @@ async def list_workflows(conn: Connection, project: UUID, query: ListWorkflows) 
         page_size=page.size,
         total_pages=page.pages(total),
     )
+
+
+async def list_template_steps(conn: Connection, project: UUID, query: ListTemplateSteps) -> list[TemplateStep]:
+    return await workflow.steps_sending(conn, project, query.template_id)
 
 
 async def list_executions(conn: Connection, project: UUID, query: ListExecutions) -> ExecutionPage:

@@ -27,6 +27,7 @@ from libs.schemas.campaigns import (
     CampaignStatus,
     CampaignUnscheduled,
     CampaignUpdated,
+    TemplateCampaign,
 )
 from libs.schemas.delivery import Content
 from services.campaigns import campaign as decider
@@ -103,6 +104,15 @@ QUEUED = """
 select project, id, version from campaign
 where status = 'QUEUED' and (project, id) in (select * from unnest($1::uuid[], $2::uuid[]))
 """
+MADE_OF = """
+select project, template_id, count(*) from campaign
+where status not in ('SENT', 'CANCELLED')
+    and (project, template_id) in (select * from unnest($1::uuid[], $2::uuid[]))
+group by project, template_id
+"""
+USING = """
+select id, name, status from campaign where project = $1 and template_id = $2 order by created_at desc, id desc
+"""
 NEWEST = """
 select id, status, name, description, content, audience, preheader, markdown, language,
        template_id, scheduled_for, failure, transitioned_at, created_at, updated_at, sent_at
@@ -164,6 +174,19 @@ async def queued(conn: Connection, keys: Collection[Key]) -> dict[Key, int]:
     """Those of the campaigns that are QUEUED, with their versions."""
     rows = await conn.fetch(QUEUED, [project for project, _ in keys], [campaign_id for _, campaign_id in keys])
     return {(row["project"], row["id"]): row["version"] for row in rows}
+
+
+async def made_of(conn: Connection, templates: Collection[Key]) -> dict[Key, int]:
+    """How many campaigns that are not over were made of these (project, template); none is left out."""
+    if not templates:
+        return {}
+    rows = await conn.fetch(MADE_OF, [project for project, _ in templates], [template for _, template in templates])
+    return {(row["project"], row["template_id"]): row["count"] for row in rows}
+
+
+async def using(conn: Connection, project: UUID, template_id: UUID) -> list[TemplateCampaign]:
+    """The campaigns that were made of the template, newest first."""
+    return [msgspec.convert(dict(row), TemplateCampaign) for row in await conn.fetch(USING, project, template_id)]
 
 
 async def newest(

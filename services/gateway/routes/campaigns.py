@@ -24,11 +24,13 @@ from libs.schemas.campaigns import (
     DuplicateCampaign,
     GetCampaign,
     GetCampaignStats,
+    GetTemplate,
     ListCampaigns,
     PauseCampaign,
     ResumeCampaign,
     ScheduleCampaign,
     SendCampaign,
+    TemplateView,
     UnscheduleCampaign,
     UpdateCampaign,
 )
@@ -71,6 +73,12 @@ class CampaignBody(Body, frozen=True, kw_only=True):
     list_id: UUID | None = None
     audience_condition: Condition | None = None
     overwrite: bool = False
+
+
+class NewCampaignBody(CampaignBody, frozen=True, kw_only=True):
+    """What is not written here is taken from the template, if one is named."""
+
+    template_id: UUID | None = None
 
 
 class CampaignChanges(Body, frozen=True, kw_only=True):
@@ -120,7 +128,7 @@ async def list_campaigns(
 
 
 @post("/campaigns", responses=returns(CampaignView, 201), tags=TAGS, request_max_body_size=MAX_BYTES)
-async def create_campaign(data: JSONBody[CampaignBody], request: Call) -> Answer:
+async def create_campaign(data: JSONBody[NewCampaignBody], request: Call) -> Answer:
     """Create a campaign
 
     It starts as a DRAFT. The audience is everyone who is subscribed (`ALL`), a segment or a list (`SEGMENT`; with both,
@@ -131,12 +139,13 @@ async def create_campaign(data: JSONBody[CampaignBody], request: Call) -> Answer
     command = CreateCampaign(
         campaign_id=uuid7(),
         name=data.name,
-        content=_content(data),
+        content=await _written(request, data),
         audience=_audience(data),
         description=data.description,
         preheader=data.preheader,
         markdown=data.content,
         language=data.language,
+        template_id=data.template_id,
     )
     return Answer(await request.ask(command), 201)
 
@@ -309,6 +318,20 @@ async def _schedule(request: Call, campaign_id: str, scheduled_for: datetime) ->
 
 def _id(campaign_id: str) -> UUID:
     return id_of(campaign_id, "Campaign")
+
+
+async def _written(request: Call, data: NewCampaignBody) -> Content:
+    if data.template_id is None:
+        return _content(data)
+    template = msgspec.json.decode(await request.query(GetTemplate(template_id=data.template_id)), type=TemplateView)
+    return Content(
+        subject=data.subject or template.subject,
+        body=data.body or template.body,
+        from_email=data.from_ or template.from_,
+        from_name=data.from_name or template.from_name,
+        reply_to=data.reply_to or template.reply_to,
+        kind=template.type_,
+    )
 
 
 def _content(data: CampaignBody) -> Content:

@@ -1,32 +1,86 @@
 """Templates."""
 
-from litestar import get, post
-from litestar.params import FromPath, JSONBody
+from typing import Annotated
+
+import msgspec
+from litestar import delete, get, patch, post
+from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import UNSET, UnsetType
 
 from libs.runtime.clock import uuid7
-from libs.schemas.campaigns import CreateTemplate, GetTemplate, ListTemplates, TemplatePage, TemplateView
+from libs.runtime.codec import encode
+from libs.schemas.base import View
+from libs.schemas.campaigns import (
+    CreateTemplate,
+    DeleteTemplate,
+    DuplicateTemplate,
+    GetTemplate,
+    GetTemplateUsage,
+    ListTemplates,
+    ListTemplateVersions,
+    RestoreTemplate,
+    TemplateCampaign,
+    TemplatePage,
+    TemplateVersion,
+    TemplateView,
+    UpdateTemplate,
+)
+from libs.schemas.delivery import Kind
+from libs.schemas.workflows import ListTemplateSteps, TemplateStep
 from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
-from services.gateway.fields import PageNumber, PageSize, id_of
-from services.gateway.routes.content import MAX_BYTES, ContentBody
+from services.gateway.fields import Email, Line, Name, PageNumber, PageSize, Text, id_of
+from services.gateway.json_body import Body
+from services.gateway.problems import Problem
+from services.gateway.routes.content import MAX_BYTES, ContentBody, Description, SenderName
+from services.gateway.wording import NO_NUL
 
 TAGS = ["Templates"]
 
 
+class TemplateChanges(Body, frozen=True, kw_only=True):
+    """What is given is changed."""
+
+    name: Name | UnsetType = UNSET
+    description: Description | UnsetType | None = UNSET
+    subject: Line | UnsetType = UNSET
+    body: Text | UnsetType = UNSET
+    from_: Email | UnsetType = msgspec.field(default=UNSET, name="from")
+    from_name: SenderName | UnsetType | None = UNSET
+    reply_to: Email | UnsetType | None = UNSET
+    type_: Kind | UnsetType = msgspec.field(default=UNSET, name="type")
+
+
+class TemplateUsage(View, frozen=True, kw_only=True):
+    """What refers to a template: campaigns that were made of it, and steps of workflows that send it."""
+
+    campaigns: list[TemplateCampaign]
+    workflow_steps: list[TemplateStep]
+
+
 @get("/templates", responses=shows(TemplatePage), tags=TAGS)
-async def list_templates(request: Call, page: PageNumber = 1, page_size: PageSize = 20) -> Answer:
+async def list_templates(
+    request: Call,
+    page: PageNumber = 1,
+    page_size: PageSize = 20,
+    search: Annotated[
+        str | None, QueryParameter(max_length=255, pattern=NO_NUL, description="Part of the name or the subject")
+    ] = None,
+    kind: Annotated[Kind | None, QueryParameter(name="type", description="Only templates of this type")] = None,
+) -> Answer:
     """List templates
 
     Newest first.
     """
-    return Answer(await request.query(ListTemplates(page=page, page_size=page_size)))
+    return Answer(await request.query(ListTemplates(page=page, page_size=page_size, search=search, kind=kind)))
 
 
 @post("/templates", responses=returns(TemplateView, 201), tags=TAGS, request_max_body_size=MAX_BYTES)
 async def create_template(data: JSONBody[ContentBody], request: Call) -> Answer:
     """Create a template
 
-    A syntax error in subject or body is refused, with its line and column.
+    A syntax error in subject or body is refused, with its line and column. `variables` of the answer are the names
+    that the template asks for.
     """
     command = CreateTemplate(template_id=uuid7(), name=data.name, content=data.content(), description=data.description)
     return Answer(await request.ask(command), 201)
@@ -38,4 +92,96 @@ async def get_template(template_id: FromPath[str], request: Call) -> Answer:
     return Answer(await request.query(GetTemplate(template_id=id_of(template_id, "Template"))))
 
 
-ROUTES = [list_templates, create_template, get_template]
+@patch("/templates/{template_id:str}", responses=returns(TemplateView, 200), tags=TAGS, request_max_body_size=MAX_BYTES)
+async def update_template(template_id: FromPath[str], data: JSONBody[TemplateChanges], request: Call) -> Answer:
+    """Update a template
+
+    Changes the fields that are given. What it said before stays one of its versions.
+    """
+    command = UpdateTemplate(
+        template_id=id_of(template_id, "Template"),
+        name=data.name,
+        description=data.description,
+        subject=data.subject,
+        body=data.body,
+        from_email=data.from_,
+        from_name=data.from_name,
+        reply_to=data.reply_to,
+        kind=data.type_,
+    )
+    return Answer(await request.ask(command))
+
+
+@delete("/templates/{template_id:str}", status_code=204, responses=returns(None, 204), tags=TAGS)
+async def delete_template(template_id: FromPath[str], request: Call) -> None:
+    """Delete a template
+
+    Not while a step of a workflow sends it, or a campaign that is not over was made of it.
+    """
+    found = id_of(template_id, "Template")
+    steps = msgspec.json.decode(await request.query(ListTemplateSteps(template_id=found)), type=list[TemplateStep])
+    if steps:
+        raise Problem(
+            409,
+            "TEMPLATE_IN_USE",
+            f"Cannot delete the template: it is used in {len(steps)} workflow step(s)",
+            details={"workflowSteps": [str(step.id) for step in steps]},
+        )
+    await request.ask(DeleteTemplate(template_id=found))
+
+
+@post("/templates/{template_id:str}/duplicate", responses=returns(TemplateView, 201), tags=TAGS)
+async def duplicate_template(template_id: FromPath[str], request: Call) -> Answer:
+    """Duplicate a template"""
+    command = DuplicateTemplate(template_id=uuid7(), original_id=id_of(template_id, "Template"))
+    return Answer(await request.ask(command), 201)
+
+
+@get("/templates/{template_id:str}/usage", responses=shows(TemplateUsage), tags=TAGS)
+async def get_template_usage(template_id: FromPath[str], request: Call) -> Answer:
+    """Get a template's usage
+
+    The campaigns and the steps of workflows that refer to it.
+    """
+    found = id_of(template_id, "Template")
+    campaigns = await request.query(GetTemplateUsage(template_id=found))
+    steps = await request.query(ListTemplateSteps(template_id=found))
+    usage = {"campaigns": msgspec.Raw(campaigns), "workflowSteps": msgspec.Raw(steps)}
+    return Answer(encode(usage))
+
+
+@get("/templates/{template_id:str}/versions", responses=shows(list[TemplateVersion]), tags=TAGS)
+async def list_template_versions(template_id: FromPath[str], request: Call) -> Answer:
+    """List a template's versions
+
+    All that it ever said, newest first.
+    """
+    return Answer(await request.query(ListTemplateVersions(template_id=id_of(template_id, "Template"))))
+
+
+@post(
+    "/templates/{template_id:str}/versions/{version:int}/restore",
+    status_code=200,
+    responses=returns(TemplateView, 200),
+    tags=TAGS,
+)
+async def restore_template(template_id: FromPath[str], version: FromPath[int], request: Call) -> Answer:
+    """Restore a template's version
+
+    The template says again what it said then; what it says now stays a version of it.
+    """
+    command = RestoreTemplate(template_id=id_of(template_id, "Template"), version=min(version, 2**31 - 1))
+    return Answer(await request.ask(command))
+
+
+ROUTES = [
+    list_templates,
+    create_template,
+    get_template,
+    update_template,
+    delete_template,
+    duplicate_template,
+    get_template_usage,
+    list_template_versions,
+    restore_template,
+]

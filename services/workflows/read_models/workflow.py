@@ -10,7 +10,15 @@ from libs.runtime.aggregate import evolved
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Connection
-from libs.schemas.workflows import Step, StepAdded, Transition, TransitionAdded, WorkflowCreated, WorkflowUpdated
+from libs.schemas.workflows import (
+    Step,
+    StepAdded,
+    TemplateStep,
+    Transition,
+    TransitionAdded,
+    WorkflowCreated,
+    WorkflowUpdated,
+)
 from services.workflows import workflow as decider
 from services.workflows.graph import Graph
 from services.workflows.workflow import Event, Workflow
@@ -70,6 +78,13 @@ select project, id, version, name, description, event_name, enabled, allow_reent
 from workflow
 where project = $1 order by created_at desc, id desc limit $2 offset $3
 """
+SENDING = """
+select step ->> 'id' as id, step ->> 'name' as name, workflow.id as workflow_id, workflow.name as workflow_name
+from workflow cross join lateral jsonb_array_elements(workflow.steps) as step
+where workflow.project = $1 and workflow.steps @> jsonb_build_array(jsonb_build_object('templateId', $2::text))
+    and step ->> 'templateId' = $2::text
+order by workflow.created_at, workflow.id, step ->> 'id'
+"""
 COUNT = "select count(*) from workflow where project = $1"
 
 Key = tuple[UUID, UUID]
@@ -128,6 +143,17 @@ async def listeners(conn: Connection, happened: Collection[tuple[UUID, str]]) ->
     for row in rows:
         found.setdefault((row["project"], row["event_name"]), []).append(msgspec.convert(dict(row), Listener))
     return found
+
+
+async def steps_sending(conn: Connection, project: UUID, template_id: UUID) -> list[TemplateStep]:
+    """The steps that send the template, the oldest workflow first."""
+    rows = await conn.fetch(SENDING, project, str(template_id))
+    return [
+        TemplateStep(
+            id=UUID(row["id"]), name=row["name"], workflow_id=row["workflow_id"], workflow_name=row["workflow_name"]
+        )
+        for row in rows
+    ]
 
 
 async def newest(conn: Connection, project: UUID, limit: int, offset: int) -> list[tuple[UUID, Workflow]]:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from libs.runtime.liquid import Mistake, as_liquid, mistake_in
+from libs.runtime.liquid import Mistake, as_liquid, mistake_in, variables_in
 
 
 @pytest.mark.parametrize(
@@ -95,3 +95,15 @@ def test_no_template_takes_long_to_refuse(text: str) -> None:
     started = time.process_time()
     assert mistake_in(text) is not None
     assert time.process_time() - started < 2
+
+
+def test_the_names_that_a_template_asks_for_are_listed() -> None:
+    text = (
+        "{{ name ?? you }} {{ order.total }} {{ first name }} {{ order.items[0].price }}"
+        "{% for item in order.items %}{{ item.name }}{% endfor %}{% assign x = plan %}{{ x }}"
+    )
+    assert variables_in(text) == ["first name", "name", "order.items", "order.total", "plan"]
+
+
+def test_what_cannot_be_parsed_asks_for_nothing() -> None:
+    assert variables_in("{{ name }} {% if %}") == []

@@ -1,0 +1,149 @@
+"""Campaigns and templates over HTTP: every transition, its refusals, and what they say."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from deploy.demo.api import Api
+from libs.runtime.clock import iso, now
+from tests.e2e.story import SENDER, mails_to, make_campaign, make_contacts, make_segment, until_sent
+
+TOMORROW = iso(now() + timedelta(days=1))
+
+
+async def call(api: Api, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """Status and answer, whatever they are."""
+    answer = await api.send(method, path, body or {}, {})
+    return answer.status_code, answer.json() if answer.content else None
+
+
+async def code(api: Api, method: str, path: str, body: Any = None) -> tuple[int, str]:
+    status, answer = await call(api, method, path, body)
+    return status, answer["error"]["code"]
+
+
+async def draft(api: Api, **fields: Any) -> dict[str, Any]:
+    status, campaign = await call(api, "POST", "/campaigns", {"name": "Draft", **fields})
+    assert status == 201, campaign
+    return dict(campaign)
+
+
+async def test_a_draft_is_built_up_until_it_is_ready(api: Api, plan: str) -> None:
+    campaign = await draft(api)
+    path = f"/campaigns/{campaign['id']}"
+    assert campaign["readiness"] == {"canSend": False, "missing": ["senderEmail", "subject", "content", "audience"]}
+    assert await code(api, "POST", f"{path}/send") == (422, "CAMPAIGN_NOT_READY")
+    segment = await make_segment(api, plan)
+    changes = {"subject": "Hello", "content": "# Hi {{ firstName }}", "segmentId": segment["id"], **SENDER}
+    status, ready = await call(api, "PATCH", path, changes)
+    assert (status, ready["readiness"]) == (200, {"canSend": True, "missing": []})
+    assert (ready["body"], ready["audienceType"]) == ("<h1>Hi {{ firstName }}</h1>\n", "SEGMENT")
+    status, replaced = await call(api, "PUT", path, {"name": "Again", "subject": "Other"})
+    assert (status, replaced["body"], replaced["content"], replaced["audienceType"]) == (200, None, None, None)
+
+
+async def test_a_richer_body_is_overwritten_on_purpose_only(api: Api) -> None:
+    campaign = await draft(api, body='<p style="color:red">Hi</p>')
+    path = f"/campaigns/{campaign['id']}"
+    assert (campaign["contentOverwriteRequired"], campaign["contentEditableViaApi"]) == (True, False)
+    assert await code(api, "PATCH", path, {"content": "Hi"}) == (409, "CONTENT_OVERWRITE_REQUIRED")
+    status, after = await call(api, "PATCH", path, {"content": "Hi", "overwrite": True})
+    assert (status, after["body"], after["content"]) == (200, "<p>Hi</p>\n", "Hi")
+
+
+async def test_a_schedule_is_made_moved_and_given_up(api: Api, plan: str) -> None:
+    campaign = await make_campaign(api, plan)
+    path = f"/campaigns/{campaign['id']}"
+    assert await code(api, "POST", f"{path}/unschedule") == (409, "CAMPAIGN_NOT_UNSCHEDULABLE")
+    assert await code(api, "POST", f"{path}/schedule", {"scheduledFor": "2001-01-01T00:00:00Z"}) == (
+        422,
+        "VALIDATION_ERROR",
+    )
+    assert await code(api, "POST", f"{path}/schedule", {"scheduledFor": "tomorrow"}) == (422, "VALIDATION_ERROR")
+    status, scheduled = await call(api, "POST", f"{path}/send", {"scheduledFor": TOMORROW})
+    assert (status, scheduled["status"], scheduled["scheduledFor"]) == (200, "SCHEDULED", TOMORROW)
+    assert await code(api, "DELETE", path) == (409, "CAMPAIGN_NOT_DELETABLE")
+    status, after = await call(api, "POST", f"{path}/unschedule")
+    assert (status, after["status"], after["scheduledFor"]) == (200, "DRAFT", None)
+    status, gone = await call(api, "DELETE", path)
+    assert (status, gone["success"]) == (200, True)
+    assert await code(api, "GET", path) == (404, "CAMPAIGN_NOT_FOUND")
+
+
+async def test_a_cancelled_campaign_mails_nobody(api: Api, plan: str) -> None:
+    [address] = await make_contacts(api, plan, 1)
+    campaign = await make_campaign(api, plan)
+    path = f"/campaigns/{campaign['id']}"
+    await call(api, "POST", f"{path}/schedule", {"scheduledFor": TOMORROW})
+    status, cancelled = await call(api, "POST", f"{path}/cancel")
+    assert (status, cancelled["status"]) == (200, "CANCELLED")
+    for action in ("send", "cancel", "pause", "resume"):
+        assert (await call(api, "POST", f"{path}/{action}"))[0] == 409
+    assert await code(api, "PATCH", path, {"name": "x"}) == (409, "CAMPAIGN_NOT_EDITABLE")
+    assert await mails_to(api, address) == []
+
+
+async def test_a_paused_campaign_goes_on_where_it_was(api: Api, plan: str) -> None:
+    await make_contacts(api, plan, 40)
+    campaign = await make_campaign(api, plan)
+    path = f"/campaigns/{campaign['id']}"
+    assert (await call(api, "POST", f"{path}/send"))[1]["status"] == "QUEUED"
+    status, paused = await call(api, "POST", f"{path}/pause")
+    assert (status, paused["status"]) == (200, "PAUSED")
+    assert (await call(api, "POST", f"{path}/resume"))[1]["status"] == "SENDING"
+    stats = await until_sent(api, campaign)
+    assert (stats["totalRecipients"], stats["sentCount"]) == (40, 40)
+    status, copy = await call(api, "POST", f"{path}/duplicate")
+    assert (status, copy["status"], copy["name"]) == (201, "DRAFT", f"{plan} (Copy)")
+
+
+async def test_a_template_through_its_life(api: Api) -> None:
+    body = {"name": "Receipt", "subject": "Hi", "body": "<p>{{ total }}</p>", "from": SENDER["from"]}
+    status, template = await call(api, "POST", "/templates", body)
+    assert (status, template["variables"]) == (201, ["total"])
+    path = f"/templates/{template['id']}"
+    status, no = await call(api, "PATCH", path, {"body": "a\n{% nope %}"})
+    assert (status, no["error"]["errors"][0]["message"][:16]) == (422, "Line 2, column 4")
+    status, updated = await call(api, "PATCH", path, {"subject": "Hello"})
+    assert (status, updated["subject"], updated["version"]) == (200, "Hello", 2)
+    status, versions = await call(api, "GET", f"{path}/versions")
+    assert (status, [version["version"] for version in versions]) == (200, [2, 1])
+    status, restored = await call(api, "POST", f"{path}/versions/1/restore")
+    assert (status, restored["subject"]) == (200, "Hi")
+    status, copy = await call(api, "POST", f"{path}/duplicate")
+    assert (status, copy["name"]) == (201, "Receipt (Copy)")
+    assert await call(api, "DELETE", path) == (204, None)
+    assert await code(api, "GET", path) == (404, "TEMPLATE_NOT_FOUND")
+
+
+async def test_a_campaign_that_is_made_of_a_template_says_what_it_says(api: Api) -> None:
+    body = {"name": "Base", "subject": "Hi", "body": "<p>Hi</p>", "from": SENDER["from"], "type": "HEADLESS"}
+    template = await api.post("/templates", body)
+    campaign = await draft(api, templateId=template["id"], subject="Mine")
+    assert (campaign["subject"], campaign["body"], campaign["type"]) == ("Mine", "<p>Hi</p>", "HEADLESS")
+    usage = await api.get(f"/templates/{template['id']}/usage")
+    assert [use["id"] for use in usage["campaigns"]] == [campaign["id"]]
+    assert await code(api, "DELETE", f"/templates/{template['id']}") == (409, "TEMPLATE_IN_USE")
+    assert await code(api, "POST", "/campaigns", {"name": "x", "templateId": str(uuid4())}) == (
+        404,
+        "TEMPLATE_NOT_FOUND",
+    )
+
+
+async def test_a_template_that_a_workflow_sends_stays(api: Api) -> None:
+    body = {"name": "Step", "subject": "Hi", "body": "<p>Hi</p>", "from": SENDER["from"]}
+    template = await api.post("/templates", body)
+    workflow = await api.post("/workflows", {"name": "Flow", "eventName": f"e-{uuid4().hex}"})
+    step = {
+        "type": "SEND_EMAIL",
+        "name": "Mail",
+        "position": {},
+        "config": {"templateId": template["id"]},
+        "templateId": template["id"],
+    }
+    await api.post(f"/workflows/{workflow['id']}/steps", step)
+    path = f"/templates/{template['id']}"
+    status, usage = await call(api, "GET", f"{path}/usage")
+    assert (status, usage["campaigns"]) == (200, [])
+    assert [(use["name"], use["workflowName"]) for use in usage["workflowSteps"]] == [("Mail", "Flow")]
+    assert await code(api, "DELETE", path) == (409, "TEMPLATE_IN_USE")

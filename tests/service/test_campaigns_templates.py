@@ -1,0 +1,139 @@
+"""Templates over the bus: changing, copying, restoring, deleting, and who uses them."""
+
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import pytest
+
+from libs.runtime.bus import ask
+from libs.runtime.clock import uuid7
+from libs.runtime.rejection import Rejected
+from libs.runtime.service import Runtime
+from libs.runtime.testing import announce, eventually, running, tell
+from libs.schemas.campaigns import (
+    Audience,
+    CampaignView,
+    CreateCampaign,
+    CreateTemplate,
+    Deleted,
+    DeleteTemplate,
+    DuplicateTemplate,
+    GetTemplate,
+    GetTemplateUsage,
+    ListTemplates,
+    ListTemplateVersions,
+    RestoreTemplate,
+    TemplateCampaign,
+    TemplatePage,
+    TemplateVersion,
+    TemplateView,
+    UpdateTemplate,
+)
+from libs.schemas.delivery import Content, DomainVerified
+from services.campaigns.app import build
+from tests.conftest import Stack
+
+CONTENT = Content(subject="Hi {{ name }}", body="<p>{{ order.total }}</p>", from_email="us@example.com")
+
+
+@pytest.fixture(scope="module")
+async def service(stack: Stack) -> AsyncIterator[Runtime]:
+    settings = stack.settings("campaigns")
+    async with running(build(settings), settings) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+async def template(stack: Stack, service: Runtime, project: UUID) -> TemplateView:
+    """A template of the project, which may send from example.com."""
+    await announce(stack.client, project, DomainVerified(domain_id=uuid4(), domain="example.com"))
+
+    async def known() -> bool:
+        return bool(await service.pool.fetchval("select true from sender_domain where project = $1", project))
+
+    await eventually(known)
+    create = CreateTemplate(template_id=uuid7(), name="Receipt", content=CONTENT)
+    return await tell(stack.client, project, create, TemplateView)
+
+
+async def test_a_template_says_which_variables_it_asks_for(template: TemplateView) -> None:
+    assert template.variables == ["name", "order.total"]
+
+
+async def test_a_change_is_shown_and_what_was_said_before_is_a_version(
+    stack: Stack, project: UUID, template: TemplateView
+) -> None:
+    update = UpdateTemplate(template_id=template.id, subject="Thanks, {{ name }}")
+    updated = await tell(stack.client, project, update, TemplateView)
+    assert (updated.subject, updated.body, updated.version) == ("Thanks, {{ name }}", CONTENT.body, 2)
+    assert await ask(stack.client, project, GetTemplate(template_id=template.id), TemplateView) == updated
+    restore = RestoreTemplate(template_id=template.id, version=1)
+    restored = await tell(stack.client, project, restore, TemplateView)
+    assert (restored.subject, restored.version) == (CONTENT.subject, 3)
+    query = ListTemplateVersions(template_id=template.id)
+    versions = await ask(stack.client, project, query, list[TemplateVersion])
+    assert [(v.version, v.subject, v.restored) for v in versions] == [
+        (3, CONTENT.subject, 1),
+        (2, "Thanks, {{ name }}", None),
+        (1, CONTENT.subject, None),
+    ]
+    with pytest.raises(Rejected) as no:
+        await tell(stack.client, project, RestoreTemplate(template_id=template.id, version=7), TemplateView)
+    assert no.value.code == "TEMPLATE_VERSION_NOT_FOUND"
+
+
+async def test_a_copy_stands_alone(stack: Stack, project: UUID, template: TemplateView) -> None:
+    copy = await tell(
+        stack.client, project, DuplicateTemplate(template_id=uuid7(), original_id=template.id), TemplateView
+    )
+    assert (copy.name, copy.subject, copy.version) == ("Receipt (Copy)", CONTENT.subject, 1)
+    await tell(stack.client, project, DeleteTemplate(template_id=template.id), Deleted)
+    assert await ask(stack.client, project, GetTemplate(template_id=copy.id), TemplateView) == copy
+
+
+async def test_a_template_that_a_campaign_needs_stays(stack: Stack, project: UUID, template: TemplateView) -> None:
+    campaign = CreateCampaign(
+        campaign_id=uuid7(),
+        name="News",
+        content=CONTENT,
+        audience=Audience(audience_type="ALL"),
+        template_id=template.id,
+    )
+    await tell(stack.client, project, campaign, CampaignView)
+    used = await ask(stack.client, project, GetTemplateUsage(template_id=template.id), list[TemplateCampaign])
+    assert [(use.id, use.name, use.status) for use in used] == [(campaign.campaign_id, "News", "DRAFT")]
+    with pytest.raises(Rejected) as no:
+        await tell(stack.client, project, DeleteTemplate(template_id=template.id), Deleted)
+    assert no.value.code == "TEMPLATE_IN_USE"
+
+
+async def test_a_deleted_template_is_gone(stack: Stack, project: UUID, template: TemplateView) -> None:
+    gone = await tell(stack.client, project, DeleteTemplate(template_id=template.id), Deleted)
+    assert gone.id == template.id
+    for query in (GetTemplate, GetTemplateUsage, ListTemplateVersions):
+        with pytest.raises(Rejected) as no:
+            await ask(stack.client, project, query(template_id=template.id), TemplateView)
+        assert no.value.code == "TEMPLATE_NOT_FOUND"
+
+
+async def test_templates_are_found_by_type_and_by_words(stack: Stack, project: UUID, template: TemplateView) -> None:
+    async def found(query: ListTemplates) -> list[UUID]:
+        return [view.id for view in (await ask(stack.client, project, query, TemplatePage)).data]
+
+    assert await found(ListTemplates(search="receipt", kind="MARKETING")) == [template.id]
+    assert await found(ListTemplates(search="HI {{")) == [template.id]
+    assert await found(ListTemplates(search="invoice")) == []
+    assert await found(ListTemplates(kind="HEADLESS")) == []
+
+
+async def test_another_project_can_do_nothing_with_it(stack: Stack, template: TemplateView) -> None:
+    stranger = uuid4()
+    for command in (
+        UpdateTemplate(template_id=template.id, name="x"),
+        RestoreTemplate(template_id=template.id, version=1),
+        DuplicateTemplate(template_id=uuid7(), original_id=template.id),
+        DeleteTemplate(template_id=template.id),
+    ):
+        with pytest.raises(Rejected) as no:
+            await tell(stack.client, stranger, command, TemplateView)
+        assert no.value.code == "TEMPLATE_NOT_FOUND"
