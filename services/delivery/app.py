@@ -33,7 +33,7 @@ from services.delivery import domains, holding, queries, reactions, ses
 from services.delivery.commands import send_emails
 from services.delivery.identities import Identities
 from services.delivery.mail import Links
-from services.delivery.read_models import campaign_hold, content, domain, recipient, suppression
+from services.delivery.read_models import campaign_hold, content, domain, project_language, recipient, suppression
 from services.delivery.reconcile import Reconciler
 from services.delivery.registrar import Registrar
 from services.delivery.sender import Sender
@@ -94,7 +94,7 @@ def build(config: Settings) -> Service:
             GetDomain: domain_queries.get,
         },
         timers={holding.SweepCampaign: holding.sweep(shelf)},
-        read_models=(recipient, content, suppression, campaign_hold, domain),
+        read_models=(recipient, content, suppression, campaign_hold, domain, project_language),
         migrations=MIGRATIONS,
         work=(send, reconcile),
     )

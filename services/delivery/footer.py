@@ -3,6 +3,8 @@
 import re
 from html import escape
 
+from libs.runtime.locales import chosen
+
 BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 TAIL = 200
 """Where the body usually ends: so many characters before the end of the HTML."""
@@ -13,12 +15,22 @@ FOOTER = (
 )
 WORDS = {
     "en": ("You receive this mail because you subscribed.", "Unsubscribe"),
-    "de": ("Sie erhalten diese Mail, weil Sie sie abonniert haben.", "Abbestellen"),
-    "es": ("Recibes este correo porque te suscribiste.", "Cancelar la suscripción"),
-    "fr": ("Vous recevez ce message car vous y êtes abonné.", "Se désabonner"),
-    "it": ("Ricevi questa email perché ti sei iscritto.", "Annulla l'iscrizione"),
-    "nl": ("Je ontvangt deze mail omdat je je hebt aangemeld.", "Afmelden"),
-    "pt": ("Recebe este e-mail porque se inscreveu.", "Cancelar a subscrição"),
+    "nl": ("Je ontvangt deze e-mail omdat je je hebt aangemeld.", "Afmelden"),
+    "fr": ("Vous recevez cet e-mail parce que vous vous êtes abonné(e).", "Se désabonner"),
+    "de": ("Sie erhalten diese E-Mail, weil Sie sie abonniert haben.", "Abbestellen"),
+    "es": ("Recibes este correo porque te suscribiste.", "Cancelar suscripción"),
+    "it": ("Ricevi questa email perché ti sei iscritto.", "Annulla l’iscrizione"),
+    "pt": ("Recebe este e-mail porque se inscreveu.", "Cancelar subscrição"),
+    "pl": ("Otrzymujesz tę wiadomość, ponieważ zapisano ten adres do subskrypcji.", "Wypisz się"),
+    "cs": ("Tento e-mail dostáváte, protože jste si přihlásili odběr.", "Odhlásit odběr"),
+    "bg": ("Получавате този имейл, защото сте се абонирали.", "Отписване"),
+    "hi": ("आपको यह ईमेल इसलिए मिला है क्योंकि आपने सदस्यता ली है।", "सदस्यता समाप्त करें"),
+    "zh-CN": ("您收到此邮件是因为您已订阅。", "退订"),
+    "zh-TW": ("您收到此郵件是因為您已訂閱。", "取消訂閱"),
+    "zh-HK": ("你收到此電郵是因為你已訂閱。", "取消訂閱"),
+    "ja": ("配信登録されているため、このメールをお送りしています。", "配信を停止する"),
+    "sv": ("Du får det här mejlet för att du prenumererar.", "Avsluta prenumerationen"),
+    "cy": ("Rydych yn derbyn yr e-bost hwn oherwydd eich bod wedi tanysgrifio.", "Dad-danysgrifio"),
 }
 
 
@@ -38,4 +50,4 @@ def with_text_footer(text: str, url: str, locale: str) -> str:
 
 
 def _words(locale: str) -> tuple[str, str]:
-    return WORDS.get(locale[:2].lower(), WORDS["en"])
+    return WORDS[chosen([locale])]

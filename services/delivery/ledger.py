@@ -47,12 +47,14 @@ LOAD = """
 select email.id, email.project, email.contact_id, email.recipient, email.source, email.campaign_id, email.workflow_id,
     email.execution_id, email.state, email.claim, email.claimed_at, email.attempt, email.message_ids,
     email.content_id, email.content, email.overrides, email.data, email.meta, content.version as content_version,
+    project_language.language,
     coalesce(recipient.data, '{}') as contact_data, coalesce(recipient.subscribed, true) as subscribed,
     case when suppression.bounced_at > suppression.subscribed_at then 'bounced'
         when suppression.complained_at > suppression.subscribed_at then 'complained' end as listed
 from email
 left join content on content.project = email.project and content.id = email.content_id
 left join recipient on recipient.project = email.project and recipient.contact_id = email.contact_id
+left join project_language on project_language.project = email.project
 left join suppression on suppression.project = email.project and suppression.contact_id = email.contact_id
 where email.id = any($1::uuid[])
 """
@@ -89,6 +91,7 @@ async def load(conn: Connection, ids: Sequence[UUID], shelf: Shelf, begun: float
             contact_data=row["contact_data"],
             subscribed=row["subscribed"],
             listed=row["listed"],
+            language=row["language"],
             meta=row["meta"],
             begun=begun,
         )

@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from libs.runtime import links
+from libs.runtime.locales import DEFAULT
 from libs.schemas.delivery import Content, Extras, SuppressionReason
 from services.delivery.email import Email
 
@@ -29,6 +30,8 @@ class Mail(Email, frozen=True, kw_only=True):
     meta: str
     begun: float = 0.0
     extras: Extras = PLAIN
+    language: str | None = None
+    """What the project's contacts are spoken to in unless their data says otherwise."""
 
 
 class Urls(msgspec.Struct, frozen=True):
@@ -61,7 +64,7 @@ def variables(mail: Mail, urls: Urls) -> dict[str, Any]:
         "id": str(mail.contact_id),
         "email": mail.recipient,
         "subscribed": mail.subscribed,
-        "locale": _text(data.get("locale")) or "en",
+        "locale": _text(data.get("locale")) or mail.language or DEFAULT,
         "unsubscribeUrl": urls.unsubscribe,
         "subscribeUrl": urls.subscribe,
         "manageUrl": urls.manage,

@@ -9,8 +9,9 @@ from libs.runtime.bus import ask
 from libs.runtime.clock import uuid7
 from libs.runtime.rejection import Rejected
 from libs.runtime.settings import Settings
-from libs.runtime.testing import eventually, tell
+from libs.runtime.testing import announce, eventually, tell
 from libs.schemas.delivery import AddDomain, DomainView, EmailPage, ListDomains, ListEmails
+from libs.schemas.gateway import ProjectUpdated
 from tests.service.delivery.office import Office, address, content
 from tests.service.delivery.sandbox import Sandbox
 
@@ -34,6 +35,18 @@ async def test_a_mail_reaches_ses_with_everything_that_brings_its_notifications_
     view = await office.email(queued.email)
     assert (view.state, view.attempt, view.message_id) == ("sent", 1, mail["id"])
     assert await office.told() == ["email.queued", "email.sent"]
+
+
+async def test_a_mail_speaks_the_projects_language_where_the_contact_names_none(
+    office: Office, sandbox: Sandbox
+) -> None:
+    await office.verify_domain()
+    await office.settled(await announce(office.client, office.project, _in_welsh(office)))
+    (contact_id,) = await office.contacts(1)
+    queued = await office.send(contact_id, content=content("MARKETING"))
+    await office.become({"sent": 1})
+    (mail,) = sandbox.accepted(emailId=str(queued.email))
+    assert "Dad-danysgrifio" in mail["html"] and "Dad-danysgrifio" in mail["text"]
 
 
 async def test_the_same_mail_asked_for_again_is_sent_once(office: Office, sandbox: Sandbox) -> None:
@@ -170,3 +183,7 @@ async def test_a_mail_leaves_within_a_moment(office: Office) -> None:
         return await office.states() == {"sent": 1}
 
     await eventually(sent, within=3.0)
+
+
+def _in_welsh(office: Office) -> ProjectUpdated:
+    return ProjectUpdated(project_id=office.project, name="Te Gwyrdd", language="cy")

@@ -1,5 +1,6 @@
 """The mail as SES gets it."""
 
+from html import escape
 from typing import Any
 from uuid import UUID
 
@@ -7,7 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from libs.runtime import links
+from libs.runtime.locales import LOCALES
 from libs.schemas.delivery import Content
+from services.delivery.footer import WORDS
 from services.delivery.mail import Links, Mail
 from services.delivery.message import ascii_address, compose, subject_of
 from services.delivery.templates import Unrenderable
@@ -106,6 +109,13 @@ def test_a_campaigns_mail_in_full() -> None:
 def test_the_footer_is_in_the_readers_language() -> None:
     assert "Abbestellen" in html_of(replace(MAIL, contact_data='{"locale": "de-AT"}'))
     assert "Unsubscribe" in html_of(replace(MAIL, contact_data='{"locale": "xx"}'))
+    assert "退订" in html_of(replace(MAIL, language="zh"))
+    assert "Afmelden" in html_of(replace(MAIL, language="zh", contact_data='{"locale": "nl"}'))
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_the_footer_speaks_every_language(locale: str) -> None:
+    assert escape(WORDS[locale][1]) in html_of(replace(MAIL, language=locale))
 
 
 def test_a_body_with_its_own_link_gets_no_footer() -> None:
