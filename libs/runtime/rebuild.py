@@ -28,6 +28,7 @@ from libs.runtime.migrations import role_of
 from libs.runtime.replay import LOG
 from libs.runtime.service import Service
 from libs.runtime.store import ReadModel, fold
+from libs.runtime.vault import Written, reveal
 from libs.schemas.base import Event
 
 log = structlog.get_logger()
@@ -107,15 +108,17 @@ class Rebuild:
             self._reached = rows[-1]["sequence"]
 
     async def _fold_rows(self, rows: Sequence[asyncpg.Record]) -> None:
-        events = [self._recorded(row) for row in rows if row["type"] in self._own.kinds]
+        rows = [row for row in rows if row["type"] in self._own.kinds]
+        bodies = await reveal(self._conn, [Written(row["id"], row["project"], row["data"].encode()) for row in rows])
+        events = [self._recorded(row, body) for row, body in zip(rows, bodies, strict=True)]
         await fold(self._conn, self._models, events)
         self._own_count += len(events)
 
-    def _recorded(self, row: asyncpg.Record) -> Envelope[Any]:
+    def _recorded(self, row: asyncpg.Record, body: bytes) -> Envelope[Any]:
         return Envelope(
             id=row["id"],
             project=row["project"],
-            message=self._own.decode(row["data"]),
+            message=self._own.decode(body),
             at=row["recorded_at"],
             stream=row["stream"],
             version=row["version"],

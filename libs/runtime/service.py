@@ -28,12 +28,12 @@ from libs.runtime.gather import Gather
 from libs.runtime.groupcommit import BROKEN, COMMAND_TIMEOUT, GroupCommit
 from libs.runtime.health import Check, HealthServer
 from libs.runtime.inlet import CONSUMER, Inlet, is_redelivery
-from libs.runtime.publisher import Publisher
 from libs.runtime.puller import Puller
 from libs.runtime.relay import Relay
 from libs.runtime.settings import BadSettings, Settings
 from libs.runtime.store import BatchHandler, Unit, begin
 from libs.runtime.timers import Timers
+from libs.runtime.vault import RevealingPublisher
 from libs.schemas.base import Command, Event, Message, Query
 
 log = structlog.get_logger()
@@ -103,7 +103,8 @@ class Runtime:
         self.stopping = asyncio.Event()
         self.committed = asyncio.Event()
         """Set after every commit of this process: work that looks for new rows can wait for it."""
-        self.relay = Relay(config.database_url, service.name, Publisher(client, "EVENTS"), asyncio.Event())
+        publisher = RevealingPublisher(client, "EVENTS", pool)
+        self.relay = Relay(config.database_url, service.name, publisher, asyncio.Event())
         self.inlets: dict[str, Inlet] = {}
         self.commits: list[GroupCommit] = []
         self.pullers: list[Puller] = []

@@ -12,6 +12,7 @@ from libs.runtime.clock import uuid7
 from libs.runtime.codec import encode, stream_of, tag_of
 from libs.runtime.envelope import MAX_DEPTH, Cause, Envelope, new_event
 from libs.runtime.rejection import Rejected
+from libs.runtime.vault import erase, forgotten, seal
 from libs.schemas.base import Event, Message
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -122,7 +123,7 @@ class Unit:
         await self.conn.execute(CANCEL_TIMER, tag_of(kind), key)
 
     async def _insert(self, events: Sequence[Envelope[Event]]) -> None:
-        bodies = [_body(e.message) for e in events]
+        bodies = [_bounded(body) for body in await seal(self.conn, events)]
         try:
             await self.conn.execute(
                 APPEND,
@@ -137,10 +138,10 @@ class Unit:
             )
         except asyncpg.UniqueViolationError as taken:
             raise StreamConflict(str(taken)) from taken
+        await erase(self.conn, forgotten(events))
 
 
-def _body(event: Event) -> str:
-    body = encode(event)
+def _bounded(body: bytes) -> str:
     if len(body) > MOST_BYTES:
         raise Rejected("PAYLOAD_TOO_LARGE", f"What this would record is {len(body)} bytes; {MOST_BYTES} are possible.")
     return body.decode()

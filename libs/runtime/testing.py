@@ -17,6 +17,7 @@ from libs.runtime.envelope import Envelope, Meta, command_headers, command_subje
 from libs.runtime.inlet import REPLY_HEADER
 from libs.runtime.service import Runtime, Service, serve
 from libs.runtime.settings import Settings
+from libs.runtime.vault import Written, reveal
 from libs.schemas.base import Command, Event
 
 T = TypeVar("T")
@@ -72,9 +73,11 @@ async def announce(
 
 
 async def facts(runtime: Runtime, project: UUID) -> list[tuple[str, dict[str, Any]]]:
-    """What the service's log holds of the project, in order: (type, data)."""
-    rows = await runtime.pool.fetch("select type, data from events where project = $1 order by position", project)
-    return [(row["type"], msgspec.json.decode(row["data"])) for row in rows]
+    """What the service's log tells of the project, in order: (type, data)."""
+    rows = await runtime.pool.fetch("select id, type, data from events where project = $1 order by position", project)
+    written = [Written(row["id"], project, row["data"].encode()) for row in rows]
+    bodies = await reveal(runtime.pool, written)
+    return [(row["type"], msgspec.json.decode(body)) for row, body in zip(rows, bodies, strict=True)]
 
 
 async def eventually(check: Callable[[], Awaitable[T | None]], within: float = TIMEOUT, every: float = 0.05) -> T:

@@ -28,11 +28,17 @@ class Command(Message, frozen=True, kw_only=True):
 class Event(Message, frozen=True, kw_only=True):
     """A fact in some service's log. A published event never changes meaning: it gains optional fields, or a new tag.
 
-    `service` owns it; `stream` is the pattern of the stream (the aggregate) that it is appended to.
+    `service` owns it; `stream` is the pattern of the stream (the aggregate) that it is appended to. `personal` names
+    the members, as JSON has them, that tell something of the contact `contactId`: texts and objects that the log keeps
+    under the contact's own key (see `libs.runtime.vault`). Where `people` names a list, they are members of each of its
+    items. An event that `forgets` takes that key away.
     """
 
     service: ClassVar[str]
     stream: ClassVar[str]
+    personal: ClassVar[tuple[str, ...]] = ()
+    people: ClassVar[str] = ""
+    forgets: ClassVar[bool] = False
 
 
 class Query(Message, frozen=True, kw_only=True):

@@ -108,11 +108,13 @@ class ContactEvent(Event, frozen=True, kw_only=True):
 
     service: ClassVar[str] = "contacts"
     stream: ClassVar[str] = "contact-{contact_id}"
+    personal: ClassVar[tuple[str, ...]] = ("email",)
     contact_id: UUID
     email: str
 
 
 class ContactCreated(ContactEvent, tag="contact.created", frozen=True, kw_only=True):
+    personal: ClassVar[tuple[str, ...]] = ("email", "data")
     subscribed: bool
     data: Data
 
@@ -120,6 +122,7 @@ class ContactCreated(ContactEvent, tag="contact.created", frozen=True, kw_only=T
 class ContactUpdated(ContactEvent, tag="contact.updated", frozen=True, kw_only=True):
     """`email` and `data` are the values after the change."""
 
+    personal: ClassVar[tuple[str, ...]] = ("email", "data")
     data: Data
 
 
@@ -142,6 +145,7 @@ class ContactDeleted(Event, tag="contact.deleted", frozen=True, kw_only=True):
 
     service: ClassVar[str] = "contacts"
     stream: ClassVar[str] = "contact-{contact_id}"
+    forgets: ClassVar[bool] = True
     contact_id: UUID
 
 
@@ -150,6 +154,7 @@ class EventTracked(Event, tag="event.tracked", frozen=True, kw_only=True):
 
     service: ClassVar[str] = "contacts"
     stream: ClassVar[str] = "event-{event_id}"
+    personal: ClassVar[tuple[str, ...]] = ("email", "data")
     event_id: UUID
     contact_id: UUID
     email: str
@@ -177,6 +182,8 @@ class AudienceStarted(AudienceEvent, tag="audience.started", frozen=True, kw_onl
 class AudiencePageResolved(AudienceEvent, tag="audience.page_resolved", frozen=True, kw_only=True):
     """Up to 1,000 contacts that the campaign goes to, in order of their ids; `page` counts from 1."""
 
+    personal: ClassVar[tuple[str, ...]] = ("email",)
+    people: ClassVar[str] = "members"
     page: int
     members: list[AudienceMember]
 
@@ -207,6 +214,21 @@ class ListContacts(ContactsQuery, tag="list-contacts", frozen=True, kw_only=True
     limit: int = 20
     cursor: str | None = None
     search: str | None = None
+
+
+class GetContactAt(ContactsQuery, tag="get-contact-at", frozen=True, kw_only=True):
+    """The contact as it was at an instant (ISO 8601; UTC where no offset is given). Answers `ContactView`."""
+
+    contact_id: UUID
+    at: str
+
+
+class GetContactHistory(ContactsQuery, tag="get-contact-history", frozen=True, kw_only=True):
+    """What made the contact what it is, newest first. Answers `HistoryPage`."""
+
+    contact_id: UUID
+    limit: int = 20
+    cursor: str | None = None
 
 
 class FindContact(ContactsQuery, tag="find-contact", frozen=True, kw_only=True):
@@ -259,6 +281,24 @@ class SavedContact(ContactView, frozen=True, kw_only=True):
     """The contact, and whether it was new, under `_meta`."""
 
     meta: SavedMeta = msgspec.field(name="_meta")
+
+
+class HistoryEntry(View, frozen=True, kw_only=True):
+    """One event of the contact's stream: `data` is the event itself, `actor` who caused it. What is personal is blank
+    once the contact is deleted."""
+
+    id: UUID
+    type_: str = msgspec.field(name="type")
+    version: int
+    at: Instant
+    actor: str
+    data: Data
+
+
+class HistoryPage(Page, frozen=True, kw_only=True):
+    """`total` is the number of all events."""
+
+    data: list[HistoryEntry]
 
 
 class DeletedContact(View, frozen=True, kw_only=True):

@@ -3,12 +3,14 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from libs.runtime.bus import QueryHandler
 from libs.runtime.codec import encode
+from libs.runtime.conditions.values import instant
 from libs.runtime.store import Connection
-from libs.schemas.base import Query
+from libs.schemas.base import Query, View
 from libs.schemas.contacts import (
     AudienceSize,
     CheckCondition,
@@ -19,17 +21,22 @@ from libs.schemas.contacts import (
     CountContacts,
     FindContact,
     GetContact,
+    GetContactAt,
+    GetContactHistory,
+    HistoryPage,
     ListContacts,
     LookupContacts,
     Match,
     MatchContact,
 )
-from services.contacts import members
+from services.contacts import history, members
 from services.contacts.address import address_in, parse
 from services.contacts.read_models import contact as contacts
 from services.contacts.refusals import contact_not_found, invalid
 from services.contacts.segment_queries import SEGMENT_QUERIES
-from services.contacts.views import view_of
+from services.contacts.views import contact_view, history_entry, view_of
+
+V = TypeVar("V", bound=View)
 
 MAX_LIMIT = 100
 MAX_LOOKUP = 500
@@ -45,6 +52,33 @@ async def get_contact(conn: Connection, project: UUID, query: GetContact) -> Con
     if not found:
         raise contact_not_found()
     return view_of(found[0])
+
+
+async def get_contact_at(conn: Connection, project: UUID, query: GetContactAt) -> ContactView:
+    at = instant(query.at)
+    if at is None:
+        raise invalid("at", "Must be an instant in ISO 8601, such as 2026-05-06T07:08:09Z", "invalid_date")
+    known = await history.as_it_was(conn, project, query.contact_id, at)
+    if known.contact.id is None or not known.contact.email:
+        raise contact_not_found()
+    assert known.created_at and known.updated_at
+    return contact_view(known.contact, known.created_at, known.updated_at)
+
+
+async def get_contact_history(conn: Connection, project: UUID, query: GetContactHistory) -> HistoryPage:
+    """Of a contact that is deleted there is still what happened, and when."""
+    limit, before = _within(query.limit), _version(query.cursor)
+    found = await history.newest(conn, project, query.contact_id, before, limit + 1)
+    if not found and query.cursor is None:
+        raise contact_not_found()
+    shown = _fitting([history_entry(each) for each in found[:limit]])
+    more = len(found) > len(shown)
+    return HistoryPage(
+        data=shown,
+        cursor=str(shown[-1].version) if more else None,
+        has_more=more,
+        total=0 if query.cursor else found[0].version,
+    )
 
 
 async def find_contact(conn: Connection, project: UUID, query: FindContact) -> ContactView:
@@ -114,9 +148,17 @@ def place_of(cursor: str) -> tuple[datetime, UUID]:
         raise invalid("cursor", "Not a cursor of this list", "invalid_cursor") from bad
 
 
-def _fitting(views: Sequence[ContactView]) -> list[ContactView]:
+def _version(cursor: str | None) -> int:
+    if cursor is None:
+        return history.FROM_THE_END
+    if not cursor.isdecimal() or int(cursor) > history.FROM_THE_END:
+        raise invalid("cursor", "Not a cursor of this list", "invalid_cursor")
+    return int(cursor)
+
+
+def _fitting(views: Sequence[V]) -> list[V]:
     """As many from the start as one answer can carry, and at least one."""
-    fitting: list[ContactView] = []
+    fitting: list[V] = []
     size = 0
     for view in views:
         size += len(encode(view))
@@ -138,6 +180,8 @@ def _within(limit: int) -> int:
 
 QUERIES: Mapping[type[Query], QueryHandler] = {
     GetContact: get_contact,
+    GetContactAt: get_contact_at,
+    GetContactHistory: get_contact_history,
     FindContact: find_contact,
     LookupContacts: lookup_contacts,
     CountContacts: count_contacts,

@@ -5,9 +5,10 @@ from datetime import datetime
 import msgspec
 
 from libs.runtime.clock import iso
-from libs.schemas.contacts import ContactView
+from libs.schemas.contacts import ContactView, HistoryEntry
 from libs.schemas.segments import SegmentView
 from services.contacts.contact import Contact
+from services.contacts.history import Recorded
 from services.contacts.read_models import segment
 from services.contacts.read_models.contact import Row
 
@@ -27,6 +28,17 @@ def contact_view(contact: Contact, created_at: datetime, updated_at: datetime) -
 
 def view_of(row: Row) -> ContactView:
     return contact_view(row.contact, row.created_at, row.updated_at)
+
+
+def history_entry(recorded: Recorded) -> HistoryEntry:
+    return HistoryEntry(
+        id=recorded.id,
+        type_=recorded.kind,
+        version=recorded.version,
+        at=iso(recorded.at),
+        actor=recorded.meta.actor,
+        data=msgspec.to_builtins(recorded.fact),
+    )
 
 
 def segment_view(row: segment.Row, member_count: int) -> SegmentView:

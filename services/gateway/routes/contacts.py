@@ -14,6 +14,9 @@ from libs.schemas.contacts import (
     ContactView,
     DeleteContact,
     GetContact,
+    GetContactAt,
+    GetContactHistory,
+    HistoryPage,
     ListContacts,
     LookupContacts,
     SaveContact,
@@ -28,6 +31,8 @@ from services.gateway.json_body import Body
 from services.gateway.wording import NO_NUL
 
 TAGS = ["Contacts"]
+
+At = Annotated[str | None, QueryParameter(max_length=40, description="An instant in ISO 8601, `2026-05-06T07:08:09Z`")]
 
 
 class ContactBody(Body, frozen=True, kw_only=True):
@@ -83,9 +88,27 @@ async def save_contact(data: JSONBody[ContactBody], request: Call) -> Answer:
 
 
 @get("/contacts/{contact_id:str}", responses=shows(ContactView), tags=TAGS)
-async def get_contact(contact_id: FromPath[str], request: Call) -> Answer:
-    """Get a contact"""
-    return Answer(await request.query(GetContact(contact_id=id_of(contact_id, "Contact"))))
+async def get_contact(contact_id: FromPath[str], request: Call, at: At = None) -> Answer:
+    """Get a contact
+
+    As it is, or, with `at`, as it was then.
+    """
+    contact = id_of(contact_id, "Contact")
+    query = GetContact(contact_id=contact) if at is None else GetContactAt(contact_id=contact, at=at)
+    return Answer(await request.query(query))
+
+
+@get("/contacts/{contact_id:str}/history", responses=shows(HistoryPage), tags=TAGS)
+async def get_contact_history(
+    contact_id: FromPath[str], request: Call, limit: Limit = 20, cursor: Cursor = None
+) -> Answer:
+    """List what happened to a contact
+
+    Every event that made it what it is, newest first. Of a deleted contact the events stay; what was personal in them
+    is gone.
+    """
+    query = GetContactHistory(contact_id=id_of(contact_id, "Contact"), limit=limit, cursor=cursor)
+    return Answer(await request.query(query))
 
 
 @patch("/contacts/{contact_id:str}", responses=returns(ContactView, 200), tags=TAGS)
@@ -119,4 +142,12 @@ async def lookup_contacts(data: JSONBody[LookupBody], request: Call) -> Answer:
     return Answer(await request.query(LookupContacts(emails=data.emails)))
 
 
-ROUTES = [list_contacts, save_contact, lookup_contacts, get_contact, update_contact, delete_contact]
+ROUTES = [
+    list_contacts,
+    save_contact,
+    lookup_contacts,
+    get_contact,
+    get_contact_history,
+    update_contact,
+    delete_contact,
+]

@@ -12,6 +12,8 @@ from libs.schemas.contacts import (
     Condition,
     ContactPage,
     ContactView,
+    DeleteContact,
+    DeletedContact,
     Filter,
     GetContact,
     Group,
@@ -50,6 +52,9 @@ class Caller:
     async def pause(self, contact_id: UUID, until: datetime) -> ContactView:
         command = UnsubscribeContact(contact_id=contact_id, reason="snooze", until=iso(until))
         return await tell(self.client, self.project, command, ContactView)
+
+    async def delete(self, contact_id: UUID) -> DeletedContact:
+        return await tell(self.client, self.project, DeleteContact(contact_id=contact_id), DeletedContact)
 
     async def track(self, event: str, email: str = "ann@example.com", **fields: Any) -> TrackedEvent:
         command = TrackEvent(contact_id=uuid7(), event_id=uuid7(), email=email, event=event, **fields)

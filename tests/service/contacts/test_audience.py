@@ -74,7 +74,7 @@ async def test_the_pages_follow_each_other_without_delay(caller: Caller) -> None
     await resolved(caller, campaign)
     took = "select extract(epoch from max(recorded_at) - min(recorded_at)) from events where stream = $1"
     assert len(await pages_of(caller, campaign)) == 6
-    assert await caller.runtime.pool.fetchval(took, f"audience-{campaign.campaign_id}") < 4
+    assert await caller.runtime.pool.fetchval(took, f"audience-{campaign.campaign_id}") < 5
 
 
 async def test_a_last_page_that_is_full_is_not_followed_by_an_empty_one(caller: Caller) -> None:

@@ -11,6 +11,7 @@ import pytest
 from libs.runtime.codec import Codec
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import fold
+from libs.runtime.vault import Written, reveal
 from services.contacts.read_models import contact, contact_activity, contact_event, segment, segment_list
 from tests.conftest import Stack
 from tests.service.contacts.caller import Caller, all_of, where
@@ -29,7 +30,7 @@ async def elsewhere(stack: Stack) -> AsyncIterator["asyncpg.Connection[Any]"]:
     """A connection to empty tables in a schema of their own."""
     conn = await asyncpg.connect(stack.admin_url)
     schema = f"again_{uuid4().hex}"
-    await conn.execute(f"create schema {schema}; set search_path = {schema}")
+    await conn.execute(f"create schema {schema}; set search_path = {schema}, contacts")
     for model in MODELS:
         await conn.execute(model.DDL)
     yield conn
@@ -49,20 +50,24 @@ async def live_through(caller: Caller) -> None:
     await caller.update(first.id, email="moved@example.com")
     await caller.update(second.id, email=first.email, data=None)
     await caller.unsubscribe(people[2].id)
+    await caller.delete(people[3].id)
+    await caller.delete(people[4].id)
     await caller.segment(all_of(where("data.k1", "exists")))
 
 
 async def log_of(conn: "asyncpg.Connection[Any]", project: UUID) -> list[Envelope[Any]]:
+    rows = await conn.fetch(LOG, project, list(CODEC.kinds))
+    bodies = await reveal(conn, [Written(row["id"], project, row["data"].encode()) for row in rows])
     return [
         Envelope(
             id=row["id"],
             project=row["project"],
-            message=CODEC.decode(row["data"]),
+            message=CODEC.decode(body),
             at=row["recorded_at"],
             stream=row["stream"],
             version=row["version"],
         )
-        for row in await conn.fetch(LOG, project, list(CODEC.kinds))
+        for row, body in zip(rows, bodies, strict=True)
     ]
 
 

@@ -163,3 +163,49 @@ async def test_bad_parameters_are_refused_by_name(api: httpx.AsyncClient, query:
     refused = await api.get(f"/contacts?{query}")
     assert refused.status_code == 422
     assert refused.json()["error"]["errors"][0]["field"] == query.partition("=")[0]
+
+
+async def test_a_contacts_history_is_read_newest_first_page_by_page(api: httpx.AsyncClient) -> None:
+    ann = await created(api, data={"plan": "free"})
+    path = f"/contacts/{ann['id']}"
+    await api.patch(path, json={"data": {"plan": "pro"}})
+    await api.patch(path, json={"subscribed": False})
+    first = (await api.get(f"{path}/history", params={"limit": 2})).json()
+    assert [entry["type"] for entry in first["data"]] == ["contact.unsubscribed", "contact.updated"]
+    assert first["total"] == 3 and first["hasMore"] and first["data"][1]["data"]["data"] == {"plan": "pro"}
+    rest = (await api.get(f"{path}/history", params={"limit": 2, "cursor": first["cursor"]})).json()
+    assert [(entry["type"], entry["version"]) for entry in rest["data"]] == [("contact.created", 1)]
+    assert (not rest["hasMore"] and rest["data"][0]["actor"].startswith("key")) or rest["data"][0]["actor"]
+
+
+async def test_a_contact_is_seen_as_it_was_at_an_instant(api: httpx.AsyncClient) -> None:
+    ann = await created(api, data={"plan": "free"})
+    path = f"/contacts/{ann['id']}"
+    await api.patch(path, json={"data": {"plan": "pro"}, "subscribed": False})
+    updated = (await api.get(f"{path}/history")).json()["data"][0]["at"]
+    # instants are shown in milliseconds: one later is certainly after the change, the creation's own is before it
+    later = (await api.get(path, params={"at": "2100-01-01T00:00:00+02:00"})).json()
+    assert (later["data"], later["subscribed"]) == ({"plan": "pro"}, False) and later["updatedAt"] == updated
+    before = await api.get(path, params={"at": "2020-01-01T00:00:00Z"})
+    assert (before.status_code, before.json()["error"]["code"]) == (404, "CONTACT_NOT_FOUND")
+    wrong = await api.get(path, params={"at": "yesterday"})
+    assert (wrong.status_code, wrong.json()["error"]["errors"][0]["field"]) == (422, "at")
+
+
+async def test_of_a_deleted_contact_there_is_what_happened_but_not_to_whom(api: httpx.AsyncClient) -> None:
+    ann = await created(api, data={"name": "Ann"})
+    await api.delete(f"/contacts/{ann['id']}")
+    history = await api.get(f"/contacts/{ann['id']}/history")
+    assert [entry["type"] for entry in history.json()["data"]] == ["contact.deleted", "contact.created"]
+    assert "ann@example.com" not in history.text and "Ann" not in history.text
+    seen = await api.get(f"/contacts/{ann['id']}", params={"at": "2100-01-01"})
+    assert seen.status_code == 404
+
+
+async def test_history_of_another_projects_contact_does_not_exist(
+    api: httpx.AsyncClient, stranger: httpx.AsyncClient
+) -> None:
+    ann = await created(api)
+    for query in ("/history", "?at=2100-01-01"):
+        assert (await stranger.get(f"/contacts/{ann['id']}{query}")).status_code == 404
+    assert (await api.get(f"/contacts/{ann['id']}/history?cursor=x")).status_code == 422

@@ -1,0 +1,88 @@
+"""A deleted contact is forgotten: nobody can read any more what the log had of the person."""
+
+import pytest
+
+from libs.runtime.clock import uuid7
+from libs.runtime.envelope import Origin
+from libs.runtime.service import Runtime
+from libs.runtime.testing import facts
+from libs.runtime.vault import Damaged, Written, reveal
+from libs.schemas.contacts import EventTracked
+from tests.service.contacts.caller import Caller
+
+SECRET = "SECRET-d41d8cd9"
+
+
+async def log_of(runtime: Runtime, caller: Caller) -> list[str]:
+    rows = await runtime.pool.fetch("select data from events where project = $1 order by position", caller.project)
+    return [row["data"] for row in rows]
+
+
+async def test_the_log_never_holds_what_is_personal_in_the_clear(contacts: Runtime, caller: Caller) -> None:
+    ann = await caller.save("ann@example.com", data={"name": SECRET})
+    await caller.track("purchased", data={"card": {"value": SECRET, "persistent": False}})
+    await caller.unsubscribe(ann.id)
+    assert await caller.said() == ["contact.created", "event.tracked", "contact.unsubscribed"]
+    for data in await log_of(contacts, caller):
+        assert SECRET not in data and "ann@example.com" not in data
+    created, tracked, unsubscribed = [fact for _, fact in await facts(contacts, caller.project)]
+    assert created["email"] == tracked["email"] == unsubscribed["email"] == "ann@example.com"
+    assert created["data"] == {"name": SECRET} and tracked["data"]["card"]["value"] == SECRET
+
+
+async def test_what_was_written_about_a_deleted_contact_cannot_be_read_again(contacts: Runtime, caller: Caller) -> None:
+    ann, bea = await caller.save("ann@example.com", data={"name": SECRET}), await caller.save("bea@example.com")
+    await caller.track("purchased", data={"card": {"value": SECRET, "persistent": False}})
+    await caller.delete(ann.id)
+    told = await facts(contacts, caller.project)
+    assert [name for name, _ in told] == ["contact.created", "contact.created", "event.tracked", "contact.deleted"]
+    of_ann = [fact for _, fact in told if fact["contactId"] == str(ann.id)]
+    assert len(of_ann) == 3 and {fact.get("email", "") for fact in of_ann} == {""}
+    assert SECRET not in str(of_ann)
+    assert [fact["email"] for _, fact in told if fact["contactId"] == str(bea.id)] == ["bea@example.com"]
+
+
+async def test_no_table_of_contacts_remembers_a_deleted_contact(contacts: Runtime, caller: Caller) -> None:
+    secret = uuid7().hex
+    ann = await caller.save(f"{secret}@example.com", data={"name": secret})
+    await caller.delete(ann.id)
+    rows = await contacts.pool.fetch(
+        "select table_name from information_schema.tables where table_schema = 'contacts' and table_type = 'BASE TABLE'"
+    )
+    holding = [row["table_name"] for row in rows if await _holds(contacts, row["table_name"], secret)]
+    # the answers to commands are kept as long as the commands could be repeated
+    assert set(holding) <= {"inbox"}
+
+
+async def _holds(runtime: Runtime, table: str, text: str) -> bool:
+    sought = f"select exists (select from {table} as t where lower(t::text) like '%' || $1 || '%')"
+    return bool(await runtime.pool.fetchval(sought, text))
+
+
+async def test_nothing_new_is_kept_about_someone_who_is_forgotten(contacts: Runtime, caller: Caller) -> None:
+    """As when a replica still tracks an event of a contact whom another one deletes."""
+    ann = await caller.save()
+    await caller.delete(ann.id)
+    late = EventTracked(event_id=uuid7(), contact_id=ann.id, email=ann.email, name="late", data={"name": SECRET})
+    async with contacts.unit() as unit:
+        unit.append([late], Origin(project=caller.project))
+    [fact] = await caller.facts_of("event.tracked")
+    assert (fact["name"], fact["email"], fact["data"]) == ("late", "", {})
+
+
+async def test_the_log_cannot_be_changed_unnoticed(contacts: Runtime, caller: Caller) -> None:
+    """What one event says of a person cannot be passed off as another's."""
+    await caller.save("ann@example.com")
+    await caller.save("ann@example.com", data={"plan": "pro"})
+    first, second = await contacts.pool.fetch(
+        "select id, data from events where project = $1 order by position", caller.project
+    )
+    with pytest.raises(Damaged):
+        await reveal(contacts.pool, [Written(second["id"], caller.project, first["data"].encode())])
+
+
+async def test_the_bus_tells_everything_while_the_log_is_sealed(contacts: Runtime, caller: Caller) -> None:
+    subscription = await contacts.client.subscribe(f"evt.contacts.{caller.project}.contact.created")
+    await caller.save("ann@example.com", data={"name": SECRET})
+    message = await subscription.next_msg(timeout=15)
+    assert SECRET.encode() in message.data and b"_sealed" not in message.data
