@@ -146,13 +146,15 @@ def expire(email: Email, subject: str, timing: Timing) -> Change:
     return prove(email, subject) if email.message_ids else settle(email, LEASE_OVER, timing)
 
 
-def overdue(email: Email, heard: datetime | None, now: datetime, timing: Timing) -> Change:
-    """What follows when grace is over and nothing proved that SES has the mail.
+def overdue(email: Email, subject: str, heard: datetime | None, now: datetime, timing: Timing) -> Change:
+    """What follows when grace is over, or when proof came in before the call's answer was missed.
 
     `heard` is the time of the latest happening that any notification told of. Unless they kept coming for a while after
     this call, silence proves nothing: the mail's own notification may be stuck with all the others, and a resend would
     be a duplicate.
     """
+    if email.message_ids:
+        return prove(email, subject)
     if not _flowing(email, heard, timing):
         if now - (email.claimed_at or now) <= timedelta(seconds=timing.give_up_after):
             return Change(state="unknown", reason="held until notifications flow", due_in=timing.recheck_after)

@@ -17,30 +17,33 @@ from services.delivery.mail import Mail
 from services.delivery.shelf import Shelf
 
 # Rows are locked in the order of their ids, so that batches that share some cannot deadlock. SES's own answer that it
-# took the mail also settles an intent that was given up as unknown meanwhile.
+# took the mail also settles an intent that was given up as unknown meanwhile. Where a notification proved the mail sent
+# while a call was under way, no outcome of the call may have it sent again, or failed: the reconciler settles it.
 APPLY = """
 with new as materialized (
-    select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::float[], $6::boolean[], $7::text[],
+    select *, new.state in ('queued', 'failed') as denies
+    from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::float[], $6::boolean[], $7::text[],
         $8::boolean[], $9::text[], $10::boolean[])
     as new (id, claim, before, state, due_in, uncounted, message_id, resolved, reason, lasting)
 ), locked as materialized (
     select email.id from email join new on new.id = email.id order by email.id for update of email
 )
 update email set
-    state = new.state,
+    state = case when new.denies and email.message_ids <> '{}' then 'unknown' else new.state end,
     attempt = email.attempt - new.uncounted::int,
-    due_at = clock_timestamp() + make_interval(secs => new.due_in),
+    due_at = clock_timestamp() + case when email.message_ids <> '{}' then interval '0'
+        else make_interval(secs => new.due_in) end,
     message_id = coalesce(email.message_id, new.message_id),
     message_ids = case when new.message_id is null or new.message_id = any(email.message_ids)
         then email.message_ids else email.message_ids || new.message_id end,
     resolved = new.resolved,
     reason = new.reason,
-    version = email.version + new.lasting::int,
+    version = email.version + (new.lasting and not (new.denies and email.message_ids <> '{}'))::int,
     updated_at = clock_timestamp()
 from new, locked
 where email.id = new.id and locked.id = new.id and email.claim is not distinct from new.claim
     and (email.state = new.before or (email.state = 'unknown' and new.state = 'sent'))
-returning email.id, email.version, cardinality(email.message_ids) as taken
+returning email.id, email.state, email.version, cardinality(email.message_ids) as taken
 """
 
 LOAD = """
@@ -110,10 +113,10 @@ async def apply(unit: Unit, changes: Iterable[tuple[Mail, Change]]) -> set[UUID]
     rows = await unit.conn.fetch(APPLY, *_columns(list(by_id.values())))
     for row in rows:
         mail, change = by_id[row["id"]]
-        metrics.CHANGES.labels(change.state).inc()
+        metrics.CHANGES.labels(row["state"]).inc()
         if row["taken"] > 1 and change.message_id and not change.resolved:
             metrics.DUPLICATES.inc()
-        if change.event:
+        if change.event and row["state"] == change.state:
             unit.expect(stream_of(change.event), row["version"] - 1)
             unit.append([change.event], Origin(project=mail.project, meta=_decode_meta(mail.meta)))
     metrics.STALE.inc(len(by_id) - len(rows))

@@ -62,9 +62,9 @@ class Reconciler:
         _report(changes)
 
     def _change(self, mail: Mail, heard: datetime | None, now: datetime) -> Change:
-        if mail.state == "unknown":
-            return overdue(mail, heard, now, self._timing)
         subject = subject_of(mail, self._links) if mail.message_ids else ""
+        if mail.state == "unknown":
+            return overdue(mail, subject, heard, now, self._timing)
         return expire(mail, subject, self._timing)
 
 

@@ -1,8 +1,10 @@
 """Calls without an answer: settled by proof or by policy, never by guessing."""
 
 import asyncio
+from uuid import UUID
 
 import msgspec
+import pytest
 
 from libs.runtime.clock import uuid7
 from libs.runtime.settings import Settings
@@ -10,7 +12,7 @@ from libs.runtime.testing import running
 from services.delivery import ledger
 from services.delivery.app import build
 from services.delivery.email import settle
-from services.delivery.outcome import Unknown
+from services.delivery.outcome import Outcome, Refused, Throttled, Unknown
 from services.delivery.shelf import Shelf
 from services.delivery.timing import timing
 from tests.service.delivery.office import Office, content
@@ -140,6 +142,24 @@ async def test_a_claim_that_a_notification_proves_does_not_wait_for_its_lease(of
     assert (await office.ledger()).resolved == 1
 
 
+@pytest.mark.parametrize("outcome", [Unknown("reset"), Throttled(), Refused("MessageRejected", "No.")])
+async def test_proof_that_comes_before_the_outcome_of_the_call_outweighs_it(outcome: Outcome, office: Office) -> None:
+    """SES took an earlier attempt, or this one whose answer was lost: nothing may have the mail sent again."""
+    await office.campaign(await office.contacts(1))
+    await office.become({"sent": 1})
+    claim = await abandon(office)
+    (email_id,) = await office.ids()
+    await office.confirm(email_id, "m-1")
+    async with office.runtime.unit() as unit:
+        (mail,) = await ledger.load(unit.conn, [email_id], Shelf())
+        claimed = msgspec.structs.replace(mail, state="claimed", claim=claim)
+        await ledger.apply(unit, [(claimed, settle(claimed, outcome, timing(None)))])
+    await office.become({"sent": 1}, within=6)
+    told = await office.told()
+    assert told[-1] == "email.sent" and not {"email.requeued", "email.failed"} & set(told)
+    assert (await office.ledger()).resolved == 1
+
+
 async def test_a_mail_whose_ses_cannot_be_reached_waits_and_is_sent_then(
     config: Settings, office: Office, sandbox: Sandbox
 ) -> None:
@@ -178,6 +198,8 @@ async def hear_of_another(office: Office) -> None:
     await office.confirm(uuid7(), "m-other")
 
 
-async def abandon(office: Office) -> None:
-    """As if the sender had died after it claimed the project's mails."""
-    await office.runtime.pool.execute(ABANDON, office.project, uuid7())
+async def abandon(office: Office) -> UUID:
+    """As if the sender had died after it claimed the project's mails; answers the claim."""
+    claim = uuid7()
+    await office.runtime.pool.execute(ABANDON, office.project, claim)
+    return claim
