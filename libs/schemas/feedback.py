@@ -116,6 +116,19 @@ class GetEmailFeedback(FeedbackQuery, tag="get-email-feedback", frozen=True, kw_
     email_id: UUID
 
 
+class FindConfirmed(FeedbackQuery, tag="find-confirmed", frozen=True, kw_only=True):
+    """Which of these mails SES is known to have taken. Answers a list of `Confirmed`, without those it is not."""
+
+    email_ids: list[UUID]
+
+
+class Confirmed(View, frozen=True, kw_only=True):
+    """SES has the mail, under this id."""
+
+    email_id: UUID
+    message_id: str
+
+
 class LinkClicks(View, frozen=True, kw_only=True):
     """How often a link of one mail was followed, by humans and by machines; `clicked_at` is the first human's time."""
 

@@ -149,9 +149,9 @@ def expire(email: Email, subject: str, timing: Timing) -> Change:
 def overdue(email: Email, subject: str, heard: datetime | None, now: datetime, timing: Timing) -> Change:
     """What follows when grace is over, or when proof came in before the call's answer was missed.
 
-    `heard` is the time of the latest happening that any notification told of. Unless they kept coming for a while after
-    this call, silence proves nothing: the mail's own notification may be stuck with all the others, and a resend would
-    be a duplicate.
+    `heard` is the time of the latest happening that any notification told of; None also if one that came in may still
+    be on its way. Unless they kept coming for a while after this call, silence proves nothing: the mail's own may be
+    stuck with all the others, and a resend would be a duplicate.
     """
     if email.message_ids:
         return prove(email, subject)

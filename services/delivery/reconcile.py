@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
 import structlog
 
 from libs.runtime.service import Runtime
@@ -12,6 +13,7 @@ from services.delivery import ledger, metrics
 from services.delivery.email import Change, expire, overdue
 from services.delivery.mail import Links, Mail
 from services.delivery.message import subject_of
+from services.delivery.search import Searched, search
 from services.delivery.shelf import Shelf
 from services.delivery.timing import Timing
 from services.delivery.upkeep import BROKEN
@@ -47,25 +49,32 @@ class Reconciler:
                 await asyncio.sleep(EVERY_SECONDS)
 
     async def _settle_due(self) -> int:
+        searched = await search(self._runtime, self._timing, BATCH)
         async with self._runtime.unit() as unit:
             rows = await unit.conn.fetch(DUE, BATCH)
             mails = await ledger.load(unit.conn, [row["id"] for row in rows], self._shelf)
-            await self._settle(unit, mails)
+            await self._settle(unit, mails, searched)
         return len(rows)
 
-    async def _settle(self, unit: Unit, mails: list[Mail]) -> None:
+    async def _settle(self, unit: Unit, mails: list[Mail], searched: Searched) -> None:
         if not mails:
             return
         heard = await ledger.last_heard(unit.conn)
-        changes = [(mail, self._change(mail, heard, unit.now)) for mail in mails]
+        changes = [(mail, self._change(with_proof(mail, searched), heard, unit.now, searched)) for mail in mails]
         await ledger.apply(unit, changes)
         _report(changes)
 
-    def _change(self, mail: Mail, heard: datetime | None, now: datetime) -> Change:
+    def _change(self, mail: Mail, heard: datetime | None, now: datetime, searched: Searched) -> Change:
         subject = subject_of(mail, self._links) if mail.message_ids else ""
         if mail.state == "unknown":
-            return overdue(mail, subject, heard, now, self._timing)
+            return overdue(mail, subject, heard if mail.id in searched.excluded else None, now, self._timing)
         return expire(mail, subject, self._timing)
+
+
+def with_proof(mail: Mail, searched: Searched) -> Mail:
+    """The mail as it would be if what was found had come in already."""
+    found = searched.found.get(mail.id)
+    return msgspec.structs.replace(mail, message_ids=(found,)) if found and not mail.message_ids else mail
 
 
 def _report(changes: Sequence[tuple[Mail, Change]]) -> None:

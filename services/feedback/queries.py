@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 
 from libs.runtime.store import Connection
-from libs.schemas.feedback import EmailFeedback, GetEmailFeedback
+from libs.schemas.feedback import Confirmed, EmailFeedback, FindConfirmed, GetEmailFeedback
 from services.feedback.email_feedback import status_of
 from services.feedback.read_models import email_feedback, email_link
 
@@ -16,3 +16,8 @@ async def get_email_feedback(conn: Connection, project: UUID, query: GetEmailFee
     fields = msgspec.structs.asdict(known)
     del fields["message_ids"]
     return EmailFeedback(email_id=query.email_id, status=status_of(known), links=links, **fields)
+
+
+async def find_confirmed(conn: Connection, project: UUID, query: FindConfirmed) -> list[Confirmed]:
+    taken = await email_feedback.message_ids(conn, project, query.email_ids)
+    return [Confirmed(email_id=email_id, message_id=ids[0]) for email_id, ids in taken.items()]

@@ -18,6 +18,7 @@ from libs.runtime.codec import tag_of
 from libs.runtime.rebuild import Rebuild
 from libs.runtime.service import Service
 from libs.runtime.store import Connection
+from services.delivery.sender import AHEAD_SECONDS
 from tests.environment import environment
 from tests.faults.load import Promises
 from tests.faults.rig import Rig
@@ -280,9 +281,10 @@ async def _i7(conn: Connection, services: Sequence[Service]) -> list[str]:
 
 
 def _i10(evidence: Evidence, rate: float | None) -> list[str]:
-    """No second in which SES got more than it allows."""
+    """No second in which SES got more than it allows, but for what a process that was paused had claimed ahead."""
     fastest = _fastest(evidence)
-    return [f"I10: {fastest} mails within one second, of {rate:.0f}"] if rate and fastest > rate + 1 else []
+    most = rate * (1 + AHEAD_SECONDS) + 1 if rate else fastest
+    return [f"I10: {fastest} mails within one second, of {rate:.0f}"] if fastest > most else []
 
 
 def _fastest(evidence: Evidence) -> int:

@@ -64,6 +64,10 @@ join unnest($1::uuid[], $2::uuid[]) as wanted (project, email_id) using (project
 """
 
 FIND = "select * from email_feedback where project = $1 and email_id = $2"
+MESSAGE_IDS = """
+select email_id, message_ids from email_feedback
+where project = $1 and email_id = any($2::uuid[]) and message_ids <> '{}'
+"""
 
 # Message ids come as one text each, because unnest takes nested arrays apart.
 ADD = """
@@ -127,6 +131,12 @@ async def find(conn: Connection, project: UUID, email_id: UUID) -> Known:
     """What is known of a mail; INITIAL if nothing is."""
     row = await conn.fetchrow(FIND, project, email_id)
     return _known(row) if row else INITIAL
+
+
+async def message_ids(conn: Connection, project: UUID, email_ids: Sequence[UUID]) -> dict[UUID, list[str]]:
+    """Under which ids SES is known to have taken each mail; those that it is not known to have are left out."""
+    rows = await conn.fetch(MESSAGE_IDS, project, email_ids)
+    return {row["email_id"]: row["message_ids"] for row in rows}
 
 
 def _values(known: Known) -> tuple[object, ...]:

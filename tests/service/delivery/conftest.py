@@ -10,6 +10,7 @@ from libs.runtime.service import Runtime
 from libs.runtime.settings import Settings
 from libs.runtime.testing import running
 from services.delivery.app import build
+from services.feedback.app import build as build_feedback
 from tests.conftest import Stack
 from tests.service.delivery import sandbox as sandboxes
 from tests.service.delivery.office import Office
@@ -40,6 +41,14 @@ def config(stack: Stack, sandbox: Sandbox) -> Settings:
 @pytest.fixture(scope="module")
 async def delivery(config: Settings) -> AsyncIterator[Runtime]:
     async with running(build(config), config) as runtime:
+        yield runtime
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def feedback(stack: Stack) -> AsyncIterator[Runtime]:
+    """Whom delivery asks before it sends a mail again."""
+    config = stack.settings("feedback")
+    async with running(build_feedback(config), config) as runtime:
         yield runtime
 
 

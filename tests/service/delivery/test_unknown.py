@@ -7,8 +7,11 @@ import msgspec
 import pytest
 
 from libs.runtime.clock import uuid7
+from libs.runtime.envelope import Meta, Origin
+from libs.runtime.service import Runtime
 from libs.runtime.settings import Settings
 from libs.runtime.testing import running
+from libs.schemas.feedback import EmailConfirmed
 from services.delivery import ledger
 from services.delivery.app import build
 from services.delivery.email import settle
@@ -82,6 +85,30 @@ async def test_a_resend_is_held_while_no_notification_comes_in(office: Office, s
     await office.confirm(mail["emailId"], mail["id"])  # the notifications that were stuck come in after all
     await office.become({"sent": 1})
     assert len(sandbox.of_project(office.project)) == 1
+
+
+async def test_a_resend_is_held_while_a_notification_that_came_in_is_not_handled(
+    office: Office, sandbox: Sandbox, feedback: Runtime
+) -> None:
+    """It was at hand in a process that died, or could not be handled: others pass it by, and it comes again later."""
+    sandbox.plant("reset_after_accept", count=1)
+    await office.campaign(await office.contacts(1))
+    await office.become({"unknown": 1})
+    (mail,) = sandbox.of_project(office.project)
+    async with feedback.unit() as unit:  # feedback knows of it; delivery has not heard
+        confirmed = EmailConfirmed(
+            email_id=UUID(mail["emailId"]), contact_id=uuid7(), message_id=mail["id"], at=unit.now
+        )
+        unit.append([confirmed], Origin(project=office.project, meta=Meta()))
+        await unit.flush()
+        await unit.conn.execute(
+            "update events set published_at = now() where stream = $1", f"feedback-{mail['emailId']}"
+        )
+    await hear_of_another(office)
+    await office.let_time_pass("unknown")
+    await office.become({"sent": 1})
+    assert len(sandbox.of_project(office.project)) == 1
+    assert "email.requeued" not in await office.told()
 
 
 async def test_a_mail_that_stays_unknown_twice_fails(office: Office, sandbox: Sandbox) -> None:
