@@ -12,6 +12,8 @@ settings (environment variables):
   GODWIT_BOOTSTRAP_PUBLIC_KEY   shown once and kept in $GODWIT_DATA_DIR/secrets.json
   GODWIT_BOOTSTRAP_DOMAIN       its verified sending domain (example.com)
   GODWIT_API_RATE_LIMIT         requests per minute and project, 0 is no limit
+  GODWIT_SMTP_PORT              port of the SMTP relay for STARTTLS, such as 2587 (none: no relay)
+  GODWIT_SMTPS_PORT             port of the SMTP relay for TLS from the start, such as 2465
   GODWIT_UNKNOWN_GRACE          seconds until a send without proof is tried again
   any other GODWIT_* setting of the services is handed on to them
 

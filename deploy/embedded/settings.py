@@ -43,6 +43,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.handed_on.get("GODWIT_HOST", "127.0.0.1")
 
     @property
+    def relay_ports(self) -> dict[str, int]:
+        """The ports that the gateway's SMTP relay is given, by variable."""
+        names = ("GODWIT_SMTP_PORT", "GODWIT_SMTPS_PORT")
+        return {name: int(self.handed_on[name]) for name in names if name in self.handed_on}
+
+    @property
     def sandbox_url(self) -> str:
         return f"http://127.0.0.1:{self.sandbox_port}"
 

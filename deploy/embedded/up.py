@@ -24,6 +24,8 @@ def up(programs: Programs = GODWIT) -> int:
         with alone(layout):
             require_free(settings.http_port, "GODWIT_HTTP_PORT", settings.host)
             require_free(settings.sandbox_port, "GODWIT_SANDBOX_PORT")
+            for name, port in settings.relay_ports.items():
+                require_free(port, name, settings.host)
             try:
                 supervise(settings, layout, programs)
             finally:

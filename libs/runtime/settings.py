@@ -30,6 +30,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_pool: Annotated[int, Meta(ge=2, le=100, description="Postgres connections of each process")] = 6
     host: Annotated[str, Meta(description="Address that the gateway listens on")] = "127.0.0.1"
     http_port: Annotated[Port, Meta(description="Port of the gateway")] = 8000
+    smtp_port: Annotated[
+        Port | None, Meta(description="Port of the SMTP relay for STARTTLS (587 is the usual one); none is no relay")
+    ] = None
+    smtps_port: Annotated[
+        Port | None, Meta(description="Port of the SMTP relay for TLS from the start (465 is the usual one)")
+    ] = None
+    smtp_certificate: Annotated[
+        str | None, Meta(description="Certificate chain of the SMTP relay (PEM); none is one made for development")
+    ] = None
+    smtp_certificate_key: Annotated[str | None, Meta(description="Private key of that certificate (PEM)")] = None
     health_host: Annotated[str, Meta(description="Address of /livez, /readyz and /metrics")] = "127.0.0.1"
     health_port: Annotated[Port | None, Meta(description="Port of /livez, /readyz and /metrics")] = None
     public_url: Annotated[str, Meta(description="How mailbox users reach the gateway")] = "http://127.0.0.1:8000"

@@ -19,6 +19,7 @@ from services.gateway.intake import Intake
 from services.gateway.projects import change_projects, get_project
 from services.gateway.read_models import api_key, project
 from services.gateway.server import serve_http
+from services.gateway.smtp import serve_smtp
 from services.gateway.sns import receiver_from
 
 log = structlog.get_logger()
@@ -53,12 +54,14 @@ async def serve(runtime: Runtime) -> None:
     app = web.make_app(config, runtime.pool, bus, receiver_from(config), intake)
     async with asyncio.TaskGroup() as tasks:
         storing = tasks.create_task(intake.run())
+        relaying = tasks.create_task(serve_smtp(app, runtime))
         completing = tasks.create_task(_complete(bus, first, config.bootstrap_domain, complete))
         try:
             await serve_http(app, config.host, config.http_port)
         finally:
             storing.cancel()
             completing.cancel()
+            relaying.cancel()
 
 
 async def _complete(bus: Bus, first: UUID | None, domain: str, complete: asyncio.Event) -> None:

@@ -45,6 +45,7 @@ async def gateway_for(stack: Stack, secret: str, public: str, **changes: object)
     async with running(build(config), config) as runtime:
         async with httpx.AsyncClient(base_url=url_of(runtime)) as client:
             await eventually(lambda: _answers(client))
+        await eventually(lambda: _all_pass(runtime))
         yield runtime
 
 
@@ -57,6 +58,10 @@ async def _answers(client: httpx.AsyncClient) -> bool:
         return (await client.get("/livez")).status_code == 200
     except httpx.TransportError:
         return False
+
+
+async def _all_pass(runtime: Runtime) -> bool:
+    return not any([await check() for check in runtime.checks.values()])
 
 
 @asynccontextmanager

@@ -1,0 +1,79 @@
+"""The relay's two ports: one where clients begin in the clear and must go on with STARTTLS, one with TLS throughout."""
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+
+import structlog
+from litestar.types import ASGIApp
+
+from libs.runtime.service import Runtime
+from libs.runtime.settings import Settings
+from services.gateway.keys import Keys
+from services.gateway.server import listen
+from services.gateway.smtp.certificate import Certificate, host_of, of_settings
+from services.gateway.smtp.counter import Counter
+from services.gateway.smtp.session import Conversation, Door
+
+log = structlog.get_logger()
+
+DRAIN_SECONDS = 8.0
+
+
+async def serve_smtp(app: ASGIApp, runtime: Runtime) -> None:
+    """Serve until the service stops, and then until what is being committed is answered. Nothing if no port is set.
+
+    The process is ready once it listens.
+    """
+    config = runtime.settings
+    if config.smtp_port is None and config.smtps_port is None:
+        return
+    listening = asyncio.Event()
+    runtime.checks["smtp"] = lambda: _pending(listening)
+    certificate = await asyncio.to_thread(of_settings, config)
+    door = Door(Keys(runtime.pool), Counter(app))
+    servers = await _listen(config, door, certificate)
+    listening.set()
+    log.info("smtp.listening", starttls=config.smtp_port, tls=config.smtps_port)
+    try:
+        await runtime.stopping.wait()
+    finally:
+        for server in servers:
+            server.close()
+        await _drain(door)
+
+
+async def _pending(listening: asyncio.Event) -> str | None:
+    return None if listening.is_set() else "the SMTP relay does not listen yet"
+
+
+async def _listen(config: Settings, door: Door, certificate: Certificate) -> list[asyncio.Server]:
+    loop, name = asyncio.get_running_loop(), host_of(config)
+    servers = []
+    if config.smtp_port is not None:
+        opened = partial(_in_the_clear, door, certificate, name)
+        servers.append(await loop.create_server(opened, sock=listen(config.host, config.smtp_port)))
+    if config.smtps_port is not None:
+        opened = partial(_encrypted, door, certificate, name)
+        socket = listen(config.host, config.smtps_port)
+        servers.append(await loop.create_server(opened, sock=socket, ssl=certificate.context))
+    return servers
+
+
+def _in_the_clear(door: Door, certificate: Certificate, name: str) -> Conversation:
+    certificate.refresh()
+    loop = asyncio.get_running_loop()
+    return Conversation(door, hostname=name, loop=loop, tls_context=certificate.context, require_starttls=True)
+
+
+def _encrypted(door: Door, certificate: Certificate, name: str) -> Conversation:
+    certificate.refresh()
+    return Conversation(door, hostname=name, loop=asyncio.get_running_loop(), encrypted=True)
+
+
+async def _drain(door: Door) -> None:
+    door.closing = True
+    for conversation in list(door.sessions):
+        conversation.leave()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(door.empty.wait(), DRAIN_SECONDS)
