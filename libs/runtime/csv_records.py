@@ -1,0 +1,130 @@
+"""CSV as it arrives (RFC 4180, in UTF-8): records cut out of a stream of bytes, each with the place where it ends.
+
+Strict, because a file that is read in another way than it was written is worse than one that is refused: bytes that
+are no UTF-8, a NUL, a quote that is never closed or followed by text, a field or a row beyond the limits raise
+BrokenCsv. A byte order mark is skipped; rows may be ragged, and lines may end in LF, CR LF or CR.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+BOM = b"\xef\xbb\xbf"
+DELIMITERS = (",", ";", "\t")
+
+MOST_COLUMNS = 200
+MOST_IN_FIELD = 64 * 1024
+MOST_IN_ROW = 256 * 1024
+
+csv.field_size_limit(MOST_IN_FIELD)
+
+
+class BrokenCsv(ValueError):
+    """The file cannot be read from this row on. `row` counts from 1, the row of the column names."""
+
+    def __init__(self, row: int, reason: str, code: str = "invalid_csv") -> None:
+        super().__init__(f"Row {row} {reason}")
+        self.row = row
+        self.code = code
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One row; `end` is where the next begins, in bytes from the start of the file. A blank line has no cells."""
+
+    row: int
+    cells: Sequence[str]
+    end: int
+
+
+class Records:
+    """Cuts records out of the pieces of a file. To go on in the middle, start with the `row` and the `end` of a record.
+
+    What is at hand is one piece and the beginning of one record, however large the file is.
+    """
+
+    def __init__(self, delimiter: str | None = None, *, row: int = 0, at: int = 0) -> None:
+        self.delimiter = delimiter
+        self._row = row
+        self._at = at
+        self._rest = b""
+
+    def feed(self, piece: bytes) -> Iterator[Record]:
+        """The records that this piece completes. Raises BrokenCsv."""
+        lines = (self._rest + piece).splitlines(keepends=True)
+        # what does not end in LF may go on; so may a CR, with the LF of its line
+        self._rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+        yield from self._cut(lines, last=False)
+        if len(self._rest) > MOST_IN_ROW:
+            raise BrokenCsv(self._row + 1, f"is longer than {MOST_IN_ROW} bytes, or a quote in it is never closed")
+
+    def finish(self) -> Iterator[Record]:
+        """The last record, if no line break ended it. Raises BrokenCsv."""
+        lines, self._rest = self._rest.splitlines(keepends=True), b""
+        yield from self._cut(lines, last=True)
+
+    def _cut(self, lines: Sequence[bytes], *, last: bool) -> Iterator[Record]:
+        source = _Lines(lines, self._at, self._row)
+        done = 0
+        reader = csv.reader(source, delimiter=self._delimiter_of(lines), strict=True)
+        while True:
+            try:
+                cells = next(reader)
+            except StopIteration:
+                break
+            except csv.Error as error:
+                if source.exhausted and not last:
+                    break  # a quoted field goes on in what is still to come
+                raise BrokenCsv(self._row + 1, f"is not valid CSV: {error}") from error
+            done, self._at = source.taken, source.at
+            self._row = source.row = self._row + 1
+            if len(cells) > MOST_COLUMNS:
+                raise BrokenCsv(self._row, f"has more than {MOST_COLUMNS} columns", "too_many_columns")
+            yield Record(self._row, cells, self._at)
+        self._rest = b"".join(lines[done:]) + self._rest
+
+    def _delimiter_of(self, lines: Sequence[bytes]) -> str:
+        """Detected in the first line of all."""
+        if self.delimiter is None and lines:
+            self.delimiter = detect(lines[0])
+        return self.delimiter or DELIMITERS[0]
+
+
+class _Lines:
+    """Hands lines to the reader as text, and counts what it has taken."""
+
+    def __init__(self, lines: Sequence[bytes], at: int, row: int) -> None:
+        self._lines = lines
+        self.taken = 0
+        self.at = at
+        self.row = row
+        self.exhausted = False
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        if self.taken == len(self._lines):
+            self.exhausted = True
+            raise StopIteration
+        line = self._lines[self.taken]
+        text = _text(line.removeprefix(BOM) if self.at == 0 else line, self.row + 1)
+        self.taken += 1
+        self.at += len(line)
+        return text
+
+
+def detect(header: bytes) -> str:
+    """The delimiter of the line of column names: the one that makes the most columns, and the comma if none does."""
+    line = _text(header.removeprefix(BOM), 1)
+    return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([line], delimiter=delimiter), [])))
+
+
+def _text(line: bytes, row: int) -> str:
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        raise BrokenCsv(row, f"is not valid UTF-8 ({error.reason})", "invalid_encoding") from error
+    if "\0" in text:
+        raise BrokenCsv(row, "contains a NUL character", "invalid_string")
+    return text

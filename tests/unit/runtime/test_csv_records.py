@@ -1,0 +1,88 @@
+"""Records are the same however the file was cut into pieces, and what is no CSV is refused with its row."""
+
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.runtime.csv_records import MOST_COLUMNS, MOST_IN_FIELD, MOST_IN_ROW, BrokenCsv, Record, Records, detect
+
+
+def read(raw: bytes, size: int = 7) -> list[Record]:
+    records = Records()
+    pieces = [raw[start : start + size] for start in range(0, len(raw), size)]
+    return [record for piece in pieces for record in records.feed(piece)] + list(records.finish())
+
+
+def cells(raw: bytes, size: int = 7) -> list[list[str]]:
+    return [list(record.cells) for record in read(raw, size)]
+
+
+def test_quotes_keep_delimiters_quotes_and_line_breaks() -> None:
+    raw = b'email,note\r\na@x.io,"one, ""two""\r\nthree"\r\nb@x.io,\r\n'
+    assert cells(raw) == [["email", "note"], ["a@x.io", 'one, "two"\r\nthree'], ["b@x.io", ""]]
+
+
+def test_a_byte_order_mark_and_a_missing_last_line_break_do_not_matter() -> None:
+    assert cells("\ufeffemail\nä@x.io".encode()) == [["email"], ["ä@x.io"]]
+
+
+def test_rows_are_counted_with_blank_ones_as_a_spreadsheet_does() -> None:
+    assert [(r.row, list(r.cells)) for r in read(b"email\n\na@x.io\n")] == [(1, ["email"]), (2, []), (3, ["a@x.io"])]
+
+
+@pytest.mark.parametrize("line_break", [b"\n", b"\r\n", b"\r"])
+def test_every_kind_of_line_break_ends_a_row(line_break: bytes) -> None:
+    assert cells(line_break.join([b"email,a", b"x@x.io,1", b"y@x.io,2"])) == [
+        ["email", "a"],
+        ["x@x.io", "1"],
+        ["y@x.io", "2"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "delimiter"),
+    [(b"email,a", ","), (b"email;a", ";"), (b"email\ta,b\tc", "\t"), (b"email", ","), (b'"a;b",email', ",")],
+)
+def test_the_delimiter_is_the_one_that_makes_most_columns(header: bytes, delimiter: str) -> None:
+    assert detect(header) == delimiter
+
+
+@pytest.mark.parametrize(
+    ("raw", "row", "code"),
+    [
+        (b"email\na\xff@x.io\n", 2, "invalid_encoding"),
+        (b"\xff\xfee\0m\0", 1, "invalid_encoding"),
+        (b"email\na\xed\xa0\x80\n", 2, "invalid_encoding"),
+        (b"email\na\0@x.io\n", 2, "invalid_string"),
+        (b'email\n"a@x.io\nb@x.io\n', 2, "invalid_csv"),
+        (b'email,a\nb@x.io,"x"y\n', 2, "invalid_csv"),
+        (b"email\n" + b"x" * (MOST_IN_FIELD + 1), 2, "invalid_csv"),
+        (b'email\n"' + b"x\n" * MOST_IN_ROW, 2, "invalid_csv"),
+        (b"," * MOST_COLUMNS + b"\n", 1, "too_many_columns"),
+    ],
+)
+def test_what_is_no_csv_is_refused_with_its_row(raw: bytes, row: int, code: str) -> None:
+    with pytest.raises(BrokenCsv) as refused:
+        read(raw, 4096)
+    assert (refused.value.row, refused.value.code) == (row, code)
+
+
+TEXT = st.text(st.sampled_from('ab,;\t"\r\n ä€😀'), max_size=6)
+
+
+@given(st.lists(st.lists(TEXT, min_size=2, max_size=3), min_size=1, max_size=8), st.integers(1, 40), st.data())
+def test_any_file_reads_the_same_in_any_pieces_and_from_any_row_on(
+    rows: list[list[str]], size: int, data: st.DataObject
+) -> None:
+    written = io.StringIO()
+    csv.writer(written, quoting=csv.QUOTE_ALL).writerows([["email", "x"], *rows])
+    raw = written.getvalue().encode()
+    found = read(raw, size)
+    assert [list(record.cells) for record in found] == [["email", "x"], *rows]
+    last = data.draw(st.sampled_from(found))
+    again = Records(",", row=last.row, at=last.end)
+    rest = [*again.feed(raw[last.end :]), *again.finish()]
+    assert rest == found[last.row :]
