@@ -40,13 +40,14 @@ class Record(msgspec.Struct, frozen=True):
 class Records:
     """Cuts records out of the pieces of a file. To go on in the middle, start with the `row` and the `end` of a record.
 
-    What is at hand is one piece and the beginning of one record, however large the file is.
+    What is at hand is one piece and the beginning of one record, however large the file is. `row` and `at` are those
+    of the last record that was cut.
     """
 
     def __init__(self, delimiter: str | None = None, *, row: int = 0, at: int = 0) -> None:
         self.delimiter = delimiter
-        self._row = row
-        self._at = at
+        self.row = row
+        self.at = at
         self._rest = b""
 
     def feed(self, piece: bytes) -> Iterator[Record]:
@@ -56,7 +57,7 @@ class Records:
         self._rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
         yield from self._cut(lines, last=False)
         if len(self._rest) > MOST_IN_ROW:
-            raise BrokenCsv(self._row + 1, f"is longer than {MOST_IN_ROW} bytes, or a quote in it is never closed")
+            raise BrokenCsv(self.row + 1, f"is longer than {MOST_IN_ROW} bytes, or a quote in it is never closed")
 
     def finish(self) -> Iterator[Record]:
         """The last record, if no line break ended it. Raises BrokenCsv."""
@@ -64,7 +65,7 @@ class Records:
         yield from self._cut(lines, last=True)
 
     def _cut(self, lines: Sequence[bytes], *, last: bool) -> Iterator[Record]:
-        source = _Lines(lines, self._at, self._row)
+        source = _Lines(lines, self.at, self.row)
         done = 0
         reader = csv.reader(source, delimiter=self._delimiter_of(lines), strict=True)
         while True:
@@ -75,12 +76,12 @@ class Records:
             except csv.Error as error:
                 if source.exhausted and not last:
                     break  # a quoted field goes on in what is still to come
-                raise BrokenCsv(self._row + 1, f"is not valid CSV: {error}") from error
-            done, self._at = source.taken, source.at
-            self._row = source.row = self._row + 1
+                raise BrokenCsv(self.row + 1, f"is not valid CSV: {error}") from error
+            done, self.at = source.taken, source.at
+            self.row = source.row = self.row + 1
             if len(cells) > MOST_COLUMNS:
-                raise BrokenCsv(self._row, f"has more than {MOST_COLUMNS} columns", "too_many_columns")
-            yield Record(self._row, cells, self._at)
+                raise BrokenCsv(self.row, f"has more than {MOST_COLUMNS} columns", "too_many_columns")
+            yield Record(self.row, cells, self.at)
         self._rest = b"".join(lines[done:]) + self._rest
 
     def _delimiter_of(self, lines: Sequence[bytes]) -> str:
@@ -117,7 +118,10 @@ class _Lines:
 def detect(header: bytes) -> str:
     """The delimiter of the line of column names: the one that makes the most columns, and the comma if none does."""
     line = _text(header.removeprefix(BOM), 1)
-    return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([line], delimiter=delimiter), [])))
+    try:
+        return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([line], delimiter=delimiter), [])))
+    except csv.Error as error:
+        raise BrokenCsv(1, f"is not valid CSV: {error}") from error
 
 
 def _text(line: bytes, row: int) -> str:

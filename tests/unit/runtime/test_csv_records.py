@@ -60,6 +60,7 @@ def test_the_delimiter_is_the_one_that_makes_most_columns(header: bytes, delimit
         (b'email\n"a@x.io\nb@x.io\n', 2, "invalid_csv"),
         (b'email,a\nb@x.io,"x"y\n', 2, "invalid_csv"),
         (b"email\n" + b"x" * (MOST_IN_FIELD + 1), 2, "invalid_csv"),
+        (b"email," + b"x" * (MOST_IN_FIELD + 1) + b"\n", 1, "invalid_csv"),
         (b'email\n"' + b"x\n" * MOST_IN_ROW, 2, "invalid_csv"),
         (b"," * MOST_COLUMNS + b"\n", 1, "too_many_columns"),
     ],
