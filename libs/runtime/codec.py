@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cache
+from string import Formatter
 from typing import Any, Generic, TypeVar, Union
 
 import msgspec
@@ -36,15 +37,10 @@ class Codec(Generic[M]):
 
 def stream_of(event: Event) -> str:
     """The stream that the event is appended to, such as `contact-<id>`."""
-    return event.stream.format_map(_Fields(event))
+    return "".join([f"{text}{getattr(event, field) if field else ''}" for text, field in _pattern(type(event))])
 
 
-class _Fields(dict[str, Any]):
-    """Lets a stream pattern name the event's fields."""
-
-    def __init__(self, event: Event) -> None:
-        super().__init__()
-        self._event = event
-
-    def __missing__(self, field: str) -> Any:
-        return getattr(self._event, field)
+@cache
+def _pattern(kind: type[Event]) -> list[tuple[str, str | None]]:
+    """The pattern of the streams, read once: pieces of text, each with the name of the field that comes after it."""
+    return [(text, field) for text, field, _, _ in Formatter().parse(kind.stream)]

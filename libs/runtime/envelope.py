@@ -126,14 +126,17 @@ def envelope_of(message: M, headers: Mapping[str, str]) -> Envelope[M]:
     )
 
 
-def new_event(event: Event, version: int, cause: Cause, event_id: UUID, at: datetime) -> Envelope[Event]:
-    """The envelope of a fact that follows from `cause`, at `version` of its stream."""
+def new_event(
+    event: Event, version: int, cause: Cause, event_id: UUID, at: datetime, stream: str | None = None
+) -> Envelope[Event]:
+    """The envelope of a fact that follows from `cause`, at `version` of its stream (which is spared being spelled
+    again if it is given)."""
     return Envelope(
         id=event_id,
         project=cause.project,
         message=event,
         at=at,
-        stream=stream_of(event),
+        stream=stream or stream_of(event),
         version=version,
         meta=cause.causes(),
     )

@@ -100,7 +100,7 @@ class Unit:
             stream = stream_of(event)
             version = self._versions.get(stream, 0) + 1
             self._versions[stream] = version
-            self._pending.append(new_event(event, version, cause, uuid7(), self.now))
+            self._pending.append(new_event(event, version, cause, uuid7(), self.now, stream))
 
     async def flush(self) -> None:
         """Write the pending events and fold them into the read models. Raises StreamConflict if another was first."""
@@ -124,6 +124,8 @@ class Unit:
 
     async def _insert(self, events: Sequence[Envelope[Event]]) -> None:
         bodies = [_bounded(body) for body in await seal(self.conn, events)]
+        # what follows from one cause has one meta, and a page of a job is what follows from one cause
+        metas = {id(e.meta): encode(e.meta).decode() for e in {id(e.meta): e for e in events}.values()}
         try:
             await self.conn.execute(
                 APPEND,
@@ -133,7 +135,7 @@ class Unit:
                 [e.version for e in events],
                 [tag_of(type(e.message)) for e in events],
                 bodies,
-                [encode(e.meta).decode() for e in events],
+                [metas[id(e.meta)] for e in events],
                 self.now,
             )
         except asyncpg.UniqueViolationError as taken:
