@@ -22,7 +22,7 @@ from libs.schemas.segments import (
     RemoveSegmentMembers,
     UpdateSegment,
 )
-from services.contacts import audience, keeper
+from services.contacts import audience, job_commands, job_queries, jobs, keeper
 from services.contacts.audience import ResolveAudience
 from services.contacts.commands import change_contacts
 from services.contacts.queries import QUERIES
@@ -31,6 +31,7 @@ from services.contacts.read_models import (
     contact,
     contact_activity,
     contact_event,
+    job,
     segment,
     segment_change,
     segment_list,
@@ -57,6 +58,7 @@ def build(config: Settings) -> Service:
             AddSegmentMembers: change_segments,
             RemoveSegmentMembers: change_segments,
             ComputeSegment: change_segments,
+            **job_commands.COMMANDS,
         },
         reactions={
             EmailBounced: end_subscriptions,
@@ -64,8 +66,8 @@ def build(config: Settings) -> Service:
             CampaignSendingStarted: audience.start,
         },
         timers={ResolveAudience: audience.resolve, EndSnooze: end_snoozes},
-        queries=QUERIES,
-        read_models=(contact, contact_event, contact_activity, segment, segment_list, segment_change),
+        queries={**QUERIES, **job_queries.QUERIES},
+        read_models=(contact, contact_event, contact_activity, segment, segment_list, segment_change, job),
         migrations=MIGRATIONS,
-        work=(keeper.keep,),
+        work=(keeper.keep, jobs.work, jobs.tidy),
     )

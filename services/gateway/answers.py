@@ -97,5 +97,10 @@ def returns(shape: Any, *statuses: int) -> dict[int, ResponseSpec]:
     return done | _spec(Pending, LATER) | _spec(ErrorEnvelope, REFUSALS | CONFLICT)
 
 
+def accepts(shape: Any) -> dict[int, ResponseSpec]:
+    """What the documentation tells of a route that has something done later, and answers with the job."""
+    return _spec(shape, {202: "Accepted"}) | _spec(ErrorEnvelope, REFUSALS | CONFLICT)
+
+
 def _spec(shape: Any, told: dict[int, str]) -> dict[int, ResponseSpec]:
     return {status: ResponseSpec(shape, generate_examples=False, description=text) for status, text in told.items()}

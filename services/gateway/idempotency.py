@@ -29,6 +29,9 @@ LEASE_SECONDS = 30
 KEPT_HOURS = 24
 MAX_KEY_LENGTH = 255
 TIMEOUT = 5.0
+STREAMED = "streamed"
+"""The option of a route whose body is too large to be held. Such a route answers itself for what a repeat brings."""
+
 CHANGING = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 
 CLAIM = """
@@ -97,6 +100,11 @@ class Held(msgspec.Struct):
         return status
 
     @property
+    def pending(self) -> bool:
+        """Whether it only says where the answer will be. A job that is accepted is an answer."""
+        return self.status == 202 and self.location is not None
+
+    @property
     def location(self) -> str | None:
         return next((value.decode() for name, value in self.start["headers"] if name == b"location"), None)
 
@@ -119,7 +127,8 @@ class Idempotency:
             await self._app(scope, receive, send)
             return
         key = valid_key(raw)
-        kept = await self._claims.claim(call, key, await call.body())
+        body = b"" if STREAMED in scope["route_handler"].opt else await call.body()
+        kept = await self._claims.claim(call, key, body)
         if kept:
             await kept.answer()(scope, receive, send)
         else:
@@ -174,7 +183,7 @@ class Claims:
         claim = (project, key, exchange.command_id)
         if not exchange.asked and held.status >= 400:
             await self._pool.execute(GIVE_BACK, *claim, timeout=TIMEOUT)
-        elif held.status == 202 or held.status >= 500:
+        elif held.pending or held.status >= 500:
             await self._pool.execute(END_LEASE, *claim, timeout=TIMEOUT)
         else:
             await self._pool.execute(KEEP, *claim, held.status, held.location, held.body, timeout=TIMEOUT)

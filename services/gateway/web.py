@@ -24,12 +24,14 @@ from services.gateway.limits import Limiter
 from services.gateway.pages.subscription import Subscription
 from services.gateway.problems import JSON, RETRY_SECONDS, problem_body, problem_of
 from services.gateway.routes import (
+    bulk,
     campaigns,
     commands,
     contacts,
     contacts_v1,
     domains,
     emails,
+    imports,
     projects,
     segments,
     send,
@@ -49,6 +51,8 @@ API = [
     *send.ROUTES,
     *contacts.ROUTES,
     *contacts_v1.ROUTES,
+    *imports.ROUTES,
+    *bulk.ROUTES,
     *segments.ROUTES,
     *templates.ROUTES,
     *campaigns.ROUTES,

@@ -17,6 +17,7 @@ from libs.runtime.service import Service
 from libs.runtime.store import Connection, Unit
 from libs.schemas.base import Data, View
 from libs.schemas.campaigns import CreateTemplate, TemplateView
+from libs.schemas.contact_jobs import JobAccepted, StartBulk, StartImport, StoredChunk, StoreImportChunk
 from libs.schemas.contacts import (
     ContactView,
     GetContact,
@@ -30,6 +31,7 @@ from libs.schemas.contacts import (
 )
 from libs.schemas.delivery import AddDomain, Content, DomainView, QueuedEmail, SendEmail
 
+ABOUT_CONTACTS = (TrackEvent, SaveContact, SubscribeContact, UnsubscribeContact)
 NO_MIGRATIONS = Path(__file__).parent / "no_migrations"
 REFUSED = "refused"
 """In an address: the neighbour says no."""
@@ -54,7 +56,7 @@ class Neighbour:
 
     def service(self) -> Service:
         commands = {
-            "contacts": (TrackEvent, SaveContact, SubscribeContact, UnsubscribeContact),
+            "contacts": (*ABOUT_CONTACTS, StoreImportChunk, StartImport, StartBulk),
             "delivery": (SendEmail, AddDomain),
             "campaigns": (CreateTemplate,),
         }[self.name]
@@ -114,6 +116,11 @@ class Neighbour:
                 )
             case CreateTemplate():
                 return _template(now, message)
+            case StoreImportChunk():
+                return StoredChunk(number=message.number)
+            case StartImport() | StartBulk():
+                job_id = message.import_id if isinstance(message, StartImport) else message.job_id
+                return JobAccepted(message="Queued", job_id=job_id)
             case _:
                 self.subscribed[message.contact_id] = isinstance(message, SubscribeContact)
                 self.snoozed[message.contact_id] = getattr(message, "until", None) or ""

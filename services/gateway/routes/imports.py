@@ -1,0 +1,143 @@
+"""Importing contacts from files."""
+
+import asyncio
+from hashlib import sha256
+from typing import Annotated
+
+from litestar import get, post
+from litestar.params import FromPath, QueryParameter
+
+from libs.runtime.bus import Unavailable
+from libs.runtime.csv_records import BrokenCsv, Records
+from libs.schemas.contact_jobs import (
+    CHUNK_BYTES,
+    MOST_FILE_BYTES,
+    MOST_ROWS,
+    CancelJob,
+    GetImport,
+    ImportView,
+    JobAccepted,
+    JobStopped,
+    StartImport,
+    StoreImportChunk,
+)
+from services.gateway.answers import Answer, accepts, returns, shows
+from services.gateway.bus import Unanswered
+from services.gateway.call import Call
+from services.gateway.fields import id_of
+from services.gateway.idempotency import STREAMED
+from services.gateway.problems import Problem, invalid_field, too_large
+from services.gateway.upload import file_in
+
+TAGS = ["Imports"]
+WHAT = "Import job"
+FIELD = "file"
+
+AT_ONCE = 8
+"""Uploads that a process takes at the same time."""
+
+_room = asyncio.Semaphore(AT_ONCE)
+
+
+@post("/contacts/import", status_code=202, responses=accepts(JobAccepted), tags=TAGS, opt={STREAMED: True})
+async def import_contacts(
+    request: Call,
+    again: Annotated[bool, QueryParameter(description="Import the file although it was imported already")] = False,
+) -> Answer:
+    """Import a CSV file
+
+    A form (`multipart/form-data`) with the field `file`: UTF-8, with `,`, `;` or tabs, at most 100 MB and 1,000,000
+    rows. The first row names the columns: `email` has to be one; `subscribed` is understood; the others become data,
+    `true`, `yes`, `false`, `no` and numbers as such. A broken file is refused as a whole. The same file again, within
+    a day, answers with the job that imported it.
+    """
+    if _room.locked():
+        raise Problem(503, "SERVICE_UNAVAILABLE", "Too many files are being uploaded", headers={"Retry-After": "5"})
+    async with _room:
+        upload = Upload(request)
+        async for piece in file_in(request, FIELD, MOST_FILE_BYTES):
+            await upload.take(piece)
+        return Answer(await upload.start(again), 202)
+
+
+@get("/contacts/import/{job_id:str}", responses=shows(ImportView), tags=TAGS)
+async def get_import(job_id: FromPath[str], request: Call) -> Answer:
+    """Get an import
+
+    `result` comes when the job has ended, with up to 1,000 of the rows that could not be imported.
+    """
+    return Answer(await request.query(GetImport(job_id=id_of(job_id, WHAT))))
+
+
+@post("/contacts/import/{job_id:str}/cancel", status_code=200, responses=returns(JobStopped, 200), tags=TAGS)
+async def cancel_import(job_id: FromPath[str], request: Call) -> Answer:
+    """Cancel an import
+
+    What is imported already stays.
+    """
+    return Answer(await request.ask(CancelJob(job_id=id_of(job_id, WHAT), kind="import")))
+
+
+class Upload:
+    """A file on its way to the contacts service: read as it comes, and handed over in chunks, each once it is full.
+
+    The ids of the chunks' commands follow from what they hold, so that a request that is sent again under its
+    Idempotency-Key goes on with what is stored.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._id = call.exchange.command_id
+        self._records = Records()
+        self._rows = 0
+        self._digest = sha256()
+        self._size = 0
+        self._waiting = bytearray()
+        self._chunks = 0
+
+    async def take(self, piece: bytes) -> None:
+        """Raises Problem for what no import could read."""
+        self._check(piece)
+        self._digest.update(piece)
+        self._size += len(piece)
+        self._waiting += piece
+        while len(self._waiting) >= CHUNK_BYTES:
+            await self._store(CHUNK_BYTES)
+
+    async def start(self, again: bool) -> bytes:
+        """Have what was taken imported."""
+        self._check(None)
+        if self._waiting:
+            await self._store(len(self._waiting))
+        command = StartImport(
+            import_id=self._id,
+            chunks=self._chunks,
+            size=self._size,
+            rows=max(0, self._rows - 1),
+            digest=self._digest.hexdigest(),
+            again=again,
+        )
+        return await self._call.ask(command)
+
+    def _check(self, piece: bytes | None) -> None:
+        """Read the rows of the piece, or of what is left after the last."""
+        try:
+            for record in self._records.finish() if piece is None else self._records.feed(piece):
+                self._rows += any(record.cells)
+        except BrokenCsv as broken:
+            raise invalid_field(FIELD, str(broken), broken.code) from broken
+        if self._rows > MOST_ROWS + 1:
+            raise too_large()
+
+    async def _store(self, size: int) -> None:
+        data = bytes(self._waiting[:size])
+        del self._waiting[:size]
+        chunk = StoreImportChunk(import_id=self._id, number=self._chunks, data=data)
+        try:
+            await self._call.ask(chunk, f"{self._chunks}:{sha256(data).hexdigest()}")
+        except Unanswered as late:
+            raise Unavailable("the file was not stored in time") from late
+        self._chunks += 1
+
+
+ROUTES = [import_contacts, get_import, cancel_import]

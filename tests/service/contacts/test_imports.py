@@ -1,0 +1,136 @@
+"""Files of contacts: every row is imported once, what cannot be is told with its row, and nothing is done twice."""
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from libs.runtime.clock import uuid7
+from libs.runtime.rejection import Rejected
+from libs.runtime.service import Runtime
+from libs.runtime.testing import tell
+from libs.schemas.contact_jobs import CHUNK_BYTES, JobAccepted, RowError, StartImport, StoredChunk, StoreImportChunk
+from tests.service.contacts.caller import Caller
+from tests.service.contacts.jobs import Jobs
+
+
+@pytest.fixture
+def jobs(contacts: Runtime, project: UUID) -> Jobs:
+    return Jobs(contacts, project)
+
+
+async def test_the_columns_of_a_file_become_data_with_their_types(jobs: Jobs, caller: Caller) -> None:
+    done = await jobs.imported(
+        "\ufefffirstName;Email;subscribed;vip;age;zip;note\r\n"
+        'Ann; ANN@Example.com ;TRUE;yes;41;01234;"says ""hi""\nand more"\r\n'
+        "Bob;bob@example.com;0;no;1.5;;\r\n"
+    )
+    assert (done.state, done.progress, done.failed_reason) == ("completed", 100, None)
+    ann, bob = sorted((await caller.page()).data, key=lambda contact: contact.email)
+    assert ann.data == {"firstName": "Ann", "vip": True, "age": 41, "zip": "01234", "note": 'says "hi"\nand more'}
+    assert (ann.email, ann.subscribed) == ("ann@example.com", True)
+    assert bob.data == {"firstName": "Bob", "vip": False, "age": 1.5}
+    assert not bob.subscribed
+
+
+async def test_rows_are_counted_by_what_became_of_them(jobs: Jobs, caller: Caller) -> None:
+    await caller.save("known@example.com", data={"plan": "free", "kept": 1})
+    await caller.save("same@example.com", data={"plan": "pro"})
+    done = await jobs.imported(
+        "email,plan\nnew@example.com,pro\nknown@example.com,pro\nsame@example.com,pro\n\nnot an address,pro\n,pro\n"
+        "new@example.com,gold\n"
+    )
+    result = done.result
+    assert result
+    assert (result.total_rows, result.success_count, result.failure_count) == (6, 4, 2)
+    assert (result.created_count, result.updated_count, result.unchanged_count) == (1, 3, 1)
+    assert result.errors == [
+        RowError(row=6, email="not an address", error="Invalid email"),
+        RowError(row=7, email="", error="Invalid email"),
+    ]
+    found = {contact.email: contact.data for contact in (await caller.page()).data}
+    assert found["known@example.com"] == {"plan": "pro", "kept": 1}
+    assert found["new@example.com"] == {"plan": "gold"}
+
+
+async def test_an_import_never_changes_a_subscription_that_it_does_not_mention(jobs: Jobs, caller: Caller) -> None:
+    ann = await caller.save("ann@example.com", subscribed=False)
+    await jobs.imported("email,name,subscribed\nann@example.com,Ann,\n")
+    assert not (await caller.get(ann.id)).subscribed
+
+
+async def test_the_same_file_is_not_imported_twice_unless_that_is_asked_for(jobs: Jobs, caller: Caller) -> None:
+    text = "email,subscribed\nann@example.com,true\n"
+    first = await jobs.start_import(text)
+    await jobs.import_ended(first.job_id)
+    [ann] = (await caller.page()).data
+    await caller.unsubscribe(ann.id)
+    assert (await jobs.start_import(text)).job_id == first.job_id
+    assert not (await caller.get(ann.id)).subscribed
+    done = await jobs.imported(text, again=True)
+    assert done.id != first.job_id
+    assert (await caller.get(ann.id)).subscribed
+
+
+async def test_another_project_sees_neither_the_job_nor_its_file(jobs: Jobs, contacts: Runtime) -> None:
+    text = "email\nann@example.com\n"
+    mine = await jobs.start_import(text)
+    other = Jobs(contacts, uuid4())
+    with pytest.raises(Rejected, match="Import job not found"):
+        await other.get_import(mine.job_id)
+    with pytest.raises(Rejected, match="Import job not found"):
+        await other.cancel(mine.job_id)
+    assert (await other.start_import(text)).job_id != mine.job_id
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "empty_file"),
+        ("email\n", "empty_file"),
+        ("name,plan\nAnn,pro\n", "missing_column"),
+        ("email,plan,plan\na@x.io,1,2\n", "duplicate_column"),
+        ("email,Email\na@x.io,b@x.io\n", "duplicate_column"),
+        ('"email\na@x.io\n', "invalid_csv"),
+    ],
+)
+async def test_a_file_whose_columns_cannot_be_used_starts_nothing(jobs: Jobs, text: str, code: str) -> None:
+    import_id = uuid7()
+    with pytest.raises(Rejected) as refused:
+        await jobs.start_import(text, import_id=import_id)
+    assert [(error.field, error.code) for error in refused.value.errors] == [("file", code)]
+    with pytest.raises(Rejected, match="Import job not found"):
+        await jobs.get_import(import_id)
+
+
+async def test_a_file_that_did_not_arrive_completely_is_not_imported(jobs: Jobs) -> None:
+    import_id, piece = uuid7(), b"email\n"
+    await _store(jobs, import_id, piece)
+    command = StartImport(import_id=import_id, chunks=2, size=CHUNK_BYTES + 5, rows=9, digest="")
+    with pytest.raises(Rejected) as refused:
+        await tell(jobs.runtime.client, jobs.project, command, JobAccepted)
+    assert refused.value.code == "BAD_REQUEST"
+
+
+async def test_a_chunk_is_not_replaced_by_another(jobs: Jobs) -> None:
+    import_id = uuid7()
+    await _store(jobs, import_id, b"email\n")
+    await _store(jobs, import_id, b"email\n")
+    with pytest.raises(Rejected) as refused:
+        await _store(jobs, import_id, b"e-mail\n")
+    assert refused.value.code == "IDEMPOTENCY_KEY_REUSED"
+
+
+async def test_an_import_that_is_cancelled_stops_and_keeps_what_it_did(jobs: Jobs, caller: Caller) -> None:
+    text = "email\n" + "".join(f"{number}@example.com\n" for number in range(20_000))
+    started = await jobs.start_import(text)
+    assert (await jobs.cancel(started.job_id)).state == "cancelled"
+    done = await jobs.get_import(started.job_id)
+    assert (done.state, done.progress < 100) == ("cancelled", True)
+    assert done.result
+    assert done.result.created_count == (await caller.page(limit=1)).total
+    assert (await jobs.cancel(started.job_id)).state == "cancelled"
+
+
+async def _store(jobs: Jobs, import_id: UUID, data: bytes, number: int = 0) -> None:
+    command = StoreImportChunk(import_id=import_id, number=number, data=data)
+    await tell(jobs.runtime.client, jobs.project, command, StoredChunk)
