@@ -324,6 +324,12 @@ class ListCampaigns(CampaignsQuery, tag="list-campaigns", frozen=True, kw_only=T
     search: str | None = None
 
 
+class FindCampaignsOfSegment(CampaignsQuery, tag="find-campaigns-of-segment", frozen=True, kw_only=True):
+    """Campaigns that are not over and whose audience names the segment. Answers a list of `CampaignUse`."""
+
+    segment_id: UUID
+
+
 class GetCampaignStats(CampaignsQuery, tag="get-campaign-stats", frozen=True, kw_only=True):
     """Answers `CampaignStats`."""
 
@@ -335,6 +341,12 @@ class DomainUses(View, frozen=True, kw_only=True):
 
     templates: int
     campaigns: int
+
+
+class CampaignUse(View, frozen=True, kw_only=True):
+    id: UUID
+    name: str
+    status: CampaignStatus
 
 
 class TemplateView(View, frozen=True, kw_only=True):

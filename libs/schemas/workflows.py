@@ -190,6 +190,14 @@ class ListWorkflows(WorkflowsQuery, tag="list-workflows", frozen=True, kw_only=T
     page_size: int = 20
 
 
+class FindWorkflowsOfSegment(WorkflowsQuery, tag="find-workflows-of-segment", frozen=True, kw_only=True):
+    """Workflows that ask about the segment in a step, or begin when a contact enters or leaves it. Answers a list of
+    `WorkflowUse`."""
+
+    segment_id: UUID
+    slug: str
+
+
 class ListExecutions(WorkflowsQuery, tag="list-executions", frozen=True, kw_only=True):
     """Newest first. Answers `ExecutionPage`."""
 
@@ -223,6 +231,12 @@ class TemplateStep(View, frozen=True, kw_only=True):
 
 class TriggerConfig(View, frozen=True, kw_only=True):
     event_name: str
+
+
+class WorkflowUse(View, frozen=True, kw_only=True):
+    id: UUID
+    name: str
+    enabled: bool
 
 
 class WorkflowView(View, frozen=True, kw_only=True):

@@ -12,7 +12,9 @@ from libs.runtime.store import Connection
 from libs.schemas.campaigns import (
     CampaignPage,
     CampaignStats,
+    CampaignUse,
     CampaignView,
+    FindCampaignsOfSegment,
     GetCampaign,
     GetCampaignStats,
     GetTemplate,
@@ -96,6 +98,12 @@ async def _views(conn: Connection, project: UUID, found: Sequence[tuple[UUID, Ca
         campaign_view(campaign_id, replace(state, verified_domains=verified), runs[campaign_id], now())
         for campaign_id, state in found
     ]
+
+
+async def find_campaigns_of_segment(
+    conn: Connection, project: UUID, query: FindCampaignsOfSegment
+) -> list[CampaignUse]:
+    return await campaign.of_segment(conn, project, query.segment_id)
 
 
 async def get_campaign_stats(conn: Connection, project: UUID, query: GetCampaignStats) -> CampaignStats:

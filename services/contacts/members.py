@@ -40,8 +40,7 @@ limit $4
 
 MATCHES = "select {matching} from contact where contact.project = $1 and id = $2"
 
-READY = "select members from segment_state where project = $1 and segment_id = $2 and scan_from is null"
-KNOWN = "select members from segment_state where project = $1 and segment_id = $2"
+READY = "select scan_from is null from segment_state where project = $1 and segment_id = $2"
 
 # A bulk change of more contacts than this is followed as fast as it can be, and not ahead of it.
 PENDING = """
@@ -85,20 +84,18 @@ limit $3::bigint offset $4::bigint
 
 
 async def count(conn: Connection, project: UUID, row: segments.Row) -> int:
+    """Cheap: of a large project's new segment those that have been found so far."""
     if row.condition is None:
         return await segment_list.count(conn, project, row.id)
-    if await conn.fetchval(READY, project, row.id) is None:
-        return await count_matching(conn, project, row.condition)
     matching = await _compiled(conn, project, row.condition, after=2)
-    found: int = await conn.fetchval(_filled(KEPT_COUNT, matching), project, row.id, *matching.args)
-    return found
+    return await conn.fetchval(_filled(KEPT_COUNT, matching), project, row.id, *matching.args) or 0
 
 
-async def known_count(conn: Connection, project: UUID, row: segments.Row) -> int:
-    """The members that have been found so far, without asking for more."""
-    if row.condition is None:
-        return await segment_list.count(conn, project, row.id)
-    return await conn.fetchval(KNOWN, project, row.id) or 0
+async def count_all(conn: Connection, project: UUID, row: segments.Row) -> int:
+    """Complete, even if every contact has to be asked."""
+    if row.condition is None or await conn.fetchval(READY, project, row.id):
+        return await count(conn, project, row)
+    return await count_matching(conn, project, row.condition)
 
 
 async def page(conn: Connection, project: UUID, row: segments.Row, *, limit: int, offset: int) -> list[Row]:
@@ -150,7 +147,7 @@ async def matches(conn: Connection, project: UUID, contact_id: UUID, condition: 
 async def _ids(conn: Connection, project: UUID, row: segments.Row, limit: int, offset: int) -> list[UUID]:
     if row.condition is None:
         return await segment_list.page(conn, project, row.id, limit, offset)
-    if await conn.fetchval(READY, project, row.id) is None:
+    if not await conn.fetchval(READY, project, row.id):
         return await matching_ids(conn, project, row.condition, limit=limit, offset=offset)
     matching = await _compiled(conn, project, row.condition, after=4)
     rows = await conn.fetch(_filled(KEPT_PAGE, matching), project, row.id, limit, offset, *matching.args)

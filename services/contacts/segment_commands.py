@@ -164,7 +164,7 @@ def _state(row: segments.Row) -> Segment:
 async def _view(unit: Unit, envelope: Envelope[Any]) -> SegmentView:
     row = await segments.find(unit.conn, envelope.project, envelope.message.segment_id)
     assert row is not None
-    return segment_view(row, await members.known_count(unit.conn, envelope.project, row))
+    return segment_view(row, await members.count(unit.conn, envelope.project, row))
 
 
 async def _check_references(unit: Unit, envelope: Envelope[Any], event: Any) -> None:

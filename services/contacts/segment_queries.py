@@ -6,6 +6,7 @@ from uuid import UUID
 
 from libs.runtime.bus import QueryHandler
 from libs.runtime.clock import iso
+from libs.runtime.codec import encode
 from libs.runtime.store import Connection
 from libs.schemas.base import Query
 from libs.schemas.segments import (
@@ -27,11 +28,14 @@ from services.contacts.explanation import explained
 from services.contacts.people import find_person
 from services.contacts.read_models import segment as segments
 from services.contacts.read_models import segment_list
-from services.contacts.refusals import contact_not_found, segment_not_found
+from services.contacts.refusals import contact_not_found, invalid, segment_not_found
 from services.contacts.views import segment_view, view_of
 
 MAX_PAGE_SIZE = 100
 MAX_PAGE = 1_000_000
+MAX_PAGE_BYTES = 700_000
+"""Of a page: an answer on the bus may have 1 MiB, and one contact's data 128 KiB."""
+
 NOW = "select statement_timestamp()"
 
 
@@ -48,15 +52,16 @@ async def list_segment_contacts(conn: Connection, project: UUID, query: ListSegm
     row = await _segment(conn, project, query.segment_id)
     page, size = min(max(query.page, 1), MAX_PAGE), min(max(query.page_size, 1), MAX_PAGE_SIZE)
     found = await members.page(conn, project, row, limit=size, offset=(page - 1) * size)
-    total = await members.count(conn, project, row)
-    return SegmentContacts(
-        data=[view_of(each) for each in found], total=total, page=page, page_size=size, total_pages=-(-total // size)
-    )
+    views = [view_of(each) for each in found]
+    if len(encode(views)) > MAX_PAGE_BYTES:
+        raise invalid("pageSize", "These contacts are more than one answer can carry; ask for fewer", "too_big")
+    total = await members.count_all(conn, project, row)
+    return SegmentContacts(data=views, total=total, page=page, page_size=size, total_pages=-(-total // size))
 
 
 async def count_segment(conn: Connection, project: UUID, query: CountSegment) -> MemberCount:
     row = await _segment(conn, project, query.segment_id)
-    return MemberCount(member_count=await members.count(conn, project, row))
+    return MemberCount(member_count=await members.count_all(conn, project, row))
 
 
 async def find_references(conn: Connection, project: UUID, query: FindSegmentReferences) -> list[NamedThing]:

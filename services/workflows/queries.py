@@ -9,6 +9,7 @@ from libs.runtime.store import Connection
 from libs.schemas.workflows import (
     ExecutionPage,
     ExecutionView,
+    FindWorkflowsOfSegment,
     GetExecution,
     GetWorkflow,
     ListExecutions,
@@ -16,6 +17,7 @@ from libs.schemas.workflows import (
     ListWorkflows,
     TemplateStep,
     WorkflowPage,
+    WorkflowUse,
     WorkflowView,
 )
 from services.workflows.read_models import execution, workflow
@@ -42,6 +44,12 @@ async def list_workflows(conn: Connection, project: UUID, query: ListWorkflows) 
 
 async def list_template_steps(conn: Connection, project: UUID, query: ListTemplateSteps) -> list[TemplateStep]:
     return await workflow.steps_sending(conn, project, query.template_id)
+
+
+async def find_workflows_of_segment(
+    conn: Connection, project: UUID, query: FindWorkflowsOfSegment
+) -> list[WorkflowUse]:
+    return await workflow.of_segment(conn, project, query.segment_id, query.slug)
 
 
 async def list_executions(conn: Connection, project: UUID, query: ListExecutions) -> ExecutionPage:

@@ -27,6 +27,7 @@ from libs.schemas.campaigns import (
     CampaignStatus,
     CampaignUnscheduled,
     CampaignUpdated,
+    CampaignUse,
     TemplateCampaign,
 )
 from libs.schemas.delivery import Content
@@ -125,6 +126,16 @@ select count(*) from campaign
 where project = $1 and ($2::text is null or status = $2) and ($3::text is null or strpos(lower(name), $3) > 0)
 """
 
+# A segment is named by its id, or by a filter of the audience's condition.
+OF_SEGMENT = """
+select id, name, status from campaign
+where project = $1 and status not in ('SENT', 'FAILED', 'CANCELLED')
+    and (audience ->> 'segmentId' = $2 or audience ->> 'listId' = $2
+        or strpos(lower(audience::text), '"segment.' || $2 || '"') > 0)
+order by created_at desc, id desc
+limit 100
+"""
+
 Key = tuple[UUID, UUID]
 
 _decode_audience = msgspec.json.Decoder(Audience | None).decode
@@ -195,6 +206,12 @@ async def newest(
     """Newest first; `search` is a part of the name, in lower case."""
     rows = await conn.fetch(NEWEST, project, status, search, limit, offset)
     return [(row["id"], _campaign(row)) for row in rows]
+
+
+async def of_segment(conn: Connection, project: UUID, segment_id: UUID) -> list[CampaignUse]:
+    """The newest campaigns that are not over and whose audience names the segment."""
+    rows = await conn.fetch(OF_SEGMENT, project, str(segment_id))
+    return [CampaignUse(id=row["id"], name=row["name"], status=row["status"]) for row in rows]
 
 
 async def count(conn: Connection, project: UUID, status: CampaignStatus | None, search: str | None) -> int:

@@ -67,7 +67,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
 
 async def listed(conn: Connection, project: UUID, segment_id: UUID, contacts: Collection[UUID]) -> dict[UUID, datetime]:
     """Those of the contacts that are on the list, each with the time since when."""
-    rows = await conn.fetch(LISTED, project, segment_id, contacts)
+    rows = await conn.fetch(LISTED, project, segment_id, list(contacts))
     return {row["contact_id"]: row["since"] for row in rows}
 
 

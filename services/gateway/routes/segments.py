@@ -1,42 +1,95 @@
 """Segments."""
 
-from typing import Annotated, Literal
+import asyncio
+from typing import Annotated, Literal, TypeVar
+from uuid import UUID
 
 import msgspec
-from litestar import get, post
+from litestar import delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from libs.runtime.clock import uuid7
+from libs.schemas.base import Query, View
+from libs.schemas.campaigns import CampaignUse, FindCampaignsOfSegment
 from libs.schemas.contacts import Condition
 from libs.schemas.segments import (
+    AddedMembers,
+    AddSegmentMembers,
+    ComputedSegment,
+    ComputeSegment,
+    CountSegment,
     CreateSegment,
+    DeleteSegment,
+    ExplainMembership,
+    Explanation,
+    FindSegmentReferences,
     GetSegment,
     ListSegmentContacts,
     ListSegments,
+    MemberCount,
+    NamedThing,
+    RemovedMembers,
+    RemoveSegmentMembers,
     SegmentContacts,
     SegmentView,
+    UpdateSegment,
 )
+from libs.schemas.workflows import FindWorkflowsOfSegment, WorkflowUse
 from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
 from services.gateway.fields import Name, PageNumber, PageSize, id_of
 from services.gateway.json_body import Body
-from services.gateway.problems import invalid_field
+from services.gateway.problems import Problem
 
+T = TypeVar("T")
 TAGS = ["Segments"]
+MAX_EMAILS = 500
+
+Description = Annotated[str, Meta(max_length=500)]
+Emails = Annotated[list[str], Meta(min_length=1, max_length=MAX_EMAILS)]
 
 
 class SegmentBody(Body, frozen=True, kw_only=True):
     name: Name
     type_: Literal["DYNAMIC", "STATIC"] = msgspec.field(default="DYNAMIC", name="type")
     condition: Condition | None = None
-    description: Annotated[str, Meta(max_length=500)] | None = None
+    description: Description | None = None
     track_membership: bool = False
+
+
+class SegmentChanges(Body, frozen=True, kw_only=True):
+    name: Name | None = None
+    description: Description | msgspec.UnsetType | None = msgspec.UNSET
+    condition: Condition | None = None
+    track_membership: bool | None = None
+
+
+class NewMembers(Body, frozen=True, kw_only=True):
+    emails: Emails
+    create_missing: bool = False
+    subscribed: bool = True
+
+
+class FormerMembers(Body, frozen=True, kw_only=True):
+    emails: Emails
+
+
+class SegmentUsage(View, frozen=True, kw_only=True):
+    """Where a segment is used. Campaigns that are over do not use it any more."""
+
+    used_in_segments: list[NamedThing]
+    used_in_campaigns: list[CampaignUse]
+    used_in_workflows: list[WorkflowUse]
+    can_delete: bool
 
 
 @get("/segments", responses=shows(list[SegmentView]), tags=TAGS)
 async def list_segments(request: Call) -> Answer:
-    """List segments"""
+    """List segments
+
+    Newest first.
+    """
     return Answer(await request.query(ListSegments()))
 
 
@@ -44,19 +97,21 @@ async def list_segments(request: Call) -> Answer:
 async def create_segment(data: JSONBody[SegmentBody], request: Call) -> Answer:
     """Create a segment
 
-    Its members are the contacts for whom the condition holds. Groups are joined by `logic`; the filters within a group
-    must all hold. A missing or null field matches `notExists` only.
+    The members of a `DYNAMIC` segment are the contacts for whom its condition holds. Groups are joined by `logic`; the
+    filters within a group, and the nested `conditions`, must all hold. A missing or null field matches `notExists`
+    only. A `STATIC` segment has no condition: its members are put on its list.
+
+    With `trackMembership`, `segment.<slug>.entry` and `segment.<slug>.exit` are tracked for each contact that enters
+    or leaves. The slug is made of the name and never changes. In a large project the first `memberCount` tells how
+    many have been found so far.
     """
-    if data.type_ == "STATIC":
-        raise invalid_field("type", "Static segments are not supported yet", "unsupported")
-    if data.condition is None:
-        raise invalid_field("condition", "Required", "required")
     command = CreateSegment(
         segment_id=uuid7(),
         name=data.name,
         condition=data.condition,
         description=data.description,
         track_membership=data.track_membership,
+        kind=data.type_,
     )
     return Answer(await request.ask(command), 201)
 
@@ -64,7 +119,38 @@ async def create_segment(data: JSONBody[SegmentBody], request: Call) -> Answer:
 @get("/segments/{segment_id:str}", responses=shows(SegmentView), tags=TAGS)
 async def get_segment(segment_id: FromPath[str], request: Call) -> Answer:
     """Get a segment"""
-    return Answer(await request.query(GetSegment(segment_id=id_of(segment_id, "Segment"))))
+    return Answer(await request.query(GetSegment(segment_id=_id(segment_id))))
+
+
+@patch("/segments/{segment_id:str}", responses=returns(SegmentView, 200), tags=TAGS)
+async def update_segment(segment_id: FromPath[str], data: JSONBody[SegmentChanges], request: Call) -> Answer:
+    """Update a segment
+
+    Changes what is given; `description: null` clears it. After a change of the condition, who enters or leaves by it
+    is told of like everyone who does. Event names stay those of the name at creation.
+    """
+    command = UpdateSegment(
+        segment_id=_id(segment_id),
+        name=data.name,
+        description=data.description,
+        condition=data.condition,
+        track_membership=data.track_membership,
+    )
+    return Answer(await request.ask(command))
+
+
+@delete("/segments/{segment_id:str}", status_code=204, responses=returns(None, 204), tags=TAGS)
+async def delete_segment(segment_id: FromPath[str], request: Call) -> None:
+    """Delete a segment
+
+    Refused while a campaign that is not over, or another segment, uses it. Its contacts stay.
+    """
+    wanted = _id(segment_id)
+    users = await _ask(request, FindCampaignsOfSegment(segment_id=wanted), list[CampaignUse])
+    if users:
+        message = f"Cannot delete segment: it is currently used in {len(users)} active campaign(s)."
+        raise Problem(409, "SEGMENT_IN_USE", message, details={"campaigns": msgspec.to_builtins(users)})
+    await request.ask(DeleteSegment(segment_id=wanted))
 
 
 @get("/segments/{segment_id:str}/contacts", responses=shows(SegmentContacts), tags=TAGS)
@@ -73,10 +159,113 @@ async def list_segment_contacts(
 ) -> Answer:
     """List a segment's contacts
 
-    Evaluated live.
+    As they are now: of a dynamic segment the newest contact first, of a static one who was put on its list last.
     """
-    query = ListSegmentContacts(segment_id=id_of(segment_id, "Segment"), page=page, page_size=page_size)
+    query = ListSegmentContacts(segment_id=_id(segment_id), page=page, page_size=page_size)
     return Answer(await request.query(query))
 
 
-ROUTES = [list_segments, create_segment, get_segment, list_segment_contacts]
+@post("/segments/{segment_id:str}/members", status_code=200, responses=returns(AddedMembers, 200), tags=TAGS)
+async def add_members(segment_id: FromPath[str], data: JSONBody[NewMembers], request: Call) -> Answer:
+    """Add members
+
+    To the list of a static segment: up to 500 addresses at once. `added` counts those who were not on it. Addresses
+    that no contact has are listed in `notFound`, or with `createMissing` become contacts.
+    """
+    command = AddSegmentMembers(
+        segment_id=_id(segment_id),
+        emails=data.emails,
+        contact_ids=[uuid7() for _ in data.emails] if data.create_missing else [],
+        create_missing=data.create_missing,
+        subscribed=data.subscribed,
+    )
+    return Answer(await request.ask(command))
+
+
+@delete("/segments/{segment_id:str}/members", status_code=200, responses=returns(RemovedMembers, 200), tags=TAGS)
+async def remove_members(segment_id: FromPath[str], data: JSONBody[FormerMembers], request: Call) -> Answer:
+    """Remove members
+
+    From the list of a static segment. `removed` counts those who were on it.
+    """
+    return Answer(await request.ask(RemoveSegmentMembers(segment_id=_id(segment_id), emails=data.emails)))
+
+
+@post("/segments/{segment_id:str}/compute", status_code=200, responses=returns(ComputedSegment, 200), tags=TAGS)
+async def compute_segment(segment_id: FromPath[str], request: Call) -> Answer:
+    """Compute membership
+
+    Membership is kept up to date all the time; this does what is left to do at once. `added` and `removed` count who
+    entered and left since it was asked last. Only with `trackMembership`.
+    """
+    return Answer(await request.ask(ComputeSegment(segment_id=_id(segment_id))))
+
+
+@post("/segments/{segment_id:str}/refresh", status_code=200, responses=shows(MemberCount), tags=TAGS)
+async def refresh_segment(segment_id: FromPath[str], request: Call) -> Answer:
+    """Count members
+
+    Without changing anything.
+    """
+    return Answer(await request.query(CountSegment(segment_id=_id(segment_id))))
+
+
+@get("/segments/{segment_id:str}/usage", responses=shows(SegmentUsage), tags=TAGS)
+async def get_segment_usage(segment_id: FromPath[str], request: Call) -> Answer:
+    """Where a segment is used
+
+    In the conditions of segments, the audiences of campaigns that are not over, and the steps and triggers of
+    workflows. It can be deleted if neither of the first two uses it.
+    """
+    wanted = _id(segment_id)
+    segment = msgspec.json.decode(await request.query(GetSegment(segment_id=wanted)), type=_Slug)
+    segments, campaigns, workflows = await asyncio.gather(
+        _ask(request, FindSegmentReferences(segment_id=wanted), list[NamedThing]),
+        _ask(request, FindCampaignsOfSegment(segment_id=wanted), list[CampaignUse]),
+        _ask(request, FindWorkflowsOfSegment(segment_id=wanted, slug=segment.slug), list[WorkflowUse]),
+    )
+    usage = SegmentUsage(
+        used_in_segments=segments,
+        used_in_campaigns=campaigns,
+        used_in_workflows=workflows,
+        can_delete=not segments and not campaigns,
+    )
+    return Answer(msgspec.json.encode(usage))
+
+
+@get("/segments/{segment_id:str}/contacts/{contact_id:str}/explain", responses=shows(Explanation), tags=TAGS)
+async def explain_membership(segment_id: FromPath[str], contact_id: FromPath[str], request: Call) -> Answer:
+    """Why a contact is in a segment, or not
+
+    Every filter of the condition with whether it holds, and what the contact has where it looks.
+    """
+    query = ExplainMembership(segment_id=_id(segment_id), contact_id=id_of(contact_id, "Contact"))
+    return Answer(await request.query(query))
+
+
+class _Slug(msgspec.Struct):
+    slug: str
+
+
+async def _ask(request: Call, query: Query, answer: type[T]) -> T:
+    return msgspec.json.decode(await request.query(query), type=answer)
+
+
+def _id(text: str) -> UUID:
+    return id_of(text, "Segment")
+
+
+ROUTES = [
+    list_segments,
+    create_segment,
+    get_segment,
+    update_segment,
+    delete_segment,
+    list_segment_contacts,
+    add_members,
+    remove_members,
+    compute_segment,
+    refresh_segment,
+    get_segment_usage,
+    explain_membership,
+]

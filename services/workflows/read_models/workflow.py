@@ -18,6 +18,7 @@ from libs.schemas.workflows import (
     TransitionAdded,
     WorkflowCreated,
     WorkflowUpdated,
+    WorkflowUse,
 )
 from services.workflows import workflow as decider
 from services.workflows.graph import Graph
@@ -84,6 +85,18 @@ from workflow cross join lateral jsonb_array_elements(workflow.steps) as step
 where workflow.project = $1 and workflow.steps @> jsonb_build_array(jsonb_build_object('templateId', $2::text))
     and step ->> 'templateId' = $2::text
 order by workflow.created_at, workflow.id, step ->> 'id'
+"""
+# A step's condition names a segment by its id; a trigger, or a step that waits, by its events.
+OF_SEGMENT = """
+select id, name, enabled from workflow
+where project = $1 and (
+    event_name in ('segment.' || $3 || '.entry', 'segment.' || $3 || '.exit')
+    or strpos(lower(steps::text), '"segment.' || $2 || '"') > 0
+    or strpos(steps::text, '"segment.' || $3 || '.entry"') > 0
+    or strpos(steps::text, '"segment.' || $3 || '.exit"') > 0
+)
+order by created_at desc, id desc
+limit 100
 """
 COUNT = "select count(*) from workflow where project = $1"
 
@@ -158,6 +171,12 @@ async def steps_sending(conn: Connection, project: UUID, template_id: UUID) -> l
 
 async def newest(conn: Connection, project: UUID, limit: int, offset: int) -> list[tuple[UUID, Workflow]]:
     return [(row["id"], _workflow(row)) for row in await conn.fetch(NEWEST, project, limit, offset)]
+
+
+async def of_segment(conn: Connection, project: UUID, segment_id: UUID, slug: str) -> list[WorkflowUse]:
+    """The newest workflows that name the segment, or its events."""
+    rows = await conn.fetch(OF_SEGMENT, project, str(segment_id), slug)
+    return [WorkflowUse(id=row["id"], name=row["name"], enabled=row["enabled"]) for row in rows]
 
 
 async def count(conn: Connection, project: UUID) -> int:
