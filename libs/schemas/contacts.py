@@ -67,6 +67,13 @@ class UnsubscribeContact(ContactsCommand, tag="unsubscribe-contact", frozen=True
     until: Instant | None = None
 
 
+class AskForConfirmation(ContactsCommand, tag="ask-for-confirmation", frozen=True, kw_only=True):
+    """Note that a contact who is not subscribed is asked whether it wants to be. It can be asked once an hour and five
+    times a day, so that nobody's mailbox is filled by a form. Answers `ContactView`."""
+
+    contact_id: UUID
+
+
 class DeleteContact(ContactsCommand, tag="delete-contact", frozen=True, kw_only=True):
     """Erase the contact for good: see `ContactDeleted`. Answers `DeletedContact`."""
 
@@ -146,6 +153,14 @@ class ContactDeleted(Event, tag="contact.deleted", frozen=True, kw_only=True):
     service: ClassVar[str] = "contacts"
     stream: ClassVar[str] = "contact-{contact_id}"
     forgets: ClassVar[bool] = True
+    contact_id: UUID
+
+
+class ConfirmationAsked(Event, tag="contact.confirmation_asked", frozen=True, kw_only=True):
+    """A contact is asked by mail to confirm that it wants to be subscribed. Its yes is `contact.subscribed`."""
+
+    service: ClassVar[str] = "contacts"
+    stream: ClassVar[str] = "confirmation-{contact_id}"
     contact_id: UUID
 
 

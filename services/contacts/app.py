@@ -6,6 +6,7 @@ from libs.runtime.service import Service
 from libs.runtime.settings import Settings
 from libs.schemas.campaigns import CampaignSendingStarted
 from libs.schemas.contacts import (
+    AskForConfirmation,
     DeleteContact,
     SaveContact,
     SubscribeContact,
@@ -25,9 +26,11 @@ from libs.schemas.segments import (
 from services.contacts import audience, job_commands, job_queries, jobs, keeper
 from services.contacts.audience import ResolveAudience
 from services.contacts.commands import change_contacts
+from services.contacts.confirmation_commands import ask_for_confirmations
 from services.contacts.queries import QUERIES
 from services.contacts.reactions import end_snoozes, end_subscriptions
 from services.contacts.read_models import (
+    confirmation,
     contact,
     contact_activity,
     contact_event,
@@ -51,6 +54,7 @@ def build(config: Settings) -> Service:
             SubscribeContact: change_contacts,
             UnsubscribeContact: change_contacts,
             DeleteContact: change_contacts,
+            AskForConfirmation: ask_for_confirmations,
             TrackEvent: change_contacts,
             CreateSegment: change_segments,
             UpdateSegment: change_segments,
@@ -67,7 +71,16 @@ def build(config: Settings) -> Service:
         },
         timers={ResolveAudience: audience.resolve, EndSnooze: end_snoozes},
         queries={**QUERIES, **job_queries.QUERIES},
-        read_models=(contact, contact_event, contact_activity, segment, segment_list, segment_change, job),
+        read_models=(
+            contact,
+            contact_event,
+            contact_activity,
+            segment,
+            segment_list,
+            segment_change,
+            job,
+            confirmation,
+        ),
         migrations=MIGRATIONS,
         work=(keeper.keep, jobs.work, jobs.tidy),
     )

@@ -42,6 +42,10 @@ class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     saved: str
     saved_text: str
     this_sender: str
+    confirm_subject: str
+    confirm_question: str
+    confirm: str
+    confirm_ignore: str
 
 
 def _read(locale: str) -> Words:

@@ -19,6 +19,7 @@ from libs.schemas.base import Data, View
 from libs.schemas.campaigns import CreateTemplate, TemplateView
 from libs.schemas.contact_jobs import JobAccepted, StartBulk, StartImport, StoredChunk, StoreImportChunk
 from libs.schemas.contacts import (
+    AskForConfirmation,
     ContactView,
     GetContact,
     SaveContact,
@@ -56,7 +57,7 @@ class Neighbour:
 
     def service(self) -> Service:
         commands = {
-            "contacts": (*ABOUT_CONTACTS, StoreImportChunk, StartImport, StartBulk),
+            "contacts": (*ABOUT_CONTACTS, AskForConfirmation, StoreImportChunk, StartImport, StartBulk),
             "delivery": (SendEmail, AddDomain),
             "campaigns": (CreateTemplate,),
         }[self.name]
@@ -105,6 +106,8 @@ class Neighbour:
                 raise Rejected("CONTACT_UNSUBSCRIBED", "Cannot send marketing template to unsubscribed contact")
             case SendEmail():
                 return QueuedEmail(email=message.email_id, timestamp=now)
+            case AskForConfirmation():
+                return self._view(message.contact_id)
             case AddDomain():
                 return DomainView(
                     id=message.domain_id,
