@@ -3,6 +3,8 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TypeVar
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -11,7 +13,14 @@ from nats.aio.client import Client
 
 from deploy.commands import Failed
 from deploy.embedded.endpoints import of_running_stack
+from libs.runtime.bus import Unavailable, result_of
+from libs.runtime.clock import now, uuid7
+from libs.runtime.codec import encode
+from libs.runtime.envelope import Envelope, Meta, command_headers, command_subject
+from libs.runtime.inlet import REPLY_HEADER
+from libs.schemas.base import Command
 
+T = TypeVar("T")
 TIMEOUT = 10
 
 
@@ -50,3 +59,19 @@ async def database() -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
         yield conn
     finally:
         await conn.close(timeout=TIMEOUT)
+
+
+async def order(client: Client, project: UUID, command: Command, answer: type[T]) -> T:
+    """Have a command done, and await its answer. Raises Rejected for no, Unavailable if none comes."""
+    envelope = Envelope(id=uuid7(), project=project, message=command, at=now(), meta=Meta(actor="operator"))
+    inbox = client.new_inbox()
+    replies = await client.subscribe(inbox, max_msgs=1)
+    headers = command_headers(envelope) | {REPLY_HEADER: inbox}
+    await client.jetstream().publish(
+        command_subject(project, command), encode(command), headers=headers, timeout=TIMEOUT
+    )
+    try:
+        reply = await replies.next_msg(timeout=TIMEOUT)
+    except TimeoutError as silence:
+        raise Unavailable(f"{command.service} does not answer; it will do what was asked when it is back") from silence
+    return msgspec.json.decode(result_of(reply.data), type=answer)

@@ -118,7 +118,12 @@ def service_environment(
     settings: Settings, layout: Layout, ports: Ports, secrets: Mapping[str, str], service: str, n: int
 ) -> dict[str, str]:
     """Everything one service process is told: our wiring over what the user set over our defaults."""
-    defaults = {"GODWIT_PUBLIC_URL": settings.url, "GODWIT_LOG_FORMAT": "console"}
+    # the sandbox's bounces and complaints are made up: nobody's campaign should stop for them
+    defaults = {
+        "GODWIT_PUBLIC_URL": settings.url,
+        "GODWIT_LOG_FORMAT": "console",
+        "GODWIT_REPUTATION_GUARD": "warn",
+    }
     wiring = {
         "DATABASE_URL": postgres.url(layout, user=f"godwit_{service}"),
         "NATS_URL": nats.url(ports.nats),

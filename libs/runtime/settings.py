@@ -76,6 +76,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sqs_pollers: Annotated[
         int, Meta(ge=1, le=64, description="Receives from the SQS queue at once, of ten messages each, per process")
     ] = 4
+    reputation_guard: Annotated[
+        Literal["pause", "warn", "off"],
+        Meta(
+            description="When too much of a project's mail bounces or is complained about: pause its campaigns and "
+            "workflows, or only say so"
+        ),
+    ] = "pause"
     configuration_set: Annotated[str, Meta(description="SES configuration set of every send")] = "godwit"
     mail_from_subdomain: Annotated[
         str,

@@ -33,7 +33,15 @@ from services.delivery import domains, holding, queries, reactions, ses
 from services.delivery.commands import send_emails
 from services.delivery.identities import Identities
 from services.delivery.mail import Links
-from services.delivery.read_models import campaign_hold, content, domain, project_language, recipient, suppression
+from services.delivery.read_models import (
+    campaign_hold,
+    content,
+    domain,
+    paused_project,
+    project_language,
+    recipient,
+    suppression,
+)
 from services.delivery.reconcile import Reconciler
 from services.delivery.registrar import Registrar
 from services.delivery.sender import Sender
@@ -94,7 +102,7 @@ def build(config: Settings) -> Service:
             GetDomain: domain_queries.get,
         },
         timers={holding.SweepCampaign: holding.sweep(shelf)},
-        read_models=(recipient, content, suppression, campaign_hold, domain, project_language),
+        read_models=(recipient, content, suppression, campaign_hold, domain, project_language, paused_project),
         migrations=MIGRATIONS,
         work=(send, reconcile),
     )

@@ -23,7 +23,8 @@ from services.delivery.shelf import Shelf
 # recipient's data only briefly: it may be for someone whom nobody told us of, and it is urgent. Both are asked by
 # scalar sub-queries, which are looked up row by row: for `exists` the planner may hash the whole table instead.
 
-# A skip scan over (lane, project): its cost follows the number of projects that wait, not of mails.
+# A skip scan over (lane, project): its cost follows the number of projects that wait, not of mails. Of a project that
+# is paused, only transactional mail is due.
 WAITING = """
 with recursive line as (
     (select lane, project from email where state = 'queued' order by lane, project limit 1)
@@ -35,7 +36,10 @@ with recursive line as (
     ) next
 )
 select line.lane, line.project, due.count::int
-from line cross join lateral (
+from (
+    select lane, project from line
+    where lane = 0 or not coalesce((select paused from paused_project where project = line.project), false)
+) line cross join lateral (
     select count(*) from (
         select from email
         where state = 'queued' and lane = line.lane and email.project = line.project and due_at <= now()

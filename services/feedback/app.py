@@ -5,22 +5,31 @@ from pathlib import Path
 from libs.runtime.service import Service
 from libs.runtime.settings import Settings
 from libs.schemas.feedback import FindConfirmed, GetEmailFeedback, RecordNotification, RecordNotifications
+from libs.schemas.reputation import GetReputation, PauseSending, ResumeSending
 from services.feedback.archive import forget_old
-from services.feedback.intake import ReadAgain, read_again, take_in
+from services.feedback.guard import get_reputation, obey
+from services.feedback.intake import Intake, ReadAgain
 from services.feedback.polling import poll_queue
 from services.feedback.queries import find_confirmed, get_email_feedback
-from services.feedback.read_models import email_feedback, email_link
+from services.feedback.read_models import email_feedback, email_link, reputation, tally
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def build(config: Settings) -> Service:
+    intake = Intake({"pause": True, "warn": False, "off": None}[config.reputation_guard])
+    take_in = intake.take_in  # one object, so that both kinds of message are handled together
     return Service(
         name="feedback",
+        commands={PauseSending: obey, ResumeSending: obey},
         ingest={RecordNotification: take_in, RecordNotifications: take_in},
-        timers={ReadAgain: read_again},
-        queries={GetEmailFeedback: get_email_feedback, FindConfirmed: find_confirmed},
-        read_models=(email_feedback, email_link),
+        timers={ReadAgain: intake.read_again},
+        queries={
+            GetEmailFeedback: get_email_feedback,
+            FindConfirmed: find_confirmed,
+            GetReputation: get_reputation,
+        },
+        read_models=(email_feedback, email_link, tally, reputation),
         migrations=MIGRATIONS,
         work=(forget_old, poll_queue) if config.sqs_queue_url else (forget_old,),
     )

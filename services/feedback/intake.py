@@ -15,8 +15,8 @@ from libs.runtime.codec import stream_of
 from libs.runtime.envelope import Envelope, Meta, Origin
 from libs.runtime.store import Unit
 from libs.schemas.base import Message
-from libs.schemas.feedback import RecordNotification, RecordNotifications
-from services.feedback import archive, metrics
+from libs.schemas.feedback import EmailBounced, EmailComplained, RecordNotification, RecordNotifications
+from services.feedback import archive, guard, metrics
 from services.feedback.archive import Entry
 from services.feedback.email_feedback import INITIAL, decide, evolve
 from services.feedback.notice import Notice, notice_of
@@ -33,25 +33,35 @@ class ReadAgain(Message, tag="read-again", frozen=True, kw_only=True):
     notification: RecordNotification
 
 
-async def take_in(unit: Unit, envelopes: Sequence[Envelope[RecordNotification | RecordNotifications]]) -> None:
-    """Keep and fold what the messages tell."""
-    await take(unit, [told for envelope in envelopes for told in _each(envelope.message)])
+class Intake:
+    """Takes notifications in. `pausing` says whether a bad reputation pauses a project or is only warned of; None that
+    nobody looks."""
 
+    def __init__(self, pausing: bool | None) -> None:
+        self._pausing = pausing
 
-async def take(unit: Unit, notifications: Sequence[RecordNotification]) -> None:
-    """Keep and fold the notifications, and put aside what cannot be read."""
-    entries = []
-    for told in map(_storable, notifications):
-        try:
-            entries.append(_read(told))
-        except Unreadable:
-            await _put_aside(unit, told)
-    await _keep_and_fold(unit, entries)
+    async def take_in(
+        self, unit: Unit, envelopes: Sequence[Envelope[RecordNotification | RecordNotifications]]
+    ) -> None:
+        """Keep and fold what the messages tell, and put aside what cannot be read."""
+        entries = []
+        for told in (_storable(told) for envelope in envelopes for told in _each(envelope.message)):
+            try:
+                entries.append(_read(told))
+            except Unreadable:
+                await _put_aside(unit, told)
+        await self._keep_and_fold(unit, entries)
 
+    async def read_again(self, unit: Unit, envelopes: Sequence[Envelope[ReadAgain]]) -> None:
+        """Raises Unreadable for what still cannot be read."""
+        await self._keep_and_fold(unit, [_read(envelope.message.notification) for envelope in envelopes])
 
-async def read_again(unit: Unit, envelopes: Sequence[Envelope[ReadAgain]]) -> None:
-    """Raises Unreadable for what still cannot be read."""
-    await _keep_and_fold(unit, [_read(envelope.message.notification) for envelope in envelopes])
+    async def _keep_and_fold(self, unit: Unit, entries: Sequence[Entry]) -> None:
+        new = await archive.keep(unit.conn, entries) if entries else []
+        suspects = await _fold(unit, [(entry.told, entry.notice) for entry in new if entry.notice])
+        if suspects and self._pausing is not None:
+            await guard.judge(unit, suspects, pausing=self._pausing)
+        _count(entries, new, unit)
 
 
 def _each(message: RecordNotification | RecordNotifications) -> Sequence[RecordNotification]:
@@ -78,16 +88,12 @@ def _read(told: RecordNotification) -> Entry:
     return Entry(told, record.happening() or told.notification_id, record.kind, notice)
 
 
-async def _keep_and_fold(unit: Unit, entries: Sequence[Entry]) -> None:
-    new = await archive.keep(unit.conn, entries) if entries else []
-    await _fold(unit, [(entry.told, entry.notice) for entry in new if entry.notice])
-    _count(entries, new, unit)
-
-
-async def _fold(unit: Unit, news: Sequence[tuple[RecordNotification, Notice]]) -> None:
-    """The project is the one that the mail's tag names: at the edge it was not known."""
+async def _fold(unit: Unit, news: Sequence[tuple[RecordNotification, Notice]]) -> set[UUID]:
+    """The project is the one that the mail's tag names: at the edge it was not known. Answers the projects whose mail
+    bounced or was complained about."""
+    suspects: set[UUID] = set()
     if not news:
-        return
+        return suspects
     loaded = await email_feedback.load(unit.conn, {(notice.project, notice.email_id) for _, notice in news})
     states = {key: known for key, (known, _) in loaded.items()}
     for told, notice in news:
@@ -98,6 +104,9 @@ async def _fold(unit: Unit, news: Sequence[tuple[RecordNotification, Notice]]) -
         events = decide(notice, known)
         states[key] = reduce(evolve, events, known)
         unit.append(events, Origin(project=notice.project, meta=_meta(told)))
+        if any(isinstance(event, EmailBounced | EmailComplained) for event in events):
+            suspects.add(notice.project)
+    return suspects
 
 
 def _meta(told: RecordNotification) -> Meta:

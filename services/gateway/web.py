@@ -34,6 +34,7 @@ from services.gateway.routes import (
     emails,
     imports,
     projects,
+    reputation,
     segments,
     send,
     status,
@@ -62,6 +63,7 @@ API = [
     *emails.ROUTES,
     *domains.ROUTES,
     *projects.ROUTES,
+    *reputation.ROUTES,
     *commands.ROUTES,
 ]
 """Everything that needs an API key."""

@@ -1,0 +1,31 @@
+"""Projects whose bulk mail is paused: their campaigns and workflows wait in the queue until sending is resumed."""
+
+from collections.abc import Sequence
+
+from libs.runtime.envelope import Envelope
+from libs.runtime.store import Connection
+from libs.schemas.reputation import SendingPaused, SendingResumed
+
+NAME = "paused_project"
+TABLES = ("paused_project",)
+EVENTS = (SendingPaused, SendingResumed)
+DDL = """
+create table if not exists paused_project (
+    project uuid primary key,
+    paused boolean not null,
+    version int not null
+)
+"""
+
+# The later event of the project's stream wins, in whatever order they come.
+KEEP = """
+insert into paused_project (project, paused, version) values ($1, $2, $3)
+on conflict (project) do update set paused = excluded.paused, version = excluded.version
+where excluded.version > paused_project.version
+"""
+
+
+async def project(conn: Connection, events: Sequence[Envelope[SendingPaused | SendingResumed]]) -> None:
+    """Decisions are rare, so they are folded one by one."""
+    for event in events:
+        await conn.execute(KEEP, event.project, isinstance(event.message, SendingPaused), event.version)

@@ -1,0 +1,94 @@
+"""How many mails of each project SES took in each hour, and what became of them, by the time at which it happened.
+
+Each mail counts once in each column. Bounces for now, machines' opens and clicks, and what Amazon's mailbox simulator
+reports do not count.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from libs.runtime.envelope import Envelope
+from libs.runtime.store import Connection
+from libs.schemas.feedback import (
+    EmailBounced,
+    EmailClicked,
+    EmailComplained,
+    EmailConfirmed,
+    EmailDelivered,
+    EmailOpened,
+    FeedbackEvent,
+)
+
+NAME = "tally"
+TABLES = ("tally",)
+EVENTS = (EmailConfirmed, EmailDelivered, EmailOpened, EmailClicked, EmailBounced, EmailComplained)
+COLUMNS = ("sent", "delivered", "opened", "clicked", "bounced", "complained")
+SIMULATOR = "@simulator.amazonses.com"
+
+# Half of each page is left free, so that updates stay on it and touch no index.
+DDL = """
+create table if not exists tally (
+    project uuid not null,
+    hour timestamptz not null,
+    sent int not null,
+    delivered int not null,
+    opened int not null,
+    clicked int not null,
+    bounced int not null,
+    complained int not null,
+    primary key (project, hour)
+) with (fillfactor = 50)
+"""
+
+# Rows are locked in one order, so that two replicas cannot wait for each other.
+ADD = """
+insert into tally as t (project, hour, sent, delivered, opened, clicked, bounced, complained)
+select * from unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[])
+    as new (project, hour)
+order by project, hour
+on conflict (project, hour) do update set
+    sent = t.sent + excluded.sent,
+    delivered = t.delivered + excluded.delivered,
+    opened = t.opened + excluded.opened,
+    clicked = t.clicked + excluded.clicked,
+    bounced = t.bounced + excluded.bounced,
+    complained = t.complained + excluded.complained
+"""
+
+
+async def project(conn: Connection, events: Sequence[Envelope[FeedbackEvent]]) -> None:
+    counted: Counter[tuple[UUID, datetime, str]] = Counter()
+    for event in events:
+        if column := _column(event.message):
+            counted[event.project, _hour(event.message.at), column] += 1
+    rows = sorted({(project, hour) for project, hour, _ in counted})
+    if rows:
+        projects, hours = zip(*rows, strict=True)
+        await conn.execute(ADD, projects, hours, *([counted[*row, column] for row in rows] for column in COLUMNS))
+
+
+def _hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def _column(event: FeedbackEvent) -> str | None:
+    match event:
+        case EmailConfirmed():
+            return "sent"
+        case EmailDelivered(first=True):
+            return "delivered"
+        case EmailOpened(first=True):
+            return "opened"
+        case EmailClicked(first=True):
+            return "clicked"
+        case EmailBounced(first=True, bounce_type="Permanent" | "Undetermined", recipient=whose):
+            return None if _simulated(whose) else "bounced"
+        case EmailComplained(first=True, recipient=whose):
+            return None if _simulated(whose) else "complained"
+    return None
+
+
+def _simulated(recipient: str | None) -> bool:
+    return recipient is not None and recipient.endswith(SIMULATOR)

@@ -1,0 +1,68 @@
+"""How a project's mail is received, and whether its bulk mail may be sent."""
+
+from typing import Annotated
+
+from litestar import get, post
+from litestar.params import FromPath, JSONBody
+from msgspec import Meta
+
+from libs.schemas.reputation import GetReputation, PauseSending, ReputationView, ResumeSending
+from services.gateway.answers import Answer, returns, shows, wrapped
+from services.gateway.call import Call
+from services.gateway.fields import id_of
+from services.gateway.json_body import Body
+from services.gateway.problems import not_found
+from services.gateway.wording import NO_NUL
+
+TAGS = ["Projects"]
+
+
+class Shown(ReputationView, frozen=True, kw_only=True):
+    success: bool
+    data: ReputationView
+
+
+class Decision(Body, frozen=True, kw_only=True):
+    """`note` says why; it is kept with the decision."""
+
+    note: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] = ""
+
+
+@get("/projects/{project_id:str}/security", responses=shows(Shown), tags=TAGS)
+async def get_security(project_id: FromPath[str], request: Call) -> Answer:
+    """Get the project's reputation
+
+    The shares of its mail that bounced or were complained about, the limits that they exceed, and whether its campaigns
+    and workflows are paused for it. Shares are in percent, of what was sent since sending was last resumed.
+    """
+    _own(project_id, request)
+    return wrapped(await request.query(GetReputation()))
+
+
+@post("/projects/{project_id:str}/sending/pause", status_code=200, responses=returns(Shown, 200), tags=TAGS)
+async def pause_sending(project_id: FromPath[str], data: JSONBody[Decision], request: Call) -> Answer:
+    """Pause the project's campaigns and workflows
+
+    What is queued stays queued. Transactional mail goes on.
+    """
+    _own(project_id, request)
+    return wrapped(await request.ask(PauseSending(by=request.principal.actor, note=data.note)))
+
+
+@post("/projects/{project_id:str}/sending/resume", status_code=200, responses=returns(Shown, 200), tags=TAGS)
+async def resume_sending(project_id: FromPath[str], data: JSONBody[Decision], request: Call) -> Answer:
+    """Resume the project's campaigns and workflows
+
+    From then on the project is judged by what happens from then on.
+    """
+    _own(project_id, request)
+    return wrapped(await request.ask(ResumeSending(by=request.principal.actor, note=data.note)))
+
+
+def _own(project_id: str, request: Call) -> None:
+    """A key speaks for its own project only."""
+    if id_of(project_id, "Project") != request.project:
+        raise not_found("Project")
+
+
+ROUTES = [get_security, pause_sending, resume_sending]

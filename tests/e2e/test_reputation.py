@@ -1,0 +1,48 @@
+"""A project's bulk mail can be paused and resumed, by the API and from a shell."""
+
+import os
+import subprocess
+import sys
+from uuid import uuid4
+
+import pytest
+
+from deploy.demo.api import Api, Refused
+from deploy.demo.target import Target
+from libs.runtime.clock import uuid5
+from libs.runtime.testing import eventually
+from services.gateway.bootstrap import NAMESPACE
+from tests.e2e.story import SENDER, mails_to, make_campaign, make_contacts, until_sent
+
+
+def godwit(target: Target, *arguments: str) -> str:
+    environment = os.environ | {"GODWIT_DATA_DIR": str(target.layout.root)}
+    command = [sys.executable, "-m", "deploy.cli", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout
+
+
+async def test_a_paused_project_sends_transactional_mail_only_until_an_operator_resumes_it(
+    api: Api, target: Target, plan: str
+) -> None:
+    project = str(uuid5(NAMESPACE, target.secret_key))
+    assert (await api.get(f"/projects/{project}/security"))["isDisabled"] is False
+    paused = await api.post(f"/projects/{project}/sending/pause", {"note": "checking the list"})
+    assert (paused["success"], paused["data"]["standing"], paused["reason"]) == (True, "PAUSED", "MANUAL")
+    [reader] = await make_contacts(api, plan, 1)
+    campaign = await make_campaign(api, plan)
+    await api.post(f"/campaigns/{campaign['id']}/send", {})
+    address = f"success+{uuid4().hex}@simulator.amazonses.com"
+    await api.post("/v1/send", {"to": address, "subject": "Code", "body": "<p>1234</p>", **SENDER})
+    await eventually(lambda: mails_to(api, address))
+    assert await mails_to(api, reader) == []
+    assert "PAUSED (MANUAL)" in godwit(target, "sending", "show", project)
+    assert "HEALTHY" in godwit(target, "sending", "resume", project, "--note", "fine")
+    await until_sent(api, campaign)
+    assert len(await mails_to(api, reader)) == 1
+
+
+async def test_a_project_sees_and_decides_for_itself_only(api: Api) -> None:
+    for path in ("security", "sending/pause", "sending/resume"):
+        with pytest.raises(Refused, match="Project not found"):
+            await (api.get if path == "security" else lambda where: api.post(where, {}))(f"/projects/{uuid4()}/{path}")
