@@ -13,6 +13,8 @@ EmailState = Literal["queued", "claimed", "unknown", "sent", "failed", "suppress
 SuppressionReason = Literal["unsubscribed", "bounced", "complained", "erased"]
 DomainVerification = Literal["PENDING", "SUCCESS", "FAILED", "TEMPORARY_FAILURE", "NOT_STARTED"]
 
+WaitingFor = Literal["PAUSED", "DAILY_QUOTA", "SES_REFUSING", "THROTTLED", "NOT_ARRIVED", "RATE_LIMIT"]
+
 
 class Content(View, frozen=True, kw_only=True):
     """What a mail says and who it is from; `subject` and `body` are Liquid templates."""
@@ -230,10 +232,64 @@ class GetDomain(DeliveryQuery, tag="get-domain", frozen=True, kw_only=True):
     domain_id: UUID
 
 
+class PreviewMail(DeliveryQuery, tag="preview-mail", frozen=True, kw_only=True):
+    """Write a mail as it would be sent, without sending it. `contact_data` is the person's, `data` the mail's own.
+    Answers `MailPreview`."""
+
+    content: Content
+    recipient: str
+    contact_id: UUID | None = None
+    contact_data: Data = {}
+    data: Data = {}
+
+
+class FindSuppressed(DeliveryQuery, tag="find-suppressed", frozen=True, kw_only=True):
+    """Those of the contacts to whom nothing goes for what their mailboxes said. Answers a list of `Suppressed`."""
+
+    contact_ids: list[UUID]
+
+
+class GetSendingState(DeliveryQuery, tag="get-sending-state", frozen=True, kw_only=True):
+    """What a campaign's queued mails wait for. Answers `SendingState`."""
+
+    campaign_id: UUID
+
+
 class GetLedger(DeliveryQuery, tag="get-ledger", frozen=True, kw_only=True):
     """The counts of the conservation law, for the project or for one campaign. Answers `Ledger`."""
 
     campaign_id: UUID | None = None
+
+
+class Hint(View, frozen=True, kw_only=True):
+    """What an author should know of a mail that is not wrong."""
+
+    code: str
+    message: str
+    variable: str | None = None
+
+
+class MailPreview(View, frozen=True, kw_only=True):
+    subject: str
+    html: str
+    text: str
+    warnings: list[Hint]
+
+
+class Suppressed(View, frozen=True, kw_only=True):
+    contact_id: UUID
+    reason: SuppressionReason
+
+
+class SendingState(View, frozen=True, kw_only=True):
+    """`waiting_for` is why queued mails are not sent yet; null if none is queued. RATE_LIMIT is how it should be.
+
+    `detail` is SES's code where SES refuses. `rate` is what the account may send in a second now.
+    """
+
+    waiting_for: WaitingFor | None
+    detail: str | None
+    rate: float
 
 
 class QueuedEmail(View, frozen=True, kw_only=True):

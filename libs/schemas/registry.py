@@ -3,12 +3,23 @@
 from collections.abc import Iterator
 from typing import TypeVar
 
-from libs.schemas import campaigns, contact_jobs, contacts, delivery, feedback, gateway, reputation, segments, workflows
+from libs.schemas import (
+    audiences,
+    campaigns,
+    contact_jobs,
+    contacts,
+    delivery,
+    feedback,
+    gateway,
+    reputation,
+    segments,
+    workflows,
+)
 from libs.schemas.base import Command, Event, Message, Query
 
 M = TypeVar("M", bound=Message)
 
-MODULES = (gateway, contacts, contact_jobs, segments, campaigns, workflows, delivery, feedback, reputation)
+MODULES = (gateway, contacts, contact_jobs, segments, campaigns, audiences, workflows, delivery, feedback, reputation)
 
 
 def commands() -> list[type[Command]]:

@@ -17,10 +17,15 @@ from libs.schemas.campaigns import (
     DuplicateTemplate,
     FindCampaignsOfSegment,
     GetCampaign,
+    GetCampaignContent,
+    GetCampaignProgress,
     GetCampaignStats,
+    GetCampaignTimeline,
     GetTemplate,
     GetTemplateUsage,
+    ListCampaignRecipients,
     ListCampaigns,
+    ListLinkClicks,
     ListTemplates,
     ListTemplateVersions,
     PauseCampaign,
@@ -37,7 +42,16 @@ from libs.schemas.delivery import EmailCancelled, EmailFailed, EmailSent, EmailS
 from services.campaigns import queries, reactions
 from services.campaigns.commands import Campaigns, templates
 from services.campaigns.domain_uses import count_domain_uses
-from services.campaigns.read_models import campaign, campaign_mail, campaign_run, sender_domain, template
+from services.campaigns.read_models import (
+    campaign,
+    campaign_click,
+    campaign_hour,
+    campaign_mail,
+    campaign_recipient,
+    campaign_run,
+    sender_domain,
+    template,
+)
 from services.campaigns.timers import CampaignDue
 
 # Every table of this service is a read model, so there is nothing in it yet.
@@ -87,7 +101,21 @@ def build(config: Settings) -> Service:
             ListCampaigns: queries.list_campaigns,
             GetCampaignStats: queries.get_campaign_stats,
             FindCampaignsOfSegment: queries.find_campaigns_of_segment,
+            GetCampaignContent: queries.get_campaign_content,
+            GetCampaignProgress: queries.get_campaign_progress,
+            ListCampaignRecipients: queries.list_campaign_recipients,
+            ListLinkClicks: queries.list_link_clicks,
+            GetCampaignTimeline: queries.get_campaign_timeline,
         },
-        read_models=(template, campaign, campaign_run, campaign_mail, sender_domain),
+        read_models=(
+            template,
+            campaign,
+            campaign_run,
+            campaign_mail,
+            campaign_recipient,
+            campaign_click,
+            campaign_hour,
+            sender_domain,
+        ),
         migrations=MIGRATIONS,
     )

@@ -9,17 +9,27 @@ from libs.runtime.clock import now
 from libs.runtime.paging import window
 from libs.runtime.rejection import Rejected
 from libs.runtime.store import Connection
+from libs.schemas.base import FieldError
 from libs.schemas.campaigns import (
+    CampaignHour,
     CampaignPage,
+    CampaignProgress,
+    CampaignRecipients,
     CampaignStats,
     CampaignUse,
     CampaignView,
     FindCampaignsOfSegment,
     GetCampaign,
+    GetCampaignContent,
+    GetCampaignProgress,
     GetCampaignStats,
+    GetCampaignTimeline,
     GetTemplate,
     GetTemplateUsage,
+    LinkClicks,
+    ListCampaignRecipients,
     ListCampaigns,
+    ListLinkClicks,
     ListTemplates,
     ListTemplateVersions,
     TemplateCampaign,
@@ -27,12 +37,33 @@ from libs.schemas.campaigns import (
     TemplateVersion,
     TemplateView,
 )
+from libs.schemas.delivery import Content
 from services.campaigns import versions
 from services.campaigns.campaign import Campaign
-from services.campaigns.content import domain_of
-from services.campaigns.read_models import campaign, campaign_mail, campaign_run, sender_domain, template
+from services.campaigns.content import domain_of, invalid, with_preheader
+from services.campaigns.read_models import (
+    campaign,
+    campaign_click,
+    campaign_hour,
+    campaign_mail,
+    campaign_recipient,
+    campaign_run,
+    sender_domain,
+    template,
+)
 from services.campaigns.template import Template
-from services.campaigns.views import campaign_view, stats_view, template_view, version_view
+from services.campaigns.views import (
+    campaign_view,
+    hour_view,
+    link_view,
+    progress_view,
+    recipient_view,
+    stats_view,
+    template_view,
+    version_view,
+)
+
+MOST_RECIPIENTS = 1000
 
 
 async def get_template(conn: Connection, project: UUID, query: GetTemplate) -> TemplateView:
@@ -92,11 +123,10 @@ async def list_campaigns(conn: Connection, project: UUID, query: ListCampaigns) 
 
 async def _views(conn: Connection, project: UUID, found: Sequence[tuple[UUID, Campaign]]) -> list[CampaignView]:
     runs = await campaign_run.load(conn, project, [campaign_id for campaign_id, _ in found])
-    wanted = {(project, domain_of(state.draft.content.from_email)) for _, state in found}
-    verified = frozenset((await sender_domain.verified(conn, wanted)).get(project, set()))
+    states = await _with_domains(conn, project, [state for _, state in found])
     return [
-        campaign_view(campaign_id, replace(state, verified_domains=verified), runs[campaign_id], now())
-        for campaign_id, state in found
+        campaign_view(campaign_id, state, runs[campaign_id], now())
+        for (campaign_id, _), state in zip(found, states, strict=True)
     ]
 
 
@@ -106,11 +136,73 @@ async def find_campaigns_of_segment(
     return await campaign.of_segment(conn, project, query.segment_id)
 
 
+async def _with_domains(conn: Connection, project: UUID, states: Sequence[Campaign]) -> list[Campaign]:
+    """The campaigns, knowing which of their senders' domains are verified."""
+    wanted = {(project, domain_of(state.draft.content.from_email)) for state in states}
+    verified = frozenset((await sender_domain.verified(conn, wanted)).get(project, set()))
+    return [replace(state, verified_domains=verified) for state in states]
+
+
 async def get_campaign_stats(conn: Connection, project: UUID, query: GetCampaignStats) -> CampaignStats:
     state = await _campaign(conn, project, query.campaign_id)
     runs = await campaign_run.load(conn, project, [query.campaign_id])
-    unsubscribed = await campaign_mail.unsubscribed(conn, project, query.campaign_id)
-    return stats_view(state, runs[query.campaign_id], unsubscribed)
+    return stats_view(
+        state,
+        runs[query.campaign_id],
+        await campaign_mail.unsubscribed(conn, project, query.campaign_id),
+        await campaign_recipient.unknown(conn, project, query.campaign_id),
+        await campaign_run.suppressed_by_reason(conn, project, query.campaign_id),
+    )
+
+
+async def get_campaign_content(conn: Connection, project: UUID, query: GetCampaignContent) -> Content:
+    state = await _campaign(conn, project, query.campaign_id)
+    [ready] = await _with_domains(conn, project, [state])
+    missing = [each for each in ready.readiness.missing if each != "audience"]
+    if missing:
+        raise Rejected("CAMPAIGN_NOT_TESTABLE", "The campaign is not ready to be tested", details={"missing": missing})
+    return with_preheader(state.draft.content, state.draft.preheader)
+
+
+async def get_campaign_progress(conn: Connection, project: UUID, query: GetCampaignProgress) -> CampaignProgress:
+    state = await _campaign(conn, project, query.campaign_id)
+    runs = await campaign_run.load(conn, project, [query.campaign_id])
+    unknown = await campaign_recipient.unknown(conn, project, query.campaign_id)
+    return progress_view(state, runs[query.campaign_id], unknown)
+
+
+async def list_campaign_recipients(
+    conn: Connection, project: UUID, query: ListCampaignRecipients
+) -> CampaignRecipients:
+    await _campaign(conn, project, query.campaign_id)
+    limit = min(max(query.limit, 1), MOST_RECIPIENTS)
+    after = _place_of(query.cursor) if query.cursor else campaign_recipient.BEFORE_ALL
+    rows = await campaign_recipient.page(conn, project, query.campaign_id, after, query.status, limit + 1)
+    shown, more = rows[:limit], len(rows) > limit
+    runs = await campaign_run.load(conn, project, [query.campaign_id])
+    return CampaignRecipients(
+        data=[recipient_view(row) for row in shown],
+        cursor=str(shown[-1]["contact_id"]) if more else None,
+        has_more=more,
+        total=0 if query.cursor else runs[query.campaign_id].recipients,
+    )
+
+
+async def list_link_clicks(conn: Connection, project: UUID, query: ListLinkClicks) -> list[LinkClicks]:
+    await _campaign(conn, project, query.campaign_id)
+    return [link_view(link) for link in await campaign_click.links(conn, project, query.campaign_id)]
+
+
+async def get_campaign_timeline(conn: Connection, project: UUID, query: GetCampaignTimeline) -> list[CampaignHour]:
+    await _campaign(conn, project, query.campaign_id)
+    return [hour_view(row) for row in await campaign_hour.hours(conn, project, query.campaign_id)]
+
+
+def _place_of(cursor: str) -> UUID:
+    try:
+        return UUID(cursor)
+    except ValueError:
+        raise invalid(FieldError(field="cursor", message="Not a cursor of this list", code="invalid_cursor")) from None
 
 
 async def _campaign(conn: Connection, project: UUID, campaign_id: UUID) -> Campaign:

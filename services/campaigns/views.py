@@ -1,16 +1,41 @@
 """Templates, campaigns and runs in the shapes of the API."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
+from math import ceil
 from uuid import UUID
+
+import asyncpg
 
 from libs.runtime.clock import iso
 from libs.runtime.liquid import variables_in
-from libs.schemas.campaigns import CampaignStats, CampaignView, TemplateVersion, TemplateView
+from libs.schemas.campaigns import (
+    CampaignHour,
+    CampaignProgress,
+    CampaignRecipient,
+    CampaignStats,
+    CampaignView,
+    LinkClicks,
+    TemplateVersion,
+    TemplateView,
+)
 from services.campaigns.campaign import Campaign
+from services.campaigns.read_models.campaign_click import Link
 from services.campaigns.read_models.campaign_run import Run
 from services.campaigns.template import Template
 from services.campaigns.versions import Past
+
+NO_REASONS: Mapping[str, int] = {}
+RECIPIENT_TIMES = (
+    "sent_at",
+    "delivered_at",
+    "opened_at",
+    "clicked_at",
+    "bounced_at",
+    "soft_bounced_at",
+    "complained_at",
+)
 
 
 def template_view(template_id: UUID, template: Template, now: datetime) -> TemplateView:
@@ -94,7 +119,9 @@ def campaign_view(campaign_id: UUID, campaign: Campaign, run: Run, now: datetime
     )
 
 
-def stats_view(campaign: Campaign, run: Run, unsubscribed: int) -> CampaignStats:
+def stats_view(
+    campaign: Campaign, run: Run, unsubscribed: int, unknown: int = 0, reasons: Mapping[str, int] = NO_REASONS
+) -> CampaignStats:
     return CampaignStats(
         status=campaign.status,
         total_recipients=run.recipients,
@@ -103,18 +130,72 @@ def stats_view(campaign: Campaign, run: Run, unsubscribed: int) -> CampaignStats
         sent_count=run.sent,
         failed_count=run.failed,
         suppressed_count=run.suppressed,
+        suppressed_by_reason=dict(reasons),
         cancelled_count=run.cancelled,
+        unknown_count=unknown,
         delivered_count=run.delivered,
         opened_count=run.opened,
         clicked_count=run.clicked,
+        total_opens=run.opens,
+        total_clicks=run.clicks,
         bounced_count=run.bounced,
+        hard_bounced_count=run.hard_bounced,
+        soft_bounced_count=run.soft_bounced,
         complained_count=run.complained,
         unsubscribed_count=unsubscribed,
         delivery_rate=_percent(run.delivered, run.sent),
         open_rate=_percent(run.opened, run.sent),
         click_rate=_percent(run.clicked, run.sent),
         bounce_rate=_percent(run.bounced, run.sent),
+        complaint_rate=_percent(run.complained, run.sent),
+        unsubscribe_rate=_percent(unsubscribed, run.sent),
     )
+
+
+def progress_view(campaign: Campaign, run: Run, unknown: int) -> CampaignProgress:
+    rate = run.rate
+    return CampaignProgress(
+        status=campaign.status,
+        audience_known=run.total is not None,
+        total_recipients=run.recipients,
+        resolved=run.resolved,
+        queued=run.queued,
+        sent=run.sent,
+        failed=run.failed,
+        suppressed=run.suppressed,
+        cancelled=run.cancelled,
+        unknown=unknown,
+        rate=round(rate, 1) if rate else None,
+        eta_seconds=ceil(run.queued / rate) if rate and campaign.status == "SENDING" else None,
+    )
+
+
+def recipient_view(row: asyncpg.Record) -> CampaignRecipient:
+    return CampaignRecipient(
+        contact_id=row["contact_id"],
+        email=row["email"],
+        email_id=row["email_id"],
+        status=row["state"],
+        reason=row["reason"],
+        unsubscribed=row["unsubscribed"],
+        opens=row["opens"],
+        clicks=row["clicks"],
+        **{name: iso(row[name]) if row[name] else None for name in RECIPIENT_TIMES},
+    )
+
+
+def link_view(link: Link) -> LinkClicks:
+    return LinkClicks(
+        link=link.link,
+        clicks=link.clicks,
+        unique_clicks=link.unique_clicks,
+        first_clicked_at=iso(link.first_at),
+        last_clicked_at=iso(link.last_at),
+    )
+
+
+def hour_view(row: asyncpg.Record) -> CampaignHour:
+    return CampaignHour(**(dict(row) | {"hour": iso(row["hour"])}))
 
 
 def _percent(part: int, whole: int) -> float:

@@ -70,7 +70,7 @@ async def resolve(unit: Unit, envelopes: Sequence[Envelope[ResolveAudience]]) ->
 async def _start(unit: Unit, envelope: Envelope[CampaignSendingStarted]) -> None:
     campaign = envelope.message
     try:
-        condition, lists = await _meant(unit.conn, envelope.project, campaign.audience)
+        condition, lists = await meant(unit.conn, envelope.project, campaign.audience)
     except (Unresolvable, Rejected) as error:
         # The campaign goes to nobody and ends, instead of staying in SENDING for ever.
         log.error("audience.unresolvable", campaign=str(campaign.campaign_id), error=str(error))
@@ -107,7 +107,7 @@ async def _resolve_page(unit: Unit, envelope: Envelope[ResolveAudience]) -> None
         unit.append([AudienceResolved(campaign_id=job.campaign_id, pages=job.page, total=job.total)], envelope)
 
 
-async def _meant(conn: Connection, project: UUID, audience: Audience) -> tuple[Condition | None, tuple[UUID, ...]]:
+async def meant(conn: Connection, project: UUID, audience: Audience) -> tuple[Condition | None, tuple[UUID, ...]]:
     """Who is meant, checked: the condition that must hold (none is everyone) and the lists that they must be on."""
     match audience.audience_type:
         case "ALL":

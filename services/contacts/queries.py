@@ -10,6 +10,7 @@ from libs.runtime.bus import QueryHandler
 from libs.runtime.codec import encode
 from libs.runtime.conditions.values import instant
 from libs.runtime.store import Connection
+from libs.schemas.audiences import PreviewAudience
 from libs.schemas.base import Query, View
 from libs.schemas.contacts import (
     AudienceSize,
@@ -31,6 +32,7 @@ from libs.schemas.contacts import (
 )
 from services.contacts import history, members
 from services.contacts.address import address_in, parse
+from services.contacts.preview import preview_audience
 from services.contacts.read_models import contact as contacts
 from services.contacts.refusals import contact_not_found, invalid
 from services.contacts.segment_queries import SEGMENT_QUERIES
@@ -188,5 +190,6 @@ QUERIES: Mapping[type[Query], QueryHandler] = {
     ListContacts: list_contacts,
     MatchContact: match_contact,
     CheckCondition: check_condition,
+    PreviewAudience: preview_audience,
     **SEGMENT_QUERIES,
 }

@@ -10,11 +10,14 @@ from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignRe
 from libs.schemas.contacts import AudiencePageResolved
 from libs.schemas.delivery import (
     AddDomain,
+    FindSuppressed,
     GetDomain,
     GetEmail,
     GetLedger,
+    GetSendingState,
     ListDomains,
     ListEmails,
+    PreviewMail,
     RemoveDomain,
     SendEmail,
     VerifyDomain,
@@ -29,7 +32,7 @@ from libs.schemas.feedback import (
     EmailRejected,
 )
 from libs.schemas.workflows import EmailRequested
-from services.delivery import domains, holding, queries, reactions, ses
+from services.delivery import domains, holding, preview, progress, queries, reactions, ses
 from services.delivery.commands import send_emails
 from services.delivery.identities import Identities
 from services.delivery.mail import Links
@@ -98,6 +101,9 @@ def build(config: Settings) -> Service:
             GetEmail: queries.get_email,
             ListEmails: queries.list_emails,
             GetLedger: queries.get_ledger,
+            PreviewMail: preview.preview_mail(links),
+            FindSuppressed: preview.find_suppressed,
+            GetSendingState: progress.get_sending_state(config.aws_region),
             ListDomains: domain_queries.list,
             GetDomain: domain_queries.get,
         },

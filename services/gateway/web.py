@@ -25,6 +25,7 @@ from services.gateway.pages.subscription import Subscription
 from services.gateway.problems import JSON, RETRY_SECONDS, problem_body, problem_of
 from services.gateway.routes import (
     bulk,
+    campaign_results,
     campaigns,
     commands,
     confirmation,
@@ -59,6 +60,7 @@ API = [
     *segments.ROUTES,
     *templates.ROUTES,
     *campaigns.ROUTES,
+    *campaign_results.ROUTES,
     *workflows.ROUTES,
     *emails.ROUTES,
     *domains.ROUTES,

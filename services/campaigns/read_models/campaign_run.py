@@ -6,6 +6,7 @@ a row begins with whichever event comes first.
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from libs.schemas.delivery import EmailCancelled, EmailFailed, EmailSent, EmailS
 from libs.schemas.feedback import EmailBounced, EmailClicked, EmailComplained, EmailDelivered, EmailOpened
 
 NAME = "campaign_run"
-TABLES = ("campaign_run", "campaign_bounce")
+TABLES = ("campaign_run", "campaign_bounce", "campaign_suppressed")
 EVENTS = (
     AudiencePageResolved,
     AudienceResolved,
@@ -51,6 +52,22 @@ create table if not exists campaign_run (
     primary key (project, campaign_id)
 ) with (fillfactor = 50);
 
+alter table campaign_run
+    add column if not exists hard_bounced int not null default 0,
+    add column if not exists soft_bounced int not null default 0,
+    add column if not exists opens int not null default 0,      -- every time, not every mail
+    add column if not exists clicks int not null default 0,
+    add column if not exists first_sent_at timestamptz,
+    add column if not exists last_sent_at timestamptz;
+
+create table if not exists campaign_suppressed (
+    project uuid not null,
+    campaign_id uuid not null,
+    reason text not null,
+    mails int not null,
+    primary key (project, campaign_id, reason)
+);
+
 -- A mail may bounce for now and then for good; it counts once.
 create table if not exists campaign_bounce (
     project uuid not null,
@@ -62,9 +79,11 @@ create table if not exists campaign_bounce (
 # Rows are locked in one order, so that two replicas cannot wait for each other.
 ADD = """
 insert into campaign_run as run (project, campaign_id, total, resolved, sent, failed, suppressed, cancelled,
-                                 delivered, opened, clicked, bounced, complained)
+                                 delivered, opened, clicked, bounced, complained, hard_bounced, soft_bounced, opens,
+                                 clicks, first_sent_at, last_sent_at)
 select * from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[],
-                     $9::int[], $10::int[], $11::int[], $12::int[], $13::int[])
+                     $9::int[], $10::int[], $11::int[], $12::int[], $13::int[], $14::int[], $15::int[], $16::int[],
+                     $17::int[], $18::timestamptz[], $19::timestamptz[])
     as new (project, campaign_id)
 order by project, campaign_id
 on conflict (project, campaign_id) do update
@@ -78,8 +97,20 @@ on conflict (project, campaign_id) do update
         opened = run.opened + excluded.opened,
         clicked = run.clicked + excluded.clicked,
         bounced = run.bounced + excluded.bounced,
-        complained = run.complained + excluded.complained
+        complained = run.complained + excluded.complained,
+        hard_bounced = run.hard_bounced + excluded.hard_bounced,
+        soft_bounced = run.soft_bounced + excluded.soft_bounced,
+        opens = run.opens + excluded.opens,
+        clicks = run.clicks + excluded.clicks,
+        first_sent_at = least(run.first_sent_at, excluded.first_sent_at),
+        last_sent_at = greatest(run.last_sent_at, excluded.last_sent_at)
 """
+ADD_SUPPRESSED = """
+insert into campaign_suppressed as kept (project, campaign_id, reason, mails)
+select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[])
+on conflict (project, campaign_id, reason) do update set mails = kept.mails + excluded.mails
+"""
+SUPPRESSED = "select reason, mails from campaign_suppressed where project = $1 and campaign_id = $2 order by reason"
 NOTE_BOUNCED = """
 insert into campaign_bounce (project, email_id)
 select project, email_id from unnest($1::uuid[], $2::uuid[]) as bounced (project, email_id)
@@ -89,12 +120,14 @@ returning project, email_id
 """
 LOAD = """
 select campaign_id, total, resolved, sent, failed, suppressed, cancelled,
-       delivered, opened, clicked, bounced, complained
+       delivered, opened, clicked, bounced, complained, hard_bounced, soft_bounced, opens, clicks,
+       first_sent_at, last_sent_at
 from campaign_run where project = $1 and campaign_id = any($2::uuid[])
 """
 LOAD_ALL = """
 select project, campaign_id, total, resolved, sent, failed, suppressed, cancelled,
-       delivered, opened, clicked, bounced, complained
+       delivered, opened, clicked, bounced, complained, hard_bounced, soft_bounced, opens, clicks,
+       first_sent_at, last_sent_at
 from campaign_run where (project, campaign_id) in (select * from unnest($1::uuid[], $2::uuid[]))
 """
 FINISHED = """
@@ -117,6 +150,10 @@ COUNTS = (
     "clicked",
     "bounced",
     "complained",
+    "hard_bounced",
+    "soft_bounced",
+    "opens",
+    "clicks",
 )
 
 Key = tuple[UUID, UUID]
@@ -136,6 +173,20 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     clicked: int = 0
     bounced: int = 0
     complained: int = 0
+    hard_bounced: int = 0
+    soft_bounced: int = 0
+    opens: int = 0
+    clicks: int = 0
+    first_sent_at: datetime | None = None
+    last_sent_at: datetime | None = None
+
+    @property
+    def rate(self) -> float | None:
+        """Mails sent in a second, from the first until the latest; None if that cannot be told yet."""
+        if self.first_sent_at is None or self.last_sent_at is None:
+            return None
+        seconds = (self.last_sent_at - self.first_sent_at).total_seconds()
+        return self.sent / seconds if seconds >= 1 else None
 
     @property
     def recipients(self) -> int:
@@ -170,7 +221,17 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     for key in bounced:
         counted[key]["bounced"] += 1
     if counted:
-        await _add(conn, counted, totals)
+        await _add(conn, counted, totals, _sent_at(ours))
+    suppressed = Counter(
+        (e.project, e.message.campaign_id, e.message.reason) for e in ours if isinstance(e.message, EmailSuppressed)
+    )
+    if suppressed:
+        columns = [[key[part] for key in sorted(suppressed)] for part in range(3)]
+        await conn.execute(ADD_SUPPRESSED, *columns, [suppressed[key] for key in sorted(suppressed)])
+
+
+async def suppressed_by_reason(conn: Connection, project: UUID, campaign_id: UUID) -> dict[str, int]:
+    return {row["reason"]: row["mails"] for row in await conn.fetch(SUPPRESSED, project, campaign_id)}
 
 
 async def load(conn: Connection, project: UUID, campaign_ids: Collection[UUID]) -> dict[UUID, Run]:
@@ -205,13 +266,26 @@ async def _bounced_anew(conn: Connection, events: Sequence[Envelope[Any]]) -> li
     return [(row["project"], mails[row["project"], row["email_id"]]) for row in rows]
 
 
-async def _add(conn: Connection, counted: dict[Key, Counter[str]], totals: dict[Key, int]) -> None:
+def _sent_at(events: Sequence[Envelope[Any]]) -> dict[Key, list[datetime]]:
+    """When the mails of each campaign were sent."""
+    times: dict[Key, list[datetime]] = {}
+    for e in events:
+        if isinstance(e.message, EmailSent) and e.message.campaign_id:
+            times.setdefault((e.project, e.message.campaign_id), []).append(e.at)
+    return times
+
+
+async def _add(
+    conn: Connection, counted: dict[Key, Counter[str]], totals: dict[Key, int], times: dict[Key, list[datetime]]
+) -> None:
     await conn.execute(
         ADD,
         [project for project, _ in counted],
         [campaign_id for _, campaign_id in counted],
         [totals.get(key) for key in counted],
         *([counts[name] for counts in counted.values()] for name in COUNTS),
+        [min(times[key]) if key in times else None for key in counted],
+        [max(times[key]) if key in times else None for key in counted],
     )
 
 
@@ -230,10 +304,12 @@ def _counts(event: Any) -> dict[str, int]:
             return {"cancelled": 1}
         case EmailDelivered(first=True):
             return {"delivered": 1}
-        case EmailOpened(first=True):
-            return {"opened": 1}
-        case EmailClicked(first=True):
-            return {"clicked": 1}
+        case EmailOpened(machine=False, first=first):
+            return {"opened": int(first), "opens": 1}
+        case EmailClicked(machine=False, first=first):
+            return {"clicked": int(first), "clicks": 1}
+        case EmailBounced(first=True, bounce_type=kind):
+            return {"soft_bounced" if kind == "Transient" else "hard_bounced": 1}
         case EmailComplained(first=True):
             return {"complained": 1}
     return {}

@@ -10,12 +10,12 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
 from libs.runtime.clock import now, uuid7
+from libs.schemas.audiences import PreviewAudience
 from libs.schemas.campaigns import (
     Audience,
     AudienceType,
     CampaignCommand,
     CampaignPage,
-    CampaignStats,
     CampaignStatus,
     CampaignView,
     CancelCampaign,
@@ -23,7 +23,6 @@ from libs.schemas.campaigns import (
     DeleteCampaign,
     DuplicateCampaign,
     GetCampaign,
-    GetCampaignStats,
     GetTemplate,
     ListCampaigns,
     PauseCampaign,
@@ -136,6 +135,7 @@ async def create_campaign(data: JSONBody[NewCampaignBody], request: Call) -> Ans
     be sent.
     """
     _require_one_body(data.body, data.content)
+    await _require_audience(request, _audience(data))
     command = CreateCampaign(
         campaign_id=uuid7(),
         name=data.name,
@@ -170,6 +170,7 @@ async def replace_campaign(campaign_id: FromPath[str], data: JSONBody[CampaignBo
     that Markdown cannot preserve is replaced by `content` only with `overwrite: true`.
     """
     _require_one_body(data.body, data.content)
+    await _require_audience(request, _audience(data))
     command = UpdateCampaign(
         campaign_id=_id(campaign_id),
         name=data.name,
@@ -200,6 +201,8 @@ async def update_campaign(campaign_id: FromPath[str], data: JSONBody[CampaignCha
     body that Markdown cannot preserve is replaced by `content` only with `overwrite: true`.
     """
     _require_one_body(data.body, data.content)
+    for part in _named(data):
+        await _require_audience(request, part)
     command = UpdateCampaign(
         campaign_id=_id(campaign_id),
         name=data.name,
@@ -298,15 +301,6 @@ async def resume_campaign(campaign_id: FromPath[str], request: Call) -> Answer:
     return await _ask(request, ResumeCampaign, campaign_id)
 
 
-@get("/campaigns/{campaign_id:str}/stats", responses=shows(CampaignStats), tags=TAGS)
-async def get_campaign_stats(campaign_id: FromPath[str], request: Call) -> Answer:
-    """Get a campaign's statistics
-
-    Rates are percentages of the mails that were sent.
-    """
-    return Answer(await request.query(GetCampaignStats(campaign_id=_id(campaign_id))))
-
-
 async def _ask(request: Call, transition: type[CampaignCommand], campaign_id: str) -> Answer:
     return Answer(await request.ask(transition(campaign_id=_id(campaign_id), asked_at=now())))
 
@@ -358,6 +352,24 @@ def _audience(data: CampaignBody) -> Audience | None:
     )
 
 
+def _named(data: CampaignChanges) -> list[Audience]:
+    """The segment, the list and the condition that are given, each for itself."""
+    named = []
+    if isinstance(data.segment_id, UUID):
+        named.append(Audience(audience_type="SEGMENT", segment_id=data.segment_id))
+    if isinstance(data.list_id, UUID):
+        named.append(Audience(audience_type="SEGMENT", list_id=data.list_id))
+    if isinstance(data.audience_condition, Condition):
+        named.append(Audience(audience_type="FILTERED", audience_condition=data.audience_condition))
+    return named
+
+
+async def _require_audience(request: Call, audience: Audience | None) -> None:
+    """Raise Rejected if the audience names a segment that is not there, or a condition that cannot be."""
+    if audience and (audience.segment_id or audience.list_id or audience.audience_condition):
+        await request.query(PreviewAudience(audience=audience, page_size=1))
+
+
 def _require_one_body(body: object, content: object) -> None:
     if isinstance(body, str) and isinstance(content, str):
         raise invalid_field(
@@ -379,5 +391,4 @@ ROUTES = [
     cancel_campaign,
     pause_campaign,
     resume_campaign,
-    get_campaign_stats,
 ]

@@ -1,6 +1,7 @@
 """Templates."""
 
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 from litestar import delete, get, patch, post
@@ -9,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from libs.runtime.clock import uuid7
 from libs.runtime.codec import encode
-from libs.schemas.base import View
+from libs.schemas.base import Data, View
 from libs.schemas.campaigns import (
     CreateTemplate,
     DeleteTemplate,
@@ -25,7 +26,8 @@ from libs.schemas.campaigns import (
     TemplateView,
     UpdateTemplate,
 )
-from libs.schemas.delivery import Kind
+from libs.schemas.contacts import ContactPage, ContactView, GetContact, ListContacts
+from libs.schemas.delivery import Content, Kind, MailPreview, PreviewMail
 from libs.schemas.workflows import ListTemplateSteps, TemplateStep
 from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
@@ -36,6 +38,7 @@ from services.gateway.routes.content import MAX_BYTES, ContentBody, Description,
 from services.gateway.wording import NO_NUL
 
 TAGS = ["Templates"]
+SAMPLE = "reader@example.com"
 
 
 class TemplateChanges(Body, frozen=True, kw_only=True):
@@ -49,6 +52,15 @@ class TemplateChanges(Body, frozen=True, kw_only=True):
     from_name: SenderName | UnsetType | None = UNSET
     reply_to: Email | UnsetType | None = UNSET
     type_: Kind | UnsetType = msgspec.field(default=UNSET, name="type")
+
+
+class PreviewBody(Body, frozen=True, kw_only=True):
+    """For whom: a contact, or an address and data; without either, a contact of the project is taken as a sample.
+    `data` wins over the contact's."""
+
+    contact_id: UUID | None = None
+    email: Email | None = None
+    data: Data | None = None
 
 
 class TemplateUsage(View, frozen=True, kw_only=True):
@@ -150,6 +162,46 @@ async def get_template_usage(template_id: FromPath[str], request: Call) -> Answe
     return Answer(encode(usage))
 
 
+@post("/templates/{template_id:str}/preview", status_code=200, responses=returns(MailPreview, 200), tags=TAGS)
+async def preview_template(
+    template_id: FromPath[str], request: Call, data: JSONBody[PreviewBody | None] = None
+) -> Answer:
+    """Preview a template
+
+    Written as it would be sent, and sent to nobody. `warnings` tell of variables that nothing is known of, a missing
+    unsubscribe link, and mails that are so large that Gmail clips them.
+    """
+    found = msgspec.json.decode(
+        await request.query(GetTemplate(template_id=id_of(template_id, "Template"))), type=TemplateView
+    )
+    body = data or PreviewBody()
+    sample = await _sample(request, body)
+    query = PreviewMail(
+        content=Content(
+            subject=found.subject,
+            body=found.body,
+            from_email=found.from_,
+            from_name=found.from_name,
+            reply_to=found.reply_to,
+            kind=found.type_,
+        ),
+        recipient=body.email or (sample.email if sample else SAMPLE),
+        contact_id=sample.id if sample else None,
+        contact_data=sample.data if sample else {},
+        data=body.data or {},
+    )
+    return Answer(await request.query(query))
+
+
+async def _sample(request: Call, body: PreviewBody) -> ContactView | None:
+    if body.contact_id:
+        return msgspec.json.decode(await request.query(GetContact(contact_id=body.contact_id)), type=ContactView)
+    if body.email:
+        return None
+    newest = msgspec.json.decode(await request.query(ListContacts(limit=1)), type=ContactPage)
+    return newest.data[0] if newest.data else None
+
+
 @get("/templates/{template_id:str}/versions", responses=shows(list[TemplateVersion]), tags=TAGS)
 async def list_template_versions(template_id: FromPath[str], request: Call) -> Answer:
     """List a template's versions
@@ -182,6 +234,7 @@ ROUTES = [
     delete_template,
     duplicate_template,
     get_template_usage,
+    preview_template,
     list_template_versions,
     restore_template,
 ]

@@ -1,0 +1,240 @@
+"""What became of each recipient of each campaign.
+
+A row begins with whichever is heard of first: the page that names the contact, or what became of the mail. Its state is
+that of the mail's latest fact by version; times are the earliest of their kind, and counts only grow; so the order in
+which facts come does not matter.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from libs.runtime.envelope import Envelope
+from libs.runtime.store import Connection
+from libs.schemas.campaigns import RecipientState
+from libs.schemas.contacts import AudiencePageResolved, ContactDeleted
+from libs.schemas.delivery import (
+    EmailCancelled,
+    EmailFailed,
+    EmailRequeued,
+    EmailSent,
+    EmailSuppressed,
+    EmailUnresolved,
+)
+from libs.schemas.feedback import EmailBounced, EmailClicked, EmailComplained, EmailDelivered, EmailOpened
+
+NAME = "campaign_recipient"
+TABLES = ("campaign_recipient", "campaign_doubt")
+EVENTS = (
+    AudiencePageResolved,
+    EmailSent,
+    EmailFailed,
+    EmailSuppressed,
+    EmailCancelled,
+    EmailUnresolved,
+    EmailRequeued,
+    EmailDelivered,
+    EmailOpened,
+    EmailClicked,
+    EmailBounced,
+    EmailComplained,
+    ContactDeleted,
+)
+# A third of each page is left free, so that updates stay on it and touch no index.
+DDL = """
+create table if not exists campaign_recipient (
+    project uuid not null,
+    campaign_id uuid not null,
+    contact_id uuid not null,
+    email text,
+    email_id uuid,
+    state text not null,
+    state_version int not null,
+    reason text,
+    sent_at timestamptz,
+    delivered_at timestamptz,
+    opened_at timestamptz,
+    clicked_at timestamptz,
+    bounced_at timestamptz,
+    soft_bounced_at timestamptz,
+    complained_at timestamptz,
+    opens int not null,
+    clicks int not null,
+    primary key (project, campaign_id, contact_id)
+) with (fillfactor = 66);
+
+-- Mails of which it was once not known whether SES has them: few, so that those which still are can be counted.
+create table if not exists campaign_doubt (
+    project uuid not null,
+    campaign_id uuid not null,
+    contact_id uuid not null,
+    primary key (project, campaign_id, contact_id)
+);
+"""
+
+MERGE = """
+insert into campaign_recipient as kept (project, campaign_id, contact_id, email, email_id, state, state_version, reason,
+    sent_at, delivered_at, opened_at, clicked_at, bounced_at, soft_bounced_at, complained_at, opens, clicks)
+select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::int[], $8::text[],
+    $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[],
+    $14::timestamptz[], $15::timestamptz[], $16::int[], $17::int[])
+on conflict (project, campaign_id, contact_id) do update set
+    email = coalesce(kept.email, excluded.email),
+    email_id = coalesce(kept.email_id, excluded.email_id),
+    state = case when excluded.state_version > kept.state_version then excluded.state else kept.state end,
+    reason = case when excluded.state_version > kept.state_version then excluded.reason else kept.reason end,
+    state_version = greatest(kept.state_version, excluded.state_version),
+    sent_at = least(kept.sent_at, excluded.sent_at),
+    delivered_at = least(kept.delivered_at, excluded.delivered_at),
+    opened_at = least(kept.opened_at, excluded.opened_at),
+    clicked_at = least(kept.clicked_at, excluded.clicked_at),
+    bounced_at = least(kept.bounced_at, excluded.bounced_at),
+    soft_bounced_at = least(kept.soft_bounced_at, excluded.soft_bounced_at),
+    complained_at = least(kept.complained_at, excluded.complained_at),
+    opens = kept.opens + excluded.opens,
+    clicks = kept.clicks + excluded.clicks
+"""
+DOUBT = """
+insert into campaign_doubt (project, campaign_id, contact_id)
+select * from unnest($1::uuid[], $2::uuid[], $3::uuid[])
+on conflict do nothing
+"""
+# Only pages bring addresses, and a contact is on the page before it can be deleted; both come in the order of their
+# stream. What comes later is without an address.
+ERASE = """
+update campaign_recipient set email = null
+from unnest($1::uuid[], $2::uuid[]) as gone (project, contact_id)
+where campaign_recipient.project = gone.project and campaign_recipient.contact_id = gone.contact_id
+"""
+UNKNOWN = """
+select count(*) from campaign_doubt join campaign_recipient using (project, campaign_id, contact_id)
+where project = $1 and campaign_id = $2 and campaign_recipient.state = 'unknown'
+"""
+PAGE = """
+select kept.contact_id, kept.email, kept.email_id, kept.state, kept.reason, kept.sent_at, kept.delivered_at,
+    kept.opened_at, kept.clicked_at, kept.bounced_at, kept.soft_bounced_at, kept.complained_at, kept.opens, kept.clicks,
+    coalesce(mail.unsubscribed, false) as unsubscribed
+from campaign_recipient as kept
+left join campaign_mail as mail on mail.project = kept.project and mail.email_id = kept.email_id
+where kept.project = $1 and kept.campaign_id = $2 and kept.contact_id > $3
+    and ($4::text is null or kept.state = $4
+        or ($4 = 'delivered' and kept.delivered_at is not null)
+        or ($4 = 'opened' and kept.opened_at is not null)
+        or ($4 = 'clicked' and kept.clicked_at is not null)
+        or ($4 = 'bounced' and (kept.bounced_at is not null or kept.soft_bounced_at is not null))
+        or ($4 = 'complained' and kept.complained_at is not null)
+        or ($4 = 'unsubscribed' and mail.unsubscribed)
+        or ($4 = 'not_opened' and kept.state = 'sent' and kept.opened_at is null))
+order by kept.contact_id
+limit $5
+"""
+
+Key = tuple[UUID, UUID, UUID]
+STATES: dict[type, RecipientState] = {
+    EmailSent: "sent",
+    EmailFailed: "failed",
+    EmailSuppressed: "suppressed",
+    EmailCancelled: "cancelled",
+    EmailUnresolved: "unknown",
+    EmailRequeued: "queued",
+}
+BEFORE_ALL = UUID(int=0)
+
+
+class _Row(msgspec.Struct):
+    """What a batch says of one recipient; version 0 is nothing of the mail's state."""
+
+    email: str | None = None
+    email_id: UUID | None = None
+    state: RecipientState = "queued"
+    state_version: int = 0
+    reason: str | None = None
+    sent_at: datetime | None = None
+    delivered_at: datetime | None = None
+    opened_at: datetime | None = None
+    clicked_at: datetime | None = None
+    bounced_at: datetime | None = None
+    soft_bounced_at: datetime | None = None
+    complained_at: datetime | None = None
+    opens: int = 0
+    clicks: int = 0
+
+
+async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
+    rows: dict[Key, _Row] = {}
+    doubts: set[Key] = set()
+    for event in events:
+        _fold(rows, doubts, event)
+    if rows:
+        keys = sorted(rows)
+        columns = [[getattr(rows[key], name) for key in keys] for name in _Row.__struct_fields__]
+        await conn.execute(MERGE, *_columns(keys), *columns)
+    if doubts:
+        await conn.execute(DOUBT, *_columns(sorted(doubts)))
+    gone = [(e.project, e.message.contact_id) for e in events if isinstance(e.message, ContactDeleted)]
+    if gone:
+        await conn.execute(ERASE, [project for project, _ in gone], [contact_id for _, contact_id in gone])
+
+
+async def unknown(conn: Connection, project: UUID, campaign_id: UUID) -> int:
+    """Of how many mails it is not known whether SES has them."""
+    count: int = await conn.fetchval(UNKNOWN, project, campaign_id)
+    return count
+
+
+async def page(
+    conn: Connection, project: UUID, campaign_id: UUID, after: UUID, status: str | None, limit: int
+) -> list[asyncpg.Record]:
+    """The recipients of whom `status` is true, in order of their ids, from the place `after`."""
+    return list(await conn.fetch(PAGE, project, campaign_id, after, status, limit))
+
+
+def _fold(rows: dict[Key, _Row], doubts: set[Key], event: Envelope[Any]) -> None:
+    message = event.message
+    if isinstance(message, ContactDeleted):
+        return
+    if isinstance(message, AudiencePageResolved):
+        for member in message.members:
+            row = rows.setdefault((event.project, message.campaign_id, member.contact_id), _Row())
+            row.email = member.email
+    elif message.campaign_id is not None:
+        key = (event.project, message.campaign_id, message.contact_id)
+        row = rows.setdefault(key, _Row())
+        row.email_id = message.email_id
+        if isinstance(message, EmailUnresolved):
+            doubts.add(key)
+        _note(row, event)
+
+
+def _note(row: _Row, event: Envelope[Any]) -> None:
+    message = event.message
+    state = STATES.get(type(message))
+    if state and event.version > row.state_version:
+        row.state, row.state_version, row.reason = state, event.version, getattr(message, "reason", None)
+    match message:
+        case EmailSent():
+            row.sent_at = _least(row.sent_at, event.at)
+        case EmailDelivered(at=at):
+            row.delivered_at = _least(row.delivered_at, at)
+        case EmailOpened(at=at, machine=False):
+            row.opened_at, row.opens = _least(row.opened_at, at), row.opens + 1
+        case EmailClicked(at=at, machine=False):
+            row.clicked_at, row.clicks = _least(row.clicked_at, at), row.clicks + 1
+        case EmailBounced(at=at, bounce_type="Transient"):
+            row.soft_bounced_at = _least(row.soft_bounced_at, at)
+        case EmailBounced(at=at):
+            row.bounced_at = _least(row.bounced_at, at)
+        case EmailComplained(at=at):
+            row.complained_at = _least(row.complained_at, at)
+
+
+def _least(known: datetime | None, at: datetime) -> datetime:
+    return min(known, at) if known else at
+
+
+def _columns(keys: Sequence[Key]) -> list[list[UUID]]:
+    return [[key[part] for key in keys] for part in range(3)]
