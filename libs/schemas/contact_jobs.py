@@ -1,4 +1,4 @@
-"""Work on many contacts at once: importing a file, and changing or deleting contacts in bulk.
+"""Work on many contacts at once: importing a file, changing or deleting contacts in bulk, and exporting them.
 
 A job is a stream of its own in the log of contacts: it starts, progresses page by page, and ends. What it does to
 contacts are ordinary contact events, in the transaction of the page that did them.
@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, TypeAlias
 from uuid import UUID
 
 from libs.schemas.base import Command, Event, Query, View
+from libs.schemas.contacts import ContactView
 
 JobKind = Literal["import", "bulk", "event-deletion"]
 JobState = Literal["waiting", "active", "completed", "failed", "cancelled"]
@@ -159,6 +160,32 @@ class GetBulk(JobQuery, tag="get-bulk", frozen=True, kw_only=True):
     """Answers `BulkView`."""
 
     job_id: UUID
+
+
+class ExportContacts(JobQuery, tag="export-contacts", frozen=True, kw_only=True):
+    """The contacts after `after`, in order of their ids; only members of the segment, if one is named. Answers
+    `ExportPage`."""
+
+    segment_id: UUID | None = None
+    after: UUID = UUID(int=0)
+
+
+class ListDataKeys(JobQuery, tag="list-data-keys", frozen=True, kw_only=True):
+    """The keys that the data of the contacts after `after` have. Answers `DataKeys`."""
+
+    after: UUID = UUID(int=0)
+
+
+class ExportPage(View, frozen=True, kw_only=True):
+    """`after` is where the next page begins; none if this is the last. A page weighs what the bus takes."""
+
+    data: list[ContactView]
+    after: UUID | None
+
+
+class DataKeys(View, frozen=True, kw_only=True):
+    keys: list[str]
+    after: UUID | None
 
 
 class StoredChunk(View, frozen=True, kw_only=True):

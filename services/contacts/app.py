@@ -23,7 +23,7 @@ from libs.schemas.segments import (
     RemoveSegmentMembers,
     UpdateSegment,
 )
-from services.contacts import audience, job_commands, job_queries, jobs, keeper
+from services.contacts import audience, export, job_commands, job_queries, jobs, keeper
 from services.contacts.audience import ResolveAudience
 from services.contacts.commands import change_contacts
 from services.contacts.confirmation_commands import ask_for_confirmations
@@ -70,7 +70,7 @@ def build(config: Settings) -> Service:
             CampaignSendingStarted: audience.start,
         },
         timers={ResolveAudience: audience.resolve, EndSnooze: end_snoozes},
-        queries={**QUERIES, **job_queries.QUERIES},
+        queries={**QUERIES, **job_queries.QUERIES, **export.QUERIES},
         read_models=(
             contact,
             contact_event,

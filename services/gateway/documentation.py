@@ -34,7 +34,7 @@ TAGS = {
     "Public API": "What applications call",
     "Contacts": "Whom you write to",
     "Older API": "The calls of the API's first version",
-    "Imports": "Contacts from files",
+    "Imports": "Contacts from files and into files",
     "Bulk operations": "One thing for many contacts",
     "Segments": "Contacts that have something in common",
     "Templates": "Mails to be filled in",

@@ -11,7 +11,7 @@ from libs.runtime.testing import running
 from services.contacts.app import build
 from services.gateway import keys
 from tests.conftest import Stack
-from tests.service.gateway.conftest import gateway_for, issue_key, url_of
+from tests.service.gateway.conftest import gateway_for, issue_key, neighbour, url_of
 
 
 class World(msgspec.Struct, frozen=True):
@@ -23,6 +23,7 @@ class World(msgspec.Struct, frozen=True):
 async def world(stack: Stack) -> AsyncIterator[World]:
     config = stack.settings("contacts")
     async with (
+        neighbour(stack, "delivery"),
         running(build(config), config) as contacts,
         gateway_for(stack, keys.generate("secret"), keys.generate("public")) as gateway,
     ):
