@@ -18,6 +18,7 @@ from libs.runtime import metrics
 from libs.runtime.aggregate import accepted
 from libs.runtime.codec import Codec, encode, tag_of
 from libs.runtime.groupcommit import BROKEN
+from libs.runtime.headers import lighten
 from libs.runtime.rejection import Rejected
 from libs.runtime.store import Connection
 from libs.schemas.base import Accepted, Query, Refused
@@ -64,6 +65,7 @@ def make_broker(url: str, name: str) -> NatsBroker:
 def client_of(broker: NatsBroker) -> Client:
     """The nats-py client under a connected broker, for what FastStream has no call for."""
     client: Client = broker.config.broker_config.connection_state.connection
+    lighten(client)
     return client
 
 
