@@ -1,5 +1,6 @@
 """What the mailbox providers report back about each mail: the feedback service's messages."""
 
+import datetime as dt
 from datetime import datetime
 from typing import ClassVar, Literal
 from uuid import UUID
@@ -51,11 +52,9 @@ class EmailConfirmed(FeedbackEvent, tag="email.confirmed", frozen=True, kw_only=
 
 
 class EmailDelivered(FeedbackEvent, tag="email.delivered", frozen=True, kw_only=True):
-    """`first` is true once for each mail, so that counting it counts delivered mails. `recipient` is the address, in
-    lower case, as in all events that have one; null if SES does not name it."""
+    """`first` is true once for each mail, so that counting it counts delivered mails."""
 
     first: bool = True
-    recipient: str | None = None
 
 
 class EmailOpened(FeedbackEvent, tag="email.opened", frozen=True, kw_only=True):
@@ -79,9 +78,10 @@ class EmailBounced(FeedbackEvent, tag="email.bounced", frozen=True, kw_only=True
     """The mail came back: for good (`Permanent`, `Undetermined`) or for now (`Transient`, automatic replies too).
 
     `first` is true once for each mail among those for good, and once among those for now. One event for each
-    `recipient` that bounced.
+    `recipient` that bounced, an address in lower case; null if SES does not name it.
     """
 
+    personal: ClassVar[tuple[str, ...]] = ("recipient", "diagnostic")
     bounce_type: BounceType
     bounce_sub_type: str
     diagnostic: str | None = None
@@ -92,6 +92,7 @@ class EmailBounced(FeedbackEvent, tag="email.bounced", frozen=True, kw_only=True
 class EmailComplained(FeedbackEvent, tag="email.complained", frozen=True, kw_only=True):
     """`first` is true once for each mail, so that counting it counts mails that were complained about."""
 
+    personal: ClassVar[tuple[str, ...]] = ("recipient",)
     feedback_type: str | None = None
     first: bool = True
     recipient: str | None = None
@@ -99,7 +100,6 @@ class EmailComplained(FeedbackEvent, tag="email.complained", frozen=True, kw_onl
 
 class EmailDelayed(FeedbackEvent, tag="email.delayed", frozen=True, kw_only=True):
     delay_type: str
-    recipient: str | None = None
 
 
 class EmailRejected(FeedbackEvent, tag="email.rejected", frozen=True, kw_only=True):
@@ -127,6 +127,25 @@ class Confirmed(View, frozen=True, kw_only=True):
 
     email_id: UUID
     message_id: str
+
+
+class GetTimeseries(FeedbackQuery, tag="get-timeseries", frozen=True, kw_only=True):
+    """The days from `start` to `end`, both included, in UTC. Answers a list of `Day`."""
+
+    start: dt.date
+    end: dt.date
+
+
+class Day(View, frozen=True, kw_only=True):
+    """Mails that SES took on that day, and mails that were delivered, first opened or clicked by a human, or bounced
+    for good on it."""
+
+    date: dt.date
+    emails: int
+    delivered: int
+    opens: int
+    clicks: int
+    bounces: int
 
 
 class LinkClicks(View, frozen=True, kw_only=True):

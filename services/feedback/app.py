@@ -4,13 +4,20 @@ from pathlib import Path
 
 from libs.runtime.service import Service
 from libs.runtime.settings import Settings
-from libs.schemas.feedback import FindConfirmed, GetEmailFeedback, RecordNotification, RecordNotifications
+from libs.schemas.contacts import ContactDeleted
+from libs.schemas.feedback import (
+    FindConfirmed,
+    GetEmailFeedback,
+    GetTimeseries,
+    RecordNotification,
+    RecordNotifications,
+)
 from libs.schemas.reputation import GetReputation, PauseSending, ResumeSending
-from services.feedback.archive import forget_old
+from services.feedback.archive import forget, forget_old
 from services.feedback.guard import get_reputation, obey
 from services.feedback.intake import Intake, ReadAgain
 from services.feedback.polling import poll_queue
-from services.feedback.queries import find_confirmed, get_email_feedback
+from services.feedback.queries import find_confirmed, get_email_feedback, get_timeseries
 from services.feedback.read_models import email_feedback, email_link, reputation, tally
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -23,11 +30,13 @@ def build(config: Settings) -> Service:
         name="feedback",
         commands={PauseSending: obey, ResumeSending: obey},
         ingest={RecordNotification: take_in, RecordNotifications: take_in},
+        reactions={ContactDeleted: forget},
         timers={ReadAgain: intake.read_again},
         queries={
             GetEmailFeedback: get_email_feedback,
             FindConfirmed: find_confirmed,
             GetReputation: get_reputation,
+            GetTimeseries: get_timeseries,
         },
         read_models=(email_feedback, email_link, tally, reputation),
         migrations=MIGRATIONS,

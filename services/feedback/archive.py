@@ -8,9 +8,12 @@ import asyncpg
 import msgspec
 import structlog
 
+from libs.runtime.envelope import Envelope
 from libs.runtime.groupcommit import BROKEN
 from libs.runtime.service import Runtime
-from libs.runtime.store import Connection
+from libs.runtime.store import Connection, Unit
+from libs.runtime.vault import erase
+from libs.schemas.contacts import ContactDeleted
 from libs.schemas.feedback import RecordNotification
 from services.feedback.notice import Notice
 
@@ -67,6 +70,11 @@ def _row(entry: Entry) -> tuple[object, ...]:
         told.message,
         told.sent_at,
     )
+
+
+async def forget(unit: Unit, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
+    """What the log knows of a deleted contact's address cannot be read any more; the raw notifications go by age."""
+    await erase(unit.conn, {(envelope.project, envelope.message.contact_id) for envelope in envelopes})
 
 
 async def forget_old(runtime: Runtime) -> None:

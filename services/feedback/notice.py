@@ -19,7 +19,7 @@ from libs.schemas.feedback import (
     FeedbackEvent,
 )
 from services.feedback.machines import is_machine
-from services.feedback.ses import Bounce, Complaint, Delay, Hit, Mail, Recipient, Record, Unreadable, in_utc
+from services.feedback.ses import Bounce, Complaint, Hit, Mail, Recipient, Record, Unreadable, in_utc
 from services.feedback.tags import Ids, owner_of
 
 Part = TypeVar("Part")
@@ -31,7 +31,7 @@ NOBODY = Recipient()
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """What one notification says. There are no `facts` if it says only that SES has the mail, and one for each
-    recipient if it is about several; whether they are the first of their kind is not decided yet."""
+    recipient that bounced or complained; whether they are the first of their kind is not decided yet."""
 
     project: UUID
     confirmed: EmailConfirmed
@@ -56,8 +56,8 @@ def _facts(record: Record, mail: Mail, ids: Ids) -> tuple[FeedbackEvent, ...]:
     at = record.at or in_utc(mail.timestamp)
     match record.kind:
         case "delivery":
-            recipients = _there(record.delivery).recipients or [""]
-            return tuple(EmailDelivered(**ids, at=at, recipient=_address(each)) for each in recipients)
+            _there(record.delivery)
+            return (EmailDelivered(**ids, at=at),)
         case "bounce":
             bounce = _there(record.bounce)
             return tuple(_bounced(bounce, each, ids, at) for each in bounce.bounced_recipients or [NOBODY])
@@ -65,8 +65,7 @@ def _facts(record: Record, mail: Mail, ids: Ids) -> tuple[FeedbackEvent, ...]:
             complaint = _there(record.complaint)
             return tuple(_complained(complaint, each, ids, at) for each in complaint.complained_recipients or [NOBODY])
         case "deliverydelay":
-            delay = _there(record.delivery_delay)
-            return tuple(_delayed(delay, each, ids, at) for each in delay.delayed_recipients or [NOBODY])
+            return (EmailDelayed(**ids, at=at, delay_type=_text(_there(record.delivery_delay).delay_type) or ""),)
         case "open":
             machine = _by_machine(_there(record.open), at, mail)
             return (EmailOpened(**ids, at=at, first=False, machine=machine),)
@@ -103,11 +102,6 @@ def _bounced(part: Bounce, whose: Recipient, ids: Ids, at: datetime) -> EmailBou
 def _complained(part: Complaint, whose: Recipient, ids: Ids, at: datetime) -> EmailComplained:
     feedback_type = _text(part.complaint_feedback_type)
     return EmailComplained(**ids, at=at, feedback_type=feedback_type, recipient=_address(whose.email_address))
-
-
-def _delayed(part: Delay, whose: Recipient, ids: Ids, at: datetime) -> EmailDelayed:
-    delay_type = _text(part.delay_type) or ""
-    return EmailDelayed(**ids, at=at, delay_type=delay_type, recipient=_address(whose.email_address))
 
 
 def _bounce_type(stated: str) -> BounceType:

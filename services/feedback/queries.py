@@ -5,9 +5,9 @@ from uuid import UUID
 import msgspec
 
 from libs.runtime.store import Connection
-from libs.schemas.feedback import Confirmed, EmailFeedback, FindConfirmed, GetEmailFeedback
+from libs.schemas.feedback import Confirmed, Day, EmailFeedback, FindConfirmed, GetEmailFeedback, GetTimeseries
 from services.feedback.email_feedback import status_of
-from services.feedback.read_models import email_feedback, email_link
+from services.feedback.read_models import email_feedback, email_link, tally
 
 
 async def get_email_feedback(conn: Connection, project: UUID, query: GetEmailFeedback) -> EmailFeedback:
@@ -21,3 +21,7 @@ async def get_email_feedback(conn: Connection, project: UUID, query: GetEmailFee
 async def find_confirmed(conn: Connection, project: UUID, query: FindConfirmed) -> list[Confirmed]:
     taken = await email_feedback.message_ids(conn, project, query.email_ids)
     return [Confirmed(email_id=email_id, message_id=ids[0]) for email_id, ids in taken.items()]
+
+
+async def get_timeseries(conn: Connection, project: UUID, query: GetTimeseries) -> list[Day]:
+    return await tally.days(conn, project, query.start, query.end)

@@ -41,6 +41,7 @@ TAGS = {
     "Campaigns": "One mail to many",
     "Workflows": "What happens after what",
     "Emails": "Every mail, and what became of it",
+    "Analytics": "How it all went",
     "Domains": "What you send from",
     "Projects": "Their names and languages",
     "Commands": "Answers that took longer",

@@ -24,6 +24,7 @@ from services.gateway.limits import Limiter
 from services.gateway.pages.subscription import Subscription
 from services.gateway.problems import JSON, RETRY_SECONDS, problem_body, problem_of
 from services.gateway.routes import (
+    analytics,
     bulk,
     campaign_results,
     campaigns,
@@ -65,6 +66,7 @@ API = [
     *campaign_results.ROUTES,
     *workflows.ROUTES,
     *emails.ROUTES,
+    *analytics.ROUTES,
     *domains.ROUTES,
     *projects.ROUTES,
     *reputation.ROUTES,

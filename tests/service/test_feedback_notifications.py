@@ -14,7 +14,8 @@ import pytest
 from libs.runtime.bus import ask
 from libs.runtime.clock import now
 from libs.runtime.service import Runtime
-from libs.runtime.testing import eventually, facts, running
+from libs.runtime.testing import announce, eventually, facts, running
+from libs.schemas.contacts import ContactDeleted
 from libs.schemas.feedback import EmailFeedback, GetEmailFeedback, RecordNotification
 from services.feedback.app import build
 from services.gateway.sns import as_message
@@ -75,7 +76,7 @@ async def test_a_notification_becomes_facts_of_the_project_that_its_tag_names(fe
         "workflowId": None,
         "executionId": None,
     }
-    delivered = {"first": True, "recipient": "ada@example.com"}
+    delivered = {"first": True}
     assert await facts(feedback, project) == [
         ("email.confirmed", {"type": "email.confirmed", "at": "2026-11-20T09:30:00.120000Z", **common}),
         ("email.delivered", {"type": "email.delivered", "at": "2026-11-20T09:30:03.120000Z", **delivered, **common}),
@@ -263,3 +264,19 @@ async def test_old_notifications_are_dropped_and_their_facts_stay(stack: Stack, 
         await eventually(one_left)
         assert [row["kind"] for row in await runtime.pool.fetch(RAW, ids)] == ["open"]
         assert (await known(runtime, mail)).delivered_at
+
+
+async def test_of_a_deleted_contact_the_log_keeps_no_address(feedback: Runtime, project: UUID) -> None:
+    mail, other = some_mail(project), some_mail(project)
+    await tell(feedback, mail.published("Bounce"), other.published("Complaint"))
+    assert [data.get("recipient") for name, data in await facts(feedback, project) if name != "email.confirmed"] == [
+        "ada@example.com",
+        "ada@example.com",
+    ]
+    await handled(feedback, [await announce(feedback.client, project, ContactDeleted(contact_id=mail.contact_id))])
+    kept = {name: data for name, data in await facts(feedback, project) if name != "email.confirmed"}
+    assert not kept["email.bounced"]["recipient"]
+    assert not kept["email.bounced"]["diagnostic"]
+    assert kept["email.complained"]["recipient"] == "ada@example.com"
+    stored = await feedback.pool.fetch("select data from events where project = $1", project)
+    assert not any("ada@" in row["data"] for row in stored)

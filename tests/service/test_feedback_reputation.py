@@ -11,7 +11,7 @@ from libs.runtime.clock import now, uuid7
 from libs.runtime.envelope import Envelope
 from libs.runtime.service import Runtime
 from libs.runtime.testing import facts, running, tell
-from libs.schemas.feedback import RecordNotifications
+from libs.schemas.feedback import Day, GetTimeseries, RecordNotifications
 from libs.schemas.reputation import GetReputation, PauseSending, ReputationView, ResumeSending
 from services.feedback.app import build
 from services.feedback.intake import Intake
@@ -121,3 +121,18 @@ async def test_where_it_is_only_to_be_said_nobody_is_paused(feedback: Runtime, p
     assert await decisions(feedback, project) == ["reputation.warned"]
     found = await standing(feedback, project)
     assert (found.is_disabled, found.status.should_disable) == (False, True)
+
+
+async def test_each_day_has_its_figures_and_days_without_mail_have_zeros(feedback: Runtime, project: UUID) -> None:
+    noon = now().replace(hour=12)
+    await sent(feedback, project, 3, "Delivery", "Open", at=noon - timedelta(days=2))
+    await sent(feedback, project, 2, "Bounce", at=noon)
+    asked = GetTimeseries(start=(noon - timedelta(days=3)).date(), end=noon.date())
+    days = await ask(feedback.client, project, asked, list[Day])
+    assert [each.date.toordinal() - asked.start.toordinal() for each in days] == [0, 1, 2, 3]
+    assert [(each.emails, each.delivered, each.opens, each.bounces) for each in days] == [
+        (0, 0, 0, 0),
+        (3, 3, 3, 0),
+        (0, 0, 0, 0),
+        (2, 0, 0, 2),
+    ]

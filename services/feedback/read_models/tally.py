@@ -6,12 +6,13 @@ reports do not count.
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Connection
 from libs.schemas.feedback import (
+    Day,
     EmailBounced,
     EmailClicked,
     EmailComplained,
@@ -57,6 +58,17 @@ on conflict (project, hour) do update set
     complained = t.complained + excluded.complained
 """
 
+# Days without mail are there too, with zeros.
+DAYS = """
+select day::date as date, coalesce(sum(sent), 0)::int as emails, coalesce(sum(delivered), 0)::int as delivered,
+    coalesce(sum(opened), 0)::int as opens, coalesce(sum(clicked), 0)::int as clicks,
+    coalesce(sum(bounced), 0)::int as bounces
+from generate_series($2::date::timestamp, $3::date::timestamp, '1 day') as day
+left join tally on tally.project = $1
+    and tally.hour >= day at time zone 'UTC' and tally.hour < (day + interval '1 day') at time zone 'UTC'
+group by day order by day
+"""
+
 
 async def project(conn: Connection, events: Sequence[Envelope[FeedbackEvent]]) -> None:
     counted: Counter[tuple[UUID, datetime, str]] = Counter()
@@ -92,3 +104,8 @@ def _column(event: FeedbackEvent) -> str | None:
 
 def _simulated(recipient: str | None) -> bool:
     return recipient is not None and recipient.endswith(SIMULATOR)
+
+
+async def days(conn: Connection, project: UUID, start: date, end: date) -> list[Day]:
+    """What happened on each day, in UTC."""
+    return [Day(**row) for row in await conn.fetch(DAYS, project, start, end)]

@@ -63,13 +63,13 @@ def test_each_recipient_that_bounced_is_a_fact_of_its_own() -> None:
     ]
 
 
-@pytest.mark.parametrize("kind", ["Delivery", "Bounce", "Complaint", "DeliveryDelay"])
+@pytest.mark.parametrize("kind", ["Bounce", "Complaint"])
 def test_whom_it_is_about_is_named(kind: str) -> None:
     assert fact(MAIL.published(kind))["recipient"] == "ada@example.com"
 
 
 @pytest.mark.parametrize("kind, part", [
-    ("Delivery", "recipients"), ("Bounce", "bouncedRecipients"), ("Complaint", "complainedRecipients"),
+    ("Bounce", "bouncedRecipients"), ("Complaint", "complainedRecipients"),
 ])  # fmt: skip
 def test_where_nobody_is_named_it_is_still_a_fact(kind: str, part: str) -> None:
     assert fact(MAIL.published(kind, 60.0, **{part: []}))["recipient"] is None

@@ -1,0 +1,51 @@
+"""How the project's mail went, over time."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
+
+from litestar import get
+from litestar.params import QueryParameter
+
+from libs.runtime.clock import now
+from libs.schemas.feedback import Day, GetTimeseries
+from services.gateway.answers import Answer, shows
+from services.gateway.call import Call
+from services.gateway.problems import invalid_field
+
+USUAL_DAYS, MOST_DAYS = 30, 90
+
+Start = Annotated[
+    str | None,
+    QueryParameter(name="startDate", max_length=40, description="ISO 8601, a day or an instant; 30 days ago"),
+]
+End = Annotated[str | None, QueryParameter(name="endDate", max_length=40, description="ISO 8601, likewise; today")]
+
+
+@get("/analytics/timeseries", responses=shows(list[Day]), tags=["Analytics"])
+async def get_timeseries(request: Call, start_date: Start = None, end_date: End = None) -> Answer:
+    """Get figures by day
+
+    For each day in UTC, also those without any: mails that Amazon SES took, and mails that were delivered, opened or
+    clicked by a human for the first time, or bounced for good. At most 90 days.
+    """
+    end = _day("endDate", end_date) or now().date()
+    start = _day("startDate", start_date) or end - timedelta(days=USUAL_DAYS - 1)
+    if start > end:
+        raise invalid_field("startDate", "Must not be after endDate", "invalid_date")
+    if (end - start).days >= MOST_DAYS:
+        raise invalid_field("startDate", f"At most {MOST_DAYS} days can be asked for", "too_big")
+    return Answer(await request.query(GetTimeseries(start=start, end=end)))
+
+
+def _day(field: str, text: str | None) -> date | None:
+    """The day in UTC."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment.astimezone(UTC) if moment.tzinfo else moment).date()
+    except (ValueError, OverflowError):
+        raise invalid_field(field, "Must be a date", "invalid_date") from None
+
+
+ROUTES = [get_timeseries]
