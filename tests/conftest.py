@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
+import hypothesis
 import msgspec
 import nats
 import pytest
@@ -18,6 +19,10 @@ from libs.runtime.migrations import role_of
 from libs.runtime.service import Service
 from libs.runtime.settings import Settings
 from tests.backends import test_backend as backend_for_tests
+
+# A busy machine is no failure: an example may take as long as it takes.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 
 class Stack:

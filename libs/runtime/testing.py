@@ -21,7 +21,7 @@ from libs.runtime.vault import Written, reveal
 from libs.schemas.base import Command, Event
 
 T = TypeVar("T")
-TIMEOUT = 15.0
+TIMEOUT = 60.0
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ def test_a_token_of_another_key_is_refused() -> None:
 def test_a_token_with_one_letter_changed_is_refused(place: int, letter: str) -> None:
     token = sign(KEY, TARGET)
     changed = token[:place] + letter + token[place + 1 :]
-    if changed != token and place < 86:  # the last letter carries bits that base64 ignores
+    if changed != token:
         with pytest.raises(BadToken):
             verify(KEY, changed)
 
