@@ -169,3 +169,19 @@ def _original(text: str, index: int) -> int:
             return match.start()
         grown += len(plain) - len(match[0])
     return index - grown
+
+
+def data_named_in(text: str) -> set[str]:
+    """The keys of a contact's data that a template names, at the top or under `data`; none if it has a mistake."""
+    try:
+        found = _ENVIRONMENT.from_string(as_liquid(text)).analyze().globals.values()
+    except (LiquidError, RecursionError):
+        return set()
+    paths = [variable.segments for variables in found for variable in variables]
+    return {key for path in paths if (key := _key_at(path)) is not None}
+
+
+def _key_at(path: Sequence[object]) -> str | None:
+    """The key of the data that a path begins with; None where it is computed: `data[key]`."""
+    key = path[1] if path[0] == "data" and len(path) > 1 else path[0]
+    return key if isinstance(key, str) else None

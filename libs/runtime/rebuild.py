@@ -95,10 +95,9 @@ class Rebuild:
     async def _prepare(self) -> None:
         """Make the new tables, in a schema that comes before the service's in the search path from here on."""
         await self._conn.execute(f"drop schema if exists {self._shadow} cascade; create schema {self._shadow}")
-        await self._conn.execute(f"set search_path = {self._shadow}")
+        await self._conn.execute(f"set search_path = {self._shadow}, {self._service.name}")
         for model in self._models:
             await self._conn.execute(model.DDL)
-        await self._conn.execute(f"set search_path = {self._shadow}, {self._service.name}")
         await self._conn.execute("create temporary table rebuild_taken (message_id uuid primary key)")
 
     async def _catch_up_own(self) -> None:

@@ -38,11 +38,22 @@ select project, person, (
 ) as key
 from unnest($1::uuid[], $2::uuid[]) as wanted (project, person)
 """
-# In one order everywhere, so that two replicas cannot wait for each other.
+# Everyone's key, new or not, at one go; in one order everywhere, so that two replicas cannot wait for each other. Keys
+# that another transaction made at the same moment are missing in the answer.
 MAKE = """
-insert into person_key (project, person, key)
-select * from unnest($1::uuid[], $2::uuid[], $3::bytea[]) as new (project, person, key) order by project, person
-on conflict do nothing
+with made as (
+    insert into person_key (project, person, key)
+    select * from unnest($1::uuid[], $2::uuid[], $3::bytea[]) as new (project, person, key) order by project, person
+    on conflict do nothing
+    returning project, person, key
+)
+select project, person, key from made
+union all
+select project, person, (
+    select coalesce(person_key.key, '') from person_key
+    where person_key.project = wanted.project and person_key.person = wanted.person
+)
+from unnest($1::uuid[], $2::uuid[]) as wanted (project, person)
 """
 ERASE = """
 insert into person_key (project, person, key)
@@ -101,9 +112,7 @@ def forgotten(events: Iterable[Envelope[Any]]) -> set[Person]:
 
 async def find(conn: Database, people: Collection[Person]) -> dict[Person, AESGCM | None]:
     """The keys that there are."""
-    rows = await conn.fetch(FIND, *_columns(people))
-    found = ((row["project"], row["person"], row["key"]) for row in rows)
-    return {(project, person): AESGCM(key) if key else None for project, person, key in found if key is not None}
+    return _keys(await conn.fetch(FIND, *_columns(people)))
 
 
 class RevealingPublisher(Publisher):
@@ -126,11 +135,15 @@ def _written(message: Outgoing) -> Written:
 
 async def _made(conn: Database, people: Collection[Person]) -> Keys:
     """Everyone's key; those who have none get one."""
-    keys = await find(conn, people)
-    if missing := sorted(set(people) - keys.keys()):
-        await conn.execute(MAKE, *_columns(missing), [AESGCM.generate_key(KEY_BITS) for _ in missing])
-        keys |= await find(conn, missing)  # another replica may have been first
-    return keys
+    fresh = [AESGCM.generate_key(KEY_BITS) for _ in people]
+    keys = _keys(await conn.fetch(MAKE, *_columns(people), fresh))
+    missing = set(people) - keys.keys()
+    return keys | await find(conn, missing) if missing else keys
+
+
+def _keys(rows: Iterable[Any]) -> dict[Person, AESGCM | None]:
+    found = ((row["project"], row["person"], row["key"]) for row in rows)
+    return {(project, person): AESGCM(key) if key else None for project, person, key in found if key is not None}
 
 
 def _people(event: Envelope[Event]) -> Iterator[Person]:

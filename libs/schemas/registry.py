@@ -10,6 +10,7 @@ from libs.schemas import (
     contacts,
     delivery,
     feedback,
+    fields,
     gateway,
     reputation,
     segments,
@@ -19,7 +20,19 @@ from libs.schemas.base import Command, Event, Message, Query
 
 M = TypeVar("M", bound=Message)
 
-MODULES = (gateway, contacts, contact_jobs, segments, campaigns, audiences, workflows, delivery, feedback, reputation)
+MODULES = (
+    gateway,
+    contacts,
+    contact_jobs,
+    fields,
+    segments,
+    campaigns,
+    audiences,
+    workflows,
+    delivery,
+    feedback,
+    reputation,
+)
 
 
 def commands() -> list[type[Command]]:

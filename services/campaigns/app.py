@@ -39,9 +39,11 @@ from libs.schemas.campaigns import (
 )
 from libs.schemas.contacts import AudienceResolved, AudienceStarted
 from libs.schemas.delivery import EmailCancelled, EmailFailed, EmailSent, EmailSuppressed
+from libs.schemas.fields import FindFieldInCampaigns
 from services.campaigns import queries, reactions
 from services.campaigns.commands import Campaigns, templates
 from services.campaigns.domain_uses import count_domain_uses
+from services.campaigns.field_uses import find_field
 from services.campaigns.read_models import (
     campaign,
     campaign_click,
@@ -93,6 +95,7 @@ def build(config: Settings) -> Service:
         },
         queries={
             CountDomainUses: count_domain_uses,
+            FindFieldInCampaigns: find_field,
             GetTemplate: queries.get_template,
             ListTemplates: queries.list_templates,
             GetTemplateUsage: queries.get_template_usage,

@@ -1,8 +1,9 @@
 """Answers from the read models."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -31,9 +32,12 @@ from libs.schemas.contacts import (
     MatchContact,
 )
 from services.contacts import history, members
+from services.contacts import search as searching
 from services.contacts.address import address_in, parse
+from services.contacts.field_queries import FIELD_QUERIES
 from services.contacts.preview import preview_audience
 from services.contacts.read_models import contact as contacts
+from services.contacts.read_models import contact_field
 from services.contacts.refusals import contact_not_found, invalid
 from services.contacts.segment_queries import SEGMENT_QUERIES
 from services.contacts.views import contact_view, history_entry, view_of
@@ -103,22 +107,21 @@ async def lookup_contacts(conn: Connection, project: UUID, query: LookupContacts
 
 
 async def count_contacts(conn: Connection, project: UUID, query: CountContacts) -> ContactCount:
-    return ContactCount(count=await contacts.count(conn, project, None))
+    return ContactCount(count=await contact_field.contacts(conn, project))
 
 
 async def list_contacts(conn: Connection, project: UUID, query: ListContacts) -> ContactPage:
     """A limit beyond what is allowed is the nearest that is."""
-    search = _search(query.search)
     limit = _within(query.limit)
     after = place_of(query.cursor) if query.cursor else contacts.FIRST
-    rows = await contacts.page(conn, project, after, search, limit + 1)
+    rows, total = await _found(conn, project, after, _search(query.search), limit + 1)
     shown = _fitting([view_of(row) for row in rows[:limit]])
     more = len(rows) > len(shown)
     return ContactPage(
         data=shown,
         cursor=cursor_of(rows[len(shown) - 1]) if more else None,
         has_more=more,
-        total=0 if query.cursor else await contacts.count(conn, project, search),
+        total=0 if query.cursor else await total(),
     )
 
 
@@ -148,6 +151,17 @@ def place_of(cursor: str) -> tuple[datetime, UUID]:
         return EPOCH + int.from_bytes(raw[:8]) * MICROSECOND, UUID(bytes=raw[8:])
     except (ValueError, OverflowError) as bad:
         raise invalid("cursor", "Not a cursor of this list", "invalid_cursor") from bad
+
+
+async def _found(
+    conn: Connection, project: UUID, after: tuple[datetime, UUID], search: str | None, limit: int
+) -> tuple[Sequence[contacts.Row], Callable[[], Awaitable[int]]]:
+    """The page, and the way to count all that it is a page of."""
+    if not search:
+        rows: Sequence[contacts.Row] = await contacts.page(conn, project, after, limit)
+        return rows, partial(contact_field.contacts, conn, project)
+    rows, many = await searching.page(conn, project, after, search, limit)
+    return rows, partial(searching.count, conn, project, search, many=many)
 
 
 def _version(cursor: str | None) -> int:
@@ -185,6 +199,7 @@ QUERIES: Mapping[type[Query], QueryHandler] = {
     GetContactAt: get_contact_at,
     GetContactHistory: get_contact_history,
     FindContact: find_contact,
+    **FIELD_QUERIES,
     LookupContacts: lookup_contacts,
     CountContacts: count_contacts,
     ListContacts: list_contacts,

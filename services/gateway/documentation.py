@@ -36,6 +36,7 @@ TAGS = {
     "Older API": "The calls of the API's first version",
     "Imports": "Contacts from files and into files",
     "Bulk operations": "One thing for many contacts",
+    "Custom fields": "The keys of contacts' data",
     "Segments": "Contacts that have something in common",
     "Templates": "Mails to be filled in",
     "Campaigns": "One mail to many",

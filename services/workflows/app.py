@@ -4,6 +4,7 @@ from pathlib import Path
 
 from libs.runtime.service import Service
 from libs.runtime.settings import Settings
+from libs.schemas.fields import FindFieldInWorkflows
 from libs.schemas.workflows import (
     AddStep,
     AddTransition,
@@ -20,6 +21,7 @@ from services.workflows import queries
 from services.workflows.advance import AdvanceExecution, Advancing
 from services.workflows.commands import workflows
 from services.workflows.contacts import Contacts
+from services.workflows.field_uses import find_field
 from services.workflows.reactions import start_executions
 from services.workflows.read_models import execution, workflow
 from services.workflows.triggers import TRIGGERS
@@ -37,6 +39,7 @@ def build(config: Settings) -> Service:
         reactions=dict.fromkeys(TRIGGERS, start_executions),
         timers={AdvanceExecution: Advancing(contacts)},
         queries={
+            FindFieldInWorkflows: find_field,
             GetWorkflow: queries.get_workflow,
             ListWorkflows: queries.list_workflows,
             ListTemplateSteps: queries.list_template_steps,

@@ -20,13 +20,15 @@ from libs.schemas.contacts import (
     ContactUpdated,
 )
 from services.contacts.contact import Contact
+from services.contacts.read_models import contact_field
+from services.contacts.tally import Tally
 
 NAME = "contact"
-TABLES = ("contact",)
+TABLES = ("contact", *contact_field.TABLES)
 EVENTS = (ContactCreated, ContactUpdated, ContactSubscribed, ContactUnsubscribed, ContactDeleted)
 
 # The address is checked at the end of each statement, so that contacts can hand one on to each other within a batch.
-DDL = """
+DDL = f"""
 create table if not exists contact (
     project uuid not null,
     id uuid not null,
@@ -41,7 +43,8 @@ create table if not exists contact (
 ) with (fillfactor = 85);
 alter table contact add column if not exists snoozed_until timestamptz;
 create index if not exists contact_newest on contact (project, created_at desc, id desc);
-"""
+create index if not exists contact_trigrams on contact using gin (trigrams(project, email));
+{contact_field.DDL}"""
 
 INSERT = """
 insert into contact (project, id, email, subscribed, data, version, created_at, updated_at, snoozed_until)
@@ -52,21 +55,23 @@ select * from unnest(
 
 UPDATE = """
 update contact set
-    email = new.email,
-    subscribed = coalesce(new.subscribed, contact.subscribed),
-    data = coalesce(new.data, contact.data),
-    version = new.version,
-    updated_at = new.updated_at,
-    snoozed_until = case when new.subscribed is null then contact.snoozed_until else new.snoozed_until end
+    email = changed.email,
+    subscribed = coalesce(changed.subscribed, contact.subscribed),
+    data = coalesce(changed.data, contact.data),
+    version = changed.version,
+    updated_at = changed.updated_at,
+    snoozed_until = case when changed.subscribed is null then contact.snoozed_until else changed.snoozed_until end
 from unnest($1::uuid[], $2::uuid[], $3::text[], $4::boolean[], $5::jsonb[], $6::int[], $7::timestamptz[],
         $8::timestamptz[])
-    as new (project, id, email, subscribed, data, version, updated_at, snoozed_until)
-where contact.project = new.project and contact.id = new.id and contact.version < new.version
+    as changed (project, id, email, subscribed, data, version, updated_at, snoozed_until)
+where contact.project = changed.project and contact.id = changed.id and contact.version < changed.version
+returning changed.project, changed.id, case when changed.data is not null then old.data end as before
 """
 
 DELETE = """
 delete from contact using unnest($1::uuid[], $2::uuid[]) as gone (project, id)
 where contact.project = gone.project and contact.id = gone.id
+returning contact.project, contact.data
 """
 
 LOAD = """
@@ -82,14 +87,12 @@ join contact on contact.project = wanted.project and contact.id = wanted.id
 PAGE = """
 select project, id, email, subscribed, data, version, created_at, updated_at, snoozed_until
 from contact
-where project = $1 and (created_at, id) < ($2, $3) and ($4::text is null or strpos(email, $4) > 0)
+where project = $1 and (created_at, id) < ($2, $3)
 order by created_at desc, id desc
-limit $5
+limit $4
 """
 
 KNOWN = "select email from contact where project = $1 and email = any($2::text[])"
-
-COUNT = "select count(*) from contact where project = $1 and ($2::text is null or strpos(email, $2) > 0)"
 
 FIRST = (datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
 """The place before the newest contact, where a listing starts."""
@@ -116,6 +119,7 @@ class _Change(msgspec.Struct):
     email: str = ""
     subscribed: bool | None = None
     data: str | None = None
+    values: Data = {}
     version: int = 0
     created_at: datetime | None = None
     updated_at: datetime | None = None
@@ -125,18 +129,35 @@ class _Change(msgspec.Struct):
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     changes = _by_contact(event for event in events if not _is_forgotten(event))
-    deleted = [change for change in changes if change.deleted]
-    created = [change for change in changes if change.created_at and not change.deleted]
-    updated = [change for change in changes if not change.created_at and not change.deleted]
-    if deleted:
-        await conn.execute(DELETE, *_columns(deleted, "project id"))
-    if updated:
-        await conn.execute(
-            UPDATE, *_columns(updated, "project id email subscribed data version updated_at snoozed_until")
-        )
-    if created:
+    tally = Tally()
+    await _delete([change for change in changes.values() if change.deleted], conn, tally)
+    await _update({key: each for key, each in changes.items() if not each.created_at and not each.deleted}, conn, tally)
+    await _insert([change for change in changes.values() if change.created_at and not change.deleted], conn, tally)
+    await contact_field.add(conn, tally)
+
+
+async def _delete(changes: Sequence[_Change], conn: Connection, tally: Tally) -> None:
+    if changes:
+        for row in await conn.fetch(DELETE, *_columns(changes, "project id")):
+            tally.went(row["project"], _decode.decode(row["data"]))
+
+
+async def _update(changes: dict[tuple[UUID, UUID], _Change], conn: Connection, tally: Tally) -> None:
+    if not changes:
+        return
+    columns = "project id email subscribed data version updated_at snoozed_until"
+    for row in await conn.fetch(UPDATE, *_columns(list(changes.values()), columns)):
+        if row["before"] is not None:
+            after = changes[row["project"], row["id"]].values
+            tally.changed(row["project"], _decode.decode(row["before"]), after)
+
+
+async def _insert(changes: Sequence[_Change], conn: Connection, tally: Tally) -> None:
+    if changes:
         columns = "project id email subscribed data version created_at updated_at snoozed_until"
-        await conn.execute(INSERT, *_columns(created, columns))
+        await conn.execute(INSERT, *_columns(changes, columns))
+    for change in changes:
+        tally.came(change.project, change.values)
 
 
 async def load(
@@ -158,16 +179,9 @@ async def known(conn: Connection, project: UUID, addresses: Collection[str]) -> 
     return {row["email"] for row in await conn.fetch(KNOWN, project, list(addresses))}
 
 
-async def page(
-    conn: Connection, project: UUID, after: tuple[datetime, UUID], search: str | None, limit: int
-) -> list[Row]:
-    """Contacts whose address contains `search` (lower-case), newest first, from the place `after`."""
-    return [row_of(row) for row in await conn.fetch(PAGE, project, *after, search, limit)]
-
-
-async def count(conn: Connection, project: UUID, search: str | None) -> int:
-    found: int = await conn.fetchval(COUNT, project, search)
-    return found
+async def page(conn: Connection, project: UUID, after: tuple[datetime, UUID], limit: int) -> list[Row]:
+    """Contacts, newest first, from the place `after`."""
+    return [row_of(row) for row in await conn.fetch(PAGE, project, *after, limit)]
 
 
 def row_of(row: Any) -> Row:
@@ -189,13 +203,13 @@ def row_of(row: Any) -> Row:
     )
 
 
-def _by_contact(events: Iterable[Envelope[Any]]) -> list[_Change]:
+def _by_contact(events: Iterable[Envelope[Any]]) -> dict[tuple[UUID, UUID], _Change]:
     changes: dict[tuple[UUID, UUID], _Change] = {}
     for envelope in events:
         key = envelope.project, envelope.message.contact_id
         change = changes.setdefault(key, _Change(*key))
         _apply(change, envelope)
-    return list(changes.values())
+    return changes
 
 
 def _is_forgotten(envelope: Envelope[Any]) -> bool:
@@ -212,9 +226,9 @@ def _apply(change: _Change, envelope: Envelope[Any]) -> None:
     match event:
         case ContactCreated():
             change.created_at = envelope.at
-            change.subscribed, change.data = event.subscribed, encode(event.data).decode()
+            change.subscribed, change.data, change.values = event.subscribed, encode(event.data).decode(), event.data
         case ContactUpdated():
-            change.data = encode(event.data).decode()
+            change.data, change.values = encode(event.data).decode(), event.data
         case ContactSubscribed():
             change.subscribed, change.snoozed_until = True, None
         case ContactUnsubscribed():

@@ -69,8 +69,9 @@ async def list_contacts(
 ) -> Answer:
     """List contacts
 
-    Newest first. `total` is counted on the first page only. A page can be shorter than `limit` although `hasMore` says
-    that there are more: contacts with much data would not fit into one answer.
+    Newest first. `total` is counted on the first page only, and with `search` no further than 1,000. A page can be
+    shorter than `limit` although `hasMore` says that there are more: contacts with much data would not fit into one
+    answer.
     """
     return Answer(await request.query(ListContacts(limit=limit, cursor=cursor, search=search)))
 

@@ -1,14 +1,15 @@
-"""The contacts service behind the gateway, called over HTTP as a customer calls it."""
+"""The contacts service behind the gateway, with those who use contacts, called over HTTP as a customer calls it."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 
 import httpx
 import msgspec
 import pytest
 
+from deploy.services import build_of
 from libs.runtime.service import Runtime
 from libs.runtime.testing import running
-from services.contacts.app import build
 from services.gateway import keys
 from tests.conftest import Stack
 from tests.service.gateway.conftest import gateway_for, issue_key, neighbour, url_of
@@ -19,12 +20,18 @@ class World(msgspec.Struct, frozen=True):
     gateway: Runtime
 
 
+def started(stack: Stack, service: str) -> AbstractAsyncContextManager[Runtime]:
+    config = stack.settings(service)
+    return running(build_of(service)(config), config)
+
+
 @pytest.fixture(scope="package")
 async def world(stack: Stack) -> AsyncIterator[World]:
-    config = stack.settings("contacts")
     async with (
         neighbour(stack, "delivery"),
-        running(build(config), config) as contacts,
+        started(stack, "contacts") as contacts,
+        started(stack, "campaigns"),
+        started(stack, "workflows"),
         gateway_for(stack, keys.generate("secret"), keys.generate("public")) as gateway,
     ):
         yield World(contacts, gateway)

@@ -1,0 +1,44 @@
+"""What names a custom field of contacts: audiences, and the texts of campaigns and templates."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from libs.runtime.codec import encode
+from libs.runtime.fields import names_field
+from libs.runtime.store import Connection
+from libs.schemas.fields import FieldInCampaigns, FindFieldInCampaigns
+from libs.schemas.segments import NamedThing
+
+# What the key does not occur in at all does not name it. A campaign that is over is not changed by anything any more.
+CAMPAIGNS = """
+select id, name, jsonb_build_array(content, audience, preheader)::text as document
+from campaign
+where project = $1 and status not in ('SENT', 'CANCELLED')
+    and strpos(jsonb_build_array(content, audience, preheader)::text, $2) > 0
+order by created_at desc, id desc
+"""
+TEMPLATES = """
+select id, name, content::text as document
+from template
+where project = $1 and strpos(content::text, $2) > 0
+order by created_at desc, id desc
+"""
+
+
+async def find_field(conn: Connection, project: UUID, query: FindFieldInCampaigns) -> FieldInCampaigns:
+    written = encode(query.field).decode()[1:-1]
+    return FieldInCampaigns(
+        campaigns=_naming(await conn.fetch(CAMPAIGNS, project, written), query.field),
+        templates=_naming(await conn.fetch(TEMPLATES, project, written), query.field),
+    )
+
+
+def _naming(rows: Iterable[Any], key: str) -> list[NamedThing]:
+    return [
+        NamedThing(id=row["id"], name=row["name"])
+        for row in rows
+        if names_field(msgspec.json.decode(row["document"]), key)
+    ]

@@ -1,0 +1,127 @@
+"""Custom fields: the keys of contacts' data."""
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+from litestar import delete, get
+from litestar.params import FromPath, QueryParameter
+
+from libs.runtime.clock import uuid7
+from libs.schemas.fields import (
+    DeleteField,
+    FieldDeletion,
+    FieldInCampaigns,
+    FieldInSegments,
+    FieldList,
+    FieldUsage,
+    FieldValues,
+    FindFieldInCampaigns,
+    FindFieldInSegments,
+    FindFieldInWorkflows,
+    ListFields,
+    ListFieldValues,
+)
+from libs.schemas.segments import NamedThing
+from services.gateway.answers import Answer, returns, shows
+from services.gateway.call import Call
+from services.gateway.problems import Problem, invalid_field
+
+TAGS = ["Custom fields"]
+CUSTOM = "data."
+STANDARD = ("email", "subscribed", "createdAt", "updatedAt")
+LONGEST = 255
+
+MostValues = Annotated[int, QueryParameter(ge=1, le=200, description="Values at most")]
+
+
+@get("/contacts/fields", responses=shows(FieldList), tags=TAGS)
+async def list_fields(request: Call) -> Answer:
+    """List fields
+
+    The standard ones, and every key that contacts have data under: with the type of its values (`string` where they are
+    mixed) and the percentage of contacts that have it.
+    """
+    return Answer(await request.query(ListFields()))
+
+
+@get("/contacts/fields/{field:str}/values", responses=shows(FieldValues), tags=TAGS)
+async def list_field_values(field: FromPath[str], request: Call, limit: MostValues = 100) -> Answer:
+    """List a field's values
+
+    Each once, in the order of text. Of a field with more than 1,000 different values they are those of the newest
+    contacts.
+    """
+    _key_of(field)
+    return Answer(await request.query(ListFieldValues(field=field, limit=limit)))
+
+
+@get("/contacts/fields/{field:str}/usage", responses=shows(FieldUsage), tags=TAGS)
+async def get_field_usage(field: FromPath[str], request: Call) -> Answer:
+    """Find what uses a field
+
+    Segments, campaigns and workflows with a condition on it, and campaigns and templates with a text that names it.
+    """
+    return Answer(msgspec.json.encode(await _usage(request, _custom_key_of(field))))
+
+
+@delete("/contacts/fields/{field:str}", status_code=200, responses=returns(FieldDeletion, 200), tags=TAGS)
+async def delete_field(field: FromPath[str], request: Call) -> Answer:
+    """Delete a custom field
+
+    From every contact of the project, in the background. `deletedFrom` contacts have it now; the field's coverage shows
+    how far it is. Refused with 409 while something uses it.
+    """
+    key = _custom_key_of(field)
+    usage = await _usage(request, key)
+    if not usage.can_delete:
+        raise Problem(409, "FIELD_IN_USE", _in_use(usage), details=msgspec.to_builtins(usage))
+    return Answer(await request.ask(DeleteField(job_id=uuid7(), field=key)))
+
+
+async def _usage(request: Call, key: str) -> FieldUsage:
+    """Asks everyone who can name a field."""
+    in_segments, in_campaigns, in_workflows = await asyncio.gather(
+        request.query(FindFieldInSegments(field=key)),
+        request.query(FindFieldInCampaigns(field=key)),
+        request.query(FindFieldInWorkflows(field=key)),
+    )
+    segments = msgspec.json.decode(in_segments, type=FieldInSegments)
+    campaigns = msgspec.json.decode(in_campaigns, type=FieldInCampaigns)
+    workflows = msgspec.json.decode(in_workflows, type=list[NamedThing])
+    return FieldUsage(
+        used_in_segments=segments.segments,
+        used_in_campaigns=campaigns.campaigns,
+        used_in_workflows=workflows,
+        used_in_templates=campaigns.templates,
+        contact_count=segments.contact_count,
+        can_delete=not (segments.segments or campaigns.campaigns or workflows or campaigns.templates),
+    )
+
+
+def _in_use(usage: FieldUsage) -> str:
+    users = {
+        "segments": usage.used_in_segments,
+        "campaigns": usage.used_in_campaigns,
+        "workflows": usage.used_in_workflows,
+        "templates": usage.used_in_templates,
+    }
+    named = ", ".join(f"{len(things)} {kind}" for kind, things in users.items() if things)
+    return f"Cannot delete field: used in {named}"
+
+
+def _custom_key_of(field: str) -> str:
+    if field in STANDARD:
+        raise invalid_field("field", "Can only be asked of custom data fields (data.*)", "custom")
+    return _key_of(field)
+
+
+def _key_of(field: str) -> str:
+    """The key that a field's name means, with its prefix or without. Raises Problem for what can be none."""
+    key = field.removeprefix(CUSTOM)
+    if not key or len(key) > LONGEST or "\0" in key:
+        raise invalid_field("field", f"Must be text of at most {LONGEST} characters", "invalid_string")
+    return key
+
+
+ROUTES = [list_fields, list_field_values, get_field_usage, delete_field]

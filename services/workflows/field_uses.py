@@ -1,0 +1,28 @@
+"""Workflows that name a custom field of contacts: in a condition, in a text, or because they write it."""
+
+from uuid import UUID
+
+import msgspec
+
+from libs.runtime.codec import encode
+from libs.runtime.fields import names_field
+from libs.runtime.store import Connection
+from libs.schemas.fields import FindFieldInWorkflows
+from libs.schemas.segments import NamedThing
+
+# What the key does not occur in at all does not name it.
+WORKFLOWS = """
+select id, name, steps::text as document
+from workflow
+where project = $1 and strpos(steps::text, $2) > 0
+order by created_at desc, id desc
+"""
+
+
+async def find_field(conn: Connection, project: UUID, query: FindFieldInWorkflows) -> list[NamedThing]:
+    rows = await conn.fetch(WORKFLOWS, project, encode(query.field).decode()[1:-1])
+    return [
+        NamedThing(id=row["id"], name=row["name"])
+        for row in rows
+        if names_field(msgspec.json.decode(row["document"]), query.field)
+    ]

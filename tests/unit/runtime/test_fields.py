@@ -1,0 +1,42 @@
+"""Where a custom field is named."""
+
+import pytest
+
+from libs.runtime.fields import names_field
+
+CONDITION = {
+    "logic": "AND",
+    "groups": [{"filters": [], "conditions": {"groups": [{"filters": [{"field": "data.plan"}]}]}}],
+}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        CONDITION,
+        {"field": "contact.data.plan", "operator": "exists"},
+        {"field": "data.plan.tier"},
+        {"subject": "For {{ plan }}"},
+        {"body": '{% if data["plan"] == "pro" %}x{% endif %}'},
+        {"body": "{{ data.plan | upcase }}"},
+        {"config": {"updates": {"plan": "free"}}},
+        [{"config": {"data": {"plan": None}}}],
+    ],
+)
+def test_a_document_names_the_field(document: object) -> None:
+    assert names_field(document, "plan")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"field": "data.planet"},
+        {"field": "event.plan"},
+        {"subject": "plan {{ planet }} {{ event.plan }}"},
+        {"subject": "{{ plan"},
+        {"name": "plan"},
+        None,
+    ],
+)
+def test_a_document_that_only_sounds_like_it_does_not(document: object) -> None:
+    assert not names_field(document, "plan")
