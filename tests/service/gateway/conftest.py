@@ -44,7 +44,7 @@ async def gateway_for(stack: Stack, secret: str, public: str, **changes: object)
     config = stack.settings("gateway", **({"http_port": port, "api_rate_limit": 0} | keys_of | changes))
     async with running(build(config), config) as runtime:
         async with httpx.AsyncClient(base_url=url_of(runtime)) as client:
-            await eventually(lambda: _answers(client))
+            await eventually(lambda: _answers(client), within=60)
         await eventually(lambda: _all_pass(runtime))
         yield runtime
 
