@@ -9,12 +9,14 @@ memory are always whole. Forgetting costs one row, whatever the length of the lo
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec import NODEFAULT
 from msgspec.structs import replace
 from nats.aio.client import Client
 
@@ -154,6 +156,14 @@ def _people(event: Envelope[Event]) -> Iterator[Person]:
         yield event.project, message.contact_id
 
 
+@cache
+def _defaults(kind: type[Event]) -> Mapping[str, Any]:
+    """What members are that an event does not tell, by their names in JSON."""
+    return {
+        field.encode_name: field.default for field in msgspec.structs.fields(kind) if field.default is not NODEFAULT
+    }
+
+
 def _sealed(event: Envelope[Event], keys: Keys) -> bytes:
     message = event.message
     if not message.personal:
@@ -170,7 +180,8 @@ def _sealed(event: Envelope[Event], keys: Keys) -> bytes:
 def _take_out(part: dict[str, Any], names: Iterable[str], event: Envelope[Event], keys: Keys) -> str | None:
     """Blank what is personal in the part; answers it, encrypted. None if the person is forgotten."""
     personal = {name: part[name] for name in names}
-    part |= {name: type(value)() for name, value in personal.items()}
+    blank = _defaults(type(event.message))
+    part |= {name: blank.get(name, type(value)()) for name, value in personal.items()}
     person = event.project, UUID(part[WHO])
     key = keys.get(person)
     if key is None:

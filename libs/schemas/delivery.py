@@ -118,6 +118,7 @@ class EmailEvent(Event, frozen=True, kw_only=True):
 class EmailQueued(EmailEvent, tag="email.queued", frozen=True, kw_only=True):
     """The intent exists: from here on it is accounted for until it is sent, failed, suppressed or cancelled."""
 
+    personal: ClassVar[tuple[str, ...]] = ("recipient", "content", "data")
     recipient: str
     step_id: UUID | None = None
     template_id: UUID | None = None
@@ -129,6 +130,7 @@ class EmailQueued(EmailEvent, tag="email.queued", frozen=True, kw_only=True):
 class EmailSent(EmailEvent, tag="email.sent", frozen=True, kw_only=True):
     """SES accepted the mail. `resolved` is true if we learned it from a notification rather than from SES's answer."""
 
+    personal: ClassVar[tuple[str, ...]] = ("subject",)
     message_id: str
     attempt: int
     subject: str

@@ -126,6 +126,7 @@ class ExecutionStarted(ExecutionEvent, tag="execution.started", frozen=True, kw_
     """`context` is the data of the event that triggered it; `email` the contact's address then, empty if the event
     does not tell it. `step_id` is the TRIGGER step; `entry` counts the contact's earlier executions of the workflow."""
 
+    personal: ClassVar[tuple[str, ...]] = ("email", "context")
     email: str
     trigger_event: str
     context: Data
@@ -136,6 +137,7 @@ class ExecutionStarted(ExecutionEvent, tag="execution.started", frozen=True, kw_
 class StepCompleted(ExecutionEvent, tag="execution.step_completed", frozen=True, kw_only=True):
     """`branch` is the way that a CONDITION took; `next_step_id` is null where the way ends."""
 
+    personal: ClassVar[tuple[str, ...]] = ("output",)
     step_id: UUID
     output: Data
     branch: str | None = None
@@ -145,6 +147,7 @@ class StepCompleted(ExecutionEvent, tag="execution.step_completed", frozen=True,
 class EmailRequested(ExecutionEvent, tag="execution.email_requested", frozen=True, kw_only=True):
     """A SEND_EMAIL step was reached: delivery queues the mail, once for each execution and step."""
 
+    personal: ClassVar[tuple[str, ...]] = ("email", "context")
     step_id: UUID
     email_id: UUID
     template_id: UUID

@@ -7,7 +7,7 @@ from libs.runtime.service import Runtime, Service
 from libs.runtime.settings import Settings
 from libs.schemas.base import Event
 from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed
-from libs.schemas.contacts import AudiencePageResolved
+from libs.schemas.contacts import AudiencePageResolved, ContactDeleted
 from libs.schemas.delivery import (
     AddDomain,
     FindSuppressed,
@@ -32,7 +32,7 @@ from libs.schemas.feedback import (
     EmailRejected,
 )
 from libs.schemas.workflows import EmailRequested
-from services.delivery import domains, holding, preview, progress, queries, reactions, ses
+from services.delivery import domains, forgetting, holding, preview, progress, queries, reactions, ses
 from services.delivery.commands import send_emails
 from services.delivery.identities import Identities
 from services.delivery.mail import Links
@@ -94,6 +94,7 @@ def build(config: Settings) -> Service:
         reactions={
             AudiencePageResolved: reactions.queue_page,
             EmailRequested: reactions.queue_step,
+            ContactDeleted: forgetting.begin(shelf),
             **dict.fromkeys((CampaignPaused, CampaignResumed, CampaignCancelled), holding.begin),
             **dict.fromkeys(PROOFS, settle),
         },
@@ -107,7 +108,7 @@ def build(config: Settings) -> Service:
             ListDomains: domain_queries.list,
             GetDomain: domain_queries.get,
         },
-        timers={holding.SweepCampaign: holding.sweep(shelf)},
+        timers={forgetting.ForgetMails: forgetting.again(shelf), holding.SweepCampaign: holding.sweep(shelf)},
         read_models=(recipient, content, suppression, campaign_hold, domain, project_language, paused_project),
         migrations=MIGRATIONS,
         work=(send, reconcile),

@@ -120,6 +120,11 @@ def park(email: Email) -> Change:
     return Change(state="queued", uncounted=True, due_in=PARKED_FOR)
 
 
+def withdraw(email: Email) -> Change:
+    """What follows for a mail that waits when its contact is deleted."""
+    return Change(state="suppressed", reason="erased", event=EmailSuppressed(**email.ids, reason="erased"))
+
+
 def settle(email: Email, outcome: Outcome, timing: Timing) -> Change:
     """What follows from the outcome of the call."""
     match outcome:

@@ -52,7 +52,7 @@ select email.id, email.project, email.contact_id, email.recipient, email.source,
     email.content_id, email.content, email.overrides, email.data, email.meta, content.version as content_version,
     project_language.language,
     coalesce(recipient.data, '{}') as contact_data, coalesce(recipient.subscribed, true) as subscribed,
-    case when suppression.bounced_at > suppression.subscribed_at then 'bounced'
+    case when recipient.erased then 'erased' when suppression.bounced_at > suppression.subscribed_at then 'bounced'
         when suppression.complained_at > suppression.subscribed_at then 'complained' end as listed
 from email
 left join content on content.project = email.project and content.id = email.content_id

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from libs.runtime.service import Service
 from libs.runtime.settings import Settings
+from libs.schemas.contacts import ContactDeleted
 from libs.schemas.fields import FindFieldInWorkflows
 from libs.schemas.workflows import (
     AddStep,
@@ -22,6 +23,7 @@ from services.workflows.advance import AdvanceExecution, Advancing
 from services.workflows.commands import workflows
 from services.workflows.contacts import Contacts
 from services.workflows.field_uses import find_field
+from services.workflows.forgetting import forget
 from services.workflows.reactions import start_executions
 from services.workflows.read_models import execution, workflow
 from services.workflows.triggers import TRIGGERS
@@ -36,7 +38,7 @@ def build(config: Settings) -> Service:
     return Service(
         name="workflows",
         commands=dict.fromkeys((CreateWorkflow, UpdateWorkflow, AddStep, AddTransition), workflows()),
-        reactions=dict.fromkeys(TRIGGERS, start_executions),
+        reactions={ContactDeleted: forget, **dict.fromkeys(TRIGGERS, start_executions)},
         timers={AdvanceExecution: Advancing(contacts)},
         queries={
             FindFieldInWorkflows: find_field,

@@ -13,11 +13,11 @@ import msgspec
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Connection
-from libs.schemas.contacts import ContactCreated, ContactSubscribed, ContactUnsubscribed, ContactUpdated
+from libs.schemas.contacts import ContactCreated, ContactDeleted, ContactSubscribed, ContactUnsubscribed, ContactUpdated
 
 NAME = "recipient"
 TABLES = ("recipient",)
-EVENTS = (ContactCreated, ContactUpdated, ContactSubscribed, ContactUnsubscribed)
+EVENTS = (ContactCreated, ContactUpdated, ContactSubscribed, ContactUnsubscribed, ContactDeleted)
 DDL = """
 create table if not exists recipient (
     project uuid not null,
@@ -28,12 +28,14 @@ create table if not exists recipient (
     subscription_version int not null,
     primary key (project, contact_id)
 ) with (fillfactor = 85);
+alter table recipient add column if not exists erased boolean not null default false;
 """
 
 MERGE = """
-insert into recipient (project, contact_id, data, data_version, subscribed, subscription_version)
-select * from unnest($1::uuid[], $2::uuid[], $3::jsonb[], $4::int[], $5::boolean[], $6::int[])
+insert into recipient (project, contact_id, data, data_version, subscribed, subscription_version, erased)
+select * from unnest($1::uuid[], $2::uuid[], $3::jsonb[], $4::int[], $5::boolean[], $6::int[], $7::boolean[])
 on conflict (project, contact_id) do update set
+    erased = recipient.erased or excluded.erased,
     data = case when excluded.data_version > recipient.data_version then excluded.data else recipient.data end,
     data_version = greatest(excluded.data_version, recipient.data_version),
     subscribed = case when excluded.subscription_version > recipient.subscription_version
@@ -49,6 +51,7 @@ class _Row(msgspec.Struct):
     data_version: int = 0
     subscribed: bool = False
     subscription_version: int = 0
+    erased: bool = False
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
@@ -64,6 +67,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
         [rows[key].data_version for key in keys],
         [rows[key].subscribed for key in keys],
         [rows[key].subscription_version for key in keys],
+        [rows[key].erased for key in keys],
     )
 
 
@@ -74,6 +78,10 @@ def _fold(row: _Row, event: Envelope[Any]) -> None:
             _take_subscription(row, subscribed, event.version)
         case ContactUpdated(data=data):
             _take_data(row, encode(data).decode(), event.version)
+        case ContactDeleted():
+            row.erased = True
+            _take_data(row, "{}", event.version)
+            _take_subscription(row, False, event.version)
         case ContactSubscribed():
             _take_subscription(row, True, event.version)
         case ContactUnsubscribed():

@@ -1,0 +1,74 @@
+"""Forgetting contacts that are deleted: what waits for them is not sent, and what was sent is only counted."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from libs.runtime.envelope import Envelope
+from libs.runtime.store import BatchHandler, Unit
+from libs.runtime.vault import erase, forgotten
+from libs.schemas.base import Message
+from libs.schemas.contacts import ContactDeleted
+from services.delivery import ledger
+from services.delivery.email import withdraw
+from services.delivery.shelf import Shelf
+
+LATER = timedelta(hours=3)
+"""Longer than a mail that is being sent, or whose sending is in doubt, can stay so."""
+
+WAITING = """
+select id from email
+where (project, contact_id) in (select * from unnest($1::uuid[], $2::uuid[])) and state = 'queued'
+for update skip locked
+"""
+# In the order of ids, as the ledger locks them.
+BLANK = """
+with final as materialized (
+    select id from email
+    where (project, contact_id) in (select * from unnest($1::uuid[], $2::uuid[])) and recipient <> ''
+        and state in ('sent', 'failed', 'suppressed', 'cancelled')
+    order by id for update
+)
+update email set
+    recipient = '',
+    data = '{}',
+    overrides = null,
+    content = case when content_id is null then '{"subject": "", "body": "", "fromEmail": ""}'::jsonb end
+from final where email.id = final.id
+"""
+
+
+class ForgetMails(Message, tag="forget-mails", frozen=True, kw_only=True):
+    """Look again for what is left of a deleted contact: mails that were being sent, or that were asked for late."""
+
+    contact_id: UUID
+
+
+def begin(shelf: Shelf) -> BatchHandler:
+    """Withdraw and blank what can be, and look again later."""
+    forget_mails = _forget(shelf)
+
+    async def forget(unit: Unit, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
+        await erase(unit.conn, forgotten(envelopes))
+        await forget_mails(unit, envelopes)
+        for envelope in envelopes:
+            contact_id = envelope.message.contact_id
+            await unit.schedule_in(str(contact_id), LATER, ForgetMails(contact_id=contact_id), envelope)
+
+    return forget
+
+
+def again(shelf: Shelf) -> BatchHandler:
+    return _forget(shelf)
+
+
+def _forget(shelf: Shelf) -> BatchHandler:
+    async def forget(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
+        whom = [e.project for e in envelopes], [e.message.contact_id for e in envelopes]
+        waiting = [row["id"] for row in await unit.conn.fetch(WAITING, *whom)]
+        mails = await ledger.load(unit.conn, waiting, shelf)
+        await ledger.apply(unit, [(mail, withdraw(mail)) for mail in mails])
+        await unit.conn.execute(BLANK, *whom)
+
+    return forget
