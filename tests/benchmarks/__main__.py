@@ -9,10 +9,15 @@ import tempfile
 from deploy.demo.screen import console
 from deploy.demo.target import Target, stack
 from deploy.embedded.ports import free_ports
-from tests.benchmarks import handoff, notifications, sandbox_sends, track
+from tests.benchmarks import contacts_at_scale, handoff, notifications, sandbox_sends, track
 from tests.benchmarks.bare import bare_server
 
-BENCHES = {"track": track.bench, "notifications": notifications.bench, "handoff": handoff.bench}
+BENCHES = {
+    "track": track.bench,
+    "notifications": notifications.bench,
+    "handoff": handoff.bench,
+    "contacts": contacts_at_scale.bench,
+}
 
 
 def main() -> int:

@@ -20,6 +20,7 @@ class Measured(msgspec.Struct, frozen=True):
     requests: int
     seconds: float
     p50: float
+    p95: float
     p99: float
     errors: int
 
@@ -29,11 +30,10 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class Connection(asyncio.Protocol):
-    """Sends one request after the other on one connection until `next_body` has no more."""
+    """Sends one request after the other on one connection until `next_request` has no more."""
 
-    def __init__(self, head: bytes, next_body: Callable[[], bytes | None], finished: "asyncio.Future[None]") -> None:
-        self._head = head
-        self._next_body = next_body
+    def __init__(self, next_request: Callable[[], bytes | None], finished: "asyncio.Future[None]") -> None:
+        self._next_request = next_request
         self._finished = finished
         self._buffer = b""
         self._sent_at = 0.0
@@ -59,27 +59,42 @@ class Connection(asyncio.Protocol):
             self._finished.set_exception(ConnectionError(f"the server closed the connection: {error}"))
 
     def _send(self) -> None:
-        body = self._next_body()
-        if body is None:
+        request = self._next_request()
+        if request is None:
             self._finished.set_result(None)
             self._transport.close()
             return
         self._sent_at = time.perf_counter()
-        self._transport.write(b"%sContent-Length: %d\r\n\r\n%s" % (self._head, len(body), body))
+        self._transport.write(request)
 
 
 async def post(url: str, headers: dict[str, str], bodies: Iterator[bytes], connections: int) -> Measured:
     """POST every body once, over so many connections at a time."""
-    parts = urlsplit(url)
-    lines = [f"POST {parts.path} HTTP/1.1", f"Host: {parts.netloc}"]
+    head = _head("POST", url, urlsplit(url).path, headers)
+    return await _run(
+        url, (b"%sContent-Length: %d\r\n\r\n%s" % (head, len(body), body) for body in bodies), connections
+    )
+
+
+async def get(url: str, headers: dict[str, str], paths: Iterator[str], connections: int) -> Measured:
+    """GET every path once, over so many connections at a time."""
+    return await _run(url, (_head("GET", url, path, headers) + b"\r\n" for path in paths), connections)
+
+
+def _head(method: str, url: str, path: str, headers: dict[str, str]) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {urlsplit(url).netloc}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    head = ("\r\n".join(lines) + "\r\n").encode()
+    return ("\r\n".join(lines) + "\r\n").encode()
+
+
+async def _run(url: str, requests: Iterator[bytes], connections: int) -> Measured:
+    parts = urlsplit(url)
     loop = asyncio.get_running_loop()
     started = time.perf_counter()
     ends: list[asyncio.Future[None]] = [loop.create_future() for _ in range(connections)]
     made: list[Connection] = []
     for end in ends:
-        factory = partial(Connection, head, partial(next, bodies, None), end)
+        factory = partial(Connection, partial(next, requests, None), end)
         _, connection = await loop.create_connection(factory, parts.hostname or "localhost", parts.port or 80)
         made.append(connection)
     async with asyncio.timeout(LIMIT):
@@ -92,7 +107,7 @@ def _summary(connections: int, made: list[Connection], seconds: float) -> Measur
     latencies = sorted(latency for connection in made for latency in connection.latencies)
     cuts = quantiles(latencies, n=100)
     errors = sum(connection.errors for connection in made)
-    return Measured(connections, len(latencies), seconds, cuts[49] * 1000, cuts[98] * 1000, errors)
+    return Measured(connections, len(latencies), seconds, cuts[49] * 1000, cuts[94] * 1000, cuts[98] * 1000, errors)
 
 
 def _content_length(head: bytes) -> int:
