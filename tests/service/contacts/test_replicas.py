@@ -13,7 +13,7 @@ from services.contacts.read_models import contact_field
 from tests.conftest import Stack
 from tests.service.contacts.caller import Caller
 
-PEOPLE, CHANGES = 5, 40
+PEOPLE, CHANGES = 3, 16
 
 
 @pytest.fixture
