@@ -95,7 +95,10 @@ class Queue:
                 return {"Messages": messages}
             if time.monotonic() >= until:
                 return {}
-            await asyncio.sleep(POLL_SECONDS)
+            try:
+                await asyncio.sleep(POLL_SECONDS)
+            except asyncio.CancelledError:  # the sandbox stops: whoever waits gets its answer now
+                return {}
 
     async def _take(self, asked: Receive) -> list[dict[str, Any]]:
         now, most = time.time(), min(asked.max_number_of_messages, MOST_AT_ONCE)
