@@ -53,9 +53,14 @@ async def keep(conn: Connection, entries: Sequence[Entry]) -> list[Entry]:
     """Store the notifications; answers those that tell something new: a happening that was told before is dropped."""
     once = {entry.happening: entry for entry in reversed(entries)}
     # always in the same order, so that two replicas cannot lock each other out
-    rows = [_row(once[happening]) for happening in sorted(once)]
+    rows = [_row(once[happening]) for happening in sorted(once, key=_number)]
     new = {row["happening"] for row in await conn.fetch(KEEP, *zip(*rows, strict=True))}
     return [entry for entry in entries if entry.happening in new and once[entry.happening] is entry]
+
+
+def _number(happening: UUID) -> int:
+    """Sorts as the UUID does, at a fraction of the cost."""
+    return happening.int
 
 
 def _row(entry: Entry) -> tuple[object, ...]:
