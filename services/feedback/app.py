@@ -14,10 +14,12 @@ from libs.schemas.feedback import (
 )
 from libs.schemas.reputation import GetReputation, PauseSending, ResumeSending
 from services.feedback.archive import forget, forget_old
+from services.feedback.backlog import Backlog
 from services.feedback.guard import get_reputation, obey
 from services.feedback.intake import Intake, ReadAgain
-from services.feedback.polling import poll_queue
-from services.feedback.queries import find_confirmed, get_email_feedback, get_timeseries
+from services.feedback.polling import polling
+from services.feedback.queries import finding_confirmed, get_email_feedback, get_timeseries
+from services.feedback.queue import HIDDEN_SECONDS
 from services.feedback.read_models import email_feedback, email_link, reputation, tally
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -25,6 +27,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 def build(config: Settings) -> Service:
     intake = Intake({"pause": True, "warn": False, "off": None}[config.reputation_guard])
+    url = config.sqs_queue_url
+    backlog = Backlog(HIDDEN_SECONDS) if url else None
     take_in = intake.take_in  # one object, so that both kinds of message are handled together
     return Service(
         name="feedback",
@@ -34,11 +38,11 @@ def build(config: Settings) -> Service:
         timers={ReadAgain: intake.read_again},
         queries={
             GetEmailFeedback: get_email_feedback,
-            FindConfirmed: find_confirmed,
+            FindConfirmed: finding_confirmed(backlog),
             GetReputation: get_reputation,
             GetTimeseries: get_timeseries,
         },
         read_models=(email_feedback, email_link, tally, reputation),
         migrations=MIGRATIONS,
-        work=(forget_old, poll_queue) if config.sqs_queue_url else (forget_old,),
+        work=(forget_old, polling(url, backlog)) if url and backlog else (forget_old,),
     )

@@ -6,7 +6,7 @@ same way as what the gateway hands on, so it does not matter whether, or how oft
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from libs.runtime.groupcommit import GroupCommit
 from libs.runtime.service import Runtime
 from libs.schemas.feedback import RecordNotification, RecordNotifications
 from services.feedback import metrics, queue
+from services.feedback.backlog import Backlog
 from services.feedback.intake import NO_PROJECT
 from services.feedback.queue import Foreign, Message, Queue
 
@@ -29,30 +30,34 @@ FIRST_REST, LONGEST_REST = 1.0, 30.0
 """Seconds between tries while the queue or the database cannot be reached."""
 
 
-async def poll_queue(runtime: Runtime) -> None:
-    """Poll with as many receives at once as the settings want."""
-    config = runtime.settings
-    assert config.sqs_queue_url  # this work is not started without it
-    client = await asyncio.to_thread(queue.connect, config, config.sqs_queue_url)
-    commit = runtime.inlets["feedback-ingest"].commit
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(config.sqs_pollers):
-            tasks.create_task(Poller(client, commit, config.topic_arns).run())
+def polling(url: str, backlog: Backlog) -> Callable[[Runtime], Awaitable[None]]:
+    """The work of polling the queue with as many receives at once as the settings want."""
+
+    async def poll_queue(runtime: Runtime) -> None:
+        config = runtime.settings
+        client = await asyncio.to_thread(queue.connect, config, url)
+        commit = runtime.inlets["feedback-ingest"].commit
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(config.sqs_pollers):
+                tasks.create_task(Poller(client, commit, config.topic_arns, backlog).run())
+
+    return poll_queue
 
 
 class Poller:
     """Receives, stores and deletes, one receive at a time."""
 
-    def __init__(self, client: Queue, commit: GroupCommit, topics: frozenset[str]) -> None:
+    def __init__(self, client: Queue, commit: GroupCommit, topics: frozenset[str], backlog: Backlog) -> None:
         self._queue = client
         self._commit = commit
         self._topics = topics
+        self._backlog = backlog
         self._rest = FIRST_REST
 
     async def run(self) -> None:
         while True:
             try:
-                await self._take(await in_thread(self._queue.receive))
+                await self._take(await self._receive())
                 self._rest = FIRST_REST
             except Exception as error:  # SQS, credentials, the database, the network: all of them may come back
                 metrics.QUEUED.labels("failed").inc()
@@ -60,14 +65,27 @@ class Poller:
                 await asyncio.sleep(self._rest)
                 self._rest = min(2 * self._rest, LONGEST_REST)
 
+    async def _receive(self) -> Sequence[Message]:
+        try:
+            messages = await in_thread(self._queue.receive)
+        except Exception:
+            self._backlog.unreachable()
+            raise
+        self._backlog.received(all_there_was=len(messages) < queue.MOST_AT_ONCE)
+        return messages
+
     async def _take(self, messages: Sequence[Message]) -> None:
         told = self._told(messages)
         if not told:
             return
         notifications = RecordNotifications(notifications=[notification for _, notification in told])
-        await self._commit.submit(
-            Envelope(id=uuid7(), project=NO_PROJECT, message=notifications, at=now(), meta=Meta(actor="sqs"))
-        )
+        try:
+            await self._commit.submit(
+                Envelope(id=uuid7(), project=NO_PROJECT, message=notifications, at=now(), meta=Meta(actor="sqs"))
+            )
+        except Exception:
+            self._backlog.not_stored()
+            raise
         metrics.QUEUED.labels("taken").inc(len(told))
         if left := await in_thread(self._queue.delete, [message for message, _ in told]):
             log.info("queue.not_deleted", messages=left)

@@ -4,8 +4,11 @@ from uuid import UUID
 
 import msgspec
 
+from libs.runtime.bus import QueryHandler
+from libs.runtime.rejection import Rejected
 from libs.runtime.store import Connection
 from libs.schemas.feedback import Confirmed, Day, EmailFeedback, FindConfirmed, GetEmailFeedback, GetTimeseries
+from services.feedback.backlog import Backlog
 from services.feedback.email_feedback import status_of
 from services.feedback.read_models import email_feedback, email_link, tally
 
@@ -16,6 +19,18 @@ async def get_email_feedback(conn: Connection, project: UUID, query: GetEmailFee
     fields = msgspec.structs.asdict(known)
     del fields["message_ids"]
     return EmailFeedback(email_id=query.email_id, status=status_of(known), links=links, **fields)
+
+
+def finding_confirmed(backlog: Backlog | None) -> QueryHandler:
+    """Answers only while no notification can be waiting in the queue: whoever asks means to send again what is not
+    confirmed."""
+
+    async def find(conn: Connection, project: UUID, query: FindConfirmed) -> list[Confirmed]:
+        if backlog and backlog.possible:
+            raise Rejected("SERVICE_UNAVAILABLE", "Notifications may be waiting in the queue")
+        return await find_confirmed(conn, project, query)
+
+    return find
 
 
 async def find_confirmed(conn: Connection, project: UUID, query: FindConfirmed) -> list[Confirmed]:
