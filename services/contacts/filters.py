@@ -142,7 +142,7 @@ def _data_order(test: Filter, value: str, statement: Statement) -> str:
     sign = SIGN[test.operator]
     if is_number(test.value):
         bound = statement.bind(encode(test.value).decode(), "jsonb")
-        return f"(jsonb_typeof({value}) = 'number' and {value} {sign} {bound})"
+        return f"({value} {sign} {bound} and jsonb_typeof({value}) = 'number')"
     bound = statement.bind(test.value, "text")
     return f"(jsonb_typeof({value}) = 'string' and ({value} #>> '{{}}') collate \"C\" {sign} {bound})"
 

@@ -5,7 +5,8 @@ see the same entry. Cost follows the contacts that are looked at, and what they 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import compress, islice
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -24,7 +25,8 @@ from services.contacts.read_models import segment_change
 log = structlog.get_logger()
 
 CHANGES = 2000
-SCAN_PAGE = 5000
+SCAN_PAGE = 2000
+SWEEP_ROWS = 5000
 SEGMENTS_AT_ONCE = 25
 NOWHERE = UUID(int=0)
 KEEPER = Meta(actor="segments")
@@ -47,11 +49,11 @@ update segment_state set scan_after = pg_current_xact_id()
 where project = $1 and scan_from is not null and scan_after is null
 """
 SCANNABLE = """
-select segment_id, scan_from from segment_state
+select scan_from, array_agg(segment_id) as together from segment_state
 where project = $1 and scan_from is not null and scan_after < pg_snapshot_xmin(pg_current_snapshot())
-order by segment_id limit 1
+group by scan_from order by scan_from limit 1
 """
-SCANNED = "update segment_state set scan_from = $3 where project = $1 and segment_id = $2"
+SCANNED = "update segment_state set scan_from = $3 where project = $1 and segment_id = any($2::uuid[])"
 AFTER = "select id from contact where project = $1 and id > $2 order by id limit $3"
 
 TAKE_DUE = """
@@ -62,51 +64,31 @@ where project = $1 and contact_id = any(array(
 returning contact_id
 """
 
-# The contacts ($2) of the project ($1), held against the segments ($3).
+# Each of the contacts ($2), held against segments. Whom it concerns is compared here and not in SQL: it is a few
+# thousand pairs, and a planner that takes them for ten joins them row by row.
 LOOK = """
-with subject as materialized (
-    select contact.id, contact.email, contact.created_at, array[{verdicts}] as verdicts,
-        least({turns}) + interval '1 millisecond' as due_at
-    from contact
-    where contact.project = $1 and contact.id = any($2::uuid[])
-),
-inside as materialized (
-    select subject.id as contact_id, subject.created_at, verdict.segment_id
-    from subject cross join lateral unnest($3::uuid[], subject.verdicts) as verdict (segment_id, holds)
-    where verdict.holds
-),
-before as materialized (
-    select contact_id, segment_id from segment_member
-    where project = $1 and contact_id = any($2::uuid[]) and segment_id = any($3::uuid[])
-),
-entered as (
-    insert into segment_member (project, contact_id, segment_id, created_at)
-    select $1, contact_id, segment_id, created_at from inside
-    where not exists (
-        select from before where before.contact_id = inside.contact_id and before.segment_id = inside.segment_id
-    )
-    returning contact_id, segment_id
-),
-gone as materialized (
-    select contact_id, segment_id from before
-    where not exists (
-        select from inside where inside.contact_id = before.contact_id and inside.segment_id = before.segment_id
-    )
-),
-exited as (
-    delete from segment_member using gone
-    where segment_member.project = $1 and segment_member.contact_id = gone.contact_id
-        and segment_member.segment_id = gone.segment_id
-    returning segment_member.contact_id, segment_member.segment_id
-),
-due as (
-    insert into segment_due (project, contact_id, due_at)
-    select $1, id, due_at from subject where due_at is not null
-    on conflict (project, contact_id) do update set due_at = least(segment_due.due_at, excluded.due_at)
-)
-select moved.segment_id, moved.contact_id, moved.entry, subject.email
-from (select *, true as entry from entered union all select *, false from exited) as moved
-left join subject on subject.id = moved.contact_id
+select contact.id, contact.email, contact.created_at, array[{verdicts}] as verdicts,
+    least({turns}) + interval '1 millisecond' as due_at
+from contact
+where contact.project = $1 and contact.id = any($2::uuid[])
+"""
+INSIDE = """
+select contact_id, segment_id from segment_member
+where project = $1 and contact_id = any($2::uuid[]) and segment_id = any($3::uuid[])
+"""
+ENTER = """
+insert into segment_member (project, contact_id, segment_id, created_at)
+select $1, * from unnest($2::uuid[], $3::uuid[], $4::timestamptz[])
+"""
+LEAVE = """
+delete from segment_member using unnest($2::uuid[], $3::uuid[]) as gone (contact_id, segment_id)
+where segment_member.project = $1 and segment_member.contact_id = gone.contact_id
+    and segment_member.segment_id = gone.segment_id
+"""
+WAIT_UNTIL = """
+insert into segment_due (project, contact_id, due_at)
+select $1, * from unnest($2::uuid[], $3::timestamptz[])
+on conflict (project, contact_id) do update set due_at = least(segment_due.due_at, excluded.due_at)
 """
 
 COUNTED = """
@@ -199,10 +181,35 @@ async def _look_at(
     for some in _portions(by_id.values()):
         predicates = _compiled(some, known)
         if predicates:
-            moved = await unit.conn.fetch(_statement(predicates), project, list(contacts), *_arguments(predicates))
-            moves = [Move(row["segment_id"], row["contact_id"], row["entry"], row["email"]) for row in moved]
+            moves = await _moved(unit.conn, project, list(contacts), predicates)
             await tell(unit, project, moves, by_id, contacts)
     await unit.flush()
+
+
+async def _moved(
+    conn: Connection, project: UUID, contacts: Sequence[UUID], predicates: Mapping[UUID, Predicate]
+) -> list[Move]:
+    """Enter and take out whom the conditions say, and answer who it was."""
+    arguments = [arg for each in predicates.values() for arg in each.args]
+    people = {row["id"]: row for row in await conn.fetch(_statement(predicates), project, contacts, *arguments)}
+    inside = {(id, segment) for id, row in people.items() for segment in compress(predicates, row["verdicts"])}
+    before = {(*row,) for row in await conn.fetch(INSIDE, project, contacts, list(predicates))}
+    entered, exited = sorted(inside - before), sorted(before - inside)
+    if entered:
+        since = [people[contact]["created_at"] for contact, _ in entered]
+        await conn.execute(ENTER, project, *_columns(entered), since)
+    if exited:
+        await conn.execute(LEAVE, project, *_columns(exited))
+    due = [(id, row["due_at"]) for id, row in people.items() if row["due_at"]]
+    if due:
+        await conn.execute(WAIT_UNTIL, project, *_columns(due))
+    emails = {id: row["email"] for id, row in people.items()}
+    moved = [(pair, True) for pair in entered] + [(pair, False) for pair in exited]
+    return [Move(segment, contact, entry, emails.get(contact)) for (contact, segment), entry in moved]
+
+
+def _columns(pairs: Sequence[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:
+    return [first for first, _ in pairs], [second for _, second in pairs]
 
 
 def _portions(rows: Iterable[segments.Row]) -> Iterator[list[segments.Row]]:
@@ -214,7 +221,7 @@ def _portions(rows: Iterable[segments.Row]) -> Iterator[list[segments.Row]]:
 def _compiled(rows: Iterable[segments.Row], known: Segments) -> dict[UUID, Predicate]:
     """The segments' conditions, as parts of one statement."""
     predicates: dict[UUID, Predicate] = {}
-    bound = 3
+    bound = 2
     for row in rows:
         assert row.condition
         try:
@@ -234,10 +241,6 @@ def _statement(predicates: Mapping[UUID, Predicate]) -> str:
     return LOOK.format(verdicts=verdicts, turns=", ".join(turns))
 
 
-def _arguments(predicates: Mapping[UUID, Predicate]) -> list[object]:
-    return [list(predicates), *(arg for each in predicates.values() for arg in each.args)]
-
-
 def _fact(move: Move, email: str, row: segments.Row) -> EventTracked:
     return EventTracked(
         event_id=uuid7(),
@@ -249,16 +252,17 @@ def _fact(move: Move, email: str, row: segments.Row) -> EventTracked:
 
 
 async def _scan(unit: Unit, project: UUID, rows: Sequence[segments.Row]) -> bool:
-    """Look at the next page of contacts for a segment that has not seen all of them."""
+    """Look at the next page of contacts for segments that have not seen all of them, as many as are equally far."""
     marked = await unit.conn.execute(MARK, project)
     scan = await unit.conn.fetchrow(SCANNABLE, project)
     if scan is None:
         return marked != "UPDATE 0"
     page = [row["id"] for row in await unit.conn.fetch(AFTER, project, scan["scan_from"], SCAN_PAGE)]
-    row = next(row for row in rows if row.id == scan["segment_id"])
+    together = [row for row in rows if row.id in scan["together"]]
     if page:
-        await _look_at(unit, project, dict.fromkeys(page, KEEPER), [row], definitions_of(rows))
-    await unit.conn.execute(SCANNED, project, row.id, page[-1] if len(page) == SCAN_PAGE else None)
+        await _look_at(unit, project, dict.fromkeys(page, KEEPER), together, definitions_of(rows))
+    reached = page[-1] if len(page) == SCAN_PAGE else None
+    await unit.conn.execute(SCANNED, project, scan["together"], reached)
     return True
 
 
@@ -270,6 +274,6 @@ async def _tidy(unit: Unit, project: UUID, rows: Sequence[segments.Row]) -> bool
             await define(unit, project, row)
     gone = kept - {row.id for row in rows}
     for segment_id in gone:
-        if await unit.conn.execute(SWEEP, project, segment_id, SCAN_PAGE) == "DELETE 0":
+        if await unit.conn.execute(SWEEP, project, segment_id, SWEEP_ROWS) == "DELETE 0":
             await unit.conn.execute(FORGET, project, segment_id)
     return bool(gone)
