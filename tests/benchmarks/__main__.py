@@ -9,7 +9,7 @@ import tempfile
 from deploy.demo.screen import console
 from deploy.demo.target import Target, stack
 from deploy.embedded.ports import free_ports
-from tests.benchmarks import contacts_at_scale, handoff, notifications, sandbox_sends, track
+from tests.benchmarks import contacts_at_scale, handoff, notifications, sandbox_sends, segments_at_scale, track
 from tests.benchmarks.bare import bare_server
 
 BENCHES = {
@@ -18,14 +18,17 @@ BENCHES = {
     "handoff": handoff.bench,
     "contacts": contacts_at_scale.bench,
 }
+NAMES = [*BENCHES, "sandbox", "segments"]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*BENCHES, "sandbox", []], help="all of them if none is named")
-    names = parser.parse_args().names or [*BENCHES, "sandbox"]
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="all of them if none is named")
+    names = parser.parse_args().names or NAMES
     if "sandbox" in names:
         sandbox_sends.main()
+    if "segments" in names:
+        segments_at_scale.main([])
     if set(names) & set(BENCHES):
         asyncio.run(run([name for name in names if name in BENCHES]))
     return 0

@@ -1,0 +1,303 @@
+"""Segments of a large list: what a count costs beside hand-written SQL, how fast pages come, and what a change costs.
+
+    python -m tests.benchmarks.segments_at_scale --contacts 1000000 --small 100000 --changes 10000
+
+is the full form; `make bench` runs a short one. The last figure is the one that must not grow with the list: what it
+takes until the tracked members of twenty segments are up to date after so many contacts changed.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+from rich.table import Table
+
+from deploy.demo.screen import console
+from deploy.embedded.backend import running as servers
+from deploy.setup import declared_services, prepare_services
+from libs.runtime.clock import uuid7
+from libs.runtime.envelope import Origin
+from libs.runtime.migrations import role_of
+from libs.runtime.service import Runtime
+from libs.runtime.settings import Settings
+from libs.runtime.testing import eventually, running, tell
+from libs.schemas.contacts import Condition, ContactUpdated, Filter, Group
+from libs.schemas.segments import CreateSegment, ListSegmentContacts, SegmentContacts, SegmentView, UpdateSegment
+from services.contacts import members
+from services.contacts.app import build
+from services.contacts.read_models import contact as contacts
+from tests.benchmarks.population import EVENTS_EACH, populate
+
+LIMIT = 900.0
+ROUNDS = 5
+PAGES = 200
+PORTION = 1000
+
+
+def where(field: str, operator: str, value: Any = None, unit: Any = None) -> Filter:
+    return Filter(field=field, operator=operator, value=value, unit=unit)
+
+
+def all_of(*filters: Filter) -> Condition:
+    return Condition(logic="AND", groups=[Group(filters=list(filters))])
+
+
+def any_of(*filters: Filter) -> Condition:
+    return Condition(logic="OR", groups=[Group(filters=[test]) for test in filters])
+
+
+PRO = where("data.plan", "equals", "pro")
+TEAM = where("data.plan", "equals", "team")
+BOUGHT = where("event.purchase", "triggered")
+HIGH = where("data.score", "greaterThan", 900)
+
+SEGMENTS = [
+    all_of(TEAM),
+    all_of(PRO, HIGH),
+    all_of(PRO, BOUGHT),
+    all_of(BOUGHT, where("event.login", "notTriggeredWithin", 60, "days")),
+    all_of(where("event.purchase", "triggeredWithin", 7, "days")),
+    all_of(where("event.upgrade", "triggered"), where("data.country", "equals", "de")),
+    all_of(where("createdAt", "within", 30, "days")),
+    all_of(where("data.trialEndsAt", "within", 3, "days")),
+    any_of(where("event.upgrade", "triggeredWithin", 14, "days"), where("data.score", "greaterThan", 990)),
+    all_of(where("subscribed", "equals", False)),
+    all_of(where("email", "contains", "@example7.")),
+    all_of(where("data.country", "equals", "jp"), where("data.seats", "greaterThanOrEqual", 45)),
+    any_of(TEAM, where("data.seats", "greaterThan", 49)),
+    all_of(where("data.firstName", "contains", "name 49")),
+    all_of(PRO, where("event.login", "notTriggered"), where("data.country", "notEquals", "us")),
+    all_of(where("data.missing", "exists")),
+    all_of(HIGH, where("data.trialEndsAt", "olderThan", 50, "days")),
+    all_of(where("event.signup", "triggeredWithin", 2, "days")),
+    all_of(where("data.country", "equals", "se"), TEAM),
+    all_of(where("data.score", "lessThan", 10), where("updatedAt", "olderThan", 300, "days")),
+]
+
+# Each question with the fastest of the ways that somebody who knows the tables would write it.
+QUESTIONS: list[tuple[str, Condition, list[str]]] = [
+    (
+        "data",
+        all_of(PRO, HIGH),
+        [
+            """select count(*) from contact where project = $1 and data ->> 'plan' = 'pro'
+               and (data ->> 'score')::int > 900""",
+            """select count(*) from contact where project = $1 and data @> '{"plan": "pro"}'
+               and (data -> 'score')::int > 900""",
+        ],
+    ),
+    (
+        "data and event",
+        all_of(PRO, BOUGHT),
+        [
+            """select count(*) from contact where project = $1 and data ->> 'plan' = 'pro' and exists (
+               select from contact_event as e where e.project = $1 and e.contact_id = contact.id
+               and e.name = 'purchase')""",
+            """select count(*) from contact join contact_event as e
+               on e.project = contact.project and e.contact_id = contact.id and e.name = 'purchase'
+               where contact.project = $1 and data @> '{"plan": "pro"}'""",
+        ],
+    ),
+    (
+        "event or data",
+        any_of(BOUGHT, HIGH),
+        [
+            """select count(*) from contact where project = $1 and ((data ->> 'score')::int > 900 or exists (
+               select from contact_event as e where e.project = $1 and e.contact_id = contact.id
+               and e.name = 'purchase'))""",
+            """select count(*) from contact left join contact_event as e
+               on e.project = contact.project and e.contact_id = contact.id and e.name = 'purchase'
+               where contact.project = $1 and ((data -> 'score')::int > 900 or e.name is not null)""",
+        ],
+    ),
+]
+
+
+class Field:
+    """A project with its population and twenty tracked segments."""
+
+    def __init__(self, runtime: Runtime, size: int) -> None:
+        self.runtime = runtime
+        self.project = uuid4()
+        self.size = size
+        self.segments: list[UUID] = []
+
+    async def prepare(self, admin_url: str) -> float:
+        """Answers how many seconds it took to find the members of all segments."""
+        conn = await asyncpg.connect(admin_url)
+        try:
+            await conn.execute("set search_path = contacts")
+            await populate(conn, self.project, self.size)
+        finally:
+            await conn.close()
+        log(f"{self.size:,} contacts populated")
+        started = time.perf_counter()
+        for number, condition in enumerate(SEGMENTS):
+            command = CreateSegment(segment_id=uuid7(), name=f"Segment {number}", condition=condition)
+            made = await tell(self.runtime.client, self.project, command, SegmentView)
+            self.segments.append(made.id)
+        await self.settled()
+        took = time.perf_counter() - started
+        log(f"members found in {took:.1f} s")
+        for segment in self.segments:
+            tracked = UpdateSegment(segment_id=segment, track_membership=True)
+            await tell(self.runtime.client, self.project, tracked, SegmentView)
+        return took
+
+    async def settled(self) -> None:
+        """Until nothing is left to look at."""
+        left = """
+        select exists (select from segment_change where project = $1)
+            or exists (select from segment_state where project = $1 and scan_from is not null)
+        """
+
+        async def nothing_left() -> bool:
+            return not await self.runtime.pool.fetchval(left, self.project)
+
+        await eventually(nothing_left, LIMIT)
+
+    async def change(self, count: int) -> float:
+        """Give so many contacts another plan and score, as facts of a bulk change; seconds until all is up to date."""
+        rows = await self._some(count)
+        started = time.perf_counter()
+        for first in range(0, count, PORTION):
+            async with self.runtime.unit() as unit:
+                for row in rows[first : first + PORTION]:
+                    unit.expect(f"contact-{row.contact_id}", row.version)
+                    data = {**row.contact.data, "plan": "team", "score": 995}
+                    event = ContactUpdated(contact_id=row.contact_id, email=row.contact.email, data=data)
+                    unit.append([event], Origin(project=self.project))
+        await self.settled()
+        return time.perf_counter() - started
+
+    async def _some(self, count: int) -> list[contacts.Row]:
+        """Contacts from all over the list, none of them a second time."""
+        query = "select id from contact where project = $1 and version = 1 order by md5(id::text) limit $2"
+        ids = [row["id"] for row in await self.runtime.pool.fetch(query, self.project, count)]
+        async with self.runtime.pool.acquire() as conn:
+            return await contacts.load(conn, [], [(self.project, each) for each in ids])
+
+
+async def bench(contacts_count: int, small: int, changes: int) -> list[Table]:
+    with tempfile.TemporaryDirectory(prefix="godwit-bench-") as data_dir, servers(Path(data_dir)) as backend:
+        await prepare_services(backend.admin_url, backend.nats_url, declared_services())
+        url = backend.admin_url.replace("postgres@", f"{role_of('contacts')}@", 1)
+        config = Settings(database_url=url, nats_url=backend.nats_url, log_level="warning", log_format="console")
+        async with running(build(config), config) as runtime:
+            fields = [Field(runtime, size) for size in (small, contacts_count)]
+            scans = [await field.prepare(backend.admin_url) for field in fields]
+            asked = await counts(fields[1])
+            log("counted")
+            pages = await listing(fields[1])
+            log("listed")
+            changed = await changing(fields, changes)
+    return [asked, pages, changes_table(fields, scans, changed, changes)]
+
+
+async def counts(field: Field) -> Table:
+    table = table_of("count of a dynamic segment", "question", "members", "ours ms", "by hand ms", "ratio")
+    async with field.runtime.pool.acquire() as conn:
+        for name, condition, by_hand in QUESTIONS:
+
+            async def ours(condition: Condition = condition) -> int:
+                return await members.count_matching(conn, field.project, condition)
+
+            ways = [ours, *(written(conn, sql, field.project) for sql in by_hand)]
+            found, times = await timed(ways)
+            assert len(set(found)) == 1, f"{name}: {found}"
+            best = min(times[1:])
+            table.add_row(name, f"{found[0]:,}", f"{times[0]:,.0f}", f"{best:,.0f}", f"{times[0] / best:.2f}")
+    return table
+
+
+def written(conn: Any, sql: str, project: UUID) -> Callable[[], Awaitable[int]]:
+    async def ask() -> int:
+        found: int = await conn.fetchval(sql, project)
+        return found
+
+    return ask
+
+
+async def timed(ways: Sequence[Callable[[], Awaitable[int]]]) -> tuple[list[int], list[float]]:
+    """Their answers, and the median milliseconds of each; in turns, so that noise is everybody's."""
+    took: list[list[float]] = [[] for _ in ways]
+    found = [await way() for way in ways]
+    for _ in range(ROUNDS):
+        for way, times in zip(ways, took, strict=True):
+            started = time.perf_counter()
+            await way()
+            times.append((time.perf_counter() - started) * 1000)
+    return found, [median(times) for times in took]
+
+
+async def listing(field: Field) -> Table:
+    """Pages from all over the segments, asked over the bus one after the other."""
+    chance = random.Random(7)
+    took = []
+    for _ in range(PAGES):
+        query = ListSegmentContacts(segment_id=chance.choice(field.segments), page=chance.randint(1, 100))
+        started = time.perf_counter()
+        await field.runtime.ask(field.project, query, SegmentContacts)
+        took.append((time.perf_counter() - started) * 1000)
+    cuts = quantiles(took, n=20)
+    table = table_of("a page of a segment's contacts", "contacts", "pages", "p50 ms", "p95 ms")
+    table.add_row(f"{field.size:,}", str(PAGES), f"{cuts[9]:.1f}", f"{cuts[18]:.1f}")
+    return table
+
+
+async def changing(fields: Sequence[Field], changes: int) -> list[float]:
+    """The median of three turns; what a turn writes for the first time is not the next one's."""
+    took: list[list[float]] = [[] for _ in fields]
+    for _ in range(3):
+        for field, times in zip(fields, took, strict=True):
+            times.append(await field.change(changes))
+            log(f"{field.size:,}: up to date in {times[-1]:.1f} s")
+    return [median(times) for times in took]
+
+
+def changes_table(fields: Sequence[Field], scans: Sequence[float], changed: Sequence[float], changes: int) -> Table:
+    title = f"{changes:,} contacts changed, until the members of {len(SEGMENTS)} tracked segments are up to date"
+    table = table_of(title, "contacts", "tracked events", "first scan s", "seconds", "ratio")
+    for field, scan, seconds in zip(fields, scans, changed, strict=True):
+        ratio = f"{seconds / changed[0]:.2f}"
+        told = f"{field.size * EVENTS_EACH:,}"
+        table.add_row(f"{field.size:,}", told, f"{scan:,.1f}", f"{seconds:,.1f}", ratio)
+    return table
+
+
+def log(text: str) -> None:
+    """How far it is: the full form takes a while."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def table_of(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    environment = {name: int(os.environ.get(f"GODWIT_BENCH_{name.upper()}", 0)) for name in ("contacts", "small")}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--contacts", type=int, default=environment["contacts"] or 50_000)
+    parser.add_argument("--small", type=int, default=environment["small"] or 10_000)
+    parser.add_argument("--changes", type=int, default=2_000)
+    given = parser.parse_args(arguments)
+    for table in asyncio.run(bench(given.contacts, given.small, given.changes)):
+        console.print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
