@@ -19,7 +19,8 @@ class FaultProxy:
 
     - `lose_commits`: so many COMMITs still reach the server, whose answer is lost with the connection;
     - `swallow_pulls`: so many requests for JetStream messages still vanish on their way;
-    - `freeze` and `thaw`: nothing passes, and nobody is told; `cut` ends all connections.
+    - `freeze` and `thaw`: nothing passes, and nobody is told; `freeze_open`: on no connection that there is now, ever;
+    - `cut` ends all connections; with `refuses` there are no new ones.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[Pair]]) -> None:
@@ -30,6 +31,7 @@ class FaultProxy:
         self._flowing.set()
         self.lose_commits = 0
         self.swallow_pulls = 0
+        self.refuses = False
         self.lost = 0
         """COMMITs that were done and whose answer nobody got."""
 
@@ -39,16 +41,23 @@ class FaultProxy:
     def thaw(self) -> None:
         self._flowing.set()
 
+    def freeze_open(self) -> None:
+        for link in self._links:
+            link.frozen = True
+
     def cut(self) -> None:
         for link in list(self._links):
             link.cut()
 
     async def close(self) -> None:
         self.cut()
+        for serving in self._serving:
+            serving.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
 
     def heal(self) -> None:
         self.lose_commits = self.swallow_pulls = 0
+        self.refuses = False
         self.thaw()
 
     def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -57,6 +66,9 @@ class FaultProxy:
         task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuses:
+            writer.transport.abort()
+            return
         try:
             upstream = await self._connect()
         except OSError:
@@ -97,6 +109,7 @@ class _Link:
         self._client = client
         self._server = server
         self._losing = False
+        self.frozen = False
 
     async def run(self) -> None:
         directions = [asyncio.create_task(self._upstream()), asyncio.create_task(self._downstream())]
@@ -114,16 +127,21 @@ class _Link:
 
     async def _upstream(self) -> None:
         while data := await self._client[0].read(CHUNK):
-            await self._proxy.passes()
+            await self._passes()
             self._losing = self._losing or self._proxy.loses(data)
             await _send(self._server[1], self._proxy.alter(data))
 
     async def _downstream(self) -> None:
         while data := await self._server[0].read(CHUNK):
-            await self._proxy.passes()
+            await self._passes()
             if self._losing:  # the server has answered the COMMIT: it is done
                 return
             await _send(self._client[1], data)
+
+    async def _passes(self) -> None:
+        await self._proxy.passes()
+        if self.frozen:
+            await asyncio.Event().wait()
 
 
 async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:

@@ -3,12 +3,15 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import nats
 from nats.aio.client import Client
 
@@ -35,7 +38,7 @@ SETTINGS = {
 SERVICES = ("gateway-1", "contacts-1", "contacts-2", "campaigns-1", "workflows-1", "feedback-1")
 SENDERS = ("delivery-1", "delivery-2")
 SOCKET = ".s.PGSQL.5432"
-DIED_WITHIN = 20.0
+RELAYS = 'godwit_relay_active{service="delivery"} 1.0'
 
 
 class Rig:
@@ -85,12 +88,11 @@ class Rig:
         (self._faults / f"{process}.crash").write_text(point)
         return self.kill(process)
 
-    async def crash(self, process: str, point: str) -> None:
-        """Return when the process has died at the crash point and another is in its place."""
+    async def restart_armed(self, process: str, point: str) -> int:
+        """The process id of the life that ends at the crash point, which has begun."""
         before = self.pid_of(process)
         self.arm(process, point)
-        armed = await self.replaced(process, before)
-        await self.replaced(process, armed, DIED_WITHIN)
+        return await self.replaced(process, before)
 
     async def replaced(self, process: str, before: int | None, within: float = 10.0) -> int:
         """The process id after `before`."""
@@ -100,6 +102,34 @@ class Rig:
             return None if pid == before else pid
 
         return await eventually(other, within, every=0.02)
+
+    async def leads(self, process: str) -> bool:
+        """Whether this process publishes its service's log."""
+        return RELAYS in await asyncio.to_thread(self._metrics, process)
+
+    async def leader_of(self, processes: Sequence[str]) -> str:
+        async def found() -> str | None:
+            leading = [process for process in processes if await self.leads(process)]
+            return leading[0] if leading else None
+
+        return await eventually(found, within=30, every=0.3)
+
+    def _metrics(self, process: str) -> str:
+        port = self.target.endpoints.health_ports[process]
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=2).text
+        except httpx.TransportError:
+            return ""
+
+    async def operate(self, *command: str) -> str:
+        """Run `godwit` as an operator of this stack does; answers what it said. Fails if it did."""
+        return await asyncio.to_thread(self._operate, command)
+
+    def _operate(self, command: Sequence[str]) -> str:
+        with environment({"GODWIT_DATA_DIR": str(self.target.layout.root)}):
+            done = subprocess.run([sys.executable, "-m", "deploy.cli", *command], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     # --- the world around them ---------------------------------------------------------------------------------------
 

@@ -1,0 +1,167 @@
+"""Connections that lie: an answer that is lost, a line that is dead without saying so, a request that never arrives."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from deploy.embedded.ports import free_ports
+from libs.runtime import groupcommit, service
+from libs.runtime.bus import Unavailable, ask
+from libs.runtime.clock import uuid7
+from libs.runtime.envelope import Origin
+from libs.runtime.service import Runtime
+from libs.runtime.testing import announce, eventually, facts, running, tell
+from tests.conftest import Stack
+from tests.faults.proxy import FaultProxy, before_port, before_socket
+from tests.faults.rig import SOCKET
+from tests.service.runtime.tally import Add, Added, GetTotal, Noticed, Total, build
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """A service that reaches its database and its bus through proxies."""
+
+    runtime: Runtime
+    database: FaultProxy
+    bus: FaultProxy
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the database a second instead of twenty."""
+    for module in (groupcommit, service):
+        monkeypatch.setattr(module, "COMMAND_TIMEOUT", 1.0)
+
+
+@pytest.fixture
+async def tally(stack: Stack, tmp_path: Path) -> AsyncIterator[Tally]:
+    async with database_proxy(stack, tmp_path) as database, bus_proxy(stack) as (bus, bus_url):
+        url = f"{stack.url_as('godwit_tally').partition('?')[0]}?host={quote(str(tmp_path))}&port=5432"
+        config = stack.settings("tally", database_url=url, nats_url=bus_url)
+        await stack.prepare([build(config)])
+        async with running(build(config), config) as runtime:
+            yield Tally(runtime, database, bus)
+            database.heal()
+            bus.heal()
+
+
+@asynccontextmanager
+async def database_proxy(stack: Stack, directory: Path) -> AsyncIterator[FaultProxy]:
+    host = parse_qs(urlsplit(stack.admin_url).query).get("host", [""])[0]
+    if not host:
+        pytest.skip("the proxy stands before a unix socket: GODWIT_TEST_BACKEND=embedded")
+    async with before_socket(Path(host) / SOCKET, directory / SOCKET) as proxy:
+        yield proxy
+
+
+@asynccontextmanager
+async def bus_proxy(stack: Stack) -> AsyncIterator[tuple[FaultProxy, str]]:
+    [own] = free_ports(1)
+    async with before_port(urlsplit(stack.nats_url).port or 4222, own) as proxy:
+        yield proxy, f"nats://127.0.0.1:{own}"
+
+
+async def add(stack: Stack, project: UUID, command_id: UUID | None = None) -> int:
+    """Add one to the project's tally; answers what it is then."""
+    return (await tell(stack.client, project, Add(key=str(project), amount=1), Total, command_id)).total
+
+
+async def test_a_commit_whose_answer_is_lost_took_effect_once_and_the_caller_learns_what_it_did(
+    stack: Stack, tally: Tally, project: UUID
+) -> None:
+    for number in range(1, 4):
+        tally.database.lose_commits = 1
+        command_id = uuid7()
+        assert await add(stack, project, command_id) == number
+    assert tally.database.lost == 3
+    assert len(await facts(tally.runtime, project)) == 3
+
+
+async def test_a_database_connection_that_is_dead_without_saying_so_is_given_up(
+    stack: Stack, impatient: None, tally: Tally, project: UUID
+) -> None:
+    await add(stack, project)
+    tally.database.freeze_open()
+    assert await add(stack, project) == 2
+    assert len(await facts(tally.runtime, project)) == 2
+
+
+async def test_a_question_to_a_service_without_its_database_may_be_asked_again(
+    stack: Stack, tally: Tally, project: UUID
+) -> None:
+    await add(stack, project)
+    async with refusing(tally.database):
+        with pytest.raises(Unavailable):
+            await ask(stack.client, project, GetTotal(key=str(project)), Total)
+    assert (await ask(stack.client, project, GetTotal(key=str(project)), Total)).total == 1
+
+
+@asynccontextmanager
+async def refusing(proxy: FaultProxy) -> AsyncIterator[None]:
+    """Nobody gets through any more, as while a server starts."""
+    proxy.refuses = True
+    proxy.cut()
+    try:
+        yield
+    finally:
+        proxy.refuses = False
+
+
+async def test_events_that_commit_out_of_order_are_all_published_each_stream_in_its_order(
+    stack: Stack, tally: Tally, project: UUID
+) -> None:
+    """A position that is taken early and committed late is behind what was read and published before."""
+    late = Added(key=f"late-{uuid4()}", amount=1)
+    async with tally.runtime.unit() as unit:
+        unit.append([late], Origin(project=project))
+        await unit.flush()
+        for number in range(1, 6):  # each takes a later position, commits before, and is published
+            assert await add(stack, project) == number
+        await eventually(lambda: _published(tally, project, 5))
+    await eventually(lambda: _published(tally, project, 6))
+    rows = await tally.runtime.pool.fetch(
+        "select stream, version, sequence from events where project = $1 order by sequence", project
+    )
+    assert [row["version"] for row in rows if row["stream"] == f"tally-{project}"] == [1, 2, 3, 4, 5]
+    assert rows[-1]["stream"] == f"tally-{late.key}"
+    gaps = "select max(sequence) - count(*) from events where published_at is not null"
+    assert await tally.runtime.pool.fetchval(gaps) == 0
+
+
+async def _published(tally: Tally, project: UUID, count: int) -> bool:
+    query = "select count(*) from events where project = $1 and published_at is not null"
+    return bool(await tally.runtime.pool.fetchval(query, project) == count)
+
+
+async def test_a_request_for_messages_that_is_lost_is_made_again(stack: Stack, tally: Tally, project: UUID) -> None:
+    tally.bus.swallow_pulls = 4
+    await eventually(lambda: _swallowed(tally))
+    await announce(stack.client, project, Noticed(key=str(project), amount=1))
+    assert await add(stack, project) >= 1
+    await eventually(lambda: _told(tally, project, 2))
+
+
+async def _swallowed(tally: Tally) -> bool:
+    return tally.bus.swallow_pulls == 0
+
+
+async def _told(tally: Tally, project: UUID, count: int) -> bool:
+    return len(await facts(tally.runtime, project)) == count
+
+
+async def test_what_is_committed_while_the_bus_stands_still_is_published_when_it_goes_on(
+    stack: Stack, tally: Tally, project: UUID
+) -> None:
+    tally.bus.freeze()
+    async with tally.runtime.unit() as unit:
+        unit.append([Added(key=f"k-{uuid4()}", amount=1)], Origin(project=project))
+    await asyncio.sleep(1)
+    assert not await _published(tally, project, 1)
+    tally.bus.thaw()
+    await eventually(lambda: _published(tally, project, 1), within=30)
+    assert await add(stack, project) == 1

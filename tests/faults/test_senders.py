@@ -1,0 +1,154 @@
+"""Senders and what they talk to, broken at the moments that matter: everybody gets one mail, and we can say why."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from libs.runtime.testing import eventually
+from tests.faults.invariants import check
+from tests.faults.load import Load
+from tests.faults.quiet import quiet
+from tests.faults.rig import SENDERS, Rig
+
+STATES = "select state, count(*) as mails from delivery.email where campaign_id = $1 group by state"
+TOLD = """
+select events.type, events.data from delivery.events
+join delivery.email on events.stream = 'email-' || email.id
+where email.campaign_id = $1 or email.id = $1
+order by events.position
+"""
+GRACE = 5.0
+
+
+async def told(rig: Rig, campaign_or_mail: UUID) -> list[tuple[str, Any]]:
+    async with rig.database() as conn:
+        return [(row["type"], row["data"]) for row in await conn.fetch(TOLD, campaign_or_mail)]
+
+
+async def states(rig: Rig, campaign: UUID) -> dict[str, int]:
+    async with rig.database() as conn:
+        return {row["state"]: row["mails"] for row in await conn.fetch(STATES, campaign)}
+
+
+async def until(rig: Rig, campaign: UUID, state: str, count: int, within: float = 60.0) -> None:
+    async def reached() -> bool:
+        return (await states(rig, campaign)).get(state, 0) >= count
+
+    await eventually(reached, within, every=0.2)
+
+
+async def test_a_sender_that_died_right_after_ses_accepted_leaves_one_mail_and_the_log_says_how_we_know(
+    rig: Rig, load: Load
+) -> None:
+    armed = {sender: await rig.restart_armed(sender, "after_ses_accept") for sender in SENDERS}
+    mail = await load.send_mail()
+    await quiet(rig)
+    assert [sender for sender, life in armed.items() if rig.pid_of(sender) != life]
+    accepted = await rig.api.sandbox_get("/sandbox/messages", emailId=str(mail), fields="id,to")
+    assert len(accepted["messages"]) == 1
+    events = await told(rig, mail)
+    assert [kind for kind, _ in events] == ["email.queued", "email.sent"]
+    assert '"resolved": true' in events[-1][1]  # by its notification, not by the answer that nobody was there to hear
+
+
+async def test_while_no_notification_comes_nothing_is_resent_and_all_of_it_drains_afterwards(
+    rig: Rig, load: Load
+) -> None:
+    await load.add_contacts(40)
+    await rig.notify("paused")
+    await rig.plant("reset_after_accept", rate=0.5)
+    campaign = UUID(await load.send_campaign())
+    await until(rig, campaign, "unknown", 5)
+    await rig.clear()
+    rig.kill("delivery-1")
+    await asyncio.sleep(3 * GRACE)
+    assert "email.requeued" not in [kind for kind, _ in await told(rig, campaign)]
+    assert (await states(rig, campaign))["unknown"] >= 5
+    await rig.notify("on")
+    await load.until_sent(str(campaign))
+    await quiet(rig)
+    found = await check(rig, load.promised)
+    assert (found.broken, found.twice) == ([], 0)
+
+
+async def test_a_storm_of_errors_makes_few_mails_unknown_and_all_are_sent_after_it(rig: Rig, load: Load) -> None:
+    await load.add_contacts(120)
+    await rig.plant("error_500")
+    campaign = UUID(await load.send_campaign())
+    await until(rig, campaign, "unknown", 1)
+    await asyncio.sleep(3)
+    unknown = [kind for kind, _ in await told(rig, campaign)].count("email.unresolved")
+    await rig.clear()
+    assert unknown < 60
+    await load.until_sent(str(campaign))
+    await until(rig, campaign, "sent", 120)
+
+
+async def test_a_leader_that_was_paused_for_long_neither_sends_nor_publishes_what_another_took_over(
+    rig: Rig, load: Load
+) -> None:
+    """Longer than a third of the lease, and than the silence after which a relay is replaced."""
+    await load.add_contacts(80)
+    await rig.allow(20)
+    leader = await rig.leader_of(SENDERS)
+    campaign = UUID(await load.send_campaign())
+    await until(rig, campaign, "sent", 5)
+    pid = rig.pause(leader)
+    assert pid
+    other = next(sender for sender in SENDERS if sender != leader)
+
+    async def taken_over() -> bool:
+        return await rig.leads(other)
+
+    await eventually(taken_over, within=45, every=0.3)
+    await rig.allow(1000)
+    await until(rig, campaign, "sent", 60)
+    rig.resume(pid)
+    await load.until_sent(str(campaign))
+    await quiet(rig)
+    found = await check(rig, load.promised)
+    assert (found.broken, found.twice, found.missing) == ([], 0, 0)
+
+
+POINTS = {
+    "contacts-1": "before_commit:3",
+    "contacts-2": "after_commit_before_reply:2",
+    "campaigns-1": "after_effects_before_ack",
+    "feedback-1": "after_publish_before_mark",
+    "workflows-1": "after_effects_before_ack",
+    "delivery-1": "after_claim_commit:3",
+    "delivery-2": "after_ses_accept:3",
+}
+"""Together they stand at every point: before and after a commit, a reply, an acknowledgement, a publication, a claim, a
+call."""
+
+
+async def test_processes_that_die_between_any_two_steps_do_each_step_once(rig: Rig, load: Load) -> None:
+    lives = await asyncio.gather(*(rig.restart_armed(process, point) for process, point in POINTS.items()))
+    await load.add_contacts(40)
+    campaign = await load.send_campaign()
+    for _ in range(3):
+        await load.send_mail()
+    stats = await load.until_sent(campaign, within=90)
+    assert stats["totalRecipients"] == 40
+    await quiet(rig)
+    survived = [process for process, life in zip(POINTS, lives, strict=True) if rig.pid_of(process) == life]
+    assert survived == [], "these never came to the point at which they were to die"
+    found = await check(rig, load.promised)
+    assert (found.broken, found.twice, found.missing) == ([], 0, 0)
+
+
+async def test_a_stream_that_was_deleted_by_mistake_is_made_and_filled_again_by_the_operators_commands(
+    rig: Rig, load: Load
+) -> None:
+    await load.add_contacts(20)
+    await load.until_sent(await load.send_campaign())
+    async with rig.bus() as client:
+        await client.jetstream().delete_stream("EVENTS")
+    await load.send_mail()
+    await rig.operate("migrate")
+    for service in ("contacts", "campaigns", "workflows", "delivery", "feedback", "gateway"):
+        await rig.operate("replay", service)
+    await load.until_sent(await load.send_campaign())
+    await quiet(rig)
+    assert (await check(rig, load.promised)).broken == []
