@@ -36,8 +36,9 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
         return self.graces[source]
 
     def evidence(self, source: Source) -> float:
-        """How long after a call notifications must still have come in, to show that its own would have, too."""
-        return min(LONGEST_EVIDENCE, self.graces[source] / 4)
+        """How long after a call notifications must still have come in, to show that its own would have, too. Of a
+        grace that was shortened it is all: a moment's evidence is none."""
+        return min(LONGEST_EVIDENCE, self.graces[source])
 
 
 def timing(shortened: float | None) -> Timing:

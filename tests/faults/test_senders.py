@@ -71,19 +71,6 @@ async def test_while_no_notification_comes_nothing_is_resent_and_all_of_it_drain
     assert (found.broken, found.twice) == ([], 0)
 
 
-async def test_a_storm_of_errors_makes_few_mails_unknown_and_all_are_sent_after_it(rig: Rig, load: Load) -> None:
-    await load.add_contacts(120)
-    await rig.plant("error_500")
-    campaign = UUID(await load.send_campaign())
-    await until(rig, campaign, "unknown", 1)
-    await asyncio.sleep(3)
-    unknown = [kind for kind, _ in await told(rig, campaign)].count("email.unresolved")
-    await rig.clear()
-    assert unknown < 60
-    await load.until_sent(str(campaign))
-    await until(rig, campaign, "sent", 120)
-
-
 async def test_a_leader_that_was_paused_for_long_neither_sends_nor_publishes_what_another_took_over(
     rig: Rig, load: Load
 ) -> None:

@@ -63,7 +63,7 @@ async def test_what_nothing_proved_is_sent_once_more_while_notifications_flow(of
     sandbox.plant("error_500", count=1)
     await office.campaign(await office.contacts(1))
     await office.become({"unknown": 1})
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(2.2)
     await hear_of_another(office)
     await office.become({"sent": 1})
     book = await office.ledger()
@@ -116,7 +116,7 @@ async def test_a_mail_that_stays_unknown_twice_fails(office: Office, sandbox: Sa
     await office.campaign(await office.contacts(1))
     for _ in range(2):
         await office.become({"unknown": 1})
-        await asyncio.sleep(0.7)
+        await asyncio.sleep(2.2)
         await hear_of_another(office)
         await office.let_time_pass("unknown")
         await asyncio.sleep(1.5)
