@@ -1,101 +1,151 @@
-"""The token bucket that all replicas share: one row for each SES account and region, on the database's clock.
+"""The permits that all replicas share: for each SES account and region as many as it allows calls in a second.
 
-Tokens are taken before mails are claimed; a crash in between only sends less. The rate halves when SES throttles, at
-most once in two seconds since one burst brings many such answers, and grows back by a fiftieth of the ceiling a second.
+A call needs a permit from before it begins until a second after it was answered. SES took the mail somewhere between
+the two, so in no second can it have taken more mails than there are permits, however late a call came, a thread woke or
+a packet arrived. Permits are given out a little ahead of the time at which they come back, and the call then waits for
+that time: so none lies idle while mails are claimed.
+
+A permit whose holder died comes back by itself, when a call that it was used for must be long over.
+
+The rate halves when SES throttles, at most once in two seconds since one burst brings many such answers, and grows back
+by a fiftieth of the ceiling a second.
 """
+
+from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
 from libs.runtime.store import Connection
-from services.delivery.rate import Limits
+from services.delivery.rate import Back, Limits, circulation, slots
 
-# The row is locked in the innermost query, and everything is worked out from it outside: what is joined to a row that
-# is waited for is not worked out again from the row's new version, and would grant the same tokens twice.
-# Small change is not handed out while more is wanted: a claim for every single token would cost more than the mail.
-TAKE = """
+LATEST = 0.5
+"""Seconds after its time at which a permit can still be used. Who comes later returns it."""
+IN_FLIGHT = 0.5
+"""Seconds within which SES has a mail, even if it never answers or its sender dies."""
+
+# Everything else is worked out while this row is locked, and read by statements of their own: what a statement joins to
+# a row that it waits for is as old as the statement.
+LOCK = """
 update bucket set
-    tokens = granted.available - granted.take,
-    rate = granted.rate,
-    at = granted.at,
-    left_today = granted.left_today - granted.take
-from (
-    select *, case when floor(available) >= least
-        then greatest(0, least(floor(available), floor(left_today), $2)) else 0 end as take
-    from (
-        select region, at, rate, left_today, reserve, least(burst, tokens + rate * passed) as available,
-            least($2, greatest(1, floor(burst / 2))) as least
-        from (
-            select region, at, least(ceiling, rate + ceiling * 0.02 * passed) as rate, burst, tokens, left_today,
-                reserve, passed
-            from (
-                select region, greatest(clock_timestamp(), at) as at, ceiling, rate, burst, tokens, left_today, reserve,
-                    greatest(0, extract(epoch from clock_timestamp() - at))::float as passed
-                from bucket
-                where region = $1
-                for update
-            ) locked
-        ) grown
-    ) filled
-) granted
-where bucket.region = granted.region
-returning granted.take::int as tokens,
-    greatest(0, least(granted.left_today - granted.reserve, 1e9))::int as bulk,
-    case when granted.left_today < 1 then 5 when granted.take > 0 then 0
-        else greatest(0, granted.least - granted.available) / granted.rate end::float as wait,
-    granted.rate
+    rate = least(ceiling, rate + ceiling * 0.02 * greatest(0, extract(epoch from clock_timestamp() - at))),
+    at = greatest(clock_timestamp(), at)
+where region = $1
+returning rate, left_today, reserve
 """
-GIVE_BACK = """
-update bucket set tokens = least(burst, tokens + $2), left_today = left_today + $2 where region = $1
+OUT = """
+select ready_at, n, extract(epoch from ready_at - clock_timestamp())::float as ready_in
+from permit where region = $1 and ready_at > clock_timestamp() and n > 0
+order by ready_at
 """
+GIVE_OUT = """
+with old as (
+    delete from permit where region = $1 and ready_at < clock_timestamp() - interval '1 second'
+), today as (
+    update bucket set left_today = left_today - $4::int where region = $1
+), used as (
+    select ready_at, n from unnest($2::timestamptz[], $3::int[]) as used (ready_at, n)
+    union all
+    select clock_timestamp() + make_interval(secs => $5), $4::int
+    order by 1
+), changed as (
+    insert into permit (region, ready_at, n) select $1, ready_at, n from used
+    on conflict (region, ready_at) do update set n = permit.n + excluded.n
+    returning ready_at
+)
+select max(ready_at) from changed
+"""
+# To the hundredth of a second, so that a busy second has a hundred rows and not a thousand.
+RETURN = """
+insert into permit (region, ready_at, n)
+select $1, ready_at, sum(n) from (
+    select to_timestamp(ceil(extract(epoch from clock_timestamp() + make_interval(secs => ready_in)) * 100) / 100)
+        as ready_at, 1 as n
+    from unnest($2::float[]) as ready_in
+    union all
+    select held_until, -1 from unnest($3::timestamptz[]) as held_until
+) back
+group by ready_at
+order by ready_at
+on conflict (region, ready_at) do update set n = permit.n + excluded.n
+"""
+UNUSED = "update bucket set left_today = left_today + $2 where region = $1"
 SEED = """
-insert into bucket (region, ceiling, burst, rate, tokens, left_today, reserve, at)
-values ($1, $2, $3, $2, 1, $4, $5, clock_timestamp())
+insert into bucket (region, ceiling, rate, left_today, reserve, at)
+values ($1, $2, $2, $3, $4, clock_timestamp())
 on conflict (region) do update set
     ceiling = excluded.ceiling,
-    burst = excluded.burst,
     rate = case when bucket.rate >= bucket.ceiling then excluded.ceiling else least(bucket.rate, excluded.ceiling) end,
     left_today = excluded.left_today,
     reserve = excluded.reserve
 """
 SEED_IF_NEW = """
-insert into bucket (region, ceiling, burst, rate, tokens, left_today, reserve, at)
-values ($1, $2, $3, $2, 1, $4, $5, clock_timestamp())
+insert into bucket (region, ceiling, rate, left_today, reserve, at)
+values ($1, $2, $2, $3, $4, clock_timestamp())
 on conflict (region) do nothing
 """
 SLOW_DOWN = """
-update bucket set rate = least(ceiling, greatest(1, rate / 2)), tokens = 0, throttled_at = clock_timestamp()
+update bucket set rate = least(ceiling, greatest(1, rate / 2)), throttled_at = clock_timestamp()
 where region = $1 and (throttled_at is null or throttled_at < clock_timestamp() - interval '2 seconds')
 returning rate
 """
 STOP_FOR_TODAY = "update bucket set left_today = 0 where region = $1"
 
+NEVER = datetime.max
+AGAIN_TOMORROW = 5.0
 
-class Grant(msgspec.Struct, frozen=True):
-    """So many mails may be sent, at most `bulk` of them not transactional; with none, ask again in `wait` seconds.
 
-    `rate` is what all replicas together may send in a second now.
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    """Permits: `starts` says in how many seconds each can be used, and `held_until` when all come back by themselves.
+
+    At most `bulk` of them are for mails that are not transactional. With none, ask again in `wait` seconds. `rate` is
+    what all replicas together may send in a second now; a permit that was used comes back `period` after the answer.
     """
 
-    tokens: int
-    bulk: int
-    wait: float
-    rate: float
+    starts: Sequence[float] = ()
+    held_until: datetime = NEVER
+    bulk: int = 0
+    wait: float = 1.0
+    rate: float = 1.0
+    period: float = 1.0
 
 
 async def take(conn: Connection, region: str, wanted: int) -> Grant:
-    row = await conn.fetchrow(TAKE, region, float(wanted))
-    return Grant(row["tokens"], row["bulk"], row["wait"], row["rate"]) if row else Grant(0, 0, 1.0, 1.0)
+    """Up to `wanted` permits; fewer, or none, if waiting a little brings more of them."""
+    async with conn.transaction():
+        row = await conn.fetchrow(LOCK, region)
+        if row is None:
+            return Grant()
+        permits, period = circulation(row["rate"])
+        out = [Back(each["ready_in"], each["n"], each["ready_at"]) for each in await conn.fetch(OUT, region)]
+        left = int(max(0, min(row["left_today"], wanted)))
+        found = slots(permits, period, out, left)
+        held_until = await _give_out(conn, region, found.used, found.starts, period) if found.starts else NEVER
+    return Grant(
+        starts=found.starts,
+        held_until=held_until,
+        bulk=int(max(0, min(row["left_today"] - row["reserve"], 1e9))),
+        wait=found.wait if left else AGAIN_TOMORROW,
+        rate=row["rate"],
+        period=period,
+    )
 
 
-async def give_back(conn: Connection, region: str, tokens: int) -> None:
-    """Return what was not used."""
-    if tokens > 0:
-        await conn.execute(GIVE_BACK, region, float(tokens))
+async def release(conn: Connection, region: str, returned: Sequence[tuple[datetime, float]], unused: int = 0) -> None:
+    """Return permits: each with its grant's `held_until`, and in how many seconds it can be used again.
+
+    `unused` of them were used for no call, which is not counted against the day either.
+    """
+    if returned:
+        held, ready = [held for held, _ in returned], [max(0.0, ready_in) for _, ready_in in returned]
+        await conn.execute(RETURN, region, ready, held)
+    if unused:
+        await conn.execute(UNUSED, region, float(unused))
 
 
 async def seed(conn: Connection, region: str, limits: Limits, *, only_if_new: bool = False) -> None:
     sql = SEED_IF_NEW if only_if_new else SEED
-    await conn.execute(sql, region, limits.ceiling, limits.burst, limits.left, limits.reserve)
+    await conn.execute(sql, region, limits.ceiling, limits.left, limits.reserve)
 
 
 async def slow_down(conn: Connection, region: str) -> float | None:
@@ -107,3 +157,13 @@ async def slow_down(conn: Connection, region: str) -> float | None:
 async def stop_for_today(conn: Connection, region: str) -> None:
     """SES says the daily quota is used up: nothing more until it says how much is left."""
     await conn.execute(STOP_FOR_TODAY, region)
+
+
+async def _give_out(
+    conn: Connection, region: str, used: Sequence[tuple[datetime, int]], starts: Sequence[float], period: float
+) -> datetime:
+    hold = max(starts) + LATEST + IN_FLIGHT + period
+    held_until: datetime = await conn.fetchval(
+        GIVE_OUT, region, [ready_at for ready_at, _ in used], [-n for _, n in used], len(starts), hold
+    )
+    return held_until

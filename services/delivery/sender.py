@@ -8,11 +8,14 @@ are claimed and not yet recorded is bounded by the window.
 import asyncio
 import itertools
 import math
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from libs.runtime import crash
@@ -35,7 +38,10 @@ CLAIMED_PER_CALL = 8
 """Mails claimed for each call that may be in flight: the others wait for a thread, or to be recorded."""
 
 AHEAD_SECONDS = 0.1
-"""How far claims may run ahead of calls: what piles up in a stall goes out at once after it, above the rate."""
+"""How far claims may run ahead of calls, in what the rate and the threads allow: a permit that waits is not used."""
+
+QUICK_CALL = 0.01
+"""Seconds that a call takes, as long as none was made."""
 
 IDLE_SECONDS = 1.0
 BROKEN_SECONDS = 1.0
@@ -44,7 +50,28 @@ RECORDING_SECONDS = 5.0
 GATHER_SECONDS = 0.03
 """How long outcomes are gathered before they are written: many to a transaction, and few that a crash makes unknown."""
 
+NEWS = 0.1
+"""How much the latest call counts in the mean of what they take."""
+
 CRASHED = Unknown("a bug in the sender")
+
+
+class Permit(msgspec.Struct, frozen=True):
+    """Leave to call SES at `start`, on this process's monotonic clock; it comes back by itself at `held_until`."""
+
+    start: float
+    held_until: datetime
+
+    def used(self, period: float) -> "Permit":
+        """The permit after a call that was just answered."""
+        return Permit(time.monotonic() + period, self.held_until)
+
+    def back(self) -> tuple[datetime, float]:
+        """As the bucket takes it back."""
+        return self.held_until, self.start - time.monotonic()
+
+
+Done = tuple[Mail, Outcome, Permit]
 
 
 class Sender:
@@ -57,12 +84,16 @@ class Sender:
         self._shelf = shelf
         self._timing = timing
         self._region = config.aws_region
+        self._concurrency = config.send_concurrency
         self._threads = ThreadPoolExecutor(config.send_concurrency, thread_name_prefix="ses")
         self._window = opened(config.send_concurrency * CLAIMED_PER_CALL)
         self._open = 0
         self._uncalled: set[UUID] = set()
+        self._permits: dict[UUID, Permit] = {}
         self._rate = 1.0
-        self._done: list[tuple[Mail, Outcome]] = []
+        self._period = 1.0
+        self._call_seconds = QUICK_CALL
+        self._done: list[Done] = []
         self._some_done = asyncio.Event()
         self._stopping = False
         self._claiming = True
@@ -123,25 +154,27 @@ class Sender:
             if not wanted:
                 return IDLE_SECONDS
             grant = await bucket.take(conn, self._region, wanted)
-        self._rate = grant.rate
-        if not grant.tokens:
+        permits = [Permit(time.monotonic() + start, grant.held_until) for start in grant.starts]
+        self._rate, self._period = grant.rate, grant.period
+        if not permits:
             await asyncio.sleep(min(grant.wait, IDLE_SECONDS))
             return 0.0
-        return await self._claim(allot(waiting, grant.tokens, grant.bulk, next(self._turns)), grant.tokens)
+        return await self._claim(allot(waiting, len(permits), grant.bulk, next(self._turns)), permits)
 
     def _room(self) -> int:
         """How many mails may be claimed now; none rather than a few, because a claim costs the same for many."""
-        ahead = math.ceil(self._rate * AHEAD_SECONDS)
+        ahead = math.ceil(min(self._rate, self._concurrency / self._call_seconds) * AHEAD_SECONDS)
         room = min(self._window.size - self._open, ahead - len(self._uncalled))
         return room if room >= min(self._window.size, ahead) / 4 else 0
 
-    async def _claim(self, shares: Sequence[Share], tokens: int) -> float:
+    async def _claim(self, shares: Sequence[Share], permits: Sequence[Permit]) -> float:
         async with self._runtime.unit() as unit:
             mails = await claims.claim(unit, shares, self._timing.lease, self._shelf)
-            await bucket.give_back(unit.conn, self._region, tokens - len(mails))
-        for mail in mails:
+            unused = permits[len(mails) :]
+            await bucket.release(unit.conn, self._region, [permit.back() for permit in unused], len(unused))
+        for mail, permit in zip(mails, permits, strict=False):
             crash.point("after_claim_commit")
-            self._start(mail)
+            self._start(mail, permit)
         return 0.0 if mails else IDLE_SECONDS / 4
 
     async def _rest(self, seconds: float) -> None:
@@ -154,22 +187,35 @@ class Sender:
 
     # --- sending -----------------------------------------------------------------------------------------------------
 
-    def _start(self, mail: Mail) -> None:
+    def _start(self, mail: Mail, permit: Permit) -> None:
+        """Have it called when its permit is good."""
         self._open += 1
         self._uncalled.add(mail.id)
-        call = asyncio.get_running_loop().run_in_executor(self._threads, self._deliver, mail)
+        self._permits[mail.id] = permit
+        loop = asyncio.get_running_loop()
+        loop.call_later(max(0.0, permit.start - time.monotonic()), self._call, mail, permit)
+
+    def _call(self, mail: Mail, permit: Permit) -> None:
+        call = asyncio.get_running_loop().run_in_executor(self._threads, self._deliver, mail, permit)
         call.add_done_callback(lambda done: self._finish(mail, done))
 
-    def _deliver(self, mail: Mail) -> Outcome:
+    def _deliver(self, mail: Mail, permit: Permit) -> Outcome:
+        begun = time.monotonic()
         self._uncalled.discard(mail.id)
-        return GIVEN_BACK if self._stopping else self._ses.deliver(mail)
+        if self._stopping or begun > permit.start + bucket.LATEST:
+            return GIVEN_BACK
+        outcome = self._ses.deliver(mail)
+        took = time.monotonic() - begun
+        self._call_seconds += (took - self._call_seconds) * NEWS
+        return outcome
 
     def _finish(self, mail: Mail, call: "asyncio.Future[Outcome]") -> None:
         if call.cancelled() or call.exception():
             log.error("sender.crashed", email=str(mail.id), error=repr(None if call.cancelled() else call.exception()))
         outcome = CRASHED if call.cancelled() or call.exception() else call.result()
         self._window = self._window.after(outcome)
-        self._done.append((mail, outcome))
+        permit = self._permits.pop(mail.id)
+        self._done.append((mail, outcome, permit if outcome == GIVEN_BACK else permit.used(self._period)))
         self._some_done.set()
 
     # --- recording ---------------------------------------------------------------------------------------------------
@@ -183,14 +229,17 @@ class Sender:
             await self._record(done)
             self._open -= len(done)
 
-    async def _record(self, done: Sequence[tuple[Mail, Outcome]]) -> None:
+    async def _record(self, done: Sequence[Done]) -> None:
         """Write what came of these mails, however long it takes: writing it twice changes nothing."""
-        changes = [(mail, settle(mail, outcome, self._timing)) for mail, outcome in done]
+        changes = [(mail, settle(mail, outcome, self._timing)) for mail, outcome, _ in done]
+        unused = sum(outcome == GIVEN_BACK for _, outcome, _ in done)
         while True:
             try:
                 async with self._runtime.unit() as unit:
                     await ledger.apply(unit, changes)
-                    await self._heed(unit.conn, [outcome for _, outcome in done])
+                    await self._heed(unit.conn, [outcome for _, outcome, _ in done])
+                    back = [permit.back() for _, _, permit in done]
+                    await bucket.release(unit.conn, self._region, back, unused)
                 return
             except BROKEN as broken:
                 log.warning("sender.cannot_record", mails=len(done), error=repr(broken))
