@@ -10,7 +10,7 @@ from libs.schemas.base import Command, Data, Event, Instant, Page, Query, View
 Source = Literal["TRANSACTIONAL", "CAMPAIGN", "WORKFLOW"]
 Kind = Literal["TRANSACTIONAL", "MARKETING", "HEADLESS"]
 EmailState = Literal["queued", "claimed", "unknown", "sent", "failed", "suppressed", "cancelled"]
-SuppressionReason = Literal["unsubscribed", "bounced", "complained", "erased"]
+SuppressionReason = Literal["unsubscribed", "bounced", "complained", "erased", "listed", "rule"]
 DomainVerification = Literal["PENDING", "SUCCESS", "FAILED", "TEMPORARY_FAILURE", "NOT_STARTED"]
 
 WaitingFor = Literal["PAUSED", "DAILY_QUOTA", "SES_REFUSING", "THROTTLED", "NOT_ARRIVED", "RATE_LIMIT"]
@@ -145,7 +145,10 @@ class EmailFailed(EmailEvent, tag="email.failed", frozen=True, kw_only=True):
 
 
 class EmailSuppressed(EmailEvent, tag="email.suppressed", frozen=True, kw_only=True):
+    """`rule` is the name that the suppression rule had, if one was the reason."""
+
     reason: SuppressionReason
+    rule: str | None = None
 
 
 class EmailCancelled(EmailEvent, tag="email.cancelled", frozen=True, kw_only=True):

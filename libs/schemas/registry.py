@@ -14,6 +14,7 @@ from libs.schemas import (
     gateway,
     reputation,
     segments,
+    suppressions,
     workflows,
 )
 from libs.schemas.base import Command, Event, Message, Query
@@ -30,6 +31,7 @@ MODULES = (
     audiences,
     workflows,
     delivery,
+    suppressions,
     feedback,
     reputation,
 )

@@ -31,8 +31,19 @@ from libs.schemas.feedback import (
     EmailOpened,
     EmailRejected,
 )
+from libs.schemas.suppressions import (
+    CreateSuppressionRule,
+    DeleteSuppressionRule,
+    ListSuppressedAddresses,
+    ListSuppressionRules,
+    PreviewSuppression,
+    ReleaseAddress,
+    SuppressAddresses,
+    UpdateSuppressionRule,
+)
 from libs.schemas.workflows import EmailRequested
-from services.delivery import domains, forgetting, holding, preview, progress, queries, reactions, ses
+from services.delivery import domains, forgetting, holding, preview, progress, queries, reactions, ses, suppressions
+from services.delivery.account_list import AccountList
 from services.delivery.commands import send_emails
 from services.delivery.identities import Identities
 from services.delivery.mail import Links
@@ -43,7 +54,9 @@ from services.delivery.read_models import (
     paused_project,
     project_language,
     recipient,
+    suppressed_address,
     suppression,
+    suppression_rule,
 )
 from services.delivery.reconcile import Reconciler
 from services.delivery.registrar import Registrar
@@ -77,6 +90,7 @@ def build(config: Settings) -> Service:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(Sender(runtime, mailer, shelf, times).run())
             tasks.create_task(Upkeep(runtime, mailer, shelf).run())
+            tasks.create_task(AccountList(runtime, mailer.client).run())
             tasks.create_task(Registrar(runtime, Identities(mailer.client, config.mail_from_subdomain)).run())
 
     async def reconcile(runtime: Runtime) -> None:
@@ -90,6 +104,11 @@ def build(config: Settings) -> Service:
         commands={
             SendEmail: send_emails,
             **dict.fromkeys((AddDomain, VerifyDomain, RemoveDomain), domain_commands),
+            **dict.fromkeys(
+                (CreateSuppressionRule, UpdateSuppressionRule, DeleteSuppressionRule), suppressions.rules()
+            ),
+            SuppressAddresses: suppressions.suppress_addresses,
+            ReleaseAddress: suppressions.release_addresses,
         },
         reactions={
             AudiencePageResolved: reactions.queue_page,
@@ -107,9 +126,22 @@ def build(config: Settings) -> Service:
             GetSendingState: progress.get_sending_state(config.aws_region),
             ListDomains: domain_queries.list,
             GetDomain: domain_queries.get,
+            ListSuppressionRules: suppressions.list_rules,
+            PreviewSuppression: suppressions.preview,
+            ListSuppressedAddresses: suppressions.list_addresses,
         },
         timers={forgetting.ForgetMails: forgetting.again(shelf), holding.SweepCampaign: holding.sweep(shelf)},
-        read_models=(recipient, content, suppression, campaign_hold, domain, project_language, paused_project),
+        read_models=(
+            recipient,
+            content,
+            suppression,
+            suppressed_address,
+            suppression_rule,
+            campaign_hold,
+            domain,
+            project_language,
+            paused_project,
+        ),
         migrations=MIGRATIONS,
         work=(send, reconcile),
     )

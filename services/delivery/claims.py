@@ -7,15 +7,18 @@ import time
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+import msgspec
+
 from libs.runtime.clock import uuid7
 from libs.runtime.store import Connection, Unit
 from services.delivery import ledger
 from services.delivery.email import Change, cancel, fail, park, suppress, suppression
 from services.delivery.fairness import Share, Waiting
 from services.delivery.mail import Mail
-from services.delivery.read_models import campaign_hold
+from services.delivery.read_models import campaign_hold, suppression_rule
 from services.delivery.read_models import domain as domains
 from services.delivery.read_models.campaign_hold import Hold
+from services.delivery.rule import Rule, first_match
 from services.delivery.sending import domain_of
 from services.delivery.shelf import Shelf
 
@@ -85,6 +88,14 @@ returning email.id
 """
 
 
+class Policy(msgspec.Struct, frozen=True):
+    """What decides about mails beyond themselves: held campaigns, domains and their owners, suppression rules."""
+
+    holds: Mapping[tuple[UUID, UUID], Hold]
+    owners: domains.Owners
+    rules: Mapping[UUID, Sequence[Rule]]
+
+
 async def waiting(conn: Connection, most: int) -> list[Waiting]:
     """How many mails could be claimed now, by lane and project; none is counted further than `most`."""
     return [Waiting(row["lane"], row["project"], row["count"]) for row in await conn.fetch(WAITING, most)]
@@ -110,16 +121,20 @@ async def _refuse(unit: Unit, mails: Sequence[Mail]) -> set[UUID]:
     """Put away those that must not be sent any more, or not now."""
     holds = await campaign_hold.find(unit.conn, {(m.project, m.campaign_id) for m in mails if m.campaign_id})
     owners = await domains.named(unit.conn, {domain_of(mail.content) for mail in mails})
-    return await ledger.apply(unit, [(mail, change) for mail in mails if (change := _refusal(mail, holds, owners))])
+    rules = await suppression_rule.of_projects(unit.conn, {mail.project for mail in mails})
+    policy = Policy(holds, owners, rules)
+    return await ledger.apply(unit, [(mail, change) for mail in mails if (change := _refusal(mail, policy))])
 
 
-def _refusal(mail: Mail, holds: Mapping[tuple[UUID, UUID], Hold], owners: domains.Owners) -> Change | None:
-    hold = holds.get((mail.project, mail.campaign_id)) if mail.campaign_id else None
+def _refusal(mail: Mail, policy: Policy) -> Change | None:
+    hold = policy.holds.get((mail.project, mail.campaign_id)) if mail.campaign_id else None
     if hold:
         return cancel(mail) if hold == "cancelled" else park(mail)
     if reason := suppression(mail.content.kind, mail.source, mail.subscribed, mail.listed):
         return suppress(mail, reason)
+    if rule := first_match(policy.rules.get(mail.project, ()), mail.recipient):
+        return suppress(mail, "rule", rule.name)
     domain = domain_of(mail.content)
-    if not owners.get(domain, {}).get(mail.project):
+    if not policy.owners.get(domain, {}).get(mail.project):
         return fail(mail, "DOMAIN_NOT_VERIFIED", f'Domain "{domain}" is not a verified domain of this project.')
     return None

@@ -92,10 +92,11 @@ def suppression(
 ) -> SuppressionReason | None:
     """Why this person must not get this mail; None if they may.
 
-    `listed` is what their mailbox said before. Nothing goes to an address that does not exist; someone who complained
+    `listed` is what their mailbox said before, or that somebody put the address on the list. Nothing goes to an address
+    that does not exist or was put there; someone who complained
     or unsubscribed gets what they asked for and nothing else.
     """
-    if listed in ("bounced", "erased"):
+    if listed in ("bounced", "erased", "listed", "rule"):
         return listed
     if kind == "TRANSACTIONAL" or (kind == "HEADLESS" and source == "TRANSACTIONAL"):
         return None
@@ -104,9 +105,9 @@ def suppression(
     return None if subscribed else "unsubscribed"
 
 
-def suppress(email: Email, reason: SuppressionReason) -> Change:
-    event = EmailSuppressed(**email.ids, reason=reason)
-    return Change(state="suppressed", reason=reason, event=event, uncounted=True)
+def suppress(email: Email, reason: SuppressionReason, rule: str | None = None) -> Change:
+    event = EmailSuppressed(**email.ids, reason=reason, rule=rule)
+    return Change(state="suppressed", reason=f"{reason}: {rule}" if rule else reason, event=event, uncounted=True)
 
 
 def cancel(email: Email) -> Change:

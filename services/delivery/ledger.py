@@ -52,13 +52,20 @@ select email.id, email.project, email.contact_id, email.recipient, email.source,
     email.content_id, email.content, email.overrides, email.data, email.meta, content.version as content_version,
     project_language.language,
     coalesce(recipient.data, '{}') as contact_data, coalesce(recipient.subscribed, true) as subscribed,
-    case when recipient.erased then 'erased' when suppression.bounced_at > suppression.subscribed_at then 'bounced'
-        when suppression.complained_at > suppression.subscribed_at then 'complained' end as listed
+    case when recipient.erased then 'erased'
+        when listing.reason = 'MANUAL' or account_suppression.address is not null then 'listed'
+        when listing.reason = 'BOUNCE' then 'bounced'
+        when suppression.bounced_at > greatest(suppression.subscribed_at, listing.released_at) then 'bounced'
+        when listing.reason = 'COMPLAINT' then 'complained'
+        when suppression.complained_at > greatest(suppression.subscribed_at, listing.released_at) then 'complained'
+        end as listed
 from email
 left join content on content.project = email.project and content.id = email.content_id
 left join recipient on recipient.project = email.project and recipient.contact_id = email.contact_id
 left join project_language on project_language.project = email.project
 left join suppression on suppression.project = email.project and suppression.contact_id = email.contact_id
+left join suppressed_address listing on listing.project = email.project and listing.address = lower(email.recipient)
+left join account_suppression on account_suppression.address = lower(email.recipient)
 where email.id = any($1::uuid[])
 """
 

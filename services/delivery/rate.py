@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-AHEAD = 0.15
+AHEAD = 0.25
 """Seconds for which permits are given out before they come back: the time in which mails are claimed for them."""
 
 RESERVE = 0.1

@@ -9,9 +9,9 @@ from libs.runtime.envelope import Envelope
 from libs.runtime.store import BatchHandler, Connection, Unit
 from libs.schemas.contacts import AudienceMember, AudiencePageResolved
 from libs.schemas.delivery import EmailQueued, Kind
-from libs.schemas.feedback import FeedbackEvent
+from libs.schemas.feedback import EmailBounced, EmailComplained, FeedbackEvent
 from libs.schemas.workflows import EmailRequested
-from services.delivery import holding, intents, ledger, metrics
+from services.delivery import account_list, holding, intents, ledger, metrics
 from services.delivery.email import UNSETTLED, prove
 from services.delivery.intents import Intent
 from services.delivery.mail import Links
@@ -73,8 +73,17 @@ def settle_proven(links: Links, shelf: Shelf) -> BatchHandler:
         mails = await ledger.load(unit.conn, unsettled, shelf)
         await ledger.apply(unit, [(mail, prove(mail, subject_of(mail, links))) for mail in mails])
         await ledger.hear(unit.conn, max(event.at for event in told))
+        await _tell_ses(unit.conn, told)
 
     return settle
+
+
+async def _tell_ses(conn: Connection, told: Sequence[FeedbackEvent]) -> None:
+    """Of mailboxes that do not exist, and of people who complained: its own list may be off, or another account's."""
+    bounced = {e.recipient for e in told if isinstance(e, EmailBounced) and e.bounce_type == "Permanent"}
+    complained = {e.recipient for e in told if isinstance(e, EmailComplained)}
+    await account_list.tell(conn, {address.lower() for address in bounced if address}, "BOUNCE")
+    await account_list.tell(conn, {address.lower() for address in complained if address}, "COMPLAINT")
 
 
 async def _kinds(conn: Connection, wanted: set[tuple[UUID, UUID]]) -> dict[UUID, Kind]:

@@ -37,8 +37,11 @@ log = structlog.get_logger()
 CLAIMED_PER_CALL = 8
 """Mails claimed for each call that may be in flight: the others wait for a thread, or to be recorded."""
 
-AHEAD_SECONDS = 0.1
+AHEAD_SECONDS = 0.25
 """How far claims may run ahead of calls, in what the rate and the threads allow: a permit that waits is not used."""
+
+ROOM_SECONDS = 0.1
+"""How long to wait for room, if nothing is committed before."""
 
 QUICK_CALL = 0.01
 """Seconds that a call takes, as long as none was made."""
@@ -145,7 +148,7 @@ class Sender:
         self._runtime.committed.clear()
         room = self._room()
         if room <= 0:
-            return AHEAD_SECONDS
+            return ROOM_SECONDS
         if self._window.rest and not self._open:
             await self._wait(self._runtime.stopping, self._window.rest)
         async with self._runtime.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:

@@ -50,6 +50,7 @@ async def main() -> None:
             with _senders(data_dir, replicas) as target:
                 for limit in LIMITS:
                     found = await measure(target, replicas, limit)
+                    console.print(limit, replicas, found)
                     table.add_row(str(limit), str(replicas), str(found.busiest), f"{found.used:.1%}")
     console.print(table)
 

@@ -1,0 +1,124 @@
+"""The list of addresses that get no mail: put there by hand, or for what their mailbox said.
+
+Only the latest time of each fact is kept, so their order does not matter. Whoever is released is let in again; a
+contact who subscribes is, too, unless somebody put the address on the list on purpose.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from libs.runtime.envelope import Envelope
+from libs.runtime.store import Connection
+from libs.schemas.contacts import ContactSubscribed
+from libs.schemas.feedback import EmailBounced, EmailComplained
+from libs.schemas.suppressions import AddressReleased, AddressSuppressed, ListedReason
+
+NAME = "suppressed_address"
+TABLES = ("suppressed_address",)
+EVENTS = (AddressSuppressed, AddressReleased, EmailBounced, EmailComplained, ContactSubscribed)
+# `reason` follows from the times, so that it can be listed and counted.
+DDL = """
+create table if not exists suppressed_address (
+    project uuid not null,
+    address text not null,
+    manual_at timestamptz not null default '-infinity',
+    bounced_at timestamptz not null default '-infinity',
+    complained_at timestamptz not null default '-infinity',
+    released_at timestamptz not null default '-infinity',
+    subscribed_at timestamptz not null default '-infinity',
+    reason text generated always as (
+        case when manual_at > released_at then 'MANUAL'
+            when bounced_at > greatest(released_at, subscribed_at) then 'BOUNCE'
+            when complained_at > greatest(released_at, subscribed_at) then 'COMPLAINT' end
+    ) stored,
+    primary key (project, address)
+);
+"""
+
+# Of those who subscribe only the ones on the list are noted: most never were.
+MERGE = """
+with new as (
+    select project, address,
+        coalesce(max(at) filter (where fact = 'MANUAL'), '-infinity') as manual_at,
+        coalesce(max(at) filter (where fact = 'BOUNCE'), '-infinity') as bounced_at,
+        coalesce(max(at) filter (where fact = 'COMPLAINT'), '-infinity') as complained_at,
+        coalesce(max(at) filter (where fact = 'released'), '-infinity') as released_at,
+        coalesce(max(at) filter (where fact = 'subscribed'), '-infinity') as subscribed_at
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) as new (project, address, fact, at)
+    group by project, address
+    order by project, address
+)
+insert into suppressed_address as kept
+    (project, address, manual_at, bounced_at, complained_at, released_at, subscribed_at)
+select project, address, manual_at, bounced_at, complained_at, released_at, subscribed_at from new
+on conflict (project, address) do update set
+    manual_at = greatest(excluded.manual_at, kept.manual_at),
+    bounced_at = greatest(excluded.bounced_at, kept.bounced_at),
+    complained_at = greatest(excluded.complained_at, kept.complained_at),
+    released_at = greatest(excluded.released_at, kept.released_at),
+    subscribed_at = greatest(excluded.subscribed_at, kept.subscribed_at)
+"""
+LISTED = """
+select wanted.address, kept.reason, kept.manual_at, kept.bounced_at, kept.complained_at
+from unnest($2::text[]) as wanted (address)
+join suppressed_address kept on kept.project = $1 and kept.address = wanted.address
+where kept.reason is not null
+"""
+PAGE = """
+select address, reason, manual_at, bounced_at, complained_at
+from suppressed_address
+where project = $1 and address > $2 and reason is not null and ($3::text is null or reason = $3)
+order by address
+limit $4
+"""
+COUNT = """
+select count(*) from suppressed_address
+where project = $1 and reason is not null and ($2::text is null or reason = $2)
+"""
+SINCE: dict[ListedReason, str] = {"MANUAL": "manual_at", "BOUNCE": "bounced_at", "COMPLAINT": "complained_at"}
+
+
+async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
+    facts = [fact for event in events if (fact := _fact(event))]
+    if facts:
+        await conn.execute(MERGE, *map(list, zip(*facts, strict=True)))
+
+
+async def listed(conn: Connection, project: UUID, addresses: Sequence[str]) -> dict[str, asyncpg.Record]:
+    """Those of the addresses, in lower case, that get no mail."""
+    return {row["address"]: row for row in await conn.fetch(LISTED, project, list(addresses))}
+
+
+async def page(
+    conn: Connection, project: UUID, after: str, reason: ListedReason | None, most: int
+) -> Sequence[asyncpg.Record]:
+    return await conn.fetch(PAGE, project, after, reason, most)
+
+
+async def count(conn: Connection, project: UUID, reason: ListedReason | None) -> int:
+    found: int = await conn.fetchval(COUNT, project, reason)
+    return found
+
+
+def since(row: asyncpg.Record) -> datetime:
+    at: datetime = row[SINCE[row["reason"]]]
+    return at
+
+
+def _fact(event: Envelope[Any]) -> tuple[UUID, str, str, datetime] | None:
+    match event.message:
+        case AddressSuppressed(address=address, reason=reason):
+            return event.project, address, reason, event.at
+        case AddressReleased(address=address):
+            return event.project, address, "released", event.at
+        case EmailBounced(recipient=str() as address, bounce_type="Permanent", at=at):
+            return event.project, address.lower(), "BOUNCE", at
+        case EmailComplained(recipient=str() as address, at=at):
+            return event.project, address.lower(), "COMPLAINT", at
+        case ContactSubscribed(email=email):
+            return event.project, email.lower(), "subscribed", event.at
+    return None

@@ -1,0 +1,154 @@
+"""Commands on suppression rules and on the list of suppressed addresses, and questions about both."""
+
+from collections.abc import Hashable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from libs.runtime.aggregate import Aggregate, Loaded, accepted
+from libs.runtime.clock import iso, uuid7
+from libs.runtime.codec import encode
+from libs.runtime.envelope import Envelope
+from libs.runtime.rejection import Rejected
+from libs.runtime.store import Connection, Unit
+from libs.schemas.suppressions import (
+    AddressReleased,
+    AddressSuppressed,
+    ListSuppressedAddresses,
+    ListSuppressionRules,
+    PreviewSuppression,
+    ReleaseAddress,
+    SuppressAddresses,
+    SuppressedAddresses,
+    SuppressedAddressPage,
+    SuppressedAddressView,
+    SuppressionPreview,
+    SuppressionRuleView,
+)
+from services.delivery import account_list
+from services.delivery import rule as decider
+from services.delivery.read_models import suppressed_address, suppression_rule
+from services.delivery.read_models.suppression_rule import rule_of
+from services.delivery.rule import Rule, first_match
+
+MOST = 1000
+"""Addresses on a page of the list."""
+
+
+def rules() -> Aggregate[Rule]:
+    """Handles every command on rules."""
+    return Aggregate(decider, key=_key, load=_load, reply=_reply)
+
+
+async def suppress_addresses(unit: Unit, envelopes: Sequence[Envelope[SuppressAddresses]]) -> list[bytes]:
+    """Put the addresses on the list; those that are on it stay as they are."""
+    return [await _suppress(unit, envelope) for envelope in envelopes]
+
+
+async def release_addresses(unit: Unit, envelopes: Sequence[Envelope[ReleaseAddress]]) -> list[bytes]:
+    """Take each address off the list, ours and the account's."""
+    return [await _release(unit, envelope) for envelope in envelopes]
+
+
+async def list_rules(conn: Connection, project: UUID, query: ListSuppressionRules) -> list[SuppressionRuleView]:
+    found = await suppression_rule.of_projects(conn, [project])
+    return [_view(rule, rule.created_at) for rule in found.get(project, [])]
+
+
+async def preview(conn: Connection, project: UUID, query: PreviewSuppression) -> SuppressionPreview:
+    address = query.address.strip().lower()
+    rule = first_match((await suppression_rule.of_projects(conn, [project])).get(project, []), address)
+    listed = (await suppressed_address.listed(conn, project, [address])).get(address)
+    return SuppressionPreview(
+        suppressed=bool(rule or listed),
+        match=_view(rule, rule.created_at) if rule else None,
+        reason=listed["reason"] if listed else None,
+    )
+
+
+async def list_addresses(conn: Connection, project: UUID, query: ListSuppressedAddresses) -> SuppressedAddressPage:
+    limit = max(1, min(query.limit, MOST))
+    rows = await suppressed_address.page(conn, project, query.cursor or "", query.reason, limit + 1)
+    total = 0 if query.cursor else await suppressed_address.count(conn, project, query.reason)
+    more = len(rows) > limit
+    return SuppressedAddressPage(
+        data=[_address_view(row) for row in rows[:limit]],
+        cursor=rows[limit - 1]["address"] if more else None,
+        has_more=more,
+        total=total,
+    )
+
+
+async def _suppress(unit: Unit, envelope: Envelope[SuppressAddresses]) -> bytes:
+    command = envelope.message
+    wanted = list(dict.fromkeys(address.strip().lower() for address in command.addresses))
+    known = await suppressed_address.listed(unit.conn, envelope.project, wanted)
+    new = [address for address in wanted if address not in known]
+    unit.append(
+        (AddressSuppressed(entry_id=uuid7(), address=address, reason=command.reason) for address in new), envelope
+    )
+    await unit.flush()
+    if command.reason != "MANUAL":
+        await account_list.tell(unit.conn, new, command.reason)
+    return accepted(SuppressedAddresses(added=len(new), known=len(known)))
+
+
+async def _release(unit: Unit, envelope: Envelope[ReleaseAddress]) -> bytes:
+    address = envelope.message.address.strip().lower()
+    row = (await suppressed_address.listed(unit.conn, envelope.project, [address])).get(address)
+    if row is None:
+        return encode(
+            Rejected("SUPPRESSED_ADDRESS_NOT_FOUND", "This address is not on the suppression list").as_reply()
+        )
+    unit.append([AddressReleased(entry_id=uuid7(), address=address)], envelope)
+    await unit.flush()
+    if row["reason"] != "MANUAL":
+        await account_list.tell(unit.conn, [address], None)
+    return accepted(_address_view(row))
+
+
+def _key(envelope: Envelope[Any]) -> Hashable:
+    return envelope.project, envelope.message.rule_id
+
+
+async def _load(conn: Connection, envelopes: Sequence[Envelope[Any]]) -> dict[Hashable, Loaded[Rule]]:
+    rows = await suppression_rule.rows(conn, {envelope.project for envelope in envelopes})
+    found = {(row["project"], row["id"]): Loaded(rule_of(row), _stream(row["id"]), row["version"]) for row in rows}
+    loaded: dict[Hashable, Loaded[Rule]] = {}
+    for envelope in envelopes:
+        project, rule_id = key = (envelope.project, envelope.message.rule_id)
+        others = _count(rows, project)
+        loaded[key] = found.get(key) or Loaded(Rule(others=others), _stream(rule_id), 0)
+    return loaded
+
+
+def _count(rows: Iterable[asyncpg.Record], project: UUID) -> int:
+    return sum(row["project"] == project for row in rows)
+
+
+def _stream(rule_id: UUID) -> str:
+    return f"suppression-rule-{rule_id}"
+
+
+def _reply(envelope: Envelope[Any], rule: Rule, events: Sequence[Any], now: datetime) -> SuppressionRuleView:
+    rule = rule if rule.id else Rule(id=envelope.message.rule_id, name=rule.name, kind=rule.kind, pattern=rule.pattern)
+    return _view(rule, now)
+
+
+def _view(rule: Rule, now: datetime | None) -> SuppressionRuleView:
+    assert rule.id is not None and now is not None
+    return SuppressionRuleView(
+        id=rule.id,
+        name=rule.name,
+        kind=rule.kind,
+        pattern=rule.pattern,
+        enabled=rule.enabled,
+        created_at=iso(rule.created_at or now),
+        updated_at=iso(rule.updated_at or now),
+    )
+
+
+def _address_view(row: asyncpg.Record) -> SuppressedAddressView:
+    return SuppressedAddressView(address=row["address"], reason=row["reason"], since=iso(suppressed_address.since(row)))

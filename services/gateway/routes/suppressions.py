@@ -1,0 +1,231 @@
+"""Who gets no mail: rules on addresses, the list of addresses, and the mails that were held back."""
+
+import csv
+import io
+from typing import Annotated
+
+import msgspec
+from litestar import delete, get, post, put
+from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import Meta
+
+from libs.runtime.clock import uuid7
+from libs.runtime.codec import encode
+from libs.schemas.base import View
+from libs.schemas.delivery import EmailPage, EmailView, GetEmail, ListEmails
+from libs.schemas.suppressions import (
+    CreateSuppressionRule,
+    DeleteSuppressionRule,
+    ListedReason,
+    ListSuppressedAddresses,
+    ListSuppressionRules,
+    PreviewSuppression,
+    ReleaseAddress,
+    RuleKind,
+    SuppressAddresses,
+    SuppressedAddresses,
+    SuppressedAddressPage,
+    SuppressedAddressView,
+    SuppressionPreview,
+    SuppressionRuleView,
+    UpdateSuppressionRule,
+)
+from services.gateway.answers import Answer, returns, shows
+from services.gateway.call import Call
+from services.gateway.fields import Cursor, Email, Limit, Name, id_of
+from services.gateway.json_body import Body
+from services.gateway.problems import not_found
+
+TAGS = ["Suppressions"]
+
+MOST_AT_ONCE = 1000
+MOST_BYTES = 512 * 1024
+CSV_PAGE = 1000
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
+
+
+class RuleBody(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An ADDRESS is matched whole, a DOMAIN without its subdomains, PREFIX and SUFFIX at the ends of the part before
+    the @, a WILDCARD against the whole address: `*` is anything, `?` any character. Case does not matter."""
+
+    name: Name
+    kind: RuleKind
+    pattern: Annotated[str, Meta(min_length=1, max_length=254, examples=["*+test@example.com"])]
+    enabled: bool = True
+
+
+class PreviewBody(Body, frozen=True, kw_only=True):
+    address: Email
+
+
+class AddressesBody(Body, frozen=True, kw_only=True):
+    """What is imported as BOUNCE or COMPLAINT is put on the list of the SES account as well."""
+
+    addresses: Annotated[list[Email], Meta(min_length=1, max_length=MOST_AT_ONCE)]
+    reason: ListedReason = "MANUAL"
+
+
+class AddressBody(Body, frozen=True, kw_only=True):
+    address: Email
+    reason: ListedReason = "MANUAL"
+
+
+class Changed(View, frozen=True, kw_only=True):
+    success: bool = True
+
+
+class SuppressedEmails(View, frozen=True, kw_only=True):
+    emails: list[EmailView]
+    next_cursor: str | None
+
+
+Reason = Annotated[ListedReason | None, QueryParameter(description="Only addresses that are listed for this reason")]
+
+
+@get("/suppressions", responses=shows(list[SuppressionRuleView]), tags=TAGS)
+async def list_rules(request: Call) -> Answer:
+    """List suppression rules
+
+    In the order in which they are tried: the first that matches is the one that a mail is held back by.
+    """
+    return Answer(await request.query(ListSuppressionRules()))
+
+
+@post("/suppressions", responses=returns(SuppressionRuleView, 201), tags=TAGS)
+async def create_rule(data: JSONBody[RuleBody], request: Call) -> Answer:
+    """Create a suppression rule
+
+    It holds for every mail that is not sent yet, also for those that wait. A project has at most 100.
+    """
+    command = CreateSuppressionRule(
+        rule_id=uuid7(), name=data.name, kind=data.kind, pattern=data.pattern, enabled=data.enabled
+    )
+    return Answer(await request.ask(command), 201)
+
+
+@put("/suppressions/{rule_id:str}", responses=returns(Changed, 200), tags=TAGS)
+async def update_rule(rule_id: FromPath[str], data: JSONBody[RuleBody], request: Call) -> Answer:
+    """Change a suppression rule"""
+    command = UpdateSuppressionRule(
+        rule_id=id_of(rule_id, "Suppression rule"),
+        name=data.name,
+        kind=data.kind,
+        pattern=data.pattern,
+        enabled=data.enabled,
+    )
+    await request.ask(command)
+    return Answer(encode(Changed()))
+
+
+@delete("/suppressions/{rule_id:str}", status_code=200, responses=returns(Changed, 200), tags=TAGS)
+async def delete_rule(rule_id: FromPath[str], request: Call) -> Answer:
+    """Delete a suppression rule"""
+    await request.ask(DeleteSuppressionRule(rule_id=id_of(rule_id, "Suppression rule")))
+    return Answer(encode(Changed()))
+
+
+@post("/suppressions/preview", status_code=200, responses=shows(SuppressionPreview), tags=TAGS)
+async def preview(data: JSONBody[PreviewBody], request: Call) -> Answer:
+    """Ask whether an address gets mail"""
+    return Answer(await request.query(PreviewSuppression(address=data.address)))
+
+
+@get("/suppressions/emails", responses=shows(SuppressedEmails), tags=TAGS)
+async def list_emails(request: Call, limit: Limit = 20, cursor: Cursor = None) -> Answer:
+    """List the mails that were held back
+
+    Newest first.
+    """
+    answer = await request.query(ListEmails(limit=limit, cursor=cursor, state="suppressed"))
+    page = msgspec.json.decode(answer, type=EmailPage)
+    return Answer(encode(SuppressedEmails(emails=page.data, next_cursor=page.cursor)))
+
+
+@get("/suppressions/emails/{email_id:str}", responses=shows(EmailView), tags=TAGS)
+async def get_email(email_id: FromPath[str], request: Call) -> Answer:
+    """Get a mail that was held back"""
+    answer = await request.query(GetEmail(email_id=id_of(email_id, "Email")))
+    if msgspec.json.decode(answer, type=EmailView).state != "suppressed":
+        raise not_found("Email")
+    return Answer(answer)
+
+
+@get("/suppressions/addresses", responses=shows(SuppressedAddressPage), tags=TAGS)
+async def list_addresses(request: Call, limit: Limit = 20, cursor: Cursor = None, reason: Reason = None) -> Answer:
+    """List suppressed addresses
+
+    In alphabetical order: those whose mailbox bounced for good or complained, and those that were put there.
+    """
+    return Answer(await request.query(ListSuppressedAddresses(limit=limit, cursor=cursor, reason=reason)))
+
+
+@post("/suppressions/addresses", responses=returns(SuppressedAddresses, 201), tags=TAGS)
+async def suppress_address(data: JSONBody[AddressBody], request: Call) -> Answer:
+    """Put an address on the list"""
+    return Answer(await request.ask(SuppressAddresses(addresses=[data.address], reason=data.reason)), 201)
+
+
+@post(
+    "/suppressions/addresses/import",
+    status_code=200,
+    responses=returns(SuppressedAddresses, 200),
+    tags=TAGS,
+    request_max_body_size=MOST_BYTES,
+)
+async def import_addresses(data: JSONBody[AddressesBody], request: Call) -> Answer:
+    """Put up to 1,000 addresses on the list
+
+    All of them or, if one is no address, none.
+    """
+    return Answer(await request.ask(SuppressAddresses(addresses=data.addresses, reason=data.reason)))
+
+
+@get("/suppressions/addresses/export", responses=shows(str), tags=TAGS)
+async def export_addresses(request: Call, cursor: Cursor = None, reason: Reason = None) -> Answer:
+    """Export suppressed addresses as CSV
+
+    A thousand at a time: as long as there are more, the header X-Next-Cursor says where the next part begins.
+    """
+    query = ListSuppressedAddresses(limit=CSV_PAGE, cursor=cursor, reason=reason)
+    page = msgspec.json.decode(await request.query(query), type=SuppressedAddressPage)
+    headers = [(b"x-next-cursor", page.cursor.encode())] if page.cursor else []
+    return Answer(_csv(page.data), kind=b"text/csv; charset=utf-8", headers=headers)
+
+
+@delete("/suppressions/addresses/{address:str}", status_code=200, responses=returns(Changed, 200), tags=TAGS)
+async def release_address(address: FromPath[str], request: Call) -> Answer:
+    """Take an address off the list
+
+    Off that of the SES account, too, if it bounced or complained.
+    """
+    await request.ask(ReleaseAddress(address=address))
+    return Answer(encode(Changed()))
+
+
+def _csv(addresses: list[SuppressedAddressView]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(("email", "reason", "since"))
+    writer.writerows((_cell(each.address), each.reason, each.since) for each in addresses)
+    return text.getvalue().encode()
+
+
+def _cell(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+ROUTES = [
+    list_rules,
+    create_rule,
+    update_rule,
+    delete_rule,
+    preview,
+    list_emails,
+    get_email,
+    list_addresses,
+    suppress_address,
+    import_addresses,
+    export_addresses,
+    release_address,
+]
