@@ -84,7 +84,7 @@ Reason = Annotated[ListedReason | None, QueryParameter(description="Only address
 
 
 @get("/suppressions", responses=shows(list[SuppressionRuleView]), tags=TAGS)
-async def list_rules(request: Call) -> Answer:
+async def list_suppression_rules(request: Call) -> Answer:
     """List suppression rules
 
     In the order in which they are tried: the first that matches is the one that a mail is held back by.
@@ -93,7 +93,7 @@ async def list_rules(request: Call) -> Answer:
 
 
 @post("/suppressions", responses=returns(SuppressionRuleView, 201), tags=TAGS)
-async def create_rule(data: JSONBody[RuleBody], request: Call) -> Answer:
+async def create_suppression_rule(data: JSONBody[RuleBody], request: Call) -> Answer:
     """Create a suppression rule
 
     It holds for every mail that is not sent yet, also for those that wait. A project has at most 100.
@@ -105,7 +105,7 @@ async def create_rule(data: JSONBody[RuleBody], request: Call) -> Answer:
 
 
 @put("/suppressions/{rule_id:str}", responses=returns(Changed, 200), tags=TAGS)
-async def update_rule(rule_id: FromPath[str], data: JSONBody[RuleBody], request: Call) -> Answer:
+async def update_suppression_rule(rule_id: FromPath[str], data: JSONBody[RuleBody], request: Call) -> Answer:
     """Change a suppression rule"""
     command = UpdateSuppressionRule(
         rule_id=id_of(rule_id, "Suppression rule"),
@@ -119,20 +119,20 @@ async def update_rule(rule_id: FromPath[str], data: JSONBody[RuleBody], request:
 
 
 @delete("/suppressions/{rule_id:str}", status_code=200, responses=returns(Changed, 200), tags=TAGS)
-async def delete_rule(rule_id: FromPath[str], request: Call) -> Answer:
+async def delete_suppression_rule(rule_id: FromPath[str], request: Call) -> Answer:
     """Delete a suppression rule"""
     await request.ask(DeleteSuppressionRule(rule_id=id_of(rule_id, "Suppression rule")))
     return Answer(encode(Changed()))
 
 
 @post("/suppressions/preview", status_code=200, responses=shows(SuppressionPreview), tags=TAGS)
-async def preview(data: JSONBody[PreviewBody], request: Call) -> Answer:
+async def preview_suppression(data: JSONBody[PreviewBody], request: Call) -> Answer:
     """Ask whether an address gets mail"""
     return Answer(await request.query(PreviewSuppression(address=data.address)))
 
 
 @get("/suppressions/emails", responses=shows(SuppressedEmails), tags=TAGS)
-async def list_emails(request: Call, limit: Limit = 20, cursor: Cursor = None) -> Answer:
+async def list_suppressed_emails(request: Call, limit: Limit = 20, cursor: Cursor = None) -> Answer:
     """List the mails that were held back
 
     Newest first.
@@ -143,7 +143,7 @@ async def list_emails(request: Call, limit: Limit = 20, cursor: Cursor = None) -
 
 
 @get("/suppressions/emails/{email_id:str}", responses=shows(EmailView), tags=TAGS)
-async def get_email(email_id: FromPath[str], request: Call) -> Answer:
+async def get_suppressed_email(email_id: FromPath[str], request: Call) -> Answer:
     """Get a mail that was held back"""
     answer = await request.query(GetEmail(email_id=id_of(email_id, "Email")))
     if msgspec.json.decode(answer, type=EmailView).state != "suppressed":
@@ -152,7 +152,9 @@ async def get_email(email_id: FromPath[str], request: Call) -> Answer:
 
 
 @get("/suppressions/addresses", responses=shows(SuppressedAddressPage), tags=TAGS)
-async def list_addresses(request: Call, limit: Limit = 20, cursor: Cursor = None, reason: Reason = None) -> Answer:
+async def list_suppressed_addresses(
+    request: Call, limit: Limit = 20, cursor: Cursor = None, reason: Reason = None
+) -> Answer:
     """List suppressed addresses
 
     In alphabetical order: those whose mailbox bounced for good or complained, and those that were put there.
@@ -173,7 +175,7 @@ async def suppress_address(data: JSONBody[AddressBody], request: Call) -> Answer
     tags=TAGS,
     request_max_body_size=MOST_BYTES,
 )
-async def import_addresses(data: JSONBody[AddressesBody], request: Call) -> Answer:
+async def import_suppressed_addresses(data: JSONBody[AddressesBody], request: Call) -> Answer:
     """Put up to 1,000 addresses on the list
 
     All of them or, if one is no address, none.
@@ -182,7 +184,7 @@ async def import_addresses(data: JSONBody[AddressesBody], request: Call) -> Answ
 
 
 @get("/suppressions/addresses/export", responses=shows(str), tags=TAGS)
-async def export_addresses(request: Call, cursor: Cursor = None, reason: Reason = None) -> Answer:
+async def export_suppressed_addresses(request: Call, cursor: Cursor = None, reason: Reason = None) -> Answer:
     """Export suppressed addresses as CSV
 
     A thousand at a time: as long as there are more, the header X-Next-Cursor says where the next part begins.
@@ -194,7 +196,7 @@ async def export_addresses(request: Call, cursor: Cursor = None, reason: Reason 
 
 
 @delete("/suppressions/addresses/{address:str}", status_code=200, responses=returns(Changed, 200), tags=TAGS)
-async def release_address(address: FromPath[str], request: Call) -> Answer:
+async def release_suppressed_address(address: FromPath[str], request: Call) -> Answer:
     """Take an address off the list
 
     Off that of the SES account, too, if it bounced or complained.
@@ -216,16 +218,16 @@ def _cell(text: str) -> str:
 
 
 ROUTES = [
-    list_rules,
-    create_rule,
-    update_rule,
-    delete_rule,
-    preview,
-    list_emails,
-    get_email,
-    list_addresses,
+    list_suppression_rules,
+    create_suppression_rule,
+    update_suppression_rule,
+    delete_suppression_rule,
+    preview_suppression,
+    list_suppressed_emails,
+    get_suppressed_email,
+    list_suppressed_addresses,
     suppress_address,
-    import_addresses,
-    export_addresses,
-    release_address,
+    import_suppressed_addresses,
+    export_suppressed_addresses,
+    release_suppressed_address,
 ]
