@@ -75,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def command_modules() -> list[tuple[str, ModuleType]]:
     names = sorted((found.name for found in pkgutil.iter_modules(deploy.commands.__path__)), key=up_first)
-    return [(name, importlib.import_module(f"deploy.commands.{name}")) for name in names]
+    return [(name.replace("_", "-"), importlib.import_module(f"deploy.commands.{name}")) for name in names]
 
 
 def up_first(name: str) -> tuple[bool, str]:

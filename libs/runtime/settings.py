@@ -84,6 +84,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "pause"
     configuration_set: Annotated[str, Meta(description="SES configuration set of every send")] = "godwit"
+    instance_epoch: Annotated[
+        str,
+        Meta(max_length=100, description="Change it when you restore a backup or clone: sending then starts paused"),
+    ] = ""
+    restore_guard: Annotated[bool, Meta(description="Pause sending if the database lacks events that the bus has")] = (
+        True
+    )
     mail_from_subdomain: Annotated[
         str,
         Meta(

@@ -260,6 +260,10 @@ class GetSendingState(DeliveryQuery, tag="get-sending-state", frozen=True, kw_on
     campaign_id: UUID
 
 
+class GetOutgoing(DeliveryQuery, tag="get-outgoing", frozen=True, kw_only=True):
+    """Answers `Outgoing`."""
+
+
 class GetLedger(DeliveryQuery, tag="get-ledger", frozen=True, kw_only=True):
     """The counts of the conservation law, for the project or for one campaign. Answers `Ledger`."""
 
@@ -353,6 +357,14 @@ class DomainView(View, frozen=True, kw_only=True):
     vouched: bool = False
     checked_at: Instant | None = None
     problem: str | None = None
+
+
+class Outgoing(View, frozen=True, kw_only=True):
+    """Whether mail goes out; if not, since when and why."""
+
+    paused: bool
+    since: Instant | None = None
+    reason: str | None = None
 
 
 class Ledger(View, frozen=True, kw_only=True):

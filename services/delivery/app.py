@@ -14,6 +14,7 @@ from libs.schemas.delivery import (
     GetDomain,
     GetEmail,
     GetLedger,
+    GetOutgoing,
     GetSendingState,
     ListDomains,
     ListEmails,
@@ -45,6 +46,7 @@ from libs.schemas.workflows import EmailRequested
 from services.delivery import domains, forgetting, holding, preview, progress, queries, reactions, ses, suppressions
 from services.delivery.account_list import AccountList
 from services.delivery.commands import send_emails
+from services.delivery.guard import Guard
 from services.delivery.identities import Identities
 from services.delivery.mail import Links
 from services.delivery.read_models import (
@@ -87,8 +89,10 @@ def build(config: Settings) -> Service:
 
     async def send(runtime: Runtime) -> None:
         mailer = await asyncio.to_thread(ses.connect, config, times)
+        guard = Guard(runtime)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(Sender(runtime, mailer, shelf, times).run())
+            tasks.create_task(guard.run())
+            tasks.create_task(Sender(runtime, mailer, shelf, times, guard).run())
             tasks.create_task(Upkeep(runtime, mailer, shelf).run())
             tasks.create_task(AccountList(runtime, mailer.client).run())
             tasks.create_task(Registrar(runtime, Identities(mailer.client, config.mail_from_subdomain)).run())
@@ -121,6 +125,7 @@ def build(config: Settings) -> Service:
             GetEmail: queries.get_email,
             ListEmails: queries.list_emails,
             GetLedger: queries.get_ledger,
+            GetOutgoing: queries.get_sending,
             PreviewMail: preview.preview_mail(links),
             FindSuppressed: preview.find_suppressed,
             GetSendingState: progress.get_sending_state(config.aws_region),

@@ -8,4 +8,5 @@ STALE = Counter("godwit_email_stale_changes_total", "Changes that came too late,
 DUPLICATES = Counter("godwit_email_duplicates_total", "Mails that SES is known to have taken more than once")
 HELD = Counter("godwit_email_resends_held_total", "Times that a resend was held because no notifications came in")
 THROTTLED = Counter("godwit_ses_throttled_total", "Calls that SES refused as too fast or too many")
+PAUSED = Gauge("godwit_sending_paused", "1 while no mail goes out, because the database came from a backup")
 RATE = Gauge("godwit_ses_rate", "Mails per second that the shared bucket allows at most")

@@ -14,8 +14,10 @@ from libs.schemas.delivery import (
     EmailView,
     GetEmail,
     GetLedger,
+    GetOutgoing,
     Ledger,
     ListEmails,
+    Outgoing,
 )
 
 GET = """
@@ -51,6 +53,8 @@ select count(*) as intents,
 from email where project = $1 and ($2::uuid is null or campaign_id = $2)
 """
 
+SENDING = "select paused_at, reason from sending"
+
 MOST = 100
 FIRST = (datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
 """The place before the newest mail, where a listing starts."""
@@ -80,6 +84,13 @@ async def list_emails(conn: Connection, project: UUID, query: ListEmails) -> Ema
 async def get_ledger(conn: Connection, project: UUID, query: GetLedger) -> Ledger:
     counts: dict[str, Any] = dict(await conn.fetchrow(LEDGER, project, query.campaign_id) or {})
     return Ledger(**counts)
+
+
+async def get_sending(conn: Connection, project: UUID, query: GetOutgoing) -> Outgoing:
+    row = await conn.fetchrow(SENDING)
+    if row is None or row["paused_at"] is None:
+        return Outgoing(paused=False)
+    return Outgoing(paused=True, since=iso(row["paused_at"]), reason=row["reason"])
 
 
 def _view(row: asyncpg.Record) -> EmailView:

@@ -24,6 +24,7 @@ from libs.runtime.store import Connection
 from services.delivery import bucket, claims, ledger, metrics
 from services.delivery.email import settle
 from services.delivery.fairness import Share, allot
+from services.delivery.guard import Guard
 from services.delivery.mail import Mail
 from services.delivery.outcome import GIVEN_BACK, Outcome, Throttled, Unknown
 from services.delivery.ses import Ses
@@ -80,12 +81,13 @@ Done = tuple[Mail, Outcome, Permit]
 class Sender:
     """One process's sender. Runs until the service stops, then finishes what it has claimed."""
 
-    def __init__(self, runtime: Runtime, ses: Ses, shelf: Shelf, timing: Timing) -> None:
+    def __init__(self, runtime: Runtime, ses: Ses, shelf: Shelf, timing: Timing, guard: Guard) -> None:
         config = runtime.settings
         self._runtime = runtime
         self._ses = ses
         self._shelf = shelf
         self._timing = timing
+        self._guard = guard
         self._region = config.aws_region
         self._concurrency = config.send_concurrency
         self._threads = ThreadPoolExecutor(config.send_concurrency, thread_name_prefix="ses")
@@ -146,6 +148,8 @@ class Sender:
     async def _claim_some(self) -> float:
         """Claim and start as many as there is room and rate for; answers how long to wait before the next time."""
         self._runtime.committed.clear()
+        if not self._guard.open.is_set():
+            return IDLE_SECONDS / 4
         room = self._room()
         if room <= 0:
             return ROOM_SECONDS

@@ -1,0 +1,20 @@
+"""Whether mail goes out at all."""
+
+from litestar import get
+
+from libs.schemas.delivery import GetOutgoing, Outgoing
+from services.gateway.answers import Answer, shows
+from services.gateway.call import Call
+
+
+@get("/sending", responses=shows(Outgoing), tags=["Emails"])
+async def get_sending(request: Call) -> Answer:
+    """Ask whether mail goes out
+
+    It is paused when the database was restored from a backup, until the operator lets it go on: what is queued may have
+    been sent already. Until then everything is accepted and waits.
+    """
+    return Answer(await request.query(GetOutgoing()))
+
+
+ROUTES = [get_sending]
