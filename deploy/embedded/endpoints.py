@@ -9,6 +9,7 @@ import msgspec
 from deploy.embedded import nats, postgres
 from deploy.embedded.layout import Layout
 from deploy.embedded.lock import is_held
+from deploy.embedded.ports import LOOPBACK
 from deploy.embedded.process import write_whole
 from deploy.embedded.settings import Settings
 from deploy.embedded.stack import Ports
@@ -21,6 +22,7 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     sandbox_url: str
     admin_database_url: str
     nats_url: str
+    nats_monitor_url: str | None = None
     health_ports: dict[str, int]
 
 
@@ -30,6 +32,7 @@ def record(settings: Settings, layout: Layout, ports: Ports) -> None:
         sandbox_url=settings.sandbox_url,
         admin_database_url=postgres.url(layout),
         nats_url=nats.url(ports.nats),
+        nats_monitor_url=f"http://{LOOPBACK}:{ports.nats_monitor}",
         health_ports=ports.health,
     )
     write_whole(layout.endpoints, msgspec.json.format(msgspec.json.encode(endpoints)).decode() + "\n")

@@ -54,13 +54,15 @@ class Sandbox:
         faults, suppression = Faults(), SuppressionList(store)
         identities = Identities(store, account, settings.region)
         ses = Ses(account, faults, ledger, identities, suppression, subscriptions)
+        self._sets = ConfigurationSets(store)
         self.router = Router()
-        add_ses(self.router, ses, identities, suppression, ConfigurationSets(store))
+        add_ses(self.router, ses, identities, suppression, self._sets)
         add_control(self.router, Control(account, faults, ledger, identities, subscriptions, notifier, ses))
         add_pages_and_sns(self.router, Pages(ledger), subscriptions, signer, queue)
 
     async def start(self) -> None:
         self._committing = asyncio.create_task(self._store.commit_forever())
+        await self._sets.open(self._settings.topic_arn)
         await self._subscriptions.open(self._settings.endpoints)
         self._notifying = asyncio.create_task(self._notifier.run())
 

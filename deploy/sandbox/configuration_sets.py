@@ -20,6 +20,19 @@ DESTINATION = "select body from event_destination where configuration_set = ? an
 DESTINATIONS = "select name, body from event_destination where configuration_set = ? order by name"
 ADD_DESTINATION = "insert or ignore into event_destination (configuration_set, name, body) values (?, ?, ?)"
 
+FIRST = "godwit"
+EVENT_TYPES = (
+    "SEND",
+    "REJECT",
+    "BOUNCE",
+    "COMPLAINT",
+    "DELIVERY",
+    "OPEN",
+    "CLICK",
+    "RENDERING_FAILURE",
+    "DELIVERY_DELAY",
+)
+
 read_create = decoder(CreateConfigurationSet)
 read_create_destination = decoder(CreateEventDestination)
 read_list = decoder(ListRequest)
@@ -28,6 +41,16 @@ read_list = decoder(ListRequest)
 class ConfigurationSets:
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    async def open(self, topic_arn: str) -> None:
+        """What whoever sets up an account makes first: a configuration set that reports everything to the topic."""
+        if self._store.rows(ONE, (FIRST,)):
+            return
+        destination = {"Enabled": True, "MatchingEventTypes": EVENT_TYPES, "SnsDestination": {"TopicArn": topic_arn}}
+        await self._store.write(
+            (ADD, [(FIRST, msgspec.json.encode({"ConfigurationSetName": FIRST}))]),
+            (ADD_DESTINATION, [(FIRST, "notifications", msgspec.json.encode(destination))]),
+        )
 
     async def create(self, request: Request) -> Answer:
         body = await request.body()

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 import msgspec
 
 from deploy.sandbox.asgi import Answer, ApiError
-from deploy.sandbox.settings import QUEUE_ARN
+from deploy.sandbox.settings import ACCOUNT_ID, QUEUE_ARN
 from deploy.sandbox.store import Store
 
 ALL = "select id, endpoint, token, confirmed_at is not null from subscription order by id"
@@ -84,6 +84,8 @@ class Subscriptions:
                     return await self._confirm(call)
                 case "Unsubscribe":
                     return await self._unsubscribe(call)
+                case "ListSubscriptionsByTopic":
+                    return self._list(call)
                 case action:
                     raise ApiError(400, "InvalidAction", f"The action {action} is not valid for this endpoint.")
         except ApiError as error:
@@ -115,6 +117,24 @@ class Subscriptions:
                 await self.remove(subscription)
                 return _result("Unsubscribe")
         raise ApiError(404, "NotFound", "Subscription does not exist")
+
+    def _list(self, call: Mapping[str, str]) -> Answer:
+        """All on one page: there are never more than a few."""
+        self._require_topic(call)
+        members = "".join(self._member(subscription) for subscription in self.current)
+        return _result("ListSubscriptionsByTopic", f"<Subscriptions>{members}</Subscriptions>")
+
+    def _member(self, subscription: Subscription) -> str:
+        arn = subscription.arn if subscription.confirmed else "PendingConfirmation"
+        protocol = subscription.endpoint.partition("://")[0]
+        fields = {
+            "TopicArn": self._topic_arn,
+            "Protocol": protocol,
+            "SubscriptionArn": arn,
+            "Owner": ACCOUNT_ID,
+            "Endpoint": subscription.endpoint,
+        }
+        return f"<member>{''.join(f'<{name}>{escape(value)}</{name}>' for name, value in fields.items())}</member>"
 
     def _require_topic(self, call: Mapping[str, str]) -> None:
         if call.get("TopicArn") != self._topic_arn:

@@ -1,0 +1,68 @@
+"""Where the doctor looks: the addresses in the environment, else those of the stack that runs on this machine."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+import msgspec
+from botocore.config import Config
+
+from deploy.commands import Failed
+from deploy.embedded.endpoints import of_running_stack
+from deploy.embedded.stack import REGION, TOPIC
+from libs.runtime.settings import load
+
+CONNECT, READ = 5, 10
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment, as its settings describe it. `keys` are AWS credentials, if they are not to be looked for."""
+
+    admin_url: str
+    nats_url: str
+    nats_monitor_url: str | None
+    region: str
+    endpoint_url: str | None
+    configuration_set: str
+    topic_arns: tuple[str, ...]
+    queue_url: str | None
+    public_url: str
+    keys: dict[str, str] = {}
+
+    def client(self, service: str) -> Any:
+        """A boto3 client. One for all kinds, so its type is not said here."""
+        config = Config(connect_timeout=CONNECT, read_timeout=READ, retries={"total_max_attempts": 2})
+        session = boto3.Session(region_name=self.region, **self.keys)  # type: ignore[arg-type]
+        return session.client(service, endpoint_url=self.endpoint_url, config=config)
+
+
+def place(environ: Mapping[str, str] | None = None, nats_monitor_url: str | None = None) -> Place:
+    """Raises Failed if there is nothing to look at."""
+    environ = os.environ if environ is None else environ
+    stack = of_running_stack(environ)
+    admin_url = environ.get("GODWIT_ADMIN_DATABASE_URL") or (stack.admin_database_url if stack else None)
+    nats_url = environ.get("NATS_URL") or (stack.nats_url if stack else None)
+    if not admin_url or not nats_url:
+        raise Failed("nothing to look at: start `godwit up`, or set GODWIT_ADMIN_DATABASE_URL, NATS_URL and AWS_REGION")
+    mine = bool(stack and admin_url == stack.admin_database_url)
+    told = _told(environ, REGION if mine else None)
+    return Place(
+        admin_url=admin_url,
+        nats_url=nats_url,
+        nats_monitor_url=nats_monitor_url or (stack.nats_monitor_url if stack and mine else None),
+        region=told.aws_region,
+        endpoint_url=stack.sandbox_url if stack and mine else told.aws_endpoint_url,
+        configuration_set=told.configuration_set,
+        topic_arns=(TOPIC,) if mine else tuple(filter(None, (arn.strip() for arn in told.sns_topic_arns.split(",")))),
+        queue_url=told.sqs_queue_url or None,
+        public_url=stack.url if stack and mine else told.public_url,
+        keys={"aws_access_key_id": "sandbox", "aws_secret_access_key": "sandbox"} if mine else {},
+    )
+
+
+def _told(environ: Mapping[str, str], region: str | None) -> Any:
+    """The settings, as a service would read them; only names of theirs count here."""
+    own = ("GODWIT_DATA_DIR", "GODWIT_SANDBOX_PORT", "GODWIT_HTTP_PORT")
+    kept = {name: value for name, value in environ.items() if name not in own and "REPLICAS" not in name}
+    return load({"DATABASE_URL": "none", **kept} | ({"AWS_REGION": region} if region else {}))

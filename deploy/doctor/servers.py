@@ -1,0 +1,143 @@
+"""Postgres and NATS: are they there, and do they keep what they acknowledge."""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from urllib.request import urlopen
+
+import asyncpg
+import nats
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js.api import StorageType
+from nats.js.errors import NotFoundError
+
+from deploy import streams
+from deploy.doctor.finding import Finding, ok, problem, warning
+from deploy.doctor.place import Place
+
+TIMEOUT = 5.0
+MOST_SKEW = 5.0
+OLDEST = 15
+"""The Postgres version from which on everything here works."""
+
+SETTINGS = """
+select current_setting('server_version_num')::int / 10000 as version, current_setting('fsync') = 'on' as fsync,
+    current_setting('synchronous_commit') <> 'off' as synchronous, current_setting('full_page_writes') = 'on' as whole,
+    extract(epoch from clock_timestamp())::float as now
+"""
+STATE = "select reason from delivery.sending where paused_at is not null"
+DOMAINS = "select distinct domain from delivery.domain where verified order by domain limit 100"
+
+
+async def postgres(place: Place) -> AsyncIterator[Finding]:
+    try:
+        conn = await asyncpg.connect(place.admin_url, timeout=TIMEOUT)
+    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+        yield problem("Postgres", str(error) or repr(error), "Start it, and check GODWIT_ADMIN_DATABASE_URL.")
+        return
+    try:
+        row = await conn.fetchrow(SETTINGS)
+        assert row is not None
+        yield _version(row["version"])
+        yield _durability(row)
+        yield _skew(row["now"])
+        yield await _sending(conn)
+    except asyncpg.UndefinedTableError:
+        yield problem("schemas", "not there", "Run `godwit migrate`.")
+    finally:
+        await conn.close(timeout=TIMEOUT)
+
+
+async def domains_of(place: Place) -> list[str]:
+    """What projects send from; nothing if the database cannot be asked."""
+    try:
+        conn = await asyncpg.connect(place.admin_url, timeout=TIMEOUT)
+    except (OSError, asyncpg.PostgresError, TimeoutError):
+        return []
+    try:
+        return [row["domain"] for row in await conn.fetch(DOMAINS)]
+    except asyncpg.UndefinedTableError:
+        return []
+    finally:
+        await conn.close(timeout=TIMEOUT)
+
+
+async def bus(place: Place) -> AsyncIterator[Finding]:
+    try:
+        client = await nats.connect(place.nats_url, connect_timeout=5, allow_reconnect=False)
+    except (OSError, NatsError, TimeoutError) as error:
+        yield problem("NATS", str(error) or repr(error), "Start it, and check NATS_URL.")
+        return
+    try:
+        async for finding in _streams(client):
+            yield finding
+    finally:
+        await client.close()
+    yield _sync(place.nats_monitor_url)
+
+
+def _version(version: int) -> Finding:
+    if version < OLDEST:
+        return problem("Postgres", f"version {version}", f"Use version {OLDEST} or later.")
+    return ok("Postgres", f"version {version}")
+
+
+def _durability(row: asyncpg.Record) -> Finding:
+    off = [name for name in ("fsync", "synchronous", "whole") if not row[name]]
+    if not off:
+        return ok("Postgres durability", "what is committed is on disk")
+    names = {"fsync": "fsync", "synchronous": "synchronous_commit", "whole": "full_page_writes"}
+    settings = ", ".join(names[name] for name in off)
+    return problem(
+        "Postgres durability", f"{settings} off", f"Switch {settings} on: acknowledged commands could be lost."
+    )
+
+
+def _skew(now: float) -> Finding:
+    skew = abs(time.time() - now)
+    if skew > MOST_SKEW:
+        return warning("database clock", f"{skew:.0f} s off from here", "Run NTP on both machines.")
+    return ok("database clock", f"within {max(1.0, skew):.0f} s")
+
+
+async def _sending(conn: "asyncpg.Connection[asyncpg.Record]") -> Finding:
+    reason = await conn.fetchval(STATE)
+    if reason:
+        return problem("sending", f"paused: {reason}", "See `godwit resume-sending`.")
+    return ok("sending", "not paused")
+
+
+async def _streams(client: Client) -> AsyncIterator[Finding]:
+    js = client.jetstream(timeout=TIMEOUT)
+    in_memory = []
+    for stream in streams.STREAMS:
+        try:
+            info = await js.stream_info(stream.name)
+        except NotFoundError:
+            yield problem(f"stream {stream.name}", "not there", "Run `godwit migrate`.")
+            return
+        if info.config.storage != StorageType.FILE:
+            in_memory.append(stream.name)
+        if stream.name == "DEAD" and info.state.messages:
+            yield warning("dead letters", f"{info.state.messages}", "See `godwit dead list`; retry or drop them.")
+    if in_memory:
+        yield problem("NATS streams", f"in memory: {', '.join(in_memory)}", "Keep them in files.")
+    else:
+        yield ok("NATS streams", f"{len(streams.STREAMS)}, in files")
+
+
+def _sync(monitor: str | None) -> Finding:
+    todo = (
+        "Set `sync_interval: always` in the jetstream block: else two minutes of messages can be lost at a power cut."
+    )
+    if monitor is None:
+        return warning("NATS durability", "cannot be seen", f"Give --nats-monitor URL, or check by hand. {todo}")
+    try:
+        with urlopen(f"{monitor}/varz", timeout=TIMEOUT) as answer:  # noqa: S310 - the operator names it
+            config = json.load(answer).get("jetstream", {}).get("config", {})
+    except OSError as error:
+        return warning("NATS durability", str(error), f"Check --nats-monitor. {todo}")
+    if config.get("sync_always"):
+        return ok("NATS durability", "every acknowledged message is on disk")
+    return problem("NATS durability", f"synced every {config.get('sync_interval', 0) / 1e9:.0f} s", todo)

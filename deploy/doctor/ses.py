@@ -1,0 +1,139 @@
+"""Amazon SES: may we send, how much, from where, and is what happens to mails reported."""
+
+import time
+from collections.abc import Iterator, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deploy.doctor.finding import Finding, ok, problem, warning
+from deploy.doctor.place import Place
+
+NEEDED = ("SEND", "REJECT", "BOUNCE", "COMPLAINT", "DELIVERY", "RENDERING_FAILURE", "DELIVERY_DELAY")
+WANTED = ("OPEN", "CLICK")
+MOST_SKEW = 60.0
+LOW = 0.1
+NOT_FOUND = "NotFoundException"
+
+
+def examine(place: Place, domains: Sequence[str]) -> Iterator[Finding]:
+    """`domains` are those that projects send from."""
+    client = place.client("sesv2")
+    try:
+        account = client.get_account()
+    except (BotoCoreError, ClientError) as error:
+        yield problem(
+            "SES credentials",
+            _said(error),
+            f"Give the delivery service credentials for SES in {place.region} that may call ses:* (AWS_ACCESS_KEY_ID, "
+            "a role, ...), and check AWS_REGION.",
+        )
+        return
+    yield ok("SES credentials", f"accepted in {place.region}")
+    yield _clock(account)
+    yield from _account(account)
+    yield _quota(account["SendQuota"])
+    for domain in domains:
+        yield from _identity(client, domain)
+    yield from _configuration_set(client, place)
+
+
+def _clock(account: Any) -> Finding:
+    told = account["ResponseMetadata"]["HTTPHeaders"].get("date")
+    if told is None:
+        return ok("clock", "SES does not tell the time")
+    skew = abs(time.time() - parsedate_to_datetime(told).timestamp())
+    if skew > MOST_SKEW:
+        return problem("clock", f"{skew:.0f} s off from SES's", "Run NTP: SES refuses signatures that are minutes off.")
+    return ok("clock", f"within {max(1.0, skew):.0f} s of SES's")
+
+
+def _account(account: Any) -> Iterator[Finding]:
+    if not account.get("SendingEnabled", False):
+        yield problem("SES account", "sending is disabled", "Look for the reason in the SES console, under Account.")
+    elif account.get("EnforcementStatus", "HEALTHY") != "HEALTHY":
+        found = f"enforcement status {account['EnforcementStatus']}"
+        yield problem("SES account", found, "Answer AWS's inquiry: bounces or complaints were too many.")
+    elif not account.get("ProductionAccessEnabled", False):
+        yield warning(
+            "SES account", "in SES's sandbox", "Ask for production access: until then only verified addresses."
+        )
+    else:
+        yield ok("SES account", "may send")
+
+
+def _quota(quota: Any) -> Finding:
+    per_day, sent = quota["Max24HourSend"], quota["SentLast24Hours"]
+    found = f"{quota['MaxSendRate']:g} mails/s, {sent:,.0f} of {per_day:,.0f} today"
+    if per_day > 0 and per_day - sent < per_day * LOW:
+        return warning(
+            "SES quota", found, "The rest of today is kept for transactional mail. Ask AWS for a higher quota."
+        )
+    return ok("SES quota", found if per_day > 0 else f"{quota['MaxSendRate']:g} mails/s, any number a day")
+
+
+def _identity(client: Any, domain: str) -> Iterator[Finding]:
+    name = f"domain {domain}"
+    try:
+        identity = client.get_email_identity(EmailIdentity=domain)
+    except ClientError as error:
+        if error.response["Error"].get("Code") != NOT_FOUND:
+            raise
+        yield warning(
+            name,
+            "SES does not know it",
+            "Create the identity in SES, or add the domain by POST /domains: mail from it fails.",
+        )
+        return
+    dkim = identity.get("DkimAttributes", {})
+    mail_from = identity.get("MailFromAttributes", {})
+    if not identity.get("VerifiedForSendingStatus", False):
+        yield problem(name, "not verified", "Publish the DNS records that GET /domains shows.")
+    elif dkim.get("Status") != "SUCCESS" or not dkim.get("SigningEnabled", False):
+        yield problem(name, f"DKIM {dkim.get('Status')}", "Publish the three CNAME records that GET /domains shows.")
+    elif mail_from.get("MailFromDomain") and mail_from.get("MailFromDomainStatus") != "SUCCESS":
+        yield warning(name, f"MAIL FROM {mail_from['MailFromDomainStatus']}", "Publish its MX and TXT records.")
+    else:
+        yield ok(name, "verified and signed")
+
+
+def _configuration_set(client: Any, place: Place) -> Iterator[Finding]:
+    name = f"configuration set {place.configuration_set}"
+    try:
+        client.get_configuration_set(ConfigurationSetName=place.configuration_set)
+    except ClientError as error:
+        if error.response["Error"].get("Code") != NOT_FOUND:
+            raise
+        yield problem(
+            name, "SES does not know it", "Create it, or name another in GODWIT_CONFIGURATION_SET: every send fails."
+        )
+        return
+    yield ok(name, "exists")
+    told = client.get_configuration_set_event_destinations(ConfigurationSetName=place.configuration_set)
+    destinations = [each for each in told.get("EventDestinations", []) if "SnsDestination" in each]
+    yield _events(destinations)
+    for destination in destinations:
+        yield _allowed(destination["SnsDestination"]["TopicArn"], place)
+
+
+def _events(destinations: Sequence[Any]) -> Finding:
+    reported = {kind for each in destinations if each.get("Enabled") for kind in each["MatchingEventTypes"]}
+    if missing := [kind for kind in NEEDED if kind not in reported]:
+        todo = "Add an SNS event destination for them: without it sends whose answer is lost stay unknown."
+        return problem("events of mails", f"not reported: {', '.join(missing)}", todo)
+    if missing := [kind for kind in WANTED if kind not in reported]:
+        return warning(
+            "events of mails", f"not reported: {', '.join(missing)}", "Add them, if you want opens and clicks."
+        )
+    return ok("events of mails", f"{len(reported)} kinds go to SNS")
+
+
+def _allowed(topic: str, place: Place) -> Finding:
+    if topic in place.topic_arns or (place.queue_url and not place.topic_arns):
+        return ok("topic allow-list", topic)
+    return problem("topic allow-list", f"{topic} is not on it", f"Add it to GODWIT_SNS_TOPIC_ARNS: {topic}")
+
+
+def _said(error: Exception) -> str:
+    return error.response["Error"].get("Message", str(error)) if isinstance(error, ClientError) else str(error)
