@@ -44,6 +44,7 @@ TAGS = {
     "Emails": "Every mail, and what became of it",
     "Analytics": "How it all went",
     "Domains": "What you send from",
+    "Suppressions": "Who gets no mail",
     "Projects": "Their names and languages",
     "Commands": "Answers that took longer",
     "Webhooks": "For Amazon SNS",
