@@ -79,6 +79,19 @@ async def test_results_add_up_and_can_be_exported(api: Api, target: Target, plan
     assert ({row["email"] for row in rows}, {row["status"] for row in rows}) == (set(addresses), {"sent"})
 
 
+async def test_those_who_did_not_open_are_written_to_again(api: Api, plan: str) -> None:
+    addresses = await make_contacts(api, plan, 3)
+    campaign = await make_campaign(api, plan)
+    assert await code(api, "POST", f"/campaigns/{campaign['id']}/resend") == (409, "CAMPAIGN_NOT_RESENDABLE")
+    await api.post(f"/campaigns/{campaign['id']}/send", {})
+    await until_sent(api, campaign)
+    status, second = await call(api, "POST", f"/campaigns/{campaign['id']}/resend", {"subject": "Once more"})
+    assert (status, second["name"], second["subject"]) == (201, f"{plan} (Resend)", "Once more")
+    stats = await until_sent(api, second)
+    assert stats["sentCount"] == 3
+    assert [len(await mails_to(api, address)) for address in addresses] == [2, 2, 2]
+
+
 async def test_progress_is_streamed_until_the_campaign_is_over(api: Api, target: Target, plan: str) -> None:
     await make_contacts(api, plan, 20)
     campaign = await make_campaign(api, plan)

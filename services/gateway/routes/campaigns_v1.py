@@ -15,7 +15,7 @@ from litestar import delete, get, post, put
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta
 
-from libs.runtime.clock import now, uuid5, uuid7
+from libs.runtime.clock import now, uuid7
 from libs.runtime.codec import encode
 from libs.schemas.base import Instant, View
 from libs.schemas.campaigns import (
@@ -31,13 +31,13 @@ from libs.schemas.campaigns import (
 )
 from libs.schemas.contacts import ContactView, GetContact
 from libs.schemas.delivery import Content, DomainView, ListDomains
-from libs.schemas.segments import AddSegmentMembers, CreateSegment
 from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
 from services.gateway.fields import Email, Line, Text, id_of
 from services.gateway.json_body import Body
 from services.gateway.problems import invalid_field
 from services.gateway.routes.content import MAX_BYTES
+from services.gateway.routes.recipient_list import made_list
 from services.gateway.wording import EMAIL
 
 TAGS = ["Older API"]
@@ -46,8 +46,6 @@ ADDRESS = re.compile(EMAIL)
 MARKUP = re.compile(r"<[a-zA-Z!/]")
 MOST_RECIPIENTS = 5_000
 AT_ONCE = 16
-MOST_MEMBERS = 500
-"""That are put on a list at once."""
 LONGEST_NAME = 100
 DELIVERED = ("QUEUED", "SENDING", "PAUSED", "SENT")
 
@@ -192,16 +190,7 @@ async def _audience(request: Call, recipients: list[str]) -> Audience:
     if recipients == EVERYONE:
         return Audience(audience_type="ALL")
     emails = await _addresses(request, recipients)
-    segment_id = uuid5(request.exchange.command_id, "recipients")
-    create = CreateSegment(segment_id=segment_id, name=f"Recipients {segment_id}", kind="STATIC")
-    await request.ask(create, "recipients")
-    for start in range(0, len(emails), MOST_MEMBERS):
-        some = emails[start : start + MOST_MEMBERS]
-        add = AddSegmentMembers(
-            segment_id=segment_id, emails=some, contact_ids=[uuid7() for _ in some], create_missing=True
-        )
-        await request.ask(add, f"members {start}")
-    return Audience(audience_type="SEGMENT", list_id=segment_id)
+    return Audience(audience_type="SEGMENT", list_id=await made_list(request, emails, create_missing=True))
 
 
 async def _addresses(request: Call, recipients: Sequence[str]) -> list[str]:

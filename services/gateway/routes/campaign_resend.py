@@ -1,0 +1,108 @@
+"""Campaigns: writing again to those who did not open the first one."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import post
+from litestar.params import FromPath, JSONBody
+from msgspec import Meta
+
+from libs.runtime.clock import now, uuid7
+from libs.schemas.campaigns import (
+    Audience,
+    CampaignRecipients,
+    CampaignView,
+    CreateCampaign,
+    GetCampaign,
+    ListCampaignRecipients,
+    ScheduleCampaign,
+    SendCampaign,
+)
+from libs.schemas.delivery import Content
+from services.gateway.answers import Answer, returns
+from services.gateway.call import Call
+from services.gateway.fields import Line, id_of
+from services.gateway.json_body import Body
+from services.gateway.problems import Problem
+from services.gateway.routes.recipient_list import made_list
+
+TAGS = ["Campaigns"]
+PAGE = 1000
+MOST_RECIPIENTS = 10_000
+SUFFIX = " (Resend)"
+LONGEST_NAME = 100
+
+
+class ResendBody(Body, frozen=True, kw_only=True):
+    """Another subject often helps."""
+
+    subject: Line | None = None
+    scheduled_for: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+@post("/campaigns/{campaign_id:str}/resend", status_code=201, responses=returns(CampaignView, 201), tags=TAGS)
+async def resend_campaign(
+    campaign_id: FromPath[str], request: Call, data: JSONBody[ResendBody | None] = None
+) -> Answer:
+    """Resend a campaign to those who did not open it
+
+    Makes a new campaign of one that was SENT, for those to whom it was sent and who have not opened it, and sends it or
+    schedules it. For up to 10,000 of them; for more, send to a segment. Opens that are not reported, as where images
+    are not loaded, cannot be known.
+    """
+    body, found = data or ResendBody(), id_of(campaign_id, "Campaign")
+    first = msgspec.json.decode(await request.query(GetCampaign(campaign_id=found)), type=CampaignView)
+    if first.status != "SENT":
+        raise Problem(409, "CAMPAIGN_NOT_RESENDABLE", "Only a campaign that was sent can be sent again")
+    emails = await _who_did_not_open(request, found)
+    audience = Audience(audience_type="SEGMENT", list_id=await made_list(request, emails, create_missing=False))
+    create = _second(first, body, audience)
+    await request.ask(create, "campaign")
+    send = (
+        ScheduleCampaign(campaign_id=create.campaign_id, scheduled_for=body.scheduled_for, asked_at=now())
+        if body.scheduled_for
+        else SendCampaign(campaign_id=create.campaign_id, asked_at=now())
+    )
+    return Answer(await request.ask(send, "send"), 201)
+
+
+async def _who_did_not_open(request: Call, campaign_id: UUID) -> list[str]:
+    emails: list[str] = []
+    cursor: str | None = None
+    while True:
+        query = ListCampaignRecipients(campaign_id=campaign_id, status="not_opened", limit=PAGE, cursor=cursor)
+        page = msgspec.json.decode(await request.query(query), type=CampaignRecipients)
+        emails += [each.email for each in page.data if each.email]
+        cursor = page.cursor
+        if len(emails) > MOST_RECIPIENTS:
+            raise Problem(409, "TOO_MANY_RECIPIENTS", f"More than {MOST_RECIPIENTS} have not opened the campaign")
+        if cursor is None:
+            break
+    if not emails:
+        raise Problem(409, "NO_RECIPIENTS", "Everybody to whom the campaign was sent has opened it")
+    return emails
+
+
+def _second(first: CampaignView, body: ResendBody, audience: Audience) -> CreateCampaign:
+    return CreateCampaign(
+        campaign_id=uuid7(),
+        name=first.name[: LONGEST_NAME - len(SUFFIX)] + SUFFIX,
+        description=first.description,
+        content=Content(
+            subject=body.subject or first.subject or "",
+            body=first.body or "",
+            from_email=first.from_ or "",
+            from_name=first.from_name,
+            reply_to=first.reply_to,
+            kind=first.type_,
+        ),
+        markdown=first.content,
+        preheader=first.preheader,
+        language=first.language,
+        audience=audience,
+    )
+
+
+ROUTES = [resend_campaign]
