@@ -69,8 +69,8 @@ class Absent(msgspec.Struct, frozen=True, kw_only=True):
 class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     """A campaign. The times are those of its row; a campaign that is not stored yet has none.
 
-    `verified_domains` are looked up for each command, of those that it is about. `transitioned` says that the status
-    changed since the state was read, `transitioned_at` when it last did before that.
+    `verified_domains` are looked up for each command, of those that it is about. `transitioned` says that somebody
+    changed the status since the state was read, `transitioned_at` when somebody last did before that.
     """
 
     draft: Draft
@@ -182,7 +182,7 @@ def _evolve(campaign: Campaign, event: Any) -> Campaign:
         case CampaignSendingStarted():
             return _moved(campaign, "QUEUED", failure=None)
         case CampaignResolving():
-            return _moved(campaign, "SENDING")
+            return replace(campaign, status="SENDING")
         case CampaignPaused():
             return _moved(campaign, "PAUSED")
         case CampaignResumed():
@@ -190,7 +190,7 @@ def _evolve(campaign: Campaign, event: Any) -> Campaign:
         case CampaignCancelled():
             return _moved(campaign, "CANCELLED")
         case CampaignSent():
-            return _moved(campaign, "SENT")
+            return replace(campaign, status="SENT")
     return campaign
 
 

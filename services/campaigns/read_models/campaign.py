@@ -43,13 +43,12 @@ TRANSITIONS = (
     CampaignMissed,
     CampaignFailed,
     CampaignSendingStarted,
-    CampaignResolving,
     CampaignPaused,
     CampaignResumed,
     CampaignCancelled,
-    CampaignSent,
 )
-EVENTS = (CampaignCreated, CampaignUpdated, CampaignDeleted, *TRANSITIONS)
+"""That somebody asked for, or a schedule. What the run itself brings about overtakes nobody."""
+EVENTS = (CampaignCreated, CampaignUpdated, CampaignDeleted, CampaignResolving, CampaignSent, *TRANSITIONS)
 DDL = """
 create table if not exists campaign (
     project uuid not null,

@@ -171,6 +171,12 @@ def test_of_two_transitions_at_once_the_second_is_told_of_the_first() -> None:
     assert refusal(SEND, state).code == "CAMPAIGN_TRANSITION_IN_PROGRESS"
 
 
+def test_what_the_run_itself_brings_about_overtakes_nobody() -> None:
+    state = evolve(given(CREATED, STARTED), RESOLVING)
+    assert refusal(SEND, state).code == "CAMPAIGN_NOT_SENDABLE"
+    assert refusal(COMMANDS["pause"], evolve(state, SENT)).code == "CAMPAIGN_NOT_PAUSABLE"
+
+
 def test_a_campaign_is_created_as_a_draft() -> None:
     assert decide(CREATE, ALLOWED, NOW) == [CREATED]
 
