@@ -9,7 +9,15 @@ import tempfile
 from deploy.demo.screen import console
 from deploy.demo.target import Target, stack
 from deploy.embedded.ports import free_ports
-from tests.benchmarks import contacts_at_scale, handoff, notifications, sandbox_sends, segments_at_scale, track
+from tests.benchmarks import (
+    campaigns,
+    contacts_at_scale,
+    handoff,
+    notifications,
+    sandbox_sends,
+    segments_at_scale,
+    track,
+)
 from tests.benchmarks.bare import bare_server
 
 BENCHES = {
@@ -17,6 +25,7 @@ BENCHES = {
     "notifications": notifications.bench,
     "handoff": handoff.bench,
     "contacts": contacts_at_scale.bench,
+    "campaigns": campaigns.bench,
 }
 NAMES = [*BENCHES, "sandbox", "segments"]
 
