@@ -13,11 +13,14 @@ EmailState = Literal["queued", "claimed", "unknown", "sent", "failed", "suppress
 SuppressionReason = Literal["unsubscribed", "bounced", "complained", "erased", "listed", "rule"]
 DomainVerification = Literal["PENDING", "SUCCESS", "FAILED", "TEMPORARY_FAILURE", "NOT_STARTED"]
 
-WaitingFor = Literal["PAUSED", "DAILY_QUOTA", "SES_REFUSING", "THROTTLED", "NOT_ARRIVED", "RATE_LIMIT"]
+WaitingFor = Literal[
+    "PAUSED", "PROJECT_PAUSED", "DAILY_QUOTA", "SES_REFUSING", "THROTTLED", "NOT_ARRIVED", "RATE_LIMIT"
+]
 
 
 class Content(View, frozen=True, kw_only=True):
-    """What a mail says and who it is from; `subject` and `body` are Liquid templates."""
+    """What a mail says and who it is from; `subject` and `body` are Liquid templates. `language` is that of readers who
+    have none of their own."""
 
     subject: str
     body: str
@@ -25,6 +28,7 @@ class Content(View, frozen=True, kw_only=True):
     from_name: str | None = None
     reply_to: str | None = None
     kind: Kind = "MARKETING"
+    language: str | None = None
 
 
 class Attachment(View, frozen=True, kw_only=True):

@@ -1,8 +1,9 @@
 """Templates and campaigns.
 
-Owns: templates, campaigns, the counters of each campaign's run, and which sender domains a project may use. Writes
-`evt.campaigns.<project>.*` (`template.created`, `campaign.created`, `campaign.sending_started`, `campaign.sent`).
-Reads `cmd.campaigns.>`, answers `qry.campaigns.>`, and follows contacts' `audience.*` and `contact.unsubscribed`,
-delivery's `email.sent|failed|suppressed|cancelled` and `domain.verified`, and feedback's
+Owns: templates with every version of them; campaigns, their schedules and what became of each recipient; and which
+sender domains a project may use. Writes `evt.campaigns.<project>.*` (`template.created`, `campaign.created`,
+`campaign.scheduled`, `campaign.sending_started`, `campaign.paused`, `campaign.cancelled`, `campaign.sent` and so on).
+Reads `cmd.campaigns.>`, answers `qry.campaigns.>`, and follows contacts' `audience.*`, `contact.unsubscribed` and
+`contact.deleted`, delivery's facts about mails and domains, and feedback's
 `email.delivered|opened|clicked|bounced|complained`.
 """

@@ -51,7 +51,7 @@ from libs.schemas.campaigns import (
     UpdateCampaign,
 )
 from libs.schemas.delivery import Content
-from services.campaigns.content import copied, domain_of, invalid, require_sendable, with_preheader
+from services.campaigns.content import copied, domain_of, invalid, require_sendable
 from services.campaigns.draft import Draft, changed, drafted
 from services.campaigns.law import require_legal
 from services.campaigns.timers import CampaignDue
@@ -249,9 +249,7 @@ def _fall_due(due: CampaignDue, state: State, now: datetime) -> list[Event]:
 def _started(campaign_id: UUID, campaign: Campaign) -> CampaignSendingStarted:
     draft = campaign.draft
     assert draft.audience, "only a campaign that is ready is started"
-    return CampaignSendingStarted(
-        campaign_id=campaign_id, content=with_preheader(draft.content, draft.preheader), audience=draft.audience
-    )
+    return CampaignSendingStarted(campaign_id=campaign_id, content=draft.mail, audience=draft.audience)
 
 
 def _overtaken(command: CampaignCommand, campaign: Campaign) -> bool:

@@ -10,7 +10,7 @@ from libs.runtime.rejection import Rejected
 from libs.schemas.base import FieldError
 from libs.schemas.campaigns import Audience, AudienceType, CampaignDraft, CreateCampaign, UpdateCampaign
 from libs.schemas.delivery import Content
-from services.campaigns.content import invalid
+from services.campaigns.content import invalid, with_preheader
 from services.campaigns.markdown import MAX_LENGTH, html_of, is_plain
 
 CONTENT_FIELDS = ("subject", "body", "from_email", "from_name", "reply_to", "kind")
@@ -36,6 +36,11 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     def fields(self) -> dict[str, Any]:
         """As an event has them."""
         return {name: getattr(self, name) for name in self.__struct_fields__}
+
+    @property
+    def mail(self) -> Content:
+        """As it is sent."""
+        return with_preheader(replace(self.content, language=self.language), self.preheader)
 
     @property
     def plain(self) -> bool:

@@ -40,7 +40,7 @@ from libs.schemas.campaigns import (
 from libs.schemas.delivery import Content
 from services.campaigns import versions
 from services.campaigns.campaign import Campaign
-from services.campaigns.content import domain_of, invalid, with_preheader
+from services.campaigns.content import domain_of, invalid
 from services.campaigns.read_models import (
     campaign,
     campaign_click,
@@ -161,7 +161,7 @@ async def get_campaign_content(conn: Connection, project: UUID, query: GetCampai
     missing = [each for each in ready.readiness.missing if each != "audience"]
     if missing:
         raise Rejected("CAMPAIGN_NOT_TESTABLE", "The campaign is not ready to be tested", details={"missing": missing})
-    return with_preheader(state.draft.content, state.draft.preheader)
+    return state.draft.mail
 
 
 async def get_campaign_progress(conn: Connection, project: UUID, query: GetCampaignProgress) -> CampaignProgress:

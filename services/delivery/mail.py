@@ -64,7 +64,7 @@ def variables(mail: Mail, urls: Urls) -> dict[str, Any]:
         "id": str(mail.contact_id),
         "email": mail.recipient,
         "subscribed": mail.subscribed,
-        "locale": _text(data.get("locale")) or mail.language or DEFAULT,
+        "locale": _text(data.get("locale")) or mail.content.language or mail.language or DEFAULT,
         "unsubscribeUrl": urls.unsubscribe,
         "subscribeUrl": urls.subscribe,
         "manageUrl": urls.manage,

@@ -12,6 +12,7 @@ from services.delivery.read_models import campaign_hold
 # One queued mail tells it: those that SES would not take come back with SES's code.
 QUEUED = """
 select reason, due_at > clock_timestamp() as later,
+    (select paused from paused_project where paused_project.project = email.project) as project_paused,
     (select true from content where content.project = email.project and content.id = email.content_id) as arrived
 from email
 where project = $1 and campaign_id = $2 and state = 'queued'
@@ -41,6 +42,8 @@ def get_sending_state(region: str) -> QueryHandler:
 def _waiting_for(queued: asyncpg.Record, bucket: asyncpg.Record | None, *, paused: bool) -> WaitingFor:
     if paused:
         return "PAUSED"
+    if queued["project_paused"]:
+        return "PROJECT_PAUSED"
     if bucket and bucket["left_today"] < 1:
         return "DAILY_QUOTA"
     if queued["reason"]:

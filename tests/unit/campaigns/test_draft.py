@@ -87,3 +87,7 @@ def test_an_audience_follows_what_is_given(
 ) -> None:
     draft = Draft(name="x", content=CONTENT, audience=before)
     assert changed(draft, UpdateCampaign(campaign_id=ID, **given)).audience == after
+
+
+def test_the_mail_speaks_the_campaigns_language() -> None:
+    assert changed(DRAFT, UpdateCampaign(campaign_id=ID, language="de")).mail.language == "de"
