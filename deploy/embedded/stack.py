@@ -108,6 +108,10 @@ def services(
     ]
 
 
+UNTRACKED = "godwit-no-tracking"
+"""The sandbox follows nothing that is sent with a configuration set of such a name."""
+
+
 def service_ready(settings: Settings, service: str, health_port: int, _pid: int) -> bool:
     if service == "gateway" and not answers(settings.http_port, "/livez", settings.host):
         return False
@@ -123,6 +127,7 @@ def service_environment(
         "GODWIT_PUBLIC_URL": settings.url,
         "GODWIT_LOG_FORMAT": "console",
         "GODWIT_REPUTATION_GUARD": "warn",
+        "GODWIT_CONFIGURATION_SET_UNTRACKED": UNTRACKED,
     }
     wiring = {
         "DATABASE_URL": postgres.url(layout, user=f"godwit_{service}"),

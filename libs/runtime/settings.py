@@ -97,6 +97,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             pattern="^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description="Label before a sending domain: its MAIL FROM"
         ),
     ] = "bounces"
+    configuration_set_untracked: Annotated[
+        str, Meta(description="SES configuration set of mails that are sent with tracking off; empty: there is none")
+    ] = ""
     bootstrap_secret_key: Annotated[str | None, Meta(description="Secret key of the first project")] = None
     bootstrap_public_key: Annotated[str | None, Meta(description="Public key of the first project")] = None
     bootstrap_domain: Annotated[str, Meta(description="Verified sending domain of the first project")] = "example.com"

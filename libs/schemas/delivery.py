@@ -64,21 +64,44 @@ class DeliveryCommand(Command, frozen=True, kw_only=True):
     service: ClassVar[str] = "delivery"
 
 
-class SendEmail(DeliveryCommand, tag="send-email", frozen=True, kw_only=True):
-    """Queue one transactional mail. Answers `QueuedEmail`.
+class MailOrder(DeliveryCommand, frozen=True, kw_only=True):
+    """What a transactional mail is to say.
 
     Exactly one of `content` and `template_id` names what is sent; fields of `overrides` win over the template's.
-    `data` is for rendering this mail only; the contact's own data is added to it.
+    Content without a sender comes from the project's verified domain. `data` is for rendering this mail only; the
+    contact's own data is added to it.
     """
+
+    content: Content | None = None
+    template_id: UUID | None = None
+    overrides: Data = {}
+    data: Data = {}
+    extras: Extras = Extras()
+
+
+class SendEmail(MailOrder, tag="send-email", frozen=True, kw_only=True):
+    """Queue one transactional mail. Answers `QueuedEmail`."""
 
     email_id: UUID
     contact_id: UUID
     recipient: str
     subscribed: bool
-    content: Content | None = None
-    template_id: UUID | None = None
-    overrides: Data = {}
-    data: Data = {}
+
+
+class Recipient(View, frozen=True, kw_only=True):
+    """Who gets a mail, by which id. `subscribed` is as the contact said when it was read for this mail."""
+
+    email_id: UUID
+    contact_id: UUID
+    address: str
+    subscribed: bool
+    name: str | None = None
+
+
+class SendEmails(MailOrder, tag="send-emails", frozen=True, kw_only=True):
+    """Queue the same mail to each recipient, in one of its own: to all of them, or to none. Answers `QueuedEmails`."""
+
+    recipients: list[Recipient]
 
 
 class AddDomain(DeliveryCommand, tag="add-domain", frozen=True, kw_only=True):
@@ -129,6 +152,7 @@ class EmailQueued(EmailEvent, tag="email.queued", frozen=True, kw_only=True):
     content: Content | None = None
     data: Data = {}
     kind: Kind = "MARKETING"
+    extras: Extras | None = None
 
 
 class EmailSent(EmailEvent, tag="email.sent", frozen=True, kw_only=True):
@@ -214,6 +238,18 @@ class DomainRemoved(DomainEvent, tag="domain.removed", frozen=True, kw_only=True
 
 class DeliveryQuery(Query, frozen=True, kw_only=True):
     service: ClassVar[str] = "delivery"
+
+
+class CheckOrder(DeliveryQuery, tag="check-order", frozen=True, kw_only=True):
+    """Could this mail be sent to somebody who is subscribed? Refuses as `SendEmails` would, else answers `Sendable`.
+
+    What is said of recipients in `extras` and `data` has no part in it.
+    """
+
+    content: Content | None = None
+    template_id: UUID | None = None
+    overrides: Data = {}
+    extras: Extras = Extras()
 
 
 class GetEmail(DeliveryQuery, tag="get-email", frozen=True, kw_only=True):
@@ -308,6 +344,17 @@ class SendingState(View, frozen=True, kw_only=True):
 class QueuedEmail(View, frozen=True, kw_only=True):
     email: UUID
     timestamp: Instant
+
+
+class QueuedEmails(View, frozen=True, kw_only=True):
+    """In the order of the recipients."""
+
+    emails: list[UUID]
+    timestamp: Instant
+
+
+class Sendable(View, frozen=True, kw_only=True):
+    kind: Kind
 
 
 class EmailView(View, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignRe
 from libs.schemas.contacts import AudiencePageResolved, ContactDeleted
 from libs.schemas.delivery import (
     AddDomain,
+    CheckOrder,
     FindSuppressed,
     GetDomain,
     GetEmail,
@@ -21,6 +22,7 @@ from libs.schemas.delivery import (
     PreviewMail,
     RemoveDomain,
     SendEmail,
+    SendEmails,
     VerifyDomain,
 )
 from libs.schemas.feedback import (
@@ -43,9 +45,19 @@ from libs.schemas.suppressions import (
     UpdateSuppressionRule,
 )
 from libs.schemas.workflows import EmailRequested
-from services.delivery import domains, forgetting, holding, preview, progress, queries, reactions, ses, suppressions
+from services.delivery import (
+    domains,
+    forgetting,
+    holding,
+    orders,
+    preview,
+    progress,
+    queries,
+    reactions,
+    ses,
+    suppressions,
+)
 from services.delivery.account_list import AccountList
-from services.delivery.commands import send_emails
 from services.delivery.guard import Guard
 from services.delivery.identities import Identities
 from services.delivery.mail import Links
@@ -86,6 +98,7 @@ def build(config: Settings) -> Service:
     times = timing(config.unknown_grace)
     links = Links(config.public_url, config.link_key)
     shelf = Shelf()
+    untracked = bool(config.configuration_set_untracked)
 
     async def send(runtime: Runtime) -> None:
         mailer = await asyncio.to_thread(ses.connect, config, times)
@@ -106,7 +119,7 @@ def build(config: Settings) -> Service:
     return Service(
         name="delivery",
         commands={
-            SendEmail: send_emails,
+            **dict.fromkeys((SendEmail, SendEmails), orders.send_emails(untracked)),
             **dict.fromkeys((AddDomain, VerifyDomain, RemoveDomain), domain_commands),
             **dict.fromkeys(
                 (CreateSuppressionRule, UpdateSuppressionRule, DeleteSuppressionRule), suppressions.rules()
@@ -122,6 +135,7 @@ def build(config: Settings) -> Service:
             **dict.fromkeys(PROOFS, settle),
         },
         queries={
+            CheckOrder: orders.check_order(untracked),
             GetEmail: queries.get_email,
             ListEmails: queries.list_emails,
             GetLedger: queries.get_ledger,

@@ -26,7 +26,7 @@ from libs.schemas.delivery import (
     SuppressionReason,
 )
 from services.delivery.outcome import NotTaken, Outcome, Refused, Sent, Throttled, Unknown
-from services.delivery.timing import Timing
+from services.delivery.timing import Policy, Timing
 
 MOST_ATTEMPTS = 2
 """A mail that stays unknown is sent once more, and not a third time."""
@@ -58,6 +58,11 @@ class Email(msgspec.Struct, frozen=True, kw_only=True):
     claimed_at: datetime | None = None
     attempt: int = 1
     message_ids: tuple[str, ...] = ()
+    one_time_code: bool = False
+
+    @property
+    def policy(self) -> Policy:
+        return "ONE_TIME_CODE" if self.one_time_code else self.source
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -135,7 +140,7 @@ def settle(email: Email, outcome: Outcome, timing: Timing) -> Change:
             return fail(email, code, reason)
         case Unknown(cause=cause):
             event = EmailUnresolved(**email.ids, attempt=email.attempt, cause=cause)
-            return Change(state="unknown", reason=cause, event=event, due_in=timing.grace(email.source))
+            return Change(state="unknown", reason=cause, event=event, due_in=timing.grace(email.policy))
         case Throttled(daily=daily):
             return Change(state="queued", uncounted=True, due_in=DAILY_FOR if daily else THROTTLED_FOR)
         case NotTaken(code=code, at_once=at_once):
@@ -157,11 +162,12 @@ def overdue(email: Email, subject: str, heard: datetime | None, now: datetime, t
 
     `heard` is the time of the latest happening that any notification told of; None also if one that came in may still
     be on its way. Unless they kept coming for a while after this call, silence proves nothing: the mail's own may be
-    stuck with all the others, and a resend would be a duplicate.
+    stuck with all the others, and a resend would be a duplicate. A one-time code does not wait for that: late it is
+    worth nothing, and a second one does no harm.
     """
     if email.message_ids:
         return prove(email, subject)
-    if not _flowing(email, heard, timing):
+    if not email.one_time_code and not _flowing(email, heard, timing):
         if now - (email.claimed_at or now) <= timedelta(seconds=timing.give_up_after):
             return Change(state="unknown", reason="held until notifications flow", due_in=timing.recheck_after)
         return fail(email, "UNRESOLVED", "No answer from SES, and no notification of any mail since")
@@ -184,4 +190,4 @@ def _sent(email: Email, message_id: str, subject: str, resolved: bool = False) -
 def _flowing(email: Email, heard: datetime | None, timing: Timing) -> bool:
     if heard is None or email.claimed_at is None:
         return False
-    return heard >= email.claimed_at + timedelta(seconds=timing.evidence(email.source))
+    return heard >= email.claimed_at + timedelta(seconds=timing.evidence(email.policy))

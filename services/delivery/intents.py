@@ -17,13 +17,13 @@ LANES: dict[Source, int] = {"TRANSACTIONAL": TRANSACTIONAL, "WORKFLOW": WORKFLOW
 
 QUEUE = """
 insert into email (id, project, contact_id, recipient, source, lane, campaign_id, workflow_id, execution_id, step_id,
-    content_id, content, overrides, data, meta, due_at, created_at, updated_at)
+    content_id, content, overrides, data, meta, extras, due_at, created_at, updated_at)
 select id, project, contact_id, recipient, source, lane, campaign_id, workflow_id, execution_id, step_id,
-    content_id, content, overrides, data, meta, $16, $16, $16
+    content_id, content, overrides, data, meta, extras, $17, $17, $17
 from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::smallint[], $7::uuid[], $8::uuid[],
-    $9::uuid[], $10::uuid[], $11::uuid[], $12::jsonb[], $13::jsonb[], $14::jsonb[], $15::jsonb[])
+    $9::uuid[], $10::uuid[], $11::uuid[], $12::jsonb[], $13::jsonb[], $14::jsonb[], $15::jsonb[], $16::jsonb[])
     as new (id, project, contact_id, recipient, source, lane, campaign_id, workflow_id, execution_id, step_id,
-        content_id, content, overrides, data, meta)
+        content_id, content, overrides, data, meta, extras)
 on conflict do nothing
 returning id
 """
@@ -82,4 +82,5 @@ def _row(intent: Intent, meta: str) -> tuple[Any, ...]:
         encode(intent.overrides).decode() if intent.overrides else None,
         encode(queued.data).decode(),
         meta,
+        encode(queued.extras).decode() if queued.extras else None,
     )

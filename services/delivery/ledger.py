@@ -10,10 +10,10 @@ import msgspec
 from libs.runtime.codec import stream_of
 from libs.runtime.envelope import Meta, Origin
 from libs.runtime.store import Connection, Unit
-from libs.schemas.delivery import Content
+from libs.schemas.delivery import Content, Extras
 from services.delivery import metrics
 from services.delivery.email import Change
-from services.delivery.mail import Mail
+from services.delivery.mail import PLAIN, Mail
 from services.delivery.shelf import Shelf
 
 # Rows are locked in the order of their ids, so that batches that share some cannot deadlock. SES's own answer that it
@@ -49,8 +49,8 @@ returning email.id, email.state, email.version, cardinality(email.message_ids) a
 LOAD = """
 select email.id, email.project, email.contact_id, email.recipient, email.source, email.campaign_id, email.workflow_id,
     email.execution_id, email.state, email.claim, email.claimed_at, email.attempt, email.message_ids,
-    email.content_id, email.content, email.overrides, email.data, email.meta, content.version as content_version,
-    project_language.language,
+    email.content_id, email.content, email.overrides, email.data, email.meta, email.extras,
+    content.version as content_version, project_language.language,
     coalesce(recipient.data, '{}') as contact_data, coalesce(recipient.subscribed, true) as subscribed,
     case when recipient.erased then 'erased'
         when listing.reason = 'MANUAL' or account_suppression.address is not null then 'listed'
@@ -74,6 +74,7 @@ LAST_HEARD = "select at from heard"
 
 NOT_THERE = Content(subject="", body="", from_email="")
 
+_decode_extras = msgspec.json.Decoder(Extras).decode
 _decode_meta = msgspec.json.Decoder(Meta).decode
 
 
@@ -104,8 +105,11 @@ async def load(conn: Connection, ids: Sequence[UUID], shelf: Shelf, begun: float
             language=row["language"],
             meta=row["meta"],
             begun=begun,
+            extras=extras,
+            one_time_code=extras.one_time_code,
         )
         for row in rows
+        for extras in [_decode_extras(row["extras"]) if row["extras"] else PLAIN]
     ]
 
 

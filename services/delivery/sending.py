@@ -1,15 +1,19 @@
-"""Whether a transactional mail is taken on: a decision on facts that were looked up before. Pure."""
+"""Whether transactional mail is taken on: decisions on facts that were looked up before. Pure."""
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
+from libs.runtime.mailheaders import refusals
 from libs.runtime.rejection import Rejected
 from libs.schemas.base import FieldError
-from libs.schemas.delivery import Content, EmailQueued, SendEmail
+from libs.schemas.delivery import CheckOrder, Content, EmailQueued, Extras, Recipient, SendEmail, SendEmails
 from services.delivery.templates import BadTemplate, check
 
 DomainStatus = Literal["verified", "unverified", "foreign", "unknown"]
+Order: TypeAlias = SendEmail | SendEmails | CheckOrder
 
 MOST_BYTES = 768 * 1024
 """A queued mail is an event, and a message of the bus takes 1 MiB with its headers."""
@@ -19,23 +23,63 @@ REFUSALS: dict[DomainStatus, tuple[str, str]] = {
     "foreign": ("DOMAIN_NOT_VERIFIED", "belongs to a different project. Please use a domain of this project."),
     "unverified": ("DOMAIN_NOT_VERIFIED", "is not verified. Please verify this domain before sending emails."),
 }
+PLAIN = Extras()
 
 
-def content_of(command: SendEmail, template: Content | None) -> Content:
-    """What the mail says: the command's own content, or the template with the command's overrides.
+def recipients_of(command: SendEmail | SendEmails) -> Sequence[Recipient]:
+    """Whom the order is for, whichever of the two it is."""
+    if isinstance(command, SendEmails):
+        return command.recipients
+    return [
+        Recipient(
+            email_id=command.email_id,
+            contact_id=command.contact_id,
+            address=command.recipient,
+            subscribed=command.subscribed,
+            name=command.extras.name,
+        )
+    ]
 
-    Raises Rejected if the template does not exist in the project, or an override is not one of a content's fields.
+
+def content_of(order: Order, template: Content | None, sender: str | None = None) -> Content:
+    """What the mail says: the order's own content, or the template with the order's overrides.
+
+    `sender` is the address that a mail comes from which names none. Raises Rejected if the template does not exist in
+    the project, or an override is not one of a content's fields.
     """
-    if command.content:
-        return command.content
-    if template is None:
-        template_id = str(command.template_id)
-        details = {"resource": "Template", "id": template_id}
-        raise Rejected("TEMPLATE_NOT_FOUND", f'Template with ID "{template_id}" was not found', details=details)
-    try:
-        return overridden(template, command.overrides)
-    except msgspec.ValidationError as wrong:
-        raise _invalid("overrides", str(wrong), "invalid_type") from wrong
+    content = _said(order, template)
+    return replace(content, from_email=sender) if sender and not content.from_email else content
+
+
+def admit(order: Order, content: Content, domain: DomainStatus, untracked: bool = True) -> None:
+    """Raise Rejected, with the code and message of the API, if nobody could be sent this.
+
+    `untracked` says that this installation can send without tracking.
+    """
+    if domain != "verified":
+        _refuse_domain(content, domain)
+    if wrong := [_header_error(*refusal) for refusal in refusals(order.extras.headers)]:
+        raise _refused(wrong)
+    if not (order.extras.tracking or untracked):
+        message = "Tracking cannot be turned off here: GODWIT_CONFIGURATION_SET_UNTRACKED is not set"
+        raise _invalid("tracking", message, "unsupported")
+    _check_templates(content)
+
+
+def decide(
+    command: SendEmail | SendEmails, content: Content, domain: DomainStatus, untracked: bool = True
+) -> list[EmailQueued]:
+    """The facts that the mails are queued, one for each recipient. Raises Rejected, and then there is none of them."""
+    admit(command, content, domain, untracked)
+    recipients = recipients_of(command)
+    if content.kind == "MARKETING":
+        _refuse_unsubscribed(recipients)
+    return [_queued(command, content, recipient) for recipient in recipients]
+
+
+def domain_of(content: Content) -> str:
+    """The domain of the from address, in lower case; empty if there is none."""
+    return content.from_email.strip().rpartition("@")[2].lower() if "@" in content.from_email else ""
 
 
 def overridden(content: Content, overrides: dict[str, Any]) -> Content:
@@ -43,32 +87,44 @@ def overridden(content: Content, overrides: dict[str, Any]) -> Content:
     return msgspec.convert(msgspec.to_builtins(content) | overrides, Content) if overrides else content
 
 
-def decide(command: SendEmail, content: Content, domain: DomainStatus) -> EmailQueued:
-    """The fact that the mail is queued. Raises Rejected with the code and message of the API."""
-    if domain != "verified":
-        _refuse_domain(content, domain)
-    if content.kind == "MARKETING" and not command.subscribed:
-        raise Rejected(
-            "CONTACT_UNSUBSCRIBED",
-            f"Cannot send marketing template to unsubscribed contact {command.recipient}. "
-            "Use a transactional template, or subscribe the contact first.",
-        )
-    _check_templates(content)
+def _said(order: Order, template: Content | None) -> Content:
+    if order.content:
+        return order.content
+    if template is None:
+        template_id = str(order.template_id)
+        details = {"resource": "Template", "id": template_id}
+        raise Rejected("TEMPLATE_NOT_FOUND", f'Template with ID "{template_id}" was not found', details=details)
+    try:
+        return overridden(template, order.overrides)
+    except msgspec.ValidationError as wrong:
+        raise _invalid("overrides", str(wrong), "invalid_type") from wrong
+
+
+def _queued(command: SendEmail | SendEmails, content: Content, recipient: Recipient) -> EmailQueued:
+    extras = command.extras
+    if recipient.name != extras.name:
+        extras = replace(extras, name=recipient.name)
     return EmailQueued(
-        email_id=command.email_id,
-        contact_id=command.contact_id,
+        email_id=recipient.email_id,
+        contact_id=recipient.contact_id,
         source="TRANSACTIONAL",
-        recipient=command.recipient,
-        template_id=command.template_id if command.content is None else None,
-        content=command.content,
+        recipient=recipient.address,
+        template_id=None if command.content else command.template_id,
+        content=content if command.content else None,
         data=command.data,
         kind=content.kind,
+        extras=None if extras == PLAIN else extras,
     )
 
 
-def domain_of(content: Content) -> str:
-    """The domain of the from address, in lower case; empty if there is none."""
-    return content.from_email.strip().rpartition("@")[2].lower() if "@" in content.from_email else ""
+def _refuse_unsubscribed(recipients: Sequence[Recipient]) -> None:
+    for recipient in recipients:
+        if not recipient.subscribed:
+            raise Rejected(
+                "CONTACT_UNSUBSCRIBED",
+                f"Cannot send marketing template to unsubscribed contact {recipient.address}. "
+                "Use a transactional template, or subscribe the contact first.",
+            )
 
 
 def _refuse_domain(content: Content, status: DomainStatus) -> None:
@@ -89,6 +145,13 @@ def _check_templates(content: Content) -> None:
             raise _invalid(field, f"Line {bad.line}, column {bad.column}: {bad.message}", "invalid_template") from bad
 
 
+def _header_error(name: str, message: str, code: str) -> FieldError:
+    return FieldError(field=f"headers.{name}".rstrip("."), message=message, code=code)
+
+
 def _invalid(field: str, message: str, code: str) -> Rejected:
-    error = FieldError(field=field, message=message, code=code)
-    return Rejected("VALIDATION_ERROR", "Request validation failed", errors=[error])
+    return _refused([FieldError(field=field, message=message, code=code)])
+
+
+def _refused(errors: list[FieldError]) -> Rejected:
+    return Rejected("VALIDATION_ERROR", "Request validation failed", errors=errors)

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import msgspec
 import structlog
 from botocore.config import Config
 from botocore.exceptions import (
@@ -52,19 +53,26 @@ USER_AGENT = "godwit"
 """Given, because botocore otherwise works out a longer one for every call, which costs a fifth of it."""
 
 
+class ConfigurationSets(msgspec.Struct, frozen=True):
+    """SES follows opens and clicks by the configuration set that a mail is sent with."""
+
+    tracked: str
+    untracked: str
+
+
 class Ses:
     """Blocking calls, for threads. `client` is what else is asked of SES."""
 
-    def __init__(self, client: "SESV2Client", links: Links, configuration_set: str, timing: Timing) -> None:
+    def __init__(self, client: "SESV2Client", links: Links, sets: ConfigurationSets, timing: Timing) -> None:
         self.client = client
         self._links = links
-        self._configuration_set = configuration_set
+        self._sets = sets
         self._timing = timing
 
     def deliver(self, mail: Mail) -> Outcome:
         """Write the mail and hand it to SES. Never raises: what went wrong is an outcome, too."""
         try:
-            composed = compose(mail, self._links, self._configuration_set)
+            composed = compose(mail, self._links, self._sets.tracked if mail.extras.tracking else self._sets.untracked)
         except Unrenderable as bad:
             return Refused("RENDERING_FAILED", str(bad))
         except Exception as bug:
@@ -120,7 +128,8 @@ def connect(config: Settings, timing: Timing) -> Ses:
         call: Any = wire.call  # the stubs do not know that a hook may answer
         client.meta.events.register("before-call.sesv2", call)
     links = Links(config.public_url, config.link_key)
-    return Ses(client, links, config.configuration_set, timing)
+    sets = ConfigurationSets(config.configuration_set, config.configuration_set_untracked or config.configuration_set)
+    return Ses(client, links, sets, timing)
 
 
 ACCOUNT_ERRORS = (BotoCoreError, ClientError)

@@ -4,14 +4,23 @@ The lease outlasts whatever a live sender can do with a claim: it gives the clai
 before the call, and the call ends by its own timeouts. So a claim whose lease is over belongs to a sender that died.
 """
 
-import msgspec
+from typing import Literal, TypeAlias
 
-from libs.schemas.delivery import Source
+import msgspec
 
 LEASE = 60.0
 SHORTEST_LEASE = 10.0
 CONNECT, READ = 3.0, 15.0
-GRACES: dict[Source, float] = {"TRANSACTIONAL": 600.0, "WORKFLOW": 3600.0, "CAMPAIGN": 3600.0}
+Policy: TypeAlias = Literal["ONE_TIME_CODE", "TRANSACTIONAL", "WORKFLOW", "CAMPAIGN"]
+"""Which mail is sent again how soon: where a mail comes from, or that it carries a code that somebody waits for."""
+
+GRACES: dict[Policy, float] = {
+    "ONE_TIME_CODE": 30.0,
+    "TRANSACTIONAL": 600.0,
+    "WORKFLOW": 3600.0,
+    "CAMPAIGN": 3600.0,
+}
+RECHECK_AFTER = 30.0
 LONGEST_EVIDENCE = 120.0
 GIVE_UP_AFTER = 24 * 3600.0
 
@@ -28,28 +37,28 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     give_back_after: float
     connect: float
     read: float
-    graces: dict[Source, float]
+    graces: dict[Policy, float]
     recheck_after: float
     give_up_after: float = GIVE_UP_AFTER
 
-    def grace(self, source: Source) -> float:
-        return self.graces[source]
+    def grace(self, policy: Policy) -> float:
+        return self.graces[policy]
 
-    def evidence(self, source: Source) -> float:
+    def evidence(self, policy: Policy) -> float:
         """How long after a call notifications must still have come in, to show that its own would have, too. Of a
         grace that was shortened it is all: a moment's evidence is none."""
-        return min(LONGEST_EVIDENCE, self.graces[source])
+        return min(LONGEST_EVIDENCE, self.graces[policy])
 
 
 def timing(shortened: float | None) -> Timing:
     """The usual times, or shorter ones where `GODWIT_UNKNOWN_GRACE` shortens every grace."""
     lease = LEASE if shortened is None else min(LEASE, max(SHORTEST_LEASE, shortened))
-    graces = GRACES if shortened is None else {source: min(grace, shortened) for source, grace in GRACES.items()}
+    graces = GRACES if shortened is None else {policy: min(grace, shortened) for policy, grace in GRACES.items()}
     return Timing(
         lease=lease,
         give_back_after=lease / 3,
         connect=min(CONNECT, lease / 10),
         read=min(READ, lease * 0.4),
         graces=graces,
-        recheck_after=min(30.0, max(0.5, min(graces.values()) / 4)),
+        recheck_after=min(RECHECK_AFTER, max(0.5, graces["TRANSACTIONAL"] / 4)),
     )

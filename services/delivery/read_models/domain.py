@@ -58,6 +58,11 @@ from domain where domain = any($1::text[]) or id = any($2::uuid[])
 """
 NAMED = "select project, domain, verified from domain where domain = any($1::text[])"
 
+FIRST_VERIFIED = """
+select distinct on (project) project, domain from domain
+where project = any($1::uuid[]) and verified order by project, created_at, id
+"""
+
 
 Owners = dict[str, dict[UUID, bool]]
 """For each domain the projects that have it, and whether it is verified there."""
@@ -99,3 +104,10 @@ async def named(conn: Connection, domains: Collection[str]) -> Owners:
     for row in await conn.fetch(NAMED, list(domains)):
         found.setdefault(row["domain"], {})[row["project"]] = row["verified"]
     return found
+
+
+async def first_verified(conn: Connection, projects: Collection[UUID]) -> dict[UUID, str]:
+    """For each of these projects that has one, the verified domain that it has had the longest."""
+    if not projects:
+        return {}
+    return {row["project"]: row["domain"] for row in await conn.fetch(FIRST_VERIFIED, list(projects))}

@@ -26,6 +26,8 @@ async def test_a_mail_reaches_ses_with_everything_that_brings_its_notifications_
     (mail,) = sandbox.accepted(emailId=str(queued.email))
     assert (mail["subject"], mail["to"], mail["from"]) == ("Ann: 7", [address(contact_id)], "news@example.com")
     assert mail["tags"] == {
+        "ses:feedback-id-a": "transactional",
+        "ses:feedback-id-b": str(office.project),
         "godwit_email": str(queued.email),
         "godwit_project": str(office.project),
         "godwit_contact": str(contact_id),

@@ -21,6 +21,7 @@ from libs.schemas.contact_jobs import JobAccepted, StartBulk, StartImport, Store
 from libs.schemas.contacts import (
     AskForConfirmation,
     ContactView,
+    FindContact,
     GetContact,
     SaveContact,
     SavedContact,
@@ -30,7 +31,14 @@ from libs.schemas.contacts import (
     TrackEvent,
     UnsubscribeContact,
 )
-from libs.schemas.delivery import AddDomain, Content, DomainView, QueuedEmail, SendEmail
+from libs.schemas.delivery import (
+    AddDomain,
+    CheckOrder,
+    DomainView,
+    QueuedEmails,
+    Sendable,
+    SendEmails,
+)
 
 ABOUT_CONTACTS = (TrackEvent, SaveContact, SubscribeContact, UnsubscribeContact)
 NO_MIGRATIONS = Path(__file__).parent / "no_migrations"
@@ -40,6 +48,8 @@ SUBSCRIBER = "subscriber"
 """In an address: its contact is subscribed. Others are not."""
 STRICT = "strict"
 """In the subject of a mail: delivery sends it to subscribed contacts only."""
+UNSENDABLE = "unsendable"
+"""In the subject of a mail: delivery sends it to nobody."""
 
 
 class Neighbour:
@@ -58,10 +68,14 @@ class Neighbour:
     def service(self) -> Service:
         commands = {
             "contacts": (*ABOUT_CONTACTS, AskForConfirmation, StoreImportChunk, StartImport, StartBulk),
-            "delivery": (SendEmail, AddDomain),
+            "delivery": (SendEmails, AddDomain),
             "campaigns": (CreateTemplate,),
         }[self.name]
-        queries: Any = {GetContact: self._contact} if self.name == "contacts" else {}
+        asked: dict[str, Any] = {
+            "contacts": {GetContact: self._contact, FindContact: self._find},
+            "delivery": {CheckOrder: self._check},
+        }
+        queries = asked.get(self.name, {})
         return Service(
             name=self.name,
             commands=dict.fromkeys(commands, self._handle),
@@ -87,7 +101,7 @@ class Neighbour:
 
     def _decide(self, now: str, message: Any) -> View:
         match message:
-            case TrackEvent() | SaveContact() | SendEmail() if REFUSED in _address(message):
+            case TrackEvent() | SaveContact() if REFUSED in message.email:
                 raise Rejected("VALIDATION_ERROR", "Request validation failed")
             case TrackEvent():
                 return TrackedEvent(contact=message.contact_id, event=message.event_id, timestamp=now)
@@ -102,10 +116,8 @@ class Neighbour:
                     updated_at=now,
                     meta=SavedMeta(is_new=new, is_update=not new),
                 )
-            case SendEmail(content=Content(subject=subject), subscribed=False) if STRICT in subject:
-                raise Rejected("CONTACT_UNSUBSCRIBED", "Cannot send marketing template to unsubscribed contact")
-            case SendEmail():
-                return QueuedEmail(email=message.email_id, timestamp=now)
+            case SendEmails():
+                return QueuedEmails(emails=[each.email_id for each in message.recipients], timestamp=now)
             case AskForConfirmation():
                 return self._view(message.contact_id)
             case AddDomain():
@@ -134,6 +146,17 @@ class Neighbour:
             raise Rejected("CONTACT_NOT_FOUND", "Contact not found")
         return self._view(query.contact_id)
 
+    async def _find(self, conn: Connection, project: UUID, query: FindContact) -> ContactView:
+        if SUBSCRIBER not in query.email:
+            raise Rejected("CONTACT_NOT_FOUND", "Contact not found")
+        return ContactView(id=project, email=query.email, subscribed=True, data={}, created_at="", updated_at="")
+
+    async def _check(self, conn: Connection, project: UUID, query: CheckOrder) -> Sendable:
+        said = query.content.subject if query.content else ""
+        if UNSENDABLE in said:
+            raise Rejected("DOMAIN_NOT_REGISTERED", "Domain is not registered")
+        return Sendable(kind="MARKETING" if STRICT in said else "TRANSACTIONAL")
+
     def _view(self, contact_id: UUID) -> ContactView:
         return ContactView(
             id=contact_id,
@@ -144,10 +167,6 @@ class Neighbour:
             created_at="",
             updated_at="",
         )
-
-
-def _address(message: TrackEvent | SaveContact | SendEmail) -> str:
-    return message.recipient if isinstance(message, SendEmail) else message.email
 
 
 def _template(now: str, message: CreateTemplate) -> TemplateView:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from libs.schemas.contacts import SaveContact, TrackEvent
-from libs.schemas.delivery import SendEmail
+from libs.schemas.delivery import SendEmails
 from tests.conftest import Stack
 from tests.service.gateway.conftest import World, gateway_for, url_of
 
@@ -98,10 +98,10 @@ async def test_a_mail_to_several_is_one_mail_each_and_new_contacts_start_unsubsc
     answer = (await api.post("/v1/send", json=body)).json()
     assert answer["data"]["emails"] == answer["emails"]
     assert [each["contact"]["email"] for each in answer["emails"]] == [f"a{tag}@example.com", f"b{tag}@example.com"]
-    sent = [m for m in world.delivery.done_for(world.project) if isinstance(m, SendEmail) and tag in m.recipient]
-    assert [str(each.email_id) for each in sent] == [each["email"] for each in answer["emails"]]
-    assert {each.subscribed for each in sent} == {False}
-    assert {each.content.kind for each in sent if each.content} == {"TRANSACTIONAL"}
+    (order,) = orders(world, tag)
+    assert [str(each.email_id) for each in order.recipients] == [each["email"] for each in answer["emails"]]
+    assert [(each.subscribed, each.name) for each in order.recipients] == [(False, None), (False, "Bee")]
+    assert order.content is not None and order.content.kind == "TRANSACTIONAL"
     assert last(world, SaveContact).data["plan"] == "pro"
 
 
@@ -109,17 +109,63 @@ async def test_no_mail_is_sent_when_one_recipient_is_refused(world: World, api: 
     tag = uuid4().hex
     body = {"to": [f"a{tag}@example.com", f"refused{tag}@example.com"], "subject": "Hi", "body": "b", "from": "m@e.co"}
     assert told(await api.post("/v1/send", json=body)) == (422, "VALIDATION_ERROR")
-    assert not [m for m in world.delivery.done_for(world.project) if tag in getattr(m, "recipient", "")]
+    assert not orders(world, tag)
 
 
 async def test_no_mail_is_sent_when_one_recipient_may_not_get_it(world: World, api: httpx.AsyncClient) -> None:
     tag = uuid4().hex
     to = [f"subscriber{tag}@example.com", f"other{tag}@example.com", f"subscriber2{tag}@example.com"]
-    body = {"to": to, "subject": "strict", "body": "b", "from": "me@example.com"}
+    body = {"to": to, "subject": "strict {{ name }}", "body": "b", "from": "me@example.com"}
     assert told(await api.post("/v1/send", json=body)) == (400, "CONTACT_UNSUBSCRIBED")
-    assert not [m for m in world.delivery.done_for(world.project) if tag in getattr(m, "recipient", "")]
+    assert not orders(world, tag) and not saved(world, tag)
     answer = (await api.post("/v1/send", json=body | {"to": [to[2], to[0]]})).json()
     assert [each["contact"]["email"] for each in answer["emails"]] == [to[2], to[0]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code", "field"),
+    [
+        ({"subject": "unsendable {{ x }}"}, 403, "DOMAIN_NOT_REGISTERED", None),
+        ({"to": ["a@example.com", "no address"]}, 422, "VALIDATION_ERROR", "to.1"),
+        ({"to": []}, 422, "VALIDATION_ERROR", "to"),
+        ({"headers": {"To": "x@example.com"}}, 422, "VALIDATION_ERROR", "headers.To"),
+        ({"headers": {"X-A": "a\r\nBcc: x@example.com"}}, 422, "VALIDATION_ERROR", "headers.X-A"),
+        ({"reply": "no address"}, 422, "VALIDATION_ERROR", "reply"),
+        ({"from": {"name": "A"}}, 422, "VALIDATION_ERROR", "from.email"),
+        ({"subject": ""}, 422, "VALIDATION_ERROR", "subject"),
+        ({"subject": None}, 422, "VALIDATION_ERROR", "template"),
+        ({"tracking": "no"}, 422, "VALIDATION_ERROR", "tracking"),
+        ({"body": "x" * 800_000}, 422, "VALIDATION_ERROR", "body"),
+        ({"body": "x" * 950_000}, 413, "PAYLOAD_TOO_LARGE", None),
+    ],
+)
+async def test_what_cannot_be_sent_is_refused_before_anything_is_written(
+    world: World, api: httpx.AsyncClient, changes: dict[str, Any], status: int, code: str, field: str | None
+) -> None:
+    tag = uuid4().hex
+    usual = {"to": [f"subscriber{tag}@example.com"], "subject": "Hi", "body": "b", "from": "me@example.com"}
+    response = await api.post("/v1/send", json=usual | changes | {"data": {"tag": tag}})
+    assert told(response) == (status, code)
+    assert [error["field"] for error in response.json()["error"].get("errors", [])] == ([field] if field else [])
+    assert not orders(world, tag) and not saved(world, tag)
+
+
+async def test_what_was_in_order_a_moment_ago_is_not_asked_again(world: World, api: httpx.AsyncClient) -> None:
+    tag = uuid4().hex
+    for n in range(2):
+        body = {"to": f"{n}{tag}@example.com", "subject": f"Hi {n}", "body": f"b {n}", "from": "me@example.com"}
+        assert (await api.post("/v1/send", json=body)).status_code == 200
+    assert len(orders(world, tag)) == 2
+
+
+def orders(world: World, tag: str) -> list[SendEmails]:
+    sent = [each for each in world.delivery.done_for(world.project) if isinstance(each, SendEmails)]
+    return [each for each in sent if tag in each.recipients[0].address]
+
+
+def saved(world: World, tag: str) -> list[SaveContact]:
+    done = [each for each in world.contacts.done_for(world.project) if isinstance(each, SaveContact)]
+    return [each for each in done if tag in each.email or each.data.get("tag") == tag]
 
 
 async def test_the_refusal_of_a_service_reaches_the_caller(api: httpx.AsyncClient) -> None:

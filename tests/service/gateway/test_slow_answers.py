@@ -13,6 +13,7 @@ from libs.runtime.clock import now, uuid7
 from libs.runtime.envelope import Envelope
 from libs.runtime.testing import eventually
 from libs.schemas.contacts import SubscribeContact
+from libs.schemas.delivery import SendEmails
 from services.gateway import bus as gateway_bus
 from services.gateway.bus import Bus
 from services.gateway.order import Order
@@ -84,7 +85,8 @@ async def test_a_mail_whose_contact_is_not_saved_in_time_is_not_accepted(world: 
         world.contacts.open.set()
     again = await api.post("/v1/send", json=body, headers=key)
     assert again.status_code == 200
-    sent = [m for m in world.delivery.done_for(world.project) if getattr(m, "recipient", "") == email]
+    orders = [each for each in world.delivery.done_for(world.project) if isinstance(each, SendEmails)]
+    sent = [mail for order in orders for mail in order.recipients if mail.address == email]
     assert [str(mail.email_id) for mail in sent] == [again.json()["emails"][0]["email"]]
 
 

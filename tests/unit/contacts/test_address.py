@@ -4,8 +4,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from libs.runtime.address import MAX_OCTETS
 from libs.runtime.rejection import Rejected
-from services.contacts.address import MAX_OCTETS, parse
+from services.contacts.address import parse
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,127 @@
+"""Taking on transactional mail: everything that an order names is looked up for a whole batch, then decided."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from libs.runtime.aggregate import accepted
+from libs.runtime.bus import QueryHandler
+from libs.runtime.clock import iso
+from libs.runtime.codec import encode
+from libs.runtime.envelope import Envelope
+from libs.runtime.rejection import Rejected
+from libs.runtime.store import BatchHandler, Connection, Unit
+from libs.schemas.base import View
+from libs.schemas.delivery import CheckOrder, Content, QueuedEmail, QueuedEmails, Sendable, SendEmail, SendEmails
+from services.delivery import intents
+from services.delivery.intents import Intent
+from services.delivery.read_models import content as contents
+from services.delivery.read_models import domain as domains
+from services.delivery.sending import DomainStatus, Order, admit, content_of, decide, domain_of, recipients_of
+
+ARRIVES_WITHIN = 1.0
+LOOK_EVERY = 0.05
+DEFAULT_SENDER = "no-reply@{}"
+
+Command: TypeAlias = SendEmail | SendEmails
+Orders: TypeAlias = Sequence[tuple[UUID, Order]]
+"""Each with its project."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What the orders of a batch name: templates by id, whose domains are whose, and senders of projects."""
+
+    templates: Mapping[UUID, Content]
+    senders: Mapping[UUID, str]
+    owners: domains.Owners = {}
+
+    def content(self, project: UUID, order: Order) -> Content:
+        """Raises Rejected if there is no such template."""
+        template = self.templates.get(order.template_id) if order.template_id else None
+        return content_of(order, template, self.senders.get(project))
+
+    def status(self, project: UUID, content: Content) -> DomainStatus:
+        """Whether the project may send from the content's domain."""
+        owners = self.owners.get(domain_of(content), {})
+        if project in owners:
+            return "verified" if owners[project] else "unverified"
+        return "foreign" if owners else "unknown"
+
+
+def send_emails(untracked: bool) -> BatchHandler:
+    """Queues each order's mails, or says why not. `untracked`: this installation can send without tracking."""
+    return partial(_send, untracked)
+
+
+def check_order(untracked: bool) -> QueryHandler:
+    return partial(_check, untracked)
+
+
+async def _send(untracked: bool, unit: Unit, envelopes: Sequence[Envelope[Command]]) -> list[bytes]:
+    """What is queued already is answered as it was the first time."""
+    found = await _look_up(unit.conn, [(e.project, e.message) for e in envelopes])
+    known = await intents.queued_before(unit, [r.email_id for e in envelopes for r in recipients_of(e.message)])
+    answers: list[bytes] = []
+    queued: list[Intent] = []
+    for envelope in envelopes:
+        ids = [recipient.email_id for recipient in recipients_of(envelope.message)]
+        try:
+            if not known.keys() >= set(ids):
+                queued += _intents(envelope, found, untracked)
+                known |= dict.fromkeys(ids, unit.now)
+            answers.append(accepted(_reply(envelope.message, ids, iso(min(known[each] for each in ids)))))
+        except Rejected as no:
+            answers.append(encode(no.as_reply()))
+    await intents.queue(unit, queued)
+    return answers
+
+
+async def _check(untracked: bool, conn: Connection, project: UUID, query: CheckOrder) -> Sendable:
+    found = await _look_up(conn, [(project, query)])
+    content = found.content(project, query)
+    admit(query, content, found.status(project, content), untracked)
+    return Sendable(kind=content.kind)
+
+
+def _intents(envelope: Envelope[Command], found: Found, untracked: bool) -> list[Intent]:
+    project, command = envelope.project, envelope.message
+    content = found.content(project, command)
+    facts = decide(command, content, found.status(project, content), untracked)
+    return [Intent(fact, envelope, command.overrides or None) for fact in facts]
+
+
+def _reply(command: Command, ids: list[UUID], timestamp: str) -> View:
+    if isinstance(command, SendEmails):
+        return QueuedEmails(emails=ids, timestamp=timestamp)
+    return QueuedEmail(email=ids[0], timestamp=timestamp)
+
+
+async def _look_up(conn: Connection, orders: Orders) -> Found:
+    nameless = {project for project, order in orders if order.content and not order.content.from_email}
+    senders = {
+        project: DEFAULT_SENDER.format(name) for project, name in (await domains.first_verified(conn, nameless)).items()
+    }
+    found = Found(await _templates(conn, orders), senders)
+    names: set[str] = set()
+    for project, order in orders:
+        with suppress(Rejected):  # it is refused when it is decided
+            names.add(domain_of(found.content(project, order)))
+    return Found(found.templates, senders, await domains.named(conn, names))
+
+
+async def _templates(conn: Connection, orders: Orders) -> Mapping[UUID, Content]:
+    """The templates that are named. One that was created a moment ago may be on its way here, so a missing one is
+    waited for briefly."""
+    wanted = {(project, order.template_id) for project, order in orders if order.template_id}
+    found = await contents.find(conn, wanted, usable=True)
+    for _ in range(int(ARRIVES_WITHIN / LOOK_EVERY)):
+        if len(found) == len(wanted):
+            break
+        await asyncio.sleep(LOOK_EVERY)
+        found = await contents.find(conn, wanted, usable=True)
+    return found

@@ -1,0 +1,157 @@
+"""Orders for transactional mail: to several, from nobody in particular, with headers, untracked, for one-time codes."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from libs.runtime.bus import ask
+from libs.runtime.clock import uuid7
+from libs.runtime.rejection import Rejected
+from libs.runtime.service import Runtime
+from libs.runtime.settings import Settings
+from libs.runtime.testing import running, tell
+from libs.schemas.delivery import CheckOrder, Content, Extras, QueuedEmails, Recipient, Sendable, SendEmails
+from services.delivery.app import build
+from tests.conftest import Stack
+from tests.service.delivery.office import Office, address, content
+from tests.service.delivery.sandbox import Sandbox
+
+
+@pytest.fixture(scope="module")
+def config(stack: Stack, sandbox: Sandbox) -> Settings:
+    return stack.settings(
+        "delivery", aws_endpoint_url=sandbox.url, configuration_set_untracked="no-tracking", unknown_grace=600.0
+    )
+
+
+@pytest.fixture(scope="module")
+async def delivery(config: Settings) -> AsyncIterator[Runtime]:
+    async with running(build(config), config) as runtime:
+        yield runtime
+
+
+def to(*contact_ids: Any, subscribed: bool = True) -> list[Recipient]:
+    return [
+        Recipient(email_id=uuid7(), contact_id=each, address=address(each), subscribed=subscribed)
+        for each in contact_ids
+    ]
+
+
+async def order(office: Office, recipients: list[Recipient], **changes: Any) -> QueuedEmails:
+    usual: dict[str, Any] = {"recipients": recipients, "content": content("TRANSACTIONAL")}
+    return await tell(office.client, office.project, SendEmails(**usual | changes), QueuedEmails)
+
+
+async def mail_of(office: Office, sandbox: Sandbox, **changes: Any) -> dict[str, Any]:
+    """What SES got of a mail that was ordered so."""
+    await office.verify_domain()
+    (contact_id,) = await office.contacts(1)
+    queued = await order(office, to(contact_id), **changes)
+    await office.become({"sent": 1})
+    (mail,) = sandbox.accepted(emailId=str(queued.emails[0]))
+    return mail
+
+
+async def test_several_get_a_mail_each_by_one_order(office: Office, sandbox: Sandbox) -> None:
+    await office.verify_domain()
+    recipients = to(*await office.contacts(3))
+    queued = await order(office, recipients)
+    assert queued.emails == [each.email_id for each in recipients]
+    await office.become({"sent": 3})
+    assert sorted(mail["to"][0] for mail in sandbox.of_project(office.project)) == sorted(r.address for r in recipients)
+
+
+async def test_if_one_may_not_get_it_nobody_does(office: Office) -> None:
+    await office.verify_domain()
+    recipients = to(uuid4(), uuid4()) + to(uuid4(), subscribed=False)
+    with pytest.raises(Rejected) as no:
+        await order(office, recipients, content=content("MARKETING"))
+    assert no.value.code == "CONTACT_UNSUBSCRIBED" and recipients[2].address in no.value.message
+    assert await office.states() == {} and "email.queued" not in await office.told()
+
+
+async def test_the_same_order_again_is_answered_as_the_first_time(office: Office) -> None:
+    await office.verify_domain()
+    recipients = to(*await office.contacts(2))
+    first, again = await order(office, recipients), await order(office, recipients)
+    assert first == again
+    await office.become({"sent": 2})
+
+
+async def test_a_mail_that_names_no_sender_comes_from_the_projects_domain(office: Office, sandbox: Sandbox) -> None:
+    nameless = Content(subject="Hi", body="b", from_email="", kind="TRANSACTIONAL")
+    with pytest.raises(Rejected) as no:
+        await order(office, to(uuid4()), content=nameless)
+    assert no.value.errors[0].field == "from"
+    assert (await mail_of(office, sandbox, content=nameless))["from"] == "no-reply@example.com"
+
+
+async def test_headers_and_the_recipients_name_reach_the_reader(office: Office, sandbox: Sandbox) -> None:
+    mail = await mail_of(office, sandbox, extras=Extras(headers={"X-Order": "42", "References": "<a@b.example>"}))
+    assert (mail["headers"]["X-Order"], mail["headers"]["References"]) == ("42", "<a@b.example>")
+    assert mail["text"].strip() == "Dear Ann" and "<p>Dear Ann</p>" in mail["html"]
+    named = [Recipient(email_id=uuid7(), contact_id=uuid4(), address="bee@example.net", subscribed=True, name="Bee Ü")]
+    queued = await order(office, named)
+    await office.become({"sent": 2})
+    (mail,) = sandbox.accepted(emailId=str(queued.emails[0]))
+    assert mail["headers"]["To"].endswith("<bee@example.net>") and mail["to"] == ["bee@example.net"]
+
+
+@pytest.mark.parametrize("headers", [{"Bcc": "x@example.com"}, {"X-A": "b\r\nBcc: x@example.com"}, {"X-A\r\nBcc": "b"}])
+async def test_headers_that_are_not_the_callers_to_give_are_refused_here_too(
+    office: Office, headers: dict[str, str]
+) -> None:
+    await office.verify_domain()
+    with pytest.raises(Rejected) as no:
+        await order(office, to(uuid4()), extras=Extras(headers=headers))
+    assert no.value.errors[0].field == f"headers.{next(iter(headers))}"
+    assert await office.states() == {}
+
+
+async def test_a_mail_may_go_out_untracked(office: Office, sandbox: Sandbox) -> None:
+    mail = await mail_of(office, sandbox, extras=Extras(tracking=False))
+    assert mail["configurationSet"] == "no-tracking"
+
+
+async def test_where_everything_is_tracked_a_mail_without_is_refused(
+    stack: Stack, office: Office, config: Settings
+) -> None:
+    await office.verify_domain()
+    tracking = stack.settings("delivery", aws_endpoint_url=config.aws_endpoint_url)
+    check = build(tracking).queries[CheckOrder]
+    async with office.runtime.pool.acquire() as conn:
+        with pytest.raises(Rejected) as no:
+            order = CheckOrder(content=content("TRANSACTIONAL"), extras=Extras(tracking=False))
+            await check(conn, office.project, order)
+    assert no.value.errors[0].field == "tracking"
+
+
+async def test_an_order_can_be_looked_at_before_anything_is_written(office: Office) -> None:
+    await office.verify_domain()
+    template_id = await office.template(content("MARKETING"))
+    checked = await ask(office.client, office.project, CheckOrder(template_id=template_id), Sendable)
+    assert checked.kind == "MARKETING"
+    for wrong, code in (
+        (CheckOrder(template_id=uuid4()), "TEMPLATE_NOT_FOUND"),
+        (CheckOrder(content=content("TRANSACTIONAL", domain="nobodys.example")), "DOMAIN_NOT_REGISTERED"),
+        (CheckOrder(content=content("TRANSACTIONAL", subject="{% if %}")), "VALIDATION_ERROR"),
+    ):
+        with pytest.raises(Rejected) as no:
+            await ask(office.client, office.project, wrong, Sendable)
+        assert no.value.code == code
+    assert await office.states() == {}
+
+
+async def test_a_one_time_code_waits_for_an_answer_for_half_a_minute_only(office: Office, sandbox: Sandbox) -> None:
+    await office.verify_domain()
+    (contact_id,) = await office.contacts(1)
+    sandbox.plant("reset_after_accept", count=2)
+    codes = await order(office, to(contact_id), extras=Extras(one_time_code=True))
+    others = await order(office, to(contact_id))
+    await office.become({"unknown": 2})
+    due = "select extract(epoch from due_at - updated_at)::int from email where id = $1"
+    waits = [await office.runtime.pool.fetchval(due, queued.emails[0]) for queued in (codes, others)]
+    assert waits == [30, 600]
+    await office.settle_all()

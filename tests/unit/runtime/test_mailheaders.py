@@ -1,0 +1,54 @@
+"""Which headers a caller may give to a mail."""
+
+import pytest
+
+from libs.runtime.mailheaders import may_be_given, refusals
+
+
+def codes(headers: dict[str, object]) -> list[tuple[str, str]]:
+    return [(name, code) for name, _, code in refusals(headers)]
+
+
+def test_headers_of_the_callers_own_and_a_few_others_may_be_given() -> None:
+    given: dict[str, object] = {
+        "X-Order": "42",
+        "In-Reply-To": "<a@b>",
+        "References": "<a@b> <c@d>",
+        "X-Empty": "",
+    }
+    assert codes(given | {"X-Note": "grün"}) == []
+    assert may_be_given("x-mailer") and not may_be_given("Bcc")
+
+
+OURS = (
+    *("From", "Sender", "Return-Path", "To", "Cc", "Bcc", "Date", "Message-ID", "MIME-Version", "Content-Type"),
+    *("Content-Transfer-Encoding", "DKIM-Signature", "Received", "List-Unsubscribe", "List-Unsubscribe-Post"),
+    *("List-Id", "Reply-To", "Subject", "X-SES-CONFIGURATION-SET", "X-SES-MESSAGE-TAGS", "X-Godwit-Email"),
+    *("Feedback-ID", "X-Plunk-Recipient-Override", "Resent-To", "Anything"),
+)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_is_ours_to_write_cannot_be_given(name: str) -> None:
+    for spelled in (name, name.lower(), name.upper()):
+        assert codes({spelled: "x"}) == [(spelled, "not_allowed")]
+
+
+@pytest.mark.parametrize("name", ["", "X Y", "X-A:", "X-A\r\nBcc", "X-A\n", "1-X", "X-" + "a" * 70, "X_A", "X-Ä"])
+def test_a_name_is_a_name(name: str) -> None:
+    assert codes({name: "x"}) == [(name, "invalid_string")]
+
+
+@pytest.mark.parametrize(
+    "value", ["a\r\nBcc: x@example.com", "a\nb", "a\rb", "a\x00b", "a\x0bb", "a\u2028b", "a\x85b", "a\x7fb"]
+)
+def test_a_value_is_one_line_of_text(value: str) -> None:
+    assert codes({"X-A": value}) == [("X-A", "invalid_string")]
+
+
+def test_values_names_and_their_number_have_limits() -> None:
+    assert codes({"X-A": "v" * 998}) == []
+    assert codes({"X-A": "ü" * 500}) == [("X-A", "too_big")]
+    assert codes({"X-A": 7}) == [("X-A", "invalid_type")]
+    assert codes({"X-A": "1", "x-a": "2"}) == [("x-a", "duplicate")]
+    assert codes({f"X-{n}": "1" for n in range(21)}) == [("", "too_big")]
