@@ -7,6 +7,7 @@ would send the mail elsewhere, and its own `List-Unsubscribe` would take the rea
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 MOST = 20
 LONGEST_VALUE = 998
@@ -34,9 +35,10 @@ def refusals(headers: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
         seen.add(name.lower())
 
 
-def may_be_given(name: str) -> bool:
-    """Whether a caller may set the header of this name."""
-    return _wrong_name(name) is None
+def givable(headers: Mapping[str, str]) -> dict[str, str]:
+    """Those of a mail's headers that a caller may give: where a mail is taken as it is, the others are left out."""
+    found = {name: value for name, value in headers.items() if not (_wrong_name(name) or _wrong_value(value))}
+    return dict(islice(found.items(), MOST))
 
 
 def _wrong_name(name: str) -> tuple[str, str] | None:

@@ -18,17 +18,11 @@ from typing import Any
 
 import msgspec
 
+from libs.runtime.mailheaders import givable
+
 NO_SUBJECT = "(no subject)"
 LITERAL = "{{% raw %}}{}{{% endraw %}}"
 TAG = re.compile(r"\{(?=[{%])")
-OWN = re.compile(
-    r"from|sender|return-path|to|cc|bcc|reply-to|subject|date|message-id|mime-.*|content-.*|received|dkim-.*|arc-.*|"
-    r"authentication-results|list-unsubscribe.*|feedback-id|x-ses-.*|x-godwit-.*|resent-.*|delivered-to",
-    re.IGNORECASE,
-)
-"""Headers that say how a message was made and carried. The mail that goes out has its own."""
-
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 UNREADABLE = (MessageError, LookupError, UnicodeError, ValueError, TypeError, AttributeError, RecursionError)
 """What the standard library's parser raises for headers that nobody should have written."""
 
@@ -132,7 +126,7 @@ def _bytes(part: MIMEPart) -> bytes:
 
 def _headers(message: MIMEPart) -> dict[str, str]:
     """The writer's own headers; the last one counts where one comes more than once."""
-    return {name: _line(message, name) for name in message if NAME.fullmatch(name) and not OWN.fullmatch(name)}
+    return givable({name: _line(message, name) for name in message})
 
 
 def _addresses(message: MIMEPart, name: str) -> tuple[Address, ...]:

@@ -107,12 +107,12 @@ async def test_everyone_in_the_envelope_gets_a_mail_of_their_own(relay: Relay) -
     mail = a_mail(To="Ada <ada@example.net>", Cc="bob@example.net", Reply_To="Answers <answers@example.com>")
     code, text = await aside(relay.send, mail, ["ada@example.net", "bob@example.net", "hidden@example.net"])
     assert code == 250
-    asked = relay.asked()
-    assert {each.recipient for each in asked} == {"ada@example.net", "bob@example.net", "hidden@example.net"}
-    assert all(str(each.email_id) in text for each in asked)
-    for content in (each.content for each in asked):
-        assert (content.from_email, content.from_name) == (SENDER, "The Team")
-        assert (content.subject, content.reply_to) == ("Hello", "answers@example.com")
+    [order] = relay.asked()
+    assert {each.address for each in order.recipients} == {"ada@example.net", "bob@example.net", "hidden@example.net"}
+    assert all(str(each.email_id) in text for each in order.recipients)
+    content = order.content
+    assert (content.from_email, content.from_name) == (SENDER, "The Team")
+    assert (content.subject, content.reply_to) == ("Hello", "answers@example.com")
 
 
 async def test_tls_from_the_start_works_as_well(relay: Relay) -> None:
