@@ -18,6 +18,14 @@ WaitingFor = Literal[
 ]
 
 
+PIECE_BYTES = 512 * 1024
+"""Of a file, in one message. In JSON it is a third larger, and the bus takes 1 MiB."""
+
+MOST_ATTACHMENTS = 10
+MOST_ATTACHED_BYTES = 10 * 1024 * 1024
+"""Of all files of one mail together."""
+
+
 class Content(View, frozen=True, kw_only=True):
     """What a mail says and who it is from; `subject` and `body` are Liquid templates. `language` is that of readers who
     have none of their own."""
@@ -126,6 +134,28 @@ class RemoveDomain(DeliveryCommand, tag="remove-domain", frozen=True, kw_only=Tr
     domain_id: UUID
 
 
+class StoreFilePiece(DeliveryCommand, tag="store-file-piece", frozen=True, kw_only=True):
+    """Keep a piece of a file until the mails that it goes with are sent. Every piece but the last is `PIECE_BYTES`
+    long; they count from 0. `digest` is the SHA-256 of the whole file, in hex. Answers `KeptPiece`."""
+
+    digest: str
+    number: int
+    data: bytes
+
+
+class CancelEmail(DeliveryCommand, tag="cancel-email", frozen=True, kw_only=True):
+    """Do not send a mail that is still queued. Answers `EmailView`."""
+
+    email_id: UUID
+
+
+class ResendEmail(DeliveryCommand, tag="resend-email", frozen=True, kw_only=True):
+    """Send a mail again whose outcome is unknown, without waiting for proof: it may arrive twice. Answers
+    `EmailView`."""
+
+    email_id: UUID
+
+
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
@@ -191,9 +221,10 @@ class EmailUnresolved(EmailEvent, tag="email.unresolved", frozen=True, kw_only=T
 
 
 class EmailRequeued(EmailEvent, tag="email.requeued", frozen=True, kw_only=True):
-    """Grace is over, notifications flow, and none proved the mail sent: it is sent once more."""
+    """The mail is sent once more: grace is over, notifications flow, and none proved it sent; or an operator asked."""
 
     attempt: int
+    by: Literal["policy", "operator"] = "policy"
 
 
 class DomainEvent(Event, frozen=True, kw_only=True):
@@ -253,7 +284,7 @@ class CheckOrder(DeliveryQuery, tag="check-order", frozen=True, kw_only=True):
 
 
 class GetEmail(DeliveryQuery, tag="get-email", frozen=True, kw_only=True):
-    """Answers `EmailView`."""
+    """Answers `EmailDetail`, with what delivery knows of its life."""
 
     email_id: UUID
 
@@ -265,6 +296,10 @@ class ListEmails(DeliveryQuery, tag="list-emails", frozen=True, kw_only=True):
     cursor: str | None = None
     state: EmailState | None = None
     campaign_id: UUID | None = None
+    workflow_id: UUID | None = None
+    contact_id: UUID | None = None
+    source: Source | None = None
+    recipient: str | None = None
 
 
 class ListDomains(DeliveryQuery, tag="list-domains", frozen=True, kw_only=True):
@@ -346,6 +381,11 @@ class QueuedEmail(View, frozen=True, kw_only=True):
     timestamp: Instant
 
 
+class KeptPiece(View, frozen=True, kw_only=True):
+    digest: str
+    number: int
+
+
 class QueuedEmails(View, frozen=True, kw_only=True):
     """In the order of the recipients."""
 
@@ -370,6 +410,21 @@ class EmailView(View, frozen=True, kw_only=True):
     reason: str | None
     created_at: Instant
     updated_at: Instant
+
+
+class TimelineEntry(View, frozen=True, kw_only=True):
+    """One thing that happened to a mail: `type` for programs, `message` for people."""
+
+    at: Instant
+    type_: str = msgspec.field(name="type")
+    message: str
+    details: Data = {}
+
+
+class EmailDetail(EmailView, frozen=True, kw_only=True):
+    """The mail and its life, the oldest first."""
+
+    timeline: list[TimelineEntry]
 
 
 class EmailPage(Page, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from libs.schemas.delivery import (
     RemoveDomain,
     SendEmail,
     SendEmails,
+    StoreFilePiece,
     VerifyDomain,
 )
 from libs.schemas.feedback import (
@@ -47,6 +48,7 @@ from libs.schemas.suppressions import (
 from libs.schemas.workflows import EmailRequested
 from services.delivery import (
     domains,
+    files,
     forgetting,
     holding,
     orders,
@@ -120,6 +122,7 @@ def build(config: Settings) -> Service:
         name="delivery",
         commands={
             **dict.fromkeys((SendEmail, SendEmails), orders.send_emails(untracked)),
+            StoreFilePiece: files.store_pieces,
             **dict.fromkeys((AddDomain, VerifyDomain, RemoveDomain), domain_commands),
             **dict.fromkeys(
                 (CreateSuppressionRule, UpdateSuppressionRule, DeleteSuppressionRule), suppressions.rules()

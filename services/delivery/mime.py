@@ -57,7 +57,9 @@ def _text(subtype: str, text: str) -> bytes:
 
 def _file(file: File) -> bytes:
     head = EmailMessage(policy=SMTP)
-    head["Content-Type"] = file.content_type
+    # an attached message must not be written in Base64 (RFC 2046), but its bytes may be attached
+    whole = file.content_type.lower().startswith(("message/", "multipart/"))
+    head["Content-Type"] = "application/octet-stream" if whole else file.content_type
     head["Content-Transfer-Encoding"] = "base64"
     head.add_header("Content-Disposition", "inline" if file.inline else "attachment", filename=file.filename)
     if file.content_id:

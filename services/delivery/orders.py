@@ -1,7 +1,7 @@
 """Taking on transactional mail: everything that an order names is looked up for a whole batch, then decided."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import partial
 from typing import TypeAlias
@@ -18,7 +18,7 @@ from libs.runtime.rejection import Rejected
 from libs.runtime.store import BatchHandler, Connection, Unit
 from libs.schemas.base import View
 from libs.schemas.delivery import CheckOrder, Content, QueuedEmail, QueuedEmails, Sendable, SendEmail, SendEmails
-from services.delivery import intents
+from services.delivery import files, intents
 from services.delivery.intents import Intent
 from services.delivery.read_models import content as contents
 from services.delivery.read_models import domain as domains
@@ -65,6 +65,7 @@ def check_order(untracked: bool) -> QueryHandler:
 async def _send(untracked: bool, unit: Unit, envelopes: Sequence[Envelope[Command]]) -> list[bytes]:
     """What is queued already is answered as it was the first time."""
     found = await _look_up(unit.conn, [(e.project, e.message) for e in envelopes])
+    sizes = await files.touch(unit, {(e.project, a.digest) for e in envelopes for a in e.message.extras.attachments})
     known = await intents.queued_before(unit, [r.email_id for e in envelopes for r in recipients_of(e.message)])
     answers: list[bytes] = []
     queued: list[Intent] = []
@@ -72,12 +73,14 @@ async def _send(untracked: bool, unit: Unit, envelopes: Sequence[Envelope[Comman
         ids = [recipient.email_id for recipient in recipients_of(envelope.message)]
         try:
             if not known.keys() >= set(ids):
+                _require_files(envelope, sizes)
                 queued += _intents(envelope, found, untracked)
                 known |= dict.fromkeys(ids, unit.now)
             answers.append(accepted(_reply(envelope.message, ids, iso(min(known[each] for each in ids)))))
         except Rejected as no:
             answers.append(encode(no.as_reply()))
-    await intents.queue(unit, queued)
+    new = await intents.queue(unit, queued)
+    await files.refer(unit, _references(queued, new))
     return answers
 
 
@@ -93,6 +96,20 @@ def _intents(envelope: Envelope[Command], found: Found, untracked: bool) -> list
     content = found.content(project, command)
     facts = decide(command, content, found.status(project, content), untracked)
     return [Intent(fact, envelope, command.overrides or None) for fact in facts]
+
+
+def _require_files(envelope: Envelope[Command], sizes: Mapping[files.Key, int]) -> None:
+    for attachment in envelope.message.extras.attachments:
+        if sizes.get((envelope.project, attachment.digest)) != attachment.size:
+            raise Rejected("ATTACHMENT_NOT_FOUND", f"The bytes of {attachment.filename} have not been stored")
+
+
+def _references(queued: Sequence[Intent], new: Set[UUID]) -> Iterator[tuple[UUID, UUID, str]]:
+    """Which of the new mails needs which files."""
+    for intent in queued:
+        if intent.queued.extras and intent.queued.email_id in new:
+            for digest in {each.digest for each in intent.queued.extras.attachments}:
+                yield intent.queued.email_id, intent.cause.project, digest
 
 
 def _reply(command: Command, ids: list[UUID], timestamp: str) -> View:

@@ -19,14 +19,16 @@ import msgspec
 import structlog
 
 from libs.runtime import crash
+from libs.runtime.rejection import Rejected
 from libs.runtime.service import Runtime
 from libs.runtime.store import Connection
-from services.delivery import bucket, claims, ledger, metrics
+from services.delivery import bucket, claims, files, ledger, metrics
 from services.delivery.email import settle
 from services.delivery.fairness import Share, allot
 from services.delivery.guard import Guard
 from services.delivery.mail import Mail
-from services.delivery.outcome import GIVEN_BACK, Outcome, Throttled, Unknown
+from services.delivery.mime import File
+from services.delivery.outcome import GIVEN_BACK, NotTaken, Outcome, Refused, Throttled, Unknown
 from services.delivery.ses import Ses
 from services.delivery.shelf import Shelf
 from services.delivery.timing import Timing
@@ -46,6 +48,9 @@ ROOM_SECONDS = 0.1
 
 QUICK_CALL = 0.01
 """Seconds that a call takes, as long as none was made."""
+
+FILES_AT_ONCE = 2
+"""Mails whose attachments are in memory: each may take some forty megabytes until it is sent."""
 
 IDLE_SECONDS = 1.0
 BROKEN_SECONDS = 1.0
@@ -95,6 +100,8 @@ class Sender:
         self._open = 0
         self._uncalled: set[UUID] = set()
         self._permits: dict[UUID, Permit] = {}
+        self._reading: set[asyncio.Future[Outcome]] = set()
+        self._room_for_files = asyncio.Semaphore(FILES_AT_ONCE)
         self._rate = 1.0
         self._period = 1.0
         self._call_seconds = QUICK_CALL
@@ -203,18 +210,42 @@ class Sender:
         loop.call_later(max(0.0, permit.start - time.monotonic()), self._call, mail, permit)
 
     def _call(self, mail: Mail, permit: Permit) -> None:
-        call = asyncio.get_running_loop().run_in_executor(self._threads, self._deliver, mail, permit)
+        call = self._with_files(mail, permit) if mail.extras.attachments else self._hand_over(mail, permit)
         call.add_done_callback(lambda done: self._finish(mail, done))
 
-    def _deliver(self, mail: Mail, permit: Permit) -> Outcome:
+    def _hand_over(self, mail: Mail, permit: Permit, attached: Sequence[File] = ()) -> "asyncio.Future[Outcome]":
+        return asyncio.get_running_loop().run_in_executor(self._threads, self._deliver, mail, permit, attached)
+
+    def _deliver(self, mail: Mail, permit: Permit, attached: Sequence[File]) -> Outcome:
         begun = time.monotonic()
         self._uncalled.discard(mail.id)
-        if self._stopping or begun > permit.start + bucket.LATEST:
+        late = begun > permit.start + bucket.LATEST and not attached  # files take their time, a few mails at once
+        if self._stopping or late:
             return GIVEN_BACK
-        outcome = self._ses.deliver(mail)
+        outcome = self._ses.deliver(mail, attached)
         took = time.monotonic() - begun
         self._call_seconds += (took - self._call_seconds) * NEWS
         return outcome
+
+    def _with_files(self, mail: Mail, permit: Permit) -> "asyncio.Future[Outcome]":
+        """Those that wait for their bytes hold up nobody: no others are claimed less for them."""
+        self._uncalled.discard(mail.id)
+        reading = asyncio.ensure_future(self._read_and_call(mail, permit))
+        self._reading.add(reading)
+        reading.add_done_callback(self._reading.discard)
+        return reading
+
+    async def _read_and_call(self, mail: Mail, permit: Permit) -> Outcome:
+        async with self._room_for_files:
+            try:
+                async with self._runtime.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
+                    read = await files.read(conn, mail.project, mail.extras.attachments)
+            except Rejected as gone:
+                return Refused(gone.code, gone.message)
+            except BROKEN as broken:
+                log.warning("sender.cannot_read_files", error=repr(broken))
+                return NotTaken("FILES_UNREADABLE")
+            return await self._hand_over(mail, permit, read)
 
     def _finish(self, mail: Mail, call: "asyncio.Future[Outcome]") -> None:
         if call.cancelled() or call.exception():

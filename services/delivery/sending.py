@@ -9,7 +9,18 @@ from msgspec.structs import replace
 from libs.runtime.mailheaders import refusals
 from libs.runtime.rejection import Rejected
 from libs.schemas.base import FieldError
-from libs.schemas.delivery import CheckOrder, Content, EmailQueued, Extras, Recipient, SendEmail, SendEmails
+from libs.schemas.delivery import (
+    MOST_ATTACHED_BYTES,
+    MOST_ATTACHMENTS,
+    Attachment,
+    CheckOrder,
+    Content,
+    EmailQueued,
+    Extras,
+    Recipient,
+    SendEmail,
+    SendEmails,
+)
 from services.delivery.templates import BadTemplate, check
 
 DomainStatus = Literal["verified", "unverified", "foreign", "unknown"]
@@ -63,6 +74,7 @@ def admit(order: Order, content: Content, domain: DomainStatus, untracked: bool 
     if not (order.extras.tracking or untracked):
         message = "Tracking cannot be turned off here: GODWIT_CONFIGURATION_SET_UNTRACKED is not set"
         raise _invalid("tracking", message, "unsupported")
+    _check_attachments(order.extras.attachments)
     _check_templates(content)
 
 
@@ -133,6 +145,14 @@ def _refuse_domain(content: Content, status: DomainStatus) -> None:
         raise _invalid("from", "Could not parse sender email", "required")
     code, message = REFUSALS[status]
     raise Rejected(code, f'Domain "{name}" {message}', details={"domain": name})
+
+
+def _check_attachments(attachments: Sequence[Attachment]) -> None:
+    if len(attachments) > MOST_ATTACHMENTS:
+        raise _invalid("attachments", f"At most {MOST_ATTACHMENTS} files can be attached", "too_big")
+    if sum(each.size for each in attachments) > MOST_ATTACHED_BYTES:
+        megabytes = MOST_ATTACHED_BYTES // 1024**2
+        raise _invalid("attachments", f"Total attachment size must not exceed {megabytes}MB", "too_big")
 
 
 def _check_templates(content: Content) -> None:

@@ -4,6 +4,7 @@ botocore sends a call again by itself when the answer is lost, which makes dupli
 """
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -27,6 +28,7 @@ from libs.runtime import crash
 from libs.runtime.settings import Settings
 from services.delivery.mail import Links, Mail
 from services.delivery.message import compose
+from services.delivery.mime import File
 from services.delivery.outcome import GIVEN_BACK, NotTaken, Outcome, Refused, Sent, Unknown, of_error
 from services.delivery.rate import Account
 from services.delivery.templates import Unrenderable
@@ -69,10 +71,11 @@ class Ses:
         self._sets = sets
         self._timing = timing
 
-    def deliver(self, mail: Mail) -> Outcome:
+    def deliver(self, mail: Mail, files: Sequence[File] = ()) -> Outcome:
         """Write the mail and hand it to SES. Never raises: what went wrong is an outcome, too."""
         try:
-            composed = compose(mail, self._links, self._sets.tracked if mail.extras.tracking else self._sets.untracked)
+            tracking = self._sets.tracked if mail.extras.tracking else self._sets.untracked
+            composed = compose(mail, self._links, tracking, files)
         except Unrenderable as bad:
             return Refused("RENDERING_FAILED", str(bad))
         except Exception as bug:

@@ -8,7 +8,7 @@ import structlog
 
 from libs.runtime import groupcommit
 from libs.runtime.service import Runtime
-from services.delivery import bucket, ledger, metrics
+from services.delivery import bucket, files, ledger, metrics
 from services.delivery.email import fail
 from services.delivery.rate import UNTIL_KNOWN, limits
 from services.delivery.ses import ACCOUNT_ERRORS, Ses
@@ -60,6 +60,7 @@ class Upkeep:
             tasks.create_task(again_and_again(self._read_account, ACCOUNT_AGAIN))
             tasks.create_task(again_and_again(self._count_open, OPEN_EVERY))
             tasks.create_task(again_and_again(self._give_up_lost, LOST_EVERY))
+            tasks.create_task(again_and_again(self._forget_files, LOST_EVERY))
 
     async def _read_account(self) -> float:
         region = self._runtime.settings.aws_region
@@ -79,6 +80,11 @@ class Upkeep:
         for row in await self._runtime.pool.fetch(OPEN):
             metrics.OPEN.labels(row["state"]).set(row["mails"])
         return OPEN_EVERY
+
+    async def _forget_files(self) -> float:
+        async with self._runtime.unit() as unit:
+            await files.forget(unit.conn)
+        return LOST_EVERY
 
     async def _give_up_lost(self) -> float:
         async with self._runtime.unit() as unit:

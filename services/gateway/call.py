@@ -12,9 +12,10 @@ from libs.schemas.base import Command, Query
 from services.gateway import json_body
 from services.gateway.exchange import Exchange, exchange_of
 from services.gateway.keys import Principal
-from services.gateway.problems import Problem, too_large
+from services.gateway.problems import Problem, too_large, too_many_large
 
 BODY_SECONDS = 30.0
+LARGE_BODY = 1024 * 1024
 
 
 class Call(Request[Any, Any, Any]):
@@ -77,6 +78,8 @@ class Call(Request[Any, Any, Any]):
                     chunk, more = await self._chunk()
                     chunks.append(chunk)
                     size += len(chunk)
+                    if size > LARGE_BODY and not self.exchange.take_room():
+                        raise too_many_large()
         except TimeoutError:
             raise Problem(408, "REQUEST_TIMEOUT", "The request's body did not arrive in time") from None
         return b"".join(chunks)

@@ -16,10 +16,13 @@ from litestar.types import ASGIApp, Message, Receive, Send
 from services.gateway import metrics
 from services.gateway.answers import Answer
 from services.gateway.bus import Bus
-from services.gateway.exchange import Exchange
+from services.gateway.exchange import Exchange, Room
 from services.gateway.problems import Problem, problem_body
 
 MAX_IN_FLIGHT = 2_000
+MAX_LARGE = 16
+"""Requests with bodies of megabytes at once."""
+
 PREFIX = "/api/"
 ALIASES = {"/v1": "/v1/track", "/webhooks/incoming/sns": "/webhooks/sns"}
 """Paths of older versions of the API, and what they are called now."""
@@ -45,6 +48,7 @@ class Edge:
         self._app = app
         self._bus = bus
         self._in_flight = 0
+        self._room = Room(MAX_LARGE)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         exchange = self._open(scope)
@@ -56,6 +60,7 @@ class Edge:
             await self._handle(scope, receive, answer, exchange)
         finally:
             self._in_flight -= 1
+            exchange.give_room_back()
             route = scope.get("path_template", "unknown")
             metrics.REQUESTS.labels(scope["method"], route, answer.status).observe(time.perf_counter() - started)
 
@@ -73,6 +78,7 @@ class Edge:
         scope["path"] = _canonical(scope["path"])
         exchange = Exchange(
             bus=self._bus,
+            room=self._room,
             headers=headers,
             request_id=_request_id(headers.get(b"x-request-id", b"")),
             answer_headers=[(b"x-content-type-options", b"nosniff")],

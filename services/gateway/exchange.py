@@ -10,12 +10,18 @@ from services.gateway.bus import Bus
 from services.gateway.keys import Principal
 
 
+class Room(msgspec.Struct):
+    """How many large bodies may still be held in memory at once."""
+
+    left: int
+
+
 class Exchange(msgspec.Struct, kw_only=True):
     """What the layers know of a request.
 
     `headers` are the request's, `answer_headers` what every answer to it will carry. `command_id` is the id that its
     command gets: the same whenever the same request comes again with its Idempotency-Key. `asked` says that a command
-    has gone out. `body` is the request's, once it was read.
+    has gone out. `body` is the request's, once it was read; a `large` one takes its place in the `room` for such.
     """
 
     bus: Bus
@@ -27,6 +33,20 @@ class Exchange(msgspec.Struct, kw_only=True):
     command_id: UUID = msgspec.field(default_factory=uuid7)
     asked: bool = False
     body: bytes | None = None
+    room: Room = msgspec.field(default_factory=lambda: Room(1))
+    large: bool = False
+
+    def take_room(self) -> bool:
+        """Whether there is room for this request's body, which is a large one; `give_room_back` ends it."""
+        if not self.large and self.room.left > 0:
+            self.large = True
+            self.room.left -= 1
+        return self.large
+
+    def give_room_back(self) -> None:
+        if self.large:
+            self.large = False
+            self.room.left += 1
 
 
 def exchange_of(scope: Scope) -> Exchange:

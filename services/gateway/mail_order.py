@@ -11,6 +11,7 @@ from libs.runtime.address import normal
 from libs.runtime.mailheaders import refusals
 from libs.schemas.base import Data, FieldError, View
 from libs.schemas.delivery import CheckOrder, Content, Extras
+from services.gateway.attachments import Attachments, wrong_attachments
 from services.gateway.fields import Line, Text
 from services.gateway.json_body import Body
 from services.gateway.problems import invalid, invalid_field
@@ -44,7 +45,7 @@ class SendBody(Body, frozen=True, kw_only=True):
     headers: Data | None = None
     tracking: bool | None = None
     one_time_code: bool = False
-    attachments: list[Data] | None = None
+    attachments: Attachments | None = None
 
     @property
     def sender(self) -> str | None:
@@ -61,6 +62,7 @@ def check(data: SendBody) -> None:
         raise invalid_field("template", "Either template ID or both subject and body are required", "required")
     wrong = [_no_address(field) for field, address in _addresses(data) if address is not None and not normal(address)]
     wrong += [_header_error(*refusal) for refusal in refusals(data.headers or {})]
+    wrong += wrong_attachments(data.attachments or [])
     if len((data.subject or "").encode()) + len((data.body or "").encode()) > MOST_TEXT:
         wrong.append(FieldError(field="body", message=f"Content is limited to {MOST_TEXT} bytes", code="too_big"))
     if wrong:

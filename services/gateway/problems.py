@@ -189,6 +189,11 @@ def too_large() -> Problem:
     return Problem(413, "PAYLOAD_TOO_LARGE", "The request is larger than this route takes")
 
 
+def too_many_large() -> Problem:
+    message = "Too many large requests at once"
+    return Problem(503, "SERVICE_UNAVAILABLE", message, headers={"Retry-After": str(RETRY_SECONDS)})
+
+
 def unavailable(cause: Exception) -> Problem:
     log.warning("request.unavailable", error=repr(cause))
     message = "The service is not available at the moment"

@@ -14,15 +14,18 @@ from libs.runtime.clock import uuid7
 from libs.runtime.codec import encode
 from libs.runtime.rejection import Rejected
 from libs.schemas.contacts import ContactView, FindContact, SaveContact
-from libs.schemas.delivery import CheckOrder, Kind, QueuedEmails, Recipient, Sendable, SendEmails
+from libs.schemas.delivery import Attachment, CheckOrder, Kind, QueuedEmails, Recipient, Sendable, SendEmails
 from services.gateway.answers import Answer, returns, wrapped
+from services.gateway.attachments import handed_over
 from services.gateway.bus import Unanswered
 from services.gateway.call import Call
 from services.gateway.mail_order import Person, SendBody, check, order, people, variables, without_words
-from services.gateway.problems import Problem, invalid_field
+from services.gateway.problems import Problem
 from services.gateway.recent import Recent
-from services.gateway.routes.content import MAX_BYTES
 from services.gateway.routes.shapes import Addressee, Sent, SentBoth, SentTo
+
+MAX_BYTES = 15 * 1024 * 1024
+"""Ten megabytes of attachments in Base64, and the mail itself."""
 
 ADMITTED: Recent[Kind] = Recent(seconds=5.0, most=10_000)
 """Orders like these were in order a moment ago. Delivery looks again when it takes them on."""
@@ -39,6 +42,9 @@ async def send(data: JSONBody[SendBody], request: Call) -> Answer:
     the mail's variables; `{"value": .., "persistent": false}` only fills the mail. A MARKETING template is refused for
     contacts who are not subscribed.
 
+    Up to 10 files, of together 10 MB, can be attached, each in Base64; an `inline` one is shown where the HTML says
+    `cid:` and its `contentId`.
+
     `headers` may be `X-...`, `References`, `In-Reply-To` and a few more; what says who writes to whom may not.
     `tracking: false` leaves opens and clicks alone. `oneTimeCode: true` marks a code that somebody waits for: should
     Amazon SES leave us without an answer, it is sent again after 30 seconds rather than 10 minutes.
@@ -46,13 +52,12 @@ async def send(data: JSONBody[SendBody], request: Call) -> Answer:
     The answer comes when the mails are queued for good.
     """
     check(data)
-    if data.attachments:
-        raise invalid_field("attachments", "Attachments are not supported yet", "unsupported")
     draft, recipients = order(data), people(data)
     if await _kind(request, draft) == "MARKETING":
         await _require_subscribed(request, data, recipients)
+    files = await handed_over(request, data.attachments) if data.attachments else []
     contacts = await asyncio.gather(*(_saved(request, data, person, n) for n, person in enumerate(recipients)))
-    queued = await _queued(request, data, draft, recipients, contacts)
+    queued = await _queued(request, data, draft, _recipients(recipients, contacts), files)
     emails = [_sent_to(contact, email) for contact, email in zip(contacts, queued.emails, strict=True)]
     return wrapped(encode(Sent(emails=emails, timestamp=queued.timestamp)))
 
@@ -107,27 +112,30 @@ async def _saved(request: Call, data: SendBody, person: Person, n: int) -> Conta
 
 
 async def _queued(
-    request: Call, data: SendBody, draft: CheckOrder, recipients: Sequence[Person], contacts: Sequence[ContactView]
+    request: Call, data: SendBody, draft: CheckOrder, recipients: list[Recipient], files: list[Attachment]
 ) -> QueuedEmails:
     command = SendEmails(
-        recipients=[_recipient(person, contact) for person, contact in zip(recipients, contacts, strict=True)],
+        recipients=recipients,
         content=draft.content,
         template_id=draft.template_id,
         overrides=draft.overrides,
         data=variables(data.data or {}),
-        extras=draft.extras,
+        extras=msgspec.structs.replace(draft.extras, attachments=files) if files else draft.extras,
     )
     return msgspec.json.decode(await request.ask(command, "emails"), type=QueuedEmails)
 
 
-def _recipient(person: Person, contact: ContactView) -> Recipient:
-    return Recipient(
-        email_id=uuid7(),
-        contact_id=contact.id,
-        address=contact.email,
-        subscribed=contact.subscribed,
-        name=person.name,
-    )
+def _recipients(people: Sequence[Person], contacts: Sequence[ContactView]) -> list[Recipient]:
+    return [
+        Recipient(
+            email_id=uuid7(),
+            contact_id=contact.id,
+            address=contact.email,
+            subscribed=contact.subscribed,
+            name=person.name,
+        )
+        for person, contact in zip(people, contacts, strict=True)
+    ]
 
 
 def _sent_to(contact: ContactView, email: UUID) -> SentTo:

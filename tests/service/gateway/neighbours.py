@@ -35,9 +35,11 @@ from libs.schemas.delivery import (
     AddDomain,
     CheckOrder,
     DomainView,
+    KeptPiece,
     QueuedEmails,
     Sendable,
     SendEmails,
+    StoreFilePiece,
 )
 
 ABOUT_CONTACTS = (TrackEvent, SaveContact, SubscribeContact, UnsubscribeContact)
@@ -68,7 +70,7 @@ class Neighbour:
     def service(self) -> Service:
         commands = {
             "contacts": (*ABOUT_CONTACTS, AskForConfirmation, StoreImportChunk, StartImport, StartBulk),
-            "delivery": (SendEmails, AddDomain),
+            "delivery": (SendEmails, AddDomain, StoreFilePiece),
             "campaigns": (CreateTemplate,),
         }[self.name]
         asked: dict[str, Any] = {
@@ -116,6 +118,8 @@ class Neighbour:
                     updated_at=now,
                     meta=SavedMeta(is_new=new, is_update=not new),
                 )
+            case StoreFilePiece():
+                return KeptPiece(digest=message.digest, number=message.number)
             case SendEmails():
                 return QueuedEmails(emails=[each.email_id for each in message.recipients], timestamp=now)
             case AskForConfirmation():

@@ -1,5 +1,7 @@
 """How the gateway takes requests, over HTTP."""
 
+from base64 import b64encode
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
@@ -7,10 +9,11 @@ import httpx
 import pytest
 
 from libs.schemas.contacts import SaveContact, TrackEvent
-from libs.schemas.delivery import SendEmails
+from libs.schemas.delivery import PIECE_BYTES, SendEmails, StoreFilePiece
 from tests.conftest import Stack
 from tests.service.gateway.conftest import World, gateway_for, url_of
 
+FILE = {"filename": "a.txt", "content": "aGVsbG8=", "contentType": "text/plain"}
 EVENT = {"email": "ada@example.com", "event": "signed_up", "data": {"plan": "pro"}}
 
 
@@ -135,8 +138,17 @@ async def test_no_mail_is_sent_when_one_recipient_may_not_get_it(world: World, a
         ({"subject": ""}, 422, "VALIDATION_ERROR", "subject"),
         ({"subject": None}, 422, "VALIDATION_ERROR", "template"),
         ({"tracking": "no"}, 422, "VALIDATION_ERROR", "tracking"),
+        ({"attachments": [FILE] * 11}, 422, "VALIDATION_ERROR", "attachments"),
+        ({"attachments": [FILE | {"content": "no base64!"}]}, 422, "VALIDATION_ERROR", "attachments.0.content"),
+        ({"attachments": [FILE | {"content": ""}]}, 422, "VALIDATION_ERROR", "attachments.0.content"),
+        ({"attachments": [FILE | {"filename": "a\r\nBcc: x"}]}, 422, "VALIDATION_ERROR", "attachments.0.filename"),
+        ({"attachments": [FILE | {"contentType": "x"}]}, 422, "VALIDATION_ERROR", "attachments.0.contentType"),
+        ({"attachments": [FILE, FILE | {"disposition": "inline"}]}, 422, "VALIDATION_ERROR", "attachments.1.contentId"),
+        ({"attachments": [FILE | {"contentId": "a<b"}]}, 422, "VALIDATION_ERROR", "attachments.0.contentId"),
+        ({"attachments": [{"filename": "a"}]}, 422, "VALIDATION_ERROR", "attachments.0.content"),
+        ({"attachments": [FILE | {"content": "A" * 7_000_000}] * 2}, 422, "VALIDATION_ERROR", "attachments"),
+        ({"attachments": [FILE | {"content": "A" * 16_000_000}]}, 413, "PAYLOAD_TOO_LARGE", None),
         ({"body": "x" * 800_000}, 422, "VALIDATION_ERROR", "body"),
-        ({"body": "x" * 950_000}, 413, "PAYLOAD_TOO_LARGE", None),
     ],
 )
 async def test_what_cannot_be_sent_is_refused_before_anything_is_written(
@@ -148,6 +160,27 @@ async def test_what_cannot_be_sent_is_refused_before_anything_is_written(
     assert told(response) == (status, code)
     assert [error["field"] for error in response.json()["error"].get("errors", [])] == ([field] if field else [])
     assert not orders(world, tag) and not saved(world, tag)
+
+
+async def test_files_are_handed_over_in_pieces_each_once_and_named_by_what_they_are(
+    world: World, api: httpx.AsyncClient
+) -> None:
+    tag = uuid4().hex
+    large = (tag.encode() * 40_000)[: PIECE_BYTES * 2 + 1]
+    image = FILE | {"contentId": "logo", "disposition": "inline"}
+    files = [FILE | {"content": b64encode(large).decode()}, image, FILE | {"content": b64encode(large).decode()}]
+    body = {"to": f"{tag}@example.com", "subject": "Hi", "body": "b", "from": "me@example.com", "attachments": files}
+    assert (await api.post("/v1/send", json=body)).status_code == 200
+    (order,) = orders(world, tag)
+    digest = sha256(large).hexdigest()
+    assert [(each.digest, each.size, each.inline) for each in order.extras.attachments] == [
+        (digest, len(large), False),
+        (sha256(b"hello").hexdigest(), 5, True),
+        (digest, len(large), False),
+    ]
+    stored = [each for each in world.delivery.done_for(world.project) if isinstance(each, StoreFilePiece)]
+    pieces = sorted((each for each in stored if each.digest == digest), key=lambda each: each.number)
+    assert [each.number for each in pieces] == [0, 1, 2] and b"".join(each.data for each in pieces) == large
 
 
 async def test_what_was_in_order_a_moment_ago_is_not_asked_again(world: World, api: httpx.AsyncClient) -> None:
