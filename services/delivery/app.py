@@ -10,6 +10,7 @@ from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignRe
 from libs.schemas.contacts import AudiencePageResolved, ContactDeleted
 from libs.schemas.delivery import (
     AddDomain,
+    CancelEmail,
     CheckOrder,
     FindSuppressed,
     GetDomain,
@@ -21,6 +22,7 @@ from libs.schemas.delivery import (
     ListEmails,
     PreviewMail,
     RemoveDomain,
+    ResendEmail,
     SendEmail,
     SendEmails,
     StoreFilePiece,
@@ -48,6 +50,7 @@ from libs.schemas.suppressions import (
 from libs.schemas.workflows import EmailRequested
 from services.delivery import (
     domains,
+    emails,
     files,
     forgetting,
     holding,
@@ -122,6 +125,7 @@ def build(config: Settings) -> Service:
         name="delivery",
         commands={
             **dict.fromkeys((SendEmail, SendEmails), orders.send_emails(untracked)),
+            **dict.fromkeys((CancelEmail, ResendEmail), emails.change_emails(shelf)),
             StoreFilePiece: files.store_pieces,
             **dict.fromkeys((AddDomain, VerifyDomain, RemoveDomain), domain_commands),
             **dict.fromkeys(

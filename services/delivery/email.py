@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.runtime.rejection import Rejected
 from libs.schemas.delivery import (
     EmailCancelled,
     EmailEvent,
@@ -119,6 +120,30 @@ def cancel(email: Email) -> Change:
     """The campaign was cancelled before SES was called for this mail."""
     event = EmailCancelled(**email.ids, reason="campaign_cancelled")
     return Change(state="cancelled", reason=event.reason, event=event, uncounted=email.state == "claimed")
+
+
+def cancel_queued(email: Email) -> Change | None:
+    """Somebody wants this mail not to be sent; None if it is cancelled already. Raises Rejected if it is too late."""
+    if email.state == "cancelled":
+        return None
+    if email.state != "queued":
+        raise Rejected("EMAIL_NOT_CANCELLABLE", f"Only a queued mail can be cancelled; this one is {email.state}.")
+    if email.attempt:
+        raise Rejected("EMAIL_NOT_CANCELLABLE", "Amazon SES may have it already: it waits to be sent once more.")
+    event = EmailCancelled(**email.ids, reason="requested")
+    return Change(state="cancelled", reason=event.reason, event=event)
+
+
+def resend_unknown(email: Email) -> Change:
+    """An operator takes it upon himself that the mail may arrive twice. Raises Rejected if its outcome is known."""
+    if email.state == "sent" or email.message_ids:
+        raise Rejected("EMAIL_ALREADY_SENT", "Amazon SES has this mail.")
+    if email.state != "unknown":
+        raise Rejected(
+            "EMAIL_NOT_UNKNOWN", f"Only a mail of unknown outcome can be sent again; this one is {email.state}."
+        )
+    event = EmailRequeued(**email.ids, attempt=email.attempt + 1, by="operator")
+    return Change(state="queued", event=event)
 
 
 def park(email: Email) -> Change:

@@ -5,11 +5,15 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
+from msgspec.structs import asdict
 
+from libs.runtime.address import normal
 from libs.runtime.clock import iso
 from libs.runtime.rejection import Rejected
 from libs.runtime.store import Connection
 from libs.schemas.delivery import (
+    EmailDetail,
     EmailPage,
     EmailView,
     GetEmail,
@@ -19,6 +23,7 @@ from libs.schemas.delivery import (
     ListEmails,
     Outgoing,
 )
+from services.delivery.timeline import entry
 
 GET = """
 select id, contact_id, recipient, source, state, campaign_id, workflow_id, message_id, attempt, reason, created_at,
@@ -29,14 +34,23 @@ PAGE = """
 select id, contact_id, recipient, source, state, campaign_id, workflow_id, message_id, attempt, reason, created_at,
     updated_at
 from email
-where project = $1 and (created_at, id) < ($2, $3) and ($4::text is null or state = $4)
-    and ($5::uuid is null or campaign_id = $5)
+where project = $1 and (created_at, id) < ($8, $9) and ($2::text is null or state = $2)
+    and ($3::uuid is null or campaign_id = $3) and ($4::uuid is null or workflow_id = $4)
+    and ($5::uuid is null or contact_id = $5) and ($6::text is null or source = $6)
+    and ($7::text is null or recipient = $7)
 order by created_at desc, id desc
-limit $6
+limit $10
 """
 COUNT = """
 select count(*) from email
-where project = $1 and ($2::text is null or state = $2) and ($3::uuid is null or campaign_id = $3)
+where project = $1 and ($2::text is null or state = $2)
+    and ($3::uuid is null or campaign_id = $3) and ($4::uuid is null or workflow_id = $4)
+    and ($5::uuid is null or contact_id = $5) and ($6::text is null or source = $6)
+    and ($7::text is null or recipient = $7)
+"""
+FACTS = """
+select type, recorded_at, data - array['content', 'data', 'extras'] as fact
+from events where project = $1 and stream = $2 order by version
 """
 LEDGER = """
 select count(*) as intents,
@@ -60,8 +74,16 @@ FIRST = (datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
 """The place before the newest mail, where a listing starts."""
 
 
-async def get_email(conn: Connection, project: UUID, query: GetEmail) -> EmailView:
-    row = await conn.fetchrow(GET, project, query.email_id)
+async def get_email(conn: Connection, project: UUID, query: GetEmail) -> EmailDetail:
+    view = await view_of(conn, project, query.email_id)
+    rows = await conn.fetch(FACTS, project, f"email-{query.email_id}")
+    facts = [entry(row["type"], row["recorded_at"], msgspec.json.decode(row["fact"])) for row in rows]
+    return EmailDetail(**asdict(view), timeline=facts)
+
+
+async def view_of(conn: Connection, project: UUID, email_id: UUID) -> EmailView:
+    """Raises Rejected if the project has no such mail."""
+    row = await conn.fetchrow(GET, project, email_id)
     if row is None:
         raise Rejected("EMAIL_NOT_FOUND", "Email not found")
     return _view(row)
@@ -70,9 +92,11 @@ async def get_email(conn: Connection, project: UUID, query: GetEmail) -> EmailVi
 async def list_emails(conn: Connection, project: UUID, query: ListEmails) -> EmailPage:
     limit = max(1, min(query.limit, MOST))
     created_at, last = _place(query.cursor)
-    rows = await conn.fetch(PAGE, project, created_at, last, query.state, query.campaign_id, limit + 1)
+    recipient = query.recipient and (normal(query.recipient) or query.recipient)
+    wanted = (query.state, query.campaign_id, query.workflow_id, query.contact_id, query.source, recipient)
+    rows = await conn.fetch(PAGE, project, *wanted, created_at, last, limit + 1)
     more = len(rows) > limit
-    total = 0 if query.cursor else await conn.fetchval(COUNT, project, query.state, query.campaign_id)
+    total = 0 if query.cursor else await conn.fetchval(COUNT, project, *wanted)
     return EmailPage(
         data=[_view(row) for row in rows[:limit]],
         cursor=_cursor(rows[limit - 1]) if more else None,

@@ -3,14 +3,30 @@
 from typing import Annotated
 from uuid import UUID
 
-from litestar import get
+import msgspec
+from litestar import get, post
 from litestar.params import FromPath, QueryParameter
 
-from libs.schemas.delivery import EmailPage, EmailState, EmailView, GetEmail, GetLedger, Ledger, ListEmails
+from libs.runtime.codec import encode
+from libs.schemas.delivery import (
+    CancelEmail,
+    EmailDetail,
+    EmailPage,
+    EmailState,
+    EmailView,
+    GetEmail,
+    GetLedger,
+    Ledger,
+    ListEmails,
+    ResendEmail,
+    Source,
+)
 from libs.schemas.feedback import EmailFeedback, GetEmailFeedback
-from services.gateway.answers import Answer, shows
+from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
 from services.gateway.fields import Cursor, Limit, id_of
+from services.gateway.timeline import reported_facts
+from services.gateway.wording import NO_NUL
 
 TAGS = ["Emails"]
 OfCampaign = Annotated[UUID | None, QueryParameter(name="campaignId", description="Only mails of this campaign")]
@@ -22,13 +38,28 @@ async def list_emails(
     limit: Limit = 20,
     cursor: Cursor = None,
     state_: Annotated[EmailState | None, QueryParameter(name="state", description="Only mails in this state")] = None,
+    source: Annotated[Source | None, QueryParameter(description="Only mails that come from there")] = None,
     campaign_id: OfCampaign = None,
+    workflow_id: Annotated[UUID | None, QueryParameter(name="workflowId", description="Only of this workflow")] = None,
+    contact_id: Annotated[UUID | None, QueryParameter(name="contactId", description="Only to this contact")] = None,
+    to: Annotated[
+        str | None, QueryParameter(max_length=254, pattern=NO_NUL, description="Only to this address")
+    ] = None,
 ) -> Answer:
     """List emails
 
     Newest first.
     """
-    query = ListEmails(limit=limit, cursor=cursor, state=state_, campaign_id=campaign_id)
+    query = ListEmails(
+        limit=limit,
+        cursor=cursor,
+        state=state_,
+        source=source,
+        campaign_id=campaign_id,
+        workflow_id=workflow_id,
+        contact_id=contact_id,
+        recipient=to,
+    )
     return Answer(await request.query(query))
 
 
@@ -41,10 +72,37 @@ async def get_ledger(request: Call, campaign_id: OfCampaign = None) -> Answer:
     return Answer(await request.query(GetLedger(campaign_id=campaign_id)))
 
 
-@get("/emails/{email_id:str}", responses=shows(EmailView), tags=TAGS)
+@get("/emails/{email_id:str}", responses=shows(EmailDetail), tags=TAGS)
 async def get_email(email_id: FromPath[str], request: Call) -> Answer:
-    """Get an email"""
-    return Answer(await request.query(GetEmail(email_id=id_of(email_id, "Email"))))
+    """Get an email and its life
+
+    `timeline` tells in order what we did and what Amazon SES reported: when the mail was queued, what became of each
+    attempt, how a doubt was resolved, and when the mail was first delivered, opened and so on.
+    """
+    wanted = id_of(email_id, "Email")
+    mail = msgspec.json.decode(await request.query(GetEmail(email_id=wanted)), type=EmailDetail)
+    reported = msgspec.json.decode(await request.query(GetEmailFeedback(email_id=wanted)), type=EmailFeedback)
+    timeline = sorted([*mail.timeline, *reported_facts(reported)], key=lambda entry: entry.at)
+    return Answer(encode(msgspec.structs.replace(mail, timeline=timeline)))
+
+
+@post("/emails/{email_id:str}/cancel", status_code=200, responses=returns(EmailView, 200), tags=TAGS)
+async def cancel_email(email_id: FromPath[str], request: Call) -> Answer:
+    """Cancel an email
+
+    While it is queued, and only if Amazon SES cannot have it yet: 409 `EMAIL_NOT_CANCELLABLE` after.
+    """
+    return Answer(await request.ask(CancelEmail(email_id=id_of(email_id, "Email"))))
+
+
+@post("/emails/{email_id:str}/resend", status_code=200, responses=returns(EmailView, 200), tags=TAGS)
+async def resend_email(email_id: FromPath[str], request: Call) -> Answer:
+    """Send an email of unknown outcome again
+
+    Amazon SES left our call without an answer, and no notification has told us since. It is sent again now, and may
+    arrive twice. 409 `EMAIL_ALREADY_SENT` or `EMAIL_NOT_UNKNOWN` if there is no such doubt.
+    """
+    return Answer(await request.ask(ResendEmail(email_id=id_of(email_id, "Email"))))
 
 
 @get("/emails/{email_id:str}/feedback", responses=shows(EmailFeedback), tags=TAGS)
@@ -56,4 +114,4 @@ async def get_email_feedback(email_id: FromPath[str], request: Call) -> Answer:
     return Answer(await request.query(GetEmailFeedback(email_id=id_of(email_id, "Email"))))
 
 
-ROUTES = [list_emails, get_ledger, get_email, get_email_feedback]
+ROUTES = [list_emails, get_ledger, get_email, get_email_feedback, cancel_email, resend_email]

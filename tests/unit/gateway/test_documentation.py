@@ -39,7 +39,8 @@ def test_parameters_are_told_as_they_are_written_in_the_url() -> None:
     described = dict(operations())
     names = {parameter["name"] for parameter in described["GET /campaigns"]["parameters"]}
     assert names == {"page", "pageSize", "status", "search"}
-    assert {p["name"] for p in described["GET /emails"]["parameters"]} == {"limit", "cursor", "state", "campaignId"}
+    mails = {parameter["name"] for parameter in described["GET /emails"]["parameters"]}
+    assert mails == {"limit", "cursor", "state", "source", "campaignId", "workflowId", "contactId", "to"}
 
 
 def test_the_page_loads_nothing_from_elsewhere() -> None:

@@ -1,0 +1,87 @@
+"""`/v1/send` from the call to the mailbox, and what can be asked of a mail afterwards."""
+
+from base64 import b64encode
+from email import message_from_string
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from deploy.demo.api import Api, Refused
+from libs.runtime.testing import eventually
+from tests.e2e.story import mails_to
+
+MAIL: dict[str, Any] = {"subject": "Your order {{ order }}", "body": '<p>Hi {{ name }}</p><img src="cid:logo">'}
+
+
+def address() -> str:
+    return f"{uuid4().hex}@example.net"
+
+
+async def test_a_mail_with_everything_that_can_be_asked_for(api: Api) -> None:
+    to, pdf = address(), b"%PDF" + bytes(700_000)
+    sent = await api.post(
+        "/v1/send",
+        MAIL
+        | {
+            "to": {"email": to, "name": "Ann Ü"},
+            "reply": "help@example.com",
+            "data": {"order": {"value": 42, "persistent": False}},
+            "headers": {"X-Order": "42"},
+            "tracking": False,
+            "attachments": [
+                {"filename": "Rechnung Ü.pdf", "content": b64encode(pdf).decode(), "contentType": "application/pdf"},
+                {
+                    "filename": "logo.png",
+                    "content": b64encode(b"\x89PNG").decode(),
+                    "contentType": "image/png",
+                    "contentId": "logo",
+                    "disposition": "inline",
+                },
+            ],
+        },
+    )
+    (email,) = sent["emails"]
+    (mail,) = await eventually(lambda: mails_to(api, to))
+    assert mail["configurationSet"] == "godwit-no-tracking"
+    parsed = message_from_string(mail["raw"])
+    files = {part.get_content_type(): part.get_payload(decode=True) for part in parsed.walk() if part.get_filename()}
+    assert files == {"application/pdf": pdf, "image/png": b"\x89PNG"}
+    assert (mail["subject"], mail["text"].strip(), parsed["X-Order"]) == ("Your order 42", "Hi Ann Ü", "42")
+    assert mail["from"] == "no-reply@example.com" and parsed["Reply-To"] == "help@example.com"
+    contact = await api.get(f"/contacts/{email['contact']['id']}")
+    assert (contact["data"], contact["subscribed"]) == ({"name": "Ann Ü"}, False)
+    assert sent["data"]["emails"] == sent["emails"]
+
+    async def delivered() -> dict[str, Any] | None:
+        detail: dict[str, Any] = await api.get(f"/emails/{email['email']}")
+        return detail if detail["timeline"][-1]["type"] == "email.delivered" else None
+
+    told = [entry["type"] for entry in (await eventually(delivered))["timeline"]]
+    assert sorted(told) == ["email.confirmed", "email.delivered", "email.queued", "email.sent"]
+    page = await api.get("/emails", to=to.upper(), source="TRANSACTIONAL")
+    assert [each["id"] for each in page["data"]] == [email["email"]]
+
+
+async def test_several_get_a_mail_each(api: Api) -> None:
+    to = [address() for _ in range(3)]
+    sent = await api.post("/v1/send", MAIL | {"to": to, "from": {"name": "Team", "email": "team@example.com"}})
+    assert [each["contact"]["email"] for each in sent["emails"]] == to
+    for each in to:
+        (mail,) = await eventually(lambda each=each: mails_to(api, each))  # type: ignore[misc]  # mypy cannot infer it
+        assert mail["to"] == [each]
+
+
+@pytest.mark.parametrize("doing", ["cancel", "resend"])
+async def test_what_is_sent_is_left_alone(api: Api, doing: str) -> None:
+    to = address()
+    (email,) = (await api.post("/v1/send", MAIL | {"to": to}))["emails"]
+    await eventually(lambda: mails_to(api, to))
+
+    async def is_sent() -> bool:
+        return bool((await api.get(f"/emails/{email['email']}"))["state"] == "sent")
+
+    await eventually(is_sent)
+    code = {"cancel": "EMAIL_NOT_CANCELLABLE", "resend": "EMAIL_ALREADY_SENT"}[doing]
+    with pytest.raises(Refused, match=code):
+        await api.post(f"/emails/{email['email']}/{doing}", {})
