@@ -175,7 +175,7 @@ class EmailEvent(Event, frozen=True, kw_only=True):
 class EmailQueued(EmailEvent, tag="email.queued", frozen=True, kw_only=True):
     """The intent exists: from here on it is accounted for until it is sent, failed, suppressed or cancelled."""
 
-    personal: ClassVar[tuple[str, ...]] = ("recipient", "content", "data")
+    personal: ClassVar[tuple[str, ...]] = ("recipient", "content", "data", "extras")
     recipient: str
     step_id: UUID | None = None
     template_id: UUID | None = None

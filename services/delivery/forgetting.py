@@ -34,6 +34,7 @@ update email set
     recipient = '',
     data = '{}',
     overrides = null,
+    extras = null,
     content = case when content_id is null then '{"subject": "", "body": "", "fromEmail": ""}'::jsonb end
 from final where email.id = final.id
 """

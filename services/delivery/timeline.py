@@ -6,7 +6,8 @@ from typing import Any
 from libs.runtime.clock import iso
 from libs.schemas.delivery import TimelineEntry
 
-DETAILS = ("attempt", "messageId", "cause", "code", "reason", "subject", "resolved", "by")
+DETAILS = ("attempt", "messageId", "cause", "code", "reason", "resolved", "by")
+"""What is told of a fact beside its sentence; nothing that is personal, which the log keeps under lock."""
 
 SUPPRESSED = {
     "unsubscribed": "Not sent: the recipient is not subscribed",
@@ -26,7 +27,7 @@ def _sentence(kind: str, fact: dict[str, Any]) -> str:
     attempt = fact.get("attempt")
     match kind:
         case "email.queued":
-            return f"Queued for {fact['recipient']}"
+            return "Queued"
         case "email.sent" if fact.get("resolved"):
             return "Amazon SES has it: a notification proved what the lost answer to our call did not tell"
         case "email.sent":
