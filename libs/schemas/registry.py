@@ -15,6 +15,7 @@ from libs.schemas import (
     reputation,
     segments,
     suppressions,
+    tracked_events,
     workflows,
 )
 from libs.schemas.base import Command, Event, Message, Query
@@ -27,6 +28,7 @@ MODULES = (
     contact_jobs,
     fields,
     segments,
+    tracked_events,
     campaigns,
     audiences,
     workflows,

@@ -201,6 +201,12 @@ class FindWorkflowsOfSegment(WorkflowsQuery, tag="find-workflows-of-segment", fr
     slug: str
 
 
+class FindWorkflowsOfEvent(WorkflowsQuery, tag="find-workflows-of-event", frozen=True, kw_only=True):
+    """Workflows that begin with this event, wait for it in a step, or ask about it. Answers a list of `WorkflowUse`."""
+
+    name: str
+
+
 class ListExecutions(WorkflowsQuery, tag="list-executions", frozen=True, kw_only=True):
     """Newest first. Answers `ExecutionPage`."""
 

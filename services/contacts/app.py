@@ -24,7 +24,7 @@ from libs.schemas.segments import (
     RemoveSegmentMembers,
     UpdateSegment,
 )
-from services.contacts import audience, export, job_commands, job_queries, jobs, keeper
+from services.contacts import audience, event_queries, export, job_commands, job_queries, jobs, keeper
 from services.contacts.audience import ResolveAudience
 from services.contacts.commands import change_contacts
 from services.contacts.confirmation_commands import ask_for_confirmations
@@ -40,6 +40,7 @@ from services.contacts.read_models import (
     segment,
     segment_change,
     segment_list,
+    tracked_event,
 )
 from services.contacts.segment_commands import change_segments
 from services.contacts.snooze import EndSnooze
@@ -73,10 +74,11 @@ def build(config: Settings) -> Service:
             CampaignSendingStarted: audience.start,
         },
         timers={StripField: strip, ResolveAudience: audience.resolve, EndSnooze: end_snoozes},
-        queries={**QUERIES, **job_queries.QUERIES, **export.QUERIES},
+        queries={**QUERIES, **job_queries.QUERIES, **export.QUERIES, **event_queries.QUERIES},
         read_models=(
             contact,
             contact_event,
+            tracked_event,
             contact_activity,
             segment,
             segment_list,

@@ -60,7 +60,7 @@ def decide(command: Command, contact: Contact, *, taken: bool = False) -> list[F
     """
     match command:
         case TrackEvent():
-            _check_name(command.event)
+            check_event_name(command.event)
             return [*_saved(command, contact, default=True), _tracked(command, contact)]
         case SaveContact(only_new=True) if contact.id is not None:
             raise contact_exists()
@@ -165,7 +165,8 @@ def _tracked(command: TrackEvent, contact: Contact) -> EventTracked:
     )
 
 
-def _check_name(name: str) -> None:
+def check_event_name(name: str) -> None:
+    """Raises Rejected for what callers may not track, or delete."""
     if not name:
         raise invalid("event", "Event name is required", "too_small")
     if len(name) > MAX_EVENT_NAME or "\0" in name:

@@ -4,19 +4,18 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from libs.runtime.bus import QueryHandler
-from libs.runtime.codec import encode
 from libs.runtime.store import Connection
 from libs.schemas.base import Query
 from libs.schemas.contact_jobs import DataKeys, ExportContacts, ExportPage, ListDataKeys
-from libs.schemas.contacts import Condition, ContactView
+from libs.schemas.contacts import Condition
 from services.contacts import members
+from services.contacts.page import fitting
 from services.contacts.read_models import contact as contacts
 from services.contacts.read_models import segment as segments
 from services.contacts.refusals import segment_not_found
 from services.contacts.views import view_of
 
 MOST = 1000
-MOST_BYTES = 600_000
 MOST_FOR_KEYS = 20_000
 
 KEYS = """
@@ -37,10 +36,10 @@ async def export_contacts(conn: Connection, project: UUID, query: ExportContacts
     )
     rows = await contacts.load(conn, [], [(project, each.contact_id) for each in found])
     views = sorted((view_of(row) for row in rows), key=lambda view: view.id)
-    fitting = _fitting(views)
-    more = len(fitting) < len(views) or len(found) == MOST
-    last = fitting[-1].id if len(fitting) < len(views) else found[-1].contact_id if found else None
-    return ExportPage(data=fitting, after=last if more else None)
+    shown = fitting(views)
+    more = len(shown) < len(views) or len(found) == MOST
+    last = shown[-1].id if len(shown) < len(views) else found[-1].contact_id if found else None
+    return ExportPage(data=shown, after=last if more else None)
 
 
 async def list_data_keys(conn: Connection, project: UUID, query: ListDataKeys) -> DataKeys:
@@ -57,18 +56,6 @@ async def _whom(conn: Connection, project: UUID, segment_id: UUID | None) -> tup
     if row is None:
         raise segment_not_found()
     return (row.condition, ()) if row.condition else (None, (row.id,))
-
-
-def _fitting(views: Sequence[ContactView]) -> list[ContactView]:
-    """As many as one answer may weigh, and at least one."""
-    fitting: list[ContactView] = []
-    room = MOST_BYTES
-    for view in views:
-        room -= len(encode(view))
-        if fitting and room < 0:
-            break
-        fitting.append(view)
-    return fitting
 
 
 QUERIES: Mapping[type[Query], QueryHandler] = {ExportContacts: export_contacts, ListDataKeys: list_data_keys}

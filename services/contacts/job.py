@@ -23,10 +23,11 @@ from libs.schemas.contact_jobs import (
     StartBulk,
     StartImport,
 )
+from libs.schemas.tracked_events import EventDeletionStarted
 from services.contacts.import_row import columns_of, refused
 from services.contacts.refusals import invalid
 
-Spec: TypeAlias = ImportStarted | BulkStarted
+Spec: TypeAlias = ImportStarted | BulkStarted | EventDeletionStarted
 
 MOST_ERRORS = 1000
 MOST_SEARCHED = 255

@@ -19,6 +19,7 @@ from libs.runtime.store import Unit
 from libs.schemas.contact_jobs import JobEnded, JobKind
 from services.contacts import import_file, job_errors
 from services.contacts.bulk import bulk_page
+from services.contacts.event_deletion import erase_page
 from services.contacts.importing import import_page
 from services.contacts.job import Job
 from services.contacts.read_models import job as jobs
@@ -42,7 +43,7 @@ ATTEMPTS = 5
 FAILED = "The job failed for a reason of our own; the log of the service has it"
 
 DoPage = Callable[[Unit, Job, Cause, int], Awaitable[None]]
-PAGES: Mapping[JobKind, DoPage] = {"import": import_page, "bulk": bulk_page}
+PAGES: Mapping[JobKind, DoPage] = {"import": import_page, "bulk": bulk_page, "event-deletion": erase_page}
 
 
 async def work(runtime: Runtime) -> None:

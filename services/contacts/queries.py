@@ -1,18 +1,15 @@
 """Answers from the read models."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
-from typing import TypeVar
 from uuid import UUID
 
 from libs.runtime.bus import QueryHandler
-from libs.runtime.codec import encode
 from libs.runtime.conditions.values import instant
 from libs.runtime.store import Connection
 from libs.schemas.audiences import PreviewAudience
-from libs.schemas.base import Query, View
+from libs.schemas.base import Query
 from libs.schemas.contacts import (
     AudienceSize,
     CheckCondition,
@@ -35,6 +32,7 @@ from services.contacts import history, members
 from services.contacts import search as searching
 from services.contacts.address import address_in, parse
 from services.contacts.field_queries import FIELD_QUERIES
+from services.contacts.page import cursor_of, fitting, place_of
 from services.contacts.preview import preview_audience
 from services.contacts.read_models import contact as contacts
 from services.contacts.read_models import contact_field
@@ -42,15 +40,8 @@ from services.contacts.refusals import contact_not_found, invalid
 from services.contacts.segment_queries import SEGMENT_QUERIES
 from services.contacts.views import contact_view, history_entry, view_of
 
-V = TypeVar("V", bound=View)
-
 MAX_LIMIT = 100
 MAX_LOOKUP = 500
-MAX_PAGE_BYTES = 700_000
-"""Of a page: an answer on the bus may have 1 MiB, and one contact's data 128 KiB."""
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 
 
 async def get_contact(conn: Connection, project: UUID, query: GetContact) -> ContactView:
@@ -77,7 +68,7 @@ async def get_contact_history(conn: Connection, project: UUID, query: GetContact
     found = await history.newest(conn, project, query.contact_id, before, limit + 1)
     if not found and query.cursor is None:
         raise contact_not_found()
-    shown = _fitting([history_entry(each) for each in found[:limit]])
+    shown = fitting([history_entry(each) for each in found[:limit]])
     more = len(found) > len(shown)
     return HistoryPage(
         data=shown,
@@ -115,14 +106,18 @@ async def list_contacts(conn: Connection, project: UUID, query: ListContacts) ->
     limit = _within(query.limit)
     after = place_of(query.cursor) if query.cursor else contacts.FIRST
     rows, total = await _found(conn, project, after, _search(query.search), limit + 1)
-    shown = _fitting([view_of(row) for row in rows[:limit]])
+    shown = fitting([view_of(row) for row in rows[:limit]])
     more = len(rows) > len(shown)
     return ContactPage(
         data=shown,
-        cursor=cursor_of(rows[len(shown) - 1]) if more else None,
+        cursor=_cursor_of(rows[len(shown) - 1]) if more else None,
         has_more=more,
         total=0 if query.cursor else await total(),
     )
+
+
+def _cursor_of(row: contacts.Row) -> str:
+    return cursor_of(row.created_at, row.contact_id)
 
 
 async def match_contact(conn: Connection, project: UUID, query: MatchContact) -> Match:
@@ -136,21 +131,6 @@ async def check_condition(conn: Connection, project: UUID, query: CheckCondition
     return AudienceSize(
         count=await members.count_matching(conn, project, query.condition, subscribed_only=query.subscribed_only)
     )
-
-
-def cursor_of(row: contacts.Row) -> str:
-    """The place of a contact in the listing, opaque to clients."""
-    microseconds = (row.created_at - EPOCH) // MICROSECOND
-    return urlsafe_b64encode(microseconds.to_bytes(8) + row.contact_id.bytes).decode()
-
-
-def place_of(cursor: str) -> tuple[datetime, UUID]:
-    """Raises Rejected for what `cursor_of` never made."""
-    try:
-        raw = urlsafe_b64decode(cursor.encode("ascii"))
-        return EPOCH + int.from_bytes(raw[:8]) * MICROSECOND, UUID(bytes=raw[8:])
-    except (ValueError, OverflowError) as bad:
-        raise invalid("cursor", "Not a cursor of this list", "invalid_cursor") from bad
 
 
 async def _found(
@@ -170,18 +150,6 @@ def _version(cursor: str | None) -> int:
     if not cursor.isdecimal() or int(cursor) > history.FROM_THE_END:
         raise invalid("cursor", "Not a cursor of this list", "invalid_cursor")
     return int(cursor)
-
-
-def _fitting(views: Sequence[V]) -> list[V]:
-    """As many from the start as one answer can carry, and at least one."""
-    fitting: list[V] = []
-    size = 0
-    for view in views:
-        size += len(encode(view))
-        if fitting and size > MAX_PAGE_BYTES:
-            break
-        fitting.append(view)
-    return fitting
 
 
 def _search(text: str | None) -> str | None:

@@ -81,9 +81,9 @@ def _content_headers(status: int, kind: bytes, body: bytes) -> list[tuple[bytes,
     return [] if status == 204 else [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
 
 
-def wrapped(result: bytes) -> Answer:
+def wrapped(result: bytes, status: int = 200) -> Answer:
     """The result object as both generations of the API have it: under `data`, and its members beside `success`."""
-    return Answer(b'{"success":true,"data":' + result + b"," + result[1:])
+    return Answer(b'{"success":true,"data":' + result + b"," + result[1:], status)
 
 
 def shows(shape: Any) -> dict[int, ResponseSpec]:

@@ -37,6 +37,7 @@ TAGS = {
     "Imports": "Contacts from files and into files",
     "Bulk operations": "One thing for many contacts",
     "Custom fields": "The keys of contacts' data",
+    "Events": "What contacts did",
     "Segments": "Contacts that have something in common",
     "Templates": "Mails to be filled in",
     "Campaigns": "One mail to many",

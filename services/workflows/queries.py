@@ -9,6 +9,7 @@ from libs.runtime.store import Connection
 from libs.schemas.workflows import (
     ExecutionPage,
     ExecutionView,
+    FindWorkflowsOfEvent,
     FindWorkflowsOfSegment,
     GetExecution,
     GetWorkflow,
@@ -50,6 +51,10 @@ async def find_workflows_of_segment(
     conn: Connection, project: UUID, query: FindWorkflowsOfSegment
 ) -> list[WorkflowUse]:
     return await workflow.of_segment(conn, project, query.segment_id, query.slug)
+
+
+async def find_workflows_of_event(conn: Connection, project: UUID, query: FindWorkflowsOfEvent) -> list[WorkflowUse]:
+    return await workflow.of_event(conn, project, query.name)
 
 
 async def list_executions(conn: Connection, project: UUID, query: ListExecutions) -> ExecutionPage:

@@ -13,10 +13,11 @@ import msgspec
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Connection
 from libs.schemas.contacts import EventTracked
+from libs.schemas.tracked_events import EventsErased
 
 NAME = "contact_event"
 TABLES = ("contact_event",)
-EVENTS = (EventTracked,)
+EVENTS = (EventTracked, EventsErased)
 
 DDL = """
 create table if not exists contact_event (
@@ -38,6 +39,17 @@ on conflict (project, contact_id, name) do update
 """
 
 
+# What is left of an event that was deleted came after that.
+TAKE = """
+update contact_event set count = contact_event.count - gone.count, first_at = greatest(first_at, $3)
+from unnest($4::uuid[], $5::bigint[]) as gone (contact_id, count)
+where project = $1 and name = $2 and contact_event.contact_id = gone.contact_id
+"""
+DROP_EMPTY = """
+delete from contact_event where project = $1 and name = $2 and contact_id = any($3::uuid[]) and count <= 0
+"""
+
+
 class _Seen(msgspec.Struct):
     count: int
     first_at: datetime
@@ -45,6 +57,18 @@ class _Seen(msgspec.Struct):
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
+    """Adding and taking away in either order comes to the same."""
+    await _add(conn, [envelope for envelope in events if isinstance(envelope.message, EventTracked)])
+    for envelope in events:
+        if isinstance(erased := envelope.message, EventsErased):
+            ids = [contact.contact_id for contact in erased.contacts]
+            counts = [contact.count for contact in erased.contacts]
+            through = datetime.fromisoformat(erased.through)
+            await conn.execute(TAKE, envelope.project, erased.name, through, ids, counts)
+            await conn.execute(DROP_EMPTY, envelope.project, erased.name, ids)
+
+
+async def _add(conn: Connection, events: Sequence[Envelope[EventTracked]]) -> None:
     seen: dict[tuple[UUID, UUID, str], _Seen] = {}
     for envelope in events:
         key = envelope.project, envelope.message.contact_id, envelope.message.name

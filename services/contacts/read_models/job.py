@@ -12,12 +12,17 @@ from libs.runtime.envelope import Envelope, Meta
 from libs.runtime.store import Connection
 from libs.schemas.base import Event
 from libs.schemas.contact_jobs import BulkStarted, Counts, ImportStarted, JobEnded, JobProgressed
+from libs.schemas.tracked_events import EventDeletionStarted
 from services.contacts.job import Job, Spec
 
 NAME = "contact_job"
 TABLES = ("contact_job",)
-EVENTS = (ImportStarted, BulkStarted, JobProgressed, JobEnded)
-KINDS: dict[type[Event], str] = {ImportStarted: "import", BulkStarted: "bulk"}
+EVENTS = (ImportStarted, BulkStarted, EventDeletionStarted, JobProgressed, JobEnded)
+KINDS: dict[type[Event], str] = {
+    ImportStarted: "import",
+    BulkStarted: "bulk",
+    EventDeletionStarted: "event-deletion",
+}
 
 # One file is imported by one job at a time: who comes second finds the first.
 DDL = """
@@ -77,7 +82,7 @@ order by created_at desc limit 1
 
 REMEMBERED = timedelta(days=1)
 
-_specs: Codec[Any] = Codec([ImportStarted, BulkStarted])
+_specs: Codec[Any] = Codec(list(KINDS))
 
 
 class Row(msgspec.Struct, frozen=True):

@@ -98,6 +98,17 @@ where project = $1 and (
 order by created_at desc, id desc
 limit 100
 """
+# In a step the name is a string by itself, or that of a field which asks about the event.
+OF_EVENT = """
+select id, name, enabled from workflow
+where project = $1 and (
+    event_name = $2
+    or strpos(steps::text, to_json($2::text)::text) > 0
+    or strpos(steps::text, to_json('event.' || $2::text)::text) > 0
+)
+order by created_at desc, id desc
+limit 100
+"""
 COUNT = "select count(*) from workflow where project = $1"
 
 Key = tuple[UUID, UUID]
@@ -176,6 +187,12 @@ async def newest(conn: Connection, project: UUID, limit: int, offset: int) -> li
 async def of_segment(conn: Connection, project: UUID, segment_id: UUID, slug: str) -> list[WorkflowUse]:
     """The newest workflows that name the segment, or its events."""
     rows = await conn.fetch(OF_SEGMENT, project, str(segment_id), slug)
+    return [WorkflowUse(id=row["id"], name=row["name"], enabled=row["enabled"]) for row in rows]
+
+
+async def of_event(conn: Connection, project: UUID, name: str) -> list[WorkflowUse]:
+    """The newest workflows that begin with the event, or name it in a step."""
+    rows = await conn.fetch(OF_EVENT, project, name)
     return [WorkflowUse(id=row["id"], name=row["name"], enabled=row["enabled"]) for row in rows]
 
 

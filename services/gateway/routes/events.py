@@ -1,0 +1,208 @@
+"""Tracked events."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+import msgspec
+from litestar import delete, get, post
+from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import Meta
+
+from libs.runtime.clock import iso, uuid7
+from libs.runtime.rejection import Rejected
+from libs.schemas.base import Data, Query, View
+from libs.schemas.contacts import GetContact, TrackEvent
+from libs.schemas.segments import NamedThing
+from libs.schemas.tracked_events import (
+    CountEvents,
+    DeleteEvents,
+    EventCount,
+    EventList,
+    EventsDeleted,
+    EventUse,
+    GetEventUse,
+    ListEvents,
+)
+from libs.schemas.workflows import FindWorkflowsOfEvent, WorkflowUse
+from services.gateway.answers import Answer, returns, shows, wrapped
+from services.gateway.call import Call
+from services.gateway.fields import Cursor, Email, id_of
+from services.gateway.json_body import Body
+from services.gateway.problems import invalid_field
+from services.gateway.routes.shapes import Tracked
+from services.gateway.wording import NO_NUL
+
+TAGS = ["Events"]
+
+T = TypeVar("T")
+EventName = Annotated[str, Meta(min_length=1, max_length=255, pattern=NO_NUL, examples=["signed_up"])]
+Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="Events on a page")]
+Day = Annotated[datetime | None, QueryParameter(description="ISO 8601; UTC where it has no offset")]
+
+
+class EventBody(Body, frozen=True, kw_only=True):
+    """The contact by its id, or by its address. `name` may be called `event`, as in `/v1/track`."""
+
+    name: EventName | None = None
+    event: EventName | None = None
+    contact_id: UUID | None = None
+    email: Email | None = None
+    subscribed: bool | None = None
+    data: Data | None = None
+
+
+class EventNames(View, frozen=True, kw_only=True):
+    event_names: list[str]
+
+
+class EventUsage(View, frozen=True, kw_only=True):
+    used_in_segments: list[NamedThing]
+    used_in_workflows: list[WorkflowUse]
+    total_count: int
+    unique_contacts: int
+    can_delete: bool
+
+
+class _Address(msgspec.Struct):
+    email: str
+
+
+@post("/events/track", responses=returns(Tracked, 201), tags=TAGS)
+async def track_event(data: JSONBody[EventBody], request: Call) -> Answer:
+    """Track an event
+
+    What `/v1/track` does, for a contact that may also be named by its id.
+    """
+    name = data.name or data.event
+    if name is None:
+        raise invalid_field("name", "Event name is required", "required")
+    command = TrackEvent(
+        contact_id=uuid7(),
+        event_id=uuid7(),
+        email=await _address(data, request),
+        event=name,
+        data=data.data or {},
+        subscribed=data.subscribed,
+    )
+    return wrapped(await request.ask(command), 201)
+
+
+@get("/events", responses=shows(EventList), tags=TAGS)
+async def list_events(
+    request: Call,
+    event_name: Annotated[str | None, QueryParameter(name="eventName", max_length=255, pattern=NO_NUL)] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Answer:
+    """List events
+
+    Newest first.
+    """
+    return Answer(await request.query(ListEvents(name=event_name, limit=limit, cursor=cursor)))
+
+
+@get("/events/stats", responses=shows(list[EventCount]), tags=TAGS)
+async def get_event_stats(
+    request: Call,
+    start: Annotated[datetime | None, QueryParameter(name="startDate", description="ISO 8601")] = None,
+    end: Annotated[datetime | None, QueryParameter(name="endDate", description="ISO 8601")] = None,
+) -> Answer:
+    """Count events
+
+    How often each event was tracked, most often first; between two instants, if they are given.
+    """
+    return Answer(await request.query(CountEvents(since=_instant(start), until=_instant(end))))
+
+
+@get("/events/names", responses=shows(EventNames), tags=TAGS)
+async def list_event_names(request: Call) -> Answer:
+    """List event names
+
+    The most frequent first.
+    """
+    counts = await _ask(request, CountEvents(), list[EventCount])
+    return Answer(msgspec.json.encode(EventNames(event_names=[each.name for each in counts])))
+
+
+@get("/events/contact/{contact_id:str}", responses=shows(EventList), tags=TAGS)
+async def list_contact_events(
+    contact_id: FromPath[str], request: Call, limit: Limit = 50, cursor: Cursor = None
+) -> Answer:
+    """List a contact's events
+
+    Newest first.
+    """
+    query = ListEvents(contact_id=id_of(contact_id, "Contact"), limit=limit, cursor=cursor)
+    return Answer(await request.query(query))
+
+
+@get("/events/{event_name:str}/usage", responses=shows(EventUsage), tags=TAGS)
+async def get_event_usage(event_name: FromPath[str], request: Call) -> Answer:
+    """Where an event is used
+
+    In the conditions of segments, and in the triggers and steps of workflows. It can be deleted if nothing uses it.
+    """
+    name = _name(event_name)
+    use, workflows = await asyncio.gather(
+        _ask(request, GetEventUse(name=name), EventUse),
+        _ask(request, FindWorkflowsOfEvent(name=name), list[WorkflowUse]),
+    )
+    usage = EventUsage(
+        used_in_segments=use.used_in_segments,
+        used_in_workflows=workflows,
+        total_count=use.total_count,
+        unique_contacts=use.unique_contacts,
+        can_delete=not use.used_in_segments and not workflows,
+    )
+    return Answer(msgspec.json.encode(usage))
+
+
+@delete("/events/{event_name:str}", status_code=200, responses=returns(EventsDeleted, 200), tags=TAGS)
+async def delete_events(event_name: FromPath[str], request: Call) -> Answer:
+    """Delete an event
+
+    Every occurrence that was tracked so far goes, within moments. Refused while a segment or a workflow uses the name,
+    and for the names that only the platform itself says.
+    """
+    name = _name(event_name)
+    if used := await _ask(request, FindWorkflowsOfEvent(name=name), list[WorkflowUse]):
+        names = ", ".join(workflow.name for workflow in used)
+        raise Rejected("EVENT_IN_USE", f"Cannot delete event: used in workflows {names}")
+    return Answer(await request.ask(DeleteEvents(job_id=request.exchange.command_id, name=name)))
+
+
+async def _address(body: EventBody, request: Call) -> str:
+    if body.email is not None:
+        return body.email
+    if body.contact_id is None:
+        raise invalid_field("contactId", "contactId or email is required", "required")
+    return (await _ask(request, GetContact(contact_id=body.contact_id), _Address)).email
+
+
+async def _ask(request: Call, query: Query, answer: type[T]) -> T:
+    return msgspec.json.decode(await request.query(query), type=answer)
+
+
+def _instant(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return iso(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _name(text: str) -> str:
+    if "\0" in text or len(text) > 255:
+        raise invalid_field("eventName", "Must be text of at most 255 characters", "invalid_string")
+    return text
+
+
+ROUTES = [
+    track_event,
+    list_events,
+    get_event_stats,
+    list_event_names,
+    list_contact_events,
+    get_event_usage,
+    delete_events,
+]
