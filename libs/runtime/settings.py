@@ -100,6 +100,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     configuration_set_untracked: Annotated[
         str, Meta(description="SES configuration set of mails that are sent with tracking off; empty: there is none")
     ] = ""
+    dns_servers: Annotated[
+        str,
+        Meta(description="Name servers that /v1/verify asks, host or host:port, by commas; the machine's own if empty"),
+    ] = ""
+    disposable_domains: Annotated[
+        str | None, Meta(description="File of disposable domains, one a line, to use instead of the shipped list")
+    ] = None
     bootstrap_secret_key: Annotated[str | None, Meta(description="Secret key of the first project")] = None
     bootstrap_public_key: Annotated[str | None, Meta(description="Public key of the first project")] = None
     bootstrap_domain: Annotated[str, Meta(description="Verified sending domain of the first project")] = "example.com"

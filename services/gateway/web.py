@@ -49,17 +49,20 @@ from services.gateway.routes import (
     suppressions,
     templates,
     track,
+    verify,
     workflows,
 )
 from services.gateway.routes.links import mail_links
 from services.gateway.routes.webhooks import take, webhooks
 from services.gateway.sns import SnsReceiver
+from services.gateway.verification import verifier_from
 
 MAX_BODY = 256 * 1024
 
 API = [
     *track.ROUTES,
     *send.ROUTES,
+    *verify.ROUTES,
     *contacts.ROUTES,
     *confirmation.ROUTES,
     *contact_fields.ROUTES,
@@ -92,7 +95,9 @@ def make_app(
 ) -> ASGIApp:
     """The whole HTTP side of a gateway process."""
     pages = mail_links(Subscription(bus, pool, config.link_key))
-    return Edge(_litestar(gate(config, pool), webhooks(partial(take, receiver, intake)), pages), bus)
+    app = _litestar(gate(config, pool), webhooks(partial(take, receiver, intake)), pages)
+    app.state.verify = verifier_from(config)
+    return Edge(app, bus)
 
 
 def openapi_schema() -> dict[str, Any]:

@@ -13,6 +13,7 @@ from tests.benchmarks import (
     campaigns,
     contacts_at_scale,
     handoff,
+    imports,
     notifications,
     sandbox_sends,
     segments_at_scale,
@@ -26,6 +27,7 @@ BENCHES = {
     "handoff": handoff.bench,
     "contacts": contacts_at_scale.bench,
     "campaigns": campaigns.bench,
+    "imports": imports.bench,
 }
 NAMES = [*BENCHES, "sandbox", "segments"]
 

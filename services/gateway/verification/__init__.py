@@ -1,0 +1,25 @@
+"""Looking at an email address without writing to it: how it is spelled, what is known of its domain, and what DNS says.
+
+Nothing here asks the mail server whether a mailbox exists: that is what spammers do, and servers do not tell.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from libs.runtime.settings import Settings
+from services.gateway.verification.lists import shipped
+from services.gateway.verification.names import Names
+from services.gateway.verification.shape import Verification
+from services.gateway.verification.verdict import judged
+
+Verify: TypeAlias = Callable[[str], Awaitable[Verification]]
+"""Looks at an address as `libs.runtime.address` has it."""
+
+
+def verifier_from(config: Settings) -> Verify:
+    names, lists = Names(config.dns_servers), shipped(config.disposable_domains)
+
+    async def verify(address: str) -> Verification:
+        return judged(address, await names.look_up(address.rpartition("@")[2]), lists)
+
+    return verify

@@ -1,0 +1,42 @@
+"""What is known of domains and mailbox names, shipped as data with its source and date in each file."""
+
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+DATA = Path(__file__).parent / "data"
+
+
+class Lists(msgspec.Struct, frozen=True):
+    """`popular` are the domains whose misspellings are noticed."""
+
+    disposable: frozenset[str]
+    personal: frozenset[str]
+    forwarding: frozenset[str]
+    popular: frozenset[str]
+    roles: frozenset[str]
+
+    def has(self, names: frozenset[str], domain: str) -> bool:
+        """Whether the list has the domain, or one that it is a part of."""
+        labels = domain.split(".")
+        return any(".".join(labels[start:]) in names for start in range(len(labels) - 1))
+
+
+@cache
+def shipped(own_disposable: str | None = None) -> Lists:
+    """The shipped lists; `own_disposable` is a file that is used instead of the list of disposable domains."""
+    disposable = Path(own_disposable) if own_disposable else DATA / "disposable.txt"
+    return Lists(
+        disposable=_read(disposable),
+        personal=_read(DATA / "personal.txt"),
+        forwarding=_read(DATA / "forwarding.txt"),
+        popular=_read(DATA / "popular.txt"),
+        roles=_read(DATA / "roles.txt"),
+    )
+
+
+def _read(file: Path) -> frozenset[str]:
+    """One name a line; what follows `#` is for people."""
+    lines = (line.partition("#")[0].strip().lower() for line in file.read_text(encoding="utf-8").splitlines())
+    return frozenset(line for line in lines if line)

@@ -1,0 +1,31 @@
+"""What DNS says of a domain, and the verdict on an address."""
+
+import msgspec
+
+from libs.schemas.base import View
+
+
+class Domain(msgspec.Struct, frozen=True):
+    """None where DNS did not answer."""
+
+    exists: bool | None
+    has_mx: bool | None
+    has_website: bool | None
+
+
+class Verification(View, frozen=True, kw_only=True, omit_defaults=True):
+    """`valid` says that nothing is known against the address. What DNS did not answer is null."""
+
+    email: str
+    valid: bool
+    is_disposable: bool
+    is_alias: bool
+    is_typo: bool
+    is_plus_addressed: bool
+    is_personal_email: bool
+    is_role: bool
+    domain_exists: bool | None
+    has_website: bool | None
+    has_mx_records: bool | None
+    reasons: list[str]
+    suggested_email: str | None = None
