@@ -66,6 +66,7 @@ from services.delivery.account_list import AccountList
 from services.delivery.guard import Guard
 from services.delivery.identities import Identities
 from services.delivery.mail import Links
+from services.delivery.probe import Prober
 from services.delivery.read_models import (
     campaign_hold,
     content,
@@ -82,7 +83,7 @@ from services.delivery.registrar import Registrar
 from services.delivery.sender import Sender
 from services.delivery.shelf import Shelf
 from services.delivery.timing import timing
-from services.delivery.upkeep import Upkeep
+from services.delivery.upkeep import Upkeep, again_and_again
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -112,6 +113,7 @@ def build(config: Settings) -> Service:
             tasks.create_task(guard.run())
             tasks.create_task(Sender(runtime, mailer, shelf, times, guard).run())
             tasks.create_task(Upkeep(runtime, mailer, shelf).run())
+            tasks.create_task(again_and_again(Prober(runtime, mailer, shelf, times, guard).probe, times.probe_every))
             tasks.create_task(AccountList(runtime, mailer.client).run())
             tasks.create_task(Registrar(runtime, Identities(mailer.client, config.mail_from_subdomain)).run())
 

@@ -10,6 +10,7 @@ from email.header import Header
 from email.utils import formataddr
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import msgspec
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from types_boto3_sesv2.type_defs import BodyTypeDef, EmailContentTypeDef, MessageTagTypeDef, SendEmailRequestTypeDef
 
 LONGEST_SUBJECT = 998
+SIMULATOR = "success@simulator.amazonses.com"
+NOBODYS = str(UUID(int=0))
 BULK_HEADERS = {
     "Precedence": "bulk",
     "Auto-Submitted": "auto-generated",
@@ -63,6 +66,23 @@ def compose(mail: Mail, links: Links, configuration_set: str, files: Sequence[mi
     if letter.reply_to and not raw:
         request["ReplyToAddresses"] = [letter.reply_to]
     return Composed(request, letter.subject)
+
+
+def probe(email_id: UUID, sender: str, configuration_set: str) -> "SendEmailRequestTypeDef":
+    """A mail that SES delivers to nobody. Its notifications belong to no project. Raises Unrenderable."""
+    ids = {"godwit_email": str(email_id), "godwit_project": NOBODYS, "godwit_contact": NOBODYS}
+    return {
+        "FromEmailAddress": ascii_address(sender),
+        "Destination": {"ToAddresses": [SIMULATOR]},
+        "Content": {
+            "Simple": {
+                "Subject": {"Data": "Do notifications flow?", "Charset": "UTF-8"},
+                "Body": {"Text": {"Data": "Sent because nothing else told.", "Charset": "UTF-8"}},
+            }
+        },
+        "EmailTags": [{"Name": name, "Value": value} for name, value in ids.items()],
+        "ConfigurationSetName": configuration_set,
+    }
 
 
 def write(mail: Mail, links: Links) -> Letter:

@@ -25,9 +25,10 @@ from botocore.session import get_session
 from botocore.utils import get_environ_proxies
 
 from libs.runtime import crash
+from libs.runtime.clock import uuid7
 from libs.runtime.settings import Settings
 from services.delivery.mail import Links, Mail
-from services.delivery.message import compose
+from services.delivery.message import compose, probe
 from services.delivery.mime import File
 from services.delivery.outcome import GIVEN_BACK, NotTaken, Outcome, Refused, Sent, Unknown, of_error
 from services.delivery.rate import Account
@@ -84,6 +85,13 @@ class Ses:
         if time.monotonic() - mail.begun > self._timing.give_back_after:
             return GIVEN_BACK
         return self._send(composed.request, composed.subject)
+
+    def probe(self, sender: str) -> Outcome:
+        """Send a mail to SES's mailbox simulator: it reaches nobody, and brings notifications. Never raises."""
+        try:
+            return self._send(probe(uuid7(), sender, self._sets.tracked), "")
+        except Unrenderable as bad:
+            return Refused("RENDERING_FAILED", str(bad))
 
     def account(self) -> Account:
         """What SES allows. Raises BotoCoreError or ClientError."""

@@ -22,6 +22,7 @@ GRACES: dict[Policy, float] = {
 }
 RECHECK_AFTER = 30.0
 LONGEST_EVIDENCE = 120.0
+PROBE_EVERY = 60.0
 GIVE_UP_AFTER = 24 * 3600.0
 
 
@@ -30,7 +31,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
     - `lease` bounds a claim; `give_back_after` is how old it may be when the call begins;
     - `graces` say how long a notification is waited for before a mail is sent once more;
-    - `recheck_after` is the pause before a held resend is looked at again, `give_up_after` the end of holding.
+    - `recheck_after` is the pause before a held resend is looked at again, `give_up_after` the end of holding;
+    - `probe_every` is the pause between probes while something is held.
     """
 
     lease: float
@@ -39,6 +41,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     read: float
     graces: dict[Policy, float]
     recheck_after: float
+    probe_every: float
     give_up_after: float = GIVE_UP_AFTER
 
     def grace(self, policy: Policy) -> float:
@@ -61,4 +64,5 @@ def timing(shortened: float | None) -> Timing:
         read=min(READ, lease * 0.4),
         graces=graces,
         recheck_after=min(RECHECK_AFTER, max(0.5, graces["TRANSACTIONAL"] / 4)),
+        probe_every=min(PROBE_EVERY, max(1.0, graces["TRANSACTIONAL"] / 2)),
     )

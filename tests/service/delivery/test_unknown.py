@@ -1,6 +1,7 @@
 """Calls without an answer: settled by proof or by policy, never by guessing."""
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -10,11 +11,12 @@ from libs.runtime.clock import uuid7
 from libs.runtime.envelope import Meta, Origin
 from libs.runtime.service import Runtime
 from libs.runtime.settings import Settings
-from libs.runtime.testing import running
+from libs.runtime.testing import eventually, running
 from libs.schemas.feedback import EmailConfirmed
 from services.delivery import ledger
 from services.delivery.app import build
 from services.delivery.email import settle
+from services.delivery.message import NOBODYS, SIMULATOR
 from services.delivery.outcome import Outcome, Refused, Throttled, Unknown
 from services.delivery.shelf import Shelf
 from services.delivery.timing import timing
@@ -230,3 +232,23 @@ async def abandon(office: Office) -> UUID:
     claim = uuid7()
     await office.runtime.pool.execute(ABANDON, office.project, claim)
     return claim
+
+
+async def test_where_nothing_tells_whether_notifications_flow_a_probe_does(office: Office, sandbox: Sandbox) -> None:
+    sandbox.plant("error_500", count=1)
+    await office.campaign(await office.contacts(1))
+    await office.become({"unknown": 1})
+    await office.let_time_pass("unknown")
+
+    async def probe() -> dict[str, Any] | None:
+        return next(iter(sandbox.accepted(to=SIMULATOR)), None)
+
+    sent = await eventually(probe)
+    assert sent["tags"]["godwit_project"] == NOBODYS
+    async with asyncio.timeout(60):
+        while (await office.states()).get("sent") != 1:
+            await office.confirm(UUID(sent["tags"]["godwit_email"]), sent["id"])
+            await office.let_time_pass("unknown")
+            await asyncio.sleep(0.5)
+    assert len(sandbox.of_project(office.project)) == 1
+    await office.settle_all()
