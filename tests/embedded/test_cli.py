@@ -1,5 +1,7 @@
 """`godwit` as a command line."""
 
+import re
+
 import pytest
 
 from deploy import cli
@@ -13,7 +15,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert leaving.value.code == 0
     told = capsys.readouterr().out
     for name in ("up", "sandbox", *SERVICES, *(name for name, _ in cli.command_modules())):
-        assert f"\n    {name} " in told
+        assert re.search(rf"\n    {name}\s", told), name
 
 
 @pytest.mark.parametrize("command", [name for name, _ in cli.command_modules() if name != "sandbox"])
