@@ -36,8 +36,10 @@ from libs.schemas.delivery import (
     CheckOrder,
     DomainView,
     KeptPiece,
+    QueuedEmail,
     QueuedEmails,
     Sendable,
+    SendEmail,
     SendEmails,
     StoreFilePiece,
 )
@@ -70,7 +72,7 @@ class Neighbour:
     def service(self) -> Service:
         commands = {
             "contacts": (*ABOUT_CONTACTS, AskForConfirmation, StoreImportChunk, StartImport, StartBulk),
-            "delivery": (SendEmails, AddDomain, StoreFilePiece),
+            "delivery": (SendEmail, SendEmails, AddDomain, StoreFilePiece),
             "campaigns": (CreateTemplate,),
         }[self.name]
         asked: dict[str, Any] = {
@@ -120,6 +122,8 @@ class Neighbour:
                 )
             case StoreFilePiece():
                 return KeptPiece(digest=message.digest, number=message.number)
+            case SendEmail():
+                return QueuedEmail(email=message.email_id, timestamp=now)
             case SendEmails():
                 return QueuedEmails(emails=[each.email_id for each in message.recipients], timestamp=now)
             case AskForConfirmation():
