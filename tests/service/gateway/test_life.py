@@ -41,7 +41,8 @@ async def test_a_gateway_is_ready_once_the_domain_of_the_first_project_is_added(
     secret = keys.generate("secret")
     world.delivery.open.clear()
     try:
-        async with gateway_for(stack, secret, keys.generate("public"), bootstrap_domain="first.example") as gateway:
+        public, domain = keys.generate("public"), "first.example"
+        async with gateway_for(stack, secret, public, until_ready=False, bootstrap_domain=domain) as gateway:
             assert await gateway.checks["bootstrap"]() is not None
             world.delivery.open.set()
             await eventually(lambda: _is_ready(gateway.checks["bootstrap"]))
