@@ -24,12 +24,13 @@ PAGE_SIZE = 1000
 AT_ONCE = timedelta(0)
 BEFORE_ALL = UUID(int=0)
 
+# Locked mails are waited for, not skipped: whoever has them may be about to park them by a hold that is over.
 PAGE = """
 select id, contact_id from email
 where project = $1 and campaign_id = $2 and contact_id > $3 and state = 'queued'
 order by contact_id
 limit $4
-for update skip locked
+for update
 """
 PARK = """
 update email set due_at = clock_timestamp() + interval '100 years'
@@ -75,8 +76,8 @@ def sweep(shelf: Shelf) -> BatchHandler:
 
 async def _sweep_page(unit: Unit, envelope: Envelope[SweepCampaign], shelf: Shelf) -> None:
     job, key = envelope.message, (envelope.project, envelope.message.campaign_id)
-    hold = (await campaign_hold.find(unit.conn, [key])).get(key, "none")
     rows = await unit.conn.fetch(PAGE, envelope.project, job.campaign_id, job.cursor, PAGE_SIZE)
+    hold = (await campaign_hold.find(unit.conn, [key])).get(key, "none")  # once the mails are locked: see PAGE
     ids = [row["id"] for row in rows]
     if hold == "cancelled":
         await ledger.apply(unit, [(mail, cancel(mail)) for mail in await ledger.load(unit.conn, ids, shelf)])
