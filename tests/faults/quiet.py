@@ -13,7 +13,7 @@ from deploy.setup import declared_services
 from deploy.streams import consumers_of
 from tests.faults.rig import Rig
 
-QUIET_WITHIN = 120.0
+QUIET_WITHIN = 240.0
 """Seconds that everything gets to recover by itself: more is itself a failure (I9)."""
 
 OPEN = (

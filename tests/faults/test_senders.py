@@ -116,10 +116,13 @@ async def test_processes_that_die_between_any_two_steps_do_each_step_once(rig: R
     campaign = await load.send_campaign()
     for _ in range(3):
         await load.send_mail()
-    stats = await load.until_sent(campaign, within=90)
+    stats = await load.until_sent(campaign, within=240)
     assert stats["totalRecipients"] == 40
+    armed = dict(zip(POINTS, lives, strict=True))
+    async with asyncio.timeout(180):  # which replica gets what is chance: until each has come to its point
+        while any(rig.pid_of(process) == life for process, life in armed.items()):
+            await load.add_contacts(5)
+            await load.send_mail()
     await quiet(rig)
-    survived = [process for process, life in zip(POINTS, lives, strict=True) if rig.pid_of(process) == life]
-    assert survived == [], "these never came to the point at which they were to die"
     found = await check(rig, load.promised)
     assert (found.broken, found.twice, found.missing) == ([], 0, 0)
