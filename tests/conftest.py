@@ -20,9 +20,12 @@ from libs.runtime.service import Service
 from libs.runtime.settings import Settings
 from tests.backends import test_backend as backend_for_tests
 
-# A busy machine is no failure: an example may take as long as it takes.
-hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("patient")
+# A busy machine is no failure: an example may take as long as it takes. Every run tries the same examples, so that a
+# change is judged by what it changes; `--hypothesis-profile=exploring` looks for new ones.
+_PATIENCE = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("exploring", _PATIENCE)
+hypothesis.settings.register_profile("repeatable", _PATIENCE, derandomize=True)
+hypothesis.settings.load_profile("repeatable")
 
 
 class Stack:
