@@ -6,9 +6,6 @@ Told by delivery and feedback in any order, so each event only adds. What machin
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
-
-import msgspec
 
 from libs.runtime.codec import tag_of
 from libs.runtime.envelope import Envelope
@@ -17,6 +14,7 @@ from libs.schemas.base import Event
 from libs.schemas.contacts import ContactDeleted
 from libs.schemas.delivery import EmailSent
 from libs.schemas.feedback import EmailBounced, EmailClicked, EmailComplained, EmailDelivered, EmailOpened
+from services.contacts.read_models.occurrences import columns
 
 NAME = "contact_activity"
 TABLES = ("contact_activity",)
@@ -50,12 +48,6 @@ where contact_activity.project = gone.project and contact_activity.contact_id = 
 """
 
 
-class _Seen(msgspec.Struct):
-    count: int
-    first_at: datetime
-    last_at: datetime
-
-
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     await _count(conn, [e for e in events if not isinstance(e.message, ContactDeleted)])
     gone = [(e.project, e.message.contact_id) for e in events if isinstance(e.message, ContactDeleted)]
@@ -72,27 +64,10 @@ def activity_of(event: Any) -> str | None:
 
 
 async def _count(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
-    seen: dict[tuple[UUID, UUID, str], _Seen] = {}
-    for envelope in events:
-        if (name := activity_of(envelope.message)) is None:
-            continue
-        at = _time_of(envelope)
-        counter = seen.setdefault((envelope.project, envelope.message.contact_id, name), _Seen(0, at, at))
-        counter.count += 1
-        counter.first_at, counter.last_at = min(counter.first_at, at), max(counter.last_at, at)
-    # in one order everywhere, so that replicas that count the same contacts wait instead of deadlocking
-    ordered = sorted(seen.items())
-    if not ordered:
-        return
-    await conn.execute(
-        ADD,
-        [key[0] for key, _ in ordered],
-        [key[1] for key, _ in ordered],
-        [key[2] for key, _ in ordered],
-        [counter.count for _, counter in ordered],
-        [counter.first_at for _, counter in ordered],
-        [counter.last_at for _, counter in ordered],
-    )
+    named = [(activity_of(envelope.message), envelope) for envelope in events]
+    told = [(e.project, e.message.contact_id, name, _time_of(e)) for name, e in named if name is not None]
+    if told:
+        await conn.execute(ADD, *columns(told))
 
 
 def _time_of(envelope: Envelope[Any]) -> datetime:

@@ -6,14 +6,12 @@ Counters instead of a list, so that tracking costs the same for a contact with t
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
-
-import msgspec
 
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Connection
 from libs.schemas.contacts import EventTracked
 from libs.schemas.tracked_events import EventsErased
+from services.contacts.read_models.occurrences import columns
 
 NAME = "contact_event"
 TABLES = ("contact_event",)
@@ -50,15 +48,10 @@ delete from contact_event where project = $1 and name = $2 and contact_id = any(
 """
 
 
-class _Seen(msgspec.Struct):
-    count: int
-    first_at: datetime
-    last_at: datetime
-
-
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     """Adding and taking away in either order comes to the same."""
-    await _add(conn, [envelope for envelope in events if isinstance(envelope.message, EventTracked)])
+    tracked = [envelope for envelope in events if isinstance(envelope.message, EventTracked)]
+    await conn.execute(ADD, *columns((e.project, e.message.contact_id, e.message.name, e.at) for e in tracked))
     for envelope in events:
         if isinstance(erased := envelope.message, EventsErased):
             ids = [contact.contact_id for contact in erased.contacts]
@@ -66,23 +59,3 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
             through = datetime.fromisoformat(erased.through)
             await conn.execute(TAKE, envelope.project, erased.name, through, ids, counts)
             await conn.execute(DROP_EMPTY, envelope.project, erased.name, ids)
-
-
-async def _add(conn: Connection, events: Sequence[Envelope[EventTracked]]) -> None:
-    seen: dict[tuple[UUID, UUID, str], _Seen] = {}
-    for envelope in events:
-        key = envelope.project, envelope.message.contact_id, envelope.message.name
-        counter = seen.setdefault(key, _Seen(0, envelope.at, envelope.at))
-        counter.count += 1
-        counter.last_at = envelope.at
-    # in one order everywhere, so that replicas that count the same contacts wait instead of deadlocking
-    ordered = sorted(seen.items())
-    await conn.execute(
-        ADD,
-        [key[0] for key, _ in ordered],
-        [key[1] for key, _ in ordered],
-        [key[2] for key, _ in ordered],
-        [counter.count for _, counter in ordered],
-        [counter.first_at for _, counter in ordered],
-        [counter.last_at for _, counter in ordered],
-    )
