@@ -74,8 +74,9 @@ def _all_errors(kind: Any, raw: bytes) -> list[FieldError]:
     """Every field that is missing or wrong; the decoder itself stops at the first."""
     try:
         value = msgspec.json.decode(raw)
-    except msgspec.ValidationError:
-        return []
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # it is only after the first wrong field that it is no JSON
+        raise malformed() from None
     struct = _struct_in(kind)
     if struct is None or not isinstance(value, dict):
         return []

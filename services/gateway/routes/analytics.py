@@ -13,6 +13,7 @@ from services.gateway.call import Call
 from services.gateway.problems import invalid_field
 
 USUAL_DAYS, MOST_DAYS = 30, 90
+FIRST_YEAR, LAST_YEAR = 1970, 2999
 
 Start = Annotated[
     str | None,
@@ -43,9 +44,12 @@ def _day(field: str, text: str | None) -> date | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-        return (moment.astimezone(UTC) if moment.tzinfo else moment).date()
+        day = (moment.astimezone(UTC) if moment.tzinfo else moment).date()
     except (ValueError, OverflowError):
         raise invalid_field(field, "Must be a date", "invalid_date") from None
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise invalid_field(field, f"Must be a date of the years {FIRST_YEAR} to {LAST_YEAR}", "invalid_date")
+    return day
 
 
 ROUTES = [get_timeseries]

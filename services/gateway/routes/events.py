@@ -39,7 +39,6 @@ TAGS = ["Events"]
 T = TypeVar("T")
 EventName = Annotated[str, Meta(min_length=1, max_length=255, pattern=NO_NUL, examples=["signed_up"])]
 Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="Events on a page")]
-Day = Annotated[datetime | None, QueryParameter(description="ISO 8601; UTC where it has no offset")]
 
 
 class EventBody(Body, frozen=True, kw_only=True):
@@ -113,7 +112,7 @@ async def get_event_stats(
 
     How often each event was tracked, most often first; between two instants, if they are given.
     """
-    return Answer(await request.query(CountEvents(since=_instant(start), until=_instant(end))))
+    return Answer(await request.query(CountEvents(since=_instant("startDate", start), until=_instant("endDate", end))))
 
 
 @get("/events/names", responses=shows(EventNames), tags=TAGS)
@@ -185,10 +184,13 @@ async def _ask(request: Call, query: Query, answer: type[T]) -> T:
     return msgspec.json.decode(await request.query(query), type=answer)
 
 
-def _instant(moment: datetime | None) -> str | None:
+def _instant(field: str, moment: datetime | None) -> str | None:
     if moment is None:
         return None
-    return iso(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    try:
+        return iso(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except OverflowError:  # before the year 1 or after 9999, in UTC
+        raise invalid_field(field, "Must be an instant of the years 1 to 9999 in UTC", "invalid_date") from None
 
 
 def _name(text: str) -> str:

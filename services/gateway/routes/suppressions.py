@@ -201,6 +201,8 @@ async def release_suppressed_address(address: FromPath[str], request: Call) -> A
 
     Off that of the SES account, too, if it bounced or complained.
     """
+    if "\0" in address:
+        raise not_found("Suppressed address")
     await request.ask(ReleaseAddress(address=address))
     return Answer(encode(Changed()))
 

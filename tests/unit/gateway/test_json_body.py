@@ -52,6 +52,11 @@ def test_what_is_no_json_is_malformed(raw: bytes) -> None:
     assert (problem.status, problem.code, problem.message) == (400, "VALIDATION_ERROR", "Invalid JSON in request body")
 
 
+@pytest.mark.parametrize("rest", [b"NaN}", b'"\\ud800"}', b"1}{}", b"1", b'"\xff"}'])
+def test_what_is_no_json_after_a_wrong_field_is_malformed_too(rest: bytes) -> None:
+    assert refusal(b'{"email":5,"eventName":' + rest).status == 400
+
+
 def test_every_wrong_field_is_named_not_only_the_first() -> None:
     problem = refusal(b'{"email":5,"subscribed":"true","data":[]}')
     assert problem.status == 422
