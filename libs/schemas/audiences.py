@@ -6,7 +6,7 @@ from uuid import UUID
 from libs.schemas.base import Query, View
 from libs.schemas.campaigns import Audience
 
-LeftOut = Literal["unsubscribed", "snoozed", "bounced", "complained", "erased"]
+LeftOut = Literal["unsubscribed", "snoozed", "bounced", "complained", "erased", "listed", "rule"]
 
 
 class PreviewAudience(Query, tag="preview-audience", frozen=True, kw_only=True):

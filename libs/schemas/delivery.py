@@ -324,9 +324,11 @@ class PreviewMail(DeliveryQuery, tag="preview-mail", frozen=True, kw_only=True):
 
 
 class FindSuppressed(DeliveryQuery, tag="find-suppressed", frozen=True, kw_only=True):
-    """Those of the contacts to whom nothing goes for what their mailboxes said. Answers a list of `Suppressed`."""
+    """Those of the readers (contact and address) from whom a campaign of this kind would be withheld if it was sent
+    now: exactly what is decided when a mail is claimed. Answers a list of `Suppressed`."""
 
-    contact_ids: list[UUID]
+    readers: dict[UUID, str]
+    kind: Kind
 
 
 class GetSendingState(DeliveryQuery, tag="get-sending-state", frozen=True, kw_only=True):

@@ -150,7 +150,7 @@ def build(config: Settings) -> Service:
             GetLedger: queries.get_ledger,
             GetOutgoing: queries.get_sending,
             PreviewMail: preview.preview_mail(links),
-            FindSuppressed: preview.find_suppressed,
+            FindSuppressed: suppressions.find_suppressed,
             GetSendingState: progress.get_sending_state(config.aws_region),
             ListDomains: domain_queries.list,
             GetDomain: domain_queries.get,

@@ -11,6 +11,7 @@ import msgspec
 
 from libs.runtime.clock import uuid7
 from libs.runtime.store import Connection, Unit
+from libs.schemas.delivery import Kind, Source, SuppressionReason
 from services.delivery import ledger
 from services.delivery.email import Change, cancel, fail, park, suppress, suppression
 from services.delivery.fairness import Share, Waiting
@@ -96,6 +97,30 @@ class Policy(msgspec.Struct, frozen=True):
     rules: Mapping[UUID, Sequence[Rule]]
 
 
+class Reader(msgspec.Struct, frozen=True):
+    """As `ledger.LISTED` and their consent have them."""
+
+    address: str
+    subscribed: bool
+    listed: SuppressionReason | None
+
+
+class Withheld(msgspec.Struct, frozen=True):
+    """Why a reader gets no mail; `rule` is the name of the rule that says so, if one does."""
+
+    reason: SuppressionReason
+    rule: str | None = None
+
+
+def withheld(kind: Kind, source: Source, reader: Reader, rules: Sequence[Rule]) -> Withheld | None:
+    """Whether this reader must not get such a mail, whoever asks for it."""
+    if reason := suppression(kind, source, reader.subscribed, reader.listed):
+        return Withheld(reason)
+    if rule := first_match(rules, reader.address):
+        return Withheld("rule", rule.name)
+    return None
+
+
 async def waiting(conn: Connection, most: int) -> list[Waiting]:
     """How many mails could be claimed now, by lane and project; none is counted further than `most`."""
     return [Waiting(row["lane"], row["project"], row["count"]) for row in await conn.fetch(WAITING, most)]
@@ -130,10 +155,9 @@ def _refusal(mail: Mail, policy: Policy) -> Change | None:
     hold = policy.holds.get((mail.project, mail.campaign_id)) if mail.campaign_id else None
     if hold:
         return cancel(mail) if hold == "cancelled" else park(mail)
-    if reason := suppression(mail.content.kind, mail.source, mail.subscribed, mail.listed):
-        return suppress(mail, reason)
-    if rule := first_match(policy.rules.get(mail.project, ()), mail.recipient):
-        return suppress(mail, "rule", rule.name)
+    reader = Reader(mail.recipient, mail.subscribed, mail.listed)
+    if held := withheld(mail.content.kind, mail.source, reader, policy.rules.get(mail.project, ())):
+        return suppress(mail, held.reason, held.rule)
     domain = domain_of(mail.content)
     if not policy.owners.get(domain, {}).get(mail.project):
         return fail(mail, "DOMAIN_NOT_VERIFIED", f'Domain "{domain}" is not a verified domain of this project.')

@@ -46,19 +46,24 @@ where email.id = new.id and locked.id = new.id and email.claim is not distinct f
 returning email.id, email.state, email.version, cardinality(email.message_ids) as taken
 """
 
-LOAD = """
-select email.id, email.project, email.contact_id, email.recipient, email.source, email.campaign_id, email.workflow_id,
-    email.execution_id, email.state, email.claim, email.claimed_at, email.attempt, email.message_ids,
-    email.content_id, email.content, email.overrides, email.data, email.meta, email.extras,
-    content.version as content_version, project_language.language,
-    coalesce(recipient.data, '{}') as contact_data, coalesce(recipient.subscribed, true) as subscribed,
+# What a reader's mailbox said before, or that somebody put the address on a list: the same for all who ask, so that
+# what is foretold of a reader is what the claim decides.
+LISTED = """
     case when recipient.erased then 'erased'
         when listing.reason = 'MANUAL' or account_suppression.address is not null then 'listed'
         when listing.reason = 'BOUNCE' then 'bounced'
         when suppression.bounced_at > greatest(suppression.subscribed_at, listing.released_at) then 'bounced'
         when listing.reason = 'COMPLAINT' then 'complained'
         when suppression.complained_at > greatest(suppression.subscribed_at, listing.released_at) then 'complained'
-        end as listed
+        end
+"""
+LOAD = f"""
+select email.id, email.project, email.contact_id, email.recipient, email.source, email.campaign_id, email.workflow_id,
+    email.execution_id, email.state, email.claim, email.claimed_at, email.attempt, email.message_ids,
+    email.content_id, email.content, email.overrides, email.data, email.meta, email.extras,
+    content.version as content_version, project_language.language,
+    coalesce(recipient.data, '{{}}') as contact_data, coalesce(recipient.subscribed, true) as subscribed,
+    {LISTED} as listed
 from email
 left join content on content.project = email.project and content.id = email.content_id
 left join recipient on recipient.project = email.project and recipient.contact_id = email.contact_id
@@ -67,7 +72,7 @@ left join suppression on suppression.project = email.project and suppression.con
 left join suppressed_address listing on listing.project = email.project and listing.address = lower(email.recipient)
 left join account_suppression on account_suppression.address = lower(email.recipient)
 where email.id = any($1::uuid[])
-"""
+"""  # noqa: S608 - a constant
 
 HEARD = "update heard set at = least($1, clock_timestamp()) where at is null or at < $1"
 LAST_HEARD = "select at from heard"

@@ -12,7 +12,7 @@ from libs.runtime.liquid import variables_in
 from libs.runtime.rejection import Rejected
 from libs.runtime.store import Connection
 from libs.schemas.base import FieldError
-from libs.schemas.delivery import FindSuppressed, Hint, MailPreview, PreviewMail, Suppressed
+from libs.schemas.delivery import Hint, MailPreview, PreviewMail
 from services.delivery.mail import Links, Mail, variables
 from services.delivery.message import Letter, write
 from services.delivery.templates import Unrenderable
@@ -20,17 +20,6 @@ from services.delivery.templates import Unrenderable
 GMAIL_CLIPS_AT = 102_400
 LONG_SUBJECT = 78
 NOBODY = UUID(int=0)
-
-SUPPRESSED = """
-select contact_id, case when bounced_at > subscribed_at then 'bounced' else 'complained' end as reason
-from suppression
-where project = $1 and contact_id = any($2::uuid[]) and greatest(bounced_at, complained_at) > subscribed_at
-"""
-
-
-async def find_suppressed(conn: Connection, project: UUID, query: FindSuppressed) -> list[Suppressed]:
-    rows = await conn.fetch(SUPPRESSED, project, query.contact_ids)
-    return [Suppressed(contact_id=row["contact_id"], reason=row["reason"]) for row in rows]
 
 
 def preview_mail(links: Links) -> QueryHandler:

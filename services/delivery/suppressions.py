@@ -13,6 +13,7 @@ from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
 from libs.runtime.rejection import Rejected
 from libs.runtime.store import Connection, Unit
+from libs.schemas.delivery import FindSuppressed, Suppressed
 from libs.schemas.suppressions import (
     AddressReleased,
     AddressSuppressed,
@@ -29,12 +30,24 @@ from libs.schemas.suppressions import (
 )
 from services.delivery import account_list
 from services.delivery import rule as decider
+from services.delivery.claims import Reader, withheld
+from services.delivery.ledger import LISTED
 from services.delivery.read_models import suppressed_address, suppression_rule
 from services.delivery.read_models.suppression_rule import rule_of
 from services.delivery.rule import Rule, first_match
 
 MOST = 1000
 """Addresses on a page of the list."""
+
+READERS = f"""
+select reader.contact_id, reader.address, coalesce(recipient.subscribed, true) as subscribed,
+    {LISTED} as listed
+from unnest($2::uuid[], $3::text[]) as reader (contact_id, address)
+left join recipient on recipient.project = $1 and recipient.contact_id = reader.contact_id
+left join suppression on suppression.project = $1 and suppression.contact_id = reader.contact_id
+left join suppressed_address listing on listing.project = $1 and listing.address = lower(reader.address)
+left join account_suppression on account_suppression.address = lower(reader.address)
+"""  # noqa: S608 - a constant
 
 
 def rules() -> Aggregate[Rule]:
@@ -66,6 +79,15 @@ async def preview(conn: Connection, project: UUID, query: PreviewSuppression) ->
         match=_view(rule, rule.created_at) if rule else None,
         reason=listed["reason"] if listed else None,
     )
+
+
+async def find_suppressed(conn: Connection, project: UUID, query: FindSuppressed) -> list[Suppressed]:
+    """Those of the readers from whom a campaign's mail would be withheld if it was claimed now."""
+    rules = (await suppression_rule.of_projects(conn, [project])).get(project, [])
+    rows = await conn.fetch(READERS, project, list(query.readers), list(query.readers.values()))
+    readers = {row["contact_id"]: Reader(row["address"], row["subscribed"], row["listed"]) for row in rows}
+    held = {contact_id: withheld(query.kind, "CAMPAIGN", reader, rules) for contact_id, reader in readers.items()}
+    return [Suppressed(contact_id=contact_id, reason=why.reason) for contact_id, why in held.items() if why]
 
 
 async def list_addresses(conn: Connection, project: UUID, query: ListSuppressedAddresses) -> SuppressedAddressPage:

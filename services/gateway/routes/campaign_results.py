@@ -41,6 +41,7 @@ from libs.schemas.delivery import (
     Content,
     FindSuppressed,
     GetSendingState,
+    Kind,
     SendEmail,
     SendingState,
     Suppressed,
@@ -106,13 +107,13 @@ async def list_campaign_contacts(
         audience=audience, subscribed_only=view.type_ != "TRANSACTIONAL", page=page, page_size=page_size
     )
     preview = msgspec.json.decode(await request.query(query), type=AudiencePreview)
-    return Answer(encode(await _with_suppressed(request, preview)))
+    return Answer(encode(await _with_suppressed(request, preview, view.type_)))
 
 
-async def _with_suppressed(request: Call, preview: AudiencePreview) -> AudiencePreview:
-    """Delivery knows whose mailboxes said no."""
-    ids = [contact.id for contact in preview.data]
-    answer = await request.query(FindSuppressed(contact_ids=ids))
+async def _with_suppressed(request: Call, preview: AudiencePreview, kind: Kind) -> AudiencePreview:
+    """Delivery knows whose mailboxes said no, and which addresses are suppressed."""
+    readers = {contact.id: contact.email for contact in preview.data}
+    answer = await request.query(FindSuppressed(readers=readers, kind=kind))
     reasons = {each.contact_id: each.reason for each in msgspec.json.decode(answer, type=list[Suppressed])}
     data = [
         msgspec.structs.replace(contact, left_out=contact.left_out or reasons.get(contact.id))

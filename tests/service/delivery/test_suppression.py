@@ -1,5 +1,6 @@
 """Who gets no mail: decided when a mail is claimed, however long it was queued."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
@@ -9,6 +10,7 @@ from libs.runtime.clock import now, uuid7
 from libs.runtime.rejection import Rejected
 from libs.runtime.testing import announce, eventually, tell
 from libs.schemas.contacts import ContactSubscribed
+from libs.schemas.delivery import FindSuppressed, Suppressed
 from libs.schemas.feedback import EmailBounced, EmailComplained
 from libs.schemas.suppressions import (
     CreateSuppressionRule,
@@ -58,6 +60,22 @@ class Guard:
     async def page(self, limit: int = 20, cursor: str | None = None) -> SuppressedAddressPage:
         query = ListSuppressedAddresses(limit=limit, cursor=cursor)
         return await ask(self.client, self.project, query, SuppressedAddressPage)
+
+    async def foretold(self, people: Sequence[UUID]) -> dict[UUID, str]:
+        query = FindSuppressed(readers={each: address(each) for each in people}, kind="MARKETING")
+        return {each.contact_id: each.reason for each in await ask(self.client, self.project, query, list[Suppressed])}
+
+    async def held_back(self) -> dict[UUID, str]:
+        """Who got no mail, and for which reason."""
+        query = "select contact_id, reason from email where project = $1 and state = 'suppressed'"
+        rows = await self.office.runtime.pool.fetch(query, self.project)
+        return {row["contact_id"]: row["reason"].partition(":")[0] for row in rows}
+
+    async def complain(self, contact_id: UUID) -> None:
+        complained = EmailComplained(
+            email_id=uuid7(), contact_id=contact_id, message_id="m", at=now(), recipient=address(contact_id)
+        )
+        await self.office.settled(await announce(self.client, self.project, complained))
 
     async def bounce(self, contact_id: UUID) -> None:
         bounced = EmailBounced(
@@ -153,15 +171,29 @@ async def test_a_permanent_bounce_puts_the_address_on_both_lists_and_a_release_t
 
 async def test_who_complained_gets_what_they_ask_for_and_who_subscribes_again_everything(guard: Guard) -> None:
     (contact_id,) = await guard.office.contacts(1)
-    complained = EmailComplained(
-        email_id=uuid7(), contact_id=contact_id, message_id="m", at=now(), recipient=address(contact_id)
-    )
-    await guard.office.settled(await announce(guard.client, guard.project, complained))
+    await guard.complain(contact_id)
     await guard.office.send(contact_id, content=content("MARKETING"))
     await guard.office.become({"suppressed": 1})
     subscribed = ContactSubscribed(contact_id=contact_id, email=address(contact_id))
     await guard.office.settled(await announce(guard.client, guard.project, subscribed, version=2))
     assert not (await guard.preview(address(contact_id))).suppressed
+
+
+async def test_what_is_foretold_of_a_reader_is_what_the_claim_decides(guard: Guard) -> None:
+    office = guard.office
+    ruled, listed, bounced, complained, gone, fine = people = await office.contacts(6)
+    await guard.rule("ADDRESS", address(ruled))
+    await guard.suppress(address(listed))
+    await guard.bounce(bounced)
+    await guard.complain(complained)
+    await office.unsubscribe(gone)
+    reasons = ["rule", "listed", "bounced", "complained", "unsubscribed"]
+    foretold = await guard.foretold(people)
+    assert foretold == dict(zip((ruled, listed, bounced, complained, gone), reasons, strict=True))
+    await office.campaign(people)
+    await office.become({"suppressed": 5, "sent": 1})
+    assert await guard.held_back() == foretold
+    assert fine not in foretold
 
 
 async def test_whom_ses_suppresses_gets_no_mail_from_here(guard: Guard, sandbox: Sandbox) -> None:
