@@ -61,6 +61,18 @@ async def test_a_mail_with_everything_that_can_be_asked_for(api: Api) -> None:
     assert sorted(told) == ["email.confirmed", "email.delivered", "email.queued", "email.sent"]
     page = await api.get("/emails", to=to.upper(), source="TRANSACTIONAL")
     assert [each["id"] for each in page["data"]] == [email["email"]]
+    known = await api.get(f"/emails/{email['email']}/feedback")
+    assert known["deliveredAt"] and known["bouncedAt"] is None and known["opens"] == 0
+
+
+async def test_the_ledger_adds_up_and_mail_goes_out(api: Api) -> None:
+    assert (await api.get("/sending"))["paused"] is False
+    to = address()
+    await api.post("/v1/send", MAIL | {"to": to})
+    await eventually(lambda: mails_to(api, to))
+    ledger = await api.get("/emails/ledger")
+    states = ("queued", "claimed", "unknown", "sent", "failed", "suppressed", "cancelled")
+    assert ledger["intents"] == sum(ledger[state] for state in states) > 0
 
 
 async def test_several_get_a_mail_each(api: Api) -> None:

@@ -144,3 +144,41 @@ async def test_a_bulk_operation_is_told_as_documented(api: httpx.AsyncClient) ->
     assert not (await api.get(f"/contacts/{ann['id']}")).json()["subscribed"]
     cancelled = await api.post(f"/contacts/bulk/{job['id']}/cancel")
     assert told(cancelled) == (409, "JOB_ENDED")
+
+
+BY_IDS = {"mode": "ids"}
+OF_SEARCH = {"mode": "query", "filter": {"search": "meant"}}
+
+
+@pytest.mark.parametrize("form", [{}, BY_IDS, OF_SEARCH])
+@pytest.mark.parametrize(
+    ("operation", "left"),
+    [
+        ("subscribe", {"meant@example.com": True, "other@example.com": False}),
+        ("unsubscribe", {"meant@example.com": False, "other@example.com": False}),
+        ("delete", {"other@example.com": False}),
+    ],
+)
+async def test_a_bulk_operation_changes_those_who_are_named_in_any_of_three_ways(
+    api: httpx.AsyncClient, operation: str, left: dict[str, bool], form: dict[str, Any]
+) -> None:
+    addresses = {"meant@example.com": operation != "subscribe", "other@example.com": False}
+    made = [
+        (await api.post("/contacts", json={"email": email, "subscribed": subscribed})).json()
+        for email, subscribed in addresses.items()
+    ]
+    named = {} if form.get("mode") == "query" else {"contactIds": [made[0]["id"]]}
+    accepted = await api.post(f"/contacts/bulk-{operation}", json=form | named)
+
+    async def completed() -> bool:
+        return bool((await api.get(f"/contacts/bulk/{accepted.json()['jobId']}")).json()["state"] == "completed")
+
+    await eventually(completed)
+    kept = (await api.get("/contacts")).json()["data"]
+    assert {each["email"]: each["subscribed"] for each in kept} == left
+
+
+async def test_everyone_is_deleted_only_when_a_filter_says_so(api: httpx.AsyncClient) -> None:
+    refused = await api.post("/contacts/bulk-delete", json={"mode": "query"})
+    assert told(refused) == (422, "VALIDATION_ERROR")
+    assert [error["field"] for error in refused.json()["error"]["errors"]] == ["filter"]
