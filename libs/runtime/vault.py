@@ -9,7 +9,7 @@ memory are always whole. Forgetting costs one row, whatever the length of the lo
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -23,13 +23,17 @@ from nats.aio.client import Client
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
 from libs.runtime.publisher import Outgoing, Publisher
+from libs.runtime.uuids import uuid_of
 from libs.schemas.base import Event
 
 SEALED = "_sealed"
 MARK = b'"_sealed"'
+MEMBER = b',"_sealed":'
 WHO = "contactId"
-KEY_BITS = 256
+KEY_BYTES = 32
 NONCE_BYTES = 12
+CIPHERS_KEPT = 4096
+"""What was just sealed is soon revealed for the bus; setting up a cipher costs as much as using it."""
 
 # A scalar sub-query is looked up row by row; for a join the planner may read the whole table instead. A key that was
 # taken away comes as an empty one.
@@ -66,6 +70,8 @@ on conflict (project, person) do update set key = null where person_key.key is n
 Person = tuple[UUID, UUID]
 """Project and contact."""
 
+_parts: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
 Keys = Mapping[Person, AESGCM | None]
 """None for those who are forgotten. Someone of whom nothing was written yet is not in it."""
 
@@ -95,10 +101,11 @@ async def seal(conn: Database, events: Sequence[Envelope[Event]]) -> list[bytes]
 
 async def reveal(conn: Database, written: Sequence[Written]) -> list[bytes]:
     """The bodies of events as they were appended, but blank where they tell of someone who is forgotten."""
-    parts = {n: msgspec.json.decode(each.body) for n, each in enumerate(written) if MARK in each.body}
-    people = {(written[n].project, UUID(who)) for n, part in parts.items() for who in _sealed_people(part)}
+    parts = {n: _parts.decode(each.body) for n, each in enumerate(written) if MARK in each.body}
+    sealed = {n: Sealed(written[n], part) for n, part in parts.items() if SEALED in part}
+    people = {person for each in sealed.values() for person in each.people()}
     keys = await find(conn, people) if people else {}
-    return [_revealed(each, parts[n], keys) if n in parts else each.body for n, each in enumerate(written)]
+    return [sealed[n].revealed(keys) if n in sealed else each.body for n, each in enumerate(written)]
 
 
 async def erase(conn: Database, people: Collection[Person]) -> None:
@@ -137,7 +144,7 @@ def _written(message: Outgoing) -> Written:
 
 async def _made(conn: Database, people: Collection[Person]) -> Keys:
     """Everyone's key; those who have none get one."""
-    fresh = [AESGCM.generate_key(KEY_BITS) for _ in people]
+    fresh = _random(len(people), KEY_BYTES)
     keys = _keys(await conn.fetch(MAKE, *_columns(people), fresh))
     missing = set(people) - keys.keys()
     return keys | await find(conn, missing) if missing else keys
@@ -145,7 +152,18 @@ async def _made(conn: Database, people: Collection[Person]) -> Keys:
 
 def _keys(rows: Iterable[Any]) -> dict[Person, AESGCM | None]:
     found = ((row["project"], row["person"], row["key"]) for row in rows)
-    return {(project, person): AESGCM(key) if key else None for project, person, key in found if key is not None}
+    return {(project, person): _cipher(key) if key else None for project, person, key in found if key is not None}
+
+
+@lru_cache(CIPHERS_KEPT)
+def _cipher(key: bytes) -> AESGCM:
+    return AESGCM(key)
+
+
+def _random(count: int, size: int) -> list[bytes]:
+    """So many random values, at one go: asking the system for each costs more than using it."""
+    drawn = os.urandom(count * size)
+    return [drawn[start : start + size] for start in range(0, len(drawn), size)]
 
 
 def _people(event: Envelope[Event]) -> Iterator[Person]:
@@ -157,74 +175,101 @@ def _people(event: Envelope[Event]) -> Iterator[Person]:
 
 
 @cache
-def _defaults(kind: type[Event]) -> Mapping[str, Any]:
-    """What members are that an event does not tell, by their names in JSON."""
-    return {
-        field.encode_name: field.default for field in msgspec.structs.fields(kind) if field.default is not NODEFAULT
-    }
+def _members(kind: type[Event]) -> Sequence[tuple[str, str, Any]]:
+    """The personal members of a class of events: their names in JSON, in Python, and what they are if not told."""
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    return [(name, fields[name].name, fields[name].default) for name in kind.personal]
 
 
 def _sealed(event: Envelope[Event], keys: Keys) -> bytes:
     message = event.message
     if not message.personal:
         return encode(message)
-    body: dict[str, Any] = msgspec.to_builtins(message)
     if message.people:
-        sealed = {each[WHO]: _take_out(each, message.personal, event, keys) for each in body[message.people]}
-        body[SEALED] = {message.people: sealed}
-    else:
-        body[SEALED] = _take_out(body, message.personal, event, keys)
-    return encode(body)
+        return _sealed_list(event, keys)
+    person = next(_people(event))
+    told = {name: getattr(message, attribute) for name, attribute, _ in _members(type(message))}
+    blank = {attribute: _blank(told[name], default) for name, attribute, default in _members(type(message))}
+    sealed = _encrypted(told, person, event, keys)
+    # an object of JSON with one more member at its end
+    return encode(replace(message, **blank))[:-1] + MEMBER + encode(sealed) + b"}"
 
 
-def _take_out(part: dict[str, Any], names: Iterable[str], event: Envelope[Event], keys: Keys) -> str | None:
-    """Blank what is personal in the part; answers it, encrypted. None if the person is forgotten."""
-    personal = {name: part[name] for name in names}
-    blank = _defaults(type(event.message))
-    part |= {name: blank.get(name, type(value)()) for name, value in personal.items()}
-    person = event.project, UUID(part[WHO])
+def _sealed_list(event: Envelope[Event], keys: Keys) -> bytes:
+    message = event.message
+    body: dict[str, Any] = msgspec.to_builtins(message)
+    sealed = {}
+    for each in body[message.people]:
+        told = {name: each[name] for name in message.personal}
+        sealed[each[WHO]] = _encrypted(told, (event.project, UUID(each[WHO])), event, keys)
+        each |= {name: _blank(value, NODEFAULT) for name, value in told.items()}
+    return encode(body | {SEALED: {message.people: sealed}})
+
+
+def _blank(value: object, default: object) -> object:
+    """What the log has in the place of a personal member."""
+    if default is not NODEFAULT:
+        return default
+    return type(value)() if isinstance(value, str | dict) else type(msgspec.to_builtins(value))()
+
+
+def _encrypted(told: dict[str, Any], person: Person, event: Envelope[Event], keys: Keys) -> str | None:
+    """None if the person is forgotten."""
     key = keys.get(person)
     if key is None:
         return None
     nonce = os.urandom(NONCE_BYTES)
-    return b64encode(nonce + key.encrypt(nonce, encode(personal), _context(person, event.id))).decode()
+    return b64encode(nonce + key.encrypt(nonce, encode(told), _context(person, event.id))).decode()
 
 
-def _revealed(written: Written, body: dict[str, Any], keys: Keys) -> bytes:
-    sealed = body.pop(SEALED, None)
-    if isinstance(sealed, dict):
-        for name, by_person in sealed.items():
-            for each in body[name]:
-                each |= _opened(by_person.get(each[WHO]), (written.project, UUID(each[WHO])), written.id, keys)
-    elif sealed:
-        body |= _opened(sealed, (written.project, UUID(body[WHO])), written.id, keys)
-    return encode(body)
+class Sealed:
+    """An event as the log has it, of which parts are encrypted. What is not is never looked into."""
 
+    def __init__(self, written: Written, parts: dict[str, msgspec.Raw]) -> None:
+        self._written = written
+        self._parts = parts
+        self._sealed: Any = msgspec.json.decode(parts.pop(SEALED))
 
-def _opened(sealed: str | None, person: Person, event_id: UUID, keys: Keys) -> dict[str, Any]:
-    key = keys.get(person)
-    if key is None or sealed is None:
-        return {}
-    raw = b64decode(sealed)
-    try:
-        plain = key.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], _context(person, event_id))
-    except InvalidTag as forged:
-        raise Damaged(f"event {event_id} was changed after it was written") from forged
-    opened: dict[str, Any] = msgspec.json.decode(plain)
-    return opened
+    def people(self) -> Iterator[Person]:
+        """Whose keys it takes."""
+        if isinstance(self._sealed, dict):
+            yield from (self._person(who) for by_person in self._sealed.values() for who in by_person)
+        elif self._sealed:
+            yield self._person(msgspec.json.decode(self._parts[WHO]))
+
+    def revealed(self, keys: Keys) -> bytes:
+        """The event as it was appended; blank where the key is gone."""
+        if isinstance(self._sealed, dict):
+            return encode(self._parts | {name: self._list(name, sealed, keys) for name, sealed in self._sealed.items()})
+        if self._sealed:
+            return encode(self._parts | self._opened(self._sealed, next(self.people()), keys))
+        return encode(self._parts)
+
+    def _list(self, name: str, sealed: Mapping[str, str | None], keys: Keys) -> list[dict[str, msgspec.Raw]]:
+        items: list[dict[str, msgspec.Raw]] = msgspec.json.decode(self._parts[name], type=list[dict[str, msgspec.Raw]])
+        people: list[str] = [msgspec.json.decode(each[WHO]) for each in items]
+        return [
+            each | self._opened(sealed.get(who), self._person(who), keys)
+            for who, each in zip(people, items, strict=True)
+        ]
+
+    def _person(self, who: str) -> Person:
+        return self._written.project, uuid_of(who)
+
+    def _opened(self, sealed: str | None, person: Person, keys: Keys) -> dict[str, msgspec.Raw]:
+        key = keys.get(person)
+        if key is None or sealed is None:
+            return {}
+        raw = b64decode(sealed)
+        try:
+            plain = key.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], _context(person, self._written.id))
+        except InvalidTag as forged:
+            raise Damaged(f"event {self._written.id} was changed after it was written") from forged
+        return _parts.decode(plain)
 
 
 class Damaged(Exception):
     """What the log holds is not what was written there."""
-
-
-def _sealed_people(body: dict[str, Any]) -> Iterator[str]:
-    sealed = body.get(SEALED)
-    if isinstance(sealed, dict):
-        for by_person in sealed.values():
-            yield from by_person
-    elif sealed:
-        yield body[WHO]
 
 
 def _context(person: Person, event_id: UUID) -> bytes:
