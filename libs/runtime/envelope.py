@@ -6,6 +6,7 @@ and `traceparent` (W3C Trace Context), so that a stranger's consumer can read th
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -13,9 +14,13 @@ import msgspec
 
 from libs.runtime.clock import now
 from libs.runtime.codec import stream_of, tag_of
+from libs.runtime.uuids import uuid_of
 from libs.schemas.base import Command, Event, Message
 
 M = TypeVar("M", bound=Message)
+
+KEPT = 1024
+"""Causes that are read or written once for all that follows from them: a page of a job is hundreds of events."""
 
 MAX_DEPTH = 32
 """A chain of causes deeper than this is a loop: it is cut and reported."""
@@ -86,7 +91,11 @@ def event_subject(project: UUID, event: Event) -> str:
 
 def command_headers(envelope: Envelope[Any]) -> dict[str, str]:
     """A command's envelope as NATS headers. `Nats-Msg-Id` lets JetStream drop a repeat within its duplicate window."""
-    return {"Nats-Msg-Id": str(envelope.id), "godwit-project": str(envelope.project)} | _meta_headers(envelope.meta)
+    return {
+        "Nats-Msg-Id": str(envelope.id),
+        "godwit-project": str(envelope.project),
+        **_meta_headers(envelope.meta),
+    }
 
 
 def event_headers(
@@ -104,24 +113,25 @@ def event_headers(
         "content-type": "application/json",
         "godwit-project": str(project),
         "godwit-version": str(version),
-    } | _meta_headers(meta)
+        **_meta_headers(meta),
+    }
 
 
 def envelope_of(message: M, headers: Mapping[str, str]) -> Envelope[M]:
     """Read the envelope back. Raises KeyError or ValueError when a required header is missing or malformed."""
     return Envelope(
-        id=UUID(headers["Nats-Msg-Id"]),
-        project=UUID(headers["godwit-project"]),
+        id=uuid_of(headers["Nats-Msg-Id"]),
+        project=uuid_of(headers["godwit-project"]),
         message=message,
         at=datetime.fromisoformat(headers["ce-time"]) if "ce-time" in headers else now(),
         stream=headers.get("ce-subject", ""),
         version=int(headers.get("godwit-version", 0)),
-        meta=Meta(
-            actor=headers.get("godwit-actor", "system"),
-            correlation_id=_uuid(headers.get("godwit-correlation")),
-            causation_id=_uuid(headers.get("godwit-causation")),
-            traceparent=headers.get("traceparent"),
-            depth=int(headers.get("godwit-depth", 0)),
+        meta=_meta(
+            headers.get("godwit-actor", "system"),
+            headers.get("godwit-correlation"),
+            headers.get("godwit-causation"),
+            headers.get("traceparent"),
+            headers.get("godwit-depth", "0"),
         ),
     )
 
@@ -142,7 +152,8 @@ def new_event(
     )
 
 
-def _meta_headers(meta: Meta) -> dict[str, str]:
+@lru_cache(KEPT)
+def _meta_headers(meta: Meta) -> Mapping[str, str]:
     headers = {"godwit-actor": meta.actor, "godwit-depth": str(meta.depth)}
     if meta.correlation_id:
         headers["godwit-correlation"] = str(meta.correlation_id)
@@ -153,5 +164,12 @@ def _meta_headers(meta: Meta) -> dict[str, str]:
     return headers
 
 
-def _uuid(text: str | None) -> UUID | None:
-    return UUID(text) if text else None
+@lru_cache(KEPT)
+def _meta(actor: str, correlation: str | None, causation: str | None, traceparent: str | None, depth: str) -> Meta:
+    return Meta(
+        actor=actor,
+        correlation_id=UUID(correlation) if correlation else None,
+        causation_id=UUID(causation) if causation else None,
+        traceparent=traceparent,
+        depth=int(depth),
+    )

@@ -39,8 +39,11 @@ def read(raw: bytes) -> dict[str, str]:
 
 def written(headers: Mapping[str, str]) -> bytes:
     """The headers as a message carries them. Raises BadHeaderError for a name that cannot be one."""
-    lines = [_written_name(name) + _one_line(value) + LINE_END for name, value in headers.items() if name.strip()]
-    return (FIRST_LINE + "".join(lines) + LINE_END).encode()
+    lines = [f"{_written_name(name)}{value.strip()}{LINE_END}" for name, value in headers.items() if name.strip()]
+    text = "".join(lines)
+    if not text.count("\n") == text.count("\r") == len(lines):
+        text = "".join([_one_line(line) for line in lines])
+    return (FIRST_LINE + text + LINE_END).encode()
 
 
 @lru_cache(NAMES_KEPT)
@@ -57,9 +60,8 @@ def _written_name(name: str) -> str:
     return f"{key}: "
 
 
-def _one_line(value: str) -> str:
-    value = value.strip()
-    return value.translate(ON_ONE_LINE) if "\n" in value or "\r" in value else value
+def _one_line(line: str) -> str:
+    return line.removesuffix(LINE_END).translate(ON_ONE_LINE) + LINE_END
 
 
 async def _send(

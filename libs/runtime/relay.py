@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
 
 import asyncpg
 import msgspec
@@ -17,7 +18,7 @@ import structlog
 
 from libs.runtime import crash, metrics
 from libs.runtime.clock import now
-from libs.runtime.envelope import Meta, event_headers
+from libs.runtime.envelope import KEPT, Meta, event_headers
 from libs.runtime.gather import Gather
 from libs.runtime.publisher import Outgoing, Publisher
 
@@ -157,6 +158,11 @@ def outgoing(service: str, row: asyncpg.Record) -> Outgoing:
         stream=row["stream"],
         version=row["version"],
         at=row["recorded_at"],
-        meta=msgspec.json.decode(row["meta"], type=Meta),
+        meta=_meta(row["meta"]),
     )
     return Outgoing(f"evt.{service}.{row['project']}.{row['type']}", headers, row["data"].encode())
+
+
+@lru_cache(KEPT)
+def _meta(text: str) -> Meta:
+    return msgspec.json.decode(text, type=Meta)
