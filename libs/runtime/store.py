@@ -12,6 +12,8 @@ from libs.runtime.clock import uuid7
 from libs.runtime.codec import encode, stream_of, tag_of
 from libs.runtime.envelope import MAX_DEPTH, Cause, Envelope, new_event
 from libs.runtime.rejection import Rejected
+from libs.runtime.rows import insert
+from libs.runtime.uuids import new_uuid
 from libs.runtime.vault import erase, forgotten, seal
 from libs.schemas.base import Event, Message
 
@@ -24,11 +26,15 @@ MOST_BYTES = 900_000
 
 APPEND = """
 insert into events (id, project, stream, version, type, schema_version, data, meta, recorded_at)
-select id, project, stream, version, type, 1, data, meta, $8
-from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::jsonb[], $7::jsonb[])
-    with ordinality as new (id, project, stream, version, type, data, meta, place)
+select id, project, stream, version, type, schema_version, data, meta, recorded_at
+from unnest(
+    $1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::smallint[], $7::jsonb[], $8::jsonb[],
+    $9::timestamptz[]
+) with ordinality as new (id, project, stream, version, type, schema_version, data, meta, recorded_at, place)
 order by place
 """
+APPENDED = ("id", "project", "stream", "version", "type", "schema_version", "data", "meta", "recorded_at")
+SCHEMA_VERSION = 1
 
 SCHEDULE = """
 insert into timers (id, project, name, key, due_at, payload, meta)
@@ -100,7 +106,7 @@ class Unit:
             stream = stream_of(event)
             version = self._versions.get(stream, 0) + 1
             self._versions[stream] = version
-            self._pending.append(new_event(event, version, cause, uuid7(), self.now, stream))
+            self._pending.append(new_event(event, version, cause, new_uuid(), self.now, stream))
 
     async def flush(self) -> None:
         """Write the pending events and fold them into the read models. Raises StreamConflict if another was first."""
@@ -126,18 +132,12 @@ class Unit:
         bodies = [_bounded(body) for body in await seal(self.conn, events)]
         # what follows from one cause has one meta, and a page of a job is what follows from one cause
         metas = {id(e.meta): encode(e.meta).decode() for e in {id(e.meta): e for e in events}.values()}
+        rows = [
+            (e.id, e.project, e.stream, e.version, tag_of(type(e.message)), SCHEMA_VERSION, body, meta, self.now)
+            for e, body, meta in zip(events, bodies, (metas[id(e.meta)] for e in events), strict=True)
+        ]
         try:
-            await self.conn.execute(
-                APPEND,
-                [e.id for e in events],
-                [e.project for e in events],
-                [e.stream for e in events],
-                [e.version for e in events],
-                [tag_of(type(e.message)) for e in events],
-                bodies,
-                [metas[id(e.meta)] for e in events],
-                self.now,
-            )
+            await insert(self.conn, APPEND, "events", APPENDED, rows)
         except asyncpg.UniqueViolationError as taken:
             raise StreamConflict(str(taken)) from taken
         await erase(self.conn, forgotten(events))
@@ -156,10 +156,11 @@ async def begin(conn: Connection, read_models: Sequence[ReadModel]) -> Unit:
 
 async def fold(conn: Connection, models: Sequence[ReadModel], events: Sequence[Envelope[Any]]) -> None:
     """Give every read model the events that it folds, in order."""
+    kinds: set[type[Event]] = {type(event.message) for event in events}
     for model in models:
-        relevant = [e for e in events if isinstance(e.message, model.EVENTS)]
-        if relevant:
-            await model.project(conn, relevant)
+        if wanted := kinds.intersection(model.EVENTS):
+            # a batch is mostly of one kind, and then there is nothing to pick
+            await model.project(conn, events if wanted == kinds else [e for e in events if type(e.message) in wanted])
 
 
 BatchHandler: TypeAlias = Callable[[Unit, Sequence[Envelope[Any]]], Awaitable[Sequence[bytes] | None]]

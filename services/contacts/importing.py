@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from libs.runtime.clock import uuid7
 from libs.runtime.csv_records import BrokenCsv, Record, Records
 from libs.runtime.envelope import Cause
 from libs.runtime.rejection import Rejected
 from libs.runtime.store import Unit
+from libs.runtime.uuids import new_uuid
 from libs.schemas.contact_jobs import MOST_ROWS, Counts, ImportStarted, JobEnded, JobProgressed
 from libs.schemas.contacts import ContactCreated, SaveContact
 from services.contacts import contact, import_file, job_errors
@@ -84,7 +84,7 @@ def _read(spec: ImportStarted, records: Sequence[Record]) -> tuple[list[Row], li
     rows: list[Row] = []
     failures: list[Failure] = []
     for record in records:
-        command = contact_of(columns, record.cells, uuid7())
+        command = contact_of(columns, record.cells, new_uuid())
         try:
             rows.append(Row(record.row, parse(command.email), command))
         except Rejected as no:

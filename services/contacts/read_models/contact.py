@@ -10,6 +10,7 @@ import msgspec
 from libs.runtime.clock import iso
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
+from libs.runtime.rows import insert
 from libs.runtime.store import Connection
 from libs.schemas.base import Data
 from libs.schemas.contacts import (
@@ -52,6 +53,7 @@ select * from unnest(
     $1::uuid[], $2::uuid[], $3::text[], $4::boolean[], $5::jsonb[], $6::int[], $7::timestamptz[], $8::timestamptz[],
     $9::timestamptz[])
 """
+INSERTED = ["project", "id", "email", "subscribed", "data", "version", "created_at", "updated_at", "snoozed_until"]
 
 UPDATE = """
 update contact set
@@ -153,9 +155,21 @@ async def _update(changes: dict[tuple[UUID, UUID], _Change], conn: Connection, t
 
 
 async def _insert(changes: Sequence[_Change], conn: Connection, tally: Tally) -> None:
-    if changes:
-        columns = "project id email subscribed data version created_at updated_at snoozed_until"
-        await conn.execute(INSERT, *_columns(changes, columns))
+    rows = [
+        (
+            change.project,
+            change.id,
+            change.email,
+            change.subscribed,
+            change.data,
+            change.version,
+            change.created_at,
+            change.updated_at,
+            change.snoozed_until,
+        )
+        for change in changes
+    ]
+    await insert(conn, INSERT, "contact", INSERTED, rows)
     for change in changes:
         tally.came(change.project, change.values)
 
@@ -219,21 +233,20 @@ def _is_forgotten(envelope: Envelope[Any]) -> bool:
 
 def _apply(change: _Change, envelope: Envelope[Any]) -> None:
     event = envelope.message
-    if isinstance(event, ContactDeleted):
-        change.deleted = True
-        return
-    change.email, change.version, change.updated_at = event.email, envelope.version, envelope.at
+    change.version, change.updated_at = envelope.version, envelope.at
     match event:
         case ContactCreated():
-            change.created_at = envelope.at
-            change.subscribed, change.data, change.values = event.subscribed, encode(event.data).decode(), event.data
-        case ContactUpdated():
+            change.created_at, change.email, change.subscribed = envelope.at, event.email, event.subscribed
             change.data, change.values = encode(event.data).decode(), event.data
+        case ContactUpdated():
+            change.email, change.data, change.values = event.email, encode(event.data).decode(), event.data
         case ContactSubscribed():
-            change.subscribed, change.snoozed_until = True, None
+            change.email, change.subscribed, change.snoozed_until = event.email, True, None
         case ContactUnsubscribed():
-            change.subscribed = False
+            change.email, change.subscribed = event.email, False
             change.snoozed_until = datetime.fromisoformat(event.until) if event.until else None
+        case ContactDeleted():
+            change.deleted = True
 
 
 def _columns(changes: Sequence[_Change], names: str) -> list[list[object]]:
