@@ -34,9 +34,13 @@ def merged(stored: Data, incoming: Data) -> Data:
     """
     result = dict(stored)
     for key, given in incoming.items():
-        if _reserved(key) or _passing(given):
+        value = given
+        if isinstance(given, dict) and _wrapped(given):
+            if not given["persistent"]:
+                continue
+            value = given["value"]
+        if _reserved(key):
             continue
-        value = given["value"] if _wrapped(given) else given
         if value is None:
             result.pop(key, None)
         elif key == "locale" and not isinstance(value, str):
@@ -89,9 +93,5 @@ def _reserved(key: str) -> bool:
     return key in RESERVED or key.startswith(RESERVED_PREFIX)
 
 
-def _wrapped(value: object) -> bool:
-    return isinstance(value, dict) and "value" in value and isinstance(value.get("persistent"), bool)
-
-
-def _passing(value: object) -> bool:
-    return isinstance(value, dict) and _wrapped(value) and value["persistent"] is False
+def _wrapped(value: Data) -> bool:
+    return "value" in value and isinstance(value.get("persistent"), bool)

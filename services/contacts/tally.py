@@ -1,6 +1,8 @@
 """What a batch of changes adds to the counts of contacts and of their custom fields. Pure."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import TypeAlias
 from uuid import UUID
 
 from libs.runtime.codec import encode
@@ -11,14 +13,21 @@ from libs.schemas.fields import FieldType
 LONGEST_VALUE = 100
 """Characters of JSON. A longer text is not one to choose from a list."""
 
+SCALARS = frozenset((str, bool, int, float))
+
+Found: TypeAlias = tuple[str, type, object]
+"""A field, the type of what somebody has there, and what it is, if that can be told: 1 and true are not the same."""
+
 
 class Tally:
-    """Differences: a contact that came adds, one that went takes away, one that changed does both."""
+    """Differences: a contact that came adds, one that went takes away, one that changed does both.
+
+    Contacts of a batch mostly have the same few values, so these are counted as they are and looked at once each.
+    """
 
     def __init__(self) -> None:
         self.contacts: Counter[UUID] = Counter()
-        self.kinds: Counter[tuple[UUID, str, FieldType]] = Counter()
-        self.values: Counter[tuple[UUID, str, str]] = Counter()
+        self._found: defaultdict[UUID, Counter[Found]] = defaultdict(Counter)
 
     def came(self, project: UUID, data: Data) -> None:
         self.contacts[project] += 1
@@ -32,11 +41,33 @@ class Tally:
         self._add(project, before, -1)
         self._add(project, after, 1)
 
-    def _add(self, project: UUID, data: Data, sign: int) -> None:
-        for field, value in data.items():
-            self.kinds[project, field, kind_of(value)] += sign
+    @property
+    def kinds(self) -> Counter[tuple[UUID, str, FieldType]]:
+        """By project, field and type."""
+        counts: Counter[tuple[UUID, str, FieldType]] = Counter()
+        for project, field, value, count in self._each():
+            counts[project, field, kind_of(value)] += count
+        return counts
+
+    @property
+    def values(self) -> Counter[tuple[UUID, str, str]]:
+        """By project, field and value, for values that a list of choices can offer."""
+        counts: Counter[tuple[UUID, str, str]] = Counter()
+        for project, field, value, count in self._each():
             if (choice := choice_of(value)) is not None:
-                self.values[project, field, choice] += sign
+                counts[project, field, choice] += count
+        return counts
+
+    def _add(self, project: UUID, data: Data, sign: int) -> None:
+        found = self._found[project]
+        for field, value in data.items():
+            kind = type(value)
+            found[field, kind, value if kind in SCALARS else None] += sign
+
+    def _each(self) -> Iterator[tuple[UUID, str, object, int]]:
+        for project, found in self._found.items():
+            for (field, _, value), count in found.items():
+                yield project, field, value, count
 
 
 def kind_of(value: object) -> FieldType:

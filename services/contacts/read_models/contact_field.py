@@ -151,17 +151,18 @@ class Known(msgspec.Struct, frozen=True):
 
 async def add(conn: Connection, tally: Tally) -> None:
     """Count what a batch changed."""
+    kinds, values = tally.kinds, tally.values
     counts: tuple[list[tuple[Any, ...]], ...] = (
         [(project, count) for project, count in tally.contacts.items() if count],
-        [(*key, count) for key, count in tally.kinds.items() if count],
-        [(*key, count) for key, count in tally.values.items() if count],
+        [(*key, count) for key, count in kinds.items() if count],
+        [(*key, count) for key, count in values.items() if count],
     )
     if any(counts):
         columns = (column for rows, width in zip(counts, (2, 4, 4), strict=True) for column in _columns(rows, width))
         grown = await conn.fetch(ADD, SHARDS, *columns)
         if grown:
             await _close(conn, [tuple(row) for row in grown])
-    if gone := [key for key, count in tally.values.items() if count < 0]:
+    if gone := [key for key, count in values.items() if count < 0]:
         await conn.execute(FORGET_VALUES, *_columns(gone, 3))
 
 

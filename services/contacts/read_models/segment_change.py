@@ -41,16 +41,14 @@ create table if not exists segment_change (
 ) with (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 10000);
 """
 
+# A segment that is made while this runs has everyone looked at who could not see it.
+TOPICS = """
+select project, topics from segment_state where project = any($1::uuid[]) and topics is not null
+"""
 ADD = """
 insert into segment_change (project, contact_id, meta)
 select project, contact_id, meta
-from unnest($1::uuid[], $2::uuid[], $3::text[], $4::jsonb[]) with ordinality
-    as new (project, contact_id, topic, meta, place)
-where exists (
-    select from segment_state as state
-    where state.project = new.project and state.topics is not null
-        and (new.topic = '' or new.topic = any(state.topics))
-)
+from unnest($1::uuid[], $2::uuid[], $3::jsonb[]) with ordinality as new (project, contact_id, meta, place)
 order by place
 """
 
@@ -69,14 +67,22 @@ _decode: msgspec.json.Decoder[Meta] = msgspec.json.Decoder(Meta)
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
-    changes = {(e.project, contact, topic): e.causes() for e in events for contact, topic in _told_by(e.message)}
+    wanted: dict[UUID, set[str]] = {}
+    for row in await conn.fetch(TOPICS, list({event.project for event in events})):
+        wanted.setdefault(row["project"], {ANYTHING}).update(row["topics"])
+    changes = {
+        (event.project, contact): event
+        for event in events
+        if event.project in wanted
+        for contact, topic in _told_by(event.message)
+        if topic in wanted[event.project]
+    }
     if changes:
         await conn.execute(
             ADD,
-            [project for project, _, _ in changes],
-            [contact for _, contact, _ in changes],
-            [topic for _, _, topic in changes],
-            [encode(meta).decode() for meta in changes.values()],
+            [project for project, _ in changes],
+            [contact for _, contact in changes],
+            [encode(event.causes()).decode() for event in changes.values()],
         )
 
 
