@@ -12,9 +12,8 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
-from nats.js.errors import APIError
 
+from libs.runtime.fetching import Fetcher
 from libs.runtime.gather import Gather
 
 log = structlog.get_logger()
@@ -35,7 +34,7 @@ class Puller:
     """Pulls until it is stopped. `receive` settles the messages and raises only when the connection is broken."""
 
     def __init__(self, client: Client, stream: str, durable: str, receive: Receive, gather: Gather) -> None:
-        self._js = client.jetstream(timeout=5)
+        self._client = client
         self._stream = stream
         self._durable = durable
         self._receive = receive
@@ -49,7 +48,7 @@ class Puller:
         while not self._stopping:
             try:
                 await self._pull()
-            except (NatsError, APIError, OSError, TimeoutError) as broken:
+            except (NatsError, OSError, TimeoutError) as broken:
                 log.warning("puller.broken", consumer=self._durable, error=repr(broken))
                 self.pulling = False
                 await asyncio.sleep(BROKEN_SECONDS)
@@ -61,17 +60,17 @@ class Puller:
         self._stopping = True
 
     async def _pull(self) -> None:
-        subscription = await self._js.pull_subscribe_bind(self._durable, self._stream)
+        fetcher = await Fetcher(self._client, self._stream, self._durable).start()
         self.pulling = True
         try:
             while not self._stopping:
-                if messages := await _fetch(subscription):
+                if messages := await fetcher.fetch(FETCH, FETCH_SECONDS):
                     await self._room.acquire()
                     self._start(messages)
                 pause = self._gather.pause(len(messages))
                 await asyncio.sleep(pause if len(messages) < FETCH else 0)
         finally:
-            await subscription.unsubscribe()
+            await fetcher.stop()
 
     def _start(self, messages: Sequence[Msg]) -> None:
         task = asyncio.create_task(self._handle(messages))
@@ -81,14 +80,7 @@ class Puller:
     async def _handle(self, messages: Sequence[Msg]) -> None:
         try:
             await self._receive(messages)
-        except (NatsError, APIError, OSError, TimeoutError) as broken:
+        except (NatsError, OSError, TimeoutError) as broken:
             log.warning("puller.not_settled", consumer=self._durable, error=repr(broken))
         finally:
             self._room.release()
-
-
-async def _fetch(subscription: JetStreamContext.PullSubscription) -> list[Msg]:
-    try:
-        return await subscription.fetch(FETCH, timeout=FETCH_SECONDS)
-    except TimeoutError:  # nothing came; nats-py's own is a subclass of it
-        return []
