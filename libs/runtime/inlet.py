@@ -31,6 +31,9 @@ ATTEMPTS = "godwit-attempts"
 REDELIVER = "redeliver"
 UNREADABLE = (msgspec.DecodeError, KeyError, ValueError, RecursionError)
 DEAD_TIMEOUT = 5.0
+WITHOUT_DOMAIN = 9
+"""Tokens of the subject by which JetStream has a message acknowledged, where it names no domain and no account."""
+PLACE, PLACE_AFTER_DOMAIN = 5, 7
 
 
 class Inlet:
@@ -48,7 +51,7 @@ class Inlet:
     async def receive(self, raws: Sequence[Msg]) -> None:
         """Handle JetStream messages and settle each: acknowledged after its commit, or later again, or dead."""
         readable = [delivery for raw in raws if (delivery := await self._read(raw))]
-        items = [Item(delivery.envelope, delivery.raw.metadata.sequence.stream) for delivery in readable]
+        items = [Item(delivery.envelope, place_of(delivery.raw)) for delivery in readable]
         outcomes = await self.commit.submit_all(items) if items else []
         for delivery, outcome in zip(readable, outcomes, strict=True):
             if isinstance(outcome, Exception):
@@ -130,6 +133,12 @@ def origin_of(raw: Msg) -> tuple[str, Mapping[str, str]]:
     if is_redelivery(raw):
         return headers[SUBJECT], headers | {"Nats-Msg-Id": headers[ORIGINAL_ID]}
     return raw.subject, headers
+
+
+def place_of(raw: Msg) -> int:
+    """The message's sequence in its stream: one token of its reply subject, for which nats-py would read all."""
+    tokens = raw.reply.split(".")
+    return int(tokens[PLACE if len(tokens) == WITHOUT_DOMAIN else PLACE_AFTER_DOMAIN])
 
 
 def is_redelivery(raw: Msg) -> bool:

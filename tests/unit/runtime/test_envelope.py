@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import pytest
+
 from libs.runtime.codec import encode
 from libs.runtime.envelope import (
     Envelope,
@@ -14,6 +16,7 @@ from libs.runtime.envelope import (
     event_subject,
     new_event,
 )
+from libs.runtime.inlet import UNREADABLE
 from libs.schemas.contacts import ContactSubscribed, SubscribeContact
 
 PROJECT, CONTACT = uuid4(), uuid4()
@@ -67,3 +70,18 @@ def test_messages_are_camel_case_on_the_wire() -> None:
     assert (
         encode(EVENT) == f'{{"type":"contact.subscribed","contactId":"{CONTACT}","email":"ann@example.com"}}'.encode()
     )
+
+
+@pytest.mark.parametrize("bad", [{"Nats-Msg-Id": "no id"}, {"godwit-project": ""}, {"godwit-version": "one"}])
+def test_an_envelope_that_cannot_be_read_is_said_to_be_unreadable(bad: dict[str, str]) -> None:
+    headers = command_headers(COMMAND) | bad
+    with pytest.raises(UNREADABLE):
+        envelope_of(COMMAND.message, headers)
+
+
+def test_an_envelope_needs_an_id_and_a_project() -> None:
+    for needed in ("Nats-Msg-Id", "godwit-project"):
+        headers = command_headers(COMMAND)
+        del headers[needed]
+        with pytest.raises(UNREADABLE):
+            envelope_of(COMMAND.message, headers)
