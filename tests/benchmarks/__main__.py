@@ -17,12 +17,14 @@ from tests.benchmarks import (
     notifications,
     sandbox_sends,
     segments_at_scale,
+    send,
     track,
 )
 from tests.benchmarks.bare import bare_server
 
 BENCHES = {
     "track": track.bench,
+    "send": send.bench,
     "notifications": notifications.bench,
     "handoff": handoff.bench,
     "contacts": contacts_at_scale.bench,

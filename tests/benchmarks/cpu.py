@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 import psutil
+from rich.table import Table
 
 from deploy.demo.target import Target
 
@@ -22,6 +23,18 @@ def spent(target: Target) -> Mapping[str, float]:
                     times = process.cpu_times()
                     seconds[_name(file.stem, process)] += times.user + times.system
     return seconds
+
+
+def table_of(what: str, count: int, before: Mapping[str, float], after: Mapping[str, float]) -> Table:
+    """What each part spent on so many things between two looks, the most first."""
+    seconds = {name: used - before.get(name, 0.0) for name, used in after.items()}
+    table = Table(title=f"CPU milliseconds for each {what}, with all that follows from it", title_justify="left")
+    table.add_column("process")
+    table.add_column("ms", justify="right")
+    for name, used in sorted(seconds.items(), key=lambda item: -item[1]):
+        table.add_row(name, f"{used * 1000 / count:.3f}")
+    table.add_row("all", f"{sum(seconds.values()) * 1000 / count:.3f}")
+    return table
 
 
 def _name(part: str, process: psutil.Process) -> str:

@@ -1,44 +1,69 @@
-"""A campaign of 10,000 recipients: from the call to the last acceptance by SES."""
+"""A campaign of 10,000 recipients: from the call to the last acceptance by SES, beside an empty loop of its client.
+
+The loop hands over one written mail again and again. It is measured twice: with a sandbox that tells nobody of the
+mails that it took, and with one that does, as during the campaign: signing what it tells costs more than taking it.
+"""
 
 import time
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 
 from deploy.demo.api import Api, connect
 from deploy.demo.target import Target
 from libs.runtime.testing import eventually
+from libs.schemas.delivery import Content
+from tests.benchmarks import cpu
+from tests.benchmarks.client_loop import loop_rate
 from tests.benchmarks.load import post
+from tests.benchmarks.settled import until_consumed, until_told
 from tests.benchmarks.track import headers_of, tracked
 
 RECIPIENTS = 10_000
+LOOPED = 4_000
 LIMIT = 300.0
+UNLIMITED = {"maxSendRate": 100_000.0, "max24HourSend": 1e9}
+SUBJECT = "News for {{ plan }}"
 BODY = "<p>Hello {{ email }}, here is what is new in {{ plan }}: <a href='https://example.com/news'>news</a></p>"
+SENDER = "team@example.com"
 
 
-async def bench(target: Target, bare: str) -> Table:
+async def bench(target: Target, bare: str) -> Group:
     async with connect(target) as api:
+        await api.set_account(**UNLIMITED)
         segment = await _audience(api, target)
         plain = await post(f"{bare}/track", headers_of(target), tracked(4000), 64)
-        campaign = await api.post(
-            "/campaigns",
-            {
-                "name": "Hand-off",
-                "subject": "News for {{ plan }}",
-                "body": BODY,
-                "from": "team@example.com",
-                "audienceType": "SEGMENT",
-                "segmentId": segment["id"],
-            },
-        )
-        seconds, stats = await _send(api, campaign["id"])
-    rate = stats["sentCount"] / seconds
+        quiet, telling = await _loops(api, target)
+        before = cpu.spent(target)
+        seconds, sent = await _send(api, await _campaign(api, segment["id"]))
+        table = _table(sent, seconds, {"bare POST": plain.rate, "client loop": quiet, "and telling": telling})
+        await until_told(api, target)
+        return Group(table, cpu.table_of("recipient", sent, before, cpu.spent(target)))
+
+
+def _table(sent: int, seconds: float, others: dict[str, float]) -> Table:
     table = Table(title="campaign hand-off", title_justify="left")
-    for column in ("recipients", "seconds", "recipients/s", "bare/s", "share of bare"):
+    for column in ("recipients", "seconds", "recipients/s", *(f"{name}/s" for name in others)):
         table.add_column(column, justify="right")
-    sent = f"{stats['sentCount']:,}"
-    table.add_row(sent, f"{seconds:.1f}", f"{rate:,.0f}", f"{plain.rate:,.0f}", f"{rate / plain.rate:.3f}")
+    rate = sent / seconds
+    table.add_row(f"{sent:,}", f"{seconds:.1f}", f"{rate:,.0f}", *(f"{each:,.0f}" for each in others.values()))
+    table.add_row("", "", "share of it", *(f"{rate / each:.2f}" for each in others.values()))
     return table
+
+
+async def _loops(api: Api, target: Target) -> tuple[float, float]:
+    """Mails a second of the client alone: with a sandbox that tells nobody of them, and with one that does."""
+    content = Content(subject=SUBJECT, body=BODY, from_email=SENDER)
+    await until_consumed(target)
+    await api.sandbox_post("/sandbox/notifications", {"mode": "paused"})
+    quiet = await loop_rate(target, content, LOOPED)
+    await api.sandbox_delete("/sandbox/messages")
+    await api.sandbox_post("/sandbox/notifications", {"mode": "on"})
+    telling = await loop_rate(target, content, LOOPED)
+    await api.sandbox_delete("/sandbox/messages")
+    await until_told(api, target)
+    return quiet, telling
 
 
 async def _audience(api: Api, target: Target) -> dict[str, Any]:
@@ -55,8 +80,14 @@ async def _audience(api: Api, target: Target) -> dict[str, Any]:
     return segment
 
 
-async def _send(api: Api, campaign: str) -> tuple[float, dict[str, Any]]:
-    """Seconds until the sandbox has accepted the last one."""
+async def _campaign(api: Api, segment: str) -> str:
+    words = {"name": "Hand-off", "subject": SUBJECT, "body": BODY, "from": SENDER}
+    campaign = await api.post("/campaigns", words | {"audienceType": "SEGMENT", "segmentId": segment})
+    return str(campaign["id"])
+
+
+async def _send(api: Api, campaign: str) -> tuple[float, int]:
+    """Seconds until the sandbox has accepted the last one, and how many it accepted."""
     before = (await api.sandbox_stats())["accepted"]
     started = time.perf_counter()
     await api.post(f"/campaigns/{campaign}/send", {})
@@ -70,4 +101,5 @@ async def _send(api: Api, campaign: str) -> tuple[float, dict[str, Any]]:
         return stats if stats["status"] == "SENT" else None
 
     await eventually(all_accepted, LIMIT, every=0.25)
-    return time.perf_counter() - started, await eventually(finished, LIMIT, every=0.5)
+    seconds = time.perf_counter() - started
+    return seconds, (await eventually(finished, LIMIT, every=0.5))["sentCount"]

@@ -1,94 +1,118 @@
-"""SNS notifications: posted and answered (stored in the stream), then folded into facts by feedback."""
+"""SNS notifications, shuffled and some told twice: posted and answered (stored in the stream), then folded into facts.
+
+What is known of each mail in the end is held against what follows from its notifications told once and in order.
+"""
 
 import asyncio
+import random
 import time
-from collections.abc import Iterator, Mapping
-from uuid import uuid4
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
-import nats
 from rich.console import Group
 from rich.table import Table
 
 from deploy.demo.target import Target
 from deploy.sandbox.sns import Signer, Topic, load_signer
 from libs.runtime.testing import eventually
-from tests.benchmarks.cpu import spent
+from services.feedback.email_feedback import INITIAL, Known, decide, evolve
+from services.feedback.notice import notice_of
+from services.feedback.ses import read
+from tests.benchmarks import cpu
 from tests.benchmarks.load import post
+from tests.benchmarks.settled import until_consumed
 from tests.notifications import some_mail, text
 
 TOPIC_ARN = "arn:aws:sns:us-east-1:000000000000:godwit-sandbox"
+KINDS = ("Send", "Delivery", "Open")
 COUNT = 6000
+REPEATED = 0.2
+"""The share of all that tell something again."""
 CONNECTIONS = 32
 LIMIT = 120.0
+SEED = 4
+HEADERS = {"Content-Type": "text/plain; charset=UTF-8", "x-amz-sns-message-type": "Notification"}
 FOLDED = "select count(*) from feedback.notification where received_at >= $1"
+STATE = "select * from feedback.email_feedback where email_id = any($1::uuid[])"
 
 
 async def bench(target: Target, bare: str) -> Group:
-    bodies = await asyncio.to_thread(_signed, target)
-    headers = {"Content-Type": "text/plain; charset=UTF-8", "x-amz-sns-message-type": "Notification"}
-    plain = await post(f"{bare}/notification", headers, iter(bodies), CONNECTIONS)
-    before = spent(target)
+    stories = [[text(mail.published(kind)) for kind in KINDS] for mail in (some_mail() for _ in range(_mails()))]
+    bodies = await asyncio.to_thread(_signed, target, stories)
+    plain = await post(f"{bare}/notification", HEADERS, iter(bodies), CONNECTIONS)
     conn = await asyncpg.connect(target.endpoints.admin_database_url)
+    before = cpu.spent(target)
     since = await conn.fetchval("select clock_timestamp()")
     started = time.perf_counter()
-    taken = await post(f"{target.endpoints.url}/webhooks/sns", headers, iter(bodies), CONNECTIONS)
+    taken = await post(f"{target.endpoints.url}/webhooks/sns", HEADERS, iter(bodies), CONNECTIONS)
 
     async def all_folded() -> bool:
         folded: int = await conn.fetchval(FOLDED, since)
-        return folded >= COUNT
+        return folded >= _mails() * len(KINDS)
 
-    await eventually(all_folded, LIMIT, every=0.2)
-    folded = COUNT / (time.perf_counter() - started)
+    await eventually(all_folded, LIMIT, every=0.05)
+    folded = len(bodies) / (time.perf_counter() - started)
+    await until_consumed(target)
+    expected = [_known(story) for story in stories]
+    alike = await _state(conn, [each for each, _ in expected]) == dict(expected)
     await conn.close()
-    await _all_consumed(target)
-    table = Table(title="SNS notifications", title_justify="left")
-    for column in ("count", "answered/s", "folded/s", "errors", "bare/s", "share of bare (answered)"):
+    table = Table(title=f"SNS notifications, shuffled, {REPEATED:.0%} of them told twice", title_justify="left")
+    for column in (
+        "count",
+        "answered/s",
+        "folded/s",
+        "errors",
+        "bare/s",
+        "answered of bare",
+        "folded of bare",
+        "state",
+    ):
         table.add_column(column, justify="right")
-    share = f"{taken.rate / plain.rate:.2f}"
-    table.add_row(f"{COUNT:,}", f"{taken.rate:,.0f}", f"{folded:,.0f}", str(taken.errors), f"{plain.rate:,.0f}", share)
-    return Group(table, _cpu(before, spent(target)))
+    shares = f"{taken.rate / plain.rate:.2f}", f"{folded / plain.rate:.2f}"
+    figures = f"{len(bodies):,}", f"{taken.rate:,.0f}", f"{folded:,.0f}", str(taken.errors), f"{plain.rate:,.0f}"
+    table.add_row(*figures, *shares, "as in order" if alike else "DIFFERENT")
+    return Group(table, cpu.table_of("notification", len(bodies), before, cpu.spent(target)))
 
 
-async def _all_consumed(target: Target) -> None:
-    """Until every service has dealt with the facts that followed."""
-    client = await nats.connect(target.endpoints.nats_url)
-    js = client.jetstream()
-
-    async def nothing_left() -> bool:
-        consumers = await js.consumers_info("EVENTS")
-        return not any((consumer.num_pending or 0) + (consumer.num_ack_pending or 0) for consumer in consumers)
-
-    await eventually(nothing_left, LIMIT, every=0.2)
-    await client.close()
+def _mails() -> int:
+    """How many mails the notifications are about that do not repeat another."""
+    return int(COUNT * (1 - REPEATED)) // len(KINDS)
 
 
-def _cpu(before: Mapping[str, float], after: Mapping[str, float]) -> Table:
-    seconds = {name: used - before.get(name, 0.0) for name, used in after.items()}
-    table = Table(title="CPU seconds for each 1,000 notifications, with all that follows from them")
-    table.title_justify = "left"
-    table.add_column("process")
-    table.add_column("seconds", justify="right")
-    for name, used in sorted(seconds.items(), key=lambda item: -item[1]):
-        table.add_row(name, f"{used * 1000 / COUNT:.3f}")
-    table.add_row("all", f"{sum(seconds.values()) * 1000 / COUNT:.3f}")
-    return table
+def _known(story: Sequence[str]) -> tuple[UUID, Known]:
+    """The mail, and what is known of it when each of its notifications is told once, in order."""
+    notices = [notice for notice in (notice_of(read(message)) for message in story) if notice]
+    known = reduce(lambda known, notice: reduce(evolve, decide(notice, known), known), notices, INITIAL)
+    return notices[0].email_id, known
 
 
-def _signed(target: Target) -> list[bytes]:
-    """Notifications about a third as many mails, signed as the sandbox signs its own."""
+async def _state(conn: "asyncpg.Connection[asyncpg.Record]", emails: Sequence[UUID]) -> Mapping[UUID, Known]:
+    rows = await conn.fetch(STATE, emails)
+    return {row["email_id"]: _of_row(row) for row in rows}
+
+
+def _of_row(row: asyncpg.Record) -> Known:
+    fields = {name: row[name] for name in Known.__struct_fields__}
+    return Known(**fields | {"message_ids": frozenset(row["message_ids"])})
+
+
+def _signed(target: Target, stories: Sequence[Sequence[str]]) -> list[bytes]:
+    """All that is told, signed as the sandbox signs its own, in disorder. Half of the repeats are SNS's, under the same
+    id; the other half are told by a second message."""
     signer = load_signer(target.layout.sandbox)
-    topic = Topic(
-        "arn:aws:sns:us-east-1:000000000000:godwit-sandbox", target.endpoints.sandbox_url, signer.certificate_name
-    )
-    return list(_envelopes(signer, topic))
+    topic = Topic(TOPIC_ARN, target.endpoints.sandbox_url, signer.certificate_name)
+    dice = random.Random(SEED)
+    told = list(_envelopes(signer, topic, [message for story in stories for message in story]))
+    repeats = dice.sample(range(len(told)), COUNT - len(told))
+    messages = [message for story in stories for message in story]
+    again = [told[n] for n in repeats[::2]] + list(_envelopes(signer, topic, [messages[n] for n in repeats[1::2]]))
+    return dice.sample(all_told := told + again, len(all_told))
 
 
-def _envelopes(signer: Signer, topic: Topic) -> Iterator[bytes]:
-    for _ in range(COUNT // 3):
-        mail = some_mail()
-        for kind in ("Send", "Delivery", "Open"):
-            message = text(mail.published(kind))
-            envelope = topic.notification(str(uuid4()), "Amazon SES", message, time.time(), "arn")
-            yield msgspec.json.encode(signer.sign(envelope))
+def _envelopes(signer: Signer, topic: Topic, messages: Sequence[str]) -> Iterator[bytes]:
+    for message in messages:
+        envelope = topic.notification(str(uuid4()), "Amazon SES", message, time.time(), "arn")
+        yield msgspec.json.encode(signer.sign(envelope))

@@ -1,0 +1,60 @@
+"""An empty loop of the client that delivery calls SES with: the most mails a second that it could ever hand over."""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+from deploy.demo.target import Target
+from libs.runtime.settings import Settings
+from libs.schemas.delivery import Content
+from services.delivery import ses
+from services.delivery.mail import Links, Mail
+from services.delivery.message import compose
+from services.delivery.timing import timing
+
+READER = "success@simulator.amazonses.com"
+"""Of SES's mailbox simulator: nothing bounces, so every call is alike."""
+
+
+async def loop_rate(target: Target, content: Content, mails: int) -> float:
+    """Mails a second when one written mail is handed over again and again, by as many threads as delivery has."""
+    return await asyncio.to_thread(_loop, target, content, mails)
+
+
+def _loop(target: Target, content: Content, mails: int) -> float:
+    os.environ |= {"AWS_ACCESS_KEY_ID": "sandbox", "AWS_SECRET_ACCESS_KEY": "sandbox"}
+    config = Settings(database_url="", aws_endpoint_url=target.endpoints.sandbox_url)
+    amazon = ses.connect(config, timing(None))
+    request = compose(_mail(content), Links(config.public_url, config.link_key), config.configuration_set).request
+    request["EmailTags"] = [{**tag, "Name": tag["Name"].replace("godwit", "bench")} for tag in request["EmailTags"]]
+    numbers = iter(range(mails))
+
+    def send(numbers: Iterator[int]) -> None:
+        for _ in numbers:
+            amazon.client.send_email(**request)
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(config.send_concurrency) as threads:
+        for done in [threads.submit(send, numbers) for _ in range(config.send_concurrency)]:
+            done.result()
+    return mails / (time.perf_counter() - started)
+
+
+def _mail(content: Content) -> Mail:
+    return Mail(
+        id=uuid4(),
+        project=uuid4(),
+        contact_id=uuid4(),
+        source="CAMPAIGN",
+        campaign_id=uuid4(),
+        recipient=READER,
+        content=content,
+        data="{}",
+        contact_data='{"plan": "pro"}',
+        subscribed=True,
+        listed=None,
+        meta="{}",
+    )

@@ -1,0 +1,102 @@
+"""POST /v1/send: how soon SES has the mail, and how many a second are taken on."""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from statistics import quantiles
+
+from rich.console import Group
+from rich.table import Table
+
+from deploy.demo.api import Api, connect
+from deploy.demo.target import Target
+from libs.runtime.testing import eventually
+from tests.benchmarks import cpu
+from tests.benchmarks.handoff import UNLIMITED
+from tests.benchmarks.load import Measured, post
+from tests.benchmarks.settled import until_told
+from tests.benchmarks.track import headers_of, tracked
+
+FEW, TIMED = 4, 1_000
+MANY, COUNTED = 64, 6_000
+LIMIT = 120.0
+WORDS = "<p>Hello {{ firstName }}, here is your receipt for <a href='https://example.com/orders/7'>order 7</a>.</p>"
+
+
+async def bench(target: Target, bare: str) -> Group:
+    async with connect(target) as api:
+        await api.set_account(**UNLIMITED)
+        await _sent(api, target, orders("reader", TIMED), MANY)  # everybody is known from here on
+        await until_told(api, target)
+        timed = await _latencies(api, target)
+        plain = await post(f"{bare}/track", headers_of(target), tracked(COUNTED), MANY)
+        before = cpu.spent(target)
+        counted, seconds = await _sent(api, target, orders("reader", COUNTED), MANY)
+        await until_told(api, target)
+        handed = COUNTED / seconds
+        return Group(
+            _timed(timed), _counted(counted, handed, plain), cpu.table_of("mail", COUNTED, before, cpu.spent(target))
+        )
+
+
+async def _latencies(api: Api, target: Target) -> list[float]:
+    """Milliseconds from each request to the acceptance of its mail by the sandbox."""
+    await api.sandbox_delete("/sandbox/messages")
+    begun: dict[str, float] = {}
+    await _sent(api, target, _noted(orders("reader", TIMED), begun), FEW)
+    answer = await api.sandbox_get("/sandbox/messages", limit=100_000, fields="acceptedAt,to")
+    accepted = {mail["to"][0]: datetime.fromisoformat(mail["acceptedAt"]).timestamp() for mail in answer["messages"]}
+    return [(accepted[address] - at) * 1000 for address, at in begun.items()]
+
+
+async def _sent(api: Api, target: Target, bodies: Iterator[bytes], connections: int) -> tuple[Measured, float]:
+    """What the requests took, and the seconds until the sandbox had the last mail."""
+    before = (await api.sandbox_stats())["accepted"]
+    started = time.perf_counter()
+    measured = await post(f"{target.endpoints.url}/v1/send", headers_of(target), bodies, connections)
+
+    async def all_accepted() -> bool:
+        accepted: int = (await api.sandbox_stats())["accepted"]
+        return bool(accepted - before >= measured.requests - measured.errors)
+
+    await eventually(all_accepted, LIMIT, every=0.2)
+    return measured, time.perf_counter() - started
+
+
+def orders(name: str, requests: int) -> Iterator[bytes]:
+    """Mails for a thousand readers in turn."""
+    for number in range(requests):
+        address = f"{name}.{number % TIMED}@example.com"
+        mail = {"to": address, "subject": "Your receipt", "body": WORDS, "from": "shop@example.com"}
+        yield json.dumps(
+            mail | {"data": {"firstName": "Ada", "order": {"value": number, "persistent": False}}}
+        ).encode()
+
+
+def _noted(bodies: Iterator[bytes], begun: dict[str, float]) -> Iterator[bytes]:
+    """Notes when each request is made: a connection asks for the next body just before it sends it."""
+    for body in bodies:
+        begun[json.loads(body)["to"]] = time.time()
+        yield body
+
+
+def _timed(latencies: list[float]) -> Table:
+    table = Table(title=f"POST /v1/send to acceptance by SES, {FEW} connections", title_justify="left")
+    for column in ("mails", "p50 ms", "p95 ms", "p99 ms"):
+        table.add_column(column, justify="right")
+    cuts = quantiles(latencies, n=100)
+    table.add_row(f"{len(latencies):,}", *(f"{cuts[place - 1]:.1f}" for place in (50, 95, 99)))
+    return table
+
+
+def _counted(measured: Measured, handed: float, plain: Measured) -> Table:
+    table = Table(title=f"POST /v1/send, {MANY} connections", title_justify="left")
+    for column in ("requests", "accepted/s", "p50 ms", "p99 ms", "errors", "bare/s", "share of bare", "at SES/s"):
+        table.add_column(column, justify="right")
+    latency = f"{measured.p50:.1f}", f"{measured.p99:.1f}", str(measured.errors)
+    share = f"{measured.rate / plain.rate:.2f}"
+    table.add_row(
+        f"{measured.requests:,}", f"{measured.rate:,.0f}", *latency, f"{plain.rate:,.0f}", share, f"{handed:,.0f}"
+    )
+    return table
