@@ -1,7 +1,7 @@
 """Templates and campaigns: what the campaigns service accepts, says and answers."""
 
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 import msgspec
@@ -30,6 +30,11 @@ RecipientStatus = Literal[
 ]
 """What recipients can be asked for by: the state of the mail, or something that happened to it."""
 Requirement = Literal["senderEmail", "subject", "content", "audience"]
+Weekday = Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
+WEEKDAYS: tuple[Weekday, ...] = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+TimeOfDay = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["09:00"])]
+SendRate = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
+"""Mails in an hour."""
 
 
 class Audience(View, frozen=True, kw_only=True):
@@ -42,6 +47,20 @@ class Audience(View, frozen=True, kw_only=True):
     segment_id: UUID | None = None
     audience_condition: Condition | None = None
     list_id: UUID | None = None
+
+
+class SendWindow(View, frozen=True, kw_only=True):
+    """Hours in which a campaign's mails are handed to SES: from `start` until `end`, on `days`. An `end` that is not
+    later than `start` is on the next day.
+
+    `timezone` says whose clock counts: each recipient's (`timezone` in the contact's data, an IANA name) or everywhere
+    the project's. Where the recipient's is not known it is the project's, and UTC where that is not set.
+    """
+
+    start: TimeOfDay
+    end: TimeOfDay
+    days: Annotated[tuple[Weekday, ...], msgspec.Meta(min_length=1, max_length=7)] = WEEKDAYS
+    timezone: Literal["RECIPIENT", "PROJECT"] = "RECIPIENT"
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -114,6 +133,8 @@ class CreateCampaign(CampaignCommand, tag="create-campaign", frozen=True, kw_onl
     markdown: str | None = None
     language: str | None = None
     template_id: UUID | None = None
+    send_rate: int | None = None
+    send_window: SendWindow | None = None
 
 
 class UpdateCampaign(CampaignCommand, tag="update-campaign", frozen=True, kw_only=True):
@@ -138,6 +159,8 @@ class UpdateCampaign(CampaignCommand, tag="update-campaign", frozen=True, kw_onl
     segment_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
     list_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
     audience_condition: Condition | msgspec.UnsetType | None = msgspec.UNSET
+    send_rate: int | msgspec.UnsetType | None = msgspec.UNSET
+    send_window: SendWindow | msgspec.UnsetType | None = msgspec.UNSET
     overwrite: bool = False
 
 
@@ -222,6 +245,8 @@ class CampaignDraft(CampaignEvent, frozen=True, kw_only=True):
     markdown: str | None = None
     language: str | None = None
     template_id: UUID | None = None
+    send_rate: int | None = None
+    send_window: SendWindow | None = None
 
 
 class CampaignCreated(CampaignDraft, tag="campaign.created", frozen=True, kw_only=True):
@@ -258,10 +283,13 @@ class CampaignFailed(CampaignEvent, tag="campaign.failed", frozen=True, kw_only=
 
 
 class CampaignSendingStarted(CampaignEvent, tag="campaign.sending_started", frozen=True, kw_only=True):
-    """The content is frozen here: what delivery renders is this, whatever happens to the campaign later."""
+    """The content is frozen here: what delivery renders is this, whatever happens to the campaign later. At most
+    `send_rate` mails go out in an hour, and only while `send_window` is open."""
 
     content: Content
     audience: Audience
+    send_rate: int | None = None
+    send_window: SendWindow | None = None
 
 
 class CampaignResolving(CampaignEvent, tag="campaign.resolving", frozen=True, kw_only=True):
@@ -496,6 +524,8 @@ class CampaignView(View, frozen=True, kw_only=True):
     segment_id: UUID | None
     list_id: UUID | None
     audience_condition: Condition | None
+    send_rate: int | None
+    send_window: SendWindow | None
     total_recipients: int
     sent_count: int
     delivered_count: int
@@ -602,7 +632,7 @@ class CampaignHour(View, frozen=True, kw_only=True):
 
 class CampaignProgress(View, frozen=True, kw_only=True):
     """How far a campaign's run is. `audience_known` says that `total_recipients` is final; `rate` is mails in a second
-    so far, and `eta_seconds` how long the rest takes at that rate; both null if they cannot be told."""
+    so far, and `eta_seconds` how long the rest takes; both null if they cannot be told."""
 
     status: CampaignStatus
     audience_known: bool

@@ -14,7 +14,15 @@ SuppressionReason = Literal["unsubscribed", "bounced", "complained", "erased", "
 DomainVerification = Literal["PENDING", "SUCCESS", "FAILED", "TEMPORARY_FAILURE", "NOT_STARTED"]
 
 WaitingFor = Literal[
-    "PAUSED", "PROJECT_PAUSED", "DAILY_QUOTA", "SES_REFUSING", "THROTTLED", "NOT_ARRIVED", "RATE_LIMIT"
+    "PAUSED",
+    "PROJECT_PAUSED",
+    "DAILY_QUOTA",
+    "SEND_WINDOW",
+    "SEND_RATE",
+    "SES_REFUSING",
+    "THROTTLED",
+    "NOT_ARRIVED",
+    "RATE_LIMIT",
 ]
 
 
@@ -332,9 +340,10 @@ class FindSuppressed(DeliveryQuery, tag="find-suppressed", frozen=True, kw_only=
 
 
 class GetSendingState(DeliveryQuery, tag="get-sending-state", frozen=True, kw_only=True):
-    """What a campaign's queued mails wait for. Answers `SendingState`."""
+    """What a campaign's queued mails wait for; `queued` is how many there are. Answers `SendingState`."""
 
     campaign_id: UUID
+    queued: int = 0
 
 
 class GetOutgoing(DeliveryQuery, tag="get-outgoing", frozen=True, kw_only=True):
@@ -370,12 +379,16 @@ class Suppressed(View, frozen=True, kw_only=True):
 class SendingState(View, frozen=True, kw_only=True):
     """`waiting_for` is why queued mails are not sent yet; null if none is queued. RATE_LIMIT is how it should be.
 
-    `detail` is SES's code where SES refuses. `rate` is what the account may send in a second now.
+    SEND_RATE and SEND_WINDOW are the campaign's own: then `until` is when the next mail's turn is. `detail` is SES's
+    code where SES refuses. `rate` is what the account may send in a second now, `eta_seconds` how long the rest takes
+    if the campaign has a rate or a window; null if that cannot be told.
     """
 
     waiting_for: WaitingFor | None
     detail: str | None
     rate: float
+    until: Instant | None = None
+    eta_seconds: int | None = None
 
 
 class QueuedEmail(View, frozen=True, kw_only=True):

@@ -11,12 +11,14 @@ KeyKind = Literal["secret", "public"]
 
 
 class UpdateProject(Command, tag="update-project", frozen=True, kw_only=True):
-    """Change the settings that are given; `language` null unsets it. Answers `ProjectView`."""
+    """Change the settings that are given; `language` or `timezone` null unsets it. Answers `ProjectView`."""
 
     service: ClassVar[str] = "gateway"
     project_id: UUID
     name: str | None = None
     language: str | msgspec.UnsetType | None = msgspec.UNSET
+    timezone: str | msgspec.UnsetType | None = msgspec.UNSET
+    tracking: bool | None = None
 
 
 class GetProject(Query, tag="get-project", frozen=True, kw_only=True):
@@ -31,17 +33,22 @@ class ProjectCreated(Event, tag="project.created", frozen=True, kw_only=True):
     project_id: UUID
     name: str
     language: str | None = None
+    timezone: str | None = None
+    tracking: bool = True
 
 
 class ProjectUpdated(Event, tag="project.updated", frozen=True, kw_only=True):
-    """`name` and `language` are the values after the change. `language` is what contacts are spoken to in unless
-    their own `locale` says otherwise: a tag such as `de` or `zh-TW`."""
+    """The values after the change. `language` is what contacts are spoken to in unless their own `locale` says
+    otherwise: a tag such as `de` or `zh-TW`. `timezone` is the IANA name of the zone that they are in unless their own
+    `timezone` says otherwise. Without `tracking` opens and clicks of campaigns and workflows are not followed."""
 
     service: ClassVar[str] = "gateway"
     stream: ClassVar[str] = "project-{project_id}"
     project_id: UUID
     name: str
     language: str | None = None
+    timezone: str | None = None
+    tracking: bool = True
 
 
 class KeyIssued(Event, tag="key.issued", frozen=True, kw_only=True):
@@ -59,5 +66,7 @@ class ProjectView(View, frozen=True, kw_only=True):
     id: UUID
     name: str
     language: str | None
+    timezone: str | None
+    tracking: bool
     created_at: Instant
     updated_at: Instant

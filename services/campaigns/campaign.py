@@ -249,7 +249,13 @@ def _fall_due(due: CampaignDue, state: State, now: datetime) -> list[Event]:
 def _started(campaign_id: UUID, campaign: Campaign) -> CampaignSendingStarted:
     draft = campaign.draft
     assert draft.audience, "only a campaign that is ready is started"
-    return CampaignSendingStarted(campaign_id=campaign_id, content=draft.mail, audience=draft.audience)
+    return CampaignSendingStarted(
+        campaign_id=campaign_id,
+        content=draft.mail,
+        audience=draft.audience,
+        send_rate=draft.send_rate,
+        send_window=draft.send_window,
+    )
 
 
 def _overtaken(command: CampaignCommand, campaign: Campaign) -> bool:
@@ -280,6 +286,10 @@ def _missing(content: Content, audience: Audience | None, verified_domains: froz
 def _require_possible(draft: Draft, verified_domains: frozenset[str]) -> None:
     if draft.audience:
         _require_whole(draft.audience)
+    if draft.send_window and draft.send_window.start == draft.send_window.end:
+        raise invalid(
+            FieldError(field="sendWindow.end", message="A window ends at another time than it starts", code="invalid")
+        )
     require_sendable(draft.content, verified_domains, draft.preheader)
 
 

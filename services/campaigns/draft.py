@@ -8,7 +8,7 @@ from msgspec.structs import asdict, replace
 
 from libs.runtime.rejection import Rejected
 from libs.schemas.base import FieldError
-from libs.schemas.campaigns import Audience, AudienceType, CampaignDraft, CreateCampaign, UpdateCampaign
+from libs.schemas.campaigns import Audience, AudienceType, CampaignDraft, CreateCampaign, SendWindow, UpdateCampaign
 from libs.schemas.delivery import Content
 from services.campaigns.content import invalid, with_preheader
 from services.campaigns.markdown import MAX_LENGTH, html_of, is_plain
@@ -16,7 +16,7 @@ from services.campaigns.markdown import MAX_LENGTH, html_of, is_plain
 CONTENT_FIELDS = ("subject", "body", "from_email", "from_name", "reply_to", "kind")
 WRITTEN_EMPTY = ("subject", "body", "from_email")
 """Fields of the content that are empty until they are written, and not null."""
-OWN_FIELDS = ("name", "description", "preheader", "language")
+OWN_FIELDS = ("name", "description", "preheader", "language", "send_rate", "send_window")
 AUDIENCE_FIELDS = ("audience_type", "segment_id", "list_id", "audience_condition")
 
 
@@ -31,6 +31,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     markdown: str | None = None
     language: str | None = None
     template_id: UUID | None = None
+    send_rate: int | None = None
+    send_window: SendWindow | None = None
 
     @property
     def fields(self) -> dict[str, Any]:

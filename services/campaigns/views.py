@@ -104,6 +104,8 @@ def campaign_view(campaign_id: UUID, campaign: Campaign, run: Run, now: datetime
         segment_id=audience.segment_id if audience else None,
         list_id=audience.list_id if audience else None,
         audience_condition=audience.audience_condition if audience else None,
+        send_rate=draft.send_rate,
+        send_window=draft.send_window,
         total_recipients=run.recipients,
         sent_count=run.sent,
         delivered_count=run.delivered,

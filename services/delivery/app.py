@@ -55,6 +55,7 @@ from services.delivery import (
     forgetting,
     holding,
     orders,
+    pacing,
     preview,
     progress,
     queries,
@@ -69,6 +70,7 @@ from services.delivery.mail import Links
 from services.delivery.probe import Prober
 from services.delivery.read_models import (
     campaign_hold,
+    campaign_pace,
     content,
     domain,
     paused_project,
@@ -158,7 +160,11 @@ def build(config: Settings) -> Service:
             PreviewSuppression: suppressions.preview,
             ListSuppressedAddresses: suppressions.list_addresses,
         },
-        timers={forgetting.ForgetMails: forgetting.again(shelf), holding.SweepCampaign: holding.sweep(shelf)},
+        timers={
+            forgetting.ForgetMails: forgetting.again(shelf),
+            holding.SweepCampaign: holding.sweep(shelf),
+            pacing.PlaceCampaign: pacing.place_campaigns,
+        },
         read_models=(
             recipient,
             content,
@@ -166,6 +172,7 @@ def build(config: Settings) -> Service:
             suppressed_address,
             suppression_rule,
             campaign_hold,
+            campaign_pace,
             domain,
             project_language,
             paused_project,

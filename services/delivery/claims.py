@@ -12,7 +12,7 @@ import msgspec
 from libs.runtime.clock import uuid7
 from libs.runtime.store import Connection, Unit
 from libs.schemas.delivery import Kind, Source, SuppressionReason
-from services.delivery import ledger
+from services.delivery import ledger, pacing
 from services.delivery.email import Change, cancel, fail, park, suppress, suppression
 from services.delivery.fairness import Share, Waiting
 from services.delivery.mail import Mail
@@ -148,7 +148,10 @@ async def _refuse(unit: Unit, mails: Sequence[Mail]) -> set[UUID]:
     owners = await domains.named(unit.conn, {domain_of(mail.content) for mail in mails})
     rules = await suppression_rule.of_projects(unit.conn, {mail.project for mail in mails})
     policy = Policy(holds, owners, rules)
-    return await ledger.apply(unit, [(mail, change) for mail in mails if (change := _refusal(mail, policy))])
+    refused = [(mail, change) for mail in mails if (change := _refusal(mail, policy))]
+    never = {mail.id for mail, _ in refused}
+    refused += await pacing.hold_back(unit, [mail for mail in mails if mail.id not in never])
+    return await ledger.apply(unit, refused)
 
 
 def _refusal(mail: Mail, policy: Policy) -> Change | None:

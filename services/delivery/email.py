@@ -151,6 +151,11 @@ def park(email: Email) -> Change:
     return Change(state="queued", uncounted=True, due_in=PARKED_FOR)
 
 
+def postpone(email: Email, seconds: float, reason: str) -> Change:
+    """Its campaign may not send it yet."""
+    return Change(state="queued", uncounted=True, due_in=seconds, reason=reason)
+
+
 def withdraw(email: Email) -> Change:
     """What follows for a mail that waits when its contact is deleted."""
     return Change(state="suppressed", reason="erased", event=EmailSuppressed(**email.ids, reason="erased"))

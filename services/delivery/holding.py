@@ -15,7 +15,7 @@ from libs.runtime.envelope import Envelope
 from libs.runtime.store import BatchHandler, Unit
 from libs.schemas.base import Message
 from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed
-from services.delivery import ledger
+from services.delivery import ledger, pacing
 from services.delivery.email import cancel
 from services.delivery.read_models import campaign_hold
 from services.delivery.shelf import Shelf
@@ -53,6 +53,7 @@ class SweepCampaign(Message, tag="sweep-campaign", frozen=True, kw_only=True):
 
 async def begin(unit: Unit, envelopes: Sequence[Envelope[Held]]) -> None:
     """What is queued follows the campaign's latest hold."""
+    await pacing.forget_places(unit, envelopes)
     for envelope in envelopes:
         await _follow(unit, SweepCampaign(campaign_id=envelope.message.campaign_id), envelope)
 
@@ -85,6 +86,8 @@ async def _sweep_page(unit: Unit, envelope: Envelope[SweepCampaign], shelf: Shel
         await unit.conn.execute(PARK if hold == "paused" else UNPARK, ids)
     if len(rows) == PAGE_SIZE:
         await _follow(unit, replace(job, cursor=rows[-1]["contact_id"]), envelope)
+    elif hold == "none":
+        await pacing.begin(unit, {key: envelope})
 
 
 async def _follow(unit: Unit, job: SweepCampaign, cause: Envelope[Any]) -> None:

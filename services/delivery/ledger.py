@@ -61,7 +61,8 @@ LOAD = f"""
 select email.id, email.project, email.contact_id, email.recipient, email.source, email.campaign_id, email.workflow_id,
     email.execution_id, email.state, email.claim, email.claimed_at, email.attempt, email.message_ids,
     email.content_id, email.content, email.overrides, email.data, email.meta, email.extras,
-    content.version as content_version, project_language.language,
+    content.version as content_version, project_language.language, project_language.timezone,
+    coalesce(project_language.tracking, true) as tracking,
     coalesce(recipient.data, '{{}}') as contact_data, coalesce(recipient.subscribed, true) as subscribed,
     {LISTED} as listed
 from email
@@ -108,6 +109,8 @@ async def load(conn: Connection, ids: Sequence[UUID], shelf: Shelf, begun: float
             subscribed=row["subscribed"],
             listed=row["listed"],
             language=row["language"],
+            timezone=row["timezone"],
+            tracked=extras.tracking and (row["tracking"] or row["source"] == "TRANSACTIONAL"),
             meta=row["meta"],
             begun=begun,
             extras=extras,

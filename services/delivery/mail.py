@@ -32,6 +32,10 @@ class Mail(Email, frozen=True, kw_only=True):
     extras: Extras = PLAIN
     language: str | None = None
     """What the project's contacts are spoken to in unless their data says otherwise."""
+    timezone: str | None = None
+    """Where the project's contacts are unless their data says otherwise."""
+    tracked: bool = True
+    """Whether opens and clicks are followed."""
 
 
 class Urls(msgspec.Struct, frozen=True):

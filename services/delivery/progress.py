@@ -1,53 +1,142 @@
-"""Why a campaign's queued mails are not sent yet."""
+"""Why a campaign's queued mails are not sent yet, and when they will be."""
 
+import math
+from datetime import UTC, datetime
+from typing import cast
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from libs.runtime.bus import QueryHandler
+from libs.runtime.clock import iso
 from libs.runtime.store import Connection
+from libs.runtime.timezones import zone_of
 from libs.schemas.delivery import GetSendingState, SendingState, WaitingFor
-from services.delivery.read_models import campaign_hold
+from services.delivery.pace import HOUR, Pace, finish
+from services.delivery.read_models import campaign_hold, campaign_pace
 
-# One queued mail tells it: those that SES would not take come back with SES's code.
+# The first in line tells it, and those that SES would not take: they come back within seconds, with SES's code. Both
+# are found by the order of the queue: a campaign may have a million mails in it.
 QUEUED = """
-select reason, due_at > clock_timestamp() as later,
-    (select paused from paused_project where paused_project.project = email.project) as project_paused,
-    (select true from content where content.project = email.project and content.id = email.content_id) as arrived
-from email
-where project = $1 and campaign_id = $2 and state = 'queued'
-order by reason nulls last
-limit 1
+select first.*, clock_timestamp() as now, last.due_at as last_at,
+    (select paused from paused_project where paused_project.project = $1) as project_paused,
+    (select timezone from project_language where project_language.project = $1) as timezone,
+    (select true from content where content.project = $1 and content.id = $2) as arrived,
+    (select reason from email
+     where state = 'queued' and lane = 2 and project = $1 and campaign_id = $2
+        and due_at > clock_timestamp() and due_at < clock_timestamp() + interval '6 seconds'
+        and reason not in ('SEND_RATE', 'SEND_WINDOW')
+     limit 1) as refused
+from (
+    select due_at, reason from email
+    where state = 'queued' and lane = 2 and project = $1 and campaign_id = $2
+    order by due_at limit 1
+) first cross join lateral (
+    select due_at from email
+    where state = 'queued' and lane = 2 and project = $1 and campaign_id = $2
+        and due_at < greatest(first.due_at, clock_timestamp()) + interval '50 years'
+    order by due_at desc limit 1
+) last
 """
 BUCKET = """
 select rate, left_today, coalesce(throttled_at > clock_timestamp() - interval '10 seconds', false) as throttled
 from bucket where region = $1
 """
+OURS = ("SEND_WINDOW", "SEND_RATE")
+"""Why we hold mails back ourselves."""
+
+
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a campaign's queue: the mail that is first in line, and what it goes by."""
+
+    now: datetime
+    due_at: datetime
+    last_at: datetime
+    reason: str | None = None
+    refused: str | None = None
+    project_paused: bool | None = None
+    arrived: bool | None = None
+    timezone: str | None = None
+    pace: Pace = Pace()
+    paused: bool = False
+
+    @property
+    def held(self) -> WaitingFor | None:
+        """What holds the first in line back, if it is we ourselves."""
+        return cast(WaitingFor, self.reason) if self.reason in OURS and self.due_at > self.now else None
+
+    @property
+    def code(self) -> str | None:
+        """SES's, where it does not take mails."""
+        return self.refused or (None if self.reason in OURS else self.reason)
+
+
+class Account(msgspec.Struct, frozen=True):
+    """What SES takes now; nothing is known before it was asked."""
+
+    rate: float = 0.0
+    left_today: float = math.inf
+    throttled: bool = False
 
 
 def get_sending_state(region: str) -> QueryHandler:
     async def answer(conn: Connection, project: UUID, query: GetSendingState) -> SendingState:
-        queued = await conn.fetchrow(QUEUED, project, query.campaign_id)
-        bucket = await conn.fetchrow(BUCKET, region)
-        hold = await campaign_hold.find(conn, [(project, query.campaign_id)])
-        return SendingState(
-            waiting_for=_waiting_for(queued, bucket, paused="paused" in hold.values()) if queued else None,
-            detail=queued["reason"] if queued else None,
-            rate=round(bucket["rate"], 1) if bucket else 0.0,
-        )
+        queue = await _queue(conn, project, query.campaign_id)
+        row = await conn.fetchrow(BUCKET, region)
+        return state_of(queue, Account(*row) if row else Account(), query.queued)
 
     return answer
 
 
-def _waiting_for(queued: asyncpg.Record, bucket: asyncpg.Record | None, *, paused: bool) -> WaitingFor:
-    if paused:
+def state_of(queue: Queue | None, account: Account, queued: int) -> SendingState:
+    """What the mails wait for, of whom so many are `queued`."""
+    rate = round(account.rate, 1)
+    if queue is None:
+        return SendingState(waiting_for=None, detail=None, rate=rate)
+    waiting_for = _waiting_for(queue, account)
+    return SendingState(
+        waiting_for=waiting_for,
+        detail=queue.code if waiting_for == "SES_REFUSING" else None,
+        rate=rate,
+        until=iso(queue.due_at) if waiting_for in OURS and queue.held else None,
+        eta_seconds=_eta(queue, account, queued) if queue.pace != Pace() and not queue.paused else None,
+    )
+
+
+async def _queue(conn: Connection, project: UUID, campaign_id: UUID) -> Queue | None:
+    row: asyncpg.Record | None = await conn.fetchrow(QUEUED, project, campaign_id)
+    if row is None:
+        return None
+    key = (project, campaign_id)
+    hold = (await campaign_hold.find(conn, [key])).get(key)
+    pace = (await campaign_pace.find(conn, [key])).get(key, Pace())
+    return Queue(**dict(row), pace=pace, paused=hold == "paused")
+
+
+def _waiting_for(queue: Queue, account: Account) -> WaitingFor:
+    if queue.paused:
         return "PAUSED"
-    if queued["project_paused"]:
+    if queue.project_paused:
         return "PROJECT_PAUSED"
-    if bucket and bucket["left_today"] < 1:
+    if account.left_today < 1:
         return "DAILY_QUOTA"
-    if queued["reason"]:
+    if queue.held:
+        return queue.held
+    if queue.code:
         return "SES_REFUSING"
-    if bucket and bucket["throttled"]:
+    if account.throttled:
         return "THROTTLED"
-    return "RATE_LIMIT" if queued["arrived"] else "NOT_ARRIVED"
+    if not queue.arrived:
+        return "NOT_ARRIVED"
+    return "SEND_RATE" if _slower(queue.pace, account.rate) else "RATE_LIMIT"
+
+
+def _slower(pace: Pace, rate: float) -> bool:
+    return pace.rate is not None and pace.rate / HOUR.total_seconds() < rate
+
+
+def _eta(queue: Queue, account: Account, queued: int) -> int | None:
+    """In the project's zone, or when the last one is placed if that is later, as for readers in other zones."""
+    end = finish(queue.pace, zone_of(queue.timezone) or UTC, queue.now, queued, account.rate)
+    return math.ceil((max(end, queue.last_at) - queue.now).total_seconds()) if end else None

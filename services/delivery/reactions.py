@@ -11,7 +11,7 @@ from libs.schemas.contacts import AudienceMember, AudiencePageResolved
 from libs.schemas.delivery import EmailQueued, Kind
 from libs.schemas.feedback import EmailBounced, EmailComplained, FeedbackEvent
 from libs.schemas.workflows import EmailRequested
-from services.delivery import account_list, holding, intents, ledger, metrics
+from services.delivery import account_list, holding, intents, ledger, metrics, pacing
 from services.delivery.email import UNSETTLED, prove
 from services.delivery.intents import Intent
 from services.delivery.mail import Links
@@ -51,6 +51,7 @@ async def queue_page(unit: Unit, envelopes: Sequence[Envelope[AudiencePageResolv
     ]
     await intents.queue(unit, page)
     await holding.sweep_again(unit, envelopes)
+    await _place(unit, [envelope for envelope in envelopes if envelope.message.members])
 
 
 async def queue_step(unit: Unit, envelopes: Sequence[Envelope[EmailRequested]]) -> None:
@@ -88,6 +89,12 @@ async def _tell_ses(conn: Connection, told: Sequence[FeedbackEvent]) -> None:
 
 async def _kinds(conn: Connection, wanted: set[tuple[UUID, UUID]]) -> dict[UUID, Kind]:
     return {content_id: content.kind for content_id, content in (await contents.find(conn, wanted)).items()}
+
+
+async def _place(unit: Unit, envelopes: Sequence[Envelope[AudiencePageResolved]]) -> None:
+    causes = {(envelope.project, envelope.message.campaign_id): envelope for envelope in reversed(envelopes)}
+    first = {key: min(m.contact_id for m in causes[key].message.members) for key in causes}
+    await pacing.begin(unit, causes, first)
 
 
 def _campaign_intent(envelope: Envelope[Any], member: AudienceMember, kind: Kind) -> Intent:

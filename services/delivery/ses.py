@@ -75,7 +75,7 @@ class Ses:
     def deliver(self, mail: Mail, files: Sequence[File] = ()) -> Outcome:
         """Write the mail and hand it to SES. Never raises: what went wrong is an outcome, too."""
         try:
-            tracking = self._sets.tracked if mail.extras.tracking else self._sets.untracked
+            tracking = self._sets.tracked if mail.tracked else self._sets.untracked
             composed = compose(mail, self._links, tracking, files)
         except Unrenderable as bad:
             return Refused("RENDERING_FAILED", str(bad))

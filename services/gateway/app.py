@@ -28,10 +28,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 SWEEP_SECONDS = 600
 
 
-def build(_: Settings) -> Service:
+def build(config: Settings) -> Service:
     return Service(
         name="gateway",
-        commands={UpdateProject: change_projects()},
+        commands={UpdateProject: change_projects(bool(config.configuration_set_untracked))},
         queries={GetProject: get_project},
         read_models=(project, api_key),
         migrations=MIGRATIONS,

@@ -1,4 +1,4 @@
-"""A project: whose mails they are, and which language its contacts are spoken to in. Pure."""
+"""A project: whose mails they are, and how its contacts are spoken to. Pure."""
 
 from datetime import datetime
 from uuid import UUID
@@ -7,18 +7,23 @@ import msgspec
 
 from libs.runtime.locales import LOCALES, chosen
 from libs.runtime.rejection import Rejected
+from libs.runtime.timezones import zone_of
 from libs.schemas.base import FieldError
 from libs.schemas.gateway import ProjectCreated, ProjectUpdated, UpdateProject
 
 
 class Project(msgspec.Struct, frozen=True):
-    """`id` is None for a project that does not exist."""
+    """`id` is None for a project that does not exist; `untracked` says that this installation can send without
+    tracking."""
 
     id: UUID | None = None
     name: str = ""
     language: str | None = None
+    timezone: str | None = None
+    tracking: bool = True
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    untracked: bool = False
 
 
 INITIAL = Project()
@@ -28,25 +33,60 @@ def decide(command: UpdateProject, project: Project, _: datetime) -> list[Projec
     """What follows from the command; nothing if it is already so. Raises Rejected for no."""
     if project.id is None:
         raise Rejected("PROJECT_NOT_FOUND", "Project not found")
-    name = project.name if command.name is None else command.name
-    language = project.language if command.language is msgspec.UNSET else command.language
-    _check(language)
-    if (name, language) == (project.name, project.language):
+    after = _changed(project, command)
+    _check_language(after.language)
+    _check_timezone(after.timezone)
+    if not (after.tracking or project.untracked):
+        raise _invalid("tracking", "Tracking cannot be turned off here: GODWIT_CONFIGURATION_SET_UNTRACKED is not set")
+    if after == project:
         return []
-    return [ProjectUpdated(project_id=project.id, name=name, language=language)]
+    return [
+        ProjectUpdated(
+            project_id=project.id,
+            name=after.name,
+            language=after.language,
+            timezone=after.timezone,
+            tracking=after.tracking,
+        )
+    ]
 
 
 def evolve(project: Project, event: ProjectCreated | ProjectUpdated) -> Project:
-    return msgspec.structs.replace(project, id=event.project_id, name=event.name, language=event.language)
+    return msgspec.structs.replace(
+        project,
+        id=event.project_id,
+        name=event.name,
+        language=event.language,
+        timezone=event.timezone,
+        tracking=event.tracking,
+    )
 
 
-def _check(language: str | None) -> None:
+def _changed(project: Project, command: UpdateProject) -> Project:
+    return msgspec.structs.replace(
+        project,
+        name=project.name if command.name is None else command.name,
+        language=project.language if command.language is msgspec.UNSET else command.language,
+        timezone=project.timezone if command.timezone is msgspec.UNSET else command.timezone,
+        tracking=project.tracking if command.tracking is None else command.tracking,
+    )
+
+
+def _check_language(language: str | None) -> None:
     """A language that nobody speaks here would be English without saying so."""
     if language is None or chosen([language]) != "en" or language.lower().startswith("en"):
         return
-    message = f"Language must be one of {', '.join(LOCALES)}"
-    raise Rejected(
+    raise _invalid("language", f"Language must be one of {', '.join(LOCALES)}")
+
+
+def _check_timezone(timezone: str | None) -> None:
+    if timezone is not None and zone_of(timezone) is None:
+        raise _invalid("timezone", "Time zone must be a name of the IANA database, such as Europe/Berlin")
+
+
+def _invalid(field: str, message: str) -> Rejected:
+    return Rejected(
         "VALIDATION_ERROR",
         "Request validation failed",
-        errors=[FieldError(field="language", message=message, code="invalid_enum_value")],
+        errors=[FieldError(field=field, message=message, code="invalid_enum_value")],
     )

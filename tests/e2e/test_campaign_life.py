@@ -4,8 +4,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import httpx
+
 from deploy.demo.api import Api
+from deploy.demo.target import Target
 from libs.runtime.clock import iso, now
+from libs.runtime.testing import eventually
 from tests.e2e.story import SENDER, mails_to, make_campaign, make_contacts, make_segment, until_sent
 
 TOMORROW = iso(now() + timedelta(days=1))
@@ -26,6 +30,13 @@ async def draft(api: Api, **fields: Any) -> dict[str, Any]:
     status, campaign = await call(api, "POST", "/campaigns", {"name": "Draft", **fields})
     assert status == 201, campaign
     return dict(campaign)
+
+
+async def progress_of(target: Target, path: str) -> dict[str, Any]:
+    """As it is now, where without this header it would be streamed."""
+    headers = {"Authorization": f"Bearer {target.secret_key}", "Accept": "application/json"}
+    async with httpx.AsyncClient(base_url=target.endpoints.url, headers=headers, timeout=30) as client:
+        return dict((await client.get(f"{path}/progress")).json())
 
 
 async def test_a_draft_is_built_up_until_it_is_ready(api: Api, plan: str) -> None:
@@ -68,6 +79,38 @@ async def test_a_schedule_is_made_moved_and_given_up(api: Api, plan: str) -> Non
     status, gone = await call(api, "DELETE", path)
     assert (status, gone["success"]) == (200, True)
     assert await code(api, "GET", path) == (404, "CAMPAIGN_NOT_FOUND")
+
+
+async def test_a_campaign_outside_its_hours_waits_says_why_and_is_copied_with_them(
+    api: Api, target: Target, plan: str
+) -> None:
+    await make_contacts(api, plan, 3)
+    start, end = (now() + timedelta(hours=hours) for hours in (6, 10))
+    window = {"start": f"{start:%H:%M}", "end": f"{end:%H:%M}"}
+    campaign = await make_campaign(api, plan, sendRate=100)
+    path = f"/campaigns/{campaign['id']}"
+    wrong = [{"start": "9:00", "end": "18:00"}, {**window, "days": []}, {**window, "timezone": "Europe/Berlin"}]
+    for each in [*wrong, {"start": "09:00", "end": "09:00"}]:
+        assert await code(api, "PATCH", path, {"sendWindow": each}) == (422, "VALIDATION_ERROR")
+    for rate in (0, -1, 1.5, "10", 10_000_001):
+        assert await code(api, "PATCH", path, {"sendRate": rate}) == (422, "VALIDATION_ERROR")
+    status, changed = await call(api, "PATCH", path, {"sendWindow": window})
+    days = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
+    assert (status, changed["sendRate"]) == (200, 100)
+    assert changed["sendWindow"] == {**window, "days": days, "timezone": "RECIPIENT"}
+    assert (await call(api, "POST", f"{path}/send"))[0] == 200
+
+    async def held() -> dict[str, Any] | None:
+        progress = await progress_of(target, path)
+        return progress if progress["queued"] == 3 and progress["waitingFor"] == "SEND_WINDOW" else None
+
+    progress = await eventually(held)
+    assert progress["waitingUntil"] and progress["etaSeconds"] > 5 * 3600
+    status, copy = await call(api, "POST", f"{path}/duplicate")
+    assert (copy["sendRate"], copy["sendWindow"]) == (100, changed["sendWindow"])
+    assert (await call(api, "POST", f"{path}/cancel"))[1]["status"] == "CANCELLED"
+    status, replaced = await call(api, "PUT", f"/campaigns/{copy['id']}", {"name": "Plain"})
+    assert (status, replaced["sendRate"], replaced["sendWindow"]) == (200, None, None)
 
 
 async def test_a_cancelled_campaign_mails_nobody(api: Api, plan: str) -> None:

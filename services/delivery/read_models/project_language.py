@@ -1,4 +1,4 @@
-"""Which language a project speaks to contacts who have not said theirs."""
+"""How a project speaks to contacts: language and time zone of those who have not said theirs, and if it tracks them."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,17 @@ create table if not exists project_language (
     language text,
     version int not null
 );
+alter table project_language
+    add column if not exists timezone text,
+    add column if not exists tracking boolean not null default true;
 """
 
 KEEP = """
-insert into project_language (project, language, version)
-select * from unnest($1::uuid[], $2::text[], $3::int[])
-on conflict (project) do update set language = excluded.language, version = excluded.version
+insert into project_language (project, language, timezone, tracking, version)
+select * from unnest($1::uuid[], $2::text[], $3::text[], $4::boolean[], $5::int[])
+on conflict (project) do update
+    set language = excluded.language, timezone = excluded.timezone, tracking = excluded.tracking,
+        version = excluded.version
 where excluded.version > project_language.version
 """
 
@@ -31,5 +36,7 @@ async def project(conn: Connection, events: Sequence[Envelope[ProjectCreated | P
         KEEP,
         list(latest),
         [e.message.language for e in latest.values()],
+        [e.message.timezone for e in latest.values()],
+        [e.message.tracking for e in latest.values()],
         [e.version for e in latest.values()],
     )

@@ -1,4 +1,4 @@
-"""Projects by their id: what they are called, and which language they speak."""
+"""Projects by their id: what they are called, and how they speak to their contacts."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,18 +23,22 @@ create table if not exists project (
 alter table project add column if not exists language text;
 alter table project add column if not exists version int not null default 1;
 alter table project add column if not exists updated_at timestamptz;
+alter table project add column if not exists timezone text;
+alter table project add column if not exists tracking boolean not null default true;
 """
 
 SAVE = """
-insert into project (id, name, language, version, created_at, updated_at)
-select id, name, language, version, at, at
-from unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::timestamptz[]) as new (id, name, language, version, at)
+insert into project (id, name, language, timezone, tracking, version, created_at, updated_at)
+select id, name, language, timezone, tracking, version, at, at
+from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::int[], $7::timestamptz[])
+    as new (id, name, language, timezone, tracking, version, at)
 on conflict (id) do update
-    set name = excluded.name, language = excluded.language, version = excluded.version, updated_at = excluded.updated_at
+    set name = excluded.name, language = excluded.language, timezone = excluded.timezone, tracking = excluded.tracking,
+        version = excluded.version, updated_at = excluded.updated_at
 """
 
 LOAD = """
-select id, name, language, version, created_at, coalesce(updated_at, created_at) as updated_at
+select id, name, language, timezone, tracking, version, created_at, coalesce(updated_at, created_at) as updated_at
 from project where id = any($1::uuid[])
 """
 
@@ -50,6 +54,8 @@ class Row(msgspec.Struct, frozen=True):
     id: UUID
     name: str
     language: str | None
+    timezone: str | None
+    tracking: bool
     version: int
     created_at: datetime
     updated_at: datetime
@@ -62,6 +68,8 @@ async def project(conn: Connection, events: Sequence[Envelope[ProjectCreated | P
         [e.message.project_id for e in latest],
         [e.message.name for e in latest],
         [e.message.language for e in latest],
+        [e.message.timezone for e in latest],
+        [e.message.tracking for e in latest],
         [e.version for e in latest],
         [e.at for e in latest],
     )

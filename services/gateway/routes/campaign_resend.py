@@ -101,6 +101,8 @@ def _second(first: CampaignView, body: ResendBody, audience: Audience) -> Create
         markdown=first.content,
         preheader=first.preheader,
         language=first.language,
+        send_rate=first.send_rate,
+        send_window=first.send_window,
         audience=audience,
     )
 

@@ -17,7 +17,7 @@ from libs.runtime.clock import uuid7
 from libs.runtime.codec import encode
 from libs.runtime.rejection import Rejected
 from libs.schemas.audiences import AudiencePreview, PreviewAudience
-from libs.schemas.base import View
+from libs.schemas.base import Instant, View
 from libs.schemas.campaigns import (
     Audience,
     CampaignHour,
@@ -68,10 +68,12 @@ Status = Annotated[
 
 
 class Progress(CampaignProgress, frozen=True, kw_only=True):
-    """`waiting_for` is why queued mails are not sent yet: RATE_LIMIT is how it should be. `detail` is SES's code where
-    SES refuses, `rate_limit` what the account may send in a second now."""
+    """`waiting_for` is why queued mails are not sent yet: RATE_LIMIT is how it should be. Where it is SEND_RATE or
+    SEND_WINDOW, the campaign's own, `waiting_until` is when the next mail's turn is. `detail` is SES's code where SES
+    refuses, `rate_limit` what the account may send in a second now."""
 
     waiting_for: WaitingFor | None
+    waiting_until: Instant | None
     detail: str | None
     rate_limit: float | None
 
@@ -185,19 +187,22 @@ async def _events(request: Call, campaign_id: UUID) -> AsyncIterator[bytes]:
 
 async def _progress(request: Call, campaign_id: UUID) -> Progress:
     run = msgspec.json.decode(await request.query(GetCampaignProgress(campaign_id=campaign_id)), type=CampaignProgress)
-    state = await _sending_state(request, campaign_id) if run.queued else None
+    state = await _sending_state(request, campaign_id, run.queued) if run.queued else None
+    if state and state.eta_seconds is not None:
+        run = msgspec.structs.replace(run, eta_seconds=state.eta_seconds)
     return Progress(
         **msgspec.structs.asdict(run),
         waiting_for=state.waiting_for if state else None,
+        waiting_until=state.until if state else None,
         detail=state.detail if state else None,
         rate_limit=state.rate if state else None,
     )
 
 
-async def _sending_state(request: Call, campaign_id: UUID) -> SendingState | None:
+async def _sending_state(request: Call, campaign_id: UUID, queued: int) -> SendingState | None:
     """Progress can be told without it, as while delivery restarts."""
     try:
-        answer = await request.query(GetSendingState(campaign_id=campaign_id))
+        answer = await request.query(GetSendingState(campaign_id=campaign_id, queued=queued))
     except Unavailable:
         return None
     return msgspec.json.decode(answer, type=SendingState)

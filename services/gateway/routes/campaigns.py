@@ -29,6 +29,8 @@ from libs.schemas.campaigns import (
     ResumeCampaign,
     ScheduleCampaign,
     SendCampaign,
+    SendRate,
+    SendWindow,
     TemplateView,
     UnscheduleCampaign,
     UpdateCampaign,
@@ -54,7 +56,10 @@ Language = Annotated[str, Meta(pattern="^[a-z]{2}(-[A-Z]{2})?$", examples=["en"]
 
 
 class CampaignBody(Body, frozen=True, kw_only=True):
-    """Everything but the name can be written later. `body` is HTML and `content` Markdown: one of the two."""
+    """Everything but the name can be written later. `body` is HTML and `content` Markdown: one of the two.
+
+    `sendRate` is the most mails that go out in an hour, `sendWindow` the hours of the day in which they do.
+    """
 
     name: Name
     description: Description | None = None
@@ -71,6 +76,8 @@ class CampaignBody(Body, frozen=True, kw_only=True):
     segment_id: UUID | None = None
     list_id: UUID | None = None
     audience_condition: Condition | None = None
+    send_rate: SendRate | None = None
+    send_window: SendWindow | None = None
     overwrite: bool = False
 
 
@@ -98,6 +105,8 @@ class CampaignChanges(Body, frozen=True, kw_only=True):
     segment_id: UUID | UnsetType | None = UNSET
     list_id: UUID | UnsetType | None = UNSET
     audience_condition: Condition | UnsetType | None = UNSET
+    send_rate: SendRate | UnsetType | None = UNSET
+    send_window: SendWindow | UnsetType | None = UNSET
     overwrite: bool = False
 
 
@@ -146,6 +155,8 @@ async def create_campaign(data: JSONBody[NewCampaignBody], request: Call) -> Ans
         markdown=data.content,
         language=data.language,
         template_id=data.template_id,
+        send_rate=data.send_rate,
+        send_window=data.send_window,
     )
     return Answer(await request.ask(command), 201)
 
@@ -186,6 +197,8 @@ async def replace_campaign(campaign_id: FromPath[str], data: JSONBody[CampaignBo
         segment_id=data.segment_id,
         list_id=data.list_id,
         audience_condition=data.audience_condition,
+        send_rate=data.send_rate,
+        send_window=data.send_window,
         overwrite=data.overwrite,
         body=UNSET if data.content is not None else data.body,
         markdown=UNSET if data.content is None else data.content,
@@ -220,6 +233,8 @@ async def update_campaign(campaign_id: FromPath[str], data: JSONBody[CampaignCha
         segment_id=data.segment_id,
         list_id=data.list_id,
         audience_condition=data.audience_condition,
+        send_rate=data.send_rate,
+        send_window=data.send_window,
         overwrite=data.overwrite,
     )
     return Answer(await request.ask(command))

@@ -16,10 +16,14 @@ TAGS = ["Projects"]
 
 Language = Annotated[str, msgspec.Meta(min_length=2, max_length=35, examples=["de"])]
 
+Timezone = Annotated[str, msgspec.Meta(min_length=1, max_length=64, examples=["Europe/Berlin"])]
+
 
 class ProjectChanges(Body, frozen=True, kw_only=True):
     name: Name | None = None
     language: Language | msgspec.UnsetType | None = msgspec.UNSET
+    timezone: Timezone | msgspec.UnsetType | None = msgspec.UNSET
+    tracking: bool | None = None
 
 
 @get("/users/@me/projects", responses=shows(list[ProjectView]), tags=TAGS)
@@ -36,9 +40,17 @@ async def update_project(project_id: FromPath[str], data: JSONBody[ProjectChange
     """Change the settings of a project
 
     `name` is how the pages behind links in mails call the sender. `language` is what these pages are written in for
-    contacts whose data has no `locale`; null goes back to what the reader's browser asks for, or English.
+    contacts whose data has no `locale`; null goes back to what the reader's browser asks for, or English. `timezone` is
+    that of contacts whose data has no `timezone`, by its name in the IANA database; null goes back to UTC. With
+    `tracking: false` opens and clicks of campaigns and workflows are not followed.
     """
-    command = UpdateProject(project_id=id_of(project_id, "Project"), name=data.name, language=data.language)
+    command = UpdateProject(
+        project_id=id_of(project_id, "Project"),
+        name=data.name,
+        language=data.language,
+        timezone=data.timezone,
+        tracking=data.tracking,
+    )
     return Answer(await request.ask(command))
 
 

@@ -72,17 +72,17 @@ class Office:
         await announce(self.client, self.project, created)
         return template_id
 
-    async def start_campaign(self, body: Content | None = None) -> UUID:
+    async def start_campaign(self, body: Content | None = None, **pace: Any) -> UUID:
         campaign_id = uuid7()
-        await self.begin_sending(campaign_id, body)
+        await self.begin_sending(campaign_id, body, **pace)
         return campaign_id
 
-    async def begin_sending(self, campaign_id: UUID, body: Content | None = None) -> None:
+    async def begin_sending(self, campaign_id: UUID, body: Content | None = None, **pace: Any) -> None:
         """Freeze the content of a campaign, whose pages may be there already."""
         if body is None or body.from_email.endswith("@example.com"):
             await self.verify_domain()
         started = CampaignSendingStarted(
-            campaign_id=campaign_id, content=body or content(), audience=Audience(audience_type="ALL")
+            campaign_id=campaign_id, content=body or content(), audience=Audience(audience_type="ALL"), **pace
         )
         await announce(self.client, self.project, started)
 

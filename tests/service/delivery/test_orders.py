@@ -11,8 +11,9 @@ from libs.runtime.clock import uuid7
 from libs.runtime.rejection import Rejected
 from libs.runtime.service import Runtime
 from libs.runtime.settings import Settings
-from libs.runtime.testing import running, tell
+from libs.runtime.testing import announce, running, tell
 from libs.schemas.delivery import CheckOrder, Content, Extras, QueuedEmails, Recipient, Sendable, SendEmails
+from libs.schemas.gateway import ProjectUpdated
 from services.delivery.app import build
 from tests.conftest import Stack
 from tests.service.delivery.office import Office, address, content
@@ -113,6 +114,20 @@ async def test_headers_that_are_not_the_callers_to_give_are_refused_here_too(
 async def test_a_mail_may_go_out_untracked(office: Office, sandbox: Sandbox) -> None:
     mail = await mail_of(office, sandbox, extras=Extras(tracking=False))
     assert mail["configurationSet"] == "no-tracking"
+
+
+async def test_a_project_that_is_not_tracked_sends_its_bulk_mail_so_and_orders_as_they_say(
+    office: Office, sandbox: Sandbox
+) -> None:
+    changed = ProjectUpdated(project_id=office.project, name="P", tracking=False)
+    await office.settled(await announce(office.client, office.project, changed, version=2))
+    await office.campaign(await office.contacts(1))
+    await office.become({"sent": 1})
+    [bulk] = await office.ids()
+    ordered = await order(office, to(*await office.contacts(1)))
+    await office.become({"sent": 2})
+    found = [sandbox.accepted(emailId=str(email_id)) for email_id in (bulk, ordered.emails[0])]
+    assert [mail["configurationSet"] for (mail,) in found] == ["no-tracking", "godwit"]
 
 
 async def test_where_everything_is_tracked_a_mail_without_is_refused(

@@ -123,7 +123,13 @@ async def test_a_project_is_changed_by_its_own_key_to_a_language_that_is_spoken(
     refused = await api.patch(path, json={"language": "tlh"})
     assert (refused.status_code, refused.json()["error"]["errors"][0]["field"]) == (422, "language")
     assert (await other_project.patch(path, json={"name": "Mine now"})).status_code == 404
+    for field, value in (("timezone", "Mars/Olympus"), ("tracking", False)):
+        no = await api.patch(path, json={field: value})
+        assert (no.status_code, no.json()["error"]["errors"][0]["field"]) == (422, field)
     assert (await api.get("/users/@me/projects")).json() == [mine]
+    moved = await api.patch(path, json={"timezone": "Europe/Berlin"})
+    assert (moved.status_code, moved.json()["timezone"], moved.json()["tracking"]) == (200, "Europe/Berlin", True)
+    assert (await api.patch(path, json={"timezone": None})).json()["timezone"] is None
 
 
 async def test_a_wrong_link_and_a_link_to_nobody_look_the_same(world: World, stranger: httpx.AsyncClient) -> None:

@@ -34,6 +34,7 @@ from libs.schemas.campaigns import (
     ResumeCampaign,
     ScheduleCampaign,
     SendCampaign,
+    SendWindow,
     UnscheduleCampaign,
     UpdateCampaign,
 )
@@ -127,6 +128,20 @@ def refusal(command: Command, state: State) -> Rejected:
     with pytest.raises(Rejected) as no:
         decide(command, state, NOW)
     return no.value
+
+
+def test_the_rate_and_the_window_are_frozen_with_the_content() -> None:
+    window = SendWindow(start="22:00", end="06:00")
+    paced = given(*decide(replace(CREATE, send_rate=100, send_window=window), ALLOWED, NOW))
+    [started] = decide(SEND, replace(paced, verified_domains=ALLOWED.verified_domains), NOW)
+    assert isinstance(started, CampaignSendingStarted)
+    assert (started.send_rate, started.send_window) == (100, window)
+
+
+def test_a_window_that_ends_when_it_starts_is_refused() -> None:
+    with pytest.raises(Rejected) as no:
+        decide(replace(CREATE, send_window=SendWindow(start="09:00", end="09:00")), ALLOWED, NOW)
+    assert [error.field for error in no.value.errors] == ["sendWindow.end"]
 
 
 def test_there_is_a_history_for_every_status() -> None:

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from libs.runtime.rejection import Rejected
-from libs.schemas.campaigns import Audience, CreateCampaign, UpdateCampaign
+from libs.schemas.campaigns import Audience, CreateCampaign, SendWindow, UpdateCampaign
 from libs.schemas.contacts import Condition, Filter, Group
 from libs.schemas.delivery import Content
 from services.campaigns.draft import Draft, changed, drafted
@@ -22,6 +22,14 @@ def test_what_is_not_given_stays_and_null_empties() -> None:
     after = changed(DRAFT, UpdateCampaign(campaign_id=ID, subject=None, from_name=None, preheader="Soon"))
     assert after.content == Content(subject="", body="<p>Hello</p>", from_email="us@example.com")
     assert (after.name, after.preheader, after.audience) == ("News", "Soon", DRAFT.audience)
+
+
+def test_a_rate_and_a_window_are_set_and_taken_away() -> None:
+    window = SendWindow(start="09:00", end="18:00")
+    paced = changed(DRAFT, UpdateCampaign(campaign_id=ID, send_rate=500, send_window=window))
+    assert (paced.send_rate, paced.send_window) == (500, window)
+    assert changed(paced, UpdateCampaign(campaign_id=ID, name="Other")).send_window == window
+    assert changed(paced, UpdateCampaign(campaign_id=ID, name="News", send_rate=None, send_window=None)) == DRAFT
 
 
 def test_markdown_is_compiled_into_the_body() -> None:
