@@ -5,7 +5,7 @@ The recipients become a list (a static segment), so that who unsubscribes in bet
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Annotated, Literal
 from uuid import UUID
@@ -190,7 +190,11 @@ async def _audience(request: Call, recipients: list[str]) -> Audience:
     if recipients == EVERYONE:
         return Audience(audience_type="ALL")
     emails = await _addresses(request, recipients)
-    return Audience(audience_type="SEGMENT", list_id=await made_list(request, emails, create_missing=True))
+    return Audience(audience_type="SEGMENT", list_id=await made_list(request, _once(emails), create_missing=True))
+
+
+async def _once(emails: list[str]) -> AsyncIterator[list[str]]:
+    yield emails
 
 
 async def _addresses(request: Call, recipients: Sequence[str]) -> list[str]:

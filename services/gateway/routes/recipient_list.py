@@ -1,6 +1,7 @@
 """Lists that are made for one campaign: static segments of the contacts that it is to go to."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from hashlib import sha256
 from uuid import UUID
 
 from libs.runtime.clock import uuid5, uuid7
@@ -11,14 +12,19 @@ MOST_MEMBERS = 500
 """That are put on a list at once."""
 
 
-async def made_list(request: Call, emails: Sequence[str], *, create_missing: bool) -> UUID:
-    """The id of a new list of the contacts with these addresses. The same request again makes the same list."""
+async def made_list(request: Call, emails: AsyncIterator[Sequence[str]], *, create_missing: bool) -> UUID:
+    """The id of a new list of the contacts with these addresses. The same request again makes the same list, and adds
+    to it whoever is named only then."""
     segment_id = uuid5(request.exchange.command_id, "recipients")
     create = CreateSegment(segment_id=segment_id, name=f"Recipients {segment_id}", kind="STATIC")
     await request.ask(create, "recipients")
-    for start in range(0, len(emails), MOST_MEMBERS):
-        some = list(emails[start : start + MOST_MEMBERS])
-        ids = [uuid7() for _ in some] if create_missing else []
-        add = AddSegmentMembers(segment_id=segment_id, emails=some, contact_ids=ids, create_missing=create_missing)
-        await request.ask(add, f"members {start}")
+    async for some in emails:
+        for start in range(0, len(some), MOST_MEMBERS):
+            await _add(request, segment_id, list(some[start : start + MOST_MEMBERS]), create_missing)
     return segment_id
+
+
+async def _add(request: Call, segment_id: UUID, emails: list[str], create_missing: bool) -> None:
+    ids = [uuid7() for _ in emails] if create_missing else []
+    add = AddSegmentMembers(segment_id=segment_id, emails=emails, contact_ids=ids, create_missing=create_missing)
+    await request.ask(add, f"members {sha256(' '.join(emails).encode()).hexdigest()}")
