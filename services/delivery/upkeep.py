@@ -8,7 +8,7 @@ import structlog
 
 from libs.runtime import groupcommit
 from libs.runtime.service import Runtime
-from services.delivery import bucket, files, ledger, metrics
+from services.delivery import bucket, conservation, files, ledger, metrics
 from services.delivery.email import fail
 from services.delivery.rate import UNTIL_KNOWN, limits
 from services.delivery.ses import ACCOUNT_ERRORS, Ses
@@ -27,6 +27,7 @@ BROKEN = (
 
 ACCOUNT_EVERY, ACCOUNT_AGAIN = 15.0, 5.0
 OPEN_EVERY = 15.0
+ALL_EVERY = 300.0
 LOST_EVERY = 600.0
 MOST_LOST = 1000
 
@@ -59,6 +60,7 @@ class Upkeep:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(again_and_again(self._read_account, ACCOUNT_AGAIN))
             tasks.create_task(again_and_again(self._count_open, OPEN_EVERY))
+            tasks.create_task(again_and_again(self._count_all, ALL_EVERY))
             tasks.create_task(again_and_again(self._give_up_lost, LOST_EVERY))
             tasks.create_task(again_and_again(self._forget_files, LOST_EVERY))
 
@@ -80,6 +82,11 @@ class Upkeep:
         for row in await self._runtime.pool.fetch(OPEN):
             metrics.OPEN.labels(row["state"]).set(row["mails"])
         return OPEN_EVERY
+
+    async def _count_all(self) -> float:
+        async with self._runtime.pool.acquire(timeout=10) as conn:
+            await conservation.count(conn)
+        return ALL_EVERY
 
     async def _forget_files(self) -> float:
         async with self._runtime.unit() as unit:

@@ -1,0 +1,33 @@
+"""The conservation law, as Prometheus sees it."""
+
+from prometheus_client import REGISTRY
+
+from libs.runtime.service import Runtime
+from services.delivery import conservation
+from tests.service.delivery.office import Office
+
+TAKE_AWAY = "delete from email where id = $1"
+
+
+async def measured(delivery: Runtime) -> tuple[float, float, float]:
+    """Intents, mails in all states together, and what is not accounted for."""
+    async with delivery.pool.acquire() as conn:
+        await conservation.count(conn)
+    mails = [REGISTRY.get_sample_value("godwit_emails", {"state": state}) or 0.0 for state in conservation.STATES]
+    intents = REGISTRY.get_sample_value("godwit_email_intents")
+    unaccounted = REGISTRY.get_sample_value("godwit_emails_unaccounted")
+    assert intents is not None and unaccounted is not None
+    return intents, sum(mails), unaccounted
+
+
+async def test_every_intent_is_counted_in_one_state_and_one_that_vanishes_is_missed(
+    office: Office, delivery: Runtime
+) -> None:
+    intents, mails, unaccounted = await measured(delivery)
+    await office.verify_domain()
+    queued = await office.send()
+    await office.send()
+    await office.become({"sent": 2})
+    assert await measured(delivery) == (intents + 2, mails + 2, unaccounted)
+    await delivery.pool.execute(TAKE_AWAY, queued.email)
+    assert await measured(delivery) == (intents + 2, mails + 1, unaccounted + 1)
