@@ -44,6 +44,12 @@ HANDLED = "select message_id from inbox where consumer = $1 and message_id = any
 TAKE = "insert into rebuild_taken select unnest($1::uuid[]) on conflict do nothing returning message_id"
 HOLD_UNITS = "select pg_advisory_xact_lock(hashtext('godwit.units'), hashtext($1))"
 
+# Tables change places under nobody who counts them, and one rebuild does not undo another's work.
+CHANGE_TABLES = "select pg_advisory_lock(hashtext('godwit.rebuild'))"
+CHANGED_TABLES = "select pg_advisory_unlock(hashtext('godwit.rebuild'))"
+KEEP_TABLES = "select pg_try_advisory_lock_shared(hashtext('godwit.rebuild'))"
+"""Answers false while a rebuild runs; else none begins until the session ends."""
+
 
 class Rebuilt(msgspec.Struct, frozen=True):
     """What a rebuild read."""
@@ -80,6 +86,13 @@ class Rebuild:
 
     async def run(self) -> Rebuilt:
         """Rebuild, catch up, and change places. The old tables serve until the last moment."""
+        await self._conn.execute(CHANGE_TABLES)
+        try:
+            return await self._rebuild()
+        finally:
+            await self._conn.execute(CHANGED_TABLES)
+
+    async def _rebuild(self) -> Rebuilt:
         await self._prepare()
         await self._catch_up_own()
         await self._catch_up_foreign()

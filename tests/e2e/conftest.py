@@ -1,5 +1,8 @@
 """The whole product, started as a user starts it, with two senders and two contacts processes."""
 
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,7 +27,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="session")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    """A stack in a directory and on ports of its own."""
+    """A stack in a directory and on ports of its own. Whatever tests did to it, at the end its figures must hold."""
     http, sandbox = free_ports(2)
     own = {
         "GODWIT_DATA_DIR": str(tmp_path_factory.mktemp("stack")),
@@ -35,6 +38,21 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         with environment(SETTINGS | own):
             target = running.enter_context(stack())
         yield target
+        audited = godwit(target, "audit")
+        assert audited.returncode == 0, audited.stdout + audited.stderr
+
+
+def godwit(target: Target, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """What an operator's command says of the stack."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GODWIT_")}
+    return subprocess.run(
+        [sys.executable, "-m", "deploy.cli", *arguments],
+        env=environ | {"GODWIT_DATA_DIR": str(target.layout.root)} | settings,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 @pytest.fixture(scope="session")

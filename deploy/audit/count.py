@@ -1,0 +1,48 @@
+"""The audit itself: one snapshot of the database, every figure twice, and what is still on its way."""
+
+from uuid import UUID
+
+import msgspec
+
+from deploy.audit import campaigns, contacts, delivery, feedback, versions, workflows
+from deploy.audit.figure import Figure, compare
+from deploy.audit.lag import Lag, lags
+from deploy.commands import Failed
+from deploy.reach import database
+from deploy.setup import declared_services
+from libs.runtime.rebuild import KEEP_TABLES
+
+CHECKS = (
+    *contacts.CHECKS,
+    *campaigns.CHECKS,
+    *workflows.CHECKS,
+    *delivery.CHECKS,
+    *feedback.CHECKS,
+    *versions.CHECKS,
+)
+
+
+class Audit(msgspec.Struct, frozen=True, kw_only=True):
+    """What was counted. Lag is told, but it is no difference."""
+
+    figures: list[Figure]
+    lag: list[Lag]
+
+    @property
+    def differences(self) -> list[Figure]:
+        return [figure for figure in self.figures if figure.wrong]
+
+    @property
+    def holds(self) -> bool:
+        return not self.differences
+
+
+async def audit(project: UUID | None = None) -> Audit:
+    """Count every project, or one. Raises Failed while tables are rebuilt: they would change places under the count."""
+    async with database() as conn:
+        if not await conn.fetchval(KEEP_TABLES):
+            raise Failed("read models are being rebuilt: audit when `godwit rebuild` is done")
+        async with conn.transaction(isolation="repeatable_read", readonly=True):
+            figures = [figure async for figure in compare(conn, CHECKS, project)]
+            lag = [each async for each in lags(conn, declared_services(), project)]
+    return Audit(figures=figures, lag=lag)

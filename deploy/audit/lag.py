@@ -1,0 +1,48 @@
+"""What is on its way: recorded, and not yet published or not yet handled. It is no difference, it is not there yet."""
+
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
+
+import msgspec
+
+from libs.runtime.codec import tag_of
+from libs.runtime.inbox import KEPT_DAYS
+from libs.runtime.service import Service
+from libs.runtime.store import Connection
+
+UNPUBLISHED = """
+select count(*) as events, extract(epoch from now() - min(recorded_at))::float as oldest from {service}.events
+where published_at is null and ($1::uuid is null or project = $1)
+"""
+UNHANDLED = """
+select count(*) as events, extract(epoch from now() - min(recorded_at))::float as oldest from {source}.events
+where type = any($2::text[]) and recorded_at > now() - make_interval(days => $3) and published_at is not null
+    and ($1::uuid is null or project = $1)
+    and not exists (select from {service}.inbox where consumer = '{service}-events' and message_id = events.id)
+"""
+
+
+class Lag(msgspec.Struct, frozen=True, kw_only=True):
+    """How many events of `source` have not come to `service`, and for how many seconds the oldest is underway.
+
+    A service is behind itself where its relay has not published yet.
+    """
+
+    source: str
+    service: str
+    events: int
+    oldest: float
+
+
+async def lags(conn: Connection, services: Sequence[Service], project: UUID | None) -> AsyncIterator[Lag]:
+    """Only what there is."""
+    for service in services:
+        row = await conn.fetchrow(UNPUBLISHED.format(service=service.name), project, timeout=None)
+        if row and row["events"]:
+            yield Lag(source=service.name, service=service.name, **row)
+        for source in sorted({kind.service for kind in service.foreign_events}):
+            tags = [tag_of(kind) for kind in service.foreign_events if kind.service == source]
+            query = UNHANDLED.format(source=source, service=service.name)
+            row = await conn.fetchrow(query, project, tags, KEPT_DAYS, timeout=None)
+            if row and row["events"]:
+                yield Lag(source=source, service=service.name, **row)
