@@ -41,6 +41,9 @@ PARKED_FOR = 100 * 365.25 * 24 * 60 * 60
 UNSETTLED: tuple[EmailState, ...] = ("unknown", "queued")
 """States in which the proof that SES has the mail settles it. A claimed mail is left to its sender while it lives."""
 
+HELD = "held until notifications flow"
+"""Why a mail stays unknown after its grace: nothing shows that a proof could have come."""
+
 LEASE_OVER = Unknown("the sender died")
 
 
@@ -199,7 +202,7 @@ def overdue(email: Email, subject: str, heard: datetime | None, now: datetime, t
         return prove(email, subject)
     if not email.one_time_code and not _flowing(email, heard, timing):
         if now - (email.claimed_at or now) <= timedelta(seconds=timing.give_up_after):
-            return Change(state="unknown", reason="held until notifications flow", due_in=timing.recheck_after)
+            return Change(state="unknown", reason=HELD, due_in=timing.recheck_after)
         return fail(email, "UNRESOLVED", "No answer from SES, and no notification of any mail since")
     if email.attempt >= MOST_ATTEMPTS:
         return fail(email, "UNRESOLVED", f"No answer from SES, and no notification, after {email.attempt} attempts")

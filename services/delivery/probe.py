@@ -11,6 +11,7 @@ import structlog
 
 from libs.runtime.service import Runtime
 from services.delivery import ledger
+from services.delivery.email import HELD
 from services.delivery.guard import Guard
 from services.delivery.ses import Ses
 from services.delivery.shelf import Shelf
@@ -21,7 +22,7 @@ log = structlog.get_logger()
 # One replica at a time: whoever moves `probed_at` on sends the probe, in the name of one of those who wait for it.
 TAKE = """
 with held as (
-    select id from email where state = 'unknown' and reason = 'held until notifications flow' limit 1
+    select id from email where state = 'unknown' and reason = $2 limit 1
 )
 update heard set probed_at = clock_timestamp()
 from held
@@ -50,7 +51,7 @@ class Prober:
 
     async def _take(self) -> UUID | None:
         async with self._runtime.pool.acquire(timeout=10) as conn:
-            held: UUID | None = await conn.fetchval(TAKE, self._every)
+            held: UUID | None = await conn.fetchval(TAKE, self._every, HELD)
         return held
 
     async def _sender_of(self, email_id: UUID) -> str:
