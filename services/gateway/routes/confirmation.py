@@ -47,20 +47,25 @@ async def ask_for_confirmation(contact_id: FromPath[str], data: JSONBody[Confirm
     """
     if data.template is None and data.from_ is None:
         raise invalid_field("from", "Either from or template is required", "required")
-    project = msgspec.json.decode(await request.query(GetProject()), type=ProjectView)
+    project = None if data.template else await _project(request)
     command = AskForConfirmation(contact_id=id_of(contact_id, "Contact"))
     contact = msgspec.json.decode(await request.ask(command, "ask"), type=ContactView)
-    return Answer(await request.ask(_mail(contact, project, data), "mail"))
+    content = _content(contact, project, data) if project else None
+    return Answer(await request.ask(_mail(contact, content, data.template), "mail"))
 
 
-def _mail(contact: ContactView, project: ProjectView, data: ConfirmationBody) -> SendEmail:
+async def _project(request: Call) -> ProjectView:
+    return msgspec.json.decode(await request.query(GetProject()), type=ProjectView)
+
+
+def _mail(contact: ContactView, content: Content | None, template: UUID | None) -> SendEmail:
     return SendEmail(
         email_id=uuid7(),
         contact_id=contact.id,
         recipient=contact.email,
         subscribed=False,
-        content=None if data.template else _content(contact, project, data),
-        template_id=data.template,
+        content=content,
+        template_id=template,
     )
 
 
