@@ -112,11 +112,11 @@ class ReputationStatus(View, frozen=True, kw_only=True):
     warnings: list[Finding]
 
 
-class ReputationLevels(View, frozen=True, kw_only=True, rename=None):
-    bounce7Day: Health  # noqa: N815 - the API's names
-    bounceAllTime: Health  # noqa: N815
-    complaint7Day: Health  # noqa: N815
-    complaintAllTime: Health  # noqa: N815
+class ReputationLevels(View, frozen=True, kw_only=True):
+    bounce_7_day: Health
+    bounce_all_time: Health
+    complaint_7_day: Health
+    complaint_all_time: Health
 
 
 class ReputationView(View, frozen=True, kw_only=True):

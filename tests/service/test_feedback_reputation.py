@@ -60,7 +60,7 @@ async def test_a_project_is_warned_then_paused_and_says_by_which_figures(feedbac
     await sent(feedback, project, 30, "Bounce")
     assert await decisions(feedback, project) == ["reputation.warned", "sending.paused"]
     found = await standing(feedback, project)
-    assert (found.is_disabled, found.reason, found.levels.bounce7Day) == (True, "EMAIL_REPUTATION", "critical")
+    assert (found.is_disabled, found.reason, found.levels.bounce_7_day) == (True, "EMAIL_REPUTATION", "critical")
     assert (found.status.seven_day.total, found.status.seven_day.bounces) == (245, 45)
     assert (found.status.twenty_four_hour.total, found.status.twenty_four_hour.bounces) == (230, 30)
     told = [data for name, data in await facts(feedback, project) if name == "sending.paused"]
