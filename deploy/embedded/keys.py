@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 from deploy.embedded.errors import CannotStart
 from deploy.embedded.layout import Layout
+from libs.schemas.gateway import KeyKind
 
-BOOTSTRAP = {"GODWIT_BOOTSTRAP_SECRET_KEY": "sk_", "GODWIT_BOOTSTRAP_PUBLIC_KEY": "pk_"}
-"""The first project's keys, by variable, with the prefix that tells them apart."""
+BOOTSTRAP: dict[str, KeyKind] = {"GODWIT_BOOTSTRAP_SECRET_KEY": "secret", "GODWIT_BOOTSTRAP_PUBLIC_KEY": "public"}
+"""The first project's keys, by variable."""
 
 LINK_KEY = "GODWIT_LINK_KEY"
 
@@ -18,11 +19,18 @@ def obtain(layout: Layout, given: Mapping[str, str]) -> tuple[dict[str, str], di
     """All secrets by variable, given ones before kept ones before new ones; and which of the keys are new."""
     kept = read(layout)
     known = kept | {name: given[name] for name in (*BOOTSTRAP, LINK_KEY) if name in given}
-    new = {name: f"{prefix}{secrets.token_hex(24)}" for name, prefix in BOOTSTRAP.items() if name not in known}
+    new = {name: _generate(kind) for name, kind in BOOTSTRAP.items() if name not in known}
     link = {} if LINK_KEY in known else {LINK_KEY: secrets.token_hex(32)}
     if new or link:
         write(layout, kept | new | link)
     return known | new | link, new
+
+
+def _generate(kind: KeyKind) -> str:
+    """As the gateway makes them; imported here, because keys are made once and read often."""
+    from services.gateway.keys import generate
+
+    return generate(kind)
 
 
 def read(layout: Layout) -> dict[str, str]:
