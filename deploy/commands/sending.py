@@ -1,36 +1,114 @@
-"""Show, pause or resume the bulk mail of a project."""
+"""Show, pause or resume the sending of mail: all of it, or the bulk mail of one project."""
 
 import argparse
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+from deploy.commands import Failed
 
 if TYPE_CHECKING:
     from libs.schemas.reputation import ReputationView
 
 EPILOG = """\
-A project whose mail bounces or is complained about too much is paused: its campaigns and workflows wait, transactional
-mail goes on. Resume it once the cause is mended; from then on it is judged by what happens from then on.
-example: godwit sending resume 0193... --note "old list removed"
+Without --project it is about all mail of this deployment. That is paused by itself in a database that was restored from
+a backup, or cloned: it has forgotten what went out since, and what is queued in it may have been sent already. Look
+first (`godwit audit`, `GET /emails?state=queued`), cancel what must not go out, then resume.
+
+With --project it is about the campaigns and workflows of one project, which are paused by themselves when its mail
+bounces or is complained about too much; its transactional mail goes on. Resume once the cause is mended: from then on
+the project is judged by what happens from then on.
+
+examples:
+  godwit sending status
+  godwit sending pause --note "SES asked us to"
+  godwit sending resume --project 0193... --note "old list removed"
+
+`status` exits with 1 while what it is about is paused.
 """
+BY_HAND = "Paused by an operator"
+
+STATE = """
+select paused_at, reason, (select count(*) from delivery.email where state = 'queued') as queued from delivery.sending
+"""
+PROJECTS = "select project, paused_at from feedback.reputation where standing = 'PAUSED' order by paused_at"
+PAUSE = "update delivery.sending set paused_at = clock_timestamp(), reason = $1 where paused_at is null"
+RESUME = "update delivery.sending set paused_at = null, reason = null, epoch = null, acknowledged = $1"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    actions = parser.add_subparsers(dest="action", required=True, metavar="show|pause|resume")
-    for action, text in (("show", "its figures"), ("pause", "hold what is queued"), ("resume", "send again")):
+    actions = parser.add_subparsers(dest="action", required=True, metavar="status|pause|resume")
+    for action, text in (("status", "whether it goes out"), ("pause", "hold what is queued"), ("resume", "let it go")):
         one = actions.add_parser(action, help=text)
-        one.add_argument("project", type=UUID, help="id of the project")
-        if action != "show":
+        one.add_argument("--project", type=UUID, metavar="ID", help="one project's campaigns and workflows")
+        if action != "status":
             one.add_argument("--note", default="", help="why; kept with the decision")
 
 
 def run(args: argparse.Namespace) -> int:
-    return asyncio.run(_run(args))
+    return asyncio.run(_project(args) if args.project else ALL[args.action](args.note if "note" in args else ""))
 
 
-async def _run(args: argparse.Namespace) -> int:
-    from deploy.commands import Failed
+# --- all mail --------------------------------------------------------------------------------------------------------
+
+
+async def status(_note: str = "") -> int:
+    from deploy.reach import database
+
+    async with database() as conn:
+        state = await conn.fetchrow(STATE)
+        projects = await conn.fetch(PROJECTS)
+    if state is None:
+        raise Failed("the database is not set up: `godwit migrate`")
+    paused = state["paused_at"]
+    print(f"mail is paused since {paused:%Y-%m-%d %H:%M:%S %Z}: {state['reason']}" if paused else "mail goes out")
+    print(f"{state['queued']:,} mails are queued")
+    for row in projects:
+        print(f"project {row['project']}: bulk mail is paused since {row['paused_at']:%Y-%m-%d %H:%M:%S %Z}")
+    return 1 if paused else 0
+
+
+async def pause(note: str) -> int:
+    from deploy.reach import database
+
+    async with database() as conn:
+        await conn.execute(PAUSE, f"{BY_HAND}: {note}" if note else BY_HAND)
+    print("paused; a sender finishes the calls that it has begun")
+    return 0
+
+
+async def resume(_note: str) -> int:
+    from deploy.reach import database
+
+    async with database() as conn:
+        await conn.execute(RESUME, await _latest_event())
+    print("mail goes out again")
+    return 0
+
+
+ALL: dict[str, Callable[[str], Coroutine[Any, Any, int]]] = {"status": status, "pause": pause, "resume": resume}
+
+
+async def _latest_event() -> UUID | None:
+    """The event of delivery's that the bus holds last: from here on it is known that the database lacks it."""
+    from nats.js.errors import NotFoundError
+
+    from deploy.reach import bus
+
+    async with bus() as client:
+        try:
+            latest = await client.jetstream(timeout=5).get_last_msg("EVENTS", "evt.delivery.>")
+        except NotFoundError:
+            return None
+        return UUID((latest.headers or {})["Nats-Msg-Id"])
+
+
+# --- one project -----------------------------------------------------------------------------------------------------
+
+
+async def _project(args: argparse.Namespace) -> int:
     from deploy.reach import bus, order
     from libs.runtime.bus import Unavailable, ask
     from libs.schemas.reputation import GetReputation, PauseSending, ReputationView, ResumeSending
@@ -38,7 +116,7 @@ async def _run(args: argparse.Namespace) -> int:
     decisions = {"pause": PauseSending, "resume": ResumeSending}
     async with bus() as client:
         try:
-            if args.action == "show":
+            if args.action == "status":
                 found = await ask(client, args.project, GetReputation(), ReputationView)
             else:
                 command = decisions[args.action](by="operator", note=args.note)
@@ -46,7 +124,7 @@ async def _run(args: argparse.Namespace) -> int:
         except Unavailable as silent:
             raise Failed(str(silent)) from silent
     _show(found)
-    return 0
+    return 1 if args.action == "status" and found.is_disabled else 0
 
 
 def _show(found: "ReputationView") -> None:

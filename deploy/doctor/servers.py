@@ -104,7 +104,9 @@ def _skew(now: float) -> Finding:
 async def _sending(conn: "asyncpg.Connection[asyncpg.Record]") -> Finding:
     reason = await conn.fetchval(STATE)
     if reason:
-        return problem("sending", f"paused: {reason}", "See `godwit resume-sending`.")
+        return problem(
+            "sending", f"paused: {reason}", "See `godwit sending --help`; let it go on with `godwit sending resume`."
+        )
     return ok("sending", "not paused")
 
 

@@ -2,7 +2,7 @@
 
 Two things tell. The deployment's epoch is not the one that the database was last used with; or the bus holds an event
 of this service that the database does not know: it must have forgotten it, because events are published after they are
-committed. Then sending is paused until an operator says that it may go on (`godwit resume-sending`).
+committed. Then sending is paused until an operator says that it may go on (`godwit sending resume`).
 """
 
 import asyncio
@@ -38,7 +38,8 @@ class Guard:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._epoch = runtime.settings.instance_epoch
-        self._examined = not runtime.settings.restore_guard
+        self._guards = runtime.settings.restore_guard
+        self._examined = not self._guards
         self._told: str | None = None
         self.open = asyncio.Event()
 
@@ -53,6 +54,8 @@ class Guard:
 
     async def _look(self) -> None:
         async with self._runtime.pool.acquire(timeout=10) as conn:
+            if self._guards:
+                await conn.execute(ADOPT, self._epoch)  # none after an operator said that mail may go on
             if not self._examined:
                 await self._examine(conn)
             self._examined = True
@@ -61,7 +64,6 @@ class Guard:
 
     async def _examine(self, conn: Connection) -> None:
         """Pause sending if the database is not the one that this deployment left."""
-        await conn.execute(ADOPT, self._epoch)
         epoch = await conn.fetchval(EPOCH)
         if epoch != self._epoch:
             await conn.execute(PAUSE, f'The database belongs to epoch "{epoch}", this deployment to "{self._epoch}".')
@@ -87,5 +89,5 @@ class Guard:
         else:
             self.open.clear()
         if paused and paused != self._told:
-            log.error("guard.sending_is_paused", reason=paused, todo="godwit resume-sending")
+            log.error("guard.sending_is_paused", reason=paused, todo="godwit sending resume")
         self._told = paused

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from deploy.commands import resume_sending
+from deploy.commands import sending
 from libs.runtime.bus import ask
 from libs.runtime.clock import uuid7
 from libs.runtime.service import Runtime
@@ -28,6 +28,8 @@ async def test_a_database_of_another_epoch_sends_nothing_until_it_is_resumed(
         await office.become({"queued": 1})
         await delivery.pool.execute(LIFT, None)
         await office.become({"sent": 1})
+        assert await delivery.pool.fetchval("select epoch from sending") == "after"
+    await delivery.pool.execute("update sending set epoch = null")
 
 
 async def test_a_database_that_lacks_what_the_bus_has_sends_nothing_until_that_is_acknowledged(
@@ -55,4 +57,4 @@ async def until_paused(office: Office, reason: str) -> None:
 
 
 def test_what_the_operator_lifts_is_what_the_guard_reads() -> None:
-    assert " ".join(resume_sending.RESUME.split()).replace("delivery.", "") == LIFT
+    assert " ".join(sending.RESUME.split()).replace("delivery.", "") == LIFT
