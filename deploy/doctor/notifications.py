@@ -25,7 +25,8 @@ def examine(place: Place) -> Iterator[Finding]:
         except (BotoCoreError, ClientError) as error:
             yield warning("SNS subscription", str(error), f"Let these credentials list the subscriptions of {topic}.")
             return
-    yield _delivered(place, subscriptions)
+    if place.topic_arns:
+        yield _delivered(place, subscriptions)
     if place.queue_url:
         yield _queue(place, place.queue_url)
 
@@ -37,13 +38,21 @@ def _subscriptions(client: Any, topic: str) -> Sequence[Any]:
 
 def _delivered(place: Place, subscriptions: Sequence[Any]) -> Finding:
     webhook = place.public_url.rstrip("/") + WEBHOOK
-    here = [each for each in subscriptions if each["Endpoint"].endswith(WEBHOOK) or each["Protocol"] == "sqs"]
+    here = [each for each in subscriptions if _comes_here(place, each)]
     if not here:
         return problem("SNS subscription", "none comes here", f"Subscribe {webhook}, or your SQS queue, to the topic.")
     if all(each["SubscriptionArn"] == PENDING for each in here):
         todo = f"Let SNS reach {here[0]['Endpoint']}; then ask for the confirmation again in the SNS console."
         return problem("SNS subscription", "not confirmed", todo)
     return ok("SNS subscription", ", ".join(sorted({each["Endpoint"] for each in here})))
+
+
+def _comes_here(place: Place, subscription: Any) -> bool:
+    """A webhook may be reached under another name than ours; a queue is ours if its name is that of the one we poll."""
+    endpoint: str = subscription["Endpoint"]
+    if subscription["Protocol"] == "sqs":
+        return place.queue_url is not None and endpoint.rpartition(":")[2] == place.queue_url.rpartition("/")[2]
+    return endpoint.endswith(WEBHOOK)
 
 
 def _queue(place: Place, url: str) -> Finding:

@@ -14,10 +14,12 @@ from deploy.embedded.stack import REGION, TOPIC
 from libs.runtime.settings import load
 
 CONNECT, READ = 5, 10
+SANDBOX_KEY = "sandbox"
+"""The sandbox takes any credentials."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployment, as its settings describe it. `keys` are AWS credentials, if they are not to be looked for."""
+    """A deployment, as its settings describe it. AWS credentials are given only where they are not to be looked for."""
 
     admin_url: str
     nats_url: str
@@ -28,12 +30,17 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     topic_arns: tuple[str, ...]
     queue_url: str | None
     public_url: str
-    keys: dict[str, str] = {}
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
 
     def client(self, service: str) -> Any:
         """A boto3 client. One for all kinds, so its type is not said here."""
         config = Config(connect_timeout=CONNECT, read_timeout=READ, retries={"total_max_attempts": 2})
-        session = boto3.Session(region_name=self.region, **self.keys)  # type: ignore[arg-type]
+        session = boto3.Session(
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            region_name=self.region,
+        )
         return session.client(service, endpoint_url=self.endpoint_url, config=config)
 
 
@@ -57,7 +64,8 @@ def place(environ: Mapping[str, str] | None = None, nats_monitor_url: str | None
         topic_arns=(TOPIC,) if mine else tuple(filter(None, (arn.strip() for arn in told.sns_topic_arns.split(",")))),
         queue_url=told.sqs_queue_url or None,
         public_url=stack.url if stack and mine else told.public_url,
-        keys={"aws_access_key_id": "sandbox", "aws_secret_access_key": "sandbox"} if mine else {},
+        access_key_id=SANDBOX_KEY if mine else None,
+        secret_access_key=SANDBOX_KEY if mine else None,
     )
 
 

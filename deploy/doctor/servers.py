@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from urllib.request import urlopen
 
 import asyncpg
-import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.api import StorageType
@@ -15,6 +14,7 @@ from nats.js.errors import NotFoundError
 from deploy import streams
 from deploy.doctor.finding import Finding, ok, problem, warning
 from deploy.doctor.place import Place
+from deploy.reach import connect
 
 TIMEOUT = 5.0
 MOST_SKEW = 5.0
@@ -65,8 +65,8 @@ async def domains_of(place: Place) -> list[str]:
 
 async def bus(place: Place) -> AsyncIterator[Finding]:
     try:
-        client = await nats.connect(place.nats_url, connect_timeout=5, allow_reconnect=False)
-    except (OSError, NatsError, TimeoutError) as error:
+        client = await connect(place.nats_url)
+    except (OSError, NatsError) as error:
         yield problem("NATS", str(error) or repr(error), "Start it, and check NATS_URL.")
         return
     try:

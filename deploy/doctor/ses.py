@@ -35,8 +35,16 @@ def examine(place: Place, domains: Sequence[str]) -> Iterator[Finding]:
     yield from _account(account)
     yield _quota(account["SendQuota"])
     for domain in domains:
-        yield from _identity(client, domain)
-    yield from _configuration_set(client, place)
+        yield from _asked(f"domain {domain}", _identity(client, domain))
+    yield from _asked(f"configuration set {place.configuration_set}", _configuration_set(client, place))
+
+
+def _asked(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings, or that these credentials do not suffice to look."""
+    try:
+        yield from findings
+    except (BotoCoreError, ClientError) as error:
+        yield warning(check, _said(error), "Let these credentials read identities and configuration sets of SES.")
 
 
 def _clock(account: Any) -> Finding:

@@ -1,20 +1,14 @@
 """`godwit doctor` and the stack that it looks at."""
 
 import asyncio
-import subprocess
-import sys
 
 from deploy.demo.target import Target
+from tests.e2e.conftest import godwit
 
 
 async def doctor(target: Target, *options: str, **settings: str) -> tuple[int, str]:
     """Its exit code, and all that it says."""
-    command = [sys.executable, "-m", "deploy.cli", "doctor", *options]
-    plain = {"GODWIT_DATA_DIR": str(target.layout.root), "PATH": "/usr/bin:/bin", "NO_PROXY": "127.0.0.1"}
-    environment = plain | settings
-    done = await asyncio.to_thread(
-        subprocess.run, command, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+    done = await asyncio.to_thread(godwit, target, "doctor", *options, **settings)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -1,4 +1,4 @@
-"""`godwit sending`: all mail, and one project's."""
+"""`godwit sending` about all mail. What it does to a project is in `test_reputation.py`."""
 
 import asyncio
 from uuid import uuid4
@@ -40,13 +40,3 @@ async def test_all_mail_waits_while_it_is_paused_and_goes_out_afterwards(api: Ap
         code, said = await sending(target, "resume")
     assert (code, said) == (0, "mail goes out again\n")
     assert await eventually(lambda: mails_to(api, email), within=30)
-
-
-async def test_the_bulk_mail_of_one_project_is_paused_and_resumed(api: Api, target: Target) -> None:
-    project = (await api.get("/users/@me/projects"))[0]["id"]
-    code, said = await sending(target, "pause", "--project", project, "--note", "a look first")
-    assert code == 0 and f"project {project}: PAUSED (MANUAL)" in said
-    code, said = await sending(target, "status", "--project", project)
-    assert code == 1
-    code, said = await sending(target, "resume", "--project", project)
-    assert code == 0 and f"project {project}: HEALTHY" in said
