@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.segments_at_scale --contacts 1000000 --small 100000 --changes 10000
 
-is the full form; `make bench` runs a short one. The last figure is the one that must not grow with the list: what it
+is the full form; `make bench` runs a short one, or one of `BENCH_CONTACTS` and `BENCH_SMALL`. The last figure is the one that must not grow with the list: what it
 takes until the tracked members of twenty segments are up to date after so many contacts changed.
 """
 
@@ -288,7 +288,7 @@ def table_of(title: str, *columns: str) -> Table:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    environment = {name: int(os.environ.get(f"GODWIT_BENCH_{name.upper()}", 0)) for name in ("contacts", "small")}
+    environment = {name: int(os.environ.get(f"BENCH_{name.upper()}", 0)) for name in ("contacts", "small")}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--contacts", type=int, default=environment["contacts"] or 50_000)
     parser.add_argument("--small", type=int, default=environment["small"] or 10_000)
