@@ -14,6 +14,7 @@ import asyncpg
 import structlog
 
 from libs.runtime.service import Service
+from libs.runtime.store import make_indexes
 
 log = structlog.get_logger()
 
@@ -66,6 +67,7 @@ async def _migrate(conn: "asyncpg.Connection[Any]", service: Service, password: 
         await _run(conn, name, sql, ran)
     for model in service.read_models:
         await conn.execute(model.DDL)
+    await make_indexes(conn, service.read_models)
     log.info("migrations.done", service=service.name)
 
 

@@ -158,11 +158,12 @@ def outgoing(service: str, row: asyncpg.Record) -> Outgoing:
         stream=row["stream"],
         version=row["version"],
         at=row["recorded_at"],
-        meta=_meta(row["meta"]),
+        meta=meta_of(row["meta"]),
     )
     return Outgoing(f"evt.{service}.{row['project']}.{row['type']}", headers, row["data"].encode())
 
 
 @lru_cache(KEPT)
-def _meta(text: str) -> Meta:
+def meta_of(text: str) -> Meta:
+    """The meta of a row of `events`. Events of one cause have it in common."""
     return msgspec.json.decode(text, type=Meta)

@@ -56,7 +56,8 @@ class ReadModel(Protocol):
 
     `project` folds events into the table: set-based, idempotent by their versions where they may come out of order
     (events of other services do), and without any other effect. Its SQL names tables without a schema, because a
-    rebuild runs it in a schema of its own.
+    rebuild runs it in a schema of its own. Indexes that only queries need may be made by `INDEXES` instead of `DDL`: a
+    rebuild makes them when the rows are there, which is cheaper than keeping them up to date.
     """
 
     @property
@@ -72,6 +73,13 @@ class ReadModel(Protocol):
     def EVENTS(self) -> tuple[type[Event], ...]: ...  # noqa: N802
 
     def project(self, conn: Connection, events: Sequence[Envelope[Any]], /) -> Awaitable[None]: ...
+
+
+async def make_indexes(conn: Connection, models: Sequence[ReadModel]) -> None:
+    """Make the indexes that only queries need, where they are missing."""
+    for model in models:
+        if indexes := getattr(model, "INDEXES", None):
+            await conn.execute(indexes)
 
 
 class StreamConflict(Exception):

@@ -1,6 +1,7 @@
 """POST /contacts/import of a file, until the last of its rows is a contact, beside COPY of the same rows.
 
-`BENCH_ROWS` says how many rows (100,000). While it runs, events are tracked for another contact: an import must not make them wait.
+`BENCH_ROWS` says how many rows (100,000). While it runs, events are tracked for another contact: an import must not
+make them wait.
 """
 
 import asyncio

@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.segments_at_scale --contacts 1000000 --small 100000 --changes 10000
 
-is the full form; `make bench` runs a short one, or one of `BENCH_CONTACTS` and `BENCH_SMALL`. The last figure is the one that must not grow with the list: what it
-takes until the tracked members of twenty segments are up to date after so many contacts changed.
+is the full form; `make bench` runs a short one, or one of `BENCH_CONTACTS` and `BENCH_SMALL`. The last figure is the
+one that must not grow with the list: what it takes until the tracked members of twenty segments are up to date after so
+many contacts changed.
 """
 
 import argparse

@@ -43,9 +43,11 @@ create table if not exists contact (
     constraint contact_address unique (project, email) deferrable initially immediate
 ) with (fillfactor = 85);
 alter table contact add column if not exists snoozed_until timestamptz;
+{contact_field.DDL}"""
+INDEXES = """
 create index if not exists contact_newest on contact (project, created_at desc, id desc);
 create index if not exists contact_trigrams on contact using gin (trigrams(project, email));
-{contact_field.DDL}"""
+"""
 
 INSERT = """
 insert into contact (project, id, email, subscribed, data, version, created_at, updated_at, snoozed_until)

@@ -26,5 +26,14 @@ def columns(occurrences: Iterable[Occurrence]) -> tuple[list[object], ...]:
         counter = seen.setdefault((project, contact, name), _Seen(0, at, at))
         counter.count += 1
         counter.first_at, counter.last_at = min(counter.first_at, at), max(counter.last_at, at)
-    rows = [(*key, counter.count, counter.first_at, counter.last_at) for key, counter in sorted(seen.items())]
+    rows = [
+        (project, contact, name, counter.count, counter.first_at, counter.last_at)
+        for (project, contact, name), counter in sorted(seen.items(), key=_order)
+    ]
     return tuple([row[column] for row in rows] for column in range(6))
+
+
+def _order(item: tuple[tuple[UUID, UUID, str], _Seen]) -> tuple[bytes, bytes, str]:
+    """As Postgres has it; UUIDs themselves are slow to compare."""
+    (project, contact, name), _ = item
+    return project.bytes, contact.bytes, name

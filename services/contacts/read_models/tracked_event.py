@@ -9,6 +9,7 @@ import msgspec
 
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
+from libs.runtime.rows import insert
 from libs.runtime.store import Connection
 from libs.schemas.base import Data
 from libs.schemas.contacts import ContactDeleted, EventTracked
@@ -27,15 +28,18 @@ create table if not exists tracked_event (
     data jsonb not null,
     at timestamptz not null
 );
+create index if not exists tracked_event_contact on tracked_event (project, contact_id, at, id);
+"""
+INDEXES = """
 create index if not exists tracked_event_newest on tracked_event (project, at, id);
 create index if not exists tracked_event_name on tracked_event (project, name, at, id);
-create index if not exists tracked_event_contact on tracked_event (project, contact_id, at, id);
 """
 
 INSERT = """
 insert into tracked_event (project, id, contact_id, name, data, at)
 select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::jsonb[], $6::timestamptz[])
 """
+INSERTED = ["project", "id", "contact_id", "name", "data", "at"]
 
 FORGET_CONTACTS = """
 delete from tracked_event using unnest($1::uuid[], $2::uuid[]) as gone (project, contact_id)
@@ -111,16 +115,18 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     """A contact's events do not come after its end, so whole batches may be sorted by what they do."""
     tracked = [envelope for envelope in events if isinstance(envelope.message, EventTracked)]
     deleted = [envelope for envelope in events if isinstance(envelope.message, ContactDeleted)]
-    if tracked:
-        await conn.execute(
-            INSERT,
-            [e.project for e in tracked],
-            [e.message.event_id for e in tracked],
-            [e.message.contact_id for e in tracked],
-            [e.message.name for e in tracked],
-            [encode(e.message.data).decode() for e in tracked],
-            [e.at for e in tracked],
+    rows = [
+        (
+            envelope.project,
+            envelope.message.event_id,
+            envelope.message.contact_id,
+            envelope.message.name,
+            encode(envelope.message.data).decode(),
+            envelope.at,
         )
+        for envelope in tracked
+    ]
+    await insert(conn, INSERT, "tracked_event", INSERTED, rows)
     if deleted:
         await conn.execute(FORGET_CONTACTS, [e.project for e in deleted], [e.message.contact_id for e in deleted])
     for envelope in events:
