@@ -32,12 +32,14 @@ Trail: TypeAlias = tuple[UUID, ...]
 
 
 class Predicate(msgspec.Struct, frozen=True):
-    """`sql` is true for the rows of table `contact` that match, and false or null for the others.
+    """`sql` is true for the rows of table `contact` that match, and false or null for the others. It belongs into a
+    statement whose `$1` is their project, and in which `joins`, of at most one row for each of them, follow the table.
 
     `turns` are expressions over the same row: moments from now on at which time alone may change the answer.
     """
 
     sql: str
+    joins: str = ""
     args: Sequence[object] = ()
     turns: Sequence[str] = ()
 
@@ -63,7 +65,8 @@ def compiled(
     sql = compiler.condition(condition, root, (own_id,) if own_id else ())
     if compiler.errors:
         raise _refused(compiler.errors)
-    return Predicate(sql, compiler.statement.values, compiler.statement.turns)
+    made = compiler.statement
+    return Predicate(sql, made.joins, made.values, made.turns)
 
 
 def check(condition: Condition, root: str = "condition") -> None:

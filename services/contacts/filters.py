@@ -7,7 +7,7 @@ have no flaws. Times compare to the millisecond where we show them so.
 from typing import assert_never
 
 from libs.runtime.codec import encode
-from libs.runtime.conditions.language import NEED_UNIT, ORDER, PRESENCE, RELATIVE, SUBSTRING, Field, field_of
+from libs.runtime.conditions.language import ORDER, PRESENCE, RELATIVE, SUBSTRING, Field, field_of
 from libs.runtime.conditions.values import instant, is_number, is_whole_day, span_of
 from libs.schemas.contacts import Filter
 
@@ -20,20 +20,15 @@ SIGN = {
     "lessThanOrEqual": "<=",
 }
 FOUND = {"contains": "> 0", "notContains": "= 0"}
-HISTORY = {
-    "triggered": "exists (select from {of})",
-    "notTriggered": "not exists (select from {of})",
-    "triggeredWithin": "exists (select from {of} and last_at >= {since})",
-    "notTriggeredWithin": "not exists (select from {of} and last_at >= {since})",
-    "triggeredOlderThan": "exists (select from {of} and last_at < {since})",
-}
+LATELY = {"triggeredWithin", "notTriggeredWithin"}
+NEVER = {"notTriggered", "notTriggeredWithin"}
 COUNTERS = {"event": "contact_event", "activity": "contact_activity"}
-OF = "{table} where {table}.project = contact.project and {table}.contact_id = contact.id and {table}.name = {name}"
-LAST = "(select last_at from {of})"
-LISTED = (
-    "exists (select from segment_list where segment_list.project = contact.project "
-    "and segment_list.contact_id = contact.id and segment_list.segment_id = {segment})"
-)
+
+# At most one row for each contact, by the primary key. A join, because the planner turns one into whatever is best for
+# a question, which it cannot do with a subquery that is one side of an `or`.
+SEEN = """
+left join {table} as {alias}
+on {alias}.project = $1 and {alias}.contact_id = contact.id and {alias}.{key} = {value}{lately}"""
 COLUMNS = {"createdAt": "created_at", "updatedAt": "updated_at"}
 
 
@@ -43,12 +38,28 @@ class Statement:
     def __init__(self, after: int) -> None:
         self.values: list[object] = []
         self.turns: list[str] = []
+        self._seen: dict[tuple[str, object], str] = {}
+        self._joins: list[str] = []
         self._after = after
+
+    @property
+    def joins(self) -> str:
+        return "".join(self._joins)
 
     def bind(self, value: object, cast: str) -> str:
         """The placeholder of one more value, such as `$3::jsonb`."""
         self.values.append(value)
         return f"${self._after + len(self.values)}::{cast}"
+
+    def seen(self, table: str, key: str, value: object, cast: str) -> str:
+        """What the table has of the contact under this value of its key, as the alias of a row that may be missing."""
+        if (table, value) not in self._seen:
+            self._seen[table, value] = self._join(table, key, value, cast)
+        return self._seen[table, value]
+
+    def seen_lately(self, table: str, test: Filter, value: object) -> str:
+        """As `seen`, but missing if it was before the test's span."""
+        return self._join(table, "name", value, "text", test)
 
     def ago(self, test: Filter, moment: str) -> str:
         """The start of the test's span; `moment` crosses it while nobody touches the contact."""
@@ -56,6 +67,13 @@ class Statement:
         span = f"make_interval(secs => {self.bind(span_of(test).total_seconds(), 'float8')})"
         self.turns.append(f"next_turn({moment}, {span})")
         return f"statement_timestamp() - {span}"
+
+    def _join(self, table: str, key: str, value: object, cast: str, lately: Filter | None = None) -> str:
+        bound = self.bind(value, cast)
+        alias = f"seen_{self._after + len(self.values)}"
+        since = f" and {alias}.last_at >= {self.ago(lately, f'{alias}.last_at')}" if lately else ""
+        self._joins.append(SEEN.format(table=table, alias=alias, key=key, value=bound, lately=since))
+        return alias
 
 
 def predicate(test: Filter, statement: Statement) -> str:
@@ -81,7 +99,7 @@ def predicate(test: Filter, statement: Statement) -> str:
 
 def is_listed(field: Field, statement: Statement) -> str:
     """Is the contact on the list of this static segment?"""
-    return LISTED.format(segment=statement.bind(field.segment_id, "uuid"))
+    return f"{statement.seen('segment_list', 'segment_id', field.segment_id, 'uuid')}.contact_id is not null"
 
 
 def _email(test: Filter, statement: Statement) -> str:
@@ -142,7 +160,8 @@ def _data_order(test: Filter, value: str, statement: Statement) -> str:
     sign = SIGN[test.operator]
     if is_number(test.value):
         bound = statement.bind(encode(test.value).decode(), "jsonb")
-        return f"({value} {sign} {bound} and jsonb_typeof({value}) = 'number')"
+        # one clause, so that the planner does not take the comparison for as cheap as a test that is
+        return f"case when {value} {sign} {bound} then jsonb_typeof({value}) = 'number' end"
     bound = statement.bind(test.value, "text")
     return f"(jsonb_typeof({value}) = 'string' and ({value} #>> '{{}}') collate \"C\" {sign} {bound})"
 
@@ -167,6 +186,10 @@ def _between(moment: str, ago: str) -> str:
 
 def _history(test: Filter, field: Field, statement: Statement) -> str:
     table = COUNTERS[field.scope]
-    of = OF.format(table=table, name=statement.bind(field.name, "text"))
-    since = statement.ago(test, LAST.format(of=of)) if test.operator in NEED_UNIT else ""
-    return HISTORY[test.operator].format(of=of, since=since)
+    if test.operator in LATELY:
+        seen = statement.seen_lately(table, test, field.name)
+    else:
+        seen = statement.seen(table, "name", field.name, "text")
+    if test.operator == "triggeredOlderThan":
+        return f"{seen}.last_at < {statement.ago(test, f'{seen}.last_at')}"
+    return f"{seen}.contact_id is {'null' if test.operator in NEVER else 'not null'}"

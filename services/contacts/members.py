@@ -17,10 +17,10 @@ from services.contacts.read_models import segment as segments
 from services.contacts.read_models import segment_list
 from services.contacts.read_models.contact import Row
 
-COUNT = "select count(*) from contact where contact.project = $1 and (subscribed or not $2) and {matching}"
+COUNT = "select count(*) from contact {joins} where contact.project = $1 and (subscribed or not $2) and {matching}"
 
 LISTED = """
-select id from contact
+select id from contact {joins}
 where contact.project = $1 and {matching}
 order by created_at desc, id desc
 limit $2 offset $3
@@ -28,7 +28,7 @@ limit $2 offset $3
 
 AUDIENCE = """
 select id, email
-from contact
+from contact {joins}
 where contact.project = $1 and id > $2 and (subscribed or not $3) and {matching}
     and (cardinality($5::uuid[]) = 0 or (
         select count(*) from segment_list
@@ -38,7 +38,7 @@ order by id
 limit $4
 """
 
-MATCHES = "select {matching} from contact where contact.project = $1 and id = $2"
+MATCHES = "select {matching} from contact {joins} where contact.project = $1 and id = $2"
 
 READY = "select scan_from is null from segment_state where project = $1 and segment_id = $2"
 
@@ -59,7 +59,7 @@ select state.members - (
     join segment_member as member on member.project = $1 and member.contact_id = pending.contact_id
         and member.segment_id = $2
 ) + (
-    select count(*) from contact
+    select count(*) from contact {joins}
     where contact.project = $1 and id in (select contact_id from pending) and {matching}
 )
 from segment_state as state where state.project = $1 and state.segment_id = $2
@@ -68,7 +68,7 @@ from segment_state as state where state.project = $1 and state.segment_id = $2
 KEPT_PAGE = """
 with {pending},
 fresh as (
-    select id, created_at from contact
+    select id, created_at from contact {joins}
     where contact.project = $1 and id in (select contact_id from pending) and {matching}
 ),
 kept as (
@@ -109,8 +109,9 @@ async def count_matching(
     conn: Connection, project: UUID, condition: Condition, *, subscribed_only: bool = False
 ) -> int:
     matching = await _compiled(conn, project, condition, after=2)
-    found: int = await conn.fetchval(_filled(COUNT, matching), project, subscribed_only, *matching.args)
-    return found
+    # not `fetchval`: who asks Postgres for one row only gets no parallel workers
+    (row,) = await conn.fetch(_filled(COUNT, matching), project, subscribed_only, *matching.args)
+    return int(row["count"])
 
 
 async def matching_ids(conn: Connection, project: UUID, condition: Condition, *, limit: int, offset: int) -> list[UUID]:
@@ -160,4 +161,4 @@ async def _compiled(conn: Connection, project: UUID, condition: Condition, *, af
 
 def _filled(statement: str, matching: Predicate) -> str:
     """The predicate holds no value of anyone's: only fixed pieces and placeholders."""
-    return statement.format(matching=matching.sql, pending=PENDING)
+    return statement.format(joins=matching.joins, matching=matching.sql, pending=PENDING)

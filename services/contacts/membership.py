@@ -69,7 +69,7 @@ returning contact_id
 LOOK = """
 select contact.id, contact.email, contact.created_at, array[{verdicts}] as verdicts,
     least({turns}) + interval '1 millisecond' as due_at
-from contact
+from contact {joins}
 where contact.project = $1 and contact.id = any($2::uuid[])
 """
 INSIDE = """
@@ -238,7 +238,8 @@ def _statement(predicates: Mapping[UUID, Predicate]) -> str:
     """Predicates hold no value of anyone's: only fixed pieces and placeholders."""
     verdicts = ", ".join(f"({each.sql}) is true" for each in predicates.values())
     turns = [turn for each in predicates.values() for turn in each.turns] or ["null::timestamptz"]
-    return LOOK.format(verdicts=verdicts, turns=", ".join(turns))
+    joins = "".join(each.joins for each in predicates.values())
+    return LOOK.format(verdicts=verdicts, turns=", ".join(turns), joins=joins)
 
 
 def _fact(move: Move, email: str, row: segments.Row) -> EventTracked:

@@ -14,7 +14,7 @@ from services.contacts.definitions import referenced
 
 COUNT = """
 select count(*) as total, count(*) filter (where subscribed or not $2) as count
-from contact
+from contact {joins}
 where contact.project = $1 and {matching}
     and (cardinality($3::uuid[]) = 0 or (
         select count(*) from segment_list
@@ -23,7 +23,7 @@ where contact.project = $1 and {matching}
 """
 PAGE = """
 select id, email, subscribed, snoozed_until
-from contact
+from contact {joins}
 where contact.project = $1 and {matching}
     and (cardinality($2::uuid[]) = 0 or (
         select count(*) from segment_list
@@ -65,4 +65,4 @@ def _contact(row: asyncpg.Record, subscribed_only: bool) -> AudienceContact:
 
 def _filled(statement: str, matching: Predicate) -> str:
     """The predicate holds no value of anyone's: only fixed pieces and placeholders."""
-    return statement.format(matching=matching.sql)
+    return statement.format(joins=matching.joins, matching=matching.sql)
