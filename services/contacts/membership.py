@@ -25,10 +25,13 @@ from services.contacts.read_models import segment_change
 log = structlog.get_logger()
 
 CHANGES = 2000
-SCAN_PAGE = 2000
+SCAN_PAGE = 50_000
+TOLD_PAGE = 2000
+"""Of a segment whose entries are told, each with an event."""
+
 SWEEP_ROWS = 5000
 SEGMENTS_AT_ONCE = 25
-NOWHERE = UUID(int=0)
+NOWHERE, END = UUID(int=0), UUID(int=2**128 - 1)
 KEEPER = Meta(actor="segments")
 
 LOCK = "select pg_advisory_xact_lock(hashtext('godwit.segments'), hashtext($1::text))"
@@ -49,12 +52,41 @@ update segment_state set scan_after = pg_current_xact_id()
 where project = $1 and scan_from is not null and scan_after is null
 """
 SCANNABLE = """
-select scan_from, array_agg(segment_id) as together from segment_state
+select segment_id, scan_from from segment_state
 where project = $1 and scan_from is not null and scan_after < pg_snapshot_xmin(pg_current_snapshot())
-group by scan_from order by scan_from limit 1
+order by scan_from desc, segment_id limit 1
 """
-SCANNED = "update segment_state set scan_from = $3 where project = $1 and segment_id = any($2::uuid[])"
-AFTER = "select id from contact where project = $1 and id > $2 order by id limit $3"
+SCANNED = "update segment_state set scan_from = $3 where project = $1 and segment_id = $2"
+PAGE_END = "select id from contact where project = $1 and id > $2 order by id offset $3 - 1 limit 1"
+
+# All contacts of a page, held against one segment. `not in`, because the planner can only answer it by a hash: it takes
+# the two sides for a few rows, and would join them row by row.
+HOLD = """
+with inside as materialized (
+    select id, created_at from contact {joins}
+    where contact.project = $1 and contact.id > $3 and contact.id <= $4 and {matching}
+), entered as (
+    insert into segment_member (project, contact_id, segment_id, created_at)
+    select $1, id, $2, created_at from inside
+    on conflict do nothing
+    returning contact_id
+), exited as (
+    delete from segment_member
+    where project = $1 and segment_id = $2 and contact_id > $3 and contact_id <= $4
+        and contact_id not in (select id from inside)
+    returning contact_id
+), waiting as (
+    insert into segment_due (project, contact_id, due_at)
+    select $1, id, due_at from (
+        select id, least({turns}) + interval '1 millisecond' as due_at from contact {joins}
+        where contact.project = $1 and contact.id > $3 and contact.id <= $4
+    ) as turning
+    where due_at is not null
+    on conflict (project, contact_id) do update set due_at = least(segment_due.due_at, excluded.due_at)
+)
+select contact_id, true as entry from entered union all select contact_id, false from exited
+"""
+EMAILS = "select id, email from contact where project = $1 and id = any($2::uuid[])"
 
 TAKE_DUE = """
 delete from segment_due
@@ -132,10 +164,9 @@ async def define(unit: Unit, project: UUID, row: segments.Row) -> None:
     await unit.conn.execute(DEFINE, project, row.id, asked, NOWHERE)
 
 
-async def begin(unit: Unit, project: UUID, row: segments.Row, segments_known: Segments) -> None:
+async def begin(unit: Unit, project: UUID, row: segments.Row, known: Segments) -> None:
     """Look at the first contacts at once, so that a small project's segment is filled when it is answered for."""
-    first = [each["id"] for each in await unit.conn.fetch(AFTER, project, NOWHERE, CHANGES)]
-    await _look_at(unit, project, dict.fromkeys(first, KEEPER), [row], segments_known)
+    await _hold(unit, project, row, known, NOWHERE, await _page_end(unit, project, NOWHERE, CHANGES))
 
 
 async def advance(unit: Unit, project: UUID) -> bool:
@@ -218,10 +249,9 @@ def _portions(rows: Iterable[segments.Row]) -> Iterator[list[segments.Row]]:
         yield some
 
 
-def _compiled(rows: Iterable[segments.Row], known: Segments) -> dict[UUID, Predicate]:
-    """The segments' conditions, as parts of one statement."""
+def _compiled(rows: Iterable[segments.Row], known: Segments, bound: int = 2) -> dict[UUID, Predicate]:
+    """The segments' conditions, as parts of one statement that has so many other arguments."""
     predicates: dict[UUID, Predicate] = {}
-    bound = 2
     for row in rows:
         assert row.condition
         try:
@@ -237,9 +267,12 @@ def _compiled(rows: Iterable[segments.Row], known: Segments) -> dict[UUID, Predi
 def _statement(predicates: Mapping[UUID, Predicate]) -> str:
     """Predicates hold no value of anyone's: only fixed pieces and placeholders."""
     verdicts = ", ".join(f"({each.sql}) is true" for each in predicates.values())
-    turns = [turn for each in predicates.values() for turn in each.turns] or ["null::timestamptz"]
     joins = "".join(each.joins for each in predicates.values())
-    return LOOK.format(verdicts=verdicts, turns=", ".join(turns), joins=joins)
+    return LOOK.format(verdicts=verdicts, turns=_turns(predicates.values()), joins=joins)
+
+
+def _turns(predicates: Iterable[Predicate]) -> str:
+    return ", ".join([turn for each in predicates for turn in each.turns] or ["null::timestamptz"])
 
 
 def _fact(move: Move, email: str, row: segments.Row) -> EventTracked:
@@ -253,18 +286,37 @@ def _fact(move: Move, email: str, row: segments.Row) -> EventTracked:
 
 
 async def _scan(unit: Unit, project: UUID, rows: Sequence[segments.Row]) -> bool:
-    """Look at the next page of contacts for segments that have not seen all of them, as many as are equally far."""
+    """Hold the next page of contacts against a segment that has not seen all of them."""
     marked = await unit.conn.execute(MARK, project)
     scan = await unit.conn.fetchrow(SCANNABLE, project)
     if scan is None:
         return marked != "UPDATE 0"
-    page = [row["id"] for row in await unit.conn.fetch(AFTER, project, scan["scan_from"], SCAN_PAGE)]
-    together = [row for row in rows if row.id in scan["together"]]
-    if page:
-        await _look_at(unit, project, dict.fromkeys(page, KEEPER), together, definitions_of(rows))
-    reached = page[-1] if len(page) == SCAN_PAGE else None
-    await unit.conn.execute(SCANNED, project, scan["together"], reached)
+    row = next((row for row in rows if row.id == scan["segment_id"]), None)
+    reached = None
+    if row:
+        size = TOLD_PAGE if row.track_membership else SCAN_PAGE
+        reached = await _page_end(unit, project, scan["scan_from"], size)
+        await _hold(unit, project, row, definitions_of(rows), scan["scan_from"], reached)
+    await unit.conn.execute(SCANNED, project, scan["segment_id"], reached)
     return True
+
+
+async def _page_end(unit: Unit, project: UUID, after: UUID, size: int) -> UUID | None:
+    """The last of so many contacts; None if there are fewer."""
+    end: UUID | None = await unit.conn.fetchval(PAGE_END, project, after, size)
+    return end
+
+
+async def _hold(unit: Unit, project: UUID, row: segments.Row, known: Segments, after: UUID, until: UUID | None) -> None:
+    """Enter and take out, of the contacts from one id to another, whom the segment's condition says."""
+    for predicate in _compiled([row], known, bound=4).values():
+        statement = HOLD.format(joins=predicate.joins, matching=predicate.sql, turns=_turns([predicate]))
+        moved = await unit.conn.fetch(statement, project, row.id, after, until or END, *predicate.args)
+        told = [each["contact_id"] for each in moved] if row.track_membership else []
+        emails = {each["id"]: each["email"] for each in await unit.conn.fetch(EMAILS, project, told)}
+        moves = (Move(row.id, id, entry, emails.get(id)) for id, entry in moved)
+        await tell(unit, project, moves, {row.id: row}, {})
+    await unit.flush()
 
 
 async def _tidy(unit: Unit, project: UUID, rows: Sequence[segments.Row]) -> bool:
