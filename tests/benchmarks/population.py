@@ -1,8 +1,12 @@
-"""A population to measure on: contacts and what five tracked events each leave behind, written by set-based SQL.
+"""Populations to measure on: contacts and five tracked events of each, as importing and tracking would have left them.
 
-The same number of contacts is always the same population: who has which data and events follows from a hash.
+Written by set-based SQL into the log and the read models, whose indexes are built when everything is there: a million
+contacts take a few minutes. The same number of contacts is always the same population: who has which data and events
+follows from a hash. What the log keeps encrypted is blank, as if everybody had been forgotten.
 """
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -26,15 +30,15 @@ select $1::uuid, id, 'user' || n || '@example' || n % 1000 || '.com', n % 100 <>
 from (
     select n, hashint4(n) & 1073741823 as dice, now() - (2000000 - n) * interval '30 seconds' as created_at,
         (lpad(to_hex(n), 12, '0') || '70008000' || substr(md5($1::uuid::text || n), 1, 12))::uuid as id
-    from generate_series($2::int, $3::int) as n
+    from generate_series(1, $2::int) as n
 ) as person
 """
 
 # Everybody signed up; some logged in, bought, invited or upgraded. The counts of a contact add up to EVENTS_EACH.
-EVENTS = """
+COUNTERS = """
 insert into contact_event (project, contact_id, name, count, first_at, last_at)
-select $1, contact.id, happened.name, happened.times, contact.created_at,
-    greatest(contact.created_at, now() - (dice % happened.days) * interval '1 day' - interval '1 hour')
+select $1, contact.id, happened.name, happened.times,
+    case happened.times when 1 then last.at else contact.created_at end, last.at
 from contact
 cross join lateral (select hashtext(contact.id::text) & 1073741823 as dice) as thrown
 cross join lateral (
@@ -42,19 +46,109 @@ cross join lateral (
         ('login', 2, 90, dice % 10 < 6),
         (case when dice / 100 % 4 = 0 then 'upgrade' else 'purchase' end, 1, 365, dice % 100 < 20)
 ) as happened (name, times, days, holds)
-where contact.project = $1 and contact.id between $2 and $3 and happened.holds
-order by contact.id, happened.name
+cross join lateral (
+    select greatest(contact.created_at, now() - (dice % happened.days) * interval '1 day' - interval '1 hour') as at
+) as last
+where contact.project = $1 and happened.holds
 """
-PLACE = "select id from contact where project = $1 and email = $2"
-STEP = 50_000
+TRACKED = """
+insert into tracked_event (project, id, contact_id, name, data, at)
+select project, uuidv7(at - now()), contact_id, name, '{"amount": 5}', at
+from (
+    select project, contact_id, name,
+        last_at - (last_at - first_at) * (count - number) / greatest(count - 1, 1) as at
+    from contact_event cross join generate_series(1, count) as number
+    where project = $1
+) as happened
+"""
+
+FIELDS = """
+insert into contact_field (project, field, kind, shard, count)
+select $1, field, case field when 'trialEndsAt' then 'date' else jsonb_typeof(data -> field) end, 0, $2
+from (select data from contact where project = $1 limit 1) as any_contact cross join jsonb_object_keys(data) as field
+"""
+VALUES = """
+insert into contact_value (project, field, value, shard, count)
+select $1, field, value::text, 0, count(*)
+from contact cross join jsonb_each(data) as own (field, value)
+where project = $1 and field <> 'firstName'
+group by field, value
+"""
+COUNT = "insert into contact_count (project, shard, count) values ($1, 0, $2)"
+OPEN = "insert into contact_field_open (project, field) values ($1, 'firstName')"
+
+KEYS = "insert into person_key (project, person, key) select project, id, sha256(uuid_send(id)) from contact"
+LOG = """
+insert into events (
+    position, sequence, id, project, stream, version, type, schema_version, data, meta, recorded_at, published_at
+) overriding system value
+select position, position, uuidv7(at - now()), project, stream, 1, type, 1, data, '{"actor": "api"}', at, at
+from (
+    select row_number() over () + (select coalesce(max(position), 0) from events) as position, *
+    from (
+        select project, 'contact-' || id as stream, 'contact.created' as type, created_at as at,
+            jsonb_build_object(
+                'type', 'contact.created', 'contactId', id, 'email', '', 'subscribed', subscribed,
+                'data', '{}'::jsonb, '_sealed', null
+            ) as data
+        from contact
+        union all
+        select project, 'event-' || id, 'event.tracked', at,
+            jsonb_build_object(
+                'type', 'event.tracked', 'eventId', id, 'contactId', contact_id, 'email', '', 'name', name,
+                'data', '{}'::jsonb, '_sealed', null
+            )
+        from tracked_event
+    ) as fact
+) as placed
+"""
+PLACES = "select setval(pg_get_serial_sequence('events', 'position'), (select max(position) from events))"
+NUMBERED = "update relay set sequence = (select max(position) from events)"
+
+TABLES = ["contact", "contact_event", "tracked_event", "person_key", "events"]
+CONSTRAINTS = """
+select conrelid::regclass::text as of, conname as name, pg_get_constraintdef(oid) as definition
+from pg_constraint where conrelid = any($1::text[]::regclass[]) and contype in ('p', 'u')
+"""
+INDEXES = """
+select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as definition
+from pg_index where indrelid = any($1::text[]::regclass[])
+    and not exists (select from pg_constraint where conindid = indexrelid)
+"""
 
 
-async def populate(conn: "asyncpg.Connection[Any]", project: UUID, contacts: int) -> None:
-    """Fill a project of the contacts service; `conn` has its schema as search_path and may analyze."""
-    for first in range(1, contacts + 1, STEP):
-        last = min(first + STEP - 1, contacts)
-        await conn.execute(CONTACTS, project, first, last)
-        bounds = [await conn.fetchval(PLACE, project, f"user{n}@example{n % 1000}.com") for n in (first, last)]
-        await conn.execute(EVENTS, project, *bounds)
-    await conn.execute("vacuum (analyze) contact")
-    await conn.execute("vacuum (analyze) contact_event")
+async def populate(conn: "asyncpg.Connection[Any]", sizes: Mapping[UUID, int]) -> None:
+    """Fill new projects with so many contacts each. No service runs meanwhile, and nothing else was ever written.
+
+    `conn` is the owner's, with the schema of the contacts service as its search_path.
+    """
+    async with without_indexes(conn):
+        for project, contacts in sizes.items():
+            await conn.execute(CONTACTS, project, contacts)
+            await conn.execute(COUNTERS, project)
+            await conn.execute(TRACKED, project)
+            await conn.execute(FIELDS, project, contacts)
+            await conn.execute(VALUES, project)
+            await conn.execute(COUNT, project, contacts)
+            await conn.execute(OPEN, project)
+        for statement in (KEYS, LOG, PLACES, NUMBERED):
+            await conn.execute(statement)
+    for table in TABLES:
+        await conn.execute(f"vacuum (analyze) {table}")
+
+
+@asynccontextmanager
+async def without_indexes(conn: "asyncpg.Connection[Any]") -> AsyncIterator[None]:
+    """Take the indexes of TABLES away, and build them again at the end."""
+    constraints = await conn.fetch(CONSTRAINTS, TABLES)
+    indexes = await conn.fetch(INDEXES, TABLES)
+    for each in constraints:
+        await conn.execute(f'alter table {each["of"]} drop constraint "{each["name"]}"')
+    for each in indexes:
+        await conn.execute(f"drop index {each['name']}")
+    yield
+    await conn.execute("set maintenance_work_mem = '512MB'")
+    for each in constraints:
+        await conn.execute(f'alter table {each["of"]} add constraint "{each["name"]}" {each["definition"]}')
+    for each in indexes:
+        await conn.execute(each["definition"])
