@@ -22,6 +22,8 @@ WaitingFor = Literal[
     "SES_REFUSING",
     "THROTTLED",
     "NOT_ARRIVED",
+    "PROJECT_LIMIT",
+    "DOMAIN_LIMIT",
     "RATE_LIMIT",
 ]
 
@@ -379,9 +381,10 @@ class Suppressed(View, frozen=True, kw_only=True):
 class SendingState(View, frozen=True, kw_only=True):
     """`waiting_for` is why queued mails are not sent yet; null if none is queued. RATE_LIMIT is how it should be.
 
-    SEND_RATE and SEND_WINDOW are the campaign's own: then `until` is when the next mail's turn is. `detail` is SES's
-    code where SES refuses. `rate` is what the account may send in a second now, `eta_seconds` how long the rest takes
-    if the campaign has a rate or a window; null if that cannot be told.
+    SEND_RATE and SEND_WINDOW are the campaign's own: then `until` is when the next mail's turn is. PROJECT_LIMIT and
+    DOMAIN_LIMIT are the project's (`SetSendingLimits`). `detail` is SES's code where SES refuses, or the recipient
+    domain that is limited. `rate` is what may be sent in a second now, `eta_seconds` how long the rest takes if the
+    campaign has a rate or a window; null if that cannot be told.
     """
 
     waiting_for: WaitingFor | None

@@ -37,6 +37,7 @@ from libs.schemas.feedback import (
     EmailOpened,
     EmailRejected,
 )
+from libs.schemas.sending_limits import GetSendingLimits, SetSendingLimits
 from libs.schemas.suppressions import (
     CreateSuppressionRule,
     DeleteSuppressionRule,
@@ -54,6 +55,7 @@ from services.delivery import (
     files,
     forgetting,
     holding,
+    limiting,
     orders,
     pacing,
     preview,
@@ -76,6 +78,7 @@ from services.delivery.read_models import (
     paused_project,
     project_language,
     recipient,
+    sending_limit,
     suppressed_address,
     suppression,
     suppression_rule,
@@ -135,6 +138,7 @@ def build(config: Settings) -> Service:
             **dict.fromkeys(
                 (CreateSuppressionRule, UpdateSuppressionRule, DeleteSuppressionRule), suppressions.rules()
             ),
+            SetSendingLimits: limiting.set_sending_limits(),
             SuppressAddresses: suppressions.suppress_addresses,
             ReleaseAddress: suppressions.release_addresses,
         },
@@ -156,6 +160,7 @@ def build(config: Settings) -> Service:
             GetSendingState: progress.get_sending_state(config.aws_region),
             ListDomains: domain_queries.list,
             GetDomain: domain_queries.get,
+            GetSendingLimits: limiting.get_sending_limits,
             ListSuppressionRules: suppressions.list_rules,
             PreviewSuppression: suppressions.preview,
             ListSuppressedAddresses: suppressions.list_addresses,
@@ -164,6 +169,7 @@ def build(config: Settings) -> Service:
             forgetting.ForgetMails: forgetting.again(shelf),
             holding.SweepCampaign: holding.sweep(shelf),
             pacing.PlaceCampaign: pacing.place_campaigns,
+            limiting.MoveMails: limiting.move_mails,
         },
         read_models=(
             recipient,
@@ -171,6 +177,7 @@ def build(config: Settings) -> Service:
             suppression,
             suppressed_address,
             suppression_rule,
+            sending_limit,
             campaign_hold,
             campaign_pace,
             domain,

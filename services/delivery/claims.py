@@ -4,6 +4,7 @@ What must not be sent any more is found out here, in the transaction of the clai
 """
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
@@ -12,7 +13,7 @@ import msgspec
 from libs.runtime.clock import uuid7
 from libs.runtime.store import Connection, Unit
 from libs.schemas.delivery import Kind, Source, SuppressionReason
-from services.delivery import ledger, pacing
+from services.delivery import allowance, ledger, pacing
 from services.delivery.email import Change, cancel, fail, park, suppress, suppression
 from services.delivery.fairness import Share, Waiting
 from services.delivery.mail import Mail
@@ -27,26 +28,27 @@ from services.delivery.shelf import Shelf
 # recipient's data only briefly: it may be for someone whom nobody told us of, and it is urgent. Both are asked by
 # scalar sub-queries, which are looked up row by row: for `exists` the planner may hash the whole table instead.
 
-# A skip scan over (lane, project): its cost follows the number of projects that wait, not of mails. Of a project that
-# is paused, only transactional mail is due.
+# A skip scan over (lane, project, line): its cost follows the number of lines that wait, not of mails. Of a project
+# that is paused, only transactional mail is due.
 WAITING = """
 with recursive line as (
-    (select lane, project from email where state = 'queued' order by lane, project limit 1)
+    (select lane, project, line from email where state = 'queued' order by lane, project, line limit 1)
     union all
-    select next.lane, next.project from line cross join lateral (
-        select lane, project from email
-        where state = 'queued' and (lane, project) > (line.lane, line.project)
-        order by lane, project limit 1
+    select next.lane, next.project, next.line from line cross join lateral (
+        select lane, project, line from email
+        where state = 'queued' and (lane, project, line) > (line.lane, line.project, line.line)
+        order by lane, project, line limit 1
     ) next
 )
-select line.lane, line.project, due.count::int
+select line.lane, line.project, due.count::int, line.line
 from (
-    select lane, project from line
+    select lane, project, line from line
     where lane = 0 or not coalesce((select paused from paused_project where project = line.project), false)
 ) line cross join lateral (
     select count(*) from (
         select from email
-        where state = 'queued' and lane = line.lane and email.project = line.project and due_at <= now()
+        where state = 'queued' and lane = line.lane and email.project = line.project and email.line = line.line
+            and due_at <= now()
             and (content_id is null or coalesce((
                 select true from content
                 where content.project = email.project and content.id = email.content_id), false))
@@ -62,10 +64,11 @@ where due.count > 0
 CLAIM = """
 with pick as materialized (
     select found.id
-    from unnest($1::smallint[], $2::uuid[], $3::int[]) as share (lane, project, quota)
+    from unnest($1::smallint[], $2::uuid[], $6::text[], $3::int[]) as share (lane, project, line, quota)
     cross join lateral (
         select email.id from email
-        where state = 'queued' and lane = share.lane and email.project = share.project and due_at <= now()
+        where state = 'queued' and lane = share.lane and email.project = share.project and email.line = share.line
+            and due_at <= now()
             and (content_id is null or coalesce((
                 select true from content
                 where content.project = email.project and content.id = email.content_id), false))
@@ -85,7 +88,7 @@ update email set
     due_at = clock_timestamp() + make_interval(secs => $5),
     updated_at = clock_timestamp()
 where email.id = any(array(select id from pick))
-returning email.id
+returning email.id, email.project, email.line
 """
 
 
@@ -122,13 +125,15 @@ def withheld(kind: Kind, source: Source, reader: Reader, rules: Sequence[Rule]) 
 
 
 async def waiting(conn: Connection, most: int) -> list[Waiting]:
-    """How many mails could be claimed now, by lane and project; none is counted further than `most`."""
-    return [Waiting(row["lane"], row["project"], row["count"]) for row in await conn.fetch(WAITING, most)]
+    """How many mails could be claimed now, by lane, project and line; none is counted further than `most`."""
+    return [Waiting(*row) for row in await conn.fetch(WAITING, most)]
 
 
 async def claim(unit: Unit, shares: Sequence[Share], lease: float, shelf: Shelf) -> list[Mail]:
-    """Claim up to each share's quota; answers the mails that are to be sent once this is committed."""
+    """Claim up to each share's quota, as far as their projects' own limits go; answers the mails that are to be sent
+    once this is committed."""
     begun = time.monotonic()
+    shares, held = await allowance.hold(unit.conn, shares)
     rows = await unit.conn.fetch(
         CLAIM,
         [share.lane for share in shares],
@@ -136,9 +141,12 @@ async def claim(unit: Unit, shares: Sequence[Share], lease: float, shelf: Shelf)
         [share.quota for share in shares],
         uuid7(),
         lease,
+        [share.line for share in shares],
     )
     mails = await ledger.load(unit.conn, [row["id"] for row in rows], shelf, begun)
     refused = await _refuse(unit, mails)
+    sent = Counter((row["project"], row["line"]) for row in rows if row["id"] not in refused)
+    await allowance.spend(unit.conn, held, sent)
     return [mail for mail in mails if mail.id not in refused]
 
 

@@ -15,11 +15,14 @@ from services.delivery.fairness import CAMPAIGN, TRANSACTIONAL, WORKFLOW
 
 LANES: dict[Source, int] = {"TRANSACTIONAL": TRANSACTIONAL, "WORKFLOW": WORKFLOW, "CAMPAIGN": CAMPAIGN}
 
+# A mail to a recipient domain that the project limits stands in a line of its own: see `limiting`.
 QUEUE = """
 insert into email (id, project, contact_id, recipient, source, lane, campaign_id, workflow_id, execution_id, step_id,
-    content_id, content, overrides, data, meta, extras, due_at, created_at, updated_at)
+    content_id, content, overrides, data, meta, extras, line, due_at, created_at, updated_at)
 select id, project, contact_id, recipient, source, lane, campaign_id, workflow_id, execution_id, step_id,
-    content_id, content, overrides, data, meta, extras, $17, $17, $17
+    content_id, content, overrides, data, meta, extras, coalesce((
+        select domain from lower(substring(recipient from '[^@]*$')) as domain, sending_limit
+        where sending_limit.project = new.project and sending_limit.domains ? domain), ''), $17, $17, $17
 from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::smallint[], $7::uuid[], $8::uuid[],
     $9::uuid[], $10::uuid[], $11::uuid[], $12::jsonb[], $13::jsonb[], $14::jsonb[], $15::jsonb[], $16::jsonb[])
     as new (id, project, contact_id, recipient, source, lane, campaign_id, workflow_id, execution_id, step_id,

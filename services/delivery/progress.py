@@ -1,41 +1,54 @@
 """Why a campaign's queued mails are not sent yet, and when they will be."""
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import cast
 from uuid import UUID
 
 import asyncpg
 import msgspec
+from msgspec.structs import replace
 
 from libs.runtime.bus import QueryHandler
 from libs.runtime.clock import iso
 from libs.runtime.store import Connection
 from libs.runtime.timezones import zone_of
 from libs.schemas.delivery import GetSendingState, SendingState, WaitingFor
+from services.delivery import allowance
+from services.delivery.fairness import WHOLE
 from services.delivery.pace import HOUR, Pace, finish
 from services.delivery.read_models import campaign_hold, campaign_pace
 
 # The first in line tells it, and those that SES would not take: they come back within seconds, with SES's code. Both
-# are found by the order of the queue: a campaign may have a million mails in it.
+# are found by the order of the queue, line by line: a campaign may have a million mails in it.
 QUEUED = """
+with lines as (
+    select '' as line union all select jsonb_object_keys(domains) from sending_limit where project = $1
+)
 select first.*, clock_timestamp() as now, last.due_at as last_at,
     (select paused from paused_project where paused_project.project = $1) as project_paused,
     (select timezone from project_language where project_language.project = $1) as timezone,
     (select true from content where content.project = $1 and content.id = $2) as arrived,
-    (select reason from email
+    (select reason from lines join email using (line)
      where state = 'queued' and lane = 2 and project = $1 and campaign_id = $2
         and due_at > clock_timestamp() and due_at < clock_timestamp() + interval '6 seconds'
         and reason not in ('SEND_RATE', 'SEND_WINDOW')
      limit 1) as refused
 from (
-    select due_at, reason from email
-    where state = 'queued' and lane = 2 and project = $1 and campaign_id = $2
+    select head.* from lines cross join lateral (
+        select due_at, reason, line from email
+        where state = 'queued' and lane = 2 and project = $1 and email.line = lines.line and campaign_id = $2
+        order by due_at limit 1
+    ) head
     order by due_at limit 1
 ) first cross join lateral (
-    select due_at from email
-    where state = 'queued' and lane = 2 and project = $1 and campaign_id = $2
-        and due_at < greatest(first.due_at, clock_timestamp()) + interval '50 years'
+    select tail.* from lines cross join lateral (
+        select due_at from email
+        where state = 'queued' and lane = 2 and project = $1 and email.line = lines.line and campaign_id = $2
+            and due_at < greatest(first.due_at, clock_timestamp()) + interval '50 years'
+        order by due_at desc limit 1
+    ) tail
     order by due_at desc limit 1
 ) last
 """
@@ -58,8 +71,11 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     project_paused: bool | None = None
     arrived: bool | None = None
     timezone: str | None = None
+    line: str = WHOLE
     pace: Pace = Pace()
     paused: bool = False
+    limit: str | None = None
+    """The line whose limit is slower than the account, WHOLE for the project's; None if there is none."""
 
     @property
     def held(self) -> WaitingFor | None:
@@ -84,20 +100,31 @@ def get_sending_state(region: str) -> QueryHandler:
     async def answer(conn: Connection, project: UUID, query: GetSendingState) -> SendingState:
         queue = await _queue(conn, project, query.campaign_id)
         row = await conn.fetchrow(BUCKET, region)
-        return state_of(queue, Account(*row) if row else Account(), query.queued)
+        limits = {line: limit.per_second for (_, line), limit in (await allowance.read(conn, [project])).items()}
+        return state_of(*limited(queue, Account(*row) if row else Account(), limits), query.queued)
 
     return answer
 
 
+def limited(queue: Queue | None, account: Account, limits: Mapping[str, float]) -> tuple[Queue | None, Account]:
+    """Both as the project's own limits leave them."""
+    lines = (WHOLE, queue.line) if queue else (WHOLE,)
+    slower = {line: limits[line] for line in lines if line in limits and limits[line] < account.rate}
+    slowest = min(slower, key=lambda line: slower[line], default=None)
+    if queue is None or slowest is None:
+        return queue, account
+    return replace(queue, limit=slowest), replace(account, rate=slower[slowest])
+
+
 def state_of(queue: Queue | None, account: Account, queued: int) -> SendingState:
     """What the mails wait for, of whom so many are `queued`."""
-    rate = round(account.rate, 1)
+    rate = round(account.rate, 2)
     if queue is None:
         return SendingState(waiting_for=None, detail=None, rate=rate)
     waiting_for = _waiting_for(queue, account)
     return SendingState(
         waiting_for=waiting_for,
-        detail=queue.code if waiting_for == "SES_REFUSING" else None,
+        detail={"SES_REFUSING": queue.code, "DOMAIN_LIMIT": queue.limit}.get(waiting_for),
         rate=rate,
         until=iso(queue.due_at) if waiting_for in OURS and queue.held else None,
         eta_seconds=_eta(queue, account, queued) if queue.pace != Pace() and not queue.paused else None,
@@ -129,7 +156,11 @@ def _waiting_for(queue: Queue, account: Account) -> WaitingFor:
         return "THROTTLED"
     if not queue.arrived:
         return "NOT_ARRIVED"
-    return "SEND_RATE" if _slower(queue.pace, account.rate) else "RATE_LIMIT"
+    if _slower(queue.pace, account.rate):
+        return "SEND_RATE"
+    if queue.limit is None:
+        return "RATE_LIMIT"
+    return "PROJECT_LIMIT" if queue.limit == WHOLE else "DOMAIN_LIMIT"
 
 
 def _slower(pace: Pace, rate: float) -> bool:

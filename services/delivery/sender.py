@@ -22,7 +22,7 @@ from libs.runtime import crash
 from libs.runtime.rejection import Rejected
 from libs.runtime.service import Runtime
 from libs.runtime.store import Connection
-from services.delivery import bucket, claims, files, ledger, metrics
+from services.delivery import allowance, bucket, claims, files, ledger, metrics
 from services.delivery.email import settle
 from services.delivery.fairness import Share, allot
 from services.delivery.guard import Guard
@@ -163,10 +163,13 @@ class Sender:
         if self._window.rest and not self._open:
             await self._wait(self._runtime.stopping, self._window.rest)
         async with self._runtime.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
-            waiting = await claims.waiting(conn, room)
+            found = await claims.waiting(conn, room)
+            limits = await allowance.read(conn, {line.project for line in found})
+            waiting = allowance.reduced(found, limits)
+            metrics.LIMITED.inc(len(found) - len(waiting))
             wanted = min(room, sum(line.count for line in waiting))
             if not wanted:
-                return IDLE_SECONDS
+                return min([IDLE_SECONDS, *(max(ROOM_SECONDS, limit.wait) for limit in limits.values())])
             grant = await bucket.take(conn, self._region, wanted)
         permits = [Permit(time.monotonic() + start, grant.held_until) for start in grant.starts]
         self._rate, self._period = grant.rate, grant.period
@@ -223,8 +226,9 @@ class Sender:
         if self._stopping or late:
             return GIVEN_BACK
         outcome = self._ses.deliver(mail, attached)
-        took = time.monotonic() - begun
-        self._call_seconds += (took - self._call_seconds) * NEWS
+        answered = time.monotonic()
+        self._call_seconds += (answered - begun - self._call_seconds) * NEWS
+        metrics.CALL.observe(answered - permit.start)
         return outcome
 
     def _with_files(self, mail: Mail, permit: Permit) -> "asyncio.Future[Outcome]":

@@ -35,7 +35,30 @@ async def test_a_paused_project_sends_transactional_mail_only_until_an_operator_
     assert len(await mails_to(api, reader)) == 1
 
 
+async def test_a_project_limits_how_fast_it_sends(api: Api, target: Target) -> None:
+    path = f"/projects/{uuid5(NAMESPACE, target.secret_key)}/sending/limits"
+    try:
+        wanted = {"perSecond": 500, "domains": {"Slow.Example": 0.5}}
+        answer = await api.send("PUT", path, wanted, {})
+        assert (answer.status_code, answer.json()) == (200, {"perSecond": 500.0, "domains": {"slow.example": 0.5}})
+        assert await api.get(path) == answer.json()
+        for wrong, field in (
+            ({"perSecond": 0}, "perSecond"),
+            ({"perSecond": "fast"}, "perSecond"),
+            ({"domains": {"slow.example": -1}}, "domains"),
+            ({"domains": {"not a domain": 1}}, "domains.not a domain"),
+        ):
+            refused = await api.send("PUT", path, wrong, {})
+            assert (refused.status_code, refused.json()["error"]["errors"][0]["field"][: len(field)]) == (422, field)
+        assert await api.get(path) == answer.json()
+    finally:
+        cleared = await api.send("PUT", path, {}, {})
+    assert cleared.json() == {"perSecond": None, "domains": {}}
+
+
 async def test_a_project_sees_and_decides_for_itself_only(api: Api) -> None:
+    foreign = await api.send("PUT", f"/projects/{uuid4()}/sending/limits", {"perSecond": 1}, {})
+    assert (foreign.status_code, foreign.json()["error"]["message"]) == (404, "Project not found")
     for path in ("security", "sending/pause", "sending/resume"):
         with pytest.raises(Refused, match="Project not found"):
             await (api.get if path == "security" else lambda where: api.post(where, {}))(f"/projects/{uuid4()}/{path}")

@@ -1,6 +1,7 @@
 """How a project's mail is received, and whether its bulk mail may be sent."""
 
 from typing import Annotated
+from uuid import UUID
 
 from litestar import get, post
 from litestar.params import FromPath, JSONBody
@@ -35,7 +36,7 @@ async def get_security(project_id: FromPath[str], request: Call) -> Answer:
     The shares of its mail that bounced or were complained about, the limits that they exceed, and whether its campaigns
     and workflows are paused for it. Shares are in percent, of what was sent since sending was last resumed.
     """
-    _own(project_id, request)
+    require_own(project_id, request)
     return wrapped(await request.query(GetReputation()))
 
 
@@ -45,7 +46,7 @@ async def pause_sending(project_id: FromPath[str], data: JSONBody[Decision], req
 
     What is queued stays queued. Transactional mail goes on.
     """
-    _own(project_id, request)
+    require_own(project_id, request)
     return wrapped(await request.ask(PauseSending(by=request.principal.actor, note=data.note)))
 
 
@@ -55,14 +56,15 @@ async def resume_sending(project_id: FromPath[str], data: JSONBody[Decision], re
 
     From then on the project is judged by what happens from then on.
     """
-    _own(project_id, request)
+    require_own(project_id, request)
     return wrapped(await request.ask(ResumeSending(by=request.principal.actor, note=data.note)))
 
 
-def _own(project_id: str, request: Call) -> None:
+def require_own(project_id: str, request: Call) -> UUID:
     """A key speaks for its own project only."""
     if id_of(project_id, "Project") != request.project:
         raise not_found("Project")
+    return request.project
 
 
 ROUTES = [get_security, pause_sending, resume_sending]

@@ -1,0 +1,47 @@
+"""How fast a project sends, by its own wish."""
+
+from typing import Annotated
+
+from litestar import get, put
+from litestar.params import FromPath, JSONBody
+from msgspec import Meta, field
+
+from libs.schemas.sending_limits import GetSendingLimits, PerSecond, SendingLimits, SetSendingLimits
+from services.gateway.answers import Answer, returns, shows
+from services.gateway.call import Call
+from services.gateway.json_body import Body
+from services.gateway.routes.reputation import require_own
+
+TAGS = ["Projects"]
+
+
+class LimitsBody(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """In mails per second, from 0.01; null, and domains that are not named, are not limited."""
+
+    per_second: PerSecond | None = None
+    domains: Annotated[dict[str, PerSecond], Meta(max_length=100, examples=[{"example.com": 5}])] = field(
+        default_factory=dict
+    )
+
+
+@get("/projects/{project_id:str}/sending/limits", responses=shows(SendingLimits), tags=TAGS)
+async def get_sending_limits(project_id: FromPath[str], request: Call) -> Answer:
+    """Get the project's sending limits"""
+    require_own(project_id, request)
+    return Answer(await request.query(GetSendingLimits()))
+
+
+@put("/projects/{project_id:str}/sending/limits", responses=returns(SendingLimits, 200), tags=TAGS)
+async def set_sending_limits(project_id: FromPath[str], data: JSONBody[LimitsBody], request: Call) -> Answer:
+    """Limit how fast the project sends
+
+    All of its mail together (`perSecond`), and its mail to single recipient domains (`domains`): below what Amazon SES
+    allows the account, which holds in any case. Transactional mail goes first within them, too. What is sent replaces
+    what was set, and holds for mails that wait already. Up to half a second's worth may go out at once.
+    """
+    project = require_own(project_id, request)
+    command = SetSendingLimits(project_id=project, per_second=data.per_second, domains=data.domains)
+    return Answer(await request.ask(command))
+
+
+ROUTES = [get_sending_limits, set_sending_limits]
