@@ -127,7 +127,7 @@ def build(config: Settings) -> Service:
 
     domain_commands = domains.commands(config.aws_region)
     domain_queries = domains.Queries(config.aws_region)
-    settle = reactions.settle_proven(links, shelf)
+    settle = reactions.settle_proven(links, shelf, times)
     return Service(
         name="delivery",
         commands={

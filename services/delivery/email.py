@@ -3,7 +3,7 @@
 queued -> claimed -> sent | failed | unknown | queued again (known not taken; the attempt does not count)
 queued -> suppressed | cancelled         decided again in the transaction of the claim
 unknown -> sent                          a notification proves it
-        -> queued | failed               after grace, while notifications are known to flow
+        -> queued | failed               after grace, while notifications are known to flow and none comes late
 """
 
 from datetime import datetime, timedelta
@@ -45,6 +45,14 @@ HELD = "held until notifications flow"
 """Why a mail stays unknown after its grace: nothing shows that a proof could have come."""
 
 LEASE_OVER = Unknown("the sender died")
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """What shows that notifications flow: the time of the latest happening that any told of, and when one came last
+    that told of something long past. Both None until there was one."""
+
+    at: datetime | None = None
+    late_at: datetime | None = None
 
 
 class Email(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,17 +198,16 @@ def expire(email: Email, subject: str, timing: Timing) -> Change:
     return prove(email, subject) if email.message_ids else settle(email, LEASE_OVER, timing)
 
 
-def overdue(email: Email, subject: str, heard: datetime | None, now: datetime, timing: Timing) -> Change:
+def overdue(email: Email, subject: str, heard: Heard, now: datetime, timing: Timing) -> Change:
     """What follows when grace is over, or when proof came in before the call's answer was missed.
 
-    `heard` is the time of the latest happening that any notification told of; None also if one that came in may still
-    be on its way. Unless they kept coming for a while after this call, silence proves nothing: the mail's own may be
-    stuck with all the others, and a resend would be a duplicate. A one-time code does not wait for that: late it is
-    worth nothing, and a second one does no harm.
+    Nothing counts as `heard` either if a notification that came in may still be on its way. Unless they kept coming for
+    a while after this call, silence proves nothing: the mail's own may be stuck with all the others, and a resend would
+    be a duplicate. A one-time code does not wait for that: late it is worth nothing, and a second one does no harm.
     """
     if email.message_ids:
         return prove(email, subject)
-    if not email.one_time_code and not _flowing(email, heard, timing):
+    if not email.one_time_code and not _flowing(email, heard, now, timing):
         if now - (email.claimed_at or now) <= timedelta(seconds=timing.give_up_after):
             return Change(state="unknown", reason=HELD, due_in=timing.recheck_after)
         return fail(email, "UNRESOLVED", "No answer from SES, and no notification of any mail since")
@@ -220,7 +227,10 @@ def _sent(email: Email, message_id: str, subject: str, resolved: bool = False) -
     return Change(state="sent", event=event, message_id=message_id, resolved=resolved)
 
 
-def _flowing(email: Email, heard: datetime | None, timing: Timing) -> bool:
-    if heard is None or email.claimed_at is None:
+def _flowing(email: Email, heard: Heard, now: datetime, timing: Timing) -> bool:
+    """Whether this mail's own notification would have come. One that we could not take comes again seconds later, and
+    newer ones pass it by: so as long as some come late, this mail's own may be among those that are still to come."""
+    if heard.at is None or email.claimed_at is None:
         return False
-    return heard >= email.claimed_at + timedelta(seconds=timing.evidence(email.policy))
+    calm = heard.late_at is None or now - heard.late_at >= timedelta(seconds=timing.calm)
+    return calm and heard.at >= email.claimed_at + timedelta(seconds=timing.evidence(email.policy))

@@ -12,7 +12,7 @@ from libs.runtime.envelope import Meta, Origin
 from libs.runtime.store import Connection, Unit
 from libs.schemas.delivery import Content, Extras
 from services.delivery import metrics
-from services.delivery.email import Change
+from services.delivery.email import Change, Heard
 from services.delivery.mail import PLAIN, Mail
 from services.delivery.shelf import Shelf
 
@@ -75,8 +75,12 @@ left join account_suppression on account_suppression.address = lower(email.recip
 where email.id = any($1::uuid[])
 """  # noqa: S608 - a constant
 
-HEARD = "update heard set at = least($1, clock_timestamp()) where at is null or at < $1"
-LAST_HEARD = "select at from heard"
+HEARD = """
+update heard set at = greatest(at, least($1, clock_timestamp())),
+    late_at = case when $2 then clock_timestamp() else late_at end
+where at is null or at < $1 or $2
+"""
+LAST_HEARD = "select at, late_at from heard"
 
 NOT_THERE = Content(subject="", body="", from_email="")
 
@@ -142,14 +146,14 @@ async def apply(unit: Unit, changes: Iterable[tuple[Mail, Change]]) -> set[UUID]
     return {row["id"] for row in rows}
 
 
-async def hear(conn: Connection, at: datetime) -> None:
-    """Note that a notification told of something that happened at this time."""
-    await conn.execute(HEARD, at)
+async def hear(conn: Connection, at: datetime, late: bool) -> None:
+    """Note that a notification told of something that happened at this time, and whether any came late."""
+    await conn.execute(HEARD, at, late)
 
 
-async def last_heard(conn: Connection) -> datetime | None:
-    at: datetime | None = await conn.fetchval(LAST_HEARD)
-    return at
+async def last_heard(conn: Connection) -> Heard:
+    [row] = await conn.fetch(LAST_HEARD)
+    return Heard(row["at"], row["late_at"])
 
 
 def _columns(changes: Sequence[tuple[Mail, Change]]) -> list[list[Any]]:

@@ -1,6 +1,7 @@
 """What other services' facts mean for delivery: mails to be sent, and proof that mails were sent."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,14 @@ from libs.runtime.envelope import Envelope
 from libs.runtime.store import BatchHandler, Connection, Unit
 from libs.schemas.contacts import AudienceMember, AudiencePageResolved
 from libs.schemas.delivery import EmailQueued, Kind
-from libs.schemas.feedback import EmailBounced, EmailComplained, FeedbackEvent
+from libs.schemas.feedback import (
+    EmailBounced,
+    EmailClicked,
+    EmailComplained,
+    EmailConfirmed,
+    EmailOpened,
+    FeedbackEvent,
+)
 from libs.schemas.workflows import EmailRequested
 from services.delivery import account_list, holding, intents, ledger, metrics, pacing
 from services.delivery.email import UNSETTLED, prove
@@ -18,6 +26,7 @@ from services.delivery.mail import Links
 from services.delivery.message import subject_of
 from services.delivery.read_models import content as contents
 from services.delivery.shelf import Shelf
+from services.delivery.timing import Timing
 
 # Notes every id under which SES took a mail. A claim that a notification proves is looked at soon: if its sender lives
 # it records the outcome itself before that.
@@ -61,7 +70,7 @@ async def queue_step(unit: Unit, envelopes: Sequence[Envelope[EmailRequested]]) 
     await intents.queue(unit, steps)
 
 
-def settle_proven(links: Links, shelf: Shelf) -> BatchHandler:
+def settle_proven(links: Links, shelf: Shelf, timing: Timing) -> BatchHandler:
     """Every notification proves that SES has the mail: what was unknown, or waits to be sent again, is sent."""
 
     async def settle(unit: Unit, envelopes: Sequence[Envelope[FeedbackEvent]]) -> None:
@@ -73,10 +82,17 @@ def settle_proven(links: Links, shelf: Shelf) -> BatchHandler:
         unsettled = [row["id"] for row in rows if row["state"] in UNSETTLED]
         mails = await ledger.load(unit.conn, unsettled, shelf)
         await ledger.apply(unit, [(mail, prove(mail, subject_of(mail, links))) for mail in mails])
-        await ledger.hear(unit.conn, max(event.at for event in told))
+        late = any(_is_late(event, unit.now, timing) for event in told)
+        await ledger.hear(unit.conn, max(event.at for event in told), late)
         await _tell_ses(unit.conn, told)
 
     return settle
+
+
+def _is_late(event: FeedbackEvent, now: datetime, timing: Timing) -> bool:
+    """Only of these SES tells at once: a bounce or a complaint is dated by the mailbox's provider."""
+    prompt = isinstance(event, EmailConfirmed | EmailOpened | EmailClicked)
+    return prompt and now - event.at > timedelta(seconds=timing.late_after)
 
 
 async def _tell_ses(conn: Connection, told: Sequence[FeedbackEvent]) -> None:

@@ -10,7 +10,7 @@ import structlog
 from libs.runtime.service import Runtime
 from libs.runtime.store import Unit
 from services.delivery import ledger, metrics
-from services.delivery.email import Change, expire, overdue
+from services.delivery.email import Change, Heard, expire, overdue
 from services.delivery.mail import Links, Mail
 from services.delivery.message import subject_of
 from services.delivery.search import Searched, search
@@ -64,10 +64,10 @@ class Reconciler:
         await ledger.apply(unit, changes)
         _report(changes)
 
-    def _change(self, mail: Mail, heard: datetime | None, now: datetime, searched: Searched) -> Change:
+    def _change(self, mail: Mail, heard: Heard, now: datetime, searched: Searched) -> Change:
         subject = subject_of(mail, self._links) if mail.message_ids else ""
         if mail.state == "unknown":
-            return overdue(mail, subject, heard if mail.id in searched.excluded else None, now, self._timing)
+            return overdue(mail, subject, heard if mail.id in searched.excluded else Heard(), now, self._timing)
         return expire(mail, subject, self._timing)
 
 

@@ -23,6 +23,9 @@ GRACES: dict[Policy, float] = {
 RECHECK_AFTER = 30.0
 LONGEST_EVIDENCE = 120.0
 PROBE_EVERY = 60.0
+LATE_AFTER = 15.0
+CALM = 30.0
+"""SNS tries again 20 seconds after a failure: https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html"""
 GIVE_UP_AFTER = 24 * 3600.0
 
 
@@ -32,7 +35,9 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     - `lease` bounds a claim; `give_back_after` is how old it may be when the call begins;
     - `graces` say how long a notification is waited for before a mail is sent once more;
     - `recheck_after` is the pause before a held resend is looked at again, `give_up_after` the end of holding;
-    - `probe_every` is the pause between probes while something is held.
+    - `probe_every` is the pause between probes while something is held;
+    - `late_after` is the age at which news of a mail is late, which means that SNS could not hand it over at once;
+      `calm` is how long none may have been late before silence about a mail says anything.
     """
 
     lease: float
@@ -42,6 +47,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     graces: dict[Policy, float]
     recheck_after: float
     probe_every: float
+    late_after: float
+    calm: float
     give_up_after: float = GIVE_UP_AFTER
 
     def grace(self, policy: Policy) -> float:
@@ -65,4 +72,6 @@ def timing(shortened: float | None) -> Timing:
         graces=graces,
         recheck_after=min(RECHECK_AFTER, max(0.5, graces["TRANSACTIONAL"] / 4)),
         probe_every=min(PROBE_EVERY, max(1.0, graces["TRANSACTIONAL"] / 2)),
+        late_after=min(LATE_AFTER, graces["TRANSACTIONAL"]),
+        calm=min(CALM, graces["TRANSACTIONAL"] * 5),
     )

@@ -172,8 +172,13 @@ def _i2(evidence: Evidence) -> list[str]:
     excess = sum(evidence.times.values()) - len(evidence.times)
     known = sum(max(0, len(mail["message_ids"]) - 1) for mail in evidence.mails.values())
     missing = _missing(evidence)
+    twice = [str(mail) for mail, times in evidence.times.items() if times > 1]
     return [
-        *([f"I2: {excess} mails went out twice"] if excess > len(evidence.accepted) // TWICE_IN else []),
+        *(
+            [f"I2: {excess} mails went out twice: {', '.join(twice[:5])}"]
+            if excess > len(evidence.accepted) // TWICE_IN
+            else []
+        ),
         *([f"I2: {excess} mails went out twice, and {known} are counted"] if excess != known else []),
         *([f"I1: {len(missing)} mails are recorded as sent, and SES never had them"] if missing else []),
     ]

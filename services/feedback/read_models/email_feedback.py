@@ -87,7 +87,8 @@ from unnest(
 )
 on conflict (project, email_id) do update set
     version = excluded.version,
-    message_ids = f.message_ids || excluded.message_ids,
+    message_ids = case when excluded.message_ids = '{}' then f.message_ids
+        else array(select distinct unnest(f.message_ids || excluded.message_ids) order by 1) end,
     confirmed_at = least(f.confirmed_at, excluded.confirmed_at),
     delivered_at = least(f.delivered_at, excluded.delivered_at),
     opened_at = least(f.opened_at, excluded.opened_at),

@@ -1,13 +1,14 @@
 """Calls without an answer: settled by proof or by policy, never by guessing."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
 
-from libs.runtime.clock import uuid7
+from libs.runtime.clock import now, uuid7
 from libs.runtime.envelope import Meta, Origin
 from libs.runtime.service import Runtime
 from libs.runtime.settings import Settings
@@ -87,6 +88,24 @@ async def test_a_resend_is_held_while_no_notification_comes_in(office: Office, s
     await office.confirm(mail["emailId"], mail["id"])  # the notifications that were stuck come in after all
     await office.become({"sent": 1})
     assert len(sandbox.of_project(office.project)) == 1
+
+
+async def test_a_resend_is_held_while_notifications_come_late(office: Office, sandbox: Sandbox) -> None:
+    """SNS could not hand them over when they were due: this mail's own may be among those that it still holds."""
+    sandbox.plant("reset_after_accept", count=1)
+    await office.campaign(await office.contacts(1))
+    await office.become({"unknown": 1})
+    (mail,) = sandbox.of_project(office.project)
+    for _ in range(3):
+        await office.confirm(uuid7(), "m-late", at=now() - timedelta(minutes=1))
+        await hear_of_another(office)
+        await office.let_time_pass("unknown")
+        await asyncio.sleep(1.2)
+    assert await office.states() == {"unknown": 1}
+    await office.confirm(mail["emailId"], mail["id"])
+    await office.become({"sent": 1})
+    assert len(sandbox.of_project(office.project)) == 1
+    await office.runtime.pool.execute("update heard set late_at = null")  # other tests wait for resends
 
 
 async def test_a_resend_is_held_while_a_notification_that_came_in_is_not_handled(

@@ -15,7 +15,7 @@ from libs.schemas.delivery import (
     Source,
     SuppressionReason,
 )
-from services.delivery.email import Email, expire, overdue, prove, settle, suppress, suppression
+from services.delivery.email import Email, Heard, expire, overdue, prove, settle, suppress, suppression
 from services.delivery.outcome import GIVEN_BACK, NotTaken, Refused, Sent, Throttled, Unknown
 from services.delivery.timing import timing
 
@@ -94,37 +94,45 @@ def test_an_expired_claim_that_a_notification_proved_is_sent() -> None:
 
 
 def test_after_grace_a_mail_is_sent_again_while_notifications_flow() -> None:
-    change = overdue(an_email(), "Hi", NOW + timedelta(minutes=30), NOW + timedelta(hours=1), USUAL)
+    change = overdue(an_email(), "Hi", Heard(NOW + timedelta(minutes=30)), NOW + timedelta(hours=1), USUAL)
     assert change.state == "queued"
     assert isinstance(change.event, EmailRequeued) and change.event.attempt == 2
 
 
 @pytest.mark.parametrize("heard", [None, NOW - timedelta(hours=1), NOW, NOW + timedelta(seconds=5)])
 def test_a_resend_is_held_while_no_notification_came_since_the_call(heard: datetime | None) -> None:
-    change = overdue(an_email(), "Hi", heard, NOW + timedelta(hours=2), USUAL)
+    change = overdue(an_email(), "Hi", Heard(heard), NOW + timedelta(hours=2), USUAL)
     assert (change.state, change.event) == ("unknown", None)
     assert change.due_in > 0
 
 
+@pytest.mark.parametrize(("late_ago", "state"), [(1, "unknown"), (29, "unknown"), (31, "queued")])
+def test_a_resend_is_held_while_notifications_come_late(late_ago: float, state: str) -> None:
+    """Those that could not be handed over come again later, and newer ones pass them by."""
+    now = NOW + timedelta(hours=1)
+    heard = Heard(now, late_at=now - timedelta(seconds=late_ago))
+    assert overdue(an_email(), "Hi", heard, now, USUAL).state == state
+
+
 def test_a_mail_that_a_notification_proved_is_not_sent_again_however_many_flow() -> None:
     proven = an_email(message_ids=("m-1",))
-    change = overdue(proven, "Hi", NOW + timedelta(minutes=30), NOW + timedelta(hours=1), USUAL)
+    change = overdue(proven, "Hi", Heard(NOW + timedelta(minutes=30)), NOW + timedelta(hours=1), USUAL)
     assert (change.state, change.message_id, change.resolved) == ("sent", "m-1", True)
 
 
 def test_a_mail_is_not_sent_a_third_time() -> None:
-    change = overdue(an_email(attempt=2), "Hi", NOW + timedelta(minutes=30), NOW + timedelta(hours=1), USUAL)
+    change = overdue(an_email(attempt=2), "Hi", Heard(NOW + timedelta(minutes=30)), NOW + timedelta(hours=1), USUAL)
     assert change.state == "failed"
     assert isinstance(change.event, EmailFailed) and change.event.code == "UNRESOLVED"
 
 
 def test_a_second_attempt_is_held_too_while_no_notification_came() -> None:
-    change = overdue(an_email(attempt=2), "Hi", None, NOW + timedelta(hours=2), USUAL)
+    change = overdue(an_email(attempt=2), "Hi", Heard(), NOW + timedelta(hours=2), USUAL)
     assert change.state == "unknown"
 
 
 def test_holding_ends_after_a_day() -> None:
-    change = overdue(an_email(), "Hi", None, NOW + timedelta(hours=25), USUAL)
+    change = overdue(an_email(), "Hi", Heard(), NOW + timedelta(hours=25), USUAL)
     assert change.state == "failed"
 
 
