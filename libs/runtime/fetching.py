@@ -17,9 +17,13 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 NOTHING_MORE = ("404", "408")
-"""The server's words for the end of a request: there is nothing, or the time is over."""
+"""The server's words for the end of a request: there is nothing, or the time is over. That the answer would become too
+large comes as another one, after what there was."""
 
 HEARTBEAT = "100"
+MOST_BYTES = 4 * 1024 * 1024
+"""Of one answer: what is fetched is held in memory. A message has no more than one mebibyte."""
+
 GRACE_SECONDS = 0.25
 """How late the end of a request may be."""
 
@@ -33,6 +37,7 @@ class Request(msgspec.Struct, frozen=True):
     batch: int
     expires: int
     no_wait: bool = True
+    max_bytes: int = MOST_BYTES
 
 
 class Unfetchable(NatsError):

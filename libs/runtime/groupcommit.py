@@ -42,14 +42,20 @@ BROKEN = (
 """The database cannot be reached for now; what was asked of it may or may not have happened."""
 
 ATTEMPTS = 4
+MOST_BYTES = 1024 * 1024
+"""Of messages for one transaction. A message may stand for a thousand rows: without this a backlog of such would be one
+transaction that takes minutes and gigabytes, or never ends."""
+
 COMMAND_TIMEOUT = 20.0
 
 
 class Item(msgspec.Struct, frozen=True):
-    """A message for a transaction. `place` is its position in the stream that it came from."""
+    """A message for a transaction. `place` is its position in the stream that it came from, `size` how many bytes it
+    had."""
 
     envelope: Envelope[Any]
     place: int = 0
+    size: int = 0
 
 
 Outcome: TypeAlias = bytes | Exception | None
@@ -61,6 +67,10 @@ class Parcel(msgspec.Struct, frozen=True):
 
     items: Sequence[Item]
     done: "asyncio.Future[list[Outcome]]"
+
+    @property
+    def size(self) -> int:
+        return sum(item.size for item in self.items)
 
 
 def _nothing() -> None:
@@ -117,10 +127,13 @@ class GroupCommit:
 
     def _next_batch(self) -> list[Parcel]:
         parcels = [self._waiting.popleft()]
-        size = len(parcels[0].items)
-        while self._waiting and size + len(self._waiting[0].items) <= self._max_batch:
+        count, size = len(parcels[0].items), parcels[0].size
+        while self._waiting:
+            following = self._waiting[0]
+            count, size = count + len(following.items), size + following.size
+            if count > self._max_batch or size > MOST_BYTES:
+                break
             parcels.append(self._waiting.popleft())
-            size += len(parcels[-1].items)
         return parcels
 
     async def _commit(self, parcels: Sequence[Parcel]) -> None:

@@ -5,7 +5,8 @@ Anything else is tried again after growing delays (a nak ignores the consumer's 
 the last; the handler's transaction was rolled back each time, so nothing of it is half done.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from nats.aio.msg import Msg
 from libs.runtime import crash, metrics
 from libs.runtime.codec import Codec
 from libs.runtime.envelope import Envelope, envelope_of
-from libs.runtime.groupcommit import GroupCommit, Item
+from libs.runtime.groupcommit import MOST_BYTES, GroupCommit, Item
 from libs.schemas.base import Message
 
 log = structlog.get_logger()
@@ -51,9 +52,12 @@ class Inlet:
     async def receive(self, raws: Sequence[Msg]) -> None:
         """Handle JetStream messages and settle each: acknowledged after its commit, or later again, or dead."""
         readable = [delivery for raw in raws if (delivery := await self._read(raw))]
-        items = [Item(delivery.envelope, place_of(delivery.raw)) for delivery in readable]
-        outcomes = await self.commit.submit_all(items) if items else []
-        for delivery, outcome in zip(readable, outcomes, strict=True):
+        await asyncio.gather(*(self._handle(part) for part in parts(readable)))
+
+    async def _handle(self, deliveries: Sequence["Delivery"]) -> None:
+        items = [Item(each.envelope, place_of(each.raw), len(each.raw.data)) for each in deliveries]
+        outcomes = await self.commit.submit_all(items)
+        for delivery, outcome in zip(deliveries, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 await self._try_later(delivery.raw, outcome)
             else:
@@ -98,6 +102,18 @@ class Delivery(msgspec.Struct, frozen=True):
     raw: Msg
     envelope: Envelope[Any]
     reply_to: str | None
+
+
+def parts(deliveries: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
+    """The deliveries in their order, as many at a time as one transaction takes."""
+    start = size = 0
+    for end, delivery in enumerate(deliveries):
+        size += len(delivery.raw.data)
+        if size > MOST_BYTES and end > start:
+            yield deliveries[start:end]
+            start, size = end, len(delivery.raw.data)
+    if start < len(deliveries):
+        yield deliveries[start:]
 
 
 class Death(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from libs.runtime.fetching import Fetcher, Unfetchable
+from libs.runtime.fetching import MOST_BYTES, Fetcher, Unfetchable
 from libs.runtime.testing import announce
 from tests.conftest import Stack
 from tests.service.runtime.tally import Noticed
@@ -34,6 +34,21 @@ async def test_what_waits_is_fetched_together_and_the_rest_next_time(
     first, rest = await fetcher.fetch(5, 5.0), await fetcher.fetch(5, 5.0)
     assert (len(first), len(rest)) == (5, 2)
     assert [message.metadata.sequence.consumer for message in (*first, *rest)] == list(range(1, 8))
+
+
+async def test_what_would_be_too_large_for_one_answer_comes_in_several(
+    stack: Stack, fetcher: Fetcher, project: UUID
+) -> None:
+    for _ in range(12):
+        await stack.client.jetstream().publish(f"evt.tally.{project}.large", b"x" * 900_000)
+    numbers: list[int] = []
+    for _ in range(12):
+        fetched = await fetcher.fetch(500, 2.0)
+        assert sum(len(message.data) for message in fetched) <= MOST_BYTES
+        numbers += [message.metadata.sequence.consumer for message in fetched]
+        if len(numbers) == 12:
+            break
+    assert numbers == list(range(1, 13))
 
 
 async def test_the_first_message_ends_the_wait_for_one(stack: Stack, fetcher: Fetcher, project: UUID) -> None:

@@ -1,10 +1,19 @@
-"""What an inlet reads from the subject by which JetStream has a message acknowledged."""
+"""What an inlet reads from the subject by which JetStream has a message acknowledged, and what it handles at once."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from libs.runtime.inlet import place_of
+from libs.runtime.envelope import Envelope
+from libs.runtime.groupcommit import MOST_BYTES
+from libs.runtime.inlet import Delivery, parts, place_of
+from libs.schemas.base import Message
 
 REPLIES = [
     "$JS.ACK.EVENTS.tally-events.2.1234.17.1763739999123456789.5",
@@ -17,3 +26,23 @@ REPLIES = [
 def test_a_messages_place_in_its_stream_is_the_one_that_nats_py_reads(reply: str) -> None:
     message = Msg(_client=Client(), reply=reply)
     assert place_of(message) == message.metadata.sequence.stream == 1234
+
+
+def delivery(size: int) -> Delivery:
+    envelope: Envelope[Any] = Envelope(id=uuid4(), project=uuid4(), message=Message(), at=datetime.now(UTC))
+    return Delivery(Msg(_client=Client(), data=b"x" * size), envelope, None)
+
+
+def test_small_messages_go_into_one_transaction() -> None:
+    many = [delivery(100) for _ in range(500)]
+    assert list(parts(many)) == [many]
+    assert list(parts([])) == []
+
+
+@given(st.lists(st.integers(0, 2 * MOST_BYTES), max_size=20))
+def test_large_ones_go_into_several_in_their_order(sizes: list[int]) -> None:
+    deliveries = [delivery(size) for size in sizes]
+    found = list(parts(deliveries))
+    assert [each for part in found for each in part] == deliveries
+    for part in found:
+        assert len(part) == 1 or sum(len(each.raw.data) for each in part) <= MOST_BYTES
