@@ -77,13 +77,12 @@ create table if not exists campaign_doubt (
 """
 
 MERGE = """
-insert into campaign_recipient as kept (project, campaign_id, contact_id, email, email_id, state, state_version, reason,
+insert into campaign_recipient as kept (project, campaign_id, contact_id, email_id, state, state_version, reason,
     sent_at, delivered_at, opened_at, clicked_at, bounced_at, soft_bounced_at, complained_at, opens, clicks)
-select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::int[], $8::text[],
-    $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[],
-    $14::timestamptz[], $15::timestamptz[], $16::int[], $17::int[])
+select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::int[], $7::text[],
+    $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[],
+    $13::timestamptz[], $14::timestamptz[], $15::int[], $16::int[])
 on conflict (project, campaign_id, contact_id) do update set
-    email = coalesce(kept.email, excluded.email),
     email_id = coalesce(kept.email_id, excluded.email_id),
     state = case when excluded.state_version > kept.state_version then excluded.state else kept.state end,
     reason = case when excluded.state_version > kept.state_version then excluded.reason else kept.reason end,
@@ -97,6 +96,13 @@ on conflict (project, campaign_id, contact_id) do update set
     complained_at = least(kept.complained_at, excluded.complained_at),
     opens = kept.opens + excluded.opens,
     clicks = kept.clicks + excluded.clicks
+"""
+# Of a page only two columns are told, of everyone's row the same rest: a fifth of the work of the above.
+NAME_ALL = """
+insert into campaign_recipient as kept (project, campaign_id, contact_id, email, state, state_version, opens, clicks)
+select $1, $2, contact_id, email, 'queued', 0, 0, 0
+from unnest($3::uuid[], $4::text[]) as named (contact_id, email) order by contact_id
+on conflict (project, campaign_id, contact_id) do update set email = coalesce(kept.email, excluded.email)
 """
 DOUBT = """
 insert into campaign_doubt (project, campaign_id, contact_id)
@@ -148,7 +154,6 @@ BEFORE_ALL = UUID(int=0)
 class _Row(msgspec.Struct):
     """What a batch says of one recipient; version 0 is nothing of the mail's state."""
 
-    email: str | None = None
     email_id: UUID | None = None
     state: RecipientState = "queued"
     state_version: int = 0
@@ -168,7 +173,10 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     rows: dict[Key, _Row] = {}
     doubts: set[Key] = set()
     for event in events:
-        _fold(rows, doubts, event)
+        if isinstance(event.message, AudiencePageResolved):
+            await _name(conn, event.project, event.message)
+        else:
+            _fold(rows, doubts, event)
     if rows:
         keys = sorted(rows)
         columns = [[getattr(rows[key], name) for key in keys] for name in _Row.__struct_fields__]
@@ -178,6 +186,16 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     gone = [(e.project, e.message.contact_id) for e in events if isinstance(e.message, ContactDeleted)]
     if gone:
         await conn.execute(ERASE, [project for project, _ in gone], [contact_id for _, contact_id in gone])
+
+
+async def _name(conn: Connection, project: UUID, page: AudiencePageResolved) -> None:
+    await conn.execute(
+        NAME_ALL,
+        project,
+        page.campaign_id,
+        [member.contact_id for member in page.members],
+        [member.email for member in page.members],
+    )
 
 
 async def unknown(conn: Connection, project: UUID, campaign_id: UUID) -> int:
@@ -195,13 +213,7 @@ async def page(
 
 def _fold(rows: dict[Key, _Row], doubts: set[Key], event: Envelope[Any]) -> None:
     message = event.message
-    if isinstance(message, ContactDeleted):
-        return
-    if isinstance(message, AudiencePageResolved):
-        for member in message.members:
-            row = rows.setdefault((event.project, message.campaign_id, member.contact_id), _Row())
-            row.email = member.email
-    elif message.campaign_id is not None:
+    if not isinstance(message, ContactDeleted) and message.campaign_id is not None:
         key = (event.project, message.campaign_id, message.contact_id)
         row = rows.setdefault(key, _Row())
         row.email_id = message.email_id
