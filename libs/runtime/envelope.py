@@ -15,6 +15,7 @@ from msgspec import field
 
 from libs.runtime.clock import now
 from libs.runtime.codec import stream_of, tag_of
+from libs.runtime.uuids import uuid_of
 from libs.schemas.base import Command, Event, Message
 
 M = TypeVar("M", bound=Message)
@@ -120,8 +121,8 @@ def event_headers(
 class _Headers(msgspec.Struct, frozen=True):
     """The headers that an envelope is read from, at a fifth of what reading them one by one costs."""
 
-    id: UUID = field(name="Nats-Msg-Id")
-    project: UUID = field(name="godwit-project")
+    id: str = field(name="Nats-Msg-Id")
+    project: str = field(name="godwit-project")
     at: datetime | None = field(name="ce-time", default=None)
     stream: str = field(name="ce-subject", default="")
     version: int = field(name="godwit-version", default=0)
@@ -133,11 +134,12 @@ class _Headers(msgspec.Struct, frozen=True):
 
 
 def envelope_of(message: M, headers: Mapping[str, str]) -> Envelope[M]:
-    """Read the envelope back. Raises msgspec.ValidationError when a required header is missing or malformed."""
+    """Read the envelope back. Raises msgspec.ValidationError or ValueError when a required header is missing or
+    malformed."""
     read = msgspec.convert(headers, _Headers, strict=False)
     return Envelope(
-        id=read.id,
-        project=read.project,
+        id=uuid_of(read.id),
+        project=uuid_of(read.project),
         message=message,
         at=read.at or now(),
         stream=read.stream,

@@ -19,6 +19,7 @@ from libs.runtime.gather import Gather
 log = structlog.get_logger()
 
 FETCH = 500
+"""Messages for one transaction."""
 IN_FLIGHT = 4
 """Fetches that are not settled yet: the next is under way while the last is committed."""
 
@@ -33,12 +34,15 @@ Receive: TypeAlias = Callable[[Sequence[Msg]], Awaitable[None]]
 class Puller:
     """Pulls until it is stopped. `receive` settles the messages and raises only when the connection is broken."""
 
-    def __init__(self, client: Client, stream: str, durable: str, receive: Receive, gather: Gather) -> None:
+    def __init__(
+        self, client: Client, stream: str, durable: str, receive: Receive, gather: Gather, most: int = FETCH
+    ) -> None:
         self._client = client
         self._stream = stream
         self._durable = durable
         self._receive = receive
         self._gather = gather
+        self._most = most
         self._room = asyncio.Semaphore(IN_FLIGHT)
         self._stopping = False
         self._running: set[asyncio.Task[None]] = set()
@@ -64,11 +68,11 @@ class Puller:
         self.pulling = True
         try:
             while not self._stopping:
-                if messages := await fetcher.fetch(FETCH, FETCH_SECONDS):
+                if messages := await fetcher.fetch(self._most, FETCH_SECONDS):
                     await self._room.acquire()
                     self._start(messages)
                 pause = self._gather.pause(len(messages))
-                await asyncio.sleep(pause if len(messages) < FETCH else 0)
+                await asyncio.sleep(pause if len(messages) < self._most else 0)
         finally:
             await fetcher.stop()
 

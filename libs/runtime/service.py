@@ -28,7 +28,7 @@ from libs.runtime.gather import Gather
 from libs.runtime.groupcommit import BROKEN, COMMAND_TIMEOUT, GroupCommit
 from libs.runtime.health import Check, HealthServer
 from libs.runtime.inlet import CONSUMER, Inlet, is_redelivery
-from libs.runtime.puller import Puller
+from libs.runtime.puller import FETCH, Puller
 from libs.runtime.relay import Relay
 from libs.runtime.settings import BadSettings, Settings
 from libs.runtime.store import BatchHandler, Unit, begin
@@ -48,6 +48,9 @@ Python's usual 700 costs several percent."""
 TIDY_SECONDS = 3600.0
 COMMANDS_WAIT, FACTS_WAIT = 0.0, 0.15
 """How long messages of a busy stream are gathered. Somebody waits for the answer to a command, nobody for a fact's."""
+
+FETCH_PARCELS = 30
+"""Messages of INGEST that are fetched at a time: each holds up to 64 notifications."""
 
 IDLE_SECONDS = 30.0
 """After which a connection that a burst needed is closed: each is a process of Postgres."""
@@ -141,7 +144,8 @@ class Runtime:
             commands = kind == "commands"
             receive = self.receive if commands else inlet.receive
             gather = Gather(COMMANDS_WAIT if commands else FACTS_WAIT)
-            self.pullers.append(Puller(self.client, stream, name, receive, gather))
+            most = FETCH_PARCELS if kind == "ingest" else FETCH
+            self.pullers.append(Puller(self.client, stream, name, receive, gather, most))
         return inlet
 
     async def receive(self, raws: Sequence[Msg]) -> None:

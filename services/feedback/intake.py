@@ -5,6 +5,7 @@ transaction and read again by itself, later and later; in the end it is a dead l
 retried once the code knows its shape. The rest of its batch is handled without it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import reduce
 from uuid import UUID
@@ -115,8 +116,14 @@ def _meta(told: RecordNotification) -> Meta:
 
 def _count(entries: Sequence[Entry], new: Sequence[Entry], unit: Unit) -> None:
     fresh = {id(entry) for entry in new}
-    for entry in entries:
-        outcome = "repeated" if id(entry) not in fresh else "folded" if entry.notice else "foreign"
-        metrics.count(entry.kind, outcome)
+    outcomes = Counter((entry.kind, _outcome(entry, id(entry) in fresh)) for entry in entries)
+    for (kind, outcome), times in outcomes.items():
+        metrics.count(kind, outcome, times)
         if outcome == "folded":
             metrics.LAST.set(unit.now.timestamp())
+
+
+def _outcome(entry: Entry, fresh: bool) -> str:
+    if not fresh:
+        return "repeated"
+    return "folded" if entry.notice else "foreign"

@@ -25,5 +25,5 @@ LAST = Gauge(
 )
 
 
-def count(kind: str, outcome: str) -> None:
-    NOTIFICATIONS.labels(kind if kind in KINDS else "other", outcome).inc()
+def count(kind: str, outcome: str, times: int = 1) -> None:
+    NOTIFICATIONS.labels(kind if kind in KINDS else "other", outcome).inc(times)

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import TypedDict
 from uuid import UUID
 
-import msgspec
-
+from libs.runtime.uuids import uuid_of
 from services.feedback.ses import Mail
 
 PREFIX = "godwit_"
@@ -65,6 +64,6 @@ def _id(tags: Mapping[str, str], name: str) -> UUID | None:
     if text is None:
         return None
     try:
-        return msgspec.convert(text, UUID)  # ten times as fast as UUID(text)
-    except msgspec.ValidationError:
+        return uuid_of(text)
+    except ValueError:
         return None

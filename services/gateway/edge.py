@@ -8,11 +8,11 @@ requests at once than this process can hold are turned away at the door.
 import re
 import time
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Send
 
+from libs.runtime.uuids import new_uuid
 from services.gateway import metrics
 from services.gateway.answers import Answer
 from services.gateway.bus import Bus
@@ -121,7 +121,7 @@ def _turn_away(exchange: Exchange) -> Answer:
 
 def _request_id(given: bytes) -> str:
     """The caller's own id for the request, if it is one that can be echoed and logged."""
-    return given.decode("ascii") if REQUEST_ID.fullmatch(given) else str(uuid4())
+    return given.decode("ascii") if REQUEST_ID.fullmatch(given) else str(new_uuid())
 
 
 def _traceparent(given: bytes) -> str | None:

@@ -21,8 +21,8 @@ log = structlog.get_logger()
 
 MAX_WAITING = 5_000
 MAX_AT_ONCE = 512
-MAX_TOGETHER = 16
-"""Notifications in a message. Feedback fetches hundreds of messages for a transaction, which must not get too long."""
+MAX_TOGETHER = 64
+"""Notifications in a message. Feedback fetches only so many messages that a transaction does not get too long."""
 MAX_CHARACTERS = 200_000
 """Of the notifications in a message: the bus takes 1 MiB, and JSON may need several bytes for a character."""
 

@@ -19,7 +19,7 @@ MAX_BYTES = 512 * 1024
 """SNS messages have at most 256 KiB of payload, which is JSON within JSON."""
 
 
-RAW_DELIVERY = "x-amz-sns-rawdelivery"
+RAW_DELIVERY = b"x-amz-sns-rawdelivery"
 UNSIGNED = "Raw message delivery has no signature: switch it off for this subscription, or use it with SQS."
 
 
@@ -53,7 +53,7 @@ def webhooks(taker: Take) -> Router:
         Subscribe this address to the topics in `GODWIT_SNS_TOPIC_ARNS`, with SignatureVersion 2. A notification is on
         disk before it is answered with 200.
         """
-        if request.headers.get(RAW_DELIVERY) == "true":
+        if request.exchange.headers.get(RAW_DELIVERY) == b"true":
             raise Problem(403, "FORBIDDEN", UNSIGNED)
         await taker(await request.body())
         return Answer(_taken)

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from msgspec import field
 
+from libs.runtime.uuids import uuid_of
 from services.gateway.sns.refusal import SnsRefused, malformed
 
 MAX_BODY = 256 * 1024
@@ -43,7 +44,7 @@ class SnsMessage(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     @property
     def id(self) -> UUID:
         """SNS's id of the message: the same on every retry."""
-        return UUID(self.message_id)
+        return uuid_of(self.message_id)
 
     @property
     def sent_at(self) -> datetime:
