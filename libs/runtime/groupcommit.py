@@ -20,7 +20,7 @@ from libs.runtime import crash, inbox, metrics
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
 from libs.runtime.rejection import Rejected
-from libs.runtime.store import BatchHandler, Connection, ReadModel, StreamConflict, Unit, begin, fold
+from libs.runtime.store import BatchHandler, ReadModel, StreamConflict, Unit, begin, fold
 from libs.schemas.base import Command, Event, Message
 
 log = structlog.get_logger()
@@ -73,7 +73,7 @@ class Parcel(msgspec.Struct, frozen=True):
         return sum(item.size for item in self.items)
 
 
-def _nothing() -> None:
+def _nothing(_: Unit) -> None:
     pass
 
 
@@ -91,7 +91,7 @@ class GroupCommit:
         handlers: Mapping[type[Message], BatchHandler],
         read_models: Sequence[ReadModel],
         *,
-        on_commit: Callable[[], None] = _nothing,
+        on_commit: Callable[[Unit], None] = _nothing,
         max_batch: int = 500,
     ) -> None:
         self._pool = pool
@@ -177,16 +177,17 @@ class GroupCommit:
     async def _transact(self, batch: Sequence[Envelope[Any]]) -> dict[UUID, bytes | None]:
         async with asyncio.timeout(COMMAND_TIMEOUT), self._pool.acquire() as conn:
             async with conn.transaction():
-                answers = await self._run_unit(conn, batch)
+                unit = await begin(conn, self._models)
+                answers = await self._run_unit(unit, batch)
                 crash.point("before_commit")
             crash.point("after_commit_before_reply")
-        self._on_commit()
+        self._on_commit(unit)
         metrics.COMMITS.labels(self._consumer).inc()
         metrics.COMMITTED.labels(self._consumer).inc(len(batch))
         return answers
 
-    async def _run_unit(self, conn: Connection, batch: Sequence[Envelope[Any]]) -> dict[UUID, bytes | None]:
-        unit = await begin(conn, self._models)
+    async def _run_unit(self, unit: Unit, batch: Sequence[Envelope[Any]]) -> dict[UUID, bytes | None]:
+        conn = unit.conn
         ids = [envelope.id for envelope in batch]
         fresh = await inbox.remember(conn, self._consumer, ids)
         seen = [known for known in ids if known not in fresh]

@@ -122,16 +122,17 @@ class Runtime:
             unit = await begin(conn, self.service.read_models)
             yield unit
             await unit.flush()
-        self.on_commit()
+        self.on_commit(unit)
 
     async def ask(self, project: UUID, query: Query, answer: type[T]) -> T:
         """Ask another service. Raises Rejected for no, `bus.Unavailable` if it does not answer."""
         return await bus.ask(self.client, project, query, answer)
 
-    def on_commit(self) -> None:
-        self.relay.wake.set()
+    def on_commit(self, unit: Unit) -> None:
         self.committed.set()
-        if self.timers:
+        if unit.told:
+            self.relay.wake.set()
+        if unit.scheduled and self.timers:
             self.timers.wake.set()
 
     def open_inlet(self, kind: str, handlers: Mapping[Any, BatchHandler], stream: str | None) -> Inlet:

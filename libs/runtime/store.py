@@ -91,6 +91,8 @@ class Unit:
 
     `now` is the database's clock at its start. Events that are appended become visible to queries on `conn`, in the
     read models too, after `flush`, which the runtime calls after every handler.
+
+    `told` and `scheduled` say whether it has written facts and timers: then the relay and the timers have work.
     """
 
     def __init__(self, conn: Connection, now: datetime, read_models: Sequence[ReadModel]) -> None:
@@ -99,6 +101,8 @@ class Unit:
         self._read_models = read_models
         self._versions: dict[str, int] = {}
         self._pending: list[Envelope[Event]] = []
+        self.told = False
+        self.scheduled = False
 
     def expect(self, stream: str, version: int) -> None:
         """Say which version of the stream the coming events build on. A stream never named is expected to be new."""
@@ -121,12 +125,14 @@ class Unit:
         events, self._pending = self._pending, []
         if not events:
             return
+        self.told = True
         await self._insert(events)
         await fold(self.conn, self._read_models, events)
 
     async def schedule(self, key: str, due_at: datetime, payload: Message, cause: Cause) -> None:
         """Have `payload` handled once at `due_at` (or after `key` is scheduled again: the latest wins)."""
         meta = encode(cause.causes()).decode()
+        self.scheduled = True
         name, body = tag_of(type(payload)), encode(payload).decode()
         await self.conn.execute(SCHEDULE, uuid7(), cause.project, name, key, due_at, body, meta)
 

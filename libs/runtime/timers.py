@@ -75,7 +75,8 @@ class Timers:
     async def _fire_due(self) -> int:
         rows = await self._pool.fetch(CLAIM, BATCH, LEASE_SECONDS, timeout=10)
         outcomes = await asyncio.gather(*(self._fire(row) for row in rows))
-        await self._pool.execute(DONE, [done for done in outcomes if done], timeout=10)
+        if done := [timer for timer in outcomes if timer]:
+            await self._pool.execute(DONE, done, timeout=10)
         metrics.TIMERS_FIRED.labels(self._service).inc(len(rows))
         return len(rows)
 
