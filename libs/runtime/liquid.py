@@ -55,6 +55,8 @@ _ENVIRONMENT = _environment()
 
 def mistake_in(text: str) -> Mistake | None:
     """The first mistake of a template, or None. Unknown filters are mistakes as unknown tags are."""
+    if not _OPENING.search(text):  # plain words
+        return None
     if unbounded := _unbounded(text):
         return unbounded
     plain = as_liquid(text)

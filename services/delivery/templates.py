@@ -13,7 +13,7 @@ from typing import Any
 from liquid import BoundTemplate, Environment
 from liquid.exceptions import LiquidError, LoopIterationLimitError, OutputStreamLimitError, ResourceLimitError
 
-from libs.runtime.liquid import LOADING_TAGS, as_liquid, mistake_in
+from libs.runtime.liquid import LOADING_TAGS, Mistake, as_liquid, mistake_in
 from services.delivery.shortcut import Cut, cut
 
 MOST_LOOPS = 10_000
@@ -23,6 +23,8 @@ MOST_FILTERED = 20_000_000
 DEEPEST = 30
 LONGEST_SECONDS = 1.0
 CACHED, LARGEST_CACHED = 128, 100_000
+LARGEST_CHECKED = 20_000
+"""Of the templates whose check is kept: orders bring the same one again and again, in each its whole text."""
 
 MULTIPLYING = frozenset({"replace", "replace_first", "replace_last", "join"})
 
@@ -55,8 +57,13 @@ class _Limited(Environment):
 
 def check(source: str) -> None:
     """Raise BadTemplate if the template cannot be parsed."""
-    if mistake := mistake_in(source):
+    if mistake := _checked(source) if len(source) <= LARGEST_CHECKED else mistake_in(source):
         raise BadTemplate(mistake.message, mistake.line, mistake.column)
+
+
+@lru_cache(maxsize=CACHED)
+def _checked(source: str) -> Mistake | None:
+    return mistake_in(source)
 
 
 def render_html(source: str, values: Mapping[str, Any]) -> str:
