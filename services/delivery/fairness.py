@@ -90,8 +90,9 @@ def _by_lane(wanted: Mapping[int, int], tokens: int, bulk: int, turn: int) -> di
 
 
 def _floor(tokens: int, turn: int) -> int:
-    """The part of the tokens that the first in line cannot take: of a single token every tenth."""
-    return -(-tokens // FLOOR) if tokens > 1 else int(turn % FLOOR == 0) * tokens
+    """The part of the tokens that the first in line cannot take: a tenth, over ten turns to the token."""
+    place = turn % FLOOR
+    return (place + 1) * tokens // FLOOR - place * tokens // FLOOR
 
 
 def fair(wanted: Mapping[W, int], tokens: int, turn: int) -> dict[W, int]:

@@ -22,6 +22,7 @@ from libs.runtime.testing import eventually, running
 from services.delivery import bucket
 from services.delivery.app import build
 from services.delivery.rate import Limits
+from services.delivery.sender import CLAIMED_PER_CALL
 from tests.service.delivery.office import Office, address
 from tests.service.delivery.sandbox import Sandbox
 
@@ -81,6 +82,35 @@ async def test_a_sender_that_is_stopped_finishes_its_calls_and_gives_the_rest_ba
     async with running(build(config), config):
         await office.become({"sent": 100})
     assert len(sandbox.of_project(office.project)) == 100
+
+
+async def test_a_storm_of_errors_leaves_few_in_doubt_and_everybody_gets_one_mail_after_it(
+    office: Office, config: Settings, sandbox: Sandbox
+) -> None:
+    few = msgspec.structs.replace(config, send_concurrency=2)
+    people = await office.contacts(80)
+    await office.campaign(people)
+    await office.become({"queued": 80})
+    sandbox.plant("error_500")
+    async with running(build(few), few):
+
+        async def in_doubt() -> bool:
+            return (await office.states()).get("unknown", 0) >= CLAIMED_PER_CALL
+
+        await eventually(in_doubt)
+        await asyncio.sleep(3)
+        states = await office.states()
+        assert (
+            states["queued"] >= 80 - 2 * CLAIMED_PER_CALL - 5
+        )  # what was claimed before the first error, and few tries
+        assert not sandbox.of_project(office.project)
+        sandbox.heal()
+        async with asyncio.timeout(60):
+            while await office.states() != {"sent": 80}:
+                await office.confirm(uuid7(), "m-other")  # notifications flow
+                await office.let_time_pass("unknown")
+                await asyncio.sleep(0.5)
+    assert Counter(mail["to"][0] for mail in sandbox.of_project(office.project)) == Counter(map(address, people))
 
 
 def busiest_second(times: Iterable[float]) -> int:
@@ -188,6 +218,31 @@ async def test_a_crowd_does_not_delay_another_projects_few(office: Office, confi
             await office.become({"sent": 300})
     finally:
         sandbox.account(maxSendRate=1000)
+
+
+async def test_a_crowd_that_waited_before_lets_another_projects_urgent_mails_go_first(
+    office: Office, config: Settings, sandbox: Sandbox
+) -> None:
+    """But for the tenth that is kept for bulk mail, and what is claimed ahead."""
+    slow = msgspec.structs.replace(config, aws_region="eu-central-2")
+    few = Office(office.runtime, uuid7())
+    await few.verify_domain()
+    await office.campaign(await office.contacts(150))
+    await office.become({"queued": 150})
+    for reader in await few.contacts(40):
+        await few.send(reader)
+    sandbox.account(maxSendRate=20)
+    try:
+        async with running(build(slow), slow), running(build(slow), slow):
+            await few.become({"sent": 40})
+            sandbox.account(maxSendRate=1000)
+            await office.runtime.pool.execute("update bucket set ceiling = 1000, rate = 1000")
+            await office.become({"sent": 150})
+    finally:
+        sandbox.account(maxSendRate=1000)
+    last_of_few = max(mail["acceptedAt"] for mail in sandbox.of_project(few.project))
+    before = sum(mail["acceptedAt"] < last_of_few for mail in sandbox.of_project(office.project))
+    assert before <= 40 / 9 + 12
 
 
 def die_at(crash: str, config: Settings) -> int:

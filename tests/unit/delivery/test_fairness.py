@@ -45,6 +45,13 @@ def test_transactional_goes_first_but_leaves_a_tenth_to_the_others() -> None:
     assert by_lane(allot(waiting, 100, 1000, 0)) == {TRANSACTIONAL: 90, WORKFLOW: 9, CAMPAIGN: 1}
 
 
+@given(st.integers(1, 100))
+def test_however_few_tokens_there_are_at_a_time_the_others_get_a_tenth_of_them(tokens: int) -> None:
+    waiting = [Waiting(TRANSACTIONAL, A, 1000), Waiting(CAMPAIGN, B, 300_000)]
+    shares = [share for turn in range(10) for share in allot(waiting, tokens, 1000, turn)]
+    assert by_lane(shares) == {TRANSACTIONAL: 9 * tokens, CAMPAIGN: tokens}
+
+
 def test_of_single_tokens_every_tenth_goes_to_the_others() -> None:
     waiting = [Waiting(TRANSACTIONAL, A, 1000), Waiting(CAMPAIGN, A, 1000)]
     lanes = Counter(allot(waiting, 1, 1000, turn)[0].lane for turn in range(100))
