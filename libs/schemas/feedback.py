@@ -106,6 +106,31 @@ class EmailRejected(FeedbackEvent, tag="email.rejected", frozen=True, kw_only=Tr
     reason: str
 
 
+class MailboxEvent(Event, frozen=True, kw_only=True):
+    """A fact about the mailbox of a contact, `recipient`, an address in lower case. It follows from what became of the
+    mails to it."""
+
+    service: ClassVar[str] = "feedback"
+    stream: ClassVar[str] = "mailbox-{contact_id}"
+    personal: ClassVar[tuple[str, ...]] = ("recipient",)
+    contact_id: UUID
+    recipient: str | None = None
+
+
+class MailboxFailing(MailboxEvent, tag="mailbox.failing", frozen=True, kw_only=True):
+    """So many mails in a row bounced for now, from `since` to `at`, and none was delivered: nothing more goes there."""
+
+    bounces: int
+    since: datetime
+    at: datetime
+
+
+class MailboxRecovered(MailboxEvent, tag="mailbox.recovered", frozen=True, kw_only=True):
+    """A mail was delivered, at `at`, to a mailbox that was said to be failing."""
+
+    at: datetime
+
+
 class FeedbackQuery(Query, frozen=True, kw_only=True):
     service: ClassVar[str] = "feedback"
 

@@ -6,7 +6,8 @@ from uuid import UUID
 from libs.schemas.base import Command, Event, Instant, Page, Query, View
 
 RuleKind = Literal["ADDRESS", "DOMAIN", "PREFIX", "SUFFIX", "WILDCARD"]
-ListedReason = Literal["BOUNCE", "COMPLAINT", "MANUAL"]
+ListedReason = Literal["BOUNCE", "COMPLAINT", "MANUAL", "REPEATED_BOUNCE"]
+"""BOUNCE is for good; REPEATED_BOUNCE means that mails bounced for now, time after time, and none was delivered."""
 
 
 class SuppressionCommand(Command, frozen=True, kw_only=True):

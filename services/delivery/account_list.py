@@ -34,6 +34,8 @@ TELL_SECONDS = 2.0
 LATER = 300.0
 MOST_ATTEMPTS = 50
 NOT_FOUND = "NotFoundException"
+TOLD_OF: tuple[ListedReason, ...] = ("BOUNCE", "COMPLAINT")
+"""The reasons that SES's own list knows."""
 
 TELL = """
 insert into account_telling (address, reason)

@@ -51,7 +51,7 @@ returning email.id, email.state, email.version, cardinality(email.message_ids) a
 LISTED = """
     case when recipient.erased then 'erased'
         when listing.reason = 'MANUAL' or account_suppression.address is not null then 'listed'
-        when listing.reason = 'BOUNCE' then 'bounced'
+        when listing.reason in ('BOUNCE', 'REPEATED_BOUNCE') then 'bounced'
         when suppression.bounced_at > greatest(suppression.subscribed_at, listing.released_at) then 'bounced'
         when listing.reason = 'COMPLAINT' then 'complained'
         when suppression.complained_at > greatest(suppression.subscribed_at, listing.released_at) then 'complained'

@@ -112,7 +112,7 @@ async def _suppress(unit: Unit, envelope: Envelope[SuppressAddresses]) -> bytes:
         (AddressSuppressed(entry_id=uuid7(), address=address, reason=command.reason) for address in new), envelope
     )
     await unit.flush()
-    if command.reason != "MANUAL":
+    if command.reason in account_list.TOLD_OF:
         await account_list.tell(unit.conn, new, command.reason)
     return accepted(SuppressedAddresses(added=len(new), known=len(known)))
 
@@ -126,7 +126,7 @@ async def _release(unit: Unit, envelope: Envelope[ReleaseAddress]) -> bytes:
         )
     unit.append([AddressReleased(entry_id=uuid7(), address=address)], envelope)
     await unit.flush()
-    if row["reason"] != "MANUAL":
+    if row["reason"] in account_list.TOLD_OF:
         await account_list.tell(unit.conn, [address], None)
     return accepted(_address_view(row))
 

@@ -20,7 +20,7 @@ from services.feedback.intake import Intake, ReadAgain
 from services.feedback.polling import polling
 from services.feedback.queries import finding_confirmed, get_email_feedback, get_timeseries
 from services.feedback.queue import HIDDEN_SECONDS
-from services.feedback.read_models import email_feedback, email_link, reputation, tally
+from services.feedback.read_models import bounce_streak, email_feedback, email_link, reputation, tally
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -42,7 +42,7 @@ def build(config: Settings) -> Service:
             GetReputation: get_reputation,
             GetTimeseries: get_timeseries,
         },
-        read_models=(email_feedback, email_link, tally, reputation),
+        read_models=(email_feedback, email_link, tally, reputation, bounce_streak),
         migrations=MIGRATIONS,
         work=(forget_old, polling(url, backlog)) if url and backlog else (forget_old,),
     )

@@ -17,7 +17,7 @@ from libs.runtime.envelope import Envelope, Meta, Origin
 from libs.runtime.store import Unit
 from libs.schemas.base import Message
 from libs.schemas.feedback import EmailBounced, EmailComplained, RecordNotification, RecordNotifications
-from services.feedback import archive, guard, metrics
+from services.feedback import archive, guard, mailboxes, metrics
 from services.feedback.archive import Entry
 from services.feedback.email_feedback import INITIAL, decide, evolve
 from services.feedback.notice import Notice, notice_of
@@ -60,6 +60,7 @@ class Intake:
     async def _keep_and_fold(self, unit: Unit, entries: Sequence[Entry]) -> None:
         new = await archive.keep(unit.conn, entries) if entries else []
         suspects = await _fold(unit, [(entry.told, entry.notice) for entry in new if entry.notice])
+        await mailboxes.watch(unit, [entry.notice for entry in new if entry.notice])
         if suspects and self._pausing is not None:
             await guard.judge(unit, suspects, pausing=self._pausing)
         _count(entries, new, unit)

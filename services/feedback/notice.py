@@ -36,6 +36,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     project: UUID
     confirmed: EmailConfirmed
     facts: tuple[FeedbackEvent, ...]
+    recipient: str | None = None
+    """Whom the mail went to: each goes to one."""
 
     @property
     def email_id(self) -> UUID:
@@ -49,7 +51,8 @@ def notice_of(record: Record) -> Notice | None:
         return None
     project, ids = owner
     confirmed = EmailConfirmed(**ids, at=in_utc(record.mail.timestamp))
-    return Notice(project=project, confirmed=confirmed, facts=_facts(record, record.mail, ids))
+    recipient = next((found for each in record.mail.destination if (found := _address(each))), None)
+    return Notice(project=project, confirmed=confirmed, facts=_facts(record, record.mail, ids), recipient=recipient)
 
 
 def _facts(record: Record, mail: Mail, ids: Ids) -> tuple[FeedbackEvent, ...]:

@@ -280,3 +280,49 @@ async def test_of_a_deleted_contact_the_log_keeps_no_address(feedback: Runtime, 
     assert kept["email.complained"]["recipient"] == "ada@example.com"
     stored = await feedback.pool.fetch("select data from events where project = $1", project)
     assert not any("ada@" in row["data"] for row in stored)
+
+
+def transient(mail: SentMail, after: float) -> object:
+    return mail.published("Bounce", after=after, bounceType="Transient", bounceSubType="MailboxFull")
+
+
+def mails_to_one(project: UUID, count: int) -> list[SentMail]:
+    """As many mails to the same contact."""
+    reader = uuid4()
+    return [SentMail(project, uuid4(), reader, message_id=f"0100-{uuid4()}-000000") for _ in range(count)]
+
+
+async def said_of_mailboxes(feedback: Runtime, project: UUID) -> list[str]:
+    return [kind for kind, _ in await facts(feedback, project) if kind.startswith("mailbox.")]
+
+
+async def test_five_mails_in_a_row_that_bounce_for_now_say_that_the_mailbox_fails(
+    feedback: Runtime, project: UUID
+) -> None:
+    mails = mails_to_one(project, 6)
+    for minute, mail in enumerate(mails[:4]):
+        await tell(feedback, transient(mail, minute * 60), transient(mail, minute * 60 + 1))  # each counts once
+    assert await said_of_mailboxes(feedback, project) == []
+    await tell(feedback, transient(mails[4], 300))
+    [failing] = [data for kind, data in await facts(feedback, project) if kind == "mailbox.failing"]
+    assert (failing["recipient"], failing["bounces"]) == ("ada@example.com", 5)
+    await tell(feedback, mails[5].published("Delivery", after=360))
+    assert await said_of_mailboxes(feedback, project) == ["mailbox.failing", "mailbox.recovered"]
+
+
+async def test_a_delivery_between_them_begins_the_count_anew(feedback: Runtime, project: UUID) -> None:
+    mails = mails_to_one(project, 6)
+    for minute, mail in enumerate(mails):
+        told = mail.published("Delivery", after=180) if minute == 3 else transient(mail, minute * 60)
+        await tell(feedback, told)
+    assert await said_of_mailboxes(feedback, project) == []
+
+
+async def test_a_delivery_between_them_that_is_told_of_last_takes_back_what_was_said(
+    feedback: Runtime, project: UUID
+) -> None:
+    mails = mails_to_one(project, 6)
+    told = [transient(mail, minute * 60) for minute, mail in enumerate(mails[:5])]
+    await tell(feedback, *random.Random(1).sample(told, 5))
+    await tell(feedback, mails[5].published("Delivery", after=130))
+    assert await said_of_mailboxes(feedback, project) == ["mailbox.failing", "mailbox.recovered"]

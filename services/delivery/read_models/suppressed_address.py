@@ -1,7 +1,8 @@
 """The list of addresses that get no mail: put there by hand, or for what their mailbox said.
 
 Only the latest time of each fact is kept, so their order does not matter. Whoever is released is let in again; a
-contact who subscribes is, too, unless somebody put the address on the list on purpose.
+contact who subscribes is, too, unless somebody put the address on the list on purpose; and where mails only bounced for
+now, a delivery is enough.
 """
 
 from collections.abc import Sequence
@@ -14,12 +15,20 @@ import asyncpg
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Connection
 from libs.schemas.contacts import ContactSubscribed
-from libs.schemas.feedback import EmailBounced, EmailComplained
+from libs.schemas.feedback import EmailBounced, EmailComplained, MailboxFailing, MailboxRecovered
 from libs.schemas.suppressions import AddressReleased, AddressSuppressed, ListedReason
 
 NAME = "suppressed_address"
 TABLES = ("suppressed_address",)
-EVENTS = (AddressSuppressed, AddressReleased, EmailBounced, EmailComplained, ContactSubscribed)
+EVENTS = (
+    AddressSuppressed,
+    AddressReleased,
+    EmailBounced,
+    EmailComplained,
+    MailboxFailing,
+    MailboxRecovered,
+    ContactSubscribed,
+)
 # `reason` follows from the times, so that it can be listed and counted.
 DDL = """
 create table if not exists suppressed_address (
@@ -30,13 +39,17 @@ create table if not exists suppressed_address (
     complained_at timestamptz not null default '-infinity',
     released_at timestamptz not null default '-infinity',
     subscribed_at timestamptz not null default '-infinity',
-    reason text generated always as (
-        case when manual_at > released_at then 'MANUAL'
-            when bounced_at > greatest(released_at, subscribed_at) then 'BOUNCE'
-            when complained_at > greatest(released_at, subscribed_at) then 'COMPLAINT' end
-    ) stored,
     primary key (project, address)
 );
+alter table suppressed_address
+    add column if not exists repeated_at timestamptz not null default '-infinity',
+    add column if not exists recovered_at timestamptz not null default '-infinity';
+alter table suppressed_address add column if not exists reason text generated always as (
+    case when manual_at > released_at then 'MANUAL'
+        when bounced_at > greatest(released_at, subscribed_at) then 'BOUNCE'
+        when complained_at > greatest(released_at, subscribed_at) then 'COMPLAINT'
+        when repeated_at > greatest(released_at, subscribed_at, recovered_at) then 'REPEATED_BOUNCE' end
+) stored;
 """
 
 # Of those who subscribe only the ones on the list are noted: most never were.
@@ -47,29 +60,34 @@ with new as (
         coalesce(max(at) filter (where fact = 'BOUNCE'), '-infinity') as bounced_at,
         coalesce(max(at) filter (where fact = 'COMPLAINT'), '-infinity') as complained_at,
         coalesce(max(at) filter (where fact = 'released'), '-infinity') as released_at,
-        coalesce(max(at) filter (where fact = 'subscribed'), '-infinity') as subscribed_at
+        coalesce(max(at) filter (where fact = 'subscribed'), '-infinity') as subscribed_at,
+        coalesce(max(at) filter (where fact = 'REPEATED_BOUNCE'), '-infinity') as repeated_at,
+        coalesce(max(at) filter (where fact = 'recovered'), '-infinity') as recovered_at
     from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) as new (project, address, fact, at)
     group by project, address
     order by project, address
 )
-insert into suppressed_address as kept
-    (project, address, manual_at, bounced_at, complained_at, released_at, subscribed_at)
-select project, address, manual_at, bounced_at, complained_at, released_at, subscribed_at from new
+insert into suppressed_address as kept (project, address, manual_at, bounced_at, complained_at, released_at,
+    subscribed_at, repeated_at, recovered_at)
+select project, address, manual_at, bounced_at, complained_at, released_at, subscribed_at, repeated_at, recovered_at
+from new
 on conflict (project, address) do update set
     manual_at = greatest(excluded.manual_at, kept.manual_at),
     bounced_at = greatest(excluded.bounced_at, kept.bounced_at),
     complained_at = greatest(excluded.complained_at, kept.complained_at),
     released_at = greatest(excluded.released_at, kept.released_at),
-    subscribed_at = greatest(excluded.subscribed_at, kept.subscribed_at)
+    subscribed_at = greatest(excluded.subscribed_at, kept.subscribed_at),
+    repeated_at = greatest(excluded.repeated_at, kept.repeated_at),
+    recovered_at = greatest(excluded.recovered_at, kept.recovered_at)
 """
 LISTED = """
-select wanted.address, kept.reason, kept.manual_at, kept.bounced_at, kept.complained_at
+select wanted.address, kept.reason, kept.manual_at, kept.bounced_at, kept.complained_at, kept.repeated_at
 from unnest($2::text[]) as wanted (address)
 join suppressed_address kept on kept.project = $1 and kept.address = wanted.address
 where kept.reason is not null
 """
 PAGE = """
-select address, reason, manual_at, bounced_at, complained_at
+select address, reason, manual_at, bounced_at, complained_at, repeated_at
 from suppressed_address
 where project = $1 and address > $2 and reason is not null and ($3::text is null or reason = $3)
 order by address
@@ -79,7 +97,12 @@ COUNT = """
 select count(*) from suppressed_address
 where project = $1 and reason is not null and ($2::text is null or reason = $2)
 """
-SINCE: dict[ListedReason, str] = {"MANUAL": "manual_at", "BOUNCE": "bounced_at", "COMPLAINT": "complained_at"}
+SINCE: dict[ListedReason, str] = {
+    "MANUAL": "manual_at",
+    "BOUNCE": "bounced_at",
+    "COMPLAINT": "complained_at",
+    "REPEATED_BOUNCE": "repeated_at",
+}
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
@@ -119,6 +142,10 @@ def _fact(event: Envelope[Any]) -> tuple[UUID, str, str, datetime] | None:
             return event.project, address.lower(), "BOUNCE", at
         case EmailComplained(recipient=str() as address, at=at):
             return event.project, address.lower(), "COMPLAINT", at
+        case MailboxFailing(recipient=str() as address):
+            return event.project, address, "REPEATED_BOUNCE", event.at
+        case MailboxRecovered(recipient=str() as address):
+            return event.project, address, "recovered", event.at
         case ContactSubscribed(email=email):
             return event.project, email.lower(), "subscribed", event.at
     return None

@@ -157,7 +157,8 @@ async def list_suppressed_addresses(
 ) -> Answer:
     """List suppressed addresses
 
-    In alphabetical order: those whose mailbox bounced for good or complained, and those that were put there.
+    In alphabetical order: those whose mailbox bounced for good (BOUNCE), or for now, five mails in a row with no
+    delivery in between (REPEATED_BOUNCE), those whose owner complained, and those that were put there.
     """
     return Answer(await request.query(ListSuppressedAddresses(limit=limit, cursor=cursor, reason=reason)))
 

@@ -1,6 +1,7 @@
 """Who gets no mail: decided when a mail is claimed, however long it was queued."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -11,7 +12,7 @@ from libs.runtime.rejection import Rejected
 from libs.runtime.testing import announce, eventually, tell
 from libs.schemas.contacts import ContactSubscribed
 from libs.schemas.delivery import FindSuppressed, Suppressed
-from libs.schemas.feedback import EmailBounced, EmailComplained
+from libs.schemas.feedback import EmailBounced, EmailComplained, MailboxFailing, MailboxRecovered
 from libs.schemas.suppressions import (
     CreateSuppressionRule,
     ListSuppressedAddresses,
@@ -167,6 +168,29 @@ async def test_a_permanent_bounce_puts_the_address_on_both_lists_and_a_release_t
     assert await at_ses(sandbox, address(contact_id), False)
     await guard.office.send(contact_id)
     await guard.office.become({"sent": 1})
+
+
+async def test_a_mailbox_that_fails_time_after_time_gets_nothing_until_it_recovers_or_is_released(
+    guard: Guard, sandbox: Sandbox
+) -> None:
+    (contact_id,) = await guard.office.contacts(1)
+    whose: dict[str, Any] = {"contact_id": contact_id, "recipient": address(contact_id), "at": now()}
+    failing = MailboxFailing(**whose, bounces=5, since=now())
+    await guard.office.settled(await announce(guard.client, guard.project, failing))
+    assert [(each.address, each.reason) for each in (await guard.page()).data] == [
+        (address(contact_id), "REPEATED_BOUNCE")
+    ]
+    held = await guard.office.send(contact_id)
+    await guard.office.become({"suppressed": 1})
+    assert (await guard.office.email(held.email)).reason == "bounced"
+    assert await at_ses(sandbox, address(contact_id), False)  # it may take mail from others, and later from us
+    recovered = MailboxRecovered(**whose)
+    await guard.office.settled(await announce(guard.client, guard.project, recovered, version=2))
+    assert not (await guard.preview(address(contact_id))).suppressed
+    await guard.office.settled(await announce(guard.client, guard.project, failing, version=3))
+    assert (await guard.release(address(contact_id))).reason == "REPEATED_BOUNCE"
+    await guard.office.send(contact_id)
+    await guard.office.become({"suppressed": 1, "sent": 1})
 
 
 async def test_who_complained_gets_what_they_ask_for_and_who_subscribes_again_everything(guard: Guard) -> None:
