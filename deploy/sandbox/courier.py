@@ -163,7 +163,7 @@ class Courier:
             self._put_off(notification)
 
     async def _post_event(self, notification: Notification) -> bool:
-        message = next(self._office.ledger.read([notification.seq]), None)
+        message = self._office.ledger.get(notification.seq)
         record = event_record(message, notification.event, self._office.region) if message else None
         if message is None or record is None:
             return True  # forgotten meanwhile, or impossible: there is nothing to tell

@@ -46,7 +46,7 @@ def event_record(message: Message, event: Event, region: str) -> Record | None:
     if happened is None:
         return None
     name = event.kind[0].lower() + event.kind[1:]
-    return {"eventType": event.kind, "mail": _mail(message, region), name: happened}
+    return {"eventType": event.kind, "mail": _told(message, region), name: happened}
 
 
 def _happened(message: Message, event: Event) -> Record | None:
@@ -67,6 +67,13 @@ def _happened(message: Message, event: Event) -> Record | None:
             return _delivery_delay(event)
         case "Reject":
             return {"reason": "Bad content"}
+
+
+def _told(message: Message, region: str) -> msgspec.Raw:
+    """What all records say of the mail: written with the first, as long as the message stays in memory."""
+    if message.told is None:
+        message.told = msgspec.Raw(msgspec.json.encode(_mail(message, region)))
+    return message.told
 
 
 def _mail(message: Message, region: str) -> Record:

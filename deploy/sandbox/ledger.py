@@ -1,6 +1,7 @@
 """The ledger: every message that got, or would have got, a success answer. Ground truth for whoever counts."""
 
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -52,10 +53,13 @@ from message where accepted_at > ? group by 1 order by 1
 CLEAR = ("delete from notification", "delete from recipient", "delete from message")
 
 PAGE_SIZE = 50
+RECENT, LARGEST_RECENT = 1024, 32 * 1024
+"""Messages at hand in memory, and the bytes of the largest."""
 
 
 class Message(msgspec.Struct):
-    """`content` is the MIME message for kind raw, else the JSON body of the SendEmail call."""
+    """`content` is the MIME message for kind raw, else the JSON body of the SendEmail call. `told` is what every
+    notification says of the mail, once there was one."""
 
     seq: int
     id: str
@@ -67,6 +71,7 @@ class Message(msgspec.Struct):
     accepted_at: float
     kind: Literal["raw", "simple"]
     content: bytes
+    told: msgspec.Raw | None = None
 
 
 class Accepted(msgspec.Struct):
@@ -78,6 +83,7 @@ class Ledger:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._last_seq: int = store.rows(LAST_SEQ)[0][0]
+        self._recent: OrderedDict[int, Message] = OrderedDict()
 
     def next_seq(self) -> int:
         self._last_seq += 1
@@ -94,6 +100,7 @@ class Ledger:
             (ADD_NOTIFICATION, [row for each in accepted for row in _notification_rows(each, subscriptions)]),
             (SUPPRESS, suppressions),
         )
+        self._keep_at_hand(each.message for each in accepted)
         return [str(address) for address, *_ in suppressions]
 
     def find(
@@ -110,6 +117,10 @@ class Ledger:
             page = msgspec.json.encode(seqs[start : start + PAGE_SIZE]).decode()
             yield from map(self._read, self._store.rows(MESSAGES, (page,)))
 
+    def get(self, seq: int) -> Message | None:
+        """The message; from memory while it is young, as it mostly is when subscribers are told of it."""
+        return self._recent.get(seq) or next(self.read([seq]), None)
+
     def by_id(self, message_id: str) -> Message | None:
         seqs = [seq for (seq,) in self._store.rows(SEQ_OF_ID, (message_id,))]
         return next(self.read(seqs), None)
@@ -124,6 +135,14 @@ class Ledger:
     async def clear(self) -> None:
         """Forget all messages, and with them what was still to be told about them."""
         await self._store.write(*((statement, [()]) for statement in CLEAR))
+        self._recent.clear()
+
+    def _keep_at_hand(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            if len(message.content) <= LARGEST_RECENT:
+                self._recent[message.seq] = message
+        while len(self._recent) > RECENT:
+            self._recent.popitem(last=False)
 
     def _row(self, message: Message) -> Row:
         place = self._store.keep(message.content)

@@ -2,26 +2,21 @@
 
 import asyncio
 import logging
-import os
-import sys
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from deploy.sandbox.courier import Courier, PostOffice
 from deploy.sandbox.ledger import Ledger
 from deploy.sandbox.queue import Queue
-from deploy.sandbox.sns import Envelope, Signer, Topic
+from deploy.sandbox.signing import Signing
+from deploy.sandbox.sns import Signer, Topic
 from deploy.sandbox.store import Store
 from deploy.sandbox.subscriptions import Subscriptions
 
 log = logging.getLogger("sandbox.notifications")
 
 PENDING = "select count(*), min(due) from notification"
-SIGNING_THREADS = 2
 LAST_LOOKS = 10
-NICE = 10
 
 
 class Notifier:
@@ -35,9 +30,9 @@ class Notifier:
         region: str,
         queue: Queue,
     ) -> None:
-        self._store, self._subscriptions, self._signer = store, subscriptions, signer
-        self._threads = ThreadPoolExecutor(SIGNING_THREADS, thread_name_prefix="sign", initializer=_give_way)
-        self.office = PostOffice(store=store, ledger=ledger, topic=topic, region=region, sign=self._sign, queue=queue)
+        self._store, self._subscriptions, self._signing = store, subscriptions, Signing(signer)
+        sign = self._signing.sign
+        self.office = PostOffice(store=store, ledger=ledger, topic=topic, region=region, sign=sign, queue=queue)
         self._at_work: dict[int, tuple[Courier, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
@@ -54,7 +49,7 @@ class Notifier:
             courier, task = self._at_work.pop(courier_id)
             await _cancelled(task)
             await courier.settle()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._signing.stop()
 
     def status(self) -> dict[str, object]:
         pending, next_due = self._store.rows(PENDING)[0]
@@ -92,17 +87,8 @@ class Notifier:
                 return
             await asyncio.sleep(0.05)
 
-    async def _sign(self, envelope: Envelope) -> Envelope:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._signer.sign, envelope)
-
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-
-
-def _give_way() -> None:
-    """Signing is most of the work here and none of the hurry: on Linux a single thread can be nice."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Mapping
+from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
 import httptools
@@ -10,10 +11,10 @@ import httptools
 CONNECT_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 15.0  # as long as SNS waits
 MAX_IDLE = 128
-CHUNK = 65_536
+ANSWER = 200  # a status below it only announces the answer
 
 # What a caller has to expect from a network: httptools errors mean that something else than HTTP answered.
-NETWORK_ERRORS = (OSError, TimeoutError, asyncio.IncompleteReadError, httptools.HttpParserError)
+NETWORK_ERRORS = (OSError, TimeoutError, httptools.HttpParserError)
 
 
 class Client:
@@ -58,47 +59,54 @@ class Client:
         return "\r\n".join([*lines, "\r\n"]).encode() + body
 
 
-class Connection:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
+class Connection(asyncio.Protocol):
+    """Carries one request at a time."""
+
+    def __init__(self) -> None:
+        self._answered: asyncio.Future[tuple[int, bool]] | None = None
+        self.is_closed = False
 
     @classmethod
     async def open(cls, url: SplitResult) -> "Connection":
         secure = url.scheme == "https"
         port = url.port or (443 if secure else 80)
         context = ssl.create_default_context() if secure else None
-        return cls(*await asyncio.open_connection(url.hostname, port, ssl=context))
-
-    @property
-    def is_closed(self) -> bool:
-        return self._reader.at_eof() or self._writer.is_closing()
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(cls, url.hostname or "", port, ssl=context)
+        return connection
 
     async def exchange(self, request: bytes) -> tuple[int, bool]:
         """Status, and whether the connection can carry another request."""
-        self._writer.write(request)
-        await self._writer.drain()
-        answer = ParsedAnswer()
-        while not answer.complete:
-            data = await self._reader.read(CHUNK)
-            if not data:
-                raise ConnectionResetError("the connection was closed before the answer was complete")
-            answer.parser.feed_data(data)
-        return answer.status, answer.keeps_alive
+        self._answered = asyncio.get_running_loop().create_future()
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport.write(request)
+        return await self._answered
 
     def close(self) -> None:
-        self._writer.close()
+        self.is_closed = True
+        self._transport.close()
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses of asyncio's
 
-class ParsedAnswer:
-    """`status` and `keeps_alive` once it is complete; asked later, the parser speaks of the next answer already."""
-
-    def __init__(self) -> None:
-        self.complete = False
-        self.status = 0
-        self.keeps_alive = False
-        self.parser = httptools.HttpResponseParser(self)
+    def data_received(self, data: bytes) -> None:
+        if self._answered is None or self._answered.done():
+            self.close()  # whoever speaks without being asked is out of step
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as nonsense:
+            self._fail(nonsense)
 
     def on_message_complete(self) -> None:
-        self.complete = True
-        self.status = self.parser.get_status_code()
-        self.keeps_alive = self.parser.should_keep_alive()
+        status = self._parser.get_status_code()
+        if self._answered and not self._answered.done() and status >= ANSWER:
+            self._answered.set_result((status, self._parser.should_keep_alive()))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.is_closed = True
+        self._fail(ConnectionResetError("the connection was closed before the answer was complete"))
+
+    def _fail(self, error: Exception) -> None:
+        if self._answered and not self._answered.done():
+            self._answered.set_exception(error)
