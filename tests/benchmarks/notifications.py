@@ -31,7 +31,7 @@ KINDS = ("Send", "Delivery", "Open")
 COUNT = 6000
 REPEATED = 0.2
 """The share of all that tell something again."""
-CONNECTIONS = 32
+CONNECTIONS = 64
 LIMIT = 120.0
 SEED = 4
 HEADERS = {"Content-Type": "text/plain; charset=UTF-8", "x-amz-sns-message-type": "Notification"}
@@ -40,7 +40,9 @@ STATE = "select * from feedback.email_feedback where email_id = any($1::uuid[])"
 
 
 async def bench(target: Target, bare: str) -> Group:
-    stories = [[text(mail.published(kind)) for kind in KINDS] for mail in (some_mail() for _ in range(_mails()))]
+    project = uuid4()
+    mails = [some_mail(project) for _ in range(_mails())]
+    stories = [[text(mail.published(kind)) for kind in KINDS] for mail in mails]
     bodies = await asyncio.to_thread(_signed, target, stories)
     plain = await post(f"{bare}/notification", HEADERS, iter(bodies), CONNECTIONS)
     conn = await asyncpg.connect(target.endpoints.admin_database_url)
