@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from libs.runtime.bus import Unavailable
+from libs.runtime.gather import Gather
 from libs.runtime.publisher import Publisher
 from libs.schemas.feedback import RecordNotification
 from services.gateway import metrics
@@ -25,6 +26,11 @@ MAX_TOGETHER = 64
 """Notifications in a message. Feedback fetches only so many messages that a transaction does not get too long."""
 MAX_CHARACTERS = 200_000
 """Of the notifications in a message: the bus takes 1 MiB, and JSON may need several bytes for a character."""
+
+
+LONGEST_WAIT = 0.01
+"""How long notifications are gathered when hundreds come in a second. SNS waits for the answer, but has fifteen
+seconds for it; a message for each of them would cost everyone on the way twice as much."""
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -41,6 +47,7 @@ class Intake:
         self._publisher = publisher
         self._waiting: deque[Waiting] = deque()
         self._wake = asyncio.Event()
+        self._gather = Gather(LONGEST_WAIT)
 
     async def take(self, notification: RecordNotification) -> None:
         """Returns when it is on disk. Raises Unavailable if it is not: whoever sent it is to send it again."""
@@ -58,7 +65,10 @@ class Intake:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                await self._store(self._next())
+                batch = self._next()
+                await self._store(batch)
+                pause = self._gather.pause(len(batch))
+                await asyncio.sleep(pause if len(batch) < MAX_TOGETHER else 0)
 
     def _next(self) -> list[Waiting]:
         return [self._waiting.popleft() for _ in range(min(MAX_AT_ONCE, len(self._waiting)))]
