@@ -61,10 +61,18 @@ class Attachment(View, frozen=True, kw_only=True):
     inline: bool = False
 
 
+class Mailbox(View, frozen=True, kw_only=True, omit_defaults=True):
+    """An address as a header shows it."""
+
+    address: str
+    name: str = ""
+
+
 class Extras(View, frozen=True, kw_only=True, omit_defaults=True):
     """What was asked for with one mail, beyond its content.
 
-    `name` is the recipient's, for the To header; `headers` are the caller's own. Without `tracking` opens and clicks
+    `name` is the recipient's, for the To header; `shown_to` and `shown_cc` are whom the headers To and Cc name instead,
+    of a message that was handed in with such lines; `headers` are the caller's own. Without `tracking` opens and clicks
     are not followed. A `one_time_code` that gets no answer is sent again soon: late, it is of no use to anybody.
     """
 
@@ -73,6 +81,8 @@ class Extras(View, frozen=True, kw_only=True, omit_defaults=True):
     attachments: list[Attachment] = []
     tracking: bool = True
     one_time_code: bool = False
+    shown_to: list[Mailbox] = []
+    shown_cc: list[Mailbox] = []
 
 
 # --- commands --------------------------------------------------------------------------------------------------------

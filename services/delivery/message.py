@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.schemas.delivery import Mailbox
 from services.delivery import mime
 from services.delivery.footer import with_footer, with_text_footer
 from services.delivery.mail import Links, Mail, Urls, variables
@@ -38,6 +39,8 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 
     sender: str
     recipient: str
+    to: str
+    cc: str
     reply_to: str | None
     subject: str
     html: str
@@ -55,7 +58,7 @@ class Composed(msgspec.Struct, frozen=True):
 def compose(mail: Mail, links: Links, configuration_set: str, files: Sequence[mime.File] = ()) -> Composed:
     """Write the mail; `files` are its attachments. Raises Unrenderable, also for an address that no mail can carry."""
     letter = write(mail, links)
-    raw = files or mail.extras.headers
+    raw = files or mail.extras.headers or mail.extras.shown_to or mail.extras.shown_cc
     request: SendEmailRequestTypeDef = {
         "FromEmailAddress": letter.sender,
         "Destination": {"ToAddresses": [letter.recipient]},
@@ -97,9 +100,12 @@ def write(mail: Mail, links: Links) -> Letter:
     if content.kind == "MARKETING" and not linked:
         html = with_footer(html, urls.unsubscribe, values["locale"])
         text = with_text_footer(text, urls.unsubscribe, values["locale"])
+    recipient = _mailbox(mail.recipient, mail.extras.name) if mail.extras.name else ascii_address(mail.recipient)
     return Letter(
         sender=_mailbox(content.from_email, content.from_name),
-        recipient=_mailbox(mail.recipient, mail.extras.name) if mail.extras.name else ascii_address(mail.recipient),
+        recipient=recipient,
+        to=_named(mail.extras.shown_to) or ("" if mail.extras.shown_cc else recipient),
+        cc=_named(mail.extras.shown_cc),
         reply_to=ascii_address(content.reply_to) if content.reply_to else None,
         subject=subject,
         html=html,
@@ -110,7 +116,8 @@ def write(mail: Mail, links: Links) -> Letter:
 
 def as_mime(letter: Letter, files: Sequence[mime.File] = ()) -> bytes:
     """The letter as a MIME message. Date and Message-ID are for SES to write."""
-    head = [("From", letter.sender), ("To", letter.recipient), ("Subject", letter.subject)]
+    lines = [("From", letter.sender), ("To", letter.to), ("Cc", letter.cc), ("Subject", letter.subject)]
+    head = [(name, value) for name, value in lines if value or name == "Subject"]
     if letter.reply_to:
         head.append(("Reply-To", letter.reply_to))
     return mime.message([*head, *letter.headers.items()], letter.text, letter.html, files)
@@ -156,6 +163,10 @@ def _mailbox(address: str, name: str | None) -> str:
     if visible.isascii():
         return formataddr((visible, ascii_address(address)))
     return f"{Header(visible, 'utf-8').encode(linesep='')} <{ascii_address(address)}>"
+
+
+def _named(mailboxes: Sequence[Mailbox]) -> str:
+    return ", ".join(_mailbox(each.address, each.name) for each in mailboxes)
 
 
 def _simple(letter: Letter) -> "EmailContentTypeDef":

@@ -26,13 +26,22 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="session")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def smtp_ports() -> tuple[int, int]:
+    """Of the relay: for STARTTLS, and for TLS from the start."""
+    starttls, tls = free_ports(2)
+    return starttls, tls
+
+
+@pytest.fixture(scope="session")
+def target(tmp_path_factory: pytest.TempPathFactory, smtp_ports: tuple[int, int]) -> Iterator[Target]:
     """A stack in a directory and on ports of its own. Whatever tests did to it, at the end its figures must hold."""
     http, sandbox = free_ports(2)
     own = {
         "GODWIT_DATA_DIR": str(tmp_path_factory.mktemp("stack")),
         "GODWIT_HTTP_PORT": str(http),
         "GODWIT_SANDBOX_PORT": str(sandbox),
+        "GODWIT_SMTP_PORT": str(smtp_ports[0]),
+        "GODWIT_SMTPS_PORT": str(smtp_ports[1]),
     }
     with ExitStack() as running:
         with environment(SETTINGS | own):

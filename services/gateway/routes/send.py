@@ -14,7 +14,8 @@ from libs.runtime.clock import uuid7
 from libs.runtime.codec import encode
 from libs.runtime.rejection import Rejected
 from libs.schemas.contacts import ContactView, FindContact, SaveContact
-from libs.schemas.delivery import Attachment, CheckOrder, Kind, QueuedEmails, Recipient, Sendable, SendEmails
+from libs.schemas.delivery import CheckOrder, Extras, Kind, QueuedEmails, Recipient, Sendable, SendEmails
+from services.gateway.addressed import addressed
 from services.gateway.answers import Answer, returns, wrapped
 from services.gateway.attachments import handed_over
 from services.gateway.bus import Unanswered
@@ -55,9 +56,11 @@ async def send(data: JSONBody[SendBody], request: Call) -> Answer:
     draft, recipients = order(data), people(data)
     if await _kind(request, draft) == "MARKETING":
         await _require_subscribed(request, data, recipients)
+    named = addressed(request.scope)
     files = await handed_over(request, data.attachments) if data.attachments else []
+    extras = msgspec.structs.replace(draft.extras, attachments=files, shown_to=named.to, shown_cc=named.cc)
     contacts = await asyncio.gather(*(_saved(request, data, person, n) for n, person in enumerate(recipients)))
-    queued = await _queued(request, data, draft, _recipients(recipients, contacts), files)
+    queued = await _queued(request, data, draft, _recipients(recipients, contacts), extras)
     emails = [_sent_to(contact, email) for contact, email in zip(contacts, queued.emails, strict=True)]
     return wrapped(encode(Sent(emails=emails, timestamp=queued.timestamp)))
 
@@ -112,7 +115,7 @@ async def _saved(request: Call, data: SendBody, person: Person, n: int) -> Conta
 
 
 async def _queued(
-    request: Call, data: SendBody, draft: CheckOrder, recipients: list[Recipient], files: list[Attachment]
+    request: Call, data: SendBody, draft: CheckOrder, recipients: list[Recipient], extras: Extras
 ) -> QueuedEmails:
     command = SendEmails(
         recipients=recipients,
@@ -120,7 +123,7 @@ async def _queued(
         template_id=draft.template_id,
         overrides=draft.overrides,
         data=variables(data.data or {}),
-        extras=msgspec.structs.replace(draft.extras, attachments=files) if files else draft.extras,
+        extras=extras,
     )
     return msgspec.json.decode(await request.ask(command, "emails"), type=QueuedEmails)
 

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from litestar.types import ASGIApp
 
+from services.gateway.addressed import EXTENSION, Addressed
 from services.gateway.smtp.replies import is_final
 
 PATH = "/v1/send"
@@ -19,17 +20,19 @@ class Counter:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def hand_in(self, api_key: str, idempotency_key: str, body: dict[str, Any]) -> tuple[int, bytes]:
+    async def hand_in(
+        self, api_key: str, idempotency_key: str, body: dict[str, Any], named: Addressed
+    ) -> tuple[int, bytes]:
         """The status and the body of the answer. Asks until it is final, for at most PATIENCE."""
         loop = asyncio.get_running_loop()
         deadline, text = loop.time() + PATIENCE, msgspec.json.encode(body)
         while True:
-            status, answer = await self._post(api_key, idempotency_key, text)
+            status, answer = await self._post(api_key, idempotency_key, text, named)
             if is_final(status, answer) or loop.time() > deadline:
                 return status, answer
             await asyncio.sleep(AGAIN_SECONDS)
 
-    async def _post(self, api_key: str, idempotency_key: str, body: bytes) -> tuple[int, bytes]:
+    async def _post(self, api_key: str, idempotency_key: str, body: bytes, named: Addressed) -> tuple[int, bytes]:
         headers = {
             "authorization": f"Bearer {api_key}",
             "content-type": "application/json",
@@ -49,6 +52,7 @@ class Counter:
             "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
             "client": ("127.0.0.1", 0),
             "server": ("smtp", None),
+            "extensions": {EXTENSION: named},
         }
         exchange = _Exchange(body)
         app: Any = self._app  # the scope is a plain dict, as servers make it

@@ -18,7 +18,13 @@ from typing import Any
 
 import msgspec
 
+from libs.runtime.address import normal
 from libs.runtime.mailheaders import givable
+from libs.schemas.delivery import Mailbox
+from services.gateway.addressed import NOBODY, Addressed
+
+MOST_NAMED = 100
+"""In To and Cc together."""
 
 NO_SUBJECT = "(no subject)"
 LITERAL = "{{% raw %}}{}{{% endraw %}}"
@@ -32,11 +38,11 @@ class Unreadable(Exception):
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
-    """What a message says. `identity` is what tells it from every other, if its writer gave it that."""
+    """What a message says, and whom its header names. `identity` is what tells it from every other, if its writer gave
+    it that."""
 
     body: dict[str, Any]
-    to: str
-    cc: str
+    addressed: Addressed
     identity: str | None
 
 
@@ -47,8 +53,7 @@ def read(content: bytes, sender: str, recipients: Sequence[str]) -> Letter:
         assert isinstance(message, EmailMessage)
         return Letter(
             body=_body(message, sender, recipients),
-            to=_line(message, "To"),
-            cc=_line(message, "Cc"),
+            addressed=_addressed(message),
             identity=_line(message, "Message-ID") or _line(message, "Date") or None,
         )
     except UNREADABLE as bad:
@@ -72,6 +77,19 @@ def _body(message: EmailMessage, sender: str, recipients: Sequence[str]) -> dict
         "body": _literal(html),
         **{name: value for name, value in optional.items() if value},
     }
+
+
+def _addressed(message: EmailMessage) -> Addressed:
+    """The lines To and Cc, so that answers can go to all. Lines of a crowd are left out: each mail carries them."""
+    to, cc = (
+        [Mailbox(address=a.addr_spec, name=_name(a)) for a in _addresses(message, name) if normal(a.addr_spec)]
+        for name in ("To", "Cc")
+    )
+    return Addressed(to, cc) if len(to) + len(cc) <= MOST_NAMED else NOBODY
+
+
+def _name(address: Address) -> str:
+    return " ".join(address.display_name.split())[:100]
 
 
 def _content(message: EmailMessage) -> tuple[str, Iterable[dict[str, Any]]]:

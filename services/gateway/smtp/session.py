@@ -169,7 +169,8 @@ class Conversation(SMTP):
         except Unreadable as bad:
             log.info("smtp.unreadable", error=str(bad))
             return "554 5.6.0 the message cannot be read: it is not as RFC 5322 and MIME have it"
-        return reply_to(*await self._door.counter.hand_in(api_key, _key(letter, content, recipients), letter.body))
+        key = _key(letter, content, recipients)
+        return reply_to(*await self._door.counter.hand_in(api_key, key, letter.body, letter.addressed))
 
 
 def _key(letter: Letter, content: bytes, recipients: list[str]) -> str:

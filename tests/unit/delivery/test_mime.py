@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from libs.schemas.delivery import Content, Extras
+from libs.schemas.delivery import Content, Extras, Mailbox
 from services.delivery import mime
 from services.delivery.mail import Links, Mail
 from services.delivery.message import as_mime, compose, write
@@ -184,3 +184,20 @@ def test_what_has_headers_or_files_goes_to_ses_as_we_wrote_it_and_the_rest_as_si
         assert request["Content"]["Raw"]["Data"] == as_mime(write(mail, LINKS), files)
         assert "ReplyToAddresses" not in request
         assert {"Name": "godwit_email", "Value": str(MAIL.id)} in request["EmailTags"]
+
+
+def test_a_mail_shows_whom_the_message_that_it_came_from_named() -> None:
+    named = Extras(
+        shown_to=[Mailbox(address="ann@bücher.example", name="Änn, the Great"), Mailbox(address="bob@x.example")],
+        shown_cc=[Mailbox(address="c@x.example")],
+    )
+    message = read(replace(MAIL, extras=named))
+    assert str(message["To"]) == '"Änn, the Great" <ann@xn--bcher-kva.example>, bob@x.example'
+    assert str(message["Cc"]) == "c@x.example"
+    request = compose(replace(MAIL, extras=named), LINKS, "godwit").request
+    assert request["Destination"] == {"ToAddresses": ["ann@xn--bcher-kva.example"]} and "Raw" in request["Content"]
+
+
+def test_a_message_that_named_somebody_in_cc_only_has_no_to() -> None:
+    message = read(replace(MAIL, extras=Extras(shown_cc=[Mailbox(address="c@x.example")])))
+    assert (message["To"], str(message["Cc"])) == (None, "c@x.example")

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.schemas.delivery import Mailbox
+from services.gateway.addressed import NOBODY
 from services.gateway.smtp.letter import Letter, Unreadable, read
 
 PICTURE, PAPER = b"\x89PNG\r\n\x1a\n", b"%PDF-1.7\n"
@@ -33,7 +35,16 @@ def test_names_and_addresses_come_from_the_header_and_recipients_from_the_envelo
     assert read.body["from"] == {"email": "ada@example.com", "name": "Ada Lovelace"}
     assert read.body["to"] == [{"email": "bob@example.net", "name": "Bob"}, {"email": "hidden@example.net"}]
     assert read.body["reply"] == "desk@example.com"
-    assert (read.to, read.cc) == ("Bob <BOB@example.net>", "carol@example.net")
+    assert read.addressed.to == [Mailbox(address="BOB@example.net", name="Bob")]
+    assert read.addressed.cc == [Mailbox(address="carol@example.net")]
+
+
+def test_lines_that_name_nobody_or_a_crowd_are_left_out() -> None:
+    crowd = ", ".join(f"r{n}@example.net" for n in range(101))
+    for to in ("undisclosed-recipients:;", crowd):
+        mail = a_mail(To=to)
+        mail.set_content("Hi")
+        assert letter(mail).addressed == NOBODY
 
 
 def test_without_a_from_the_envelope_says_who_sends() -> None:
