@@ -1,8 +1,10 @@
 """Migrations: numbered SQL files, and a database role for each service.
 
 Plain SQL, one schema a service, run by the database's owner under an advisory lock, so that any number of replicas or
-operators may start it at once. Files that have run are remembered with a digest; one that was changed afterwards is
-refused. Read models are not migrated: their DDL is created here if it is missing, and changed by `godwit rebuild`.
+operators may start it at once. Files that have run are remembered by name, with a digest; one that was changed
+afterwards is refused, and one that was renamed would run again. So a number that was given out twice stays so; a test
+sees to it that no new one is. Read models are not migrated: their DDL is created here if it is missing, and changed by
+`godwit rebuild`.
 """
 
 from collections.abc import Iterable, Sequence
