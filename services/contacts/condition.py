@@ -58,7 +58,7 @@ def compiled(
     """The condition as SQL, whose arguments are numbered from `after` + 1.
 
     `segments` are those that it refers to, by whatever way; `own_id` is the segment whose condition it is. Raises
-    Rejected with the path of everything that is wrong, such as `condition.groups[0].filters[1].operator`.
+    Rejected with the path of everything that is wrong, such as `condition.groups.0.filters.1.operator`.
     """
     check(condition, root)
     compiler = _Compiler(segments or {}, after)
@@ -95,7 +95,7 @@ class _Compiler:
         self._expanded = 0
 
     def condition(self, condition: Condition, path: str, trail: Trail) -> str:
-        groups = [self._group(g, f"{path}.groups[{i}]", trail) for i, g in enumerate(condition.groups)]
+        groups = [self._group(g, f"{path}.groups.{i}", trail) for i, g in enumerate(condition.groups)]
         return _joined(condition.logic, groups)
 
     def _group(self, group: Group, path: str, trail: Trail) -> str:
@@ -103,7 +103,7 @@ class _Compiler:
 
     def _parts(self, group: Group, path: str, trail: Trail) -> Iterator[str]:
         for number, test in enumerate(group.filters):
-            yield self._filter(test, f"{path}.filters[{number}]", trail)
+            yield self._filter(test, f"{path}.filters.{number}", trail)
         if group.conditions:
             yield self.condition(group.conditions, f"{path}.conditions", trail)
 

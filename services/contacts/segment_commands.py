@@ -212,7 +212,7 @@ def _address(email: str, number: int) -> str:
     try:
         return parse(email)
     except Rejected as no:
-        raise invalid(f"emails[{number}]", no.errors[0].message, no.errors[0].code) from None
+        raise invalid(f"emails.{number}", no.errors[0].message, no.errors[0].code) from None
 
 
 def _id_in(book: Book, envelope: Envelope[Any], address: str) -> UUID | None:

@@ -66,7 +66,7 @@ def question_of(config: Data) -> Question:
     """Read a CONDITION step's config. Raises msgspec.ValidationError if it has none of the forms."""
     if config.get("mode") == "multi":
         multi = msgspec.convert(config, Multi)
-        cases = [_case(multi.field, choice, f"branches[{n}]") for n, choice in enumerate(multi.branches)]
+        cases = [_case(multi.field, choice, f"branches.{n}") for n, choice in enumerate(multi.branches)]
         return Question(tuple(cases), DEFAULT)
     if "groups" in config:
         return Question((Case(YES, msgspec.convert(config, Condition)),), NO)

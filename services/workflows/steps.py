@@ -14,6 +14,7 @@ from services.workflows.condition import Question, flaws, question_of
 
 MAX_DELAY_SECONDS = 365 * SECONDS["days"]
 
+_NUMBER = re.compile(r"\[(\d+)\]")
 _PLACE = re.compile(r"(?: - at `\$(?P<path>[^`]*)`)$")
 _MISSING = re.compile(r"^Object missing required field `(?P<field>[^`]*)`")
 
@@ -100,7 +101,7 @@ def _as_field_error(error: msgspec.ValidationError) -> FieldError:
     """msgspec's message, with the place that it names at its end as a path."""
     text = str(error)
     place = _PLACE.search(text)
-    path = place["path"].lstrip(".") if place else ""
+    path = _NUMBER.sub(r".\1", place["path"]).lstrip(".") if place else ""
     message = text[: place.start()] if place else text
     if missing := _MISSING.match(message):
         path = f"{path}.{missing['field']}" if path else missing["field"]

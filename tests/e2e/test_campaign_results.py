@@ -36,7 +36,7 @@ async def test_an_audience_must_be_there(api: Api) -> None:
     assert await code(api, "POST", "/campaigns", {"name": "x", **nowhere}) == (404, "SEGMENT_NOT_FOUND")
     wrong = {"logic": "AND", "groups": [{"filters": [{"field": "email", "operator": "nope"}]}]}
     status, no = await call(api, "PATCH", path, {"audienceType": "FILTERED", "audienceCondition": wrong})
-    assert (status, no["error"]["errors"][0]["field"]) == (422, "condition.groups[0].filters[0].operator")
+    assert (status, no["error"]["errors"][0]["field"]) == (422, "condition.groups.0.filters.0.operator")
 
 
 async def test_a_test_goes_to_any_address_and_is_counted_nowhere(api: Api, plan: str) -> None:

@@ -96,7 +96,7 @@ async def test_a_segment_in_use_says_by_whom_and_stays(api: Api, plan: str) -> N
 DEEP: dict[str, Any] = on_plan("x")
 for _ in range(5):
     DEEP = {"logic": "OR", "groups": [{"conditions": DEEP}]}
-FIRST = "condition.groups[0].filters[0]"
+FIRST = "condition.groups.0.filters.0"
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ FIRST = "condition.groups[0].filters[0]"
     [
         ({"condition": {"logic": "XOR", "groups": []}}, "condition.logic"),
         ({"condition": {"logic": "AND", "groups": []}}, "condition.groups"),
-        ({"condition": {"logic": "AND", "groups": [{"filters": []}]}}, "condition.groups[0]"),
+        ({"condition": {"logic": "AND", "groups": [{"filters": []}]}}, "condition.groups.0"),
         ({"condition": "all"}, "condition"),
         ({"condition": {"logic": "AND", "groups": "all"}}, "condition.groups"),
         ({"condition": condition({"field": 5, "operator": "equals"})}, "condition.groups.0.filters.0.field"),

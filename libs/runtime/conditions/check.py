@@ -30,7 +30,7 @@ Flaw: TypeAlias = tuple[str, str, str]
 def flaws(condition: Condition, root: str = "condition", fields: Fields = field_of) -> list[FieldError]:
     """Everything because of which the condition could never be answered.
 
-    Paths begin at `root`, such as `condition.groups[0].filters[1].operator`. Too many filters are one flaw of all.
+    Paths begin at `root`, such as `condition.groups.0.filters.1.operator`. Too many filters are one flaw of all.
     """
     if sum(1 for _ in filters_of(condition)) > MAX_FILTERS:
         return [FieldError(field=root, message=f"Condition must have at most {MAX_FILTERS} filters", code="too_big")]
@@ -69,7 +69,7 @@ def _flaws(condition: Condition, path: str, fields: Fields, depth: int) -> Itera
     if not condition.groups:
         yield FieldError(field=groups, message="Condition must have at least one group", code="too_small")
     for number, group in enumerate(condition.groups):
-        yield from _flaws_of_group(group, f"{groups}[{number}]", fields, depth)
+        yield from _flaws_of_group(group, f"{groups}.{number}", fields, depth)
 
 
 def _flaws_of_group(group: Group, path: str, fields: Fields, depth: int) -> Iterator[FieldError]:
@@ -77,7 +77,7 @@ def _flaws_of_group(group: Group, path: str, fields: Fields, depth: int) -> Iter
         message = "Group must have at least one filter or nested condition"
         yield FieldError(field=path, message=message, code="too_small")
     for number, test in enumerate(group.filters):
-        yield from flaws_of_filter(test, f"{path}.filters[{number}]", fields)
+        yield from flaws_of_filter(test, f"{path}.filters.{number}", fields)
     if group.conditions:
         yield from _flaws(group.conditions, f"{path}.conditions", fields, depth + 1)
 

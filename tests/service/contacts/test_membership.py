@@ -198,7 +198,7 @@ async def test_only_lists_take_members_and_only_addresses_are_taken(caller: Call
         assert no.value.code == "SEGMENT_NOT_STATIC"
     with pytest.raises(Rejected) as no:
         await segments.add(known, "ann@example.com", "no address", create_missing=True)
-    assert no.value.errors[0].field == "emails[1]"
+    assert no.value.errors[0].field == "emails.1"
     with pytest.raises(Rejected) as no:
         await segments.add(known)
     assert no.value.errors[0].field == "emails"
@@ -246,7 +246,7 @@ async def test_references_go_in_no_circle_and_hold_what_they_refer_to(caller: Ca
     async def refusal(condition: Condition) -> str:
         with pytest.raises(Rejected) as no:
             await segments.update(first, condition=condition)
-        assert no.value.errors[0].field == "condition.groups[0].filters[0].field"
+        assert no.value.errors[0].field == "condition.groups.0.filters.0.field"
         return no.value.message
 
     def of(segment: UUID) -> Condition:

@@ -51,7 +51,7 @@ async def test_a_condition_that_no_segment_could_have_is_refused_with_its_path(c
     bad = all_of(where("data.plan", "equals", "pro"), where("plan", "equals", "pro"))
     with pytest.raises(Rejected) as no:
         await caller.segment(bad)
-    assert no.value.errors[0].field == "condition.groups[0].filters[1].field"
+    assert no.value.errors[0].field == "condition.groups.0.filters.1.field"
     with pytest.raises(Rejected, match="Unsupported filter field"):
         await caller.runtime.ask(caller.project, CheckCondition(condition=bad), AudienceSize)
     assert await caller.said() == []

@@ -84,15 +84,15 @@ def test_filters_of_a_group_and_its_nested_condition_must_all_hold() -> None:
 )
 def test_an_error_names_the_part_of_the_filter_that_is_wrong(bad: Filter, part: str, message: str) -> None:
     ((field, said),) = errors_of(of(PRO, bad))
-    assert field == f"condition.groups[0].filters[1].{part}" and said.startswith(message)
+    assert field == f"condition.groups.0.filters.1.{part}" and said.startswith(message)
 
 
 def test_every_error_is_named_at_once_however_deep() -> None:
     inner = Condition(logic="AND", groups=[Group(filters=[where("x", "equals", 1)])])
     condition = Condition(logic="OR", groups=[Group(), Group(filters=[PRO], conditions=inner)])
     assert [field for field, _ in errors_of(condition)] == [
-        "condition.groups[0]",
-        "condition.groups[1].conditions.groups[0].filters[0].field",
+        "condition.groups.0",
+        "condition.groups.1.conditions.groups.0.filters.0.field",
     ]
 
 
@@ -140,7 +140,7 @@ def test_what_several_filters_ask_about_is_looked_up_once() -> None:
 def test_references_lead_somewhere_and_never_in_a_circle(segments: Segments, message: str) -> None:
     with pytest.raises(Rejected) as no:
         compiled(of(PRO, member(B)), segments, own_id=A)
-    assert {error.field for error in no.value.errors} == {"condition.groups[0].filters[1].field"}
+    assert {error.field for error in no.value.errors} == {"condition.groups.0.filters.1.field"}
     assert no.value.message.startswith(message)
 
 

@@ -110,12 +110,12 @@ def test_an_answerable_question_has_no_flaws(config: dict[str, Any]) -> None:
         ({"field": "data.at", "operator": "olderThan", "value": True, "unit": "days"}, "value"),
         ({"field": "data.at", "operator": "within", "value": 1e12, "unit": "days"}, "value"),
         ({"logic": "AND", "groups": []}, "groups"),
-        ({"logic": "AND", "groups": [group(PRO), group()]}, "groups[1]"),
-        ({"logic": "AND", "groups": [group(PRO, {"field": "x", "operator": "exists"})]}, "groups[0].filters[1].field"),
+        ({"logic": "AND", "groups": [group(PRO), group()]}, "groups.1"),
+        ({"logic": "AND", "groups": [group(PRO, {"field": "x", "operator": "exists"})]}, "groups.0.filters.1.field"),
         ({"condition": {"logic": "AND", "groups": []}}, "condition.groups"),
         (
             {"mode": "multi", "field": "data.plan", "branches": [{"id": "a", "operator": "resembles"}]},
-            "branches[0].operator",
+            "branches.0.operator",
         ),
         (
             {"mode": "multi", "field": "data.plan", "branches": [{"id": "a", "operator": "exists"}] * 2},

@@ -69,7 +69,7 @@ def test_a_condition_is_a_question() -> None:
         (step("CONDITION", {"field": "data.plan", "operator": "resembles"}), "config.operator"),
         (
             step("CONDITION", {"logic": "AND", "groups": [{"filters": [{"field": "x"}]}]}),
-            "config.groups[0].filters[0].operator",
+            "config.groups.0.filters.0.operator",
         ),
     ],
 )
