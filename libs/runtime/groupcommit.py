@@ -102,6 +102,14 @@ class GroupCommit:
         self._max_batch = max_batch
         self._waiting: deque[Parcel] = deque()
         self._wake = asyncio.Event()
+        self._resting = asyncio.Event()
+        self._resting.set()
+        self.batches = 0
+        """How many were committed, or tried, so far."""
+
+    async def rest(self) -> None:
+        """Wait until nothing is at hand."""
+        await self._resting.wait()
 
     async def submit(self, envelope: Envelope[Any]) -> bytes | None:
         """Handle one message; its reply comes after the commit. Raises what its handler raised."""
@@ -114,6 +122,7 @@ class GroupCommit:
         """Handle messages; each has its own outcome, after the commit."""
         parcel = Parcel(items, asyncio.get_running_loop().create_future())
         self._waiting.append(parcel)
+        self._resting.clear()
         self._wake.set()
         return await parcel.done
 
@@ -124,6 +133,8 @@ class GroupCommit:
             self._wake.clear()
             while self._waiting:
                 await self._commit(self._next_batch())
+                self.batches += 1
+            self._resting.set()
 
     def _next_batch(self) -> list[Parcel]:
         parcels = [self._waiting.popleft()]

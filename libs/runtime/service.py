@@ -9,7 +9,7 @@ import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -123,6 +123,14 @@ class Runtime:
             yield unit
             await unit.flush()
         self.on_commit(unit)
+
+    async def give_way(self, longest: float) -> int:
+        """Let the commands at hand go first, at most so many seconds. Answers how many batches of commands were handled
+        so far, by which work can tell whether somebody waits for answers."""
+        commands = self.inlets[f"{self.service.name}-commands"].commit
+        with suppress(TimeoutError):
+            await asyncio.wait_for(commands.rest(), longest)
+        return commands.batches
 
     async def ask(self, project: UUID, query: Query, answer: type[T]) -> T:
         """Ask another service. Raises Rejected for no, `bus.Unavailable` if it does not answer."""

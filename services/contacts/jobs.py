@@ -6,6 +6,7 @@ of a large file.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID
 
@@ -22,11 +23,14 @@ from services.contacts.bulk import bulk_page
 from services.contacts.event_deletion import erase_page
 from services.contacts.importing import import_page
 from services.contacts.job import Job
+from services.contacts.pace import Pace
 from services.contacts.read_models import job as jobs
 
 log = structlog.get_logger()
 
-PAGE = 500
+GIVE_WAY_SECONDS = 0.1
+"""How long a page waits for the commands at hand. They come first, but they do not stop a job."""
+
 IDLE_SECONDS = 0.25
 BROKEN_SECONDS = 1.0
 TIDY_SECONDS = 60.0
@@ -68,6 +72,8 @@ class Worker:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._pace = Pace()
+        self._commands = 0
         self._trouble: dict[UUID, int] = {}
 
     async def run(self) -> None:
@@ -75,7 +81,8 @@ class Worker:
             try:
                 if await self._relay_is_behind():
                     await asyncio.sleep(LAG_SECONDS)
-                elif not await self._page():
+                elif not await self._paced_page():
+                    self._pace = Pace()
                     await asyncio.sleep(IDLE_SECONDS)
             except (*BROKEN, *CONFLICTS) as broken:
                 log.warning("jobs.interrupted", error=repr(broken))
@@ -84,6 +91,16 @@ class Worker:
     async def _relay_is_behind(self) -> bool:
         lag: float | None = await self._runtime.pool.fetchval(LAG, timeout=10)
         return lag is not None and lag > MOST_LAG
+
+    async def _paced_page(self) -> bool:
+        """Do a page when the commands at hand are done, and learn from it how long the next may be."""
+        started = time.monotonic()
+        worked = await self._page()
+        seconds = time.monotonic() - started
+        commands = await self._runtime.give_way(GIVE_WAY_SECONDS)
+        self._pace.took(seconds, others=commands > self._commands)
+        self._commands = commands
+        return worked
 
     async def _page(self) -> bool:
         """Do the page of a job, if there is any."""
@@ -109,7 +126,7 @@ class Worker:
         job = row.job
         unit.expect(job.stream, job.version)
         # what other writers change at the same moment is met less often by a smaller page
-        most = max(1, PAGE >> 2 * self._trouble.get(job.id, 0))
+        most = max(1, self._pace.rows >> 2 * self._trouble.get(job.id, 0))
         await PAGES[job.kind](unit, job, _cause(row), most)
         await unit.flush()
         crash.point("before_job_commit")
