@@ -1,10 +1,7 @@
 """Processes that die while they import a file: every row becomes one contact, and every fact is told once."""
 
 import asyncio
-import os
 import random
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -15,13 +12,18 @@ from libs.runtime.service import Runtime
 from libs.runtime.settings import Settings
 from libs.runtime.testing import eventually, running
 from services.contacts.app import build
+from services.contacts.pace import FIRST
 from tests.conftest import Stack
 from tests.service.contacts.jobs import Jobs
+from tests.service.mortal import die_at
 
 KILLED = 137
 KILLS = 10
 MOST_PAGES = 3
-ROWS = 500 * (KILLS * MOST_PAGES + 5)
+MOST_IN_A_LIFE = sum(FIRST << page for page in range(MOST_PAGES))
+"""Rows that a process takes before it dies: a page is at most twice as long as the one before."""
+
+ROWS = (KILLS + 1) * MOST_IN_A_LIFE
 POINTS = ("before_job_commit", "after_job_page")
 WAIT = 60.0
 
@@ -58,20 +60,9 @@ async def kill_ten(config: Settings) -> None:
 
     async def replace_each() -> None:
         for crash in waiting:
-            assert await asyncio.to_thread(die_at, crash, config) == KILLED, crash
+            assert await die_at(crash, config, WAIT) == KILLED, crash
 
     await asyncio.gather(replace_each(), replace_each())
-
-
-def die_at(crash: str, config: Settings) -> int:
-    """Run the service in a process of its own until it dies at this point."""
-    environment = os.environ | {
-        "DATABASE_URL": config.database_url,
-        "NATS_URL": config.nats_url,
-        "GODWIT_CRASH_AT": crash,
-        "GODWIT_LOG_LEVEL": "error",
-    }
-    return subprocess.run([sys.executable, "-m", "services.contacts"], env=environment, timeout=WAIT).returncode
 
 
 async def created(runtime: Runtime, project: UUID) -> tuple[int, int, int]:
