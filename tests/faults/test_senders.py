@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
+from deploy.services import NAMES
 from libs.runtime.testing import eventually
 from tests.faults.invariants import check
 from tests.faults.load import Load
@@ -123,6 +124,23 @@ async def test_processes_that_die_between_any_two_steps_do_each_step_once(rig: R
         while any(rig.pid_of(process) == life for process, life in armed.items()):
             await load.add_contacts(5)
             await load.send_mail()
+    await quiet(rig)
+    found = await check(rig, load.promised)
+    assert (found.broken, found.twice, found.missing) == ([], 0, 0)
+
+
+async def test_a_stream_that_was_deleted_by_mistake_is_made_and_filled_again_by_the_operators_commands(
+    rig: Rig, load: Load
+) -> None:
+    await load.add_contacts(20)
+    await load.until_sent(await load.send_campaign())
+    async with rig.bus() as client:
+        await client.jetstream().delete_stream("EVENTS")
+    await load.send_mail()
+    await rig.operate("migrate")
+    for service in NAMES:
+        await rig.operate("replay", service)
+    await load.until_sent(await load.send_campaign())
     await quiet(rig)
     found = await check(rig, load.promised)
     assert (found.broken, found.twice, found.missing) == ([], 0, 0)
