@@ -35,6 +35,9 @@ WEEKDAYS: tuple[Weekday, ...] = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"
 TimeOfDay = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["09:00"])]
 SendRate = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
 """Mails in an hour."""
+UnknownPolicy = Literal["RESEND", "NEVER"]
+"""What becomes of a mail of which nobody can say whether SES has it: it is sent once more after an hour, while
+notifications flow, or never, unless somebody asks for it; after a day it has failed."""
 
 
 class Audience(View, frozen=True, kw_only=True):
@@ -135,6 +138,7 @@ class CreateCampaign(CampaignCommand, tag="create-campaign", frozen=True, kw_onl
     template_id: UUID | None = None
     send_rate: int | None = None
     send_window: SendWindow | None = None
+    unknown_policy: UnknownPolicy = "RESEND"
 
 
 class UpdateCampaign(CampaignCommand, tag="update-campaign", frozen=True, kw_only=True):
@@ -161,6 +165,7 @@ class UpdateCampaign(CampaignCommand, tag="update-campaign", frozen=True, kw_onl
     audience_condition: Condition | msgspec.UnsetType | None = msgspec.UNSET
     send_rate: int | msgspec.UnsetType | None = msgspec.UNSET
     send_window: SendWindow | msgspec.UnsetType | None = msgspec.UNSET
+    unknown_policy: UnknownPolicy | msgspec.UnsetType = msgspec.UNSET
     overwrite: bool = False
 
 
@@ -247,6 +252,7 @@ class CampaignDraft(CampaignEvent, frozen=True, kw_only=True):
     template_id: UUID | None = None
     send_rate: int | None = None
     send_window: SendWindow | None = None
+    unknown_policy: UnknownPolicy = "RESEND"
 
 
 class CampaignCreated(CampaignDraft, tag="campaign.created", frozen=True, kw_only=True):
@@ -290,6 +296,7 @@ class CampaignSendingStarted(CampaignEvent, tag="campaign.sending_started", froz
     audience: Audience
     send_rate: int | None = None
     send_window: SendWindow | None = None
+    unknown_policy: UnknownPolicy = "RESEND"
 
 
 class CampaignResolving(CampaignEvent, tag="campaign.resolving", frozen=True, kw_only=True):
@@ -526,6 +533,7 @@ class CampaignView(View, frozen=True, kw_only=True):
     audience_condition: Condition | None
     send_rate: int | None
     send_window: SendWindow | None
+    unknown_policy: UnknownPolicy
     total_recipients: int
     sent_count: int
     delivered_count: int

@@ -255,6 +255,7 @@ def _started(campaign_id: UUID, campaign: Campaign) -> CampaignSendingStarted:
         audience=draft.audience,
         send_rate=draft.send_rate,
         send_window=draft.send_window,
+        unknown_policy=draft.unknown_policy,
     )
 
 

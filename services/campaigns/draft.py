@@ -8,7 +8,15 @@ from msgspec.structs import asdict, replace
 
 from libs.runtime.rejection import Rejected
 from libs.schemas.base import FieldError
-from libs.schemas.campaigns import Audience, AudienceType, CampaignDraft, CreateCampaign, SendWindow, UpdateCampaign
+from libs.schemas.campaigns import (
+    Audience,
+    AudienceType,
+    CampaignDraft,
+    CreateCampaign,
+    SendWindow,
+    UnknownPolicy,
+    UpdateCampaign,
+)
 from libs.schemas.delivery import Content
 from services.campaigns.content import invalid, with_preheader
 from services.campaigns.markdown import MAX_LENGTH, html_of, is_plain
@@ -16,7 +24,7 @@ from services.campaigns.markdown import MAX_LENGTH, html_of, is_plain
 CONTENT_FIELDS = ("subject", "body", "from_email", "from_name", "reply_to", "kind")
 WRITTEN_EMPTY = ("subject", "body", "from_email")
 """Fields of the content that are empty until they are written, and not null."""
-OWN_FIELDS = ("name", "description", "preheader", "language", "send_rate", "send_window")
+OWN_FIELDS = ("name", "description", "preheader", "language", "send_rate", "send_window", "unknown_policy")
 AUDIENCE_FIELDS = ("audience_type", "segment_id", "list_id", "audience_condition")
 
 
@@ -33,6 +41,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     template_id: UUID | None = None
     send_rate: int | None = None
     send_window: SendWindow | None = None
+    unknown_policy: UnknownPolicy = "RESEND"
 
     @property
     def fields(self) -> dict[str, Any]:

@@ -106,6 +106,7 @@ def campaign_view(campaign_id: UUID, campaign: Campaign, run: Run, now: datetime
         audience_condition=audience.audience_condition if audience else None,
         send_rate=draft.send_rate,
         send_window=draft.send_window,
+        unknown_policy=draft.unknown_policy,
         total_recipients=run.recipients,
         sent_count=run.sent,
         delivered_count=run.delivered,

@@ -73,6 +73,7 @@ from services.delivery.probe import Prober
 from services.delivery.read_models import (
     campaign_hold,
     campaign_pace,
+    campaign_policy,
     content,
     domain,
     paused_project,
@@ -180,6 +181,7 @@ def build(config: Settings) -> Service:
             sending_limit,
             campaign_hold,
             campaign_pace,
+            campaign_policy,
             domain,
             project_language,
             paused_project,

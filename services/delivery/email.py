@@ -71,6 +71,8 @@ class Email(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 1
     message_ids: tuple[str, ...] = ()
     one_time_code: bool = False
+    never_again: bool = False
+    """Its campaign would rather leave somebody out than write to anybody twice."""
 
     @property
     def policy(self) -> Policy:
@@ -207,6 +209,8 @@ def overdue(email: Email, subject: str, heard: Heard, now: datetime, timing: Tim
     """
     if email.message_ids:
         return prove(email, subject)
+    if email.never_again:
+        return _left_alone(email, now, timing)
     if not email.one_time_code and not _flowing(email, heard, now, timing):
         if now - (email.claimed_at or now) <= timedelta(seconds=timing.give_up_after):
             return Change(state="unknown", reason=HELD, due_in=timing.recheck_after)
@@ -214,6 +218,14 @@ def overdue(email: Email, subject: str, heard: Heard, now: datetime, timing: Tim
     if email.attempt >= MOST_ATTEMPTS:
         return fail(email, "UNRESOLVED", f"No answer from SES, and no notification, after {email.attempt} attempts")
     return Change(state="queued", event=EmailRequeued(**email.ids, attempt=email.attempt + 1))
+
+
+def _left_alone(email: Email, now: datetime, timing: Timing) -> Change:
+    """Proof may still come, or somebody may have it sent again; when holding ends, it has failed."""
+    left = timing.give_up_after - (now - (email.claimed_at or now)).total_seconds()
+    if left > 0:
+        return Change(state="unknown", reason="its campaign sends nothing twice", due_in=left)
+    return fail(email, "UNRESOLVED", "No answer from SES, and no notification; its campaign sends nothing twice")
 
 
 def fail(email: Email, code: str, reason: str) -> Change:

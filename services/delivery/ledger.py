@@ -64,6 +64,7 @@ select email.id, email.project, email.contact_id, email.recipient, email.source,
     content.version as content_version, project_language.language, project_language.timezone,
     coalesce(project_language.tracking, true) as tracking,
     coalesce(recipient.data, '{{}}') as contact_data, coalesce(recipient.subscribed, true) as subscribed,
+    campaign_policy.campaign_id is not null as never_again,
     {LISTED} as listed
 from email
 left join content on content.project = email.project and content.id = email.content_id
@@ -72,6 +73,8 @@ left join project_language on project_language.project = email.project
 left join suppression on suppression.project = email.project and suppression.contact_id = email.contact_id
 left join suppressed_address listing on listing.project = email.project and listing.address = lower(email.recipient)
 left join account_suppression on account_suppression.address = lower(email.recipient)
+left join campaign_policy
+    on campaign_policy.project = email.project and campaign_policy.campaign_id = email.campaign_id
 where email.id = any($1::uuid[])
 """  # noqa: S608 - a constant
 
@@ -119,6 +122,7 @@ async def load(conn: Connection, ids: Sequence[UUID], shelf: Shelf, begun: float
             begun=begun,
             extras=extras,
             one_time_code=extras.one_time_code,
+            never_again=row["never_again"],
         )
         for row in rows
         for extras in [_decode_extras(row["extras"]) if row["extras"] else PLAIN]

@@ -87,7 +87,7 @@ async def test_a_campaign_outside_its_hours_waits_says_why_and_is_copied_with_th
     await make_contacts(api, plan, 3)
     start, end = (now() + timedelta(hours=hours) for hours in (6, 10))
     window = {"start": f"{start:%H:%M}", "end": f"{end:%H:%M}"}
-    campaign = await make_campaign(api, plan, sendRate=100)
+    campaign = await make_campaign(api, plan, sendRate=100, unknownPolicy="NEVER")
     path = f"/campaigns/{campaign['id']}"
     wrong = [{"start": "9:00", "end": "18:00"}, {**window, "days": []}, {**window, "timezone": "Europe/Berlin"}]
     for each in [*wrong, {"start": "09:00", "end": "09:00"}]:
@@ -108,9 +108,12 @@ async def test_a_campaign_outside_its_hours_waits_says_why_and_is_copied_with_th
     assert progress["waitingUntil"] and progress["etaSeconds"] > 5 * 3600
     status, copy = await call(api, "POST", f"{path}/duplicate")
     assert (copy["sendRate"], copy["sendWindow"]) == (100, changed["sendWindow"])
+    assert copy["unknownPolicy"] == "NEVER"
+    assert await code(api, "PATCH", f"/campaigns/{copy['id']}", {"unknownPolicy": "MAYBE"}) == (422, "VALIDATION_ERROR")
     assert (await call(api, "POST", f"{path}/cancel"))[1]["status"] == "CANCELLED"
     status, replaced = await call(api, "PUT", f"/campaigns/{copy['id']}", {"name": "Plain"})
     assert (status, replaced["sendRate"], replaced["sendWindow"]) == (200, None, None)
+    assert replaced["unknownPolicy"] == "RESEND"
 
 
 async def test_a_cancelled_campaign_mails_nobody(api: Api, plan: str) -> None:

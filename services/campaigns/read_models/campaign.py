@@ -74,26 +74,29 @@ alter table campaign
     add column if not exists failure jsonb,
     add column if not exists transitioned_at timestamptz,
     add column if not exists send_rate int,
-    add column if not exists send_window jsonb;
+    add column if not exists send_window jsonb,
+    add column if not exists unknown_policy text not null default 'RESEND';
 """
 
 SAVE = """
 insert into campaign (project, id, version, status, name, description, content, audience, preheader, markdown,
                       language, template_id, scheduled_for, failure, transitioned_at, created_at, updated_at, sent_at,
-                      send_rate, send_window)
+                      send_rate, send_window, unknown_policy)
 select project, id, version, status, name, description, content, audience, preheader, markdown,
        language, template_id, scheduled_for, failure, transitioned_at, first_at, last_at,
-       case when status = 'SENT' then last_at end, send_rate, send_window
+       case when status = 'SENT' then last_at end, send_rate, send_window, unknown_policy
 from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[],
             $9::text[], $10::text[], $11::text[], $12::uuid[], $13::timestamptz[], $14::jsonb[], $15::timestamptz[],
-            $16::timestamptz[], $17::timestamptz[], $18::int[], $19::jsonb[])
+            $16::timestamptz[], $17::timestamptz[], $18::int[], $19::jsonb[], $20::text[])
     as new (project, id, version, status, name, description, content, audience, preheader, markdown,
-            language, template_id, scheduled_for, failure, transitioned_at, first_at, last_at, send_rate, send_window)
+            language, template_id, scheduled_for, failure, transitioned_at, first_at, last_at, send_rate, send_window,
+            unknown_policy)
 on conflict (project, id) do update
     set version = excluded.version, status = excluded.status, name = excluded.name,
         description = excluded.description, content = excluded.content, audience = excluded.audience,
         preheader = excluded.preheader, markdown = excluded.markdown, language = excluded.language,
         template_id = excluded.template_id, send_rate = excluded.send_rate, send_window = excluded.send_window,
+        unknown_policy = excluded.unknown_policy,
         scheduled_for = excluded.scheduled_for, failure = excluded.failure,
         transitioned_at = coalesce(excluded.transitioned_at, campaign.transitioned_at),
         updated_at = excluded.updated_at, sent_at = coalesce(excluded.sent_at, campaign.sent_at)
@@ -101,7 +104,8 @@ on conflict (project, id) do update
 REMOVE = "delete from campaign where (project, id) in (select * from unnest($1::uuid[], $2::uuid[]))"
 LOAD = """
 select project, id, version, status, name, description, content, audience, preheader, markdown, language,
-       template_id, scheduled_for, failure, transitioned_at, created_at, updated_at, sent_at, send_rate, send_window
+       template_id, scheduled_for, failure, transitioned_at, created_at, updated_at, sent_at, send_rate, send_window,
+       unknown_policy
 from campaign
 where (project, id) in (select * from unnest($1::uuid[], $2::uuid[]))
 """
@@ -120,7 +124,8 @@ select id, name, status from campaign where project = $1 and template_id = $2 or
 """
 NEWEST = """
 select id, status, name, description, content, audience, preheader, markdown, language,
-       template_id, scheduled_for, failure, transitioned_at, created_at, updated_at, sent_at, send_rate, send_window
+       template_id, scheduled_for, failure, transitioned_at, created_at, updated_at, sent_at, send_rate, send_window,
+       unknown_policy
 from campaign
 where project = $1 and ($2::text is null or status = $2) and ($3::text is null or strpos(lower(name), $3) > 0)
 order by created_at desc, id desc limit $4 offset $5
@@ -179,6 +184,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
         [last[key].at for key in kept],
         [state.draft.send_rate for state in kept.values()],
         [encode(window).decode() if (window := state.draft.send_window) else None for state in kept.values()],
+        [state.draft.unknown_policy for state in kept.values()],
     )
 
 
@@ -243,6 +249,7 @@ def _campaign(row: asyncpg.Record) -> Campaign:
             template_id=row["template_id"],
             send_rate=row["send_rate"],
             send_window=_decode_window(row["send_window"]) if row["send_window"] else None,
+            unknown_policy=row["unknown_policy"],
         ),
         status=row["status"],
         scheduled_for=row["scheduled_for"],

@@ -109,6 +109,7 @@ def _second(first: CampaignView, body: ResendBody, audience: Audience) -> Create
         language=first.language,
         send_rate=first.send_rate,
         send_window=first.send_window,
+        unknown_policy=first.unknown_policy,
         audience=audience,
     )
 

@@ -32,6 +32,7 @@ from libs.schemas.campaigns import (
     SendRate,
     SendWindow,
     TemplateView,
+    UnknownPolicy,
     UnscheduleCampaign,
     UpdateCampaign,
 )
@@ -58,7 +59,9 @@ Language = Annotated[str, Meta(pattern="^[a-z]{2}(-[A-Z]{2})?$", examples=["en"]
 class CampaignBody(Body, frozen=True, kw_only=True):
     """Everything but the name can be written later. `body` is HTML and `content` Markdown: one of the two.
 
-    `sendRate` is the most mails that go out in an hour, `sendWindow` the hours of the day in which they do.
+    `sendRate` is the most mails that go out in an hour, `sendWindow` the hours of the day in which they do. A mail of
+    which nobody can say whether Amazon SES has it is sent once more after an hour; with `unknownPolicy: NEVER` it is
+    not, unless somebody asks for it (`POST /emails/{id}/resend`).
     """
 
     name: Name
@@ -78,6 +81,7 @@ class CampaignBody(Body, frozen=True, kw_only=True):
     audience_condition: Condition | None = None
     send_rate: SendRate | None = None
     send_window: SendWindow | None = None
+    unknown_policy: UnknownPolicy = "RESEND"
     overwrite: bool = False
 
 
@@ -107,6 +111,7 @@ class CampaignChanges(Body, frozen=True, kw_only=True):
     audience_condition: Condition | UnsetType | None = UNSET
     send_rate: SendRate | UnsetType | None = UNSET
     send_window: SendWindow | UnsetType | None = UNSET
+    unknown_policy: UnknownPolicy | UnsetType = UNSET
     overwrite: bool = False
 
 
@@ -157,6 +162,7 @@ async def create_campaign(data: JSONBody[NewCampaignBody], request: Call) -> Ans
         template_id=data.template_id,
         send_rate=data.send_rate,
         send_window=data.send_window,
+        unknown_policy=data.unknown_policy,
     )
     return Answer(await request.ask(command), 201)
 
@@ -199,6 +205,7 @@ async def replace_campaign(campaign_id: FromPath[str], data: JSONBody[CampaignBo
         audience_condition=data.audience_condition,
         send_rate=data.send_rate,
         send_window=data.send_window,
+        unknown_policy=data.unknown_policy,
         overwrite=data.overwrite,
         body=UNSET if data.content is not None else data.body,
         markdown=UNSET if data.content is None else data.content,
@@ -235,6 +242,7 @@ async def update_campaign(campaign_id: FromPath[str], data: JSONBody[CampaignCha
         audience_condition=data.audience_condition,
         send_rate=data.send_rate,
         send_window=data.send_window,
+        unknown_policy=data.unknown_policy,
         overwrite=data.overwrite,
     )
     return Answer(await request.ask(command))

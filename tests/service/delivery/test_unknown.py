@@ -12,7 +12,8 @@ from libs.runtime.clock import now, uuid7
 from libs.runtime.envelope import Meta, Origin
 from libs.runtime.service import Runtime
 from libs.runtime.settings import Settings
-from libs.runtime.testing import eventually, running
+from libs.runtime.testing import eventually, running, tell
+from libs.schemas.delivery import EmailView, ResendEmail
 from libs.schemas.feedback import EmailConfirmed
 from services.delivery import ledger
 from services.delivery.app import build
@@ -72,6 +73,27 @@ async def test_what_nothing_proved_is_sent_once_more_while_notifications_flow(of
     book = await office.ledger()
     assert (book.resent, book.resolved) == (1, 0)
     assert "email.requeued" in await office.told()
+    assert len(sandbox.of_project(office.project)) == 1
+
+
+async def test_a_campaign_may_choose_that_nothing_is_sent_twice_and_leave_it_to_people(
+    office: Office, sandbox: Sandbox
+) -> None:
+    sandbox.plant("error_500", count=1)
+    campaign_id = await office.start_campaign(unknown_policy="NEVER")
+    await office.page(campaign_id, await office.contacts(1))
+    await office.become({"unknown": 1})
+    await asyncio.sleep(2.2)
+    await hear_of_another(office)
+    await office.let_time_pass("unknown")
+
+    async def left_alone() -> bool:
+        return (await office.email((await office.ids())[0])).reason == "its campaign sends nothing twice"
+
+    await eventually(left_alone)
+    assert "email.requeued" not in await office.told()
+    await tell(office.client, office.project, ResendEmail(email_id=(await office.ids())[0]), EmailView)
+    await office.become({"sent": 1})
     assert len(sandbox.of_project(office.project)) == 1
 
 

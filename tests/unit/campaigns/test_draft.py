@@ -4,6 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from libs.runtime.rejection import Rejected
 from libs.schemas.campaigns import Audience, CreateCampaign, SendWindow, UpdateCampaign
@@ -99,3 +100,10 @@ def test_an_audience_follows_what_is_given(
 
 def test_the_mail_speaks_the_campaigns_language() -> None:
     assert changed(DRAFT, UpdateCampaign(campaign_id=ID, language="de")).mail.language == "de"
+
+
+def test_a_campaign_that_sends_nothing_twice_says_so_until_it_says_otherwise() -> None:
+    never = changed(DRAFT, UpdateCampaign(campaign_id=ID, unknown_policy="NEVER"))
+    assert never.unknown_policy == "NEVER"
+    assert changed(never, UpdateCampaign(campaign_id=ID, name="News")) == replace(never, name="News")
+    assert changed(never, UpdateCampaign(campaign_id=ID, unknown_policy="RESEND")) == DRAFT

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from libs.schemas.delivery import (
     EmailFailed,
@@ -178,3 +179,18 @@ def test_a_live_sender_is_done_with_a_claim_before_its_lease_is_over(shortened: 
 def test_a_shortened_grace_shortens_every_class_and_lengthens_none() -> None:
     assert set(timing(2.0).graces.values()) == {2.0}
     assert timing(7200.0).graces == USUAL.graces
+
+
+def test_a_campaign_that_sends_nothing_twice_leaves_what_is_unknown_alone_for_a_day() -> None:
+    email = replace(an_email(), never_again=True)
+    later = NOW + timedelta(hours=1)
+    held = overdue(email, "Hello", Heard(later), later, USUAL)
+    assert (held.state, held.event, held.due_in) == ("unknown", None, USUAL.give_up_after - 3600)
+    tomorrow = NOW + timedelta(days=1, seconds=1)
+    failed = overdue(email, "Hello", Heard(tomorrow), tomorrow, USUAL)
+    assert isinstance(failed.event, EmailFailed) and failed.event.code == "UNRESOLVED"
+
+
+def test_proof_settles_a_mail_of_such_a_campaign_like_any_other() -> None:
+    proven = replace(an_email(message_ids=("m-1",)), never_again=True)
+    assert overdue(proven, "Hello", Heard(), NOW, USUAL).state == "sent"
