@@ -10,7 +10,7 @@ from uuid import UUID
 from libs.schemas.base import Command, Event, Query, View
 from libs.schemas.contacts import ContactView
 
-JobKind = Literal["import", "bulk", "event-deletion"]
+JobKind = Literal["import", "bulk", "event-deletion", "field-deletion"]
 JobState = Literal["waiting", "active", "completed", "failed", "cancelled"]
 BulkOperation = Literal["subscribe", "unsubscribe", "delete"]
 
@@ -157,7 +157,7 @@ class GetImport(JobQuery, tag="get-import", frozen=True, kw_only=True):
 
 
 class GetBulk(JobQuery, tag="get-bulk", frozen=True, kw_only=True):
-    """Answers `BulkView`."""
+    """Of a bulk operation, or of the deletion of a field. Answers `BulkView`."""
 
     job_id: UUID
 
@@ -232,7 +232,7 @@ class ImportResult(View, frozen=True, kw_only=True):
 class BulkResult(View, frozen=True, kw_only=True):
     """`unchangedCount` contacts were as wanted already. At most 1,000 errors are kept."""
 
-    operation: BulkOperation
+    operation: BulkOperation | Literal["delete-field"]
     total_requested: int
     success_count: int
     unchanged_count: int

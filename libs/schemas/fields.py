@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from libs.schemas.base import Command, Event, Query, View
+from libs.schemas.contact_jobs import JobEvent
 from libs.schemas.segments import NamedThing
 
 FieldType = Literal["string", "number", "boolean", "date"]
@@ -36,6 +37,13 @@ class FieldDeleted(FieldEvent, tag="field.deleted", frozen=True, kw_only=True):
     """Every contact has been looked at; `contacts` lost the field, each by a `contact.updated` of its own."""
 
     contacts: int
+
+
+class FieldRemovalStarted(JobEvent, tag="field-deletion.started", frozen=True, kw_only=True):
+    """The job that takes the field out of contacts, of whom so many `rows` had it."""
+
+    field: str
+    rows: int
 
 
 class FieldQuery(Query, frozen=True, kw_only=True):
@@ -116,7 +124,8 @@ class FieldUsage(View, frozen=True, kw_only=True):
 
 
 class FieldDeletion(View, frozen=True, kw_only=True):
-    """A deletion that is under way; `deleted_from` contacts had the field when it began."""
+    """A deletion that is under way; `deleted_from` contacts had the field when it began. The job is shown and cancelled
+    as bulk operations are."""
 
     deleted_from: int
     job_id: UUID

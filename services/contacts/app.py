@@ -15,7 +15,6 @@ from libs.schemas.contacts import (
     UpdateContact,
 )
 from libs.schemas.feedback import EmailBounced, EmailComplained
-from libs.schemas.fields import DeleteField
 from libs.schemas.segments import (
     AddSegmentMembers,
     ComputeSegment,
@@ -28,7 +27,7 @@ from services.contacts import audience, event_queries, export, job_commands, job
 from services.contacts.audience import ResolveAudience
 from services.contacts.commands import change_contacts
 from services.contacts.confirmation_commands import ask_for_confirmations
-from services.contacts.field_deletion import StripField, delete_fields, strip
+from services.contacts.field_deletion import StripField, go_on
 from services.contacts.queries import QUERIES
 from services.contacts.reactions import end_snoozes, end_subscriptions
 from services.contacts.read_models import (
@@ -58,7 +57,6 @@ def build(config: Settings) -> Service:
             UnsubscribeContact: change_contacts,
             DeleteContact: change_contacts,
             AskForConfirmation: ask_for_confirmations,
-            DeleteField: delete_fields,
             TrackEvent: change_contacts,
             CreateSegment: change_segments,
             UpdateSegment: change_segments,
@@ -73,7 +71,7 @@ def build(config: Settings) -> Service:
             EmailComplained: end_subscriptions,
             CampaignSendingStarted: audience.start,
         },
-        timers={StripField: strip, ResolveAudience: audience.resolve, EndSnooze: end_snoozes},
+        timers={StripField: go_on, ResolveAudience: audience.resolve, EndSnooze: end_snoozes},
         queries={**QUERIES, **job_queries.QUERIES, **export.QUERIES, **event_queries.QUERIES},
         read_models=(
             contact,

@@ -1,27 +1,22 @@
-"""Deleting a custom field: its key is taken out of every contact's data, page by page.
+"""Deleting a custom field: its key is taken out of every contact's data, page by page, as a job.
 
-Every page is one firing of a timer, which commits with the timer of the next: a crash continues with the page that was
-not committed. A contact that gets the field again after its page keeps it.
+A contact that gets the field again after its page keeps it.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 from uuid import UUID
 
-from msgspec.structs import replace
-
-from libs.runtime.aggregate import accepted
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Unit
+from libs.runtime.envelope import Cause, Envelope
+from libs.runtime.store import Connection, Unit
 from libs.schemas.base import Message
+from libs.schemas.contact_jobs import Counts, JobEnded, JobProgressed
 from libs.schemas.contacts import UpdateContact
-from libs.schemas.fields import DeleteField, FieldDeleted, FieldDeletion, FieldDeletionStarted
+from libs.schemas.fields import DeleteField, FieldDeleted, FieldDeletion, FieldDeletionStarted, FieldRemovalStarted
 from services.contacts import contact
 from services.contacts.commands import open_book
+from services.contacts.job import Job
 from services.contacts.read_models import contact_field
 
-PAGE = 2000
-AT_ONCE = timedelta(0)
 BEFORE_ALL = UUID(int=0)
 
 # The page ends by the contacts that were looked at, not by those who have the field: few of many may.
@@ -31,7 +26,7 @@ select id, data ? $4 as has from contact where project = $1 and id > $2 order by
 
 
 class StripField(Message, tag="strip-field", frozen=True, kw_only=True):
-    """Go on after `cursor`; `contacts` have lost the field so far."""
+    """Of a deletion that began before it was a job: see `go_on`."""
 
     job_id: UUID
     field: str
@@ -39,37 +34,55 @@ class StripField(Message, tag="strip-field", frozen=True, kw_only=True):
     contacts: int = 0
 
 
-async def delete_fields(unit: Unit, envelopes: Sequence[Envelope[DeleteField]]) -> Sequence[bytes]:
-    """Begin each; a field that no contact has is done with at once."""
-    return [await _begin(unit, envelope) for envelope in envelopes]
-
-
-async def strip(unit: Unit, envelopes: Sequence[Envelope[StripField]]) -> None:
-    for envelope in envelopes:
-        await _strip_page(unit, envelope)
-
-
-async def _begin(unit: Unit, envelope: Envelope[DeleteField]) -> bytes:
-    command = envelope.message
-    known = (await contact_field.fields(unit.conn, envelope.project, command.field)).get(command.field)
-    having = known.contacts if known else 0
-    unit.append([FieldDeletionStarted(job_id=command.job_id, field=command.field, contacts=having)], envelope)
-    await unit.schedule_in(
-        str(command.job_id), AT_ONCE, StripField(job_id=command.job_id, field=command.field), envelope
+async def delete_field(unit: Unit, envelope: Envelope[DeleteField]) -> FieldDeletion:
+    job_id, field = envelope.message.job_id, envelope.message.field
+    having = await _having(unit.conn, envelope.project, field)
+    unit.append(
+        [
+            FieldDeletionStarted(job_id=job_id, field=field, contacts=having),
+            FieldRemovalStarted(job_id=job_id, field=field, rows=having),
+        ],
+        envelope,
     )
-    return accepted(FieldDeletion(deleted_from=having, job_id=command.job_id))
+    return FieldDeletion(deleted_from=having, job_id=job_id)
 
 
-async def _strip_page(unit: Unit, envelope: Envelope[StripField]) -> None:
-    job, project = envelope.message, envelope.project
-    rows = await unit.conn.fetch(LOOKED_AT, project, job.cursor, PAGE, job.field)
-    book = await open_book(unit, set(), {(project, row["id"]) for row in rows if row["has"]})
-    for contact_id in (row["id"] for row in rows if row["has"]):
-        command = UpdateContact(contact_id=contact_id, data={job.field: None})
-        unit.append(contact.decide(command, book.by_id(project, contact_id).contact), envelope)
-    job = replace(job, contacts=job.contacts + sum(row["has"] for row in rows))
-    if len(rows) == PAGE:
-        await unit.schedule_in(str(job.job_id), AT_ONCE, replace(job, cursor=rows[-1]["id"]), envelope)
-    else:
-        unit.expect(f"field-deletion-{job.job_id}", 1)
-        unit.append([FieldDeleted(job_id=job.job_id, field=job.field, contacts=job.contacts)], envelope)
+async def strip_page(unit: Unit, job: Job, cause: Cause, most: int) -> None:
+    """Take the field from the next contacts, and say how far the job has come, or that it has ended."""
+    spec = job.spec
+    assert isinstance(spec, FieldRemovalStarted)
+    after = UUID(job.cursor) if job.cursor else BEFORE_ALL
+    rows = await unit.conn.fetch(LOOKED_AT, job.project, after, most, spec.field)
+    having = [row["id"] for row in rows if row["has"]]
+    await _strip(unit, job.project, spec.field, having, cause)
+    changed = job.counts.changed + len(having)
+    cursor = str(rows[-1]["id"] if rows else after)
+    unit.append(
+        [JobProgressed(job_id=job.id, cursor=cursor, total=max(spec.rows, changed), counts=Counts(changed=changed))],
+        cause,
+    )
+    if len(rows) < most:
+        unit.expect(f"field-deletion-{job.id}", 1)
+        unit.append([FieldDeleted(job_id=job.id, field=spec.field, contacts=changed)], cause)
+        unit.append([JobEnded(job_id=job.id, state="completed")], cause)
+
+
+async def go_on(unit: Unit, envelopes: Sequence[Envelope[StripField]]) -> None:
+    """Have a deletion that began before it was a job done by one, from the start: who lost the field stays as they
+    are."""
+    for envelope in envelopes:
+        old = envelope.message
+        having = await _having(unit.conn, envelope.project, old.field)
+        unit.append([FieldRemovalStarted(job_id=old.job_id, field=old.field, rows=having)], envelope)
+
+
+async def _strip(unit: Unit, project: UUID, field: str, ids: Sequence[UUID], cause: Cause) -> None:
+    book = await open_book(unit, set(), {(project, contact_id) for contact_id in ids})
+    for contact_id in ids:
+        command = UpdateContact(contact_id=contact_id, data={field: None})
+        unit.append(contact.decide(command, book.by_id(project, contact_id).contact), cause)
+
+
+async def _having(conn: Connection, project: UUID, field: str) -> int:
+    known = (await contact_field.fields(conn, project, field)).get(field)
+    return known.contacts if known else 0

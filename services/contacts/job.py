@@ -23,11 +23,12 @@ from libs.schemas.contact_jobs import (
     StartBulk,
     StartImport,
 )
+from libs.schemas.fields import FieldRemovalStarted
 from libs.schemas.tracked_events import EventDeletionStarted
 from services.contacts.import_row import columns_of, refused
 from services.contacts.refusals import invalid
 
-Spec: TypeAlias = ImportStarted | BulkStarted | EventDeletionStarted
+Spec: TypeAlias = ImportStarted | BulkStarted | EventDeletionStarted | FieldRemovalStarted
 
 MOST_ERRORS = 1000
 MOST_SEARCHED = 255
@@ -46,6 +47,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str
     total: int
     counts: Counts
+
+    @property
+    def shown_as(self) -> JobKind:
+        """The kind of job that clients take it for."""
+        return "bulk" if self.kind == "field-deletion" else self.kind
 
     @property
     def stream(self) -> str:
@@ -89,7 +95,7 @@ def start_bulk(command: StartBulk) -> BulkStarted:
 
 def cancel(command: CancelJob, job: Job | None) -> list[JobEnded]:
     """A job that was cancelled stays so. Raises Rejected if there is no such job, or it has come to another end."""
-    if job is None or job.kind != command.kind:
+    if job is None or job.shown_as != command.kind:
         raise job_not_found(command.kind)
     if job.state == "cancelled":
         return []

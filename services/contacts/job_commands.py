@@ -22,9 +22,11 @@ from libs.schemas.contact_jobs import (
     StoredChunk,
     StoreImportChunk,
 )
+from libs.schemas.fields import DeleteField
 from libs.schemas.tracked_events import DeleteEvents
 from services.contacts import import_file, job
 from services.contacts.event_deletion import delete_events
+from services.contacts.field_deletion import delete_field
 from services.contacts.import_row import refused
 from services.contacts.read_models import job as jobs
 
@@ -105,4 +107,5 @@ COMMANDS: Mapping[type[Command], BatchHandler] = {
     StartBulk: one_by_one(start_bulk),
     CancelJob: one_by_one(cancel_job),
     DeleteEvents: one_by_one(delete_events),
+    DeleteField: one_by_one(delete_field),
 }

@@ -49,7 +49,7 @@ async def get_bulk(conn: Connection, project: UUID, query: GetBulk) -> BulkView:
 
 async def _row(conn: Connection, project: UUID, job_id: UUID, kind: JobKind) -> jobs.Row:
     row = await jobs.find(conn, project, job_id)
-    if row is None or row.job.kind != kind:
+    if row is None or row.job.shown_as != kind:
         raise job_not_found(kind)
     return row
 
@@ -69,10 +69,9 @@ async def _import_result(conn: Connection, job: Job) -> ImportResult:
 
 
 async def _bulk_result(conn: Connection, job: Job) -> BulkResult:
-    assert isinstance(job.spec, BulkStarted)
     counts, failures = job.counts, await job_errors.of(conn, job)
     return BulkResult(
-        operation=job.spec.operation,
+        operation=job.spec.operation if isinstance(job.spec, BulkStarted) else "delete-field",
         total_requested=job.total,
         success_count=counts.changed,
         unchanged_count=counts.unchanged,

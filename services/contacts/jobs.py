@@ -21,6 +21,7 @@ from libs.schemas.contact_jobs import JobEnded, JobKind
 from services.contacts import import_file, job_errors
 from services.contacts.bulk import bulk_page
 from services.contacts.event_deletion import erase_page
+from services.contacts.field_deletion import strip_page
 from services.contacts.importing import import_page
 from services.contacts.job import Job
 from services.contacts.pace import Pace
@@ -47,7 +48,12 @@ ATTEMPTS = 5
 FAILED = "The job failed for a reason of our own; the log of the service has it"
 
 DoPage = Callable[[Unit, Job, Cause, int], Awaitable[None]]
-PAGES: Mapping[JobKind, DoPage] = {"import": import_page, "bulk": bulk_page, "event-deletion": erase_page}
+PAGES: Mapping[JobKind, DoPage] = {
+    "import": import_page,
+    "bulk": bulk_page,
+    "event-deletion": erase_page,
+    "field-deletion": strip_page,
+}
 
 
 async def work(runtime: Runtime) -> None:

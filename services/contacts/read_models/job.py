@@ -12,16 +12,18 @@ from libs.runtime.envelope import Envelope, Meta
 from libs.runtime.store import Connection
 from libs.schemas.base import Event
 from libs.schemas.contact_jobs import BulkStarted, Counts, ImportStarted, JobEnded, JobProgressed
+from libs.schemas.fields import FieldRemovalStarted
 from libs.schemas.tracked_events import EventDeletionStarted
 from services.contacts.job import Job, Spec
 
 NAME = "contact_job"
 TABLES = ("contact_job",)
-EVENTS = (ImportStarted, BulkStarted, EventDeletionStarted, JobProgressed, JobEnded)
+EVENTS = (ImportStarted, BulkStarted, EventDeletionStarted, FieldRemovalStarted, JobProgressed, JobEnded)
 KINDS: dict[type[Event], str] = {
     ImportStarted: "import",
     BulkStarted: "bulk",
     EventDeletionStarted: "event-deletion",
+    FieldRemovalStarted: "field-deletion",
 }
 
 # One file is imported by one job at a time: who comes second finds the first.

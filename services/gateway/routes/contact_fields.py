@@ -69,8 +69,9 @@ async def get_field_usage(field: FromPath[str], request: Call) -> Answer:
 async def delete_field(field: FromPath[str], request: Call) -> Answer:
     """Delete a custom field
 
-    From every contact of the project, in the background. `deletedFrom` contacts have it now; the field's coverage shows
-    how far it is. Refused with 409 while something uses it.
+    From every contact of the project, in the background. `deletedFrom` contacts have it now.
+    `GET /contacts/bulk/{jobId}` tells how far it is, and `POST /contacts/bulk/{jobId}/cancel` stops it. Refused with
+    409 while something uses it.
     """
     key = _custom_key_of(field)
     usage = await _usage(request, key)

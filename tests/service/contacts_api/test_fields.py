@@ -92,6 +92,33 @@ async def test_a_field_is_deleted_from_every_contact_and_from_no_other_project(
     assert [entry["type"] for entry in history] == ["contact.updated", "contact.created"]
 
 
+async def test_the_deletion_of_a_field_is_followed_like_a_bulk_operation(api: httpx.AsyncClient) -> None:
+    await created(api, "without@example.com", data={"n": 0})
+    for n in range(2):
+        await created(api, f"user{n}@example.com", data={"plan": "pro", "n": n})
+    job = (await api.delete("/contacts/fields/plan")).json()["jobId"]
+
+    async def ended() -> dict[str, Any] | None:
+        answer = await api.get(f"/contacts/bulk/{job}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json()) if answer.json()["result"] else None
+
+    done = await eventually(ended)
+    assert (done["state"], done["progress"], done["failedReason"]) == ("completed", 100, None)
+    assert done["result"]["operation"] == "delete-field"
+    assert (done["result"]["totalRequested"], done["result"]["successCount"]) == (2, 2)
+    assert (await api.post(f"/contacts/bulk/{job}/cancel")).json()["error"]["code"] == "JOB_ENDED"
+
+
+async def test_another_project_cannot_follow_the_deletion_of_a_field(
+    api: httpx.AsyncClient, stranger: httpx.AsyncClient
+) -> None:
+    await created(api, data={"plan": "pro"})
+    job = (await api.delete("/contacts/fields/plan")).json()["jobId"]
+    assert (await stranger.get(f"/contacts/bulk/{job}")).status_code == 404
+    assert (await stranger.post(f"/contacts/bulk/{job}/cancel")).status_code == 404
+
+
 async def test_a_field_that_a_segment_filters_by_is_in_use_and_stays(api: httpx.AsyncClient) -> None:
     await created(api, data={"plan": "pro", "other": 1})
     condition = {
