@@ -1,8 +1,6 @@
 """Answers from the read models."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
-from functools import partial
+from collections.abc import Mapping
 from uuid import UUID
 
 from libs.runtime.bus import QueryHandler
@@ -105,19 +103,21 @@ async def list_contacts(conn: Connection, project: UUID, query: ListContacts) ->
     """A limit beyond what is allowed is the nearest that is."""
     limit = _within(query.limit)
     after = place_of(query.cursor) if query.cursor else contacts.FIRST
-    rows, total = await _found(conn, project, after, _search(query.search), limit + 1)
-    shown = fitting([view_of(row) for row in rows[:limit]])
-    more = len(rows) > len(shown)
+    search = _search(query.search)
+    found = await _found(conn, project, after, search, limit + 1)
+    shown = fitting([view_of(row) for row in found.rows[:limit]])
+    place = _place_of(found.rows[len(shown) - 1]) if len(found.rows) > len(shown) else found.until
+    more = place != searching.END
     return ContactPage(
         data=shown,
-        cursor=_cursor_of(rows[len(shown) - 1]) if more else None,
+        cursor=cursor_of(*place) if more else None,
         has_more=more,
-        total=0 if query.cursor else await total(),
+        total=0 if query.cursor else await _total(conn, project, search),
     )
 
 
-def _cursor_of(row: contacts.Row) -> str:
-    return cursor_of(row.created_at, row.contact_id)
+def _place_of(row: contacts.Row) -> searching.Place:
+    return row.created_at, row.contact_id
 
 
 async def match_contact(conn: Connection, project: UUID, query: MatchContact) -> Match:
@@ -134,14 +134,17 @@ async def check_condition(conn: Connection, project: UUID, query: CheckCondition
 
 
 async def _found(
-    conn: Connection, project: UUID, after: tuple[datetime, UUID], search: str | None, limit: int
-) -> tuple[Sequence[contacts.Row], Callable[[], Awaitable[int]]]:
-    """The page, and the way to count all that it is a page of."""
-    if not search:
-        rows: Sequence[contacts.Row] = await contacts.page(conn, project, after, limit)
-        return rows, partial(contact_field.contacts, conn, project)
-    rows, many = await searching.page(conn, project, after, search, limit)
-    return rows, partial(searching.count, conn, project, search, many=many)
+    conn: Connection, project: UUID, after: searching.Place, search: str | None, limit: int
+) -> searching.Found:
+    if search:
+        return await searching.page(conn, project, after, search, limit)
+    return searching.Found(await contacts.page(conn, project, after, limit), searching.END)
+
+
+async def _total(conn: Connection, project: UUID, search: str | None) -> int:
+    if search:
+        return await searching.count(conn, project, contacts.FIRST, search)
+    return await contact_field.contacts(conn, project)
 
 
 def _version(cursor: str | None) -> int:

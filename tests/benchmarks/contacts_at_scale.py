@@ -91,6 +91,9 @@ def _questions(people: list[Any]) -> dict[str, Iterator[str]]:
         "search for what one has": iter([f"/contacts?search={quote(each['email'][:13])}" for each in chosen]),
         "search for what few have": iter([f"/contacts?search={quote(each['email'][3:8])}" for each in chosen]),
         "search for what most have": iter(["/contacts?search=gmail"] * REQUESTS),
+        "search for what every tenth has": iter(["/contacts?search=company"] * REQUESTS),
+        "search for two letters": iter([f"/contacts?search={quote(each['email'][4:6])}" for each in chosen]),
+        "search for two that nobody has": iter(["/contacts?search=zq"] * REQUESTS),
     }
 
 

@@ -8,6 +8,7 @@ import pytest
 from libs.runtime.rejection import Rejected
 from libs.runtime.service import Runtime
 from libs.schemas.contacts import ContactView
+from services.contacts import search as searching
 from tests.service.contacts.caller import Caller
 
 
@@ -44,6 +45,29 @@ async def test_search_finds_a_part_of_the_address_whatever_its_case(caller: Call
     assert ({each.email for each in found.data}, found.total) == ({"ann@example.com", "joann@example.org"}, 2)
     assert [each.email for each in (await caller.page(search="a_n")).data] == ["a_n@example.com"]
     assert (await caller.page(search="%")).total == 0
+
+
+@pytest.mark.parametrize("many", [1, 10_000], ids=["many have it", "few have it"])
+@pytest.mark.parametrize("search", ["a", "an", "ann", "ann1", "nobody"])
+async def test_in_a_long_list_the_pages_of_a_search_find_everyone_once(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch, search: str, many: int
+) -> None:
+    """A page ends where enough was found or looked at, and tells where the next one goes on."""
+    for name, value in (("NEAR", 3), ("FAR", 6), ("MANY", many)):
+        monkeypatch.setattr(searching, name, value)
+    names = [f"{('ann', 'bea', 'joann', 'zoe')[n % 4]}{n}@example.org" for n in range(30)]
+    for name in names:
+        await caller.save(name)
+    found: list[str] = []
+    page = await caller.page(search=search, limit=2)
+    total = page.total
+    while page.cursor:
+        found += [each.email for each in page.data]
+        page = await caller.page(search=search, limit=2, cursor=page.cursor)
+    found += [each.email for each in page.data]
+    expected = [name for name in reversed(names) if search in name]
+    assert found == expected
+    assert total == len(expected) or (total <= 6 and (many == 1 or len(search) < 3))
 
 
 async def test_limits_are_kept_and_nonsense_is_refused(caller: Caller, contacts: Runtime) -> None:
