@@ -101,12 +101,16 @@ where contact_value.project = open.project and contact_value.field = open.field
 """
 
 # A value that nobody has any more may be somebody's name: it is not kept. What is deleted adds up to nothing, so the
-# sums stay right whatever other transactions add meanwhile.
+# sums stay right whatever other transactions add meanwhile. Locked, which is written, are only those of nobody.
 FORGET_VALUES = """
-with counter as materialized (
-    select value.ctid, value.project, value.field, value.value, value.count
+with nobodys as materialized (
+    select project, field, value
     from unnest($1::uuid[], $2::text[], $3::text[]) as gone (project, field, value)
-    join contact_value as value using (project, field, value)
+    join contact_value using (project, field, value)
+    group by project, field, value having sum(count) = 0
+), counter as materialized (
+    select value.ctid, value.project, value.field, value.value, value.count
+    from nobodys join contact_value as value using (project, field, value)
     for update of value skip locked
 )
 delete from contact_value where ctid = any(array(
