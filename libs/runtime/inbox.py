@@ -27,7 +27,7 @@ where inbox.consumer = $1 and inbox.message_id = new.message_id
 
 FORGET = """
 delete from inbox where ctid = any(array(
-    select ctid from inbox where received_at < clock_timestamp() - make_interval(days => $1) limit $2
+    select ctid from inbox where received_at < statement_timestamp() - make_interval(days => $1) limit $2
 ))
 """
 KEPT_DAYS = 45

@@ -29,9 +29,10 @@ BATCH = 100
 MAX_SLEEP_SECONDS = 1.0
 LEASE_SECONDS = 30
 
+# The statement's time, because with one that may change meanwhile the index on it is of no use.
 CLAIM = """
 with due as materialized (
-    select id from timers where due_at <= clock_timestamp() order by due_at limit $1 for update skip locked
+    select id from timers where due_at <= statement_timestamp() order by due_at limit $1 for update skip locked
 )
 update timers set due_at = clock_timestamp() + make_interval(secs => $2), attempts = attempts + 1
 from due where timers.id = due.id

@@ -16,7 +16,8 @@ GATHER_SECONDS = 0.1
 MAX_SLEEP_SECONDS = 1.0
 BACK_OFF_SECONDS = 1.0
 
-# The queue is asked for its projects by leaps over the index, not row by row.
+# The queue is asked for its projects by leaps over the index, not row by row. The time is the statement's: with one
+# that may change meanwhile the index on it is of no use.
 PROJECTS = """
 with recursive queued as (
     (select project from segment_change order by project limit 1)
@@ -27,7 +28,7 @@ with recursive queued as (
 select project from queued where project is not null
 union
 select project from (
-    select project from segment_due where due_at <= clock_timestamp() order by due_at limit 5000
+    select project from segment_due where due_at <= statement_timestamp() order by due_at limit 5000
 ) as due
 union
 select state.project from segment_state as state

@@ -91,7 +91,7 @@ EMAILS = "select id, email from contact where project = $1 and id = any($2::uuid
 TAKE_DUE = """
 delete from segment_due
 where project = $1 and contact_id = any(array(
-    select contact_id from segment_due where project = $1 and due_at <= clock_timestamp() order by due_at limit $2
+    select contact_id from segment_due where project = $1 and due_at <= statement_timestamp() order by due_at limit $2
 ))
 returning contact_id
 """
