@@ -6,6 +6,14 @@ from uuid import UUID
 
 import msgspec
 
+from libs.schemas.ab_tests import (
+    AbTest,
+    AbTestView,
+    DecidedBy,
+    FrozenTest,
+    VariantFigures,
+    WinnerBy,
+)
 from libs.schemas.base import Command, Event, Instant, Page, Query, View
 from libs.schemas.contacts import Condition
 from libs.schemas.delivery import Content, Kind
@@ -139,6 +147,7 @@ class CreateCampaign(CampaignCommand, tag="create-campaign", frozen=True, kw_onl
     send_rate: int | None = None
     send_window: SendWindow | None = None
     unknown_policy: UnknownPolicy = "RESEND"
+    ab_test: AbTest | None = None
 
 
 class UpdateCampaign(CampaignCommand, tag="update-campaign", frozen=True, kw_only=True):
@@ -166,6 +175,7 @@ class UpdateCampaign(CampaignCommand, tag="update-campaign", frozen=True, kw_onl
     send_rate: int | msgspec.UnsetType | None = msgspec.UNSET
     send_window: SendWindow | msgspec.UnsetType | None = msgspec.UNSET
     unknown_policy: UnknownPolicy | msgspec.UnsetType = msgspec.UNSET
+    ab_test: AbTest | msgspec.UnsetType | None = msgspec.UNSET
     overwrite: bool = False
 
 
@@ -203,6 +213,12 @@ class PauseCampaign(CampaignCommand, tag="pause-campaign", frozen=True, kw_only=
 
 class ResumeCampaign(CampaignCommand, tag="resume-campaign", frozen=True, kw_only=True):
     """Go on: SENDING."""
+
+
+class ChooseWinner(CampaignCommand, tag="choose-winner", frozen=True, kw_only=True):
+    """Decide a running A/B test now: for this variant, or for the best by what is counted so far."""
+
+    variant: str | None = None
 
 
 # --- events ----------------------------------------------------------------------------------------------------------
@@ -253,6 +269,7 @@ class CampaignDraft(CampaignEvent, frozen=True, kw_only=True):
     send_rate: int | None = None
     send_window: SendWindow | None = None
     unknown_policy: UnknownPolicy = "RESEND"
+    ab_test: AbTest | None = None
 
 
 class CampaignCreated(CampaignDraft, tag="campaign.created", frozen=True, kw_only=True):
@@ -290,17 +307,43 @@ class CampaignFailed(CampaignEvent, tag="campaign.failed", frozen=True, kw_only=
 
 class CampaignSendingStarted(CampaignEvent, tag="campaign.sending_started", frozen=True, kw_only=True):
     """The content is frozen here: what delivery renders is this, whatever happens to the campaign later. At most
-    `send_rate` mails go out in an hour, and only while `send_window` is open."""
+    `send_rate` mails go out in an hour, and only while `send_window` is open.
+
+    With an A/B test, each variant is what it says in place of `content`'s; and who is not in the test gets nothing
+    until `campaign.winner_decided`.
+    """
 
     content: Content
     audience: Audience
     send_rate: int | None = None
     send_window: SendWindow | None = None
     unknown_policy: UnknownPolicy = "RESEND"
+    ab_test: FrozenTest | None = None
 
 
 class CampaignResolving(CampaignEvent, tag="campaign.resolving", frozen=True, kw_only=True):
     """Its audience is being resolved: SENDING."""
+
+
+class CampaignTestSent(CampaignEvent, tag="campaign.test_sent", frozen=True, kw_only=True):
+    """Every mail of its A/B test has its outcome; the winner is decided at `decide_at`."""
+
+    decide_at: datetime
+
+
+class CampaignWinnerDecided(CampaignEvent, tag="campaign.winner_decided", frozen=True, kw_only=True):
+    """The rest of the audience gets `variant`, which says `content`.
+
+    `figures` is what was counted then. `tied` says that another variant had the same rate of what `winner_by` names.
+    """
+
+    variant: str
+    content: Content
+    decided_by: DecidedBy
+    decided_at: datetime
+    winner_by: WinnerBy
+    figures: list[VariantFigures]
+    tied: bool = False
 
 
 class CampaignPaused(CampaignEvent, tag="campaign.paused", frozen=True, kw_only=True):
@@ -383,9 +426,11 @@ class FindCampaignsOfSegment(CampaignsQuery, tag="find-campaigns-of-segment", fr
 
 
 class GetCampaignContent(CampaignsQuery, tag="get-campaign-content", frozen=True, kw_only=True):
-    """What the campaign would send now. Refused with CAMPAIGN_NOT_TESTABLE, and what is missing. Answers `Content`."""
+    """What the campaign would send now, or one of its variants. Refused with CAMPAIGN_NOT_TESTABLE, and what is
+    missing. Answers `Content`."""
 
     campaign_id: UUID
+    variant: str | None = None
 
 
 class GetCampaignProgress(CampaignsQuery, tag="get-campaign-progress", frozen=True, kw_only=True):
@@ -399,6 +444,7 @@ class ListCampaignRecipients(CampaignsQuery, tag="list-campaign-recipients", fro
 
     campaign_id: UUID
     status: RecipientStatus | None = None
+    variant: str | None = None
     limit: int = 20
     cursor: str | None = None
 
@@ -411,6 +457,12 @@ class ListLinkClicks(CampaignsQuery, tag="list-link-clicks", frozen=True, kw_onl
 
 class GetCampaignTimeline(CampaignsQuery, tag="get-campaign-timeline", frozen=True, kw_only=True):
     """The hours in which anything happened. Answers a list of `CampaignHour`."""
+
+    campaign_id: UUID
+
+
+class GetAbTestResults(CampaignsQuery, tag="get-ab-test-results", frozen=True, kw_only=True):
+    """Refused with AB_TEST_NOT_FOUND if the campaign has none. Answers `AbTestResults`."""
 
     campaign_id: UUID
 
@@ -534,6 +586,7 @@ class CampaignView(View, frozen=True, kw_only=True):
     send_rate: int | None
     send_window: SendWindow | None
     unknown_policy: UnknownPolicy
+    ab_test: AbTestView | None = None
     total_recipients: int
     sent_count: int
     delivered_count: int
@@ -593,7 +646,11 @@ class CampaignStats(View, frozen=True, kw_only=True):
 
 
 class CampaignRecipient(View, frozen=True, kw_only=True):
-    """Whom a campaign was sent to, and what came of it. `email` is null once the contact was deleted."""
+    """Whom a campaign was sent to, and what came of it. `email` is null once the contact was deleted.
+
+    `variant` is the one of the A/B test that the recipient gets: `in_test` says whether as a part of the test, or as
+    one of the rest, whose variant is null until the winner is decided.
+    """
 
     contact_id: UUID
     email: str | None
@@ -610,6 +667,8 @@ class CampaignRecipient(View, frozen=True, kw_only=True):
     unsubscribed: bool
     opens: int
     clicks: int
+    variant: str | None = None
+    in_test: bool = False
 
 
 class CampaignRecipients(Page, frozen=True, kw_only=True):
@@ -640,7 +699,8 @@ class CampaignHour(View, frozen=True, kw_only=True):
 
 class CampaignProgress(View, frozen=True, kw_only=True):
     """How far a campaign's run is. `audience_known` says that `total_recipients` is final; `rate` is mails in a second
-    so far, and `eta_seconds` how long the rest takes; both null if they cannot be told."""
+    so far, and `eta_seconds` how long the rest takes; both null if they cannot be told. `decide_at` is when the winner
+    of an A/B test is decided, null if that is not what it waits for."""
 
     status: CampaignStatus
     audience_known: bool
@@ -654,3 +714,4 @@ class CampaignProgress(View, frozen=True, kw_only=True):
     unknown: int
     rate: float | None
     eta_seconds: int | None
+    decide_at: Instant | None = None

@@ -177,9 +177,12 @@ class EventTracked(Event, tag="event.tracked", frozen=True, kw_only=True):
     data: Data
 
 
-class AudienceMember(View, frozen=True, kw_only=True):
+class AudienceMember(View, frozen=True, kw_only=True, omit_defaults=True):
+    """`variant` is the one of the campaign's A/B test that the contact tries; null for all who are in none."""
+
     contact_id: UUID
     email: str
+    variant: str | None = None
 
 
 class AudienceEvent(Event, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ DomainVerification = Literal["PENDING", "SUCCESS", "FAILED", "TEMPORARY_FAILURE"
 WaitingFor = Literal[
     "PAUSED",
     "PROJECT_PAUSED",
+    "AB_WINNER",
     "DAILY_QUOTA",
     "SEND_WINDOW",
     "SEND_RATE",

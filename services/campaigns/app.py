@@ -8,6 +8,7 @@ from libs.runtime.store import BatchHandler
 from libs.schemas.base import Command, Event
 from libs.schemas.campaigns import (
     CancelCampaign,
+    ChooseWinner,
     CountDomainUses,
     CreateCampaign,
     CreateTemplate,
@@ -16,6 +17,7 @@ from libs.schemas.campaigns import (
     DuplicateCampaign,
     DuplicateTemplate,
     FindCampaignsOfSegment,
+    GetAbTestResults,
     GetCampaign,
     GetCampaignContent,
     GetCampaignProgress,
@@ -37,7 +39,7 @@ from libs.schemas.campaigns import (
     UpdateCampaign,
     UpdateTemplate,
 )
-from libs.schemas.contacts import AudienceResolved, AudienceStarted
+from libs.schemas.contacts import AudiencePageResolved, AudienceResolved, AudienceStarted
 from libs.schemas.delivery import EmailCancelled, EmailFailed, EmailSent, EmailSuppressed
 from libs.schemas.fields import FindFieldInCampaigns
 from services.campaigns import queries, reactions
@@ -47,6 +49,7 @@ from services.campaigns.field_uses import find_field
 from services.campaigns.read_models import (
     campaign,
     campaign_click,
+    campaign_experiment,
     campaign_hour,
     campaign_mail,
     campaign_recipient,
@@ -54,7 +57,7 @@ from services.campaigns.read_models import (
     sender_domain,
     template,
 )
-from services.campaigns.timers import CampaignDue
+from services.campaigns.timers import CampaignDue, WinnerDue
 
 # Every table of this service is a read model, so there is nothing in it yet.
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -77,21 +80,30 @@ ON_CAMPAIGNS: tuple[type[Command], ...] = (
     CancelCampaign,
     PauseCampaign,
     ResumeCampaign,
+    ChooseWinner,
 )
-OUTCOMES: tuple[type[Event], ...] = (AudienceResolved, EmailSent, EmailFailed, EmailSuppressed, EmailCancelled)
+OUTCOMES: tuple[type[Event], ...] = (
+    AudiencePageResolved,
+    AudienceResolved,
+    EmailSent,
+    EmailFailed,
+    EmailSuppressed,
+    EmailCancelled,
+)
 
 
 def build(config: Settings) -> Service:
     """What the campaigns service handles. It has no settings of its own."""
     on_templates: BatchHandler = templates()
     on_campaigns: BatchHandler = Campaigns()
+    on_timers: BatchHandler = Campaigns()
     return Service(
         name="campaigns",
         commands=dict.fromkeys(ON_TEMPLATES, on_templates) | dict.fromkeys(ON_CAMPAIGNS, on_campaigns),
-        timers={CampaignDue: Campaigns()},
+        timers=dict.fromkeys((CampaignDue, WinnerDue), on_timers),
         reactions={
             AudienceStarted: reactions.begin_runs,
-            **dict.fromkeys(OUTCOMES, reactions.finish_runs),
+            **dict.fromkeys(OUTCOMES, reactions.settle_runs),
         },
         queries={
             CountDomainUses: count_domain_uses,
@@ -109,11 +121,13 @@ def build(config: Settings) -> Service:
             ListCampaignRecipients: queries.list_campaign_recipients,
             ListLinkClicks: queries.list_link_clicks,
             GetCampaignTimeline: queries.get_campaign_timeline,
+            GetAbTestResults: queries.get_ab_test_results,
         },
         read_models=(
             template,
             campaign,
             campaign_run,
+            campaign_experiment,
             campaign_mail,
             campaign_recipient,
             campaign_click,

@@ -5,8 +5,8 @@
     QUEUED, SENDING <-> PAUSED
     SCHEDULED, QUEUED, SENDING, PAUSED -> CANCELLED
 
-`campaign.resolving` and `campaign.sent` are no answers to commands: they follow from what others report (see
-`reactions`).
+`campaign.resolving`, `campaign.test_sent` and `campaign.sent` are no answers to commands: they follow from what others
+report (see `reactions`). An A/B test has phases of its own (see `experiment`).
 """
 
 from datetime import datetime, timedelta
@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from libs.runtime.clock import iso
 from libs.runtime.rejection import Rejected
+from libs.schemas.ab_tests import VariantFigures
 from libs.schemas.base import FieldError
 from libs.schemas.campaigns import (
     Audience,
@@ -35,9 +36,12 @@ from libs.schemas.campaigns import (
     CampaignSendingStarted,
     CampaignSent,
     CampaignStatus,
+    CampaignTestSent,
     CampaignUnscheduled,
     CampaignUpdated,
+    CampaignWinnerDecided,
     CancelCampaign,
+    ChooseWinner,
     CreateCampaign,
     DeleteCampaign,
     DuplicateCampaign,
@@ -50,11 +54,12 @@ from libs.schemas.campaigns import (
     UnscheduleCampaign,
     UpdateCampaign,
 )
-from libs.schemas.delivery import Content
+from services.campaigns import experiment, variants
 from services.campaigns.content import copied, domain_of, invalid, require_sendable
 from services.campaigns.draft import Draft, changed, drafted
+from services.campaigns.experiment import Experiment
 from services.campaigns.law import require_legal
-from services.campaigns.timers import CampaignDue
+from services.campaigns.timers import CampaignDue, WinnerDue
 
 MOST_LATE = timedelta(hours=1)
 
@@ -69,8 +74,8 @@ class Absent(msgspec.Struct, frozen=True, kw_only=True):
 class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     """A campaign. The times are those of its row; a campaign that is not stored yet has none.
 
-    `verified_domains` are looked up for each command, of those that it is about. `transitioned` says that somebody
-    changed the status since the state was read, `transitioned_at` when somebody last did before that.
+    `verified_domains` and `figures`, of the A/B test, are looked up for each command that needs them. `transitioned`
+    says that somebody changed the status since the state was read, `transitioned_at` when somebody last did before.
     """
 
     draft: Draft
@@ -83,15 +88,17 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     transitioned_at: datetime | None = None
     transitioned: bool = False
     verified_domains: frozenset[str] = frozenset()
+    experiment: Experiment | None = None
+    figures: tuple[VariantFigures, ...] = ()
 
     @property
     def readiness(self) -> Readiness:
-        missing = _missing(self.draft.content, self.draft.audience, self.verified_domains)
+        missing = _missing(self.draft, self.verified_domains)
         return Readiness(can_send=not missing, missing=missing)
 
 
 State: TypeAlias = Absent | Campaign
-Command: TypeAlias = CampaignCommand | CampaignDue
+Command: TypeAlias = CampaignCommand | CampaignDue | WinnerDue
 Event: TypeAlias = (
     CampaignCreated
     | CampaignUpdated
@@ -102,6 +109,8 @@ Event: TypeAlias = (
     | CampaignFailed
     | CampaignSendingStarted
     | CampaignResolving
+    | CampaignTestSent
+    | CampaignWinnerDecided
     | CampaignPaused
     | CampaignResumed
     | CampaignCancelled
@@ -115,6 +124,8 @@ def decide(command: Command, state: State, now: datetime) -> list[Event]:
     match command, state:
         case CampaignDue(), _:
             return _fall_due(command, state, now)
+        case WinnerDue(), _:
+            return _decide_winner(command, state, now)
         case CreateCampaign(), Absent():
             return _create(command, state)
         case DuplicateCampaign(), Absent():
@@ -161,6 +172,8 @@ def _change(command: CampaignCommand, campaign: Campaign, now: datetime) -> list
             return [CampaignPaused(campaign_id=campaign_id)]
         case ResumeCampaign(campaign_id=campaign_id):
             return [CampaignResumed(campaign_id=campaign_id)]
+        case ChooseWinner():
+            return list(experiment.choose(command, campaign.draft, campaign.experiment, campaign.figures, now))
     raise AssertionError(f"no case for {command!r}")
 
 
@@ -179,10 +192,12 @@ def _evolve(campaign: Campaign, event: Any) -> Campaign:
             return _moved(campaign, "FAILED", failure=failure)
         case CampaignFailed(code=code, reason=reason):
             return _moved(campaign, "FAILED", failure=CampaignFailure(code=code, message=reason))
-        case CampaignSendingStarted():
-            return _moved(campaign, "QUEUED", failure=None)
+        case CampaignSendingStarted(ab_test=test):
+            return _moved(campaign, "QUEUED", failure=None, experiment=Experiment() if test else None)
         case CampaignResolving():
             return replace(campaign, status="SENDING")
+        case CampaignTestSent() | CampaignWinnerDecided() if campaign.experiment:
+            return replace(campaign, experiment=experiment.evolve(campaign.experiment, event))
         case CampaignPaused():
             return _moved(campaign, "PAUSED")
         case CampaignResumed():
@@ -215,6 +230,9 @@ def _update(command: UpdateCampaign, campaign: Campaign) -> list[Event]:
     draft = changed(campaign.draft, command)
     if draft == campaign.draft:
         return []
+    if campaign.status == "SCHEDULED" and draft.ab_test != campaign.draft.ab_test:
+        message = "The A/B test of a scheduled campaign cannot be changed: unschedule it first"
+        raise Rejected("CAMPAIGN_NOT_EDITABLE", message, details={"status": campaign.status})
     _require_possible(draft, campaign.verified_domains)
     after = replace(campaign, draft=draft)
     if campaign.status == "SCHEDULED":
@@ -246,6 +264,14 @@ def _fall_due(due: CampaignDue, state: State, now: datetime) -> list[Event]:
     return []
 
 
+def _decide_winner(due: WinnerDue, state: State, now: datetime) -> list[Event]:
+    """Decide what is due. A campaign that is cancelled has nobody left to whom the winner could go."""
+    match state:
+        case Campaign(experiment=Experiment() as run, status=status) if status != "CANCELLED":
+            return list(experiment.fall_due(due, state.draft, run, state.figures, now))
+    return []
+
+
 def _started(campaign_id: UUID, campaign: Campaign) -> CampaignSendingStarted:
     draft = campaign.draft
     assert draft.audience, "only a campaign that is ready is started"
@@ -256,6 +282,7 @@ def _started(campaign_id: UUID, campaign: Campaign) -> CampaignSendingStarted:
         send_rate=draft.send_rate,
         send_window=draft.send_window,
         unknown_policy=draft.unknown_policy,
+        ab_test=draft.frozen_test,
     )
 
 
@@ -271,15 +298,16 @@ def _require_ready(campaign: Campaign) -> None:
         raise Rejected("CAMPAIGN_NOT_READY", "The campaign is not ready to be sent", details={"missing": list(missing)})
 
 
-def _missing(content: Content, audience: Audience | None, verified_domains: frozenset[str]) -> list[Requirement]:
+def _missing(draft: Draft, verified_domains: frozenset[str]) -> list[Requirement]:
+    contents = draft.contents
     missing: list[Requirement] = []
-    if domain_of(content.from_email) not in verified_domains:
+    if domain_of(draft.content.from_email) not in verified_domains:
         missing.append("senderEmail")
-    if not content.subject.strip():
+    if not all(content.subject.strip() for content in contents):
         missing.append("subject")
-    if not content.body.strip():
+    if not all(content.body.strip() for content in contents):
         missing.append("content")
-    if audience is None:
+    if draft.audience is None:
         missing.append("audience")
     return missing
 
@@ -292,6 +320,8 @@ def _require_possible(draft: Draft, verified_domains: frozenset[str]) -> None:
             FieldError(field="sendWindow.end", message="A window ends at another time than it starts", code="invalid")
         )
     require_sendable(draft.content, verified_domains, draft.preheader)
+    if draft.ab_test:
+        variants.require_possible(draft.ab_test, draft.content, draft.preheader)
 
 
 def _require_whole(audience: Audience) -> None:

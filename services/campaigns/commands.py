@@ -13,6 +13,7 @@ from libs.runtime.store import Connection, Unit
 from libs.schemas.campaigns import (
     CampaignScheduled,
     CampaignView,
+    ChooseWinner,
     CreateCampaign,
     CreateTemplate,
     Deleted,
@@ -28,12 +29,13 @@ from services.campaigns import campaign, template, versions
 from services.campaigns.campaign import Absent, Campaign
 from services.campaigns.content import domain_of
 from services.campaigns.read_models import campaign as campaign_rows
+from services.campaigns.read_models import campaign_experiment as experiments
 from services.campaigns.read_models import campaign_run as runs
 from services.campaigns.read_models import sender_domain as sender_domains
 from services.campaigns.read_models import template as template_rows
 from services.campaigns.read_models.campaign_run import Run
 from services.campaigns.template import Template
-from services.campaigns.timers import CampaignDue
+from services.campaigns.timers import CampaignDue, WinnerDue
 from services.campaigns.views import campaign_view, template_view
 
 Key = tuple[UUID, UUID]
@@ -64,6 +66,7 @@ class Campaigns:
         self._runs = await runs.load_all(conn, stored.keys())
         senders = {(project, state.draft.content.from_email) for (project, _), (state, _) in stored.items()}
         verified = await _verified(conn, envelopes, senders)
+        stored |= await _with_figures(conn, envelopes, stored)
         found: dict[Hashable, Loaded[campaign.State]] = {}
         for key in keys:
             state, version = stored.get(key, (_absent(key, envelopes, stored), 0))
@@ -86,6 +89,19 @@ class Campaigns:
 def _absent(key: Key, envelopes: Sequence[Envelope[Any]], stored: Mapping[Key, tuple[Campaign, int]]) -> Absent:
     original = stored.get(_original(key, envelopes, _campaign_key) or key)
     return Absent(original=original[0].draft if original else None)
+
+
+async def _with_figures(
+    conn: Connection, envelopes: Sequence[Envelope[Any]], stored: Mapping[Key, tuple[Campaign, int]]
+) -> dict[Key, tuple[Campaign, int]]:
+    """Those of the campaigns of which a winner is to be decided, with what is counted of their variants."""
+    found: dict[Key, tuple[Campaign, int]] = {}
+    for key in {_campaign_key(e) for e in envelopes if isinstance(e.message, ChooseWinner | WinnerDue)}:
+        state, version = stored.get(key, (None, 0))
+        if state and (test := state.draft.ab_test):
+            counted = await experiments.counts_of(conn, *key)
+            found[key] = replace(state, figures=experiments.figures(test.keys, counted)), version
+    return found
 
 
 async def _set_timers(unit: Unit, envelope: Envelope[Any], events: Sequence[Any]) -> None:

@@ -7,6 +7,7 @@ import msgspec
 from msgspec.structs import asdict, replace
 
 from libs.runtime.rejection import Rejected
+from libs.schemas.ab_tests import AbTest, FrozenTest
 from libs.schemas.base import FieldError
 from libs.schemas.campaigns import (
     Audience,
@@ -18,6 +19,7 @@ from libs.schemas.campaigns import (
     UpdateCampaign,
 )
 from libs.schemas.delivery import Content
+from services.campaigns import variants
 from services.campaigns.content import invalid, with_preheader
 from services.campaigns.markdown import MAX_LENGTH, html_of, is_plain
 
@@ -42,6 +44,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     send_rate: int | None = None
     send_window: SendWindow | None = None
     unknown_policy: UnknownPolicy = "RESEND"
+    ab_test: AbTest | None = None
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -51,7 +54,27 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def mail(self) -> Content:
         """As it is sent."""
-        return with_preheader(replace(self.content, language=self.language), self.preheader)
+        return with_preheader(self._spoken, self.preheader)
+
+    @property
+    def contents(self) -> list[Content]:
+        """All that it says: one content, or one for each variant of its test."""
+        tested = self.ab_test.variants if self.ab_test else []
+        return [variants.filled(variant, self.content) for variant in tested] or [self.content]
+
+    @property
+    def frozen_test(self) -> FrozenTest | None:
+        """Its test as it is sent."""
+        return variants.frozen(self.ab_test, self._spoken, self.preheader) if self.ab_test else None
+
+    def mail_of(self, key: str) -> Content:
+        """What the variant sends. Raises Rejected if there is none with this key."""
+        test = self.ab_test or AbTest(variants=[])
+        return variants.said(variants.chosen(test, key), self._spoken, self.preheader)
+
+    @property
+    def _spoken(self) -> Content:
+        return replace(self.content, language=self.language)
 
     @property
     def plain(self) -> bool:
@@ -62,9 +85,11 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 def drafted(source: CreateCampaign | CampaignDraft) -> Draft:
     """The draft of an event, or of a command whose Markdown is not compiled yet."""
     draft = Draft(**{name: getattr(source, name) for name in Draft.__struct_fields__})
-    if isinstance(source, CreateCampaign) and source.markdown is not None:
-        return _with_markdown(draft, source.markdown)
-    return draft
+    if not isinstance(source, CreateCampaign):
+        return draft
+    if draft.ab_test:
+        draft = replace(draft, ab_test=variants.written(draft.ab_test))
+    return draft if source.markdown is None else _with_markdown(draft, source.markdown)
 
 
 def changed(draft: Draft, command: UpdateCampaign) -> Draft:
@@ -81,6 +106,7 @@ def changed(draft: Draft, command: UpdateCampaign) -> Draft:
         content=replace(draft.content, **content),
         audience=_audience(draft.audience, {name: given[name] for name in AUDIENCE_FIELDS if name in given}),
         markdown=None if "body" in given else draft.markdown,
+        ab_test=_test(draft.ab_test, command.ab_test),
     )
     if "markdown" not in given:
         return after
@@ -90,6 +116,12 @@ def changed(draft: Draft, command: UpdateCampaign) -> Draft:
             "The body has formatting that Markdown cannot preserve. Pass overwrite: true to replace it.",
         )
     return _with_markdown(after, given["markdown"])
+
+
+def _test(before: AbTest | None, given: AbTest | msgspec.UnsetType | None) -> AbTest | None:
+    if isinstance(given, AbTest):
+        return variants.written(given)
+    return before if given is msgspec.UNSET else None
 
 
 def _audience(before: Audience | None, given: dict[str, Any]) -> Audience | None:

@@ -14,10 +14,10 @@ from libs.schemas.segments import NamedThing
 
 # What the key does not occur in at all does not name it. A campaign that is over is not changed by anything any more.
 CAMPAIGNS = """
-select id, name, jsonb_build_array(content, audience, preheader)::text as document
+select id, name, jsonb_build_array(content, audience, preheader, ab_test)::text as document
 from campaign
 where project = $1 and status not in ('SENT', 'CANCELLED')
-    and strpos(jsonb_build_array(content, audience, preheader)::text, $2) > 0
+    and strpos(jsonb_build_array(content, audience, preheader, ab_test)::text, $2) > 0
 order by created_at desc, id desc
 """
 TEMPLATES = """

@@ -7,6 +7,7 @@ from libs.schemas.campaigns import (
     CampaignCommand,
     CampaignStatus,
     CancelCampaign,
+    ChooseWinner,
     DeleteCampaign,
     PauseCampaign,
     ResumeCampaign,
@@ -52,6 +53,11 @@ LAWS: dict[type[CampaignCommand], Law] = {
     ),
     PauseCampaign: Law(
         frozenset({"QUEUED", "SENDING"}), "CAMPAIGN_NOT_PAUSABLE", "Only a campaign that is sending can be paused"
+    ),
+    ChooseWinner: Law(
+        frozenset({"QUEUED", "SENDING", "PAUSED"}),
+        "CAMPAIGN_NOT_TESTING",
+        "A winner can be chosen while the campaign is being sent",
     ),
     ResumeCampaign: Law(frozenset({"PAUSED"}), "CAMPAIGN_NOT_RESUMABLE", "Only a paused campaign can be resumed"),
 }

@@ -9,6 +9,7 @@ from libs.runtime.clock import now
 from libs.runtime.paging import window
 from libs.runtime.rejection import Rejected
 from libs.runtime.store import Connection
+from libs.schemas.ab_tests import AbTestResults
 from libs.schemas.base import FieldError
 from libs.schemas.campaigns import (
     CampaignHour,
@@ -19,6 +20,7 @@ from libs.schemas.campaigns import (
     CampaignUse,
     CampaignView,
     FindCampaignsOfSegment,
+    GetAbTestResults,
     GetCampaign,
     GetCampaignContent,
     GetCampaignProgress,
@@ -39,11 +41,13 @@ from libs.schemas.campaigns import (
 )
 from libs.schemas.delivery import Content
 from services.campaigns import versions
+from services.campaigns.ab_test_views import results_view
 from services.campaigns.campaign import Campaign
 from services.campaigns.content import domain_of, invalid
 from services.campaigns.read_models import (
     campaign,
     campaign_click,
+    campaign_experiment,
     campaign_hour,
     campaign_mail,
     campaign_recipient,
@@ -51,6 +55,7 @@ from services.campaigns.read_models import (
     sender_domain,
     template,
 )
+from services.campaigns.read_models.campaign_recipient import Wanted
 from services.campaigns.template import Template
 from services.campaigns.views import (
     campaign_view,
@@ -161,7 +166,7 @@ async def get_campaign_content(conn: Connection, project: UUID, query: GetCampai
     missing = [each for each in ready.readiness.missing if each != "audience"]
     if missing:
         raise Rejected("CAMPAIGN_NOT_TESTABLE", "The campaign is not ready to be tested", details={"missing": missing})
-    return state.draft.mail
+    return state.draft.mail if query.variant is None else state.draft.mail_of(query.variant)
 
 
 async def get_campaign_progress(conn: Connection, project: UUID, query: GetCampaignProgress) -> CampaignProgress:
@@ -174,10 +179,13 @@ async def get_campaign_progress(conn: Connection, project: UUID, query: GetCampa
 async def list_campaign_recipients(
     conn: Connection, project: UUID, query: ListCampaignRecipients
 ) -> CampaignRecipients:
-    await _campaign(conn, project, query.campaign_id)
+    state = await _campaign(conn, project, query.campaign_id)
     limit = min(max(query.limit, 1), MOST_RECIPIENTS)
     after = _place_of(query.cursor) if query.cursor else campaign_recipient.BEFORE_ALL
-    rows = await campaign_recipient.page(conn, project, query.campaign_id, after, query.status, limit + 1)
+    wanted = Wanted(
+        status=query.status, variant=query.variant, winner=state.experiment.winner if state.experiment else None
+    )
+    rows = await campaign_recipient.page(conn, project, query.campaign_id, after, wanted, limit + 1)
     shown, more = rows[:limit], len(rows) > limit
     runs = await campaign_run.load(conn, project, [query.campaign_id])
     return CampaignRecipients(
@@ -196,6 +204,18 @@ async def list_link_clicks(conn: Connection, project: UUID, query: ListLinkClick
 async def get_campaign_timeline(conn: Connection, project: UUID, query: GetCampaignTimeline) -> list[CampaignHour]:
     await _campaign(conn, project, query.campaign_id)
     return [hour_view(row) for row in await campaign_hour.hours(conn, project, query.campaign_id)]
+
+
+async def get_ab_test_results(conn: Connection, project: UUID, query: GetAbTestResults) -> AbTestResults:
+    state = await _campaign(conn, project, query.campaign_id)
+    if state.draft.ab_test is None:
+        raise Rejected("AB_TEST_NOT_FOUND", "The campaign has no A/B test")
+    return results_view(
+        state.draft,
+        state.experiment,
+        await campaign_experiment.counts_of(conn, project, query.campaign_id),
+        await campaign_mail.unsubscribed_of(conn, project, query.campaign_id),
+    )
 
 
 def _place_of(cursor: str) -> UUID:

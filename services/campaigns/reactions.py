@@ -1,4 +1,5 @@
-"""What campaigns does when others report: a run begins with its audience, and is over with its last outcome."""
+"""What campaigns does when others report: a run begins with its audience, and is over with its last outcome; an A/B
+test waits for its winner from the last outcome of its mails on."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +8,11 @@ from uuid import UUID
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Unit
 from libs.schemas.campaigns import CampaignResolving, CampaignSent
-from services.campaigns.read_models import campaign, campaign_run
+from services.campaigns import experiment
+from services.campaigns.campaign import Campaign
+from services.campaigns.read_models import campaign, campaign_experiment, campaign_run
+from services.campaigns.read_models.campaign_experiment import Over
+from services.campaigns.timers import WinnerDue
 
 
 async def begin_runs(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
@@ -16,6 +21,41 @@ async def begin_runs(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
     for key, version in (await campaign.queued(unit.conn, causes.keys())).items():
         unit.expect(f"campaign-{key[1]}", version)
         unit.append([CampaignResolving(campaign_id=key[1])], causes[key])
+
+
+async def settle_runs(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
+    """Go on where these outcomes were the last ones, of a test or of a campaign."""
+    await end_tests(unit, envelopes)
+    await finish_runs(unit, envelopes)
+
+
+async def end_tests(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
+    """Say `campaign.test_sent`, and set the time to decide; or decide at once where a variant has nobody.
+
+    As below, counting has locked the run's row, so of two replicas the later one sees everything.
+    """
+    causes = _last_by_campaign(envelopes)
+    over = await campaign_experiment.over(unit.conn, causes.keys()) if causes else []
+    campaigns = await campaign.load(unit.conn, [(test.project, test.campaign_id) for test in over]) if over else {}
+    for test in over:
+        key = (test.project, test.campaign_id)
+        state, version = campaigns[key]
+        unit.expect(f"campaign-{test.campaign_id}", version)
+        await _end_test(unit, test, state, causes[key])
+
+
+async def _end_test(unit: Unit, test: Over, state: Campaign, cause: Envelope[Any]) -> None:
+    assert state.draft.ab_test, "it is being tested"
+    if test.too_few:
+        counted = await campaign_experiment.counts_of(unit.conn, test.project, test.campaign_id)
+        figures = campaign_experiment.figures(state.draft.ab_test.keys, counted)
+        decided = experiment.decided(test.campaign_id, state.draft, figures, "audience_too_small", unit.now)
+        unit.append([decided], cause)
+        return
+    sent = experiment.sent(test.campaign_id, state.draft.ab_test, unit.now)
+    unit.append([sent], cause)
+    due = WinnerDue(campaign_id=test.campaign_id, decide_at=sent.decide_at)
+    await unit.schedule(str(test.campaign_id), sent.decide_at, due, cause)
 
 
 async def finish_runs(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:

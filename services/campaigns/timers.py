@@ -11,3 +11,10 @@ class CampaignDue(Message, tag="campaign-due", frozen=True, kw_only=True):
 
     campaign_id: UUID
     scheduled_for: datetime
+
+
+class WinnerDue(Message, tag="winner-due", frozen=True, kw_only=True):
+    """The time to decide the campaign's A/B test: nothing, if somebody did before, or the campaign was cancelled."""
+
+    campaign_id: UUID
+    decide_at: datetime

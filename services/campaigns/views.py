@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from math import ceil
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -20,7 +21,9 @@ from libs.schemas.campaigns import (
     TemplateVersion,
     TemplateView,
 )
+from services.campaigns.ab_test_views import ab_test_view
 from services.campaigns.campaign import Campaign
+from services.campaigns.rates import percent
 from services.campaigns.read_models.campaign_click import Link
 from services.campaigns.read_models.campaign_run import Run
 from services.campaigns.template import Template
@@ -107,6 +110,7 @@ def campaign_view(campaign_id: UUID, campaign: Campaign, run: Run, now: datetime
         send_rate=draft.send_rate,
         send_window=draft.send_window,
         unknown_policy=draft.unknown_policy,
+        ab_test=ab_test_view(draft, campaign.experiment),
         total_recipients=run.recipients,
         sent_count=run.sent,
         delivered_count=run.delivered,
@@ -146,17 +150,19 @@ def stats_view(
         soft_bounced_count=run.soft_bounced,
         complained_count=run.complained,
         unsubscribed_count=unsubscribed,
-        delivery_rate=_percent(run.delivered, run.sent),
-        open_rate=_percent(run.opened, run.sent),
-        click_rate=_percent(run.clicked, run.sent),
-        bounce_rate=_percent(run.bounced, run.sent),
-        complaint_rate=_percent(run.complained, run.sent),
-        unsubscribe_rate=_percent(unsubscribed, run.sent),
+        delivery_rate=percent(run.delivered, run.sent),
+        open_rate=percent(run.opened, run.sent),
+        click_rate=percent(run.clicked, run.sent),
+        bounce_rate=percent(run.bounced, run.sent),
+        complaint_rate=percent(run.complained, run.sent),
+        unsubscribe_rate=percent(unsubscribed, run.sent),
     )
 
 
 def progress_view(campaign: Campaign, run: Run, unknown: int) -> CampaignProgress:
-    rate = run.rate
+    rate, test = run.rate, campaign.experiment
+    undecided = test is not None and test.winner is None
+    decide_at = test.decide_at if test and undecided else None
     return CampaignProgress(
         status=campaign.status,
         audience_known=run.total is not None,
@@ -169,7 +175,8 @@ def progress_view(campaign: Campaign, run: Run, unknown: int) -> CampaignProgres
         cancelled=run.cancelled,
         unknown=unknown,
         rate=round(rate, 1) if rate else None,
-        eta_seconds=ceil(run.queued / rate) if rate and campaign.status == "SENDING" else None,
+        eta_seconds=ceil(run.queued / rate) if rate and campaign.status == "SENDING" and not undecided else None,
+        decide_at=iso(decide_at) if decide_at else None,
     )
 
 
@@ -183,8 +190,14 @@ def recipient_view(row: asyncpg.Record) -> CampaignRecipient:
         unsubscribed=row["unsubscribed"],
         opens=row["opens"],
         clicks=row["clicks"],
-        **{name: iso(row[name]) if row[name] else None for name in RECIPIENT_TIMES},
+        variant=row["variant"],
+        in_test=row["in_test"],
+        **_times(row),
     )
+
+
+def _times(row: asyncpg.Record) -> dict[str, Any]:
+    return {name: iso(row[name]) if row[name] else None for name in RECIPIENT_TIMES}
 
 
 def link_view(link: Link) -> LinkClicks:
@@ -199,7 +212,3 @@ def link_view(link: Link) -> LinkClicks:
 
 def hour_view(row: asyncpg.Record) -> CampaignHour:
     return CampaignHour(**(dict(row) | {"hour": iso(row["hour"])}))
-
-
-def _percent(part: int, whole: int) -> float:
-    return round(100 * part / whole, 2) if whole else 0.0

@@ -14,10 +14,19 @@ from msgspec.structs import replace
 
 from libs.runtime.envelope import Envelope
 from libs.runtime.rejection import Rejected
+from libs.runtime.split import variant_of
 from libs.runtime.store import Connection, Unit
 from libs.schemas.base import Message
 from libs.schemas.campaigns import Audience, CampaignSendingStarted
-from libs.schemas.contacts import AudiencePageResolved, AudienceResolved, AudienceStarted, Condition, Filter, Group
+from libs.schemas.contacts import (
+    AudienceMember,
+    AudiencePageResolved,
+    AudienceResolved,
+    AudienceStarted,
+    Condition,
+    Filter,
+    Group,
+)
 from services.contacts import members
 from services.contacts.condition import compiled
 from services.contacts.definitions import referenced
@@ -34,13 +43,15 @@ BEGUN = "select stream from events where stream = any($1::text[]) and version = 
 
 class ResolveAudience(Message, tag="resolve-audience", frozen=True, kw_only=True):
     """Resolve the page after `cursor`. `condition` is the audience's, as it was when the campaign started; none is
-    everyone. `lists` are static segments whose members alone are meant. `page` and `total` count what is resolved
-    already."""
+    everyone. `lists` are static segments whose members alone are meant. `variants` are the keys of those that
+    `share_percent` of the audience try. `page` and `total` count what is resolved already."""
 
     campaign_id: UUID
     condition: Condition | None
     subscribed_only: bool
     lists: tuple[UUID, ...] = ()
+    variants: tuple[str, ...] = ()
+    share_percent: int = 0
     cursor: UUID = BEFORE_ALL
     page: int = 0
     total: int = 0
@@ -81,6 +92,8 @@ async def _start(unit: Unit, envelope: Envelope[CampaignSendingStarted]) -> None
         condition=condition,
         lists=lists,
         subscribed_only=campaign.content.kind != "TRANSACTIONAL",
+        variants=tuple(campaign.ab_test.keys) if campaign.ab_test else (),
+        share_percent=campaign.ab_test.share_percent if campaign.ab_test else 0,
     )
     await unit.schedule_in(str(campaign.campaign_id), AT_ONCE, first, envelope)
 
@@ -99,12 +112,22 @@ async def _resolve_page(unit: Unit, envelope: Envelope[ResolveAudience]) -> None
     )
     if found:
         job = replace(job, cursor=found[-1].contact_id, page=job.page + 1, total=job.total + len(found))
-        page = AudiencePageResolved(campaign_id=job.campaign_id, page=job.page, members=list(found))
+        page = AudiencePageResolved(campaign_id=job.campaign_id, page=job.page, members=_split(job, found))
         unit.append([page], envelope)
     if len(found) == PAGE_SIZE:
         await unit.schedule_in(str(job.campaign_id), AT_ONCE, job, envelope)
     else:
         unit.append([AudienceResolved(campaign_id=job.campaign_id, pages=job.page, total=job.total)], envelope)
+
+
+def _split(job: ResolveAudience, found: Sequence[AudienceMember]) -> list[AudienceMember]:
+    """Those of them who are in the campaign's A/B test, with their variants; and the others."""
+    if not job.variants:
+        return list(found)
+    return [
+        replace(member, variant=variant_of(job.campaign_id, member.contact_id, job.variants, job.share_percent))
+        for member in found
+    ]
 
 
 async def meant(conn: Connection, project: UUID, audience: Audience) -> tuple[Condition | None, tuple[UUID, ...]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from libs.runtime.service import Runtime, Service
 from libs.runtime.settings import Settings
 from libs.schemas.base import Event
-from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed
+from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed, CampaignWinnerDecided
 from libs.schemas.contacts import AudiencePageResolved, ContactDeleted
 from libs.schemas.delivery import (
     AddDomain,
@@ -52,6 +52,7 @@ from libs.schemas.workflows import EmailRequested
 from services.delivery import (
     domains,
     emails,
+    experiment,
     files,
     forgetting,
     holding,
@@ -71,6 +72,7 @@ from services.delivery.identities import Identities
 from services.delivery.mail import Links
 from services.delivery.probe import Prober
 from services.delivery.read_models import (
+    campaign_experiment,
     campaign_hold,
     campaign_pace,
     campaign_policy,
@@ -147,6 +149,7 @@ def build(config: Settings) -> Service:
             AudiencePageResolved: reactions.queue_page,
             EmailRequested: reactions.queue_step,
             ContactDeleted: forgetting.begin(shelf),
+            CampaignWinnerDecided: experiment.begin,
             **dict.fromkeys((CampaignPaused, CampaignResumed, CampaignCancelled), holding.begin),
             **dict.fromkeys(PROOFS, settle),
         },
@@ -171,6 +174,7 @@ def build(config: Settings) -> Service:
             holding.SweepCampaign: holding.sweep(shelf),
             pacing.PlaceCampaign: pacing.place_campaigns,
             limiting.MoveMails: limiting.move_mails,
+            experiment.CallRest: experiment.call,
         },
         read_models=(
             recipient,
@@ -182,6 +186,7 @@ def build(config: Settings) -> Service:
             campaign_hold,
             campaign_pace,
             campaign_policy,
+            campaign_experiment,
             domain,
             project_language,
             paused_project,

@@ -36,9 +36,13 @@ PARK = """
 update email set due_at = clock_timestamp() + interval '100 years'
 where id = any($1::uuid[]) and state = 'queued'
 """
+# What waits for the winner of an A/B test is called for when there is one: see `experiment`.
 UNPARK = """
 update email set due_at = clock_timestamp()
 where id = any($1::uuid[]) and state = 'queued' and due_at > clock_timestamp() + interval '50 years'
+    and not exists (
+        select from campaign_experiment as test
+        where test.project = email.project and test.campaign_id = email.content_id and not test.decided)
 """
 
 Held = CampaignPaused | CampaignResumed | CampaignCancelled

@@ -11,7 +11,9 @@ from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Unit
 from libs.schemas.delivery import EmailQueued, Source
+from services.delivery.email import PARKED_FOR
 from services.delivery.fairness import CAMPAIGN, TRANSACTIONAL, WORKFLOW
+from services.delivery.read_models.campaign_experiment import variant_id
 
 LANES: dict[Source, int] = {"TRANSACTIONAL": TRANSACTIONAL, "WORKFLOW": WORKFLOW, "CAMPAIGN": CAMPAIGN}
 
@@ -22,11 +24,13 @@ insert into email (id, project, contact_id, recipient, source, lane, campaign_id
 select id, project, contact_id, recipient, source, lane, campaign_id, workflow_id, execution_id, step_id,
     content_id, content, overrides, data, meta, extras, coalesce((
         select domain from lower(substring(recipient from '[^@]*$')) as domain, sending_limit
-        where sending_limit.project = new.project and sending_limit.domains ? domain), ''), $17, $17, $17
+        where sending_limit.project = new.project and sending_limit.domains ? domain), ''),
+    $18::timestamptz + make_interval(secs => due_in), $18, $18
 from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::smallint[], $7::uuid[], $8::uuid[],
-    $9::uuid[], $10::uuid[], $11::uuid[], $12::jsonb[], $13::jsonb[], $14::jsonb[], $15::jsonb[], $16::jsonb[])
+    $9::uuid[], $10::uuid[], $11::uuid[], $12::jsonb[], $13::jsonb[], $14::jsonb[], $15::jsonb[], $16::jsonb[],
+    $17::float[])
     as new (id, project, contact_id, recipient, source, lane, campaign_id, workflow_id, execution_id, step_id,
-        content_id, content, overrides, data, meta, extras)
+        content_id, content, overrides, data, meta, extras, due_in)
 on conflict do nothing
 returning id
 """
@@ -34,14 +38,21 @@ QUEUED = "select id, created_at from email where id = any($1::uuid[])"
 
 
 class Intent(msgspec.Struct, frozen=True):
-    """A mail to be, and what asked for it. `overrides` win over the fields of its template."""
+    """A mail to be, and what asked for it. `overrides` win over the fields of its template.
+
+    `variant` is the one of the campaign's A/B test that it tries; one that `waits` is not sent before it is called for.
+    """
 
     queued: EmailQueued
     cause: Envelope[Any]
     overrides: dict[str, Any] | None = None
+    variant: str | None = None
+    waits: bool = False
 
     @property
     def content_id(self) -> UUID | None:
+        if self.variant is not None and self.queued.campaign_id:
+            return variant_id(self.queued.campaign_id, self.variant)
         return None if self.queued.content else self.queued.template_id or self.queued.campaign_id
 
 
@@ -86,4 +97,5 @@ def _row(intent: Intent, meta: str) -> tuple[Any, ...]:
         encode(queued.data).decode(),
         meta,
         encode(queued.extras).decode() if queued.extras else None,
+        PARKED_FOR if intent.waits else 0.0,
     )

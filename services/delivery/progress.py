@@ -26,10 +26,12 @@ QUEUED = """
 with lines as (
     select '' as line union all select jsonb_object_keys(domains) from sending_limit where project = $1
 )
-select first.*, clock_timestamp() as now, last.due_at as last_at,
+select first.due_at, first.reason, first.line, last.due_at as last_at, clock_timestamp() as now,
+    first.content_id = $2 as of_rest,
+    (select not decided from campaign_experiment where project = $1 and campaign_id = $2) as undecided,
     (select paused from paused_project where paused_project.project = $1) as project_paused,
     (select timezone from project_language where project_language.project = $1) as timezone,
-    (select true from content where content.project = $1 and content.id = $2) as arrived,
+    (select true from content where content.project = $1 and content.id = first.content_id) as arrived,
     (select reason from lines join email using (line)
      where state = 'queued' and lane = 2 and project = $1 and campaign_id = $2
         and due_at > clock_timestamp() and due_at < clock_timestamp() + interval '6 seconds'
@@ -37,7 +39,7 @@ select first.*, clock_timestamp() as now, last.due_at as last_at,
      limit 1) as refused
 from (
     select head.* from lines cross join lateral (
-        select due_at, reason, line from email
+        select due_at, reason, line, content_id from email
         where state = 'queued' and lane = 2 and project = $1 and email.line = lines.line and campaign_id = $2
         order by due_at limit 1
     ) head
@@ -61,7 +63,10 @@ OURS = ("SEND_WINDOW", "SEND_RATE")
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a campaign's queue: the mail that is first in line, and what it goes by."""
+    """What is known of a campaign's queue: the mail that is first in line, and what it goes by.
+
+    `undecided` is that its A/B test has no winner yet, `of_rest` that the first in line is not in a test.
+    """
 
     now: datetime
     due_at: datetime
@@ -70,6 +75,8 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     refused: str | None = None
     project_paused: bool | None = None
     arrived: bool | None = None
+    undecided: bool | None = None
+    of_rest: bool | None = None
     timezone: str | None = None
     line: str = WHOLE
     pace: Pace = Pace()
@@ -127,7 +134,7 @@ def state_of(queue: Queue | None, account: Account, queued: int) -> SendingState
         detail={"SES_REFUSING": queue.code, "DOMAIN_LIMIT": queue.limit}.get(waiting_for),
         rate=rate,
         until=iso(queue.due_at) if waiting_for in OURS and queue.held else None,
-        eta_seconds=_eta(queue, account, queued) if queue.pace != Pace() and not queue.paused else None,
+        eta_seconds=_eta(queue, account, queued) if _can_tell(queue) else None,
     )
 
 
@@ -146,6 +153,8 @@ def _waiting_for(queue: Queue, account: Account) -> WaitingFor:
         return "PAUSED"
     if queue.project_paused:
         return "PROJECT_PAUSED"
+    if queue.undecided and queue.of_rest:
+        return "AB_WINNER"
     if account.left_today < 1:
         return "DAILY_QUOTA"
     if queue.held:
@@ -161,6 +170,11 @@ def _waiting_for(queue: Queue, account: Account) -> WaitingFor:
     if queue.limit is None:
         return "RATE_LIMIT"
     return "PROJECT_LIMIT" if queue.limit == WHOLE else "DOMAIN_LIMIT"
+
+
+def _can_tell(queue: Queue) -> bool:
+    """Whether it is known how it goes on, and not only what SES takes."""
+    return queue.pace != Pace() and not queue.paused and not queue.undecided
 
 
 def _slower(pace: Pace, rate: float) -> bool:

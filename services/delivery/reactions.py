@@ -1,6 +1,6 @@
 """What other services' facts mean for delivery: mails to be sent, and proof that mails were sent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -24,7 +24,9 @@ from services.delivery.email import UNSETTLED, prove
 from services.delivery.intents import Intent
 from services.delivery.mail import Links
 from services.delivery.message import subject_of
+from services.delivery.read_models import campaign_experiment
 from services.delivery.read_models import content as contents
+from services.delivery.read_models.campaign_experiment import Test
 from services.delivery.shelf import Shelf
 from services.delivery.timing import Timing
 
@@ -51,10 +53,16 @@ returning email.id, email.state, cardinality(email.message_ids) as taken
 
 
 async def queue_page(unit: Unit, envelopes: Sequence[Envelope[AudiencePageResolved]]) -> None:
-    """Each person on the page gets the campaign's mail, once: who must not get it is decided when it is claimed."""
-    kinds = await _kinds(unit.conn, {(e.project, e.message.campaign_id) for e in envelopes})
+    """Each person on the page gets the campaign's mail, once: who must not get it is decided when it is claimed.
+
+    Of a campaign with an A/B test, those who are not in it get their mail when its winner is decided.
+    """
+    campaigns = {(e.project, e.message.campaign_id) for e in envelopes}
+    tests = await campaign_experiment.look(unit.conn, campaigns)
+    kinds = await _kinds(unit.conn, campaigns) | {campaign_id: test.kind for campaign_id, test in tests.items()}
+    undecided = _undecided(envelopes, tests)
     page = [
-        _campaign_intent(envelope, member, kinds.get(envelope.message.campaign_id, "MARKETING"))
+        _campaign_intent(envelope, member, kinds.get(envelope.message.campaign_id, "MARKETING"), undecided)
         for envelope in envelopes
         for member in envelope.message.members
     ]
@@ -103,6 +111,13 @@ async def _tell_ses(conn: Connection, told: Sequence[FeedbackEvent]) -> None:
     await account_list.tell(conn, {address.lower() for address in complained if address}, "COMPLAINT")
 
 
+def _undecided(envelopes: Sequence[Envelope[AudiencePageResolved]], tests: Mapping[UUID, Test]) -> set[UUID]:
+    """The campaigns whose test has no winner yet. A page may come before its campaign is known to have one."""
+    known = {campaign_id for campaign_id, test in tests.items() if not test.decided}
+    unknown = [e.message for e in envelopes if e.message.campaign_id not in tests]
+    return known | {page.campaign_id for page in unknown if any(member.variant for member in page.members)}
+
+
 async def _kinds(conn: Connection, wanted: set[tuple[UUID, UUID]]) -> dict[UUID, Kind]:
     return {content_id: content.kind for content_id, content in (await contents.find(conn, wanted)).items()}
 
@@ -113,7 +128,7 @@ async def _place(unit: Unit, envelopes: Sequence[Envelope[AudiencePageResolved]]
     await pacing.begin(unit, causes, first)
 
 
-def _campaign_intent(envelope: Envelope[Any], member: AudienceMember, kind: Kind) -> Intent:
+def _campaign_intent(envelope: Envelope[Any], member: AudienceMember, kind: Kind, undecided: set[UUID]) -> Intent:
     queued = EmailQueued(
         email_id=uuid7(),
         contact_id=member.contact_id,
@@ -122,7 +137,8 @@ def _campaign_intent(envelope: Envelope[Any], member: AudienceMember, kind: Kind
         recipient=member.email,
         kind=kind,
     )
-    return Intent(queued, envelope)
+    waits = member.variant is None and envelope.message.campaign_id in undecided
+    return Intent(queued, envelope, variant=member.variant, waits=waits)
 
 
 def _workflow_intent(envelope: Envelope[EmailRequested], kind: Kind) -> Intent:

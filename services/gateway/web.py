@@ -26,6 +26,7 @@ from services.gateway.problems import JSON, RETRY_SECONDS, problem_body, problem
 from services.gateway.routes import (
     analytics,
     bulk,
+    campaign_ab_test,
     campaign_resend,
     campaign_results,
     campaigns,
@@ -76,6 +77,7 @@ API = [
     *templates.ROUTES,
     *campaigns.ROUTES,
     *campaign_results.ROUTES,
+    *campaign_ab_test.ROUTES,
     *campaign_resend.ROUTES,
     *campaigns_v1.ROUTES,
     *workflows.ROUTES,

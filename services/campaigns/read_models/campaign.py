@@ -10,6 +10,7 @@ from libs.runtime.aggregate import evolved
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Connection
+from libs.schemas.ab_tests import AbTest
 from libs.schemas.campaigns import (
     Audience,
     CampaignCancelled,
@@ -25,9 +26,11 @@ from libs.schemas.campaigns import (
     CampaignSendingStarted,
     CampaignSent,
     CampaignStatus,
+    CampaignTestSent,
     CampaignUnscheduled,
     CampaignUpdated,
     CampaignUse,
+    CampaignWinnerDecided,
     SendWindow,
     TemplateCampaign,
 )
@@ -35,6 +38,7 @@ from libs.schemas.delivery import Content
 from services.campaigns import campaign as decider
 from services.campaigns.campaign import Campaign, Event
 from services.campaigns.draft import Draft
+from services.campaigns.experiment import Experiment
 
 NAME = "campaign"
 TABLES = ("campaign",)
@@ -49,7 +53,16 @@ TRANSITIONS = (
     CampaignCancelled,
 )
 """That somebody asked for, or a schedule. What the run itself brings about overtakes nobody."""
-EVENTS = (CampaignCreated, CampaignUpdated, CampaignDeleted, CampaignResolving, CampaignSent, *TRANSITIONS)
+EVENTS = (
+    CampaignCreated,
+    CampaignUpdated,
+    CampaignDeleted,
+    CampaignResolving,
+    CampaignTestSent,
+    CampaignWinnerDecided,
+    CampaignSent,
+    *TRANSITIONS,
+)
 DDL = """
 create table if not exists campaign (
     project uuid not null,
@@ -75,28 +88,31 @@ alter table campaign
     add column if not exists transitioned_at timestamptz,
     add column if not exists send_rate int,
     add column if not exists send_window jsonb,
-    add column if not exists unknown_policy text not null default 'RESEND';
+    add column if not exists unknown_policy text not null default 'RESEND',
+    add column if not exists ab_test jsonb,
+    add column if not exists experiment jsonb;      -- how far the test is, of one that is being sent
 """
 
 SAVE = """
 insert into campaign (project, id, version, status, name, description, content, audience, preheader, markdown,
                       language, template_id, scheduled_for, failure, transitioned_at, created_at, updated_at, sent_at,
-                      send_rate, send_window, unknown_policy)
+                      send_rate, send_window, unknown_policy, ab_test, experiment)
 select project, id, version, status, name, description, content, audience, preheader, markdown,
        language, template_id, scheduled_for, failure, transitioned_at, first_at, last_at,
-       case when status = 'SENT' then last_at end, send_rate, send_window, unknown_policy
+       case when status = 'SENT' then last_at end, send_rate, send_window, unknown_policy, ab_test, experiment
 from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[],
             $9::text[], $10::text[], $11::text[], $12::uuid[], $13::timestamptz[], $14::jsonb[], $15::timestamptz[],
-            $16::timestamptz[], $17::timestamptz[], $18::int[], $19::jsonb[], $20::text[])
+            $16::timestamptz[], $17::timestamptz[], $18::int[], $19::jsonb[], $20::text[], $21::jsonb[],
+            $22::jsonb[])
     as new (project, id, version, status, name, description, content, audience, preheader, markdown,
             language, template_id, scheduled_for, failure, transitioned_at, first_at, last_at, send_rate, send_window,
-            unknown_policy)
+            unknown_policy, ab_test, experiment)
 on conflict (project, id) do update
     set version = excluded.version, status = excluded.status, name = excluded.name,
         description = excluded.description, content = excluded.content, audience = excluded.audience,
         preheader = excluded.preheader, markdown = excluded.markdown, language = excluded.language,
         template_id = excluded.template_id, send_rate = excluded.send_rate, send_window = excluded.send_window,
-        unknown_policy = excluded.unknown_policy,
+        unknown_policy = excluded.unknown_policy, ab_test = excluded.ab_test, experiment = excluded.experiment,
         scheduled_for = excluded.scheduled_for, failure = excluded.failure,
         transitioned_at = coalesce(excluded.transitioned_at, campaign.transitioned_at),
         updated_at = excluded.updated_at, sent_at = coalesce(excluded.sent_at, campaign.sent_at)
@@ -105,7 +121,7 @@ REMOVE = "delete from campaign where (project, id) in (select * from unnest($1::
 LOAD = """
 select project, id, version, status, name, description, content, audience, preheader, markdown, language,
        template_id, scheduled_for, failure, transitioned_at, created_at, updated_at, sent_at, send_rate, send_window,
-       unknown_policy
+       unknown_policy, ab_test, experiment
 from campaign
 where (project, id) in (select * from unnest($1::uuid[], $2::uuid[]))
 """
@@ -125,7 +141,7 @@ select id, name, status from campaign where project = $1 and template_id = $2 or
 NEWEST = """
 select id, status, name, description, content, audience, preheader, markdown, language,
        template_id, scheduled_for, failure, transitioned_at, created_at, updated_at, sent_at, send_rate, send_window,
-       unknown_policy
+       unknown_policy, ab_test, experiment
 from campaign
 where project = $1 and ($2::text is null or status = $2) and ($3::text is null or strpos(lower(name), $3) > 0)
 order by created_at desc, id desc limit $4 offset $5
@@ -150,6 +166,8 @@ Key = tuple[UUID, UUID]
 _decode_audience = msgspec.json.Decoder(Audience | None).decode
 _decode_content = msgspec.json.Decoder(Content).decode
 _decode_window = msgspec.json.Decoder(SendWindow).decode
+_decode_ab_test = msgspec.json.Decoder(AbTest).decode
+_decode_experiment = msgspec.json.Decoder(Experiment).decode
 _decode_failure = msgspec.json.Decoder(CampaignFailure).decode
 
 
@@ -185,6 +203,8 @@ async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
         [state.draft.send_rate for state in kept.values()],
         [encode(window).decode() if (window := state.draft.send_window) else None for state in kept.values()],
         [state.draft.unknown_policy for state in kept.values()],
+        [encode(state.draft.ab_test).decode() if state.draft.ab_test else None for state in kept.values()],
+        [encode(state.experiment).decode() if state.experiment else None for state in kept.values()],
     )
 
 
@@ -250,6 +270,7 @@ def _campaign(row: asyncpg.Record) -> Campaign:
             send_rate=row["send_rate"],
             send_window=_decode_window(row["send_window"]) if row["send_window"] else None,
             unknown_policy=row["unknown_policy"],
+            ab_test=_decode_ab_test(row["ab_test"]) if row["ab_test"] else None,
         ),
         status=row["status"],
         scheduled_for=row["scheduled_for"],
@@ -258,4 +279,5 @@ def _campaign(row: asyncpg.Record) -> Campaign:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         sent_at=row["sent_at"],
+        experiment=_decode_experiment(row["experiment"]) if row["experiment"] else None,
     )

@@ -23,15 +23,16 @@ create table if not exists campaign_mail (
     unsubscribed boolean not null,
     primary key (project, email_id)
 );
+alter table campaign_mail add column if not exists contact_id uuid;
 create index if not exists campaign_mail_unsubscribed on campaign_mail (project, campaign_id) where unsubscribed;
 """
 
 ADD = """
-insert into campaign_mail (project, email_id, campaign_id, unsubscribed)
-select project, email_id, campaign_id, false
-from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as sent (project, email_id, campaign_id)
+insert into campaign_mail (project, email_id, campaign_id, contact_id, unsubscribed)
+select project, email_id, campaign_id, contact_id, false
+from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) as sent (project, email_id, campaign_id, contact_id)
 order by project, email_id
-on conflict (project, email_id) do update set campaign_id = excluded.campaign_id
+on conflict (project, email_id) do update set campaign_id = excluded.campaign_id, contact_id = excluded.contact_id
 """
 NOTE_UNSUBSCRIBED = """
 insert into campaign_mail (project, email_id, unsubscribed)
@@ -40,22 +41,32 @@ order by project, email_id
 on conflict (project, email_id) do update set unsubscribed = true
 """
 UNSUBSCRIBED = "select count(*) from campaign_mail where project = $1 and campaign_id = $2 and unsubscribed"
+UNSUBSCRIBED_OF = """
+select coalesce(recipient.variant, '') as key, count(*) as left
+from campaign_mail as mail join campaign_recipient as recipient using (project, campaign_id, contact_id)
+where mail.project = $1 and mail.campaign_id = $2 and mail.unsubscribed
+group by recipient.variant
+"""
 
 # A bounce or a complaint has a count of its own.
 BY_CHOICE = ("link", "api")
 
 
 async def project(conn: Connection, events: Sequence[Envelope[EmailSent | ContactUnsubscribed]]) -> None:
-    mails: dict[tuple[UUID, UUID], UUID] = {}
+    mails: dict[tuple[UUID, UUID], EmailSent] = {}
     left: set[tuple[UUID, UUID]] = set()
     for e in events:
         match e.message:
-            case EmailSent(campaign_id=UUID() as campaign_id):
-                mails[e.project, e.message.email_id] = campaign_id
+            case EmailSent(campaign_id=UUID()) as sent:
+                mails[e.project, sent.email_id] = sent
             case ContactUnsubscribed(email_id=UUID() as email_id, reason=reason) if reason in BY_CHOICE:
                 left.add((e.project, email_id))
     if mails:
-        await conn.execute(ADD, *_columns(mails), list(mails.values()))
+        campaigns, contacts = (
+            [each.campaign_id for each in mails.values()],
+            [each.contact_id for each in mails.values()],
+        )
+        await conn.execute(ADD, *_columns(mails), campaigns, contacts)
     if left:
         await conn.execute(NOTE_UNSUBSCRIBED, *_columns(left))
 
@@ -66,5 +77,10 @@ async def unsubscribed(conn: Connection, project: UUID, campaign_id: UUID) -> in
     return total
 
 
-def _columns(keys: "dict[tuple[UUID, UUID], UUID] | set[tuple[UUID, UUID]]") -> tuple[list[UUID], list[UUID]]:
+async def unsubscribed_of(conn: Connection, project: UUID, campaign_id: UUID) -> dict[str, int]:
+    """How many of them were in the A/B test with each variant; those who were not in it are under ''."""
+    return {row["key"]: row["left"] for row in await conn.fetch(UNSUBSCRIBED_OF, project, campaign_id)}
+
+
+def _columns(keys: "dict[tuple[UUID, UUID], EmailSent] | set[tuple[UUID, UUID]]") -> tuple[list[UUID], list[UUID]]:
     return [project for project, _ in keys], [email_id for _, email_id in keys]

@@ -67,6 +67,8 @@ create table if not exists campaign_recipient (
     primary key (project, campaign_id, contact_id)
 ) with (fillfactor = 66);
 
+alter table campaign_recipient add column if not exists variant text;       -- of those who are in an A/B test
+
 -- Mails of which it was once not known whether SES has them: few, so that those which still are can be counted.
 create table if not exists campaign_doubt (
     project uuid not null,
@@ -97,12 +99,14 @@ on conflict (project, campaign_id, contact_id) do update set
     opens = kept.opens + excluded.opens,
     clicks = kept.clicks + excluded.clicks
 """
-# Of a page only two columns are told, of everyone's row the same rest: a fifth of the work of the above.
+# Of a page only three columns are told, of everyone's row the same rest: a fifth of the work of the above.
 NAME_ALL = """
-insert into campaign_recipient as kept (project, campaign_id, contact_id, email, state, state_version, opens, clicks)
-select $1, $2, contact_id, email, 'queued', 0, 0, 0
-from unnest($3::uuid[], $4::text[]) as named (contact_id, email) order by contact_id
-on conflict (project, campaign_id, contact_id) do update set email = coalesce(kept.email, excluded.email)
+insert into campaign_recipient as kept (project, campaign_id, contact_id, email, variant, state, state_version, opens,
+    clicks)
+select $1, $2, contact_id, email, variant, 'queued', 0, 0, 0
+from unnest($3::uuid[], $4::text[], $5::text[]) as named (contact_id, email, variant) order by contact_id
+on conflict (project, campaign_id, contact_id) do update set
+    email = coalesce(kept.email, excluded.email), variant = excluded.variant
 """
 DOUBT = """
 insert into campaign_doubt (project, campaign_id, contact_id)
@@ -120,10 +124,12 @@ UNKNOWN = """
 select count(*) from campaign_doubt join campaign_recipient using (project, campaign_id, contact_id)
 where project = $1 and campaign_id = $2 and campaign_recipient.state = 'unknown'
 """
+# Who is not in the test gets the winner, once there is one ($6).
 PAGE = """
 select kept.contact_id, kept.email, kept.email_id, kept.state, kept.reason, kept.sent_at, kept.delivered_at,
     kept.opened_at, kept.clicked_at, kept.bounced_at, kept.soft_bounced_at, kept.complained_at, kept.opens, kept.clicks,
-    coalesce(mail.unsubscribed, false) as unsubscribed
+    coalesce(mail.unsubscribed, false) as unsubscribed, coalesce(kept.variant, $6) as variant,
+    kept.variant is not null as in_test
 from campaign_recipient as kept
 left join campaign_mail as mail on mail.project = kept.project and mail.email_id = kept.email_id
 where kept.project = $1 and kept.campaign_id = $2 and kept.contact_id > $3
@@ -135,6 +141,7 @@ where kept.project = $1 and kept.campaign_id = $2 and kept.contact_id > $3
         or ($4 = 'complained' and kept.complained_at is not null)
         or ($4 = 'unsubscribed' and mail.unsubscribed)
         or ($4 = 'not_opened' and kept.state = 'sent' and kept.opened_at is null))
+    and ($7::text is null or coalesce(kept.variant, $6::text) = $7)
 order by kept.contact_id
 limit $5
 """
@@ -149,6 +156,15 @@ STATES: dict[type, RecipientState] = {
     EmailRequeued: "queued",
 }
 BEFORE_ALL = UUID(int=0)
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """The recipients of whom `status` is true and who get `variant`; None is all. `winner` is what those get who are
+    not in the campaign's A/B test."""
+
+    status: str | None = None
+    variant: str | None = None
+    winner: str | None = None
 
 
 class _Row(msgspec.Struct):
@@ -195,6 +211,7 @@ async def _name(conn: Connection, project: UUID, page: AudiencePageResolved) -> 
         page.campaign_id,
         [member.contact_id for member in page.members],
         [member.email for member in page.members],
+        [member.variant for member in page.members],
     )
 
 
@@ -205,10 +222,11 @@ async def unknown(conn: Connection, project: UUID, campaign_id: UUID) -> int:
 
 
 async def page(
-    conn: Connection, project: UUID, campaign_id: UUID, after: UUID, status: str | None, limit: int
+    conn: Connection, project: UUID, campaign_id: UUID, after: UUID, wanted: Wanted, limit: int
 ) -> list[asyncpg.Record]:
-    """The recipients of whom `status` is true, in order of their ids, from the place `after`."""
-    return list(await conn.fetch(PAGE, project, campaign_id, after, status, limit))
+    """Those of the recipients who are wanted, in order of their ids, from the place `after`."""
+    variants = (wanted.winner, wanted.variant)
+    return list(await conn.fetch(PAGE, project, campaign_id, after, wanted.status, limit, *variants))
 
 
 def _fold(rows: dict[Key, _Row], doubts: set[Key], event: Envelope[Any]) -> None:

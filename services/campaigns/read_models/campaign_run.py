@@ -215,7 +215,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     totals: dict[Key, int] = {}
     for e in ours:
         key = (e.project, e.message.campaign_id)
-        counted.setdefault(key, Counter()).update(_counts(e.message))
+        counted.setdefault(key, Counter()).update(counts(e.message))
         if isinstance(e.message, AudienceResolved):
             totals[key] = e.message.total
     for key in bounced:
@@ -289,7 +289,7 @@ async def _add(
     )
 
 
-def _counts(event: Any) -> dict[str, int]:
+def counts(event: Any) -> dict[str, int]:
     """What one event adds. What is reported of a mail counts the first time only."""
     match event:
         case AudiencePageResolved(members=members):

@@ -1,20 +1,32 @@
-"""What mails say: templates, and the content that a campaign froze when it started sending."""
+"""What mails say: templates, and the content that a campaign froze when it started sending.
+
+A campaign with an A/B test has a content for each variant, and none of its own until the winner is decided.
+"""
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import Connection
-from libs.schemas.campaigns import CampaignSendingStarted, TemplateCreated, TemplateDeleted, TemplateUpdated
+from libs.schemas.ab_tests import FrozenVariant
+from libs.schemas.campaigns import (
+    CampaignSendingStarted,
+    CampaignWinnerDecided,
+    TemplateCreated,
+    TemplateDeleted,
+    TemplateUpdated,
+)
 from libs.schemas.delivery import Content
+from services.delivery.read_models.campaign_experiment import variant_id
 
 NAME = "content"
 TABLES = ("content",)
-EVENTS = (CampaignSendingStarted, TemplateCreated, TemplateUpdated, TemplateDeleted)
+EVENTS = (CampaignSendingStarted, CampaignWinnerDecided, TemplateCreated, TemplateUpdated, TemplateDeleted)
 DDL = """
 create table if not exists content (
     project uuid not null,
@@ -46,20 +58,27 @@ where not (content.deleted and $3)
 """
 NOTHING = encode(Content(subject="", body="", from_email="")).decode()
 
+Key = tuple[UUID, UUID]
+Said: TypeAlias = CampaignSendingStarted | CampaignWinnerDecided | TemplateCreated | TemplateUpdated
+
 _decode = msgspec.json.Decoder(Content).decode
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
-    latest = {(e.project, _id(e.message)): e for e in sorted(events, key=lambda e: e.version)}
-    gone = {key: latest.pop(key).version for key, e in list(latest.items()) if isinstance(e.message, TemplateDeleted)}
+    said: dict[Key, tuple[Content, int]] = {}
+    gone: dict[Key, int] = {}
+    for event in sorted(events, key=lambda e: e.version):
+        if isinstance(event.message, TemplateDeleted):
+            key = event.project, event.message.template_id
+            gone[key] = event.version
+            said.pop(key, None)
+        else:
+            for content_id, content in _said(event.message):
+                said[event.project, content_id] = content, event.version
     if gone:
         await conn.execute(DELETE, *_columns(gone), list(gone.values()), NOTHING)
-    await conn.execute(
-        KEEP,
-        *_columns(latest),
-        [encode(e.message.content).decode() for e in latest.values()],
-        [e.version for e in latest.values()],
-    )
+    contents = [encode(content).decode() for content, _ in said.values()]
+    await conn.execute(KEEP, *_columns(said), contents, [version for _, version in said.values()])
 
 
 async def find(conn: Connection, wanted: Collection[tuple[UUID, UUID]], *, usable: bool = False) -> dict[UUID, Content]:
@@ -74,5 +93,21 @@ def _columns(keys: Collection[tuple[UUID, UUID]]) -> tuple[list[UUID], list[UUID
     return [project for project, _ in keys], [content_id for _, content_id in keys]
 
 
-def _id(event: CampaignSendingStarted | TemplateCreated | TemplateUpdated | TemplateDeleted) -> UUID:
-    return event.campaign_id if isinstance(event, CampaignSendingStarted) else event.template_id
+def _said(event: Said) -> list[tuple[UUID, Content]]:
+    """What the event says, with the id that it is kept under."""
+    match event:
+        case CampaignSendingStarted(campaign_id=campaign_id, content=content, ab_test=test) if test:
+            return [(variant_id(campaign_id, variant.key), _of_variant(content, variant)) for variant in test.variants]
+        case CampaignSendingStarted(campaign_id=content_id) | CampaignWinnerDecided(campaign_id=content_id):
+            return [(content_id, event.content)]
+        case TemplateCreated(template_id=content_id) | TemplateUpdated(template_id=content_id):
+            return [(content_id, event.content)]
+
+
+def _of_variant(content: Content, variant: FrozenVariant) -> Content:
+    subject, body = variant.subject, variant.body
+    return replace(
+        content,
+        subject=content.subject if subject is None else subject,
+        body=content.body if body is None else body,
+    )

@@ -53,6 +53,7 @@ from services.gateway.fields import Cursor, Email, Limit, PageNumber, PageSize, 
 from services.gateway.json_body import Body
 from services.gateway.problems import Problem
 from services.gateway.routes.shapes import Message
+from services.gateway.wording import NO_NUL
 
 TAGS = ["Campaigns"]
 EXPORT_PAGE = 1000
@@ -62,6 +63,12 @@ LONGEST_WATCH = 600
 """Seconds, after which a client connects again: it does so by itself."""
 FINAL = ("SENT", "FAILED", "CANCELLED")
 
+OfVariant = Annotated[
+    str | None,
+    QueryParameter(
+        name="variant", max_length=20, pattern=NO_NUL, description="Only who gets this variant of the A/B test"
+    ),
+]
 Status = Annotated[
     RecipientStatus | None, QueryParameter(description="Only recipients with this state, or to whom this happened")
 ]
@@ -79,7 +86,10 @@ class Progress(CampaignProgress, frozen=True, kw_only=True):
 
 
 class TestBody(Body, frozen=True, kw_only=True):
+    """`variant` is one of the campaign's A/B test."""
+
     email: Email
+    variant: str | None = None
 
 
 class TestSent(View, frozen=True, kw_only=True):
@@ -130,7 +140,7 @@ async def test_campaign(campaign_id: FromPath[str], data: JSONBody[TestBody], re
 
     To any address, from any status, written for real with the data of a contact of the project. It is counted nowhere.
     """
-    answer = await request.query(GetCampaignContent(campaign_id=_id(campaign_id)))
+    answer = await request.query(GetCampaignContent(campaign_id=_id(campaign_id), variant=data.variant))
     content = msgspec.json.decode(answer, type=Content)
     sample = msgspec.json.decode(await request.query(ListContacts(limit=1)), type=ContactPage).data
     command = SendEmail(
@@ -210,13 +220,21 @@ async def _sending_state(request: Call, campaign_id: UUID, queued: int) -> Sendi
 
 @get("/campaigns/{campaign_id:str}/recipients", responses=shows(CampaignRecipients), tags=TAGS)
 async def list_campaign_recipients(
-    campaign_id: FromPath[str], request: Call, status: Status = None, limit: Limit = 20, cursor: Cursor = None
+    campaign_id: FromPath[str],
+    request: Call,
+    status: Status = None,
+    variant: OfVariant = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
 ) -> Answer:
     """List a campaign's recipients
 
-    Who was written to, and what came of it. `total` is of the whole campaign, and given on the first page only.
+    Who was written to, and what came of it; with an A/B test also the variant that each one gets. `total` is of the
+    whole campaign, and given on the first page only.
     """
-    query = ListCampaignRecipients(campaign_id=_id(campaign_id), status=status, limit=limit, cursor=cursor)
+    query = ListCampaignRecipients(
+        campaign_id=_id(campaign_id), status=status, variant=variant, limit=limit, cursor=cursor
+    )
     return Answer(await request.query(query))
 
 
@@ -225,20 +243,23 @@ async def list_campaign_recipients(
     responses=shows(Message),
     tags=TAGS,
 )
-async def export_campaign_recipients(campaign_id: FromPath[str], request: Call, status: Status = None) -> Streamed:
+async def export_campaign_recipients(
+    campaign_id: FromPath[str], request: Call, status: Status = None, variant: OfVariant = None
+) -> Streamed:
     """Export a campaign's recipients
 
     All of them as CSV, in UTF-8, sent while it is made.
     """
-    return Streamed(_rows(request, _id(campaign_id), status), b"text/csv; charset=utf-8")
+    wanted = ListCampaignRecipients(campaign_id=_id(campaign_id), status=status, variant=variant, limit=EXPORT_PAGE)
+    return Streamed(_rows(request, wanted), b"text/csv; charset=utf-8")
 
 
-async def _rows(request: Call, campaign_id: UUID, status: RecipientStatus | None) -> AsyncIterator[bytes]:
+async def _rows(request: Call, wanted: ListCampaignRecipients) -> AsyncIterator[bytes]:
     columns = [field.encode_name for field in msgspec.structs.fields(CampaignRecipient)]
     head: list[list[str]] = [columns]
     cursor: str | None = None
     while True:
-        query = ListCampaignRecipients(campaign_id=campaign_id, status=status, limit=EXPORT_PAGE, cursor=cursor)
+        query = msgspec.structs.replace(wanted, cursor=cursor)
         page = msgspec.json.decode(await request.query(query), type=CampaignRecipients)
         yield _csv(head + [[_cell(value) for value in msgspec.to_builtins(each).values()] for each in page.data])
         head, cursor = [], page.cursor

@@ -43,6 +43,7 @@ from services.gateway.call import Call
 from services.gateway.fields import Email, Line, Name, PageNumber, PageSize, id_of
 from services.gateway.json_body import Body
 from services.gateway.problems import invalid_field
+from services.gateway.routes.campaign_ab_test import AbTestBody, asked_for
 from services.gateway.routes.content import MAX_BYTES, Description, SenderName
 from services.gateway.routes.shapes import Message
 from services.gateway.wording import NO_NUL
@@ -82,6 +83,7 @@ class CampaignBody(Body, frozen=True, kw_only=True):
     send_rate: SendRate | None = None
     send_window: SendWindow | None = None
     unknown_policy: UnknownPolicy = "RESEND"
+    ab_test: AbTestBody | None = None
     overwrite: bool = False
 
 
@@ -112,6 +114,7 @@ class CampaignChanges(Body, frozen=True, kw_only=True):
     send_rate: SendRate | UnsetType | None = UNSET
     send_window: SendWindow | UnsetType | None = UNSET
     unknown_policy: UnknownPolicy | UnsetType = UNSET
+    ab_test: AbTestBody | UnsetType | None = UNSET
     overwrite: bool = False
 
 
@@ -163,6 +166,7 @@ async def create_campaign(data: JSONBody[NewCampaignBody], request: Call) -> Ans
         send_rate=data.send_rate,
         send_window=data.send_window,
         unknown_policy=data.unknown_policy,
+        ab_test=asked_for(data.ab_test),
     )
     return Answer(await request.ask(command), 201)
 
@@ -206,6 +210,7 @@ async def replace_campaign(campaign_id: FromPath[str], data: JSONBody[CampaignBo
         send_rate=data.send_rate,
         send_window=data.send_window,
         unknown_policy=data.unknown_policy,
+        ab_test=asked_for(data.ab_test),
         overwrite=data.overwrite,
         body=UNSET if data.content is not None else data.body,
         markdown=UNSET if data.content is None else data.content,
@@ -243,6 +248,7 @@ async def update_campaign(campaign_id: FromPath[str], data: JSONBody[CampaignCha
         send_rate=data.send_rate,
         send_window=data.send_window,
         unknown_policy=data.unknown_policy,
+        ab_test=asked_for(data.ab_test),
         overwrite=data.overwrite,
     )
     return Answer(await request.ask(command))

@@ -1,0 +1,45 @@
+"""Who is in an A/B test and gets which variant: the same for ever, and fair."""
+
+from collections import Counter
+from uuid import UUID, uuid4
+
+import pytest
+
+from libs.runtime.split import variant_of
+
+CAMPAIGN = UUID("01932b5e-0000-7000-8000-000000000001")
+GOLDEN = ["B", "B", "B", "A", None, None, "A", None, "A", "A", None, None]
+
+
+def test_the_rule_never_changes() -> None:
+    """Campaigns that are being sent when this is installed were split by it."""
+    contacts = [UUID(int=number) for number in range(12)]
+    assert [variant_of(CAMPAIGN, contact, ("A", "B"), 50) for contact in contacts] == GOLDEN
+
+
+@pytest.mark.parametrize("share", [1, 20, 50, 100])
+def test_the_share_and_its_parts_are_as_asked_for(share: int) -> None:
+    people = 40_000
+    counted = Counter(variant_of(CAMPAIGN, uuid4(), ("A", "B", "C"), share) for _ in range(people))
+    expected = people * share / 100 / 3
+    for key in "ABC":
+        assert abs(counted[key] - expected) < 6 * expected**0.5
+    assert counted.total() - counted[None] == sum(counted[key] for key in "ABC")
+
+
+def test_everybody_is_in_a_test_of_all() -> None:
+    assert None not in {variant_of(CAMPAIGN, uuid4(), ("A", "B"), 100) for _ in range(2000)}
+
+
+def test_another_campaign_splits_otherwise() -> None:
+    contacts = [uuid4() for _ in range(200)]
+    first, second = (
+        [variant_of(campaign, each, ("A", "B"), 50) for each in contacts] for campaign in (CAMPAIGN, uuid4())
+    )
+    assert first != second
+
+
+def test_who_is_in_a_small_share_is_in_a_larger_one_too() -> None:
+    for contact in (uuid4() for _ in range(500)):
+        if variant_of(CAMPAIGN, contact, ("A", "B"), 10):
+            assert variant_of(CAMPAIGN, contact, ("A", "B"), 30)
