@@ -5,10 +5,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from libs.runtime.clock import now, uuid7
 from libs.runtime.envelope import Envelope, Origin
+from libs.runtime.split import variant_of
 from libs.runtime.testing import announce, eventually
+from libs.schemas.ab_tests import FrozenTest, FrozenVariant
 from libs.schemas.base import Data
 from libs.schemas.campaigns import Audience, CampaignSendingStarted
 from libs.schemas.contacts import ContactCreated
@@ -97,6 +100,19 @@ async def test_a_condition_or_a_segment_says_who_is_meant(caller: Caller) -> Non
     by_condition = await resolved(caller, started(Audience(audience_type="FILTERED", audience_condition=pro)))
     by_segment = await resolved(caller, started(Audience(audience_type="SEGMENT", segment_id=segment.id)))
     assert by_condition["total"] == by_segment["total"] == 10
+
+
+async def test_a_share_of_the_audience_tries_the_variants_of_an_ab_test(caller: Caller) -> None:
+    await add_contacts(caller, 1500)
+    test = FrozenTest(variants=[FrozenVariant(key=key) for key in ("A", "B", "C")], share_percent=30)
+    campaign = replace(started(EVERYONE), ab_test=test)
+    await resolved(caller, campaign)
+    members = [member for page in await pages_of(caller, campaign) for member in page["members"]]
+    assert len(members) == 1350
+    for member in members:
+        variant = variant_of(campaign.campaign_id, UUID(member["contactId"]), ("A", "B", "C"), 30)
+        assert member.get("variant") == variant
+    assert {member.get("variant") for member in members} == {"A", "B", "C", None}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,242 @@
+"""A/B tests: those in it get their variants, the rest waits for the winner, and everybody is written to once."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import pytest
+from msgspec.structs import replace
+
+from libs.runtime.bus import ask
+from libs.runtime.clock import now, uuid7
+from libs.runtime.testing import announce, eventually
+from libs.schemas.ab_tests import FrozenTest, FrozenVariant
+from libs.schemas.base import Event
+from libs.schemas.campaigns import (
+    Audience,
+    CampaignCancelled,
+    CampaignPaused,
+    CampaignResumed,
+    CampaignSendingStarted,
+    CampaignWinnerDecided,
+)
+from libs.schemas.contacts import AudienceMember, AudiencePageResolved
+from libs.schemas.delivery import GetSendingState, Kind, SendingState
+from services.delivery import experiment
+from tests.service.delivery.office import Office, address, content
+from tests.service.delivery.sandbox import Sandbox
+
+SHARED = content(subject="Plain")
+TEST = FrozenTest(
+    variants=[FrozenVariant(key="A"), FrozenVariant(key="B", subject="Fresh", body="<p>Best, {{ name }}</p>")],
+    share_percent=50,
+)
+WINNER = replace(SHARED, subject="Fresh", body="<p>Best, {{ name }}</p>")
+PARKED = """
+select count(*) from email
+where project = $1 and state = 'queued' and due_at > clock_timestamp() + interval '1 year'
+"""
+
+
+def started(campaign_id: UUID, kind: Kind = "MARKETING") -> CampaignSendingStarted:
+    said = replace(SHARED, kind=kind)
+    return CampaignSendingStarted(
+        campaign_id=campaign_id, content=said, audience=Audience(audience_type="ALL"), ab_test=TEST
+    )
+
+
+def decided(campaign_id: UUID) -> CampaignWinnerDecided:
+    return CampaignWinnerDecided(
+        campaign_id=campaign_id,
+        variant="B",
+        content=WINNER,
+        decided_by="deadline",
+        decided_at=now(),
+        winner_by="opens",
+        figures=[],
+    )
+
+
+def split_page(campaign_id: UUID, people: Sequence[UUID], number: int = 1) -> AudiencePageResolved:
+    """The first two try A and B, and so on with every four; the others are not in the test."""
+    variants = ("A", "B", None, None)
+    members = [
+        AudienceMember(contact_id=person, email=address(person), variant=variants[place % 4])
+        for place, person in enumerate(people)
+    ]
+    return AudiencePageResolved(campaign_id=campaign_id, page=number, members=members)
+
+
+async def tell_of(office: Office, event: Event, version: int = 1) -> None:
+    await office.settled(await announce(office.client, office.project, event, version=version))
+
+
+async def begun(office: Office, people: Sequence[UUID]) -> UUID:
+    """A campaign with a test, whose page is in."""
+    await office.verify_domain()
+    campaign_id = uuid7()
+    await tell_of(office, started(campaign_id))
+    await tell_of(office, split_page(campaign_id, people))
+    return campaign_id
+
+
+async def parked(office: Office, count: int) -> None:
+    async def are_parked() -> bool:
+        return bool(await office.runtime.pool.fetchval(PARKED, office.project) == count)
+
+    await eventually(are_parked)
+
+
+async def waits_for(office: Office, campaign_id: UUID) -> str | None:
+    state = await ask(office.client, office.project, GetSendingState(campaign_id=campaign_id), SendingState)
+    return state.waiting_for
+
+
+def got(office: Office, sandbox: Sandbox) -> dict[str, list[str]]:
+    """The subjects of what each address got."""
+    mails: dict[str, list[str]] = {}
+    for mail in sandbox.of_project(office.project):
+        (whole,) = sandbox.accepted(emailId=mail["emailId"])
+        mails.setdefault(mail["to"][0], []).append(whole["subject"])
+    return mails
+
+
+def subjects(people: Sequence[UUID], rest: str | None) -> dict[str, list[str]]:
+    """What each of them should have got."""
+    given = ("Plain", "Fresh", rest, rest)
+    return {address(person): [said] for place, person in enumerate(people) if (said := given[place % 4])}
+
+
+async def test_the_test_goes_first_and_the_rest_gets_the_winner(office: Office, sandbox: Sandbox) -> None:
+    people = await office.contacts(12)
+    campaign_id = await begun(office, people)
+    await office.become({"sent": 6, "queued": 6})
+    assert got(office, sandbox) == subjects(people, None)
+    assert await waits_for(office, campaign_id) == "AB_WINNER"
+    await parked(office, 6)
+    await tell_of(office, decided(campaign_id), 5)
+    await office.become({"sent": 12})
+    assert got(office, sandbox) == subjects(people, "Fresh")
+    (mail,) = sandbox.accepted(to=address(people[2]))
+    assert "Best, Ann" in mail["html"]
+    assert (await office.told()).count("email.queued") == 12
+
+
+async def test_what_comes_after_the_decision_does_not_wait(office: Office, sandbox: Sandbox) -> None:
+    people = await office.contacts(8)
+    campaign_id = await begun(office, people[:4])
+    await tell_of(office, decided(campaign_id), 5)
+    await tell_of(office, split_page(campaign_id, people[4:], 2), 2)
+    await office.become({"sent": 8})
+    assert got(office, sandbox) == subjects(people, "Fresh")
+
+
+async def test_a_page_may_come_before_the_campaign_is_known_to_have_a_test(office: Office, sandbox: Sandbox) -> None:
+    people = await office.contacts(4)
+    await office.verify_domain()
+    campaign_id = uuid7()
+    await tell_of(office, split_page(campaign_id, people))
+    await parked(office, 2)
+    await tell_of(office, started(campaign_id))
+    await office.become({"sent": 2, "queued": 2})
+    await tell_of(office, decided(campaign_id), 5)
+    await office.become({"sent": 4})
+    assert got(office, sandbox) == subjects(people, "Fresh")
+
+
+async def test_the_decision_may_come_before_anything_else(office: Office, sandbox: Sandbox) -> None:
+    people = await office.contacts(4)
+    await office.verify_domain()
+    campaign_id = uuid7()
+    await tell_of(office, decided(campaign_id), 5)
+    await tell_of(office, started(campaign_id))
+    await tell_of(office, split_page(campaign_id, people))
+    await office.become({"sent": 4})
+    assert got(office, sandbox) == subjects(people, "Fresh")
+
+
+async def test_pausing_and_resuming_while_it_waits_sends_nothing_to_the_rest(office: Office, sandbox: Sandbox) -> None:
+    people = await office.contacts(8)
+    campaign_id = await begun(office, people)
+    await office.become({"sent": 4, "queued": 4})
+    await tell_of(office, CampaignPaused(campaign_id=campaign_id), 5)
+    assert await waits_for(office, campaign_id) == "PAUSED"
+    await tell_of(office, CampaignResumed(campaign_id=campaign_id), 6)
+    await swept(office, campaign_id)
+    await parked(office, 4)
+    assert got(office, sandbox) == subjects(people, None)
+    await tell_of(office, decided(campaign_id), 7)
+    await office.become({"sent": 8})
+
+
+async def test_who_is_called_for_in_a_pause_goes_when_it_is_over(office: Office, sandbox: Sandbox) -> None:
+    people = await office.contacts(8)
+    campaign_id = await begun(office, people)
+    await office.become({"sent": 4, "queued": 4})
+    await tell_of(office, CampaignPaused(campaign_id=campaign_id), 5)
+    await tell_of(office, decided(campaign_id), 6)
+    await parked(office, 4)
+    assert got(office, sandbox) == subjects(people, None)
+    await tell_of(office, CampaignResumed(campaign_id=campaign_id), 7)
+    await office.become({"sent": 8})
+    assert got(office, sandbox) == subjects(people, "Fresh")
+
+
+async def test_cancelling_while_it_waits_cancels_the_rest(office: Office, sandbox: Sandbox) -> None:
+    people = await office.contacts(8)
+    campaign_id = await begun(office, people)
+    await office.become({"sent": 4, "queued": 4})
+    await tell_of(office, CampaignCancelled(campaign_id=campaign_id), 5)
+    await office.become({"sent": 4, "cancelled": 4})
+    assert got(office, sandbox) == subjects(people, None)
+
+
+async def test_who_unsubscribes_while_it_waits_does_not_get_the_winner(office: Office, sandbox: Sandbox) -> None:
+    people = await office.contacts(4)
+    campaign_id = await begun(office, people)
+    await office.become({"sent": 2, "queued": 2})
+    await office.unsubscribe(people[2])
+    await tell_of(office, decided(campaign_id), 5)
+    await office.become({"sent": 3, "suppressed": 1})
+    assert address(people[2]) not in got(office, sandbox)
+
+
+async def test_a_transactional_test_reaches_those_who_left_too(office: Office) -> None:
+    people = await office.contacts(4, subscribed=False)
+    await office.verify_domain()
+    campaign_id = uuid7()
+    await tell_of(office, started(campaign_id, "TRANSACTIONAL"))
+    await tell_of(office, split_page(campaign_id, people))
+    await office.become({"sent": 2, "queued": 2})
+
+
+async def test_pages_and_the_decision_at_once_forget_nobody(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever is first: those who are queued after the call must not wait for another one."""
+    monkeypatch.setattr(experiment, "PAGE_SIZE", 3)
+    people = await office.contacts(40)
+    await office.verify_domain()
+    campaigns = [uuid7() for _ in range(4)]
+    for campaign_id in campaigns:
+        await tell_of(office, started(campaign_id))
+    events: list[tuple[Any, int]] = []
+    for campaign_id in campaigns:
+        pages = [split_page(campaign_id, people[start : start + 8], start // 8 + 1) for start in range(0, 40, 8)]
+        events += [*((page, page.page) for page in pages[:3]), (decided(campaign_id), 5)]
+        events += [(page, page.page) for page in pages[3:]]
+    await asyncio.gather(*(announce(office.client, office.project, event, version=v) for event, v in events))
+    await office.become({"sent": 160}, within=60)
+    counts = Counter(await office.told())
+    assert (counts["email.queued"], counts["email.sent"]) == (160, 160)
+
+
+async def swept(office: Office, campaign_id: UUID) -> None:
+    """Wait until what follows from the campaign's holds is done."""
+
+    async def done() -> bool:
+        return not await office.runtime.pool.fetchval(
+            "select count(*) from timers where key = $1", f"sweep-{campaign_id}"
+        )
+
+    await eventually(done)
