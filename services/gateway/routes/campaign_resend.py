@@ -91,7 +91,23 @@ async def _after(first: list[str], rest: AsyncIterator[list[str]]) -> AsyncItera
         yield page
 
 
-def _second(first: CampaignView, body: ResendBody, audience: Audience) -> CreateCampaign:
+def _as_won(campaign: CampaignView) -> CampaignView:
+    """The campaign saying what the winner of its A/B test says, or the first variant if there is no winner."""
+    test = campaign.ab_test
+    if test is None:
+        return campaign
+    won = next((variant for variant in test.variants if variant.key == test.winner), test.variants[0])
+    return msgspec.structs.replace(
+        campaign,
+        subject=won.subject or campaign.subject,
+        preheader=campaign.preheader if won.preheader is None else won.preheader,
+        body=won.body or campaign.body,
+        content=won.markdown if won.body else campaign.content,
+    )
+
+
+def _second(campaign: CampaignView, body: ResendBody, audience: Audience) -> CreateCampaign:
+    first = _as_won(campaign)
     return CreateCampaign(
         campaign_id=uuid7(),
         name=first.name[: LONGEST_NAME - len(SUFFIX)] + SUFFIX,
