@@ -164,5 +164,49 @@ RECIPIENTS = Check(
     from campaigns.campaign_recipient
     """,
 )
+# Who has which variant is told by the pages of the audience; campaigns works it out from the ids.
+VARIANTS = Check(
+    "campaigns",
+    counted="""
+    with member as (
+        select project, campaign, member ->> 'contactId' as contact, heard,
+            coalesce(member ->> 'variant', '') as variant
+        from (
+            select project, data ->> 'campaignId' as campaign, data -> 'members' as members, ({handled}) as heard
+            from contacts.events as event
+            where type = 'audience.page_resolved' and (project, data ->> 'campaignId') in (
+                select project, data ->> 'campaignId' from campaigns.events
+                where type = 'campaign.sending_started' and data -> 'abTest' -> 'variants' is not null)
+            offset 0
+        ) as page, lateral jsonb_array_elements(members) as member
+    )
+    select project, 'campaigns by variant: ' || figure as figure, campaign || ' ' || variant as key, count(*) as n
+    from (
+        select project, campaign, contact, 'resolved' as figure from member where heard
+        union all
+        select project, data ->> 'campaignId', data ->> 'contactId', substring(type from 7)
+        from delivery.events as event
+        where type in ('email.sent', 'email.failed', 'email.suppressed', 'email.cancelled') and {handled}
+        union all
+        select project, data ->> 'campaignId', data ->> 'contactId', substring(type from 7)
+        from feedback.events as event
+        where type in ('email.delivered', 'email.opened', 'email.clicked', 'email.complained')
+            and coalesce((data ->> 'first')::boolean, true) and not coalesce((data ->> 'machine')::boolean, false)
+            and {handled}
+    ) as told
+    join member using (project, campaign, contact)
+    group by project, figure, campaign, variant
+    """,
+    shown="""
+    select project, 'campaigns by variant: ' || figure as figure, campaign_id || ' ' || variant.key as key, n
+    from campaigns.campaign_variant as variant,
+    lateral (
+        values ('resolved', resolved), ('sent', sent), ('failed', failed), ('suppressed', suppressed),
+            ('cancelled', cancelled), ('delivered', delivered), ('opened', opened), ('clicked', clicked),
+            ('complained', complained)
+    ) as told (figure, n)
+    where n <> 0
+    """,
+)
 
-CHECKS = (RUNS, REASONS, HOURS, LINKS, UNSUBSCRIBED, RECIPIENTS)
+CHECKS = (RUNS, REASONS, HOURS, LINKS, UNSUBSCRIBED, RECIPIENTS, VARIANTS)

@@ -15,6 +15,7 @@ from deploy.demo.proof import prove
 from deploy.demo.target import Target
 from libs.runtime.testing import eventually
 from tests.e2e.story import mails_to, make_campaign, make_contacts, until_sent
+from tests.e2e.test_audit import counted
 from tests.e2e.test_campaign_life import call, code, draft
 from tests.e2e.test_campaign_results import client_of
 from tests.e2e.test_kills import kill
@@ -100,6 +101,8 @@ async def test_the_best_variant_goes_to_the_rest_though_campaigns_is_killed_whil
     assert test["decidedBy"] == decision["decidedBy"] == "deadline"
     assert decision["tied"] or test["winner"] == "AB"[rates.index(max(rates))]
     await results_add_up(api, path)
+    exit_code, figures, _ = await counted(target)
+    assert (exit_code, figures["campaigns by variant: sent"][0] >= PEOPLE) == (0, True), figures
     of_winner = await api.get(f"{path}/recipients", variant=test["winner"], limit=100)
     assert len(of_winner["data"]) == Counter(each["variant"] for each in people)[test["winner"]]
     async with client_of(target) as client:
