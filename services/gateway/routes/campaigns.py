@@ -192,30 +192,9 @@ async def replace_campaign(campaign_id: FromPath[str], data: JSONBody[CampaignBo
     """
     _require_one_body(data.body, data.content)
     await _require_audience(request, _audience(data))
-    command = UpdateCampaign(
-        campaign_id=_id(campaign_id),
-        name=data.name,
-        description=data.description,
-        subject=data.subject,
-        preheader=data.preheader,
-        from_email=data.from_,
-        from_name=data.from_name,
-        reply_to=data.reply_to,
-        kind=data.type_,
-        language=data.language,
-        audience_type=data.audience_type,
-        segment_id=data.segment_id,
-        list_id=data.list_id,
-        audience_condition=data.audience_condition,
-        send_rate=data.send_rate,
-        send_window=data.send_window,
-        unknown_policy=data.unknown_policy,
-        ab_test=asked_for(data.ab_test),
-        overwrite=data.overwrite,
-        body=UNSET if data.content is not None else data.body,
-        markdown=UNSET if data.content is None else data.content,
-    )
-    return Answer(await request.ask(command))
+    # Of the two forms of the body, the one that is not given must not empty the other.
+    other = {"markdown": UNSET} if data.content is None else {"body": UNSET}
+    return Answer(await request.ask(msgspec.structs.replace(_update(campaign_id, data), **other)))
 
 
 @patch("/campaigns/{campaign_id:str}", responses=returns(CampaignView, 200), tags=TAGS, request_max_body_size=MAX_BYTES)
@@ -228,30 +207,7 @@ async def update_campaign(campaign_id: FromPath[str], data: JSONBody[CampaignCha
     _require_one_body(data.body, data.content)
     for part in _named(data):
         await _require_audience(request, part)
-    command = UpdateCampaign(
-        campaign_id=_id(campaign_id),
-        name=data.name,
-        description=data.description,
-        subject=data.subject,
-        body=data.body,
-        markdown=data.content,
-        preheader=data.preheader,
-        from_email=data.from_,
-        from_name=data.from_name,
-        reply_to=data.reply_to,
-        kind=data.type_,
-        language=data.language,
-        audience_type=data.audience_type,
-        segment_id=data.segment_id,
-        list_id=data.list_id,
-        audience_condition=data.audience_condition,
-        send_rate=data.send_rate,
-        send_window=data.send_window,
-        unknown_policy=data.unknown_policy,
-        ab_test=asked_for(data.ab_test),
-        overwrite=data.overwrite,
-    )
-    return Answer(await request.ask(command))
+    return Answer(await request.ask(_update(campaign_id, data)))
 
 
 @delete("/campaigns/{campaign_id:str}", status_code=200, responses=returns(Message, 200), tags=TAGS)
@@ -341,6 +297,33 @@ async def _schedule(request: Call, campaign_id: str, scheduled_for: datetime) ->
 
 def _id(campaign_id: str) -> UUID:
     return id_of(campaign_id, "Campaign")
+
+
+def _update(campaign_id: str, data: CampaignBody | CampaignChanges) -> UpdateCampaign:
+    """The change that the body asks for, field by field."""
+    return UpdateCampaign(
+        campaign_id=_id(campaign_id),
+        name=data.name,
+        description=data.description,
+        subject=data.subject,
+        body=data.body,
+        markdown=data.content,
+        preheader=data.preheader,
+        from_email=data.from_,
+        from_name=data.from_name,
+        reply_to=data.reply_to,
+        kind=data.type_,
+        language=data.language,
+        audience_type=data.audience_type,
+        segment_id=data.segment_id,
+        list_id=data.list_id,
+        audience_condition=data.audience_condition,
+        send_rate=data.send_rate,
+        send_window=data.send_window,
+        unknown_policy=data.unknown_policy,
+        ab_test=asked_for(data.ab_test),
+        overwrite=data.overwrite,
+    )
 
 
 async def _written(request: Call, data: NewCampaignBody) -> Content:
