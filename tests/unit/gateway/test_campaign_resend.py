@@ -5,13 +5,22 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import msgspec
+import pytest
 
 from libs.runtime.codec import encode
+from libs.schemas.ab_tests import AbTestView, Variant
 from libs.schemas.base import Command
-from libs.schemas.campaigns import CampaignRecipient, CampaignRecipients, ListCampaignRecipients
+from libs.schemas.campaigns import (
+    Audience,
+    CampaignRecipient,
+    CampaignRecipients,
+    CampaignView,
+    ListCampaignRecipients,
+    Readiness,
+)
 from libs.schemas.segments import AddSegmentMembers, CreateSegment
 from services.gateway.call import Call
-from services.gateway.routes.campaign_resend import _who_did_not_open
+from services.gateway.routes.campaign_resend import ResendBody, _second, _who_did_not_open
 from services.gateway.routes.recipient_list import MOST_MEMBERS, made_list
 
 MANY = 12_345
@@ -80,3 +89,50 @@ async def test_nobody_makes_no_page() -> None:
     request = Asked(1)
     assert [page async for page in _who_did_not_open(cast(Call, request), uuid4())] == []
     assert msgspec.json.decode(await request.query(ListCampaignRecipients(campaign_id=uuid4())))["data"]
+
+
+def after_a_test(*variants: Variant, winner: str | None = None) -> CampaignView:
+    """A campaign that was sent with an A/B test."""
+    unknown: dict[str, Any] = dict.fromkeys(CampaignView.__struct_fields__)
+    test = AbTestView(
+        variants=list(variants),
+        share_percent=20,
+        winner_by="opens",
+        decide_after_minutes=60,
+        phase="DECIDED" if winner else None,
+        decide_at=None,
+        winner=winner,
+        decided_by=None,
+        decided_at=None,
+    )
+    said: dict[str, Any] = {
+        "name": "News",
+        "subject": "Plain",
+        "body": "<p>Hi</p>",
+        "content": "Hi",
+        "preheader": "Soon",
+    }
+    given: dict[str, Any] = {"type_": "MARKETING", "readiness": Readiness(can_send=True, missing=[]), "ab_test": test}
+    return CampaignView(**unknown | said | given)
+
+
+@pytest.mark.parametrize(
+    ("campaign", "expected"),
+    [
+        (
+            after_a_test(Variant(key="A"), Variant(key="B", subject="Fresh"), winner="B"),
+            ("Fresh", "<p>Hi</p>", "Hi", "Soon"),
+        ),
+        (
+            after_a_test(Variant(key="A"), Variant(key="B", subject="Fresh"), winner="A"),
+            ("Plain", "<p>Hi</p>", "Hi", "Soon"),
+        ),
+        (after_a_test(Variant(key="A", body="<b>"), Variant(key="B"), winner="A"), ("Plain", "<b>", None, "Soon")),
+        (after_a_test(Variant(key="A", subject="First"), Variant(key="B")), ("First", "<p>Hi</p>", "Hi", "Soon")),
+        (after_a_test(Variant(key="A", preheader=""), Variant(key="B"), winner="A"), ("Plain", "<p>Hi</p>", "Hi", "")),
+    ],
+)
+def test_what_won_the_first_time_is_sent_again(campaign: CampaignView, expected: tuple[str | None, ...]) -> None:
+    second = _second(campaign, ResendBody(), Audience(audience_type="ALL"))
+    assert (second.content.subject, second.content.body, second.markdown, second.preheader) == expected
+    assert second.ab_test is None
