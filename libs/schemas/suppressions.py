@@ -6,6 +6,7 @@ from uuid import UUID
 from libs.schemas.base import Command, Event, Instant, Page, Query, View
 
 RuleKind = Literal["ADDRESS", "DOMAIN", "PREFIX", "SUFFIX", "WILDCARD"]
+NOBODY = UUID(int=0)
 ListedReason = Literal["BOUNCE", "COMPLAINT", "MANUAL", "REPEATED_BOUNCE"]
 """BOUNCE is for good; REPEATED_BOUNCE means that mails bounced for now, time after time, and none was delivered."""
 
@@ -78,12 +79,18 @@ class SuppressionRuleDeleted(SuppressionRuleEvent, tag="suppression_rule.deleted
 
 
 class AddressEvent(Event, frozen=True, kw_only=True):
-    """A fact about an address on a project's list. `entry_id` is new for each."""
+    """A fact about an address on a project's list. `entry_id` is new for each.
+
+    `contact_id` is no contact's: it stands for whoever has the address, and follows from it by a secret of the project.
+    So the log can keep the address under a key of its own, and forget it. Older events have none, and the address open.
+    """
 
     service: ClassVar[str] = "delivery"
     stream: ClassVar[str] = "suppression-{entry_id}"
+    personal: ClassVar[tuple[str, ...]] = ("address",)
     entry_id: UUID
     address: str
+    contact_id: UUID = NOBODY
 
 
 class AddressSuppressed(AddressEvent, tag="address.suppressed", frozen=True, kw_only=True):
@@ -92,6 +99,13 @@ class AddressSuppressed(AddressEvent, tag="address.suppressed", frozen=True, kw_
 
 class AddressReleased(AddressEvent, tag="address.released", frozen=True, kw_only=True):
     pass
+
+
+class AddressForgotten(AddressEvent, tag="address.forgotten", frozen=True, kw_only=True):
+    """The contact who had the address is deleted. From here on the list knows it only by `contact_id`, and holds it for
+    the same `reason` as before; null if it did not."""
+
+    reason: ListedReason | None = None
 
 
 class SuppressionQuery(Query, frozen=True, kw_only=True):

@@ -5,13 +5,16 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from libs.runtime.clock import uuid7
 from libs.runtime.envelope import Envelope
 from libs.runtime.store import BatchHandler, Unit
 from libs.runtime.vault import erase, forgotten
 from libs.schemas.base import Message
 from libs.schemas.contacts import ContactDeleted
-from services.delivery import ledger
+from libs.schemas.suppressions import AddressForgotten
+from services.delivery import ledger, nameless
 from services.delivery.email import withdraw
+from services.delivery.read_models import suppressed_address
 from services.delivery.shelf import Shelf
 
 LATER = timedelta(hours=3)
@@ -21,6 +24,12 @@ WAITING = """
 select id from email
 where (project, contact_id) in (select * from unnest($1::uuid[], $2::uuid[])) and state = 'queued'
 for update skip locked
+"""
+# Those that stand on the list, or did.
+ADDRESSES = """
+select distinct lower(recipient) as address from email
+where project = $1 and contact_id = $2 and exists (
+    select from suppressed_address as listed where listed.project = $1 and listed.address = lower(recipient))
 """
 # In the order of ids, as the ledger locks them.
 BLANK = """
@@ -52,12 +61,39 @@ def begin(shelf: Shelf) -> BatchHandler:
 
     async def forget(unit: Unit, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
         await erase(unit.conn, forgotten(envelopes))
+        await _forget_addresses(unit, envelopes)
         await forget_mails(unit, envelopes)
         for envelope in envelopes:
             contact_id = envelope.message.contact_id
             await unit.schedule_in(str(contact_id), LATER, ForgetMails(contact_id=contact_id), envelope)
 
     return forget
+
+
+async def _forget_addresses(unit: Unit, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
+    """Whoever must not be written to still must not, but the list no longer says who that is."""
+    for envelope in envelopes:
+        rows = await unit.conn.fetch(ADDRESSES, envelope.project, envelope.message.contact_id)
+        addresses = [row["address"] for row in rows]
+        if addresses:
+            await _forget_listed(unit, envelope, addresses)
+
+
+async def _forget_listed(unit: Unit, envelope: Envelope[ContactDeleted], addresses: Sequence[str]) -> None:
+    people = await nameless.people(unit.conn, envelope.project, addresses)
+    listed = await suppressed_address.listed(unit.conn, envelope.project, addresses)
+    gone = (
+        AddressForgotten(
+            entry_id=uuid7(),
+            address=address,
+            contact_id=people[address],
+            reason=listed[address]["reason"] if address in listed else None,
+        )
+        for address in addresses
+    )
+    unit.append(gone, envelope)
+    await unit.flush()
+    await erase(unit.conn, {(envelope.project, person) for person in people.values()})
 
 
 def again(shelf: Shelf) -> BatchHandler:

@@ -14,6 +14,7 @@ from libs.schemas.delivery import Content, Extras
 from services.delivery import metrics
 from services.delivery.email import Change, Heard
 from services.delivery.mail import PLAIN, Mail
+from services.delivery.nameless import PERSON
 from services.delivery.shelf import Shelf
 
 # Rows are locked in the order of their ids, so that batches that share some cannot deadlock. SES's own answer that it
@@ -46,6 +47,12 @@ where email.id = new.id and locked.id = new.id and email.claim is not distinct f
 returning email.id, email.state, email.version, cardinality(email.message_ids) as taken
 """
 
+# One row at most, whether the address stands on the list by its name or by none.
+LISTING = f"""left join lateral (
+    select reason, released_at from suppressed_address
+    where project = {{project}} and address in ({{address}}, {PERSON})
+    order by reason nulls last limit 1
+) listing on true"""  # noqa: S608 - a constant
 # What a reader's mailbox said before, or that somebody put the address on a list: the same for all who ask, so that
 # what is foretold of a reader is what the claim decides.
 LISTED = """
@@ -71,7 +78,7 @@ left join content on content.project = email.project and content.id = email.cont
 left join recipient on recipient.project = email.project and recipient.contact_id = email.contact_id
 left join project_language on project_language.project = email.project
 left join suppression on suppression.project = email.project and suppression.contact_id = email.contact_id
-left join suppressed_address listing on listing.project = email.project and listing.address = lower(email.recipient)
+{LISTING.format(project="email.project", address="lower(email.recipient)")}
 left join account_suppression on account_suppression.address = lower(email.recipient)
 left join campaign_policy
     on campaign_policy.project = email.project and campaign_policy.campaign_id = email.campaign_id

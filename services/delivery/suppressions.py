@@ -28,10 +28,10 @@ from libs.schemas.suppressions import (
     SuppressionPreview,
     SuppressionRuleView,
 )
-from services.delivery import account_list
+from services.delivery import account_list, nameless
 from services.delivery import rule as decider
 from services.delivery.claims import Reader, withheld
-from services.delivery.ledger import LISTED
+from services.delivery.ledger import LISTED, LISTING
 from services.delivery.read_models import suppressed_address, suppression_rule
 from services.delivery.read_models.suppression_rule import rule_of
 from services.delivery.rule import Rule, first_match
@@ -45,7 +45,7 @@ select reader.contact_id, reader.address, coalesce(recipient.subscribed, true) a
 from unnest($2::uuid[], $3::text[]) as reader (contact_id, address)
 left join recipient on recipient.project = $1 and recipient.contact_id = reader.contact_id
 left join suppression on suppression.project = $1 and suppression.contact_id = reader.contact_id
-left join suppressed_address listing on listing.project = $1 and listing.address = lower(reader.address)
+{LISTING.format(project="$1", address="lower(reader.address)")}
 left join account_suppression on account_suppression.address = lower(reader.address)
 """  # noqa: S608 - a constant
 
@@ -108,9 +108,12 @@ async def _suppress(unit: Unit, envelope: Envelope[SuppressAddresses]) -> bytes:
     wanted = list(dict.fromkeys(address.strip().lower() for address in command.addresses))
     known = await suppressed_address.listed(unit.conn, envelope.project, wanted)
     new = [address for address in wanted if address not in known]
-    unit.append(
-        (AddressSuppressed(entry_id=uuid7(), address=address, reason=command.reason) for address in new), envelope
+    people = await nameless.people(unit.conn, envelope.project, new)
+    suppressed = (
+        AddressSuppressed(entry_id=uuid7(), address=address, contact_id=people[address], reason=command.reason)
+        for address in new
     )
+    unit.append(suppressed, envelope)
     await unit.flush()
     if command.reason in account_list.TOLD_OF:
         await account_list.tell(unit.conn, new, command.reason)
@@ -124,7 +127,8 @@ async def _release(unit: Unit, envelope: Envelope[ReleaseAddress]) -> bytes:
         return encode(
             Rejected("SUPPRESSED_ADDRESS_NOT_FOUND", "This address is not on the suppression list").as_reply()
         )
-    unit.append([AddressReleased(entry_id=uuid7(), address=address)], envelope)
+    people = await nameless.people(unit.conn, envelope.project, [address])
+    unit.append([AddressReleased(entry_id=uuid7(), address=address, contact_id=people[address])], envelope)
     await unit.flush()
     if row["reason"] in account_list.TOLD_OF:
         await account_list.tell(unit.conn, [address], None)

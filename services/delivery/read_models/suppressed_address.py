@@ -3,6 +3,8 @@
 Only the latest time of each fact is kept, so their order does not matter. Whoever is released is let in again; a
 contact who subscribes is, too, unless somebody put the address on the list on purpose; and where mails only bounced for
 now, a delivery is enough.
+
+An address whose contact was deleted stands here by who has it (see `nameless`), which no address looks like.
 """
 
 from collections.abc import Sequence
@@ -16,13 +18,15 @@ from libs.runtime.envelope import Envelope
 from libs.runtime.store import Connection
 from libs.schemas.contacts import ContactSubscribed
 from libs.schemas.feedback import EmailBounced, EmailComplained, MailboxFailing, MailboxRecovered
-from libs.schemas.suppressions import AddressReleased, AddressSuppressed, ListedReason
+from libs.schemas.suppressions import AddressForgotten, AddressReleased, AddressSuppressed, ListedReason
+from services.delivery.nameless import PERSON
 
 NAME = "suppressed_address"
 TABLES = ("suppressed_address",)
 EVENTS = (
     AddressSuppressed,
     AddressReleased,
+    AddressForgotten,
     EmailBounced,
     EmailComplained,
     MailboxFailing,
@@ -53,8 +57,16 @@ alter table suppressed_address add column if not exists reason text generated al
 """
 
 # Of those who subscribe only the ones on the list are noted: most never were.
-MERGE = """
-with new as (
+# What is told of people who are forgotten goes where they stand by no name.
+MERGE = f"""
+with told as (
+    select new.project, new.fact, new.at, coalesce((
+        select nameless.address from suppressed_address as nameless
+        where nameless.project = new.project
+            and nameless.address = {PERSON.format(address="new.address", project="new.project")}
+    ), new.address) as address
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) as new (project, address, fact, at)
+), new as (
     select project, address,
         coalesce(max(at) filter (where fact = 'MANUAL'), '-infinity') as manual_at,
         coalesce(max(at) filter (where fact = 'BOUNCE'), '-infinity') as bounced_at,
@@ -63,7 +75,7 @@ with new as (
         coalesce(max(at) filter (where fact = 'subscribed'), '-infinity') as subscribed_at,
         coalesce(max(at) filter (where fact = 'REPEATED_BOUNCE'), '-infinity') as repeated_at,
         coalesce(max(at) filter (where fact = 'recovered'), '-infinity') as recovered_at
-    from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) as new (project, address, fact, at)
+    from told
     group by project, address
     order by project, address
 )
@@ -79,23 +91,30 @@ on conflict (project, address) do update set
     subscribed_at = greatest(excluded.subscribed_at, kept.subscribed_at),
     repeated_at = greatest(excluded.repeated_at, kept.repeated_at),
     recovered_at = greatest(excluded.recovered_at, kept.recovered_at)
-"""
-LISTED = """
+"""  # noqa: S608 - a constant
+FORGET = "delete from suppressed_address where project = $1 and address = $2"
+# The log does not tell any more which one it was: so this looks at all, but only when the list is rebuilt.
+FORGET_WHOSE = f"""
+delete from suppressed_address as kept
+where project = $1 and address like '%@%' and {PERSON.format(address="kept.address", project="$1")} = $2
+"""  # noqa: S608 - a constant
+LISTED = f"""
 select wanted.address, kept.reason, kept.manual_at, kept.bounced_at, kept.complained_at, kept.repeated_at
 from unnest($2::text[]) as wanted (address)
-join suppressed_address kept on kept.project = $1 and kept.address = wanted.address
+join suppressed_address kept on kept.project = $1
+    and kept.address in (wanted.address, {PERSON.format(address="wanted.address", project="$1")})
 where kept.reason is not null
-"""
+"""  # noqa: S608 - a constant
 PAGE = """
 select address, reason, manual_at, bounced_at, complained_at, repeated_at
 from suppressed_address
-where project = $1 and address > $2 and reason is not null and ($3::text is null or reason = $3)
+where project = $1 and address > $2 and address like '%@%' and reason is not null and ($3::text is null or reason = $3)
 order by address
 limit $4
 """
 COUNT = """
 select count(*) from suppressed_address
-where project = $1 and reason is not null and ($2::text is null or reason = $2)
+where project = $1 and address like '%@%' and reason is not null and ($2::text is null or reason = $2)
 """
 SINCE: dict[ListedReason, str] = {
     "MANUAL": "manual_at",
@@ -106,6 +125,12 @@ SINCE: dict[ListedReason, str] = {
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
+    for event in events:
+        match event.message:
+            case AddressForgotten(address="", contact_id=person):
+                await conn.execute(FORGET_WHOSE, event.project, person.hex)
+            case AddressForgotten(address=address):
+                await conn.execute(FORGET, event.project, address)
     facts = [fact for event in events if (fact := _fact(event))]
     if facts:
         await conn.execute(MERGE, *map(list, zip(*facts, strict=True)))
@@ -134,10 +159,12 @@ def since(row: asyncpg.Record) -> datetime:
 
 def _fact(event: Envelope[Any]) -> tuple[UUID, str, str, datetime] | None:
     match event.message:
-        case AddressSuppressed(address=address, reason=reason):
-            return event.project, address, reason, event.at
-        case AddressReleased(address=address):
-            return event.project, address, "released", event.at
+        case AddressSuppressed(address=address, contact_id=person, reason=reason):
+            return event.project, address or person.hex, reason, event.at
+        case AddressReleased(address=address, contact_id=person):
+            return event.project, address or person.hex, "released", event.at
+        case AddressForgotten(contact_id=person, reason=str() as reason):
+            return event.project, person.hex, reason, event.at
         case EmailBounced(recipient=str() as address, bounce_type="Permanent", at=at):
             return event.project, address.lower(), "BOUNCE", at
         case EmailComplained(recipient=str() as address, at=at):

@@ -2,9 +2,28 @@
 
 from uuid import UUID
 
-from libs.runtime.clock import uuid7
-from libs.runtime.testing import announce, facts
+import asyncpg
+
+from libs.runtime.bus import ask
+from libs.runtime.clock import now, uuid7
+from libs.runtime.rebuild import Rebuild
+from libs.runtime.settings import Settings
+from libs.runtime.testing import announce, facts, tell
 from libs.schemas.contacts import ContactDeleted
+from libs.schemas.feedback import EmailBounced
+from libs.schemas.suppressions import (
+    ListSuppressedAddresses,
+    PreviewSuppression,
+    ReleaseAddress,
+    SuppressAddresses,
+    SuppressedAddresses,
+    SuppressedAddressPage,
+    SuppressedAddressView,
+    SuppressionPreview,
+)
+from services.delivery.app import build
+from services.delivery.read_models import suppressed_address
+from tests.conftest import Stack
 from tests.service.delivery.office import Office, address, content
 
 
@@ -46,3 +65,59 @@ async def test_a_mail_that_is_asked_for_late_is_not_sent_either(office: Office) 
     await delete(office, ann)
     await office.campaign([ann])
     await office.become({"suppressed": 1})
+
+
+LISTED = "select address from suppressed_address where project = $1 order by address"
+
+
+async def preview(office: Office, of: str) -> SuppressionPreview:
+    return await ask(office.client, office.project, PreviewSuppression(address=of), SuppressionPreview)
+
+
+async def suppress(office: Office, of: str) -> SuppressedAddresses:
+    return await tell(office.client, office.project, SuppressAddresses(addresses=[of]), SuppressedAddresses)
+
+
+async def test_who_must_not_be_written_to_still_must_not_but_the_list_does_not_say_who_it_is(
+    office: Office, stack: Stack, config: Settings
+) -> None:
+    await office.verify_domain()
+    ann, bea = await office.contacts(2)
+    for each in (ann, bea):
+        await office.send(each)
+    await office.become({"sent": 2})
+    bounced = EmailBounced(
+        email_id=uuid7(),
+        contact_id=ann,
+        message_id="m",
+        at=now(),
+        bounce_type="Permanent",
+        bounce_sub_type="General",
+        recipient=address(ann),
+    )
+    await office.settled(await announce(office.client, office.project, bounced))
+    await suppress(office, address(bea))
+    for each in (ann, bea):
+        await delete(office, each)
+
+    assert (await preview(office, address(ann))).reason == "BOUNCE"
+    assert (await preview(office, address(bea))).reason == "MANUAL"
+    page = await ask(office.client, office.project, ListSuppressedAddresses(), SuppressedAddressPage)
+    assert (page.data, page.total) == ([], 0)
+    log = str(await facts(office.runtime, office.project))
+    kept = [row["address"] for row in await office.runtime.pool.fetch(LISTED, office.project)]
+    assert not [who for who in (ann, bea) if address(who) in log or address(who) in kept]
+
+    conn = await asyncpg.connect(stack.admin_url)
+    await Rebuild(conn, office.client, build(config), [suppressed_address]).run()
+    await conn.close()
+    assert [row["address"] for row in await office.runtime.pool.fetch(LISTED, office.project)] == kept
+
+    back = await office.send(recipient=address(ann))  # the next import brings the address back, as another contact
+    await office.become({"sent": 2, "suppressed": 1})
+    assert (await office.email(back.email)).reason == "bounced"
+    assert await suppress(office, address(ann)) == SuppressedAddresses(added=0, known=1)
+    released = ReleaseAddress(address=address(ann))
+    assert (await tell(office.client, office.project, released, SuppressedAddressView)).reason == "BOUNCE"
+    await office.send(recipient=address(ann))
+    await office.become({"sent": 3, "suppressed": 1})
