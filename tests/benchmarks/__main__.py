@@ -14,7 +14,9 @@ from tests.benchmarks import (
     contacts_at_scale,
     handoff,
     imports,
+    neighbour,
     notifications,
+    rate,
     sandbox_sends,
     segments_at_scale,
     send,
@@ -30,8 +32,9 @@ BENCHES = {
     "contacts": contacts_at_scale.bench,
     "campaigns": campaigns.bench,
     "imports": imports.bench,
+    "neighbour": neighbour.bench,
 }
-NAMES = [*BENCHES, "sandbox", "segments"]
+NAMES = [*BENCHES, "sandbox", "segments", "rate"]
 
 
 def main() -> int:
@@ -42,6 +45,8 @@ def main() -> int:
         sandbox_sends.main()
     if "segments" in names:
         segments_at_scale.main([])
+    if "rate" in names:
+        asyncio.run(rate.main())
     if set(names) & set(BENCHES):
         asyncio.run(run([name for name in names if name in BENCHES]))
     return 0

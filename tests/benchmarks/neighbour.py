@@ -1,0 +1,107 @@
+"""A noisy neighbour: one project has 300,000 mails in the queue when another sends 50 transactional ones.
+
+From the first call of `/v1/send` until SES, as the sandbox plays it, has accepted the last. At a rate of 14 a second
+the 50 alone take three and a half; at the stack's own rate nothing but the queue could hold them up.
+"""
+
+import asyncio
+import time
+from datetime import datetime
+from functools import partial
+from uuid import UUID, uuid4
+
+import asyncpg
+import msgspec
+from rich.table import Table
+
+from deploy.demo.api import Api, connect
+from deploy.demo.target import Target
+from deploy.embedded.stack import REGION
+from libs.runtime.testing import eventually
+from services.delivery import bucket
+from services.delivery.rate import Account, limits
+from tests.benchmarks import crowd
+
+QUEUED = 300_000
+MAILS = 50
+SLOW = 14.0
+LIMIT = 120.0
+FILLED = 1.5
+LEDGER = "select id, created_at, claimed_at from email where id = any($1::uuid[])"
+SENDER = {"from": f"team@{crowd.DOMAIN}"}
+
+
+class Waited(msgspec.Struct, frozen=True):
+    """Seconds until the last mail was accepted, from the first call; of these the longest that a call was not answered,
+    that a mail was not claimed, and that one which was claimed was not accepted."""
+
+    last: float
+    answered: float
+    claimed: float
+    accepted: float
+
+
+async def bench(target: Target, bare: str) -> Table:
+    table = Table(title=f"noisy neighbour: {QUEUED:,} queued, {MAILS} of another project", title_justify="left")
+    for column in ("limit/s", "all out within, s", "a call, s", "in the queue, s", "on its way, s"):
+        table.add_column(column, justify="right")
+    async with connect(target) as api:
+        usual = float((await api.sandbox_get("/sandbox/account"))["maxSendRate"])
+        conn = await asyncpg.connect(target.endpoints.admin_database_url, timeout=10)
+        try:
+            await conn.execute("set search_path = delivery")
+            noisy = uuid4()
+            await _allow(api, conn, SLOW)
+            campaign = await crowd.gather(conn, noisy, QUEUED)
+            for rate in (SLOW, usual):
+                await _allow(api, conn, rate)
+                found = await _measure(api, conn)
+                table.add_row(f"{rate:g}", *(f"{seconds:.2f}" for seconds in msgspec.structs.astuple(found)))
+            await crowd.scatter(conn, noisy, campaign)
+        finally:
+            await conn.close(timeout=5)
+    return table
+
+
+async def _allow(api: Api, conn: "asyncpg.Connection[asyncpg.Record]", rate: float) -> None:
+    await api.set_account(maxSendRate=rate)
+    await bucket.seed(conn, REGION, limits(Account(per_second=rate, per_day=1e6, sent_today=0)))
+    await asyncio.sleep(FILLED)
+
+
+async def _measure(api: Api, conn: "asyncpg.Connection[asyncpg.Record]") -> Waited:
+    before = await _accepted(api)
+
+    async def busy() -> bool:
+        return await _accepted(api) > before
+
+    await eventually(busy, LIMIT)
+    begun = time.time()
+    calls = await asyncio.gather(*(_send(api) for _ in range(MAILS)))
+    times = {email: await eventually(partial(_time_of, api, email), LIMIT, every=0.1) for email, _ in calls}
+    rows = await conn.fetch(LEDGER, [UUID(email) for email in times])
+    return Waited(
+        last=max(times.values()) - begun,
+        answered=max(seconds for _, seconds in calls),
+        claimed=max((row["claimed_at"] - row["created_at"]).total_seconds() for row in rows),
+        accepted=max(times[str(row["id"])] - row["claimed_at"].timestamp() for row in rows),
+    )
+
+
+async def _send(api: Api) -> tuple[str, float]:
+    """The mail, and the seconds until it was queued for good."""
+    called = time.monotonic()
+    mail = {"to": f"quiet.{uuid4().hex}@example.net", "subject": "Your code", "body": "<p>1234</p>", **SENDER}
+    sent = await api.post("/v1/send", mail)
+    return sent["emails"][0]["email"], time.monotonic() - called
+
+
+async def _time_of(api: Api, email: str) -> float | None:
+    """When it was accepted; None if it is not yet."""
+    found = (await api.sandbox_get("/sandbox/messages", emailId=email, fields="acceptedAt"))["messages"]
+    return datetime.fromisoformat(found[0]["acceptedAt"]).timestamp() if found else None
+
+
+async def _accepted(api: Api) -> int:
+    accepted: int = (await api.sandbox_stats())["accepted"]
+    return accepted
