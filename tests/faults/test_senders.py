@@ -6,7 +6,7 @@ from uuid import UUID
 
 from deploy.services import NAMES
 from libs.runtime.testing import eventually
-from tests.faults.invariants import check
+from tests.faults.invariants import busiest_second, check
 from tests.faults.load import Load
 from tests.faults.quiet import quiet
 from tests.faults.rig import SENDERS, Rig
@@ -141,6 +141,25 @@ async def test_a_stream_that_was_deleted_by_mistake_is_made_and_filled_again_by_
     for service in NAMES:
         await rig.operate("replay", service)
     await load.until_sent(await load.send_campaign())
+    await quiet(rig)
+    found = await check(rig, load.promised)
+    assert (found.broken, found.twice, found.missing) == ([], 0, 0)
+
+
+async def test_senders_that_are_killed_again_and_again_never_exceed_the_rate(rig: Rig, load: Load) -> None:
+    limit = 20
+    await load.add_contacts(120)
+    await rig.allow(limit)
+    campaign = UUID(await load.send_campaign())
+    for kill, sender in enumerate((*SENDERS, *SENDERS), start=1):
+        await until(rig, campaign, "sent", 20 * kill)
+        rig.kill(sender)
+    await until(rig, campaign, "sent", 110)
+    answer = await rig.api.sandbox_get("/sandbox/messages", limit=100_000, fields="acceptedAt,tags")
+    mails = [mail for mail in answer["messages"] if mail["tags"].get("godwit_campaign") == str(campaign)]
+    assert busiest_second(mails) <= limit
+    await rig.allow(1000)
+    await load.until_sent(str(campaign))
     await quiet(rig)
     found = await check(rig, load.promised)
     assert (found.broken, found.twice, found.missing) == ([], 0, 0)
