@@ -1,0 +1,134 @@
+"""How permits circulate, in a time of our own: never too many calls in a second, and hardly a permit idle.
+
+Senders claim, call and record as `sender.py` does, with usual times for each step; some are killed and start again.
+What the machine that runs the tests is busy with has no part in it.
+"""
+
+import heapq
+import itertools
+import math
+import random
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.delivery.bucket import IN_FLIGHT, LATEST
+from services.delivery.rate import AHEAD, Back, circulation, slots
+from services.delivery.sender import GATHER_SECONDS, IDLE_SECONDS
+
+BEGINNING = datetime(2026, 11, 21, tzinfo=UTC)
+DATABASE = 0.006
+CALL = 0.015
+RESTART = 0.8
+WARM = 3.0
+SECONDS = 30.0
+
+
+class World:
+    """One bucket, its senders, and the calls that arrived."""
+
+    def __init__(self, rate: float, seed: int) -> None:
+        self.now = 0.0
+        self.arrived: list[float] = []
+        self._permits, self._period = circulation(rate)
+        self._ahead = math.ceil(rate * AHEAD)
+        self._out: Counter[float] = Counter()
+        self._dice = random.Random(seed)
+        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self._places = itertools.count()
+
+    def run(self, until: float) -> None:
+        while self._agenda and self._agenda[0][0] < until:
+            self.now, _, act = heapq.heappop(self._agenda)
+            act()
+
+    def after(self, seconds: float, act: Callable[[], None]) -> None:
+        heapq.heappush(self._agenda, (self.now + seconds, next(self._places), act))
+
+    def takes(self, seconds: float) -> float:
+        return seconds * self._dice.uniform(0.5, 2.0)
+
+    def kill_now_and_then(self, senders: "list[Sender]", every: float) -> None:
+        place = self._dice.randrange(len(senders))
+        senders[place].alive = False
+        senders[place] = Sender(self)
+        self.after(RESTART, senders[place].claim)
+        self.after(every * self._dice.uniform(0.5, 1.5), lambda: self.kill_now_and_then(senders, every))
+
+    def take(self, uncalled: int) -> tuple[list[float], float, float]:
+        """As `bucket.take`: in how many seconds calls may begin, when the permits come back, and how long to wait."""
+        self._out = Counter({ready: n for ready, n in self._out.items() if ready > self.now - 1})
+        coming = sorted(ready for ready, n in self._out.items() if ready > self.now and n > 0)
+        out = [Back(ready - self.now, self._out[ready], BEGINNING + timedelta(seconds=ready)) for ready in coming]
+        found = slots(self._permits, self._period, out, self._ahead - uncalled)
+        for ready, (_, n) in zip(coming, found.used, strict=False):
+            self._out[ready] -= n
+        held_until = self.now + max(found.starts, default=0.0) + LATEST + IN_FLIGHT + self._period
+        self._out[held_until] += len(found.starts)
+        return list(found.starts), held_until, found.wait
+
+    def give_back(self, held_until: float, answered: float) -> None:
+        self._out[held_until] -= 1
+        self._out[max(answered + self._period, self.now)] += 1
+
+
+class Sender:
+    def __init__(self, world: World) -> None:
+        self.alive = True
+        self._world = world
+        self._uncalled = 0
+
+    def claim(self) -> None:
+        world = self._world
+        if not self.alive:
+            return
+        starts, held_until, wait = world.take(self._uncalled)
+        self._uncalled += len(starts)
+        for start in starts:
+            world.after(max(start, world.takes(2 * DATABASE)), lambda: self._call(held_until))
+        world.after(world.takes(3 * DATABASE) if starts else min(max(wait, DATABASE), IDLE_SECONDS), self.claim)
+
+    def _call(self, held_until: float) -> None:
+        world = self._world
+        self._uncalled -= 1
+        if not self.alive:
+            return
+        seconds = world.takes(CALL)
+        world.after(seconds / 2, lambda: world.arrived.append(world.now))
+        answered = world.now + seconds
+        world.after(seconds + GATHER_SECONDS + world.takes(DATABASE), lambda: self._record(held_until, answered))
+
+    def _record(self, held_until: float, answered: float) -> None:
+        if self.alive:
+            self._world.give_back(held_until, answered)
+
+
+def used_and_busiest(rate: float, senders: int, kill_every: float | None) -> tuple[float, int]:
+    """The share of what is allowed that arrived, and the most in any second."""
+    world = World(rate, seed=1)
+    running = [Sender(world) for _ in range(senders)]
+    for sender in running:
+        world.after(world.takes(0.1), sender.claim)
+    if kill_every:
+        world.after(WARM, lambda: world.kill_now_and_then(running, kill_every))
+    world.run(until=WARM + SECONDS)
+    arrived = sorted(world.arrived)
+    busiest = max(bisect_left(arrived, moment + 1.0) - place for place, moment in enumerate(arrived))
+    return sum(moment >= WARM for moment in arrived) / (rate * SECONDS), busiest
+
+
+@pytest.mark.parametrize("senders", [1, 4])
+@pytest.mark.parametrize("rate", [14, 100])
+def test_more_than_nineteen_in_twenty_of_what_is_allowed_is_used(rate: int, senders: int) -> None:
+    used, busiest = used_and_busiest(rate, senders, None)
+    assert used >= 0.95 and busiest <= rate
+
+
+@pytest.mark.parametrize("senders", [2, 4])
+@pytest.mark.parametrize("rate", [14, 100])
+def test_so_it_is_while_senders_are_killed_and_start_again(rate: int, senders: int) -> None:
+    used, busiest = used_and_busiest(rate, senders, kill_every=15.0)
+    assert used >= 0.95 and busiest <= rate
