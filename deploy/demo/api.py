@@ -20,6 +20,8 @@ CONNECTIONS = 12
 TIMEOUT = 30.0
 PATIENCE = 20.0
 UNAVAILABLE = 503
+TOO_MANY = 429
+MORE = "stop it, and the demo starts one of its own; or start it with GODWIT_API_RATE_LIMIT=0"
 
 
 class Refused(Exception):
@@ -120,6 +122,8 @@ def _save_all(target: Target, rows: Iterator[dict[str, Any]], saved: list[int]) 
         connection.request("POST", "/contacts", json.dumps(row), headers)
         answer = connection.getresponse()
         text = answer.read()
+        if answer.status == TOO_MANY:
+            raise Refused(f"{urlsplit(target.endpoints.url).netloc} takes too few requests a minute: {MORE}")
         if answer.status >= 300:
             raise Refused(f"POST /contacts: {text.decode()}")
         saved.append(answer.status)

@@ -1,12 +1,14 @@
 """Campaigns over HTTP: whom they would reach, tests, progress, and what came of them."""
 
 import csv
+from collections.abc import AsyncIterator
 from io import StringIO
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import msgspec
+import pytest
 
 from deploy.demo.api import Api
 from deploy.demo.target import Target
@@ -79,6 +81,16 @@ async def test_results_add_up_and_can_be_exported(api: Api, target: Target, plan
     assert ({row["email"] for row in rows}, {row["status"] for row in rows}) == (set(addresses), {"sent"})
 
 
+@pytest.fixture
+async def unopened(api: Api) -> AsyncIterator[None]:
+    """Nobody opens anything for a while; else some do, by chance."""
+    usual = await api.sandbox_get("/sandbox/behaviour")
+    await api.sandbox_post("/sandbox/behaviour", {"open": 0, "click": 0})
+    yield
+    await api.sandbox_post("/sandbox/behaviour", {"open": usual["open"], "click": usual["click"]})
+
+
+@pytest.mark.usefixtures("unopened")
 async def test_those_who_did_not_open_are_written_to_again(api: Api, plan: str) -> None:
     addresses = await make_contacts(api, plan, 3)
     campaign = await make_campaign(api, plan)
