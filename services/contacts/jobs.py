@@ -29,7 +29,7 @@ from services.contacts.read_models import job as jobs
 
 log = structlog.get_logger()
 
-GIVE_WAY_SECONDS = 0.1
+GIVE_WAY_SECONDS = 0.05
 """How long a page waits for the commands at hand. They come first, but they do not stop a job."""
 
 IDLE_SECONDS = 0.25

@@ -4,10 +4,10 @@ A page holds up whoever needs the same process, database or rows. While nobody d
 the same again whatever its length; while commands come in, they are short. A job begins with short ones.
 """
 
-FIRST, LEAST, MOST = 100, 50, 2000
-"""Rows or contacts in a page."""
+FIRST, LEAST, MOST = 150, 150, 2000
+"""Rows or contacts in a page. With fewer than the least, most of the work would be that of beginning and ending it."""
 
-ALONE, AMONG_OTHERS = 0.2, 0.02
+ALONE, AMONG_OTHERS = 0.2, 0.03
 """Seconds that a page should take."""
 
 GROWTH = 2.0

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -141,6 +142,19 @@ async def test_read_models_rebuilt_under_traffic_equal_those_that_were_never_reb
     noticed = await tally.pool.fetch("select key, total from noticed where project = $1", project)
     assert sum(row["total"] for row in noticed) == sent
     assert {row["key"]: row["total"] for row in counted} == await recount(tally, project)
+
+
+async def test_work_gives_way_to_the_commands_at_hand_but_not_for_ever(
+    tally: Runtime, owner: "asyncpg.Connection[asyncpg.Record]", project: UUID
+) -> None:
+    before = await tally.give_way(10)
+    async with owner.transaction():
+        await owner.execute("lock table tally.total in exclusive mode")
+        held = asyncio.create_task(tell(tally.client, project, Add(key="held", amount=1), Total))
+        await eventually(partial(tally.pool.fetchval, "select exists (select from pg_locks where not granted)"))
+        assert await tally.give_way(0.01) == before and not held.done()
+    assert await tally.give_way(10) > before
+    assert (await held).total == 1
 
 
 async def recount(tally: Runtime, project: UUID) -> dict[str, int]:

@@ -25,14 +25,14 @@ def test_a_job_begins_with_a_short_page_and_doubles_it_while_nobody_waits() -> N
 
 
 def test_pages_become_as_long_as_they_may_take() -> None:
-    assert abs(settled(A_ROW, others=False) * A_ROW - ALONE) < A_ROW
-    assert abs(settled(A_ROW, others=True) * A_ROW - AMONG_OTHERS) < A_ROW
+    assert abs(settled(A_ROW, others=False) * A_ROW - ALONE) <= A_ROW
+    assert abs(settled(A_ROW, others=True) * A_ROW - AMONG_OTHERS) <= A_ROW
 
 
 def test_a_page_is_short_again_as_soon_as_somebody_waits() -> None:
     grown = [(0.01, False)] * 3
     assert after(*grown) == 8 * FIRST
-    assert after(*grown, (8 * FIRST * A_ROW, True)) == int(AMONG_OTHERS / A_ROW)
+    assert abs(after(*grown, (8 * FIRST * A_ROW, True)) * A_ROW - AMONG_OTHERS) <= A_ROW
 
 
 def test_however_fast_or_slow_it_is_a_page_is_neither_endless_nor_empty() -> None:
