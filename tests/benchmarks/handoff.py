@@ -35,10 +35,12 @@ async def bench(target: Target, bare: str) -> Group:
         segment = await _audience(api, target)
         plain = await post(f"{bare}/track", headers_of(target), tracked(4000), 64)
         quiet, telling = await _loops(api, target)
-        before = cpu.spent(target)
+        before, started = cpu.spent(target), time.perf_counter()
         seconds, sent = await _send(api, await _campaign(api, segment["id"]))
-        table = _table(sent, seconds, {"bare POST": plain.rate, "client loop": quiet, "and telling": telling})
         await until_told(api, target)
+        everything = time.perf_counter() - started
+        table = _table(sent, seconds, {"bare POST": plain.rate, "client loop": quiet, "and telling": telling})
+        table.caption = f"all that SES tells of them was told and dealt with after {everything:.1f} s"
         return Group(table, cpu.table_of("recipient", sent, before, cpu.spent(target)))
 
 
