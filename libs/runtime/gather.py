@@ -9,14 +9,15 @@ import time
 
 MEMORY_SECONDS = 0.5
 BUSY = 200.0
-"""Messages a second at which the wait is the longest."""
+"""Messages a second at which the wait is the longest, unless they are told to be larger ones."""
 
 
 class Gather:
     """Tells how long to wait before the next round."""
 
-    def __init__(self, longest: float) -> None:
+    def __init__(self, longest: float, busy: float = BUSY) -> None:
         self._longest = longest
+        self._busy = busy
         self._rate = 0.0
         self._last = time.monotonic()
 
@@ -27,4 +28,4 @@ class Gather:
         self._last = now
         weight = min(1.0, elapsed / MEMORY_SECONDS)
         self._rate += (handled / elapsed - self._rate) * weight
-        return self._longest * min(1.0, self._rate / BUSY)
+        return self._longest * min(1.0, self._rate / self._busy)

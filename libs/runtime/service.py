@@ -49,8 +49,8 @@ TIDY_SECONDS = 3600.0
 COMMANDS_WAIT, FACTS_WAIT = 0.0, 0.15
 """How long messages of a busy stream are gathered. Somebody waits for the answer to a command, nobody for a fact's."""
 
-FETCH_PARCELS = 30
-"""Messages of INGEST that are fetched at a time: each holds up to 64 notifications."""
+FETCH_PARCELS, MANY_PARCELS = 30, 40.0
+"""Messages of INGEST that are fetched at a time, and that are many in a second: each holds up to 64 notifications."""
 
 IDLE_SECONDS = 30.0
 """After which a connection that a burst needed is closed: each is a process of Postgres."""
@@ -152,8 +152,7 @@ class Runtime:
         if stream:
             commands = kind == "commands"
             receive = self.receive if commands else inlet.receive
-            gather = Gather(COMMANDS_WAIT if commands else FACTS_WAIT)
-            most = FETCH_PARCELS if kind == "ingest" else FETCH
+            gather, most = _pulling(kind)
             self.pullers.append(Puller(self.client, stream, name, receive, gather, most))
         return inlet
 
@@ -162,6 +161,15 @@ class Runtime:
         for raw in (raw for raw in raws if is_redelivery(raw)):
             await self.inlets[(raw.headers or {})[CONSUMER]].receive([raw])
         await self.inlets[f"{self.service.name}-commands"].receive([raw for raw in raws if not is_redelivery(raw)])
+
+
+def _pulling(kind: str) -> tuple[Gather, int]:
+    """How the messages of such an inlet are gathered, and how many are fetched at a time."""
+    if kind == "commands":
+        return Gather(COMMANDS_WAIT), FETCH
+    if kind == "ingest":
+        return Gather(FACTS_WAIT, MANY_PARCELS), FETCH_PARCELS
+    return Gather(FACTS_WAIT), FETCH
 
 
 def run(build: Build) -> None:
