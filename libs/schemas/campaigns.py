@@ -426,8 +426,8 @@ class FindCampaignsOfSegment(CampaignsQuery, tag="find-campaigns-of-segment", fr
 
 
 class GetCampaignContent(CampaignsQuery, tag="get-campaign-content", frozen=True, kw_only=True):
-    """What the campaign would send now, or one of its variants. Refused with CAMPAIGN_NOT_TESTABLE, and what is
-    missing. Answers `Content`."""
+    """What the campaign would send now; of one with an A/B test this variant, or the first. Refused with
+    CAMPAIGN_NOT_TESTABLE, and what is missing. Answers `Content`."""
 
     campaign_id: UUID
     variant: str | None = None

@@ -67,10 +67,14 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         """Its test as it is sent."""
         return variants.frozen(self.ab_test, self._spoken, self.preheader) if self.ab_test else None
 
-    def mail_of(self, key: str) -> Content:
-        """What the variant sends. Raises Rejected if there is none with this key."""
+    def mail_of(self, key: str | None) -> Content:
+        """What the variant sends; without a key the first one, or the one mail. Raises Rejected if there is no such
+        variant."""
+        if self.ab_test is None and key is None:
+            return self.mail
         test = self.ab_test or AbTest(variants=[])
-        return variants.said(variants.chosen(test, key), self._spoken, self.preheader)
+        variant = test.variants[0] if key is None else variants.chosen(test, key)
+        return variants.said(variant, self._spoken, self.preheader)
 
     @property
     def _spoken(self) -> Content:

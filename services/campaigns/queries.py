@@ -166,7 +166,7 @@ async def get_campaign_content(conn: Connection, project: UUID, query: GetCampai
     missing = [each for each in ready.readiness.missing if each != "audience"]
     if missing:
         raise Rejected("CAMPAIGN_NOT_TESTABLE", "The campaign is not ready to be tested", details={"missing": missing})
-    return state.draft.mail if query.variant is None else state.draft.mail_of(query.variant)
+    return state.draft.mail_of(query.variant)
 
 
 async def get_campaign_progress(conn: Connection, project: UUID, query: GetCampaignProgress) -> CampaignProgress:

@@ -32,7 +32,7 @@ def chosen(test: AbTest, key: str) -> Variant:
     """The variant with this key. Raises Rejected if there is none."""
     found = next((variant for variant in test.variants if variant.key == key), None)
     if found is None:
-        message = f"One of {', '.join(test.keys)}"
+        message = f"One of {', '.join(test.keys)}" if test.keys else "The campaign has no A/B test"
         raise invalid(FieldError(field="variant", message=message, code="invalid_enum_value"))
     return found
 

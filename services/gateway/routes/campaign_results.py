@@ -86,7 +86,7 @@ class Progress(CampaignProgress, frozen=True, kw_only=True):
 
 
 class TestBody(Body, frozen=True, kw_only=True):
-    """`variant` is one of the campaign's A/B test."""
+    """`variant` is one of the campaign's A/B test; the first, if none is given."""
 
     email: Email
     variant: str | None = None

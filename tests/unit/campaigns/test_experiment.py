@@ -6,6 +6,7 @@ from typing import Any, get_args
 import pytest
 from msgspec.structs import replace
 
+from libs.runtime.rejection import Rejected
 from libs.schemas.ab_tests import AbTest, AbTestPhase, FrozenTest, FrozenVariant, Variant, VariantFigures
 from libs.schemas.campaigns import (
     CampaignCommand,
@@ -280,6 +281,15 @@ def test_the_winner_is_sent_as_its_variant_was() -> None:
     assert isinstance(won, CampaignWinnerDecided)
     tried = started.ab_test.variants[1]
     assert won.content == replace(started.content, subject=tried.subject, body=tried.body)
+
+
+def test_without_a_variant_the_first_one_is_meant() -> None:
+    test = with_test(Variant(key="A", subject="First"), Variant(key="B"))
+    [created] = decide(replace(CREATE, ab_test=test), ALLOWED, NOW)
+    assert given(created).draft.mail_of(None).subject == "First"
+    assert given(CREATED).draft.mail_of(None) == CONTENT
+    with pytest.raises(Rejected):
+        given(CREATED).draft.mail_of("A")
 
 
 @pytest.mark.parametrize(
