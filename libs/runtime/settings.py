@@ -83,6 +83,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "workflows, or only say so"
         ),
     ] = "pause"
+    audience_page: Annotated[
+        int, Meta(ge=1, le=1000, description="Contacts of a campaign's audience that are resolved at a time")
+    ] = 1000
     configuration_set: Annotated[str, Meta(description="SES configuration set of every send")] = "godwit"
     instance_epoch: Annotated[
         str,

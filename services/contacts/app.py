@@ -71,7 +71,11 @@ def build(config: Settings) -> Service:
             EmailComplained: end_subscriptions,
             CampaignSendingStarted: audience.start,
         },
-        timers={StripField: go_on, ResolveAudience: audience.resolve, EndSnooze: end_snoozes},
+        timers={
+            StripField: go_on,
+            ResolveAudience: audience.resolve(config.audience_page),
+            EndSnooze: end_snoozes,
+        },
         queries={**QUERIES, **job_queries.QUERIES, **export.QUERIES, **event_queries.QUERIES},
         read_models=(
             contact,

@@ -12,10 +12,11 @@ from uuid import UUID
 import structlog
 from msgspec.structs import replace
 
+from libs.runtime import crash
 from libs.runtime.envelope import Envelope
 from libs.runtime.rejection import Rejected
 from libs.runtime.split import variant_of
-from libs.runtime.store import Connection, Unit
+from libs.runtime.store import BatchHandler, Connection, Unit
 from libs.schemas.base import Message
 from libs.schemas.campaigns import Audience, CampaignSendingStarted
 from libs.schemas.contacts import (
@@ -34,7 +35,6 @@ from services.contacts.read_models import segment as segments
 
 log = structlog.get_logger()
 
-PAGE_SIZE = 1000
 AT_ONCE = timedelta(0)
 BEFORE_ALL = UUID(int=0)
 
@@ -72,10 +72,14 @@ async def start(unit: Unit, envelopes: Sequence[Envelope[CampaignSendingStarted]
             await _start(unit, envelope)
 
 
-async def resolve(unit: Unit, envelopes: Sequence[Envelope[ResolveAudience]]) -> None:
-    """Resolve one page of each audience that is due, and have the next one follow at once."""
-    for envelope in envelopes:
-        await _resolve_page(unit, envelope)
+def resolve(page_size: int) -> BatchHandler:
+    """Resolves one page of each audience that is due, and has the next one follow at once."""
+
+    async def run(unit: Unit, envelopes: Sequence[Envelope[ResolveAudience]]) -> None:
+        for envelope in envelopes:
+            await _resolve_page(unit, envelope, page_size)
+
+    return run
 
 
 async def _start(unit: Unit, envelope: Envelope[CampaignSendingStarted]) -> None:
@@ -98,7 +102,7 @@ async def _start(unit: Unit, envelope: Envelope[CampaignSendingStarted]) -> None
     await unit.schedule_in(str(campaign.campaign_id), AT_ONCE, first, envelope)
 
 
-async def _resolve_page(unit: Unit, envelope: Envelope[ResolveAudience]) -> None:
+async def _resolve_page(unit: Unit, envelope: Envelope[ResolveAudience], page_size: int) -> None:
     job = envelope.message
     unit.expect(_stream(job.campaign_id), job.page + 1)
     found = await members.audience(
@@ -108,16 +112,17 @@ async def _resolve_page(unit: Unit, envelope: Envelope[ResolveAudience]) -> None
         lists=job.lists,
         after=job.cursor,
         subscribed_only=job.subscribed_only,
-        limit=PAGE_SIZE,
+        limit=page_size,
     )
     if found:
         job = replace(job, cursor=found[-1].contact_id, page=job.page + 1, total=job.total + len(found))
         page = AudiencePageResolved(campaign_id=job.campaign_id, page=job.page, members=_split(job, found))
         unit.append([page], envelope)
-    if len(found) == PAGE_SIZE:
+    if len(found) == page_size:
         await unit.schedule_in(str(job.campaign_id), AT_ONCE, job, envelope)
     else:
         unit.append([AudienceResolved(campaign_id=job.campaign_id, pages=job.page, total=job.total)], envelope)
+    crash.point("mid_fanout")
 
 
 def _split(job: ResolveAudience, found: Sequence[AudienceMember]) -> list[AudienceMember]:

@@ -17,7 +17,7 @@ from libs.schemas.campaigns import Audience, CampaignSendingStarted
 from libs.schemas.contacts import ContactCreated
 from libs.schemas.delivery import Content, Kind
 from services.contacts import audience
-from services.contacts.audience import PAGE_SIZE, ResolveAudience
+from services.contacts.audience import ResolveAudience
 from tests.service.contacts.caller import Caller, all_of, where
 
 EVERYONE = Audience(audience_type="ALL")
@@ -81,7 +81,7 @@ async def test_the_pages_follow_each_other_without_delay(caller: Caller) -> None
 
 
 async def test_a_last_page_that_is_full_is_not_followed_by_an_empty_one(caller: Caller) -> None:
-    await add_contacts(caller, PAGE_SIZE)
+    await add_contacts(caller, 1000)
     campaign = started(EVERYONE, "TRANSACTIONAL")
     end = await resolved(caller, campaign)
     assert (end["pages"], end["total"]) == (1, 1000) and len(await pages_of(caller, campaign)) == 1
@@ -156,12 +156,12 @@ async def test_a_crash_in_any_page_continues_there_and_no_page_comes_twice(
     deaths = 0
     whole = audience._resolve_page
 
-    async def dying(unit: Any, envelope: Envelope[ResolveAudience]) -> None:
+    async def dying(unit: Any, envelope: Envelope[ResolveAudience], page_size: int) -> None:
         nonlocal deaths
         deaths += 1
         if deaths % 3 == 1:
             raise Killed
-        await whole(unit, envelope)
+        await whole(unit, envelope, page_size)
         if deaths % 3 == 2:
             await unit.flush()
             raise Killed
