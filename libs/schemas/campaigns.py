@@ -16,7 +16,7 @@ from libs.schemas.ab_tests import (
 )
 from libs.schemas.base import Command, Event, Instant, Page, Query, View
 from libs.schemas.contacts import Condition
-from libs.schemas.delivery import Content, Kind
+from libs.schemas.delivery import Content, Kind, Utm
 
 AudienceType = Literal["ALL", "SEGMENT", "FILTERED"]
 CampaignStatus = Literal["DRAFT", "SCHEDULED", "QUEUED", "SENDING", "PAUSED", "SENT", "FAILED", "CANCELLED"]
@@ -176,6 +176,7 @@ class UpdateCampaign(CampaignCommand, tag="update-campaign", frozen=True, kw_onl
     send_window: SendWindow | msgspec.UnsetType | None = msgspec.UNSET
     unknown_policy: UnknownPolicy | msgspec.UnsetType = msgspec.UNSET
     ab_test: AbTest | msgspec.UnsetType | None = msgspec.UNSET
+    utm: Utm | msgspec.UnsetType | None = msgspec.UNSET
     overwrite: bool = False
 
 
@@ -587,6 +588,7 @@ class CampaignView(View, frozen=True, kw_only=True):
     send_window: SendWindow | None
     unknown_policy: UnknownPolicy
     ab_test: AbTestView | None = None
+    utm: Utm | None
     total_recipients: int
     sent_count: int
     delivered_count: int

@@ -1,6 +1,6 @@
 """Email intents and their outcomes, and sending domains: what the delivery service accepts, says and answers."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 import msgspec
@@ -29,6 +29,8 @@ WaitingFor = Literal[
 ]
 
 
+UtmValue = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
 PIECE_BYTES = 512 * 1024
 """Of a file, in one message. In JSON it is a third larger, and the bus takes 1 MiB."""
 
@@ -37,9 +39,19 @@ MOST_ATTACHED_BYTES = 10 * 1024 * 1024
 """Of all files of one mail together."""
 
 
+class Utm(View, frozen=True, kw_only=True):
+    """What analytics are told of where a visitor comes from: `utm_source` and so on of each link to a page."""
+
+    source: UtmValue
+    medium: UtmValue = "email"
+    campaign: UtmValue | None = None
+    term: UtmValue | None = None
+    content: UtmValue | None = None
+
+
 class Content(View, frozen=True, kw_only=True):
     """What a mail says and who it is from; `subject` and `body` are Liquid templates. `language` is that of readers who
-    have none of their own."""
+    have none of their own, `utm` goes onto the links."""
 
     subject: str
     body: str
@@ -48,6 +60,7 @@ class Content(View, frozen=True, kw_only=True):
     reply_to: str | None = None
     kind: Kind = "MARKETING"
     language: str | None = None
+    utm: Utm | None = None
 
 
 class Attachment(View, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ from services.campaigns import variants
 from services.campaigns.content import invalid, with_preheader
 from services.campaigns.markdown import MAX_LENGTH, html_of, is_plain
 
-CONTENT_FIELDS = ("subject", "body", "from_email", "from_name", "reply_to", "kind")
+CONTENT_FIELDS = ("subject", "body", "from_email", "from_name", "reply_to", "kind", "utm")
 WRITTEN_EMPTY = ("subject", "body", "from_email")
 """Fields of the content that are empty until they are written, and not null."""
 OWN_FIELDS = ("name", "description", "preheader", "language", "send_rate", "send_window", "unknown_policy")

@@ -111,6 +111,7 @@ def campaign_view(campaign_id: UUID, campaign: Campaign, run: Run, now: datetime
         send_window=draft.send_window,
         unknown_policy=draft.unknown_policy,
         ab_test=ab_test_view(draft, campaign.experiment),
+        utm=content.utm,
         total_recipients=run.recipients,
         sent_count=run.sent,
         delivered_count=run.delivered,

@@ -20,6 +20,7 @@ from services.delivery.footer import with_footer, with_text_footer
 from services.delivery.mail import Links, Mail, Urls, variables
 from services.delivery.plaintext import is_markup, text_template, tidied
 from services.delivery.templates import Unrenderable, render_html, render_line, render_text
+from services.delivery.utm import with_utm
 
 if TYPE_CHECKING:
     from types_boto3_sesv2.type_defs import BodyTypeDef, EmailContentTypeDef, MessageTagTypeDef, SendEmailRequestTypeDef
@@ -94,8 +95,9 @@ def write(mail: Mail, links: Links) -> Letter:
     values = variables(mail, urls)
     content = mail.content
     subject = render_line(content.subject, values)[:LONGEST_SUBJECT]
-    html = _html(content.body, values)
-    text = _text(content.body, values, html)
+    body = with_utm(content.body, content.utm)
+    html = _html(body, values)
+    text = _text(body, values, html)
     linked = urls.unsubscribe in html or urls.manage in html
     if content.kind == "MARKETING" and not linked:
         html = with_footer(html, urls.unsubscribe, values["locale"])

@@ -1,5 +1,6 @@
 """Campaigns and templates over HTTP: every transition, its refusals, and what they say."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,7 +11,7 @@ from deploy.demo.api import Api
 from deploy.demo.target import Target
 from libs.runtime.clock import iso, now
 from libs.runtime.testing import eventually
-from tests.e2e.story import SENDER, mails_to, make_campaign, make_contacts, make_segment, until_sent
+from tests.e2e.story import SENDER, contact_of, mails_to, make_campaign, make_contacts, make_segment, until_sent
 
 TOMORROW = iso(now() + timedelta(days=1))
 
@@ -114,6 +115,46 @@ async def test_a_campaign_outside_its_hours_waits_says_why_and_is_copied_with_th
     status, replaced = await call(api, "PUT", f"/campaigns/{copy['id']}", {"name": "Plain"})
     assert (status, replaced["sendRate"], replaced["sendWindow"]) == (200, None, None)
     assert replaced["unknownPolicy"] == "RESEND"
+
+
+async def test_who_unsubscribes_while_a_campaign_runs_is_not_mailed_after_that(api: Api, plan: str) -> None:
+    """Whoever has no mail a moment after the answer, in which the news reaches the senders, gets none."""
+    addresses = await make_contacts(api, plan, 40)
+    campaign = await make_campaign(api, plan, sendRate=5 * 3600)
+    await api.post(f"/campaigns/{campaign['id']}/send", {})
+
+    async def some_sent() -> bool:
+        return bool((await api.get(f"/campaigns/{campaign['id']}/stats"))["sentCount"])
+
+    await eventually(some_sent)
+    waiting = [address for address in addresses if not await mails_to(api, address)]
+    leaving = [await contact_of(api, address) for address in waiting[-12:]]
+    for contact in leaving:
+        await api.patch(f"/contacts/{contact['id']}", {"subscribed": False})
+    await asyncio.sleep(1)
+    mailed_before = {contact["email"] for contact in leaving if await mails_to(api, contact["email"])}
+    stats = await until_sent(api, campaign)
+    mailed = {contact["email"] for contact in leaving if await mails_to(api, contact["email"])}
+    assert mailed == mailed_before
+    assert stats["suppressedByReason"] == {"unsubscribed": len(leaving) - len(mailed)}
+    assert stats["sentCount"] == 40 - len(leaving) + len(mailed)
+    assert len(mailed) < len(leaving)
+
+
+async def test_links_carry_utm_parameters(api: Api, plan: str) -> None:
+    [address] = await make_contacts(api, plan, 1)
+    campaign = await make_campaign(api, plan, utm={"source": "newsletter", "campaign": "spring"})
+    path = f"/campaigns/{campaign['id']}"
+    assert campaign["utm"] == {
+        "source": "newsletter", "medium": "email", "campaign": "spring", "term": None, "content": None
+    }  # fmt: skip
+    for wrong in ({}, {"source": ""}, {"source": "x" * 101}, "newsletter"):
+        assert await code(api, "PATCH", path, {"utm": wrong}) == (422, "VALIDATION_ERROR")
+    await api.post(f"{path}/send", {})
+    await until_sent(api, campaign)
+    [mail] = await mails_to(api, address)
+    assert "https://example.com/news?utm_source=newsletter&amp;utm_medium=email&amp;utm_campaign=spring" in mail["html"]
+    assert (await call(api, "POST", f"{path}/duplicate"))[1]["utm"] == campaign["utm"]
 
 
 async def test_a_cancelled_campaign_mails_nobody(api: Api, plan: str) -> None:

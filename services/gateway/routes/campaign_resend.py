@@ -119,6 +119,7 @@ def _second(campaign: CampaignView, body: ResendBody, audience: Audience) -> Cre
             from_name=first.from_name,
             reply_to=first.reply_to,
             kind=first.type_,
+            utm=first.utm,
         ),
         markdown=first.content,
         preheader=first.preheader,

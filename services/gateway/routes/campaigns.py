@@ -37,7 +37,7 @@ from libs.schemas.campaigns import (
     UpdateCampaign,
 )
 from libs.schemas.contacts import Condition
-from libs.schemas.delivery import Content, Kind
+from libs.schemas.delivery import Content, Kind, Utm
 from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
 from services.gateway.fields import Email, Line, Name, PageNumber, PageSize, id_of
@@ -62,7 +62,7 @@ class CampaignBody(Body, frozen=True, kw_only=True):
 
     `sendRate` is the most mails that go out in an hour, `sendWindow` the hours of the day in which they do. A mail of
     which nobody can say whether Amazon SES has it is sent once more after an hour; with `unknownPolicy: NEVER` it is
-    not, unless somebody asks for it (`POST /emails/{id}/resend`).
+    not, unless somebody asks for it (`POST /emails/{id}/resend`). `utm` is added to the links.
     """
 
     name: Name
@@ -84,6 +84,7 @@ class CampaignBody(Body, frozen=True, kw_only=True):
     send_window: SendWindow | None = None
     unknown_policy: UnknownPolicy = "RESEND"
     ab_test: AbTestBody | None = None
+    utm: Utm | None = None
     overwrite: bool = False
 
 
@@ -115,6 +116,7 @@ class CampaignChanges(Body, frozen=True, kw_only=True):
     send_window: SendWindow | UnsetType | None = UNSET
     unknown_policy: UnknownPolicy | UnsetType = UNSET
     ab_test: AbTestBody | UnsetType | None = UNSET
+    utm: Utm | UnsetType | None = UNSET
     overwrite: bool = False
 
 
@@ -322,6 +324,7 @@ def _update(campaign_id: str, data: CampaignBody | CampaignChanges) -> UpdateCam
         send_window=data.send_window,
         unknown_policy=data.unknown_policy,
         ab_test=asked_for(data.ab_test),
+        utm=data.utm,
         overwrite=data.overwrite,
     )
 
@@ -337,6 +340,7 @@ async def _written(request: Call, data: NewCampaignBody) -> Content:
         from_name=data.from_name or template.from_name,
         reply_to=data.reply_to or template.reply_to,
         kind=template.type_,
+        utm=data.utm,
     )
 
 
@@ -348,6 +352,7 @@ def _content(data: CampaignBody) -> Content:
         from_name=data.from_name,
         reply_to=data.reply_to,
         kind=data.type_,
+        utm=data.utm,
     )
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from libs.runtime.rejection import Rejected
 from libs.schemas.campaigns import Audience, CreateCampaign, SendWindow, UpdateCampaign
 from libs.schemas.contacts import Condition, Filter, Group
-from libs.schemas.delivery import Content
+from libs.schemas.delivery import Content, Utm
 from services.campaigns.draft import Draft, changed, drafted
 
 ID, SEGMENT, LIST = uuid4(), uuid4(), uuid4()
@@ -31,6 +31,13 @@ def test_a_rate_and_a_window_are_set_and_taken_away() -> None:
     assert (paced.send_rate, paced.send_window) == (500, window)
     assert changed(paced, UpdateCampaign(campaign_id=ID, name="Other")).send_window == window
     assert changed(paced, UpdateCampaign(campaign_id=ID, name="News", send_rate=None, send_window=None)) == DRAFT
+
+
+def test_utm_parameters_belong_to_the_content() -> None:
+    utm = Utm(source="newsletter")
+    tagged = changed(DRAFT, UpdateCampaign(campaign_id=ID, utm=utm))
+    assert tagged.mail.utm == utm
+    assert changed(tagged, UpdateCampaign(campaign_id=ID, utm=None)) == DRAFT
 
 
 def test_markdown_is_compiled_into_the_body() -> None:
