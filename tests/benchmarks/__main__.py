@@ -17,6 +17,7 @@ from tests.benchmarks import (
     neighbour,
     notifications,
     rate,
+    rendering,
     sandbox_sends,
     segments_at_scale,
     send,
@@ -34,13 +35,15 @@ BENCHES = {
     "imports": imports.bench,
     "neighbour": neighbour.bench,
 }
-NAMES = [*BENCHES, "sandbox", "segments", "rate"]
+NAMES = [*BENCHES, "rendering", "sandbox", "segments", "rate"]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], help="all of them if none is named")
     names = parser.parse_args().names or NAMES
+    if "rendering" in names:
+        rendering.main()
     if "sandbox" in names:
         sandbox_sends.main()
     if "segments" in names:
