@@ -112,7 +112,7 @@ async def list_contacts(conn: Connection, project: UUID, query: ListContacts) ->
         data=shown,
         cursor=cursor_of(*place) if more else None,
         has_more=more,
-        total=0 if query.cursor else await _total(conn, project, search),
+        total=0 if query.cursor else await _total(conn, project, search, found, limit),
     )
 
 
@@ -141,10 +141,13 @@ async def _found(
     return searching.Found(await contacts.page(conn, project, after, limit), searching.END)
 
 
-async def _total(conn: Connection, project: UUID, search: str | None) -> int:
-    if search:
-        return await searching.count(conn, project, contacts.FIRST, search)
-    return await contact_field.contacts(conn, project)
+async def _total(conn: Connection, project: UUID, search: str | None, first: searching.Found, limit: int) -> int:
+    """A first page that is not full has been as far as counting would go."""
+    if not search:
+        return await contact_field.contacts(conn, project)
+    if len(first.rows) <= limit:
+        return len(first.rows)
+    return await searching.count(conn, project, contacts.FIRST, search)
 
 
 def _version(cursor: str | None) -> int:

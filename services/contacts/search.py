@@ -16,7 +16,7 @@ import msgspec
 from libs.runtime.store import Connection
 from services.contacts.read_models.contact import Row, row_of
 
-NEAR, FAR = 2000, 20_000
+NEAR, FAR = 2000, 10_000
 """How many of the newest contacts are looked at: before it is asked how many have it, and if many do."""
 
 MANY = 20_000

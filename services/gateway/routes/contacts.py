@@ -71,7 +71,7 @@ async def list_contacts(
 
     Newest first. `total` is counted on the first page only, and with `search` no further than 1,000. A page can be
     shorter than `limit`, even empty, although `hasMore` says that there may be more: contacts with much data would not
-    fit into one answer, and what is short or many have is sought, and counted, among 20,000 contacts at a time.
+    fit into one answer, and what is short or many have is sought, and counted, among 10,000 contacts at a time.
     """
     return Answer(await request.query(ListContacts(limit=limit, cursor=cursor, search=search)))
 
