@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -210,6 +211,22 @@ async def test_a_transactional_test_reaches_those_who_left_too(office: Office) -
     await tell_of(office, started(campaign_id, "TRANSACTIONAL"))
     await tell_of(office, split_page(campaign_id, people))
     await office.become({"sent": 2, "queued": 2})
+
+
+async def test_the_winner_keeps_to_the_campaigns_rate(office: Office, sandbox: Sandbox) -> None:
+    """One mail in a second: the test as well as the rest."""
+    people = await office.contacts(8)
+    await office.verify_domain()
+    campaign_id = uuid7()
+    await tell_of(office, replace(started(campaign_id), send_rate=3600))
+    await tell_of(office, split_page(campaign_id, people))
+    await office.become({"sent": 4, "queued": 4})
+    assert await waits_for(office, campaign_id) == "AB_WINNER"
+    await tell_of(office, decided(campaign_id), 5)
+    await office.become({"sent": 8})
+    assert got(office, sandbox) == subjects(people, "Fresh")
+    sent = sorted(datetime.fromisoformat(mail["acceptedAt"]) for mail in sandbox.of_project(office.project))
+    assert sent[-1] - sent[-4] >= timedelta(seconds=2.5)
 
 
 async def test_pages_and_the_decision_at_once_forget_nobody(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
