@@ -4,16 +4,18 @@ from datetime import datetime
 from typing import Any
 
 from libs.runtime.clock import iso
-from libs.schemas.delivery import TimelineEntry
+from libs.schemas.delivery import SuppressionReason, TimelineEntry
 
 DETAILS = ("attempt", "messageId", "cause", "code", "reason", "resolved", "by")
 """What is told of a fact beside its sentence; nothing that is personal, which the log keeps under lock."""
 
-SUPPRESSED = {
+SUPPRESSED: dict[SuppressionReason, str] = {
     "unsubscribed": "Not sent: the recipient is not subscribed",
     "bounced": "Not sent: the address bounced for good before",
     "complained": "Not sent: the recipient complained about an earlier mail",
     "erased": "Not sent: the recipient's data was erased",
+    "listed": "Not sent: the address is on the suppression list",
+    "rule": "Not sent: a suppression rule matches the address",
 }
 
 
@@ -41,7 +43,7 @@ def _sentence(kind: str, fact: dict[str, Any]) -> str:
         case "email.failed":
             return f"Given up: {fact['reason']}"
         case "email.suppressed":
-            return SUPPRESSED.get(fact["reason"], f"Not sent: {fact['reason']}")
+            return SUPPRESSED[fact["reason"]]
         case "email.cancelled":
             return "Cancelled before it was sent"
         case _:
