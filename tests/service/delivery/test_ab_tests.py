@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from msgspec.structs import replace
 
 from libs.runtime.bus import ask
 from libs.runtime.clock import now, uuid7
+from libs.runtime.rebuild import Rebuild
 from libs.runtime.testing import announce, eventually
 from libs.schemas.ab_tests import FrozenTest, FrozenVariant
 from libs.schemas.base import Event
@@ -26,6 +28,9 @@ from libs.schemas.campaigns import (
 from libs.schemas.contacts import AudienceMember, AudiencePageResolved
 from libs.schemas.delivery import GetSendingState, Kind, SendingState
 from services.delivery import experiment
+from services.delivery.read_models import campaign_experiment
+from services.delivery.read_models import content as content_rows
+from tests.conftest import Stack
 from tests.service.delivery.office import Office, address, content
 from tests.service.delivery.sandbox import Sandbox
 
@@ -246,6 +251,33 @@ async def test_pages_and_the_decision_at_once_forget_nobody(office: Office, monk
     await office.become({"sent": 160}, within=60)
     counts = Counter(await office.told())
     assert (counts["email.queued"], counts["email.sent"]) == (160, 160)
+
+
+async def test_a_rebuild_finds_what_is_decided_and_what_is_not(office: Office, stack: Stack) -> None:
+    waits, over = uuid7(), uuid7()
+    await office.verify_domain()
+    for campaign_id in (waits, over):
+        await tell_of(office, started(campaign_id))
+    await tell_of(office, decided(over), 5)
+    before = await known(office)
+    owner = await asyncpg.connect(stack.admin_url)
+    try:
+        models = [content_rows, campaign_experiment]
+        await Rebuild(owner, office.client, office.runtime.service, models).run()
+    finally:
+        await owner.close()
+    assert await known(office) == before
+    assert (len(before), before[f"test {waits}"], before[f"test {over}"]) == (7, "false", "true")
+
+
+async def known(office: Office) -> dict[str, str]:
+    """The contents and the tests of the project."""
+    rows = await office.runtime.pool.fetch(
+        "select 'content ' || id as name, content::text as told from content where project = $1 "
+        "union all select 'test ' || campaign_id, decided::text from campaign_experiment where project = $1",
+        office.project,
+    )
+    return {row["name"]: row["told"] for row in rows}
 
 
 async def swept(office: Office, campaign_id: UUID) -> None:
