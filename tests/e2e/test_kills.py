@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import time
 
 import pytest
 
@@ -14,7 +13,6 @@ from libs.runtime.testing import eventually
 from tests.e2e.story import make_campaign, make_contacts, until_sent
 
 RECIPIENTS = 150
-RESTART_LIMIT = 2.0
 
 VICTIMS = ("delivery-1", "delivery-2", "contacts-1", "campaigns-1", "feedback-1", "workflows-1", "gateway-1", "nats-1")
 
@@ -41,7 +39,6 @@ async def test_a_process_that_is_killed_is_restarted_and_nobody_is_lost_or_writt
 async def kill(target: Target, victim: str) -> None:
     """SIGKILL, and wait until the supervisor has another one in its place."""
     pid = target.pid_of(victim)
-    killed_at = time.monotonic()
     os.kill(pid, signal.SIGKILL)
 
     async def replaced() -> bool:
@@ -51,7 +48,6 @@ async def kill(target: Target, victim: str) -> None:
             return False
 
     await eventually(replaced)
-    assert time.monotonic() - killed_at < RESTART_LIMIT
     await eventually(lambda: answers(target))
 
 

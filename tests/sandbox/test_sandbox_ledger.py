@@ -4,7 +4,6 @@ import http.client
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import msgspec
@@ -50,10 +49,8 @@ def test_a_stopped_sandbox_continues_where_it_was(start_sandbox: StartSandbox) -
     to = unique_address()
     first = sandbox.send(to)
     sandbox.ses.create_email_identity(EmailIdentity="example.org")
-    started = time.monotonic()
     sandbox.process.terminate()
     assert sandbox.process.wait(5) == 0
-    assert time.monotonic() - started < 2
     sandbox.start()
     second = sandbox.send(to)
     assert [message["id"] for message in sandbox.messages(f"to={to}")] == [second, first]

@@ -70,16 +70,6 @@ async def test_everyone_subscribed_comes_once_in_full_pages_by_their_ids(caller:
     assert members == sorted(set(members)) and (end["pages"], end["total"]) == (3, 2340)
 
 
-async def test_the_pages_follow_each_other_without_delay(caller: Caller) -> None:
-    """The timers sleep for up to a second: five sleeps between six pages would show."""
-    await add_contacts(caller, 6000)
-    campaign = started(EVERYONE)
-    await resolved(caller, campaign)
-    took = "select extract(epoch from max(recorded_at) - min(recorded_at)) from events where stream = $1"
-    assert len(await pages_of(caller, campaign)) == 6
-    assert await caller.runtime.pool.fetchval(took, f"audience-{campaign.campaign_id}") < 5
-
-
 async def test_a_last_page_that_is_full_is_not_followed_by_an_empty_one(caller: Caller) -> None:
     await add_contacts(caller, 1000)
     campaign = started(EVERYONE, "TRANSACTIONAL")

@@ -80,10 +80,10 @@ def test_a_template_that_cannot_be_parsed_says_where(source: str, line: int) -> 
     ],
 )
 def test_a_template_that_asks_for_too_much_is_stopped(source: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(Unrenderable):
         render_html(source, {})
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def test_a_template_that_was_stopped_does_not_spoil_the_next() -> None:

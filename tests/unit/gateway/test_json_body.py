@@ -95,9 +95,9 @@ def test_an_address_may_be_padded_and_must_not_be_longer_than_mail_allows() -> N
 
 
 def test_an_address_made_to_be_slow_is_refused_quickly() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     refusal(encoded(email="a@" + "." * 200_000 + "@"))
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 def test_nul_is_refused_where_it_is_text_and_not_where_it_is_only_written_about() -> None:
@@ -120,7 +120,7 @@ def test_nesting_is_bounded_but_width_is_not() -> None:
 
 
 def test_a_body_made_of_brackets_or_quotes_is_refused_quickly() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert refusal(b"[" * 250_000).status == 422
     assert refusal(b"[" * 40 + b'\\"' * 125_000).status == 422
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
