@@ -49,17 +49,22 @@ Held = CampaignPaused | CampaignResumed | CampaignCancelled
 
 
 class SweepCampaign(Message, tag="sweep-campaign", frozen=True, kw_only=True):
-    """Do to the campaign's queued mails after `cursor`, in order of their contacts, what its hold says."""
+    """Do to the campaign's queued mails after `cursor`, in order of their contacts, what its hold says.
+
+    `cause` is the pause, resumption or cancellation that it follows. Each is swept for by itself: a page that is under
+    way for the one before goes on where it was, and must not have the next one begin there.
+    """
 
     campaign_id: UUID
     cursor: UUID = BEFORE_ALL
+    cause: UUID | None = None
 
 
 async def begin(unit: Unit, envelopes: Sequence[Envelope[Held]]) -> None:
     """What is queued follows the campaign's latest hold."""
     await pacing.forget_places(unit, envelopes)
     for envelope in envelopes:
-        await _follow(unit, SweepCampaign(campaign_id=envelope.message.campaign_id), envelope)
+        await _follow(unit, SweepCampaign(campaign_id=envelope.message.campaign_id, cause=envelope.id), envelope)
 
 
 async def sweep_again(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
@@ -95,4 +100,5 @@ async def _sweep_page(unit: Unit, envelope: Envelope[SweepCampaign], shelf: Shel
 
 
 async def _follow(unit: Unit, job: SweepCampaign, cause: Envelope[Any]) -> None:
-    await unit.schedule_in(f"sweep-{job.campaign_id}", AT_ONCE, job, cause)
+    key = f"sweep-{job.campaign_id}-{job.cause}" if job.cause else f"sweep-{job.campaign_id}"
+    await unit.schedule_in(key, AT_ONCE, job, cause)

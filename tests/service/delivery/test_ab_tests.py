@@ -285,7 +285,7 @@ async def swept(office: Office, campaign_id: UUID) -> None:
 
     async def done() -> bool:
         return not await office.runtime.pool.fetchval(
-            "select count(*) from timers where key = $1", f"sweep-{campaign_id}"
+            "select count(*) from timers where starts_with(key, $1)", f"sweep-{campaign_id}"
         )
 
     await eventually(done)

@@ -2,10 +2,15 @@
 
 from uuid import UUID
 
+import pytest
+
 from libs.runtime.clock import uuid7
+from libs.runtime.envelope import Envelope
 from libs.runtime.testing import announce, eventually
 from libs.schemas.base import Event
 from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed
+from services.delivery import holding
+from services.delivery.shelf import Shelf
 from tests.service.delivery.office import Office
 from tests.service.delivery.sandbox import Sandbox
 
@@ -62,6 +67,30 @@ async def test_a_paused_campaign_waits_and_goes_on_when_it_is_resumed(office: Of
     await tell_of(office, CampaignResumed(campaign_id=campaign_id), 4)
     await office.become({"sent": 5})
     assert len(sandbox.of_project(office.project)) == 5
+
+
+async def test_a_sweep_that_is_under_way_takes_nothing_from_the_next(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resumption that comes between two pages of the pause's sweep begins with the first mail all the same."""
+    monkeypatch.setattr(holding, "PAGE_SIZE", 2)
+    campaign_id = await queued_campaign(office, await office.contacts(5))
+    async with office.runtime.unit() as unit:
+        resumed: Envelope[holding.Held] = Envelope(
+            id=uuid7(), project=office.project, message=CampaignResumed(campaign_id=campaign_id), at=unit.now
+        )
+        await holding.begin(unit, [resumed])
+        of_the_pause = holding.SweepCampaign(campaign_id=campaign_id, cause=uuid7())
+        await holding.sweep(Shelf())(
+            unit, [Envelope(id=uuid7(), project=office.project, message=of_the_pause, at=unit.now)]
+        )
+        keys = await unit.conn.fetch("select key from timers where starts_with(key, $1)", f"sweep-{campaign_id}")
+    assert {row["key"].removeprefix(f"sweep-{campaign_id}-") for row in keys} == {
+        str(resumed.id),
+        str(of_the_pause.cause),
+    }
+    await office.begin_sending(campaign_id)
+    await office.become({"sent": 5})
 
 
 async def test_the_latest_word_counts_in_whatever_order_they_come(office: Office) -> None:
