@@ -33,19 +33,28 @@ SENDER = "team@example.com"
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One size: seconds until all were resolved and queued, CPU seconds and the most memory of the services meanwhile,
-    and how long each question for the statistics took, in milliseconds."""
+    """One size: seconds until all were resolved and queued, CPU seconds of the services, the most memory meanwhile and
+    by how much that was more than before, and how long each question for the statistics took, in milliseconds."""
 
     recipients: int
     seconds: float
     cpu: float
-    megabytes: float
+    megabytes: int
+    grown: int
     stats_p95: float
 
 
 async def bench(target: Target, bare: str) -> Table:
     table = Table(title="campaign fan-out", title_justify="left")
-    columns = ("recipients", "queued/s", "CPU µs/recipient", "against the smallest", "peak MB", "stats p95 ms")
+    columns = (
+        "recipients",
+        "queued/s",
+        "CPU µs/recipient",
+        "against the smallest",
+        "peak MB",
+        "grew by MB",
+        "stats p95 ms",
+    )
     for column in columns:
         table.add_column(column, justify="right")
     async with connect(target) as api:
@@ -63,7 +72,8 @@ async def bench(target: Target, bare: str) -> Table:
             f"{run.recipients / run.seconds:,.0f}",
             f"{each * 1e6:,.0f}",
             f"{each / least:.2f}",
-            f"{run.megabytes:,.0f}",
+            f"{run.megabytes:,}",
+            f"{run.grown:,}",
             f"{run.stats_p95:.1f}",
         )
     return table
@@ -72,6 +82,7 @@ async def bench(target: Target, bare: str) -> Table:
 async def _run(api: Api, target: Target, recipients: int) -> Run:
     campaign = await _campaign(api, target, recipients)
     before, watched = _cpu(target), Watched()
+    held = proportional_megabytes(target.layout)
     began = time.perf_counter()
     await api.post(f"/campaigns/{campaign}/send", {})
     watching = asyncio.create_task(_watch(api, target, campaign, watched))
@@ -81,7 +92,8 @@ async def _run(api: Api, target: Target, recipients: int) -> Run:
     cpu = _cpu(target) - before
     await api.post(f"/campaigns/{campaign}/cancel", {})
     p95 = quantiles(watched.milliseconds, n=20)[-1] if len(watched.milliseconds) > 1 else 0.0
-    return Run(recipients, seconds, cpu, max(watched.megabytes, default=0), p95)
+    peak = max(watched.megabytes, default=held)
+    return Run(recipients, seconds, cpu, peak, peak - held, p95)
 
 
 async def _campaign(api: Api, target: Target, recipients: int) -> str:
