@@ -171,6 +171,8 @@ class Claims:
                 timeout=TIMEOUT,
             )
             if claimed:
+                # under an id that was there before, a run that died may have asked: the key is not to be given back
+                exchange.asked = claimed != exchange.command_id
                 exchange.command_id = claimed
                 return None
             if known := await self._pool.fetchrow(FIND, call.project, key, timeout=TIMEOUT):

@@ -112,6 +112,18 @@ async def test_a_run_that_died_is_taken_over_under_the_same_command(world: World
     assert envelope.id == command
 
 
+async def test_a_run_that_fails_before_it_asks_does_not_give_back_the_key_of_one_that_died(
+    world: World, api: httpx.AsyncClient
+) -> None:
+    """That one may have asked: under another command's id a third run would do it twice."""
+    body, key, command = {"email": 1}, uuid4().hex, uuid7()
+    content = httpx.Request("POST", "http://x", json=body).content
+    await _leave_behind(world, key, fingerprint_of("POST /v1/track", b"", content), command, leased_for=-1)
+    assert (await api.post("/v1/track", json=body, headers={"Idempotency-Key": key})).status_code == 422
+    kept = "select command_id from idempotency where key = $1"
+    assert await world.gateway.pool.fetchval(kept, key) == command
+
+
 async def test_a_run_that_may_still_live_is_not_taken_over(world: World, api: httpx.AsyncClient) -> None:
     body, key = event(), uuid4().hex
     content = httpx.Request("POST", "http://x", json=body).content
