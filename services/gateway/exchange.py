@@ -21,7 +21,8 @@ class Exchange(msgspec.Struct, kw_only=True):
 
     `headers` are the request's, `answer_headers` what every answer to it will carry. `command_id` is the id that its
     command gets: the same whenever the same request comes again with its Idempotency-Key. `asked` says that a command
-    has gone out. `body` is the request's, once it was read; a `large` one takes its place in the `room` for such.
+    has gone out, or may have in an earlier run of the request. `body` is the request's, once it was read; a `large` one
+    takes its place in the `room` for such.
     """
 
     bus: Bus
