@@ -7,7 +7,6 @@ other.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,10 +16,9 @@ from libs.runtime.envelope import Envelope
 from libs.runtime.store import Unit
 from libs.schemas.base import Message
 from libs.schemas.campaigns import CampaignWinnerDecided
+from services.delivery.holding import AT_ONCE, BEFORE_ALL, UNPARK
 
 PAGE_SIZE = 1000
-AT_ONCE = timedelta(0)
-BEFORE_ALL = UUID(int=0)
 
 PAGE = """
 select id, contact_id from email
@@ -28,11 +26,6 @@ where project = $1 and campaign_id = $2 and contact_id > $3 and state = 'queued'
 order by contact_id
 limit $4
 for update
-"""
-# A mail that is due already is left where it is in the line.
-CALL = """
-update email set due_at = clock_timestamp()
-where id = any($1::uuid[]) and state = 'queued' and due_at > clock_timestamp() + interval '50 years'
 """
 
 
@@ -53,7 +46,7 @@ async def call(unit: Unit, envelopes: Sequence[Envelope[CallRest]]) -> None:
     for envelope in envelopes:
         job = envelope.message
         rows = await unit.conn.fetch(PAGE, envelope.project, job.campaign_id, job.cursor, PAGE_SIZE)
-        await unit.conn.execute(CALL, [row["id"] for row in rows])
+        await unit.conn.execute(UNPARK, [row["id"] for row in rows])
         if len(rows) == PAGE_SIZE:
             await _follow(unit, replace(job, cursor=rows[-1]["contact_id"]), envelope)
 

@@ -36,7 +36,8 @@ PARK = """
 update email set due_at = clock_timestamp() + interval '100 years'
 where id = any($1::uuid[]) and state = 'queued'
 """
-# What waits for the winner of an A/B test is called for when there is one: see `experiment`.
+# What waits for the winner of an A/B test is called for when there is one, by the same statement: see `experiment`. A
+# mail that is due already is left where it is in the line.
 UNPARK = """
 update email set due_at = clock_timestamp()
 where id = any($1::uuid[]) and state = 'queued' and due_at > clock_timestamp() + interval '50 years'

@@ -119,21 +119,6 @@ where run.total is not null and run.resolved >= run.total and campaign.status in
 group by test.project, test.campaign_id
 """
 REST = ""
-COUNTS = (
-    "resolved",
-    "sent",
-    "failed",
-    "suppressed",
-    "cancelled",
-    "delivered",
-    "opened",
-    "clicked",
-    "complained",
-    "hard_bounced",
-    "soft_bounced",
-    "opens",
-    "clicks",
-)
 
 Key = tuple[UUID, UUID]
 
@@ -186,7 +171,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     if counted:
         keys = sorted(counted)
         ids = [[key[part] for key in keys] for part in range(3)]
-        await conn.execute(ADD, *ids, *([counted[key][name] for key in keys] for name in COUNTS))
+        await conn.execute(ADD, *ids, *([counted[key][name] for key in keys] for name in Counts.__struct_fields__))
 
 
 async def counts_of(conn: Connection, project: UUID, campaign_id: UUID) -> dict[str, Counts]:
