@@ -36,7 +36,7 @@ from libs.schemas.segments import (
     SegmentView,
     UpdateSegment,
 )
-from services.contacts import members
+from services.contacts import members, membership
 from services.contacts.app import build
 from services.contacts.read_models import segment as segment_rows
 from tests.conftest import Stack
@@ -356,6 +356,17 @@ async def test_with_two_replicas_at_work_nothing_is_lost_and_nothing_told_twice(
         assert told == (["entry", "exit"] * len(told))[: len(told)]
     inside = {key for key, told in moves.items() if told[-1] == "entry"}
     assert len(inside) == sum([await segments.counted(segment) for segment in [*kept, listed]])
+
+
+async def test_while_one_replica_works_on_a_project_no_other_does(caller: Caller, segments: Segments) -> None:
+    segment = await segments.create(PRO)
+    async with caller.runtime.unit() as unit:
+        await membership.lock(unit.conn, caller.project)
+        await caller.save("ann@example.com", data={"plan": "pro"})
+        for _ in range(5):
+            await caller.runtime.pool.fetchval("select pg_sleep(0.2)")
+            assert await by_keeping(caller, segment) == set()
+    await segments.eventually_told(("ann", "entry"))
 
 
 async def settled(runtime: Runtime, project: UUID) -> bool:
