@@ -16,17 +16,13 @@ from rich.table import Table
 
 from deploy.demo.api import Api, connect
 from deploy.demo.target import Target
-from deploy.embedded.stack import REGION
 from libs.runtime.testing import eventually
-from services.delivery import bucket
-from services.delivery.rate import Account, limits
 from tests.benchmarks import crowd
+from tests.benchmarks.account import USUAL, allow
 
 QUEUED = 300_000
 MAILS = 50
-SLOW = 14.0
 LIMIT = 120.0
-FILLED = 1.5
 LEDGER = "select id, created_at, claimed_at from email where id = any($1::uuid[])"
 SENDER = {"from": f"team@{crowd.DOMAIN}"}
 
@@ -51,22 +47,16 @@ async def bench(target: Target, bare: str) -> Table:
         try:
             await conn.execute("set search_path = delivery")
             noisy = uuid4()
-            await _allow(api, conn, SLOW)
+            await allow(api, target, USUAL)
             campaign = await crowd.gather(conn, noisy, QUEUED)
-            for rate in (SLOW, usual):
-                await _allow(api, conn, rate)
+            for rate in (USUAL, usual):
+                await allow(api, target, rate)
                 found = await _measure(api, conn)
                 table.add_row(f"{rate:g}", *(f"{seconds:.2f}" for seconds in msgspec.structs.astuple(found)))
             await crowd.scatter(conn, noisy, campaign)
         finally:
             await conn.close(timeout=5)
     return table
-
-
-async def _allow(api: Api, conn: "asyncpg.Connection[asyncpg.Record]", rate: float) -> None:
-    await api.set_account(maxSendRate=rate)
-    await bucket.seed(conn, REGION, limits(Account(per_second=rate, per_day=1e6, sent_today=0)))
-    await asyncio.sleep(FILLED)
 
 
 async def _measure(api: Api, conn: "asyncpg.Connection[asyncpg.Record]") -> Waited:

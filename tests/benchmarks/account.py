@@ -1,0 +1,31 @@
+"""What the SES account allows while something is measured: told to the sandbox, and to delivery at once."""
+
+import asyncio
+
+import asyncpg
+
+from deploy.demo.api import Api
+from deploy.demo.target import Target
+from deploy.embedded.stack import REGION
+from services.delivery import bucket
+from services.delivery.rate import Account, limits
+
+USUAL = 14.0
+"""Mails a second of a new production account."""
+
+UNLIMITED = 100_000.0
+
+FILLED = 1.5
+PER_DAY = 1e9
+
+
+async def allow(api: Api, target: Target, per_second: float) -> None:
+    """From now on SES takes so many mails a second."""
+    await api.set_account(maxSendRate=per_second, max24HourSend=PER_DAY)
+    conn = await asyncpg.connect(target.endpoints.admin_database_url, timeout=10)
+    try:
+        await conn.execute("set search_path = delivery")
+        await bucket.seed(conn, REGION, limits(Account(per_second=per_second, per_day=PER_DAY, sent_today=0)))
+    finally:
+        await conn.close(timeout=5)
+    await asyncio.sleep(FILLED)
