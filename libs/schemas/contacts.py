@@ -261,6 +261,13 @@ class LookupContacts(ContactsQuery, tag="lookup-contacts", frozen=True, kw_only=
     emails: list[str]
 
 
+class FindKnown(ContactsQuery, tag="find-known", frozen=True, kw_only=True):
+    """Whom saving these contacts would leave as they are. Answers a list in the same order: `KnownContact`, or null
+    where there is something to save or to refuse, or nobody has the address."""
+
+    contacts: list[SaveContact]
+
+
 class CountContacts(ContactsQuery, tag="count-contacts", frozen=True, kw_only=True):
     """Answers `ContactCount`."""
 
@@ -288,6 +295,14 @@ class ContactView(View, frozen=True, kw_only=True):
     updated_at: Instant
     snoozed_until: Instant | msgspec.UnsetType = msgspec.UNSET
     """Only where the contact has paused its mails."""
+
+
+class KnownContact(View, frozen=True, kw_only=True):
+    """As much of a contact as a mail to it needs."""
+
+    id: UUID
+    email: str
+    subscribed: bool
 
 
 class SavedMeta(View, frozen=True, kw_only=True):

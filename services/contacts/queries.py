@@ -17,6 +17,7 @@ from libs.schemas.contacts import (
     ContactView,
     CountContacts,
     FindContact,
+    FindKnown,
     GetContact,
     GetContactAt,
     GetContactHistory,
@@ -30,6 +31,7 @@ from services.contacts import history, members
 from services.contacts import search as searching
 from services.contacts.address import address_in, parse
 from services.contacts.field_queries import FIELD_QUERIES
+from services.contacts.known import find_known
 from services.contacts.page import cursor_of, fitting, place_of
 from services.contacts.preview import preview_audience
 from services.contacts.read_models import contact as contacts
@@ -173,6 +175,7 @@ QUERIES: Mapping[type[Query], QueryHandler] = {
     GetContactAt: get_contact_at,
     GetContactHistory: get_contact_history,
     FindContact: find_contact,
+    FindKnown: find_known,
     **FIELD_QUERIES,
     LookupContacts: lookup_contacts,
     CountContacts: count_contacts,

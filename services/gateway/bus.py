@@ -29,6 +29,7 @@ from libs.runtime.inlet import CONSUMER, ORIGINAL_ID, REDELIVER, REPLY_HEADER, S
 from libs.runtime.rejection import Rejected
 from libs.schemas.base import Query
 from services.gateway import unanswered
+from services.gateway.known import Known
 from services.gateway.order import Order
 
 ACK_SECONDS = 5.0
@@ -85,6 +86,7 @@ class Bus:
         self._inbox = client.new_inbox()
         self._numbers = count()
         self._awaited: dict[str, Awaited] = {}
+        self.known = Known(self.query)
 
     async def start(self) -> None:
         await self._client.subscribe(f"{self._inbox}.>", cb=self._receive)

@@ -37,6 +37,12 @@ class Exchange(msgspec.Struct, kw_only=True):
     room: Room = msgspec.field(default_factory=lambda: Room(1))
     large: bool = False
 
+    @property
+    def keyed(self) -> bool:
+        """Whether the request has an Idempotency-Key: what it does is then to be remembered, down to what it did not
+        have to do."""
+        return b"idempotency-key" in self.headers
+
     def take_room(self) -> bool:
         """Whether there is room for this request's body, which is a large one; `give_room_back` ends it."""
         if not self.large and self.room.left > 0:

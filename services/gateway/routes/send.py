@@ -13,7 +13,7 @@ from libs.runtime.bus import Unavailable
 from libs.runtime.clock import uuid7
 from libs.runtime.codec import encode
 from libs.runtime.rejection import Rejected
-from libs.schemas.contacts import ContactView, FindContact, SaveContact
+from libs.schemas.contacts import ContactView, FindContact, KnownContact, SaveContact
 from libs.schemas.delivery import CheckOrder, Extras, Kind, QueuedEmails, Recipient, Sendable, SendEmails
 from services.gateway.addressed import addressed
 from services.gateway.answers import Answer, returns, wrapped
@@ -98,7 +98,8 @@ async def _is_subscribed(request: Call, data: SendBody, person: Person) -> bool:
     return msgspec.json.decode(found, type=ContactView).subscribed
 
 
-async def _saved(request: Call, data: SendBody, person: Person, n: int) -> ContactView:
+async def _saved(request: Call, data: SendBody, person: Person, n: int) -> KnownContact:
+    """The contact as it is once it has all that the request says of it."""
     named = {"name": person.name} if person.name else {}
     command = SaveContact(
         contact_id=uuid7(),
@@ -107,11 +108,23 @@ async def _saved(request: Call, data: SendBody, person: Person, n: int) -> Conta
         subscribed=data.subscribed,
         default_subscribed=False,
     )
+    return await _known(request, command) or await _save(request, command, n)
+
+
+async def _known(request: Call, command: SaveContact) -> KnownContact | None:
+    """The contact, if there is nothing to save. A repeat of a request with a key must find that so, too, whatever
+    changed since: so its commands are all given, and remembered."""
+    if request.exchange.keyed:
+        return None
+    return await request.exchange.bus.known.find(request.project, command)
+
+
+async def _save(request: Call, command: SaveContact, n: int) -> KnownContact:
     try:
         result = await request.ask(command, f"contact {n}")
     except Unanswered as late:
         raise Unavailable("without its contact no mail can be accepted") from late
-    return msgspec.json.decode(result, type=ContactView)
+    return msgspec.json.decode(result, type=KnownContact)
 
 
 async def _queued(
@@ -128,7 +141,7 @@ async def _queued(
     return msgspec.json.decode(await request.ask(command, "emails"), type=QueuedEmails)
 
 
-def _recipients(people: Sequence[Person], contacts: Sequence[ContactView]) -> list[Recipient]:
+def _recipients(people: Sequence[Person], contacts: Sequence[KnownContact]) -> list[Recipient]:
     return [
         Recipient(
             email_id=uuid7(),
@@ -141,7 +154,7 @@ def _recipients(people: Sequence[Person], contacts: Sequence[ContactView]) -> li
     ]
 
 
-def _sent_to(contact: ContactView, email: UUID) -> SentTo:
+def _sent_to(contact: KnownContact, email: UUID) -> SentTo:
     return SentTo(contact=Addressee(id=contact.id, email=contact.email), email=email)
 
 

@@ -22,7 +22,9 @@ from libs.schemas.contacts import (
     AskForConfirmation,
     ContactView,
     FindContact,
+    FindKnown,
     GetContact,
+    KnownContact,
     SaveContact,
     SavedContact,
     SavedMeta,
@@ -50,6 +52,8 @@ REFUSED = "refused"
 """In an address: the neighbour says no."""
 SUBSCRIBER = "subscriber"
 """In an address: its contact is subscribed. Others are not."""
+SETTLED = "settled"
+"""In an address: its contact has all that a request says of it already."""
 STRICT = "strict"
 """In the subject of a mail: delivery sends it to subscribed contacts only."""
 UNSENDABLE = "unsendable"
@@ -76,7 +80,7 @@ class Neighbour:
             "campaigns": (CreateTemplate,),
         }[self.name]
         asked: dict[str, Any] = {
-            "contacts": {GetContact: self._contact, FindContact: self._find},
+            "contacts": {GetContact: self._contact, FindContact: self._find, FindKnown: self._known},
             "delivery": {CheckOrder: self._check},
         }
         queries = asked.get(self.name, {})
@@ -158,6 +162,12 @@ class Neighbour:
         if SUBSCRIBER not in query.email:
             raise Rejected("CONTACT_NOT_FOUND", "Contact not found")
         return ContactView(id=project, email=query.email, subscribed=True, data={}, created_at="", updated_at="")
+
+    async def _known(self, conn: Connection, project: UUID, query: FindKnown) -> list[KnownContact | None]:
+        return [
+            KnownContact(id=project, email=each.email, subscribed=False) if SETTLED in each.email else None
+            for each in query.contacts
+        ]
 
     async def _check(self, conn: Connection, project: UUID, query: CheckOrder) -> Sendable:
         said = query.content.subject if query.content else ""

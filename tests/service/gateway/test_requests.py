@@ -183,6 +183,28 @@ async def test_files_are_handed_over_in_pieces_each_once_and_named_by_what_they_
     assert [each.number for each in pieces] == [0, 1, 2] and b"".join(each.data for each in pieces) == large
 
 
+async def test_only_those_are_saved_who_are_not_as_the_request_says_already(
+    world: World, api: httpx.AsyncClient
+) -> None:
+    tag = uuid4().hex
+    to = [f"new{tag}@example.com", f"settled{tag}@example.com"]
+    answer = (await api.post("/v1/send", json={"to": to, "subject": "Hi", "body": "b", "from": "me@e.co"})).json()
+    assert [each["contact"]["email"] for each in answer["emails"]] == to
+    assert [each.email for each in saved(world, tag)] == [to[0]]
+    (order,) = orders(world, tag)
+    assert order.recipients[1].contact_id == world.project
+
+
+async def test_a_request_that_can_be_repeated_has_everybody_saved_under_its_key(
+    world: World, api: httpx.AsyncClient
+) -> None:
+    """Or a repeat could save what was as it should be at first, and was changed since."""
+    tag = uuid4().hex
+    body = {"to": f"settled{tag}@example.com", "subject": "Hi", "body": "b", "from": "me@example.com"}
+    assert (await api.post("/v1/send", json=body, headers={"Idempotency-Key": tag})).status_code == 200
+    assert len(saved(world, tag)) == 1
+
+
 async def test_what_was_in_order_a_moment_ago_is_not_asked_again(world: World, api: httpx.AsyncClient) -> None:
     tag = uuid4().hex
     for n in range(2):
