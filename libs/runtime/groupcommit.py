@@ -8,7 +8,7 @@ says which messages landed.
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from libs.runtime import crash, inbox, metrics
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
 from libs.runtime.rejection import Rejected
-from libs.runtime.store import BatchHandler, ReadModel, StreamConflict, Unit, begin, fold
+from libs.runtime.store import BatchHandler, ReadModel, StreamConflict, Unit, fold
 from libs.schemas.base import Command, Event, Message
 
 log = structlog.get_logger()
@@ -188,8 +188,8 @@ class GroupCommit:
     async def _transact(self, batch: Sequence[Envelope[Any]]) -> dict[UUID, bytes | None]:
         async with asyncio.timeout(COMMAND_TIMEOUT), self._pool.acquire() as conn:
             async with conn.transaction():
-                unit = await begin(conn, self._models)
-                answers = await self._run_unit(unit, batch)
+                unit, fresh = await inbox.begin(conn, self._models, self._consumer, [each.id for each in batch])
+                answers = await self._run_unit(unit, batch, fresh)
                 crash.point("before_commit")
             crash.point("after_commit_before_reply")
         self._on_commit(unit)
@@ -197,11 +197,11 @@ class GroupCommit:
         metrics.COMMITTED.labels(self._consumer).inc(len(batch))
         return answers
 
-    async def _run_unit(self, unit: Unit, batch: Sequence[Envelope[Any]]) -> dict[UUID, bytes | None]:
+    async def _run_unit(
+        self, unit: Unit, batch: Sequence[Envelope[Any]], fresh: Collection[UUID]
+    ) -> dict[UUID, bytes | None]:
         conn = unit.conn
-        ids = [envelope.id for envelope in batch]
-        fresh = await inbox.remember(conn, self._consumer, ids)
-        seen = [known for known in ids if known not in fresh]
+        seen = [envelope.id for envelope in batch if envelope.id not in fresh]
         answers: dict[UUID, bytes | None] = await inbox.replies(conn, self._consumer, seen) if seen else {}
         new = _each_once(envelope for envelope in batch if envelope.id in fresh)
         replied = await handle(unit, new, self._handlers, self._models)

@@ -8,13 +8,18 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.runtime.store import Connection
+from libs.runtime.store import Connection, ReadModel, Unit
 
+# It takes the lock that every unit shares, and tells the time, as `store.begin` does: a round trip less for every batch.
 REMEMBER = """
-insert into inbox (consumer, message_id)
-select $1, unnest($2::uuid[])
-on conflict do nothing
-returning message_id
+with new as (
+    insert into inbox (consumer, message_id)
+    select $1, unnest($2::uuid[])
+    on conflict do nothing
+    returning message_id
+)
+select clock_timestamp() as now, array(select message_id from new) as fresh
+from pg_advisory_xact_lock_shared(hashtext('godwit.units'), hashtext(current_schema()))
 """
 
 REPLIES = "select message_id, reply from inbox where consumer = $1 and message_id = any($2::uuid[])"
@@ -35,10 +40,14 @@ KEPT_DAYS = 45
 BATCH = 10_000
 
 
-async def remember(conn: Connection, consumer: str, ids: Sequence[UUID]) -> set[UUID]:
-    """Note that these messages are handled; answers those that were new. Both commit with the work or neither does."""
-    rows = await conn.fetch(REMEMBER, consumer, ids)
-    return {row["message_id"] for row in rows}
+async def begin(
+    conn: Connection, read_models: Sequence[ReadModel], consumer: str, ids: Sequence[UUID]
+) -> tuple[Unit, set[UUID]]:
+    """Open a unit in the transaction that runs on `conn`, for these messages, and note that they are handled; answers
+    those that were new besides. What is noted commits with the work, or neither does."""
+    row = await conn.fetchrow(REMEMBER, consumer, ids)
+    assert row
+    return Unit(conn, row["now"], read_models), set(row["fresh"])
 
 
 async def replies(conn: Connection, consumer: str, ids: Sequence[UUID]) -> dict[UUID, bytes | None]:
