@@ -1,6 +1,6 @@
 """Putting intents into the ledger: each once, whatever is delivered again."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -68,9 +68,11 @@ async def queue(unit: Unit, intents: Sequence[Intent]) -> set[UUID]:
     return new
 
 
-async def queued_before(unit: Unit, ids: Sequence[UUID]) -> dict[UUID, datetime]:
+async def queued_before(unit: Unit, ids: Collection[UUID]) -> dict[UUID, datetime]:
     """Which of these intents exist, and since when."""
-    return {row["id"]: row["created_at"] for row in await unit.conn.fetch(QUEUED, ids)}
+    if not ids:
+        return {}
+    return {row["id"]: row["created_at"] for row in await unit.conn.fetch(QUEUED, list(ids))}
 
 
 def _columns(intents: Sequence[Intent]) -> list[list[Any]]:

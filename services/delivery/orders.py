@@ -1,8 +1,9 @@
 """Taking on transactional mail: everything that an order names is looked up for a whole batch, then decided."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import TypeAlias
 from uuid import UUID
@@ -66,22 +67,14 @@ async def _send(untracked: bool, unit: Unit, envelopes: Sequence[Envelope[Comman
     """What is queued already is answered as it was the first time."""
     found = await _look_up(unit.conn, [(e.project, e.message) for e in envelopes])
     sizes = await files.touch(unit, {(e.project, a.digest) for e in envelopes for a in e.message.extras.attachments})
-    known = await intents.queued_before(unit, [r.email_id for e in envelopes for r in recipients_of(e.message)])
-    answers: list[bytes] = []
-    queued: list[Intent] = []
-    for envelope in envelopes:
-        ids = [recipient.email_id for recipient in recipients_of(envelope.message)]
-        try:
-            if not known.keys() >= set(ids):
-                _require_files(envelope, sizes)
-                queued += _intents(envelope, found, untracked)
-                known |= dict.fromkeys(ids, unit.now)
-            answers.append(accepted(_reply(envelope.message, ids, iso(min(known[each] for each in ids)))))
-        except Rejected as no:
-            answers.append(encode(no.as_reply()))
-    new = await intents.queue(unit, queued)
-    await files.refer(unit, _references(queued, new))
-    return answers
+    decided = [_decided(envelope, found, sizes, untracked) for envelope in envelopes]
+    # one that comes twice in a batch is one mail
+    queued = {intent.queued.email_id: intent for each in decided if isinstance(each, list) for intent in each}
+    new = await intents.queue(unit, list(queued.values()))
+    await files.refer(unit, _references(queued.values(), new))
+    since = dict.fromkeys(new, unit.now)
+    since |= await intents.queued_before(unit, {each for e in envelopes for each in _ids(e)} - new)
+    return [_answer(envelope, each, since) for envelope, each in zip(envelopes, decided, strict=True)]
 
 
 async def _check(untracked: bool, conn: Connection, project: UUID, query: CheckOrder) -> Sendable:
@@ -91,11 +84,29 @@ async def _check(untracked: bool, conn: Connection, project: UUID, query: CheckO
     return Sendable(kind=content.kind)
 
 
-def _intents(envelope: Envelope[Command], found: Found, untracked: bool) -> list[Intent]:
+def _decided(
+    envelope: Envelope[Command], found: Found, sizes: Mapping[files.Key, int], untracked: bool
+) -> list[Intent] | Rejected:
     project, command = envelope.project, envelope.message
-    content = found.content(project, command)
-    facts = decide(command, content, found.status(project, content), untracked)
+    try:
+        _require_files(envelope, sizes)
+        content = found.content(project, command)
+        facts = decide(command, content, found.status(project, content), untracked)
+    except Rejected as no:
+        return no
     return [Intent(fact, envelope, command.overrides or None) for fact in facts]
+
+
+def _answer(envelope: Envelope[Command], decided: list[Intent] | Rejected, since: Mapping[UUID, datetime]) -> bytes:
+    """A refusal is for what does not exist: mails that were queued before stay so, whatever would be decided now."""
+    ids = _ids(envelope)
+    if isinstance(decided, Rejected) and not since.keys() >= set(ids):
+        return encode(decided.as_reply())
+    return accepted(_reply(envelope.message, ids, iso(min(since[each] for each in ids))))
+
+
+def _ids(envelope: Envelope[Command]) -> list[UUID]:
+    return [recipient.email_id for recipient in recipients_of(envelope.message)]
 
 
 def _require_files(envelope: Envelope[Command], sizes: Mapping[files.Key, int]) -> None:
@@ -104,7 +115,7 @@ def _require_files(envelope: Envelope[Command], sizes: Mapping[files.Key, int]) 
             raise Rejected("ATTACHMENT_NOT_FOUND", f"The bytes of {attachment.filename} have not been stored")
 
 
-def _references(queued: Sequence[Intent], new: Set[UUID]) -> Iterator[tuple[UUID, UUID, str]]:
+def _references(queued: Iterable[Intent], new: Set[UUID]) -> Iterator[tuple[UUID, UUID, str]]:
     """Which of the new mails needs which files."""
     for intent in queued:
         if intent.queued.extras and intent.queued.email_id in new:
