@@ -74,14 +74,16 @@ def reduced(waiting: Sequence[Waiting], allowances: Allowances) -> list[Waiting]
     return [msgspec.structs.replace(each, count=n) for each, n in zip(in_order, granted, strict=True) if n]
 
 
-async def hold(conn: Connection, shares: Sequence[Share]) -> tuple[list[Share], Allowances]:
-    """The shares within what is allowed; nobody else takes of it until this transaction ends."""
-    keys = list(await read(conn, {share.project for share in shares}))
+async def hold(
+    conn: Connection, shares: Sequence[Share], limited: Collection[UUID]
+) -> tuple[list[Share], Allowances]:
+    """The shares within what these projects are allowed; nobody else takes of it until this transaction ends."""
+    keys = list(await read(conn, limited))
     if not keys:
         return list(shares), {}
     await conn.execute(MAKE, *_columns(keys))
     await conn.execute(LOCK, *_columns(keys))
-    found = await read(conn, {share.project for share in shares})
+    found = await read(conn, limited)
     granted = within(
         [((s.project, s.line), s.quota) for s in shares], {key: each.tokens for key, each in found.items()}
     )

@@ -5,7 +5,7 @@ What must not be sent any more is found out here, in the transaction of the clai
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -40,7 +40,8 @@ with recursive line as (
         order by lane, project, line limit 1
     ) next
 )
-select line.lane, line.project, due.count::int, line.line
+select line.lane, line.project, due.count::int, line.line,
+    exists (select from sending_limit where sending_limit.project = line.project)
 from (
     select lane, project, line from line
     where lane = 0 or not coalesce((select paused from paused_project where project = line.project), false)
@@ -129,11 +130,13 @@ async def waiting(conn: Connection, most: int) -> list[Waiting]:
     return [Waiting(*row) for row in await conn.fetch(WAITING, most)]
 
 
-async def claim(unit: Unit, shares: Sequence[Share], lease: float, shelf: Shelf) -> list[Mail]:
-    """Claim up to each share's quota, as far as their projects' own limits go; answers the mails that are to be sent
-    once this is committed."""
+async def claim(
+    unit: Unit, shares: Sequence[Share], limited: Collection[UUID], lease: float, shelf: Shelf
+) -> list[Mail]:
+    """Claim up to each share's quota, as far as the limits of `limited` projects go; answers the mails that are to be
+    sent once this is committed."""
     begun = time.monotonic()
-    shares, held = await allowance.hold(unit.conn, shares)
+    shares, held = await allowance.hold(unit.conn, shares, limited)
     rows = await unit.conn.fetch(
         CLAIM,
         [share.lane for share in shares],

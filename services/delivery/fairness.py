@@ -28,12 +28,13 @@ W = TypeVar("W", bound=Hashable)
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """That many mails of a project are due in a lane, in one line of it."""
+    """That many mails of a project are due in a lane, in one line of it. `limited` projects have limits of their own."""
 
     lane: int
     project: UUID
     count: int
     line: str = WHOLE
+    limited: bool = False
 
 
 class Share(msgspec.Struct, frozen=True):

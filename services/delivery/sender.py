@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -164,7 +164,8 @@ class Sender:
             await self._wait(self._runtime.stopping, self._window.rest)
         async with self._runtime.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
             found = await claims.waiting(conn, room)
-            limits = await allowance.read(conn, {line.project for line in found})
+            limited = {line.project for line in found if line.limited}
+            limits = await allowance.read(conn, limited)
             waiting = allowance.reduced(found, limits)
             metrics.LIMITED.inc(len(found) - len(waiting))
             wanted = min(room, sum(line.count for line in waiting))
@@ -176,7 +177,7 @@ class Sender:
         if not permits:
             await asyncio.sleep(min(grant.wait, IDLE_SECONDS))
             return 0.0
-        return await self._claim(allot(waiting, len(permits), grant.bulk, next(self._turns)), permits)
+        return await self._claim(allot(waiting, len(permits), grant.bulk, next(self._turns)), limited, permits)
 
     def _room(self) -> int:
         """How many mails may be claimed now; none rather than a few, because a claim costs the same for many."""
@@ -184,9 +185,9 @@ class Sender:
         room = min(self._window.size - self._open, ahead - len(self._uncalled))
         return room if room >= min(self._window.size, ahead) / 4 else 0
 
-    async def _claim(self, shares: Sequence[Share], permits: Sequence[Permit]) -> float:
+    async def _claim(self, shares: Sequence[Share], limited: Set[UUID], permits: Sequence[Permit]) -> float:
         async with self._runtime.unit() as unit:
-            mails = await claims.claim(unit, shares, self._timing.lease, self._shelf)
+            mails = await claims.claim(unit, shares, limited, self._timing.lease, self._shelf)
             unused = permits[len(mails) :]
             await bucket.release(unit.conn, self._region, [permit.back() for permit in unused], len(unused))
         for mail, permit in zip(mails, permits, strict=False):
