@@ -10,7 +10,7 @@ import asyncpg
 
 from libs.runtime.store import Connection, ReadModel, Unit
 
-# It takes the lock that every unit shares, and tells the time, as `store.begin` does: a round trip less for every batch.
+# It takes the lock that every unit shares and tells the time, as `store.begin` does: a round trip less for a batch.
 REMEMBER = """
 with new as (
     insert into inbox (consumer, message_id)

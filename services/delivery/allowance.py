@@ -74,9 +74,7 @@ def reduced(waiting: Sequence[Waiting], allowances: Allowances) -> list[Waiting]
     return [msgspec.structs.replace(each, count=n) for each, n in zip(in_order, granted, strict=True) if n]
 
 
-async def hold(
-    conn: Connection, shares: Sequence[Share], limited: Collection[UUID]
-) -> tuple[list[Share], Allowances]:
+async def hold(conn: Connection, shares: Sequence[Share], limited: Collection[UUID]) -> tuple[list[Share], Allowances]:
     """The shares within what these projects are allowed; nobody else takes of it until this transaction ends."""
     keys = list(await read(conn, limited))
     if not keys:

@@ -28,7 +28,7 @@ W = TypeVar("W", bound=Hashable)
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """That many mails of a project are due in a lane, in one line of it. `limited` projects have limits of their own."""
+    """That many mails of a project are due in a lane, in one line of it. A `limited` one has limits of its own."""
 
     lane: int
     project: UUID
