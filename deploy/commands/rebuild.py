@@ -1,7 +1,7 @@
 """Rebuild read models from events; the old ones serve until the new ones have caught up."""
 
 import argparse
-import asyncio
+import gc
 
 EPILOG = """\
 A table that was lost, or whose definition changed with an upgrade, is made anew from the log. Events of other services
@@ -18,21 +18,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    return asyncio.run(_run(args))
+    import uvloop
+
+    from libs.runtime.service import GC_THRESHOLD
+
+    gc.set_threshold(GC_THRESHOLD)  # pages of events are many objects and no cycles, as in a service
+    return uvloop.run(_run(args))
 
 
 async def _run(args: argparse.Namespace) -> int:
     from deploy.commands import Failed
-    from deploy.reach import bus, database
+    from deploy.reach import addresses, bus
     from deploy.setup import declared_services
-    from libs.runtime.rebuild import Rebuild
+    from libs.runtime.rebuild import rebuild
 
     [service] = declared_services([args.service])
     known = {model.NAME: model for model in service.read_models}
     if unknown := set(args.model) - known.keys():
         raise Failed(f"{args.service} has no {', '.join(sorted(unknown))}; it has {', '.join(known)}")
     models = [known[name] for name in args.model or known]
-    async with database() as conn, bus() as client:
-        done = await Rebuild(conn, client, service, models).run()
+    async with bus() as client:
+        done = await rebuild(addresses().admin_url, client, service, models)
     print(f"rebuilt {', '.join(done.models)} from {done.own_events} own and {done.foreign_events} other events")
     return 0

@@ -6,6 +6,8 @@ import os
 import sys
 import tempfile
 
+import uvloop
+
 from deploy.demo.screen import console
 from deploy.demo.target import Target, stack
 from deploy.embedded.ports import free_ports
@@ -51,7 +53,7 @@ def main() -> int:
     if "rate" in names:
         asyncio.run(rate.main())
     if set(names) & set(BENCHES):
-        asyncio.run(run([name for name in names if name in BENCHES]))
+        uvloop.run(run([name for name in names if name in BENCHES]))
     return 0
 
 

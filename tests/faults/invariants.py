@@ -15,7 +15,7 @@ import msgspec
 
 from deploy.setup import declared_services
 from libs.runtime.codec import tag_of
-from libs.runtime.rebuild import Rebuild
+from libs.runtime.rebuild import rebuild
 from libs.runtime.service import Service
 from libs.runtime.store import Connection
 from services.delivery.message import SIMULATOR
@@ -254,7 +254,7 @@ async def i5(rig: Rig, services: Sequence[Service]) -> list[str]:
         async with rig.database() as conn, rig.bus() as client:
             for table in tables:
                 await conn.execute(f"create temporary table before_{table} as {_contents(service.name, table)}")
-            await Rebuild(conn, client, service, service.read_models).run()
+            await rebuild(rig.target.endpoints.admin_database_url, client, service, service.read_models)
             for table in tables:
                 wrong += await _difference(conn, service.name, table)
     return wrong

@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from libs.runtime.bus import ask
 from libs.runtime.clock import uuid7
-from libs.runtime.rebuild import Rebuild
+from libs.runtime.rebuild import rebuild
 from libs.runtime.rejection import Rejected
 from libs.runtime.service import Runtime
 from libs.runtime.split import variant_of
@@ -373,12 +372,8 @@ async def test_the_results_equal_a_recount_and_a_rebuild_in_whatever_order_it_ca
     await eventually(counted)
     before, view = await tested.results(), await tested.view()
     people = await tested.recipients()
-    owner = await asyncpg.connect(tested.stack.admin_url)
-    try:
-        service = tested.service
-        await Rebuild(owner, service.client, service.service, service.service.read_models).run()
-    finally:
-        await owner.close()
+    service = tested.service
+    await rebuild(tested.stack.admin_url, service.client, service.service, service.service.read_models)
     assert (await tested.results(), await tested.view()) == (before, view)
     assert await tested.recipients() == people
     for each in people:

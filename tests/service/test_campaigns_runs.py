@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from libs.runtime.bus import ask
 from libs.runtime.clock import uuid7
 from libs.runtime.envelope import Envelope
-from libs.runtime.rebuild import Rebuild
+from libs.runtime.rebuild import rebuild
 from libs.runtime.service import Runtime
 from libs.runtime.testing import announce, eventually, facts, running, tell
 from libs.schemas.base import Event
@@ -252,12 +251,8 @@ async def test_read_models_that_are_rebuilt_equal_those_that_never_were(campaign
     )
     before = await campaign.until(sent_count=1, bounced_count=1, opened_count=1, unsubscribed_count=1, resolved=2)
     view = await campaign.view()
-    owner = await asyncpg.connect(campaign.stack.admin_url)
-    try:
-        service = campaign.service
-        await Rebuild(owner, service.client, service.service, service.service.read_models).run()
-    finally:
-        await owner.close()
+    service = campaign.service
+    await rebuild(campaign.stack.admin_url, service.client, service.service, service.service.read_models)
     assert await campaign.stats() == before
     assert await campaign.view() == view
     await campaign.report(campaign.sent())

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
 import msgspec
 import pytest
 from nats.aio.msg import Msg
@@ -17,7 +16,7 @@ from libs.runtime.bus import ask
 from libs.runtime.clock import uuid7
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
-from libs.runtime.rebuild import Rebuild
+from libs.runtime.rebuild import rebuild
 from libs.runtime.rejection import Rejected
 from libs.runtime.service import Runtime
 from libs.runtime.testing import announce, eventually, facts, running
@@ -374,12 +373,8 @@ async def test_read_models_that_are_rebuilt_equal_those_that_never_were(stack: S
     await made.happens(*(made.tracked() for _ in range(5)))
     before = await made.until(*["EXITED"] * 5)
     workflow = await made.author.get(made.id)
-    owner = await asyncpg.connect(stack.admin_url)
-    try:
-        service = made.service
-        await Rebuild(owner, service.client, service.service, service.service.read_models).run()
-    finally:
-        await owner.close()
+    service = made.service
+    await rebuild(stack.admin_url, service.client, service.service, service.service.read_models)
     assert await made.executions() == before
     assert await made.author.get(made.id) == workflow
     await made.happens(made.tracked(before[0].contact_id))

@@ -7,13 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
 from msgspec.structs import replace
 
 from libs.runtime.bus import ask
 from libs.runtime.clock import now, uuid7
-from libs.runtime.rebuild import Rebuild
+from libs.runtime.rebuild import rebuild
 from libs.runtime.testing import announce, eventually
 from libs.schemas.ab_tests import FrozenTest, FrozenVariant
 from libs.schemas.base import Event
@@ -260,12 +259,8 @@ async def test_a_rebuild_finds_what_is_decided_and_what_is_not(office: Office, s
         await tell_of(office, started(campaign_id))
     await tell_of(office, decided(over), 5)
     before = await known(office)
-    owner = await asyncpg.connect(stack.admin_url)
-    try:
-        models = [content_rows, campaign_experiment]
-        await Rebuild(owner, office.client, office.runtime.service, models).run()
-    finally:
-        await owner.close()
+    models = [content_rows, campaign_experiment]
+    await rebuild(stack.admin_url, office.client, office.runtime.service, models)
     assert await known(office) == before
     assert (len(before), before[f"test {waits}"], before[f"test {over}"]) == (7, "false", "true")
 

@@ -12,7 +12,7 @@ import pytest
 from libs.runtime.bus import ask
 from libs.runtime.dead import DeadLetter, DeadLetters, NoSuchLetter
 from libs.runtime.publisher import Outgoing, Publisher
-from libs.runtime.rebuild import Rebuild
+from libs.runtime.rebuild import rebuild
 from libs.runtime.relay import MARK, TAKE_OVER
 from libs.runtime.replay import replay
 from libs.runtime.service import Runtime
@@ -114,7 +114,7 @@ async def test_a_timer_that_fails_for_good_is_dead_lettered_and_can_be_sent_back
 
 
 async def test_read_models_rebuilt_under_traffic_equal_those_that_were_never_rebuilt(
-    tally: Runtime, totals: TotalModel, owner: "asyncpg.Connection[asyncpg.Record]", project: UUID
+    tally: Runtime, totals: TotalModel, stack: Stack, project: UUID
 ) -> None:
     keys = [str(uuid4()) for _ in range(20)]
     stop = asyncio.Event()
@@ -130,7 +130,7 @@ async def test_read_models_rebuilt_under_traffic_equal_those_that_were_never_reb
     load = [asyncio.create_task(traffic()) for _ in range(4)]
     await asyncio.sleep(0.5)
     for _ in range(3):
-        await Rebuild(owner, tally.client, tally.service, [totals, NoticedModel()]).run()
+        await rebuild(stack.admin_url, tally.client, tally.service, [totals, NoticedModel()])
     stop.set()
     sent = sum(await asyncio.gather(*load))
 
@@ -165,14 +165,14 @@ async def recount(tally: Runtime, project: UUID) -> dict[str, int]:
 
 
 async def test_a_table_that_was_dropped_under_traffic_is_rebuilt_and_nothing_is_lost(
-    tally: Runtime, totals: TotalModel, owner: "asyncpg.Connection[asyncpg.Record]", project: UUID
+    tally: Runtime, stack: Stack, owner: "asyncpg.Connection[asyncpg.Record]", project: UUID
 ) -> None:
     key = str(uuid4())
     await tell(tally.client, project, Add(key=key, amount=1), Total)
     await owner.execute("drop table tally.noticed")
     for _ in range(10):
         await announce(tally.client, project, Noticed(key=key, amount=1))
-    await Rebuild(owner, tally.client, tally.service, [NoticedModel()]).run()
+    await rebuild(stack.admin_url, tally.client, tally.service, [NoticedModel()])
     await retry_all(tally, project)
 
     async def caught_up() -> bool:

@@ -1,0 +1,126 @@
+"""Events told again to those who make read models anew: a service's own from its log, others' from the stream EVENTS.
+
+Both give what there is, a page at a time, and go on from there when they are asked again.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
+
+import asyncpg
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import TimeoutError as NatsTimeout
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from libs.runtime.codec import Codec, tag_of
+from libs.runtime.envelope import Envelope, envelope_of
+from libs.runtime.inlet import UNREADABLE
+from libs.runtime.relay import meta_of
+from libs.runtime.replay import LOG
+from libs.runtime.vault import Written, reveal
+from libs.schemas.base import Event
+
+PAGE = 2000
+"""Events that are folded at a time. What a statement costs is shared by them, and they are all in memory."""
+
+FETCH = 1000
+FETCH_TIMEOUT = 2.0
+
+REST_OF_LOG = """
+select position, sequence, id, project, stream, version, type, data, meta, recorded_at
+from events where sequence is null or sequence > $1 order by sequence nulls last, position
+"""
+
+Page = list[Envelope[Any]]
+
+
+class OwnEvents:
+    """A service's own events of some kinds, in order. `conn` has the service's schema in its path."""
+
+    def __init__(self, conn: "asyncpg.Connection[asyncpg.Record]", kinds: Iterable[type[Event]]) -> None:
+        self._conn = conn
+        self._codec: Codec[Any] = Codec(kinds)
+        self._reached = 0
+
+    async def pages(self) -> AsyncIterator[Page]:
+        """What is published."""
+        while rows := await self._conn.fetch(LOG, self._reached, PAGE):
+            yield await self._told(rows)
+            self._reached = rows[-1]["sequence"]
+
+    async def rest(self) -> Page:
+        """All that follows, published or not: for the last look, while nobody appends."""
+        return await self._told(await self._conn.fetch(REST_OF_LOG, self._reached))
+
+    async def _told(self, rows: Sequence[asyncpg.Record]) -> Page:
+        rows = [row for row in rows if row["type"] in self._codec.kinds]
+        bodies = await reveal(self._conn, [Written(row["id"], row["project"], row["data"].encode()) for row in rows])
+        return [self._recorded(row, body) for row, body in zip(rows, bodies, strict=True)]
+
+    def _recorded(self, row: asyncpg.Record, body: bytes) -> Envelope[Any]:
+        return Envelope(
+            id=row["id"],
+            project=row["project"],
+            message=self._codec.decode(body),
+            at=row["recorded_at"],
+            stream=row["stream"],
+            version=row["version"],
+            meta=meta_of(row["meta"]),
+        )
+
+
+class ForeignEvents:
+    """Other services' events of some kinds, as far back as EVENTS reaches. `client` may read the stream."""
+
+    def __init__(self, client: Client, kinds: Iterable[type[Event]]) -> None:
+        self._js = client.jetstream(timeout=10)
+        kinds = list(kinds)
+        self._codec: Codec[Any] = Codec(kinds)
+        self._subjects = [f"evt.{kind.service}.*.{tag_of(kind)}" for kind in kinds]
+        self._reached = 0
+
+    async def pages(self) -> AsyncIterator[Page]:
+        """What lies between the end of the last look and the end of the stream now."""
+        if not self._subjects:
+            return
+        last = (await self._js.stream_info("EVENTS")).state.last_seq
+        if last <= self._reached:
+            return
+        start = ConsumerConfig(
+            filter_subjects=self._subjects,
+            ack_policy=AckPolicy.NONE,
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+            opt_start_seq=self._reached + 1,
+        )
+        reader = await self._js.pull_subscribe("", stream="EVENTS", config=start)
+        try:
+            pending = await _pending(reader)
+            while pending and (messages := await _fetch(reader)):
+                within = [message for message in messages if message.metadata.sequence.stream <= last]
+                yield [envelope for message in within if (envelope := self._read(message))]
+                pending = messages[-1].metadata.num_pending if len(within) == len(messages) else 0
+        finally:
+            await reader.unsubscribe()
+        self._reached = last
+
+    def _read(self, message: Msg) -> Envelope[Any] | None:
+        """The event in the message; None if it cannot be read, for then the service cannot have handled it either."""
+        try:
+            return envelope_of(self._codec.decode(message.data), message.headers or {})
+        except UNREADABLE:
+            return None
+
+
+async def _fetch(reader: JetStreamContext.PullSubscription) -> list[Msg]:
+    """Some of what is pending; nothing if that has become too old meanwhile. Raises TimeoutError if the bus is slow."""
+    try:
+        return await reader.fetch(FETCH, timeout=FETCH_TIMEOUT)
+    except NatsTimeout:
+        if await _pending(reader):
+            raise
+        return []
+
+
+async def _pending(reader: JetStreamContext.PullSubscription) -> int:
+    return (await reader.consumer_info()).num_pending or 0
