@@ -18,6 +18,9 @@ SCALARS = frozenset((str, bool, int, float))
 Found: TypeAlias = tuple[str, type, object]
 """A field, the type of what somebody has there, and what it is, if that can be told: 1 and true are not the same."""
 
+Value: TypeAlias = tuple[UUID, str, str]
+"""A project, a field, and the JSON of a value."""
+
 
 class Tally:
     """Differences: a contact that came adds, one that went takes away, one that changed does both.
@@ -50,9 +53,9 @@ class Tally:
         return counts
 
     @property
-    def values(self) -> Counter[tuple[UUID, str, str]]:
+    def values(self) -> Counter[Value]:
         """By project, field and value, for values that a list of choices can offer."""
-        counts: Counter[tuple[UUID, str, str]] = Counter()
+        counts: Counter[Value] = Counter()
         for project, field, value, count in self._each():
             if (choice := choice_of(value)) is not None:
                 counts[project, field, choice] += count

@@ -4,15 +4,17 @@ Counted with every change of a contact, so that asking costs the same for a mill
 database session adds to rows of its own shard: two transactions never wait for one counter.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from libs.runtime.rows import MANY
 from libs.runtime.store import Connection
 from libs.schemas.fields import FieldType
-from services.contacts.tally import Tally
+from services.contacts.tally import Tally, Value
 
 TABLES = ("contact_count", "contact_field", "contact_value", "contact_field_open")
 
@@ -120,6 +122,10 @@ delete from contact_value where ctid = any(array(
     )
 ))
 """
+OPEN = """
+select project, field from contact_field_open
+where (project, field) in (select project, field from unnest($1::uuid[], $2::text[]) as asked (project, field))
+"""
 IS_OPEN = "select exists (select from contact_field_open where project = $1 and field = $2)"
 CONTACTS = "select coalesce(sum(count), 0)::bigint from contact_count where project = $1"
 FIELDS = """
@@ -155,7 +161,7 @@ class Known(msgspec.Struct, frozen=True):
 
 async def add(conn: Connection, tally: Tally) -> None:
     """Count what a batch changed."""
-    kinds, values = tally.kinds, tally.values
+    kinds, values = tally.kinds, await _counted(conn, tally.values)
     counts: tuple[list[tuple[Any, ...]], ...] = (
         [(project, count) for project, count in tally.contacts.items() if count],
         [(*key, count) for key, count in kinds.items() if count],
@@ -190,6 +196,16 @@ async def values(conn: Connection, project: UUID, field: str) -> list[Any]:
     else:
         rows = await conn.fetch(VALUES, project, field)
     return [msgspec.json.decode(row["value"]) for row in rows]
+
+
+async def _counted(conn: Connection, values: Counter[Value]) -> Counter[Value]:
+    """Those that are not of open fields, if there are many: everybody may have another name, and it would not be counted
+    anyway."""
+    if len(values) < MANY:
+        return values
+    fields = list({(project, field) for project, field, _ in values})
+    uncounted = {(row["project"], row["field"]) for row in await conn.fetch(OPEN, *_columns(fields, 2))}
+    return Counter({value: count for value, count in values.items() if value[:2] not in uncounted})
 
 
 async def _close(conn: Connection, grown: Sequence[tuple[Any, ...]]) -> None:
