@@ -106,8 +106,8 @@ class Runtime:
         self.stopping = asyncio.Event()
         self.committed = asyncio.Event()
         """Set after every commit of this process: work that looks for new rows can wait for it."""
-        publisher = RevealingPublisher(client, "EVENTS", pool)
-        self.relay = Relay(config.database_url, service.name, publisher, asyncio.Event())
+        self.publisher = RevealingPublisher(client, "EVENTS", pool)
+        self.relay = Relay(config.database_url, service.name, self.publisher, asyncio.Event())
         self.inlets: dict[str, Inlet] = {}
         self.commits: list[GroupCommit] = []
         self.pullers: list[Puller] = []
@@ -139,6 +139,8 @@ class Runtime:
     def on_commit(self, unit: Unit) -> None:
         self.committed.set()
         if unit.told:
+            if self.relay.active:
+                self.publisher.know(unit.told)
             self.relay.wake.set()
         if unit.scheduled and self.timers:
             self.timers.wake.set()

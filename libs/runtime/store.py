@@ -92,7 +92,8 @@ class Unit:
     `now` is the database's clock at its start. Events that are appended become visible to queries on `conn`, in the
     read models too, after `flush`, which the runtime calls after every handler.
 
-    `told` and `scheduled` say whether it has written facts and timers: then the relay and the timers have work.
+    `told` are the facts that it has written, and `scheduled` says whether it has written timers: then the relay and the
+    timers have work.
     """
 
     def __init__(self, conn: Connection, now: datetime, read_models: Sequence[ReadModel]) -> None:
@@ -101,7 +102,7 @@ class Unit:
         self._read_models = read_models
         self._versions: dict[str, int] = {}
         self._pending: list[Envelope[Event]] = []
-        self.told = False
+        self.told: list[Envelope[Event]] = []
         self.scheduled = False
 
     def expect(self, stream: str, version: int) -> None:
@@ -125,7 +126,7 @@ class Unit:
         events, self._pending = self._pending, []
         if not events:
             return
-        self.told = True
+        self.told += events
         await self._insert(events)
         await fold(self.conn, self._read_models, events)
 

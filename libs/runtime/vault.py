@@ -29,11 +29,15 @@ from libs.schemas.base import Event
 SEALED = "_sealed"
 MARK = b'"_sealed"'
 MEMBER = b',"_sealed":'
+NOT_KEPT = b'"_sealed": null'
 WHO = "contactId"
 KEY_BYTES = 32
 NONCE_BYTES = 12
 CIPHERS_KEPT = 4096
-"""What was just sealed is soon revealed for the bus; setting up a cipher costs as much as using it."""
+"""Several events in a row tell of one person; setting up a cipher costs as much as using it."""
+
+KNOWN_BYTES = 4 * 1024 * 1024
+"""Of events that were just sealed, for the relay, which is soon to publish them."""
 
 # A scalar sub-query is looked up row by row; for a join the planner may read the whole table instead. A key that was
 # taken away comes as an empty one.
@@ -44,22 +48,21 @@ select project, person, (
 ) as key
 from unnest($1::uuid[], $2::uuid[]) as wanted (project, person)
 """
-# Everyone's key, new or not, at one go; in one order everywhere, so that two replicas cannot wait for each other. Keys
-# that another transaction made at the same moment are missing in the answer.
+# A key for everyone who has none; in one order everywhere, so that two replicas cannot wait for each other. The answer
+# is about those who had one; a key that another transaction made at the same moment is missing in it.
 MAKE = """
 with made as (
     insert into person_key (project, person, key)
     select * from unnest($1::uuid[], $2::uuid[], $3::bytea[]) as new (project, person, key) order by project, person
     on conflict do nothing
-    returning project, person, key
+    returning project, person
 )
-select project, person, key from made
-union all
 select project, person, (
     select coalesce(person_key.key, '') from person_key
     where person_key.project = wanted.project and person_key.person = wanted.person
-)
+) as key
 from unnest($1::uuid[], $2::uuid[]) as wanted (project, person)
+where (project, person) not in (select project, person from made)
 """
 ERASE = """
 insert into person_key (project, person, key)
@@ -130,23 +133,51 @@ class RevealingPublisher(Publisher):
     def __init__(self, client: Client, stream: str, database: Database) -> None:
         super().__init__(client, stream)
         self._database = database
+        self._known: dict[str, bytes] = {}
+        self._known_bytes = 0
+
+    def know(self, events: Iterable[Envelope[Event]]) -> None:
+        """These were just committed here: what they tell need not be read out of the log again. The latest are kept,
+        as far as there is room, and none once somebody is to be forgotten."""
+        for event in events:
+            if event.message.forgets:
+                self._forget_all()
+            elif event.message.personal and not event.message.people:
+                self._known[str(event.id)] = body = encode(event.message)
+                self._known_bytes += len(body)
+        while self._known_bytes > KNOWN_BYTES:
+            self._known_bytes -= len(self._known.pop(next(iter(self._known))))
 
     async def publish(self, messages: Sequence[Outgoing]) -> int:
-        written = [_written(message) for message in messages]
-        bodies = await reveal(self._database, written)
-        return await super().publish([replace(m, body=body) for m, body in zip(messages, bodies, strict=True)])
+        known = {n: body for n, message in enumerate(messages) if (body := self._taken(message))}
+        sealed = [n for n in range(len(messages)) if n not in known]
+        bodies = await reveal(self._database, [_written(messages[n]) for n in sealed])
+        known |= zip(sealed, bodies, strict=True)
+        return await super().publish([replace(message, body=known[n]) for n, message in enumerate(messages)])
+
+    def _taken(self, message: Outgoing) -> bytes | None:
+        """What is known of the event, unless it tells of someone who was forgotten already."""
+        body = self._known.pop(message.headers["ce-id"], b"")
+        self._known_bytes -= len(body)
+        return None if NOT_KEPT in message.body else body
+
+    def _forget_all(self) -> None:
+        self._known.clear()
+        self._known_bytes = 0
 
 
 def _written(message: Outgoing) -> Written:
     headers = message.headers
-    return Written(UUID(headers["ce-id"]), UUID(headers["godwit-project"]), message.body)
+    return Written(uuid_of(headers["ce-id"]), uuid_of(headers["godwit-project"]), message.body)
 
 
 async def _made(conn: Database, people: Collection[Person]) -> Keys:
     """Everyone's key; those who have none get one."""
-    fresh = _random(len(people), KEY_BYTES)
-    keys = _keys(await conn.fetch(MAKE, *_columns(people), fresh))
-    missing = set(people) - keys.keys()
+    drawn = dict(zip(people, _random(len(people), KEY_BYTES), strict=True))
+    rows = await conn.fetch(MAKE, *_columns(people), list(drawn.values()))
+    had = {(row["project"], row["person"]) for row in rows}
+    keys = {person: _cipher(key) for person, key in drawn.items() if person not in had} | _keys(rows)
+    missing = had - keys.keys()
     return keys | await find(conn, missing) if missing else keys
 
 
