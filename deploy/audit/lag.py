@@ -11,12 +11,18 @@ from libs.runtime.service import Service
 from libs.runtime.store import Connection
 
 UNPUBLISHED = """
-select count(*) as events, extract(epoch from now() - min(recorded_at))::float as oldest from {service}.events
-where published_at is null and ($1::uuid is null or project = $1)
+select count(*) as events, extract(epoch from now() - min(recorded_at))::float as oldest
+from {service}.outbox as waiting
+join {service}.events as event
+    on event.position >= waiting.position and event.position < waiting.position + waiting.events
+where $1::uuid is null or project = $1
 """
 UNHANDLED = """
 select count(*) as events, extract(epoch from now() - min(recorded_at))::float as oldest from {source}.events
-where type = any($2::text[]) and recorded_at > now() - make_interval(days => $3) and published_at is not null
+where type = any($2::text[]) and recorded_at > now() - make_interval(days => $3)
+    and not exists (
+        select from {source}.outbox as waiting
+        where events.position >= waiting.position and events.position < waiting.position + waiting.events)
     and ($1::uuid is null or project = $1)
     and not exists (select from {service}.inbox where consumer = '{service}-events' and message_id = events.id)
 """

@@ -1,14 +1,14 @@
 """The relay: the one process per service that publishes the log to the bus, in order.
 
-Reading an event log by `position > last seen` loses events that commit out of order, so the relay reads what is not
-yet marked. One relay is active per service: it holds a session advisory lock on a connection of its own, and every
-mark carries its epoch, so that a relay that was paused and replaced cannot mark anything. It also stamps a dense
-`sequence`, the only order that other readers of the log may follow.
+Reading an event log by `position > last seen` loses events that commit out of order, so whoever appends leaves a row in
+the outbox, and the relay reads what that says. One relay is active per service: it holds a session advisory lock on a
+connection of its own, and everything that it notes carries its epoch, so that a relay that was paused and replaced
+cannot note anything. What it notes is a dense `sequence`, the only order that other readers of the log may follow.
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections import Counter
 from contextlib import suppress
 from functools import lru_cache
 
@@ -43,20 +43,40 @@ select pg_terminate_backend(holder) from relay
 where holder is not null and seen_at < clock_timestamp() - make_interval(secs => $1)
 """
 HEARTBEAT = "update relay set seen_at = clock_timestamp() where epoch = $1 returning true"
+# As many appends as make a batch; of the last of them perhaps not all events.
 UNPUBLISHED = """
-select position, id, project, stream, version, type, data, meta, recorded_at
-from events where published_at is null order by position limit $1
+with append as (
+    select position, events, sum(events) over (order by position) - events as before
+    from (select position, events from outbox order by position limit $1) as next
+)
+select event.*, append.position as append
+from append cross join lateral (
+    select position, id, project, stream, version, type, data, meta, recorded_at from events
+    where position >= append.position and position < append.position + append.events
+    order by position limit $1
+) as event
+where before < $1
+order by position limit $1
 """
 MARK = """
 with holder as (
-    update relay set sequence = sequence + cardinality($2::bigint[]), seen_at = clock_timestamp()
+    update relay set sequence = sequence + (select sum(events) from unnest($3::int[]) as events),
+        seen_at = clock_timestamp()
     where epoch = $1
-    returning sequence - cardinality($2::bigint[]) as before
+    returning sequence
+), done as (
+    select position, events, sum(events) over (order by position desc) as back
+    from unnest($2::bigint[], $3::int[]) as done (position, events)
+), noted as (
+    insert into published (sequence, position, events)
+    select sequence - back + 1, position, events from holder, done
+), begun as (
+    update outbox set position = outbox.position + done.events, events = outbox.events - done.events
+    from holder, done where outbox.position = done.position and outbox.events > done.events
+), finished as (
+    delete from outbox using holder, done where outbox.position = done.position and outbox.events = done.events
 )
-update events set published_at = clock_timestamp(), sequence = holder.before + done.place
-from holder, unnest($2::bigint[]) with ordinality as done (position, place)
-where events.position = done.position and events.published_at is null
-returning true
+select true from holder
 """
 
 
@@ -113,7 +133,7 @@ class Relay:
             stored = await self._publisher.publish([outgoing(self._schema, row) for row in rows])
             crash.point("after_publish_before_mark")
             if stored:
-                await self._mark(conn, epoch, [row["position"] for row in rows[:stored]])
+                await self._mark(conn, epoch, Counter(row["append"] for row in rows[:stored]))
             if stored < len(rows):
                 raise TimeoutError(f"the bus took {stored} of {len(rows)} events")
             published += stored
@@ -122,10 +142,11 @@ class Relay:
         metrics.OUTBOX_AGE.labels(self._schema).set(0)
         return published
 
-    async def _mark(self, conn: "asyncpg.Connection[asyncpg.Record]", epoch: int, positions: Sequence[int]) -> None:
-        if not await conn.fetch(MARK, epoch, positions):
+    async def _mark(self, conn: "asyncpg.Connection[asyncpg.Record]", epoch: int, done: Counter[int]) -> None:
+        """Note how many events of which appends are published now."""
+        if not await conn.fetchval(MARK, epoch, list(done.keys()), list(done.values())):
             raise Deposed(f"epoch {epoch} is over")
-        metrics.PUBLISHED.labels(self._schema).inc(len(positions))
+        metrics.PUBLISHED.labels(self._schema).inc(done.total())
 
     async def _rest(self, conn: "asyncpg.Connection[asyncpg.Record]", epoch: int) -> None:
         """Sleep until this process appends, or poll for what other replicas appended."""

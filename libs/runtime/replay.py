@@ -15,12 +15,23 @@ PAGE = 1000
 
 SET_PATH = "select set_config('search_path', $1, false)"
 SINCE = """
-select coalesce(min(sequence) filter (where recorded_at >= $1) - 1, max(sequence), 0)
-from events where sequence is not null
+select coalesce((select min(sequence) - 1 from log where recorded_at >= $1), (select sequence from relay))
 """
+# The pieces of the log in which the next events are, and of each the part that is asked for.
 LOG = """
-select position, sequence, id, project, stream, version, type, data, meta, recorded_at
-from events where sequence > $1 order by sequence limit $2
+select piece.sequence + event.position - piece.position as sequence, event.*
+from (
+    select sequence, position, events from published
+    where sequence >= (select coalesce(max(sequence), 0) from published where sequence <= $1 + 1)
+        and sequence <= $1 + $2
+) as piece
+cross join lateral (
+    select position, id, project, stream, version, type, data, meta, recorded_at from events
+    where position >= piece.position + greatest(0, $1 + 1 - piece.sequence)
+        and position < piece.position + least(piece.events, $1 + $2 + 1 - piece.sequence)
+    order by position
+) as event
+order by sequence
 """
 
 

@@ -27,9 +27,21 @@ PAGE = 2000
 FETCH = 1000
 FETCH_TIMEOUT = 2.0
 
+# What the relay publishes at this very moment must be in it once: so it is one statement.
 REST_OF_LOG = """
-select position, sequence, id, project, stream, version, type, data, meta, recorded_at
-from events where sequence is null or sequence > $1 order by sequence nulls last, position
+select event.*
+from (
+    select sequence, position + greatest(0, $1 + 1 - sequence) as first, position + events as next from published
+    where sequence >= (select coalesce(max(sequence), 0) from published where sequence <= $1 + 1)
+    union all
+    select null, position, position + events from outbox
+) as piece
+cross join lateral (
+    select position, id, project, stream, version, type, data, meta, recorded_at from events
+    where position >= piece.first and position < piece.next
+    order by position
+) as event
+order by piece.sequence nulls last, event.position
 """
 
 Page = list[Envelope[Any]]

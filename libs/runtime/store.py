@@ -12,7 +12,7 @@ from libs.runtime.clock import uuid7
 from libs.runtime.codec import encode, stream_of, tag_of
 from libs.runtime.envelope import MAX_DEPTH, Cause, Envelope, new_event
 from libs.runtime.rejection import Rejected
-from libs.runtime.rows import insert
+from libs.runtime.rows import MANY
 from libs.runtime.uuids import new_uuid
 from libs.runtime.vault import erase, forgotten, seal
 from libs.schemas.base import Event, Message
@@ -24,16 +24,18 @@ log = structlog.get_logger()
 MOST_BYTES = 900_000
 """Of one event. The bus takes 1 MiB with its headers, and an event that it refused would hold up the relay for ever."""
 
+# Who appends says so in the outbox, by a row for all that is appended together; it tells where in the log that goes.
+ENQUEUE = "insert into outbox (events) values ($1) returning position"
 APPEND = """
-insert into events (id, project, stream, version, type, schema_version, data, meta, recorded_at)
-select id, project, stream, version, type, schema_version, data, meta, recorded_at
-from unnest(
+with append as (insert into outbox (events) values (cardinality($1::uuid[])) returning position)
+insert into events (position, id, project, stream, version, type, schema_version, data, meta, recorded_at)
+select position + place - 1, id, project, stream, version, type, schema_version, data, meta, recorded_at
+from append, unnest(
     $1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::smallint[], $7::jsonb[], $8::jsonb[],
     $9::timestamptz[]
 ) with ordinality as new (id, project, stream, version, type, schema_version, data, meta, recorded_at, place)
-order by place
 """
-APPENDED = ("id", "project", "stream", "version", "type", "schema_version", "data", "meta", "recorded_at")
+APPENDED = ("position", "id", "project", "stream", "version", "type", "schema_version", "data", "meta", "recorded_at")
 SCHEMA_VERSION = 1
 
 SCHEDULE = """
@@ -152,10 +154,19 @@ class Unit:
             for e, body, meta in zip(events, bodies, (metas[id(e.meta)] for e in events), strict=True)
         ]
         try:
-            await insert(self.conn, APPEND, "events", APPENDED, rows)
+            await _append(self.conn, rows)
         except asyncpg.UniqueViolationError as taken:
             raise StreamConflict(str(taken)) from taken
         await erase(self.conn, forgotten(events))
+
+
+async def _append(conn: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    if len(rows) < MANY:
+        await conn.execute(APPEND, *zip(*rows, strict=True))
+    else:
+        first = await conn.fetchval(ENQUEUE, len(rows))
+        placed = [(position, *row) for position, row in enumerate(rows, first)]
+        await conn.copy_records_to_table("events", records=placed, columns=APPENDED)
 
 
 def _bounded(body: bytes) -> str:

@@ -40,7 +40,7 @@ MOST_LAG = 1.5
 LAG_SECONDS = 0.05
 LAG = """
 select extract(epoch from clock_timestamp() - recorded_at)::float
-from events where published_at is null order by position limit 1
+from events where position = (select min(position) from outbox)
 """
 """How long ago the oldest event was recorded that is not on the bus yet."""
 

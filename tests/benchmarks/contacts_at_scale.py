@@ -10,6 +10,7 @@ import os
 import random
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -26,9 +27,11 @@ from libs.runtime.rebuild import rebuild
 from libs.runtime.service import GC_THRESHOLD
 from libs.runtime.settings import Settings
 from libs.runtime.store import begin
+from libs.runtime.testing import eventually
 from libs.schemas.contacts import ContactCreated, EventTracked
 from services.gateway.bootstrap import NAMESPACE
 from tests.benchmarks.load import Measured, get
+from tests.benchmarks.settled import LIMIT, until_consumed
 
 CONTACTS = int(os.environ.get("BENCH_CONTACTS", "100000"))
 EVENTS = int(os.environ.get("BENCH_EVENTS", "100000"))
@@ -38,6 +41,7 @@ PAGE = 1200
 TRACKED = 5
 """Events of a contact, as of the million: five million are tracked of them."""
 
+PUBLISHED = "select not exists (select from outbox)"
 FILL = """
 with made as (
     select n, substr(md5(n::text), 1, 6) || '.' || substr(md5((-n)::text), 1, 6) as name,
@@ -107,7 +111,8 @@ async def _rebuild(conn: "asyncpg.Connection[Any]", target: Target, project: UUI
             unit = await begin(conn, [])
             unit.append(_happened(), Origin(project=project))
             await unit.flush()
-    await conn.execute("update events set sequence = position, published_at = now() where sequence is null")
+    await eventually(partial(conn.fetchval, PUBLISHED), LIMIT)
+    await until_consumed(target)
     service = build_of("contacts")(Settings(database_url=""))
     client = await nats.connect(target.endpoints.nats_url)
     gc.set_threshold(GC_THRESHOLD)  # as `godwit rebuild` has it

@@ -79,10 +79,8 @@ OPEN = "insert into contact_field_open (project, field) values ($1, 'firstName')
 
 KEYS = "insert into person_key (project, person, key) select project, id, sha256(uuid_send(id)) from contact"
 LOG = """
-insert into events (
-    position, sequence, id, project, stream, version, type, schema_version, data, meta, recorded_at, published_at
-) overriding system value
-select position, position, uuidv7(at - now()), project, stream, 1, type, 1, data, '{"actor": "api"}', at, at
+insert into events (position, id, project, stream, version, type, schema_version, data, meta, recorded_at)
+select position, uuidv7(at - now()), project, stream, 1, type, 1, data, '{"actor": "api"}', at
 from (
     select row_number() over () + (select coalesce(max(position), 0) from events) as position, *
     from (
@@ -102,8 +100,13 @@ from (
     ) as fact
 ) as placed
 """
-PLACES = "select setval(pg_get_serial_sequence('events', 'position'), (select max(position) from events))"
-NUMBERED = "update relay set sequence = (select max(position) from events)"
+PLACES = "select setval('append', (select max(position) >> 20 from events) + 1)"
+NUMBERED = """
+with piece as (
+    insert into published (sequence, position, events) select 1, min(position), count(*) from events returning events
+)
+update relay set sequence = events from piece
+"""
 
 TABLES = ["contact", "contact_event", "tracked_event", "person_key", "events"]
 CONSTRAINTS = """

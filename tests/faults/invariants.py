@@ -56,12 +56,12 @@ having min(version) <> 1 or max(version) <> count(*)
 """
 BROKEN_ORDER = """
 select stream from (
-    select stream, sequence, lag(sequence) over (partition by stream order by version) as before from {schema}.events
+    select stream, sequence, lag(sequence) over (partition by stream order by version) as before from {schema}.log
 ) as pairs
 where before > sequence
 """
-GAPS = "select coalesce(max(sequence), 0) - count(*) from {schema}.events where published_at is not null"
-UNPUBLISHED = "select count(*) from {schema}.events where published_at is null"
+GAPS = "select coalesce(max(sequence), 0) - count(*) from {schema}.log"
+UNPUBLISHED = "select coalesce(sum(events), 0) from {schema}.outbox"
 UNHANDLED = """
 select count(*) from {source}.events
 where type = any($1::text[])

@@ -20,7 +20,7 @@ OPEN = (
     "select state, count(*) as mails from delivery.email where state in ('queued', 'claimed', 'unknown') group by state"
 )
 UNPUBLISHED = " union all ".join(
-    f"select '{name}' as service, count(*) as events from {name}.events where published_at is null" for name in NAMES
+    f"select '{name}' as service, coalesce(sum(events), 0) as events from {name}.outbox" for name in NAMES
 )
 DUE = " union all ".join(
     f"select '{name}' as service, count(*) as timers from {name}.timers where due_at < now() + interval '9 s'"

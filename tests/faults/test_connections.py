@@ -125,16 +125,16 @@ async def test_events_that_commit_out_of_order_are_all_published_each_stream_in_
         await eventually(lambda: _published(tally, project, 5))
     await eventually(lambda: _published(tally, project, 6))
     rows = await tally.runtime.pool.fetch(
-        "select stream, version, sequence from events where project = $1 order by sequence", project
+        "select stream, version, sequence from log where project = $1 order by sequence", project
     )
     assert [row["version"] for row in rows if row["stream"] == f"tally-{project}"] == [1, 2, 3, 4, 5]
     assert rows[-1]["stream"] == f"tally-{late.key}"
-    gaps = "select max(sequence) - count(*) from events where published_at is not null"
+    gaps = "select max(sequence) - count(*) from log"
     assert await tally.runtime.pool.fetchval(gaps) == 0
 
 
 async def _published(tally: Tally, project: UUID, count: int) -> bool:
-    query = "select count(*) from events where project = $1 and published_at is not null"
+    query = "select count(*) from log where project = $1"
     return bool(await tally.runtime.pool.fetchval(query, project) == count)
 
 

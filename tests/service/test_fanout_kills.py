@@ -182,9 +182,7 @@ class Office:
         return bool(await pool.fetchval("select true from sender_domain where project = $1", self.project))
 
     async def _audience_is_published(self) -> bool:
-        query = (
-            "select count(*) from events where project = $1 and stream like 'audience-%' and published_at is not null"
-        )
+        query = "select count(*) from log where project = $1 and stream like 'audience-%'"
         return bool(await self._running["contacts"][1].pool.fetchval(query, self.project) == PAGES + 2)
 
     async def _database(self, statement: str, service: str) -> None:

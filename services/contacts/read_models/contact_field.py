@@ -199,8 +199,8 @@ async def values(conn: Connection, project: UUID, field: str) -> list[Any]:
 
 
 async def _counted(conn: Connection, values: Counter[Value]) -> Counter[Value]:
-    """Those that are not of open fields, if there are many: everybody may have another name, and it would not be counted
-    anyway."""
+    """Those that are not of open fields, if there are many: everybody may have another name, and names are not
+    counted."""
     if len(values) < MANY:
         return values
     fields = list({(project, field) for project, field, _ in values})

@@ -199,7 +199,7 @@ async def test_a_stream_that_was_purged_is_refilled_from_the_log_and_consumers_d
         await tell(tally.client, project, Add(key="again", amount=1), Total)
 
     async def published() -> bool:
-        return not await tally.pool.fetchval("select count(*) from events where published_at is null")
+        return not await tally.pool.fetchval("select exists (select from outbox)")
 
     await eventually(published)
     js = tally.client.jetstream()
@@ -219,12 +219,12 @@ async def test_a_relay_that_was_replaced_cannot_mark_anything(stack: Stack, tall
     await eventually(leading)
     await tally.pool.fetchval(TAKE_OVER)
     epoch = await tally.pool.fetchval("select epoch from relay")
-    assert await tally.pool.fetch(MARK, epoch - 1, [1]) == []
+    assert await tally.pool.fetch(MARK, epoch - 1, [1], [1]) == []
     # the deposed relay notices, steps down, and leads again under a new epoch
     await tell(tally.client, project, Add(key="after", amount=1), Total)
 
     async def published() -> bool:
-        return not await tally.pool.fetchval("select count(*) from events where published_at is null")
+        return not await tally.pool.fetchval("select exists (select from outbox)")
 
     await eventually(published)
 

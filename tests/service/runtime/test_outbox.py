@@ -1,0 +1,106 @@
+"""The log and its outbox, as the relay uses them: what was appended together is noted together, and nothing is lost."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from libs.runtime.clock import now
+from libs.runtime.migrations import RUNTIME
+from libs.runtime.relay import MARK, TAKE_OVER, UNPUBLISHED
+from libs.runtime.replay import LOG
+from libs.runtime.store import APPEND
+from tests.conftest import Stack
+
+MARKED = """
+insert into events (
+    position, sequence, id, project, stream, version, type, schema_version, data, meta, recorded_at, published_at
+) overriding system value
+values ($1, $2, gen_random_uuid(), gen_random_uuid(), $1::bigint::text, 1, 'done', 1, '{}', '{}', now(), $3)
+"""
+SEQUENCES = "select position, sequence from log order by sequence"
+
+
+@pytest.fixture
+async def conn(stack: Stack) -> AsyncIterator["asyncpg.Connection[Any]"]:
+    """In a schema of its own, without tables."""
+    conn = await asyncpg.connect(stack.admin_url)
+    schema = f"log_{uuid4().hex}"
+    await conn.execute(f"create schema {schema}; set search_path = {schema}")
+    yield conn
+    await conn.execute(f"drop schema {schema} cascade")
+    await conn.close()
+
+
+async def migrate(conn: "asyncpg.Connection[Any]", after: str = "", until: str = "9") -> None:
+    for file in sorted(RUNTIME.glob("*.sql")):
+        if after < file.name <= until:
+            await conn.execute(file.read_text())
+
+
+async def append(conn: "asyncpg.Connection[Any]", *streams: str) -> None:
+    rows = [(uuid4(), uuid4(), stream, 1, "done", 1, "{}", "{}", now()) for stream in streams]
+    await conn.execute(APPEND, *zip(*rows, strict=True))
+
+
+async def publish(conn: "asyncpg.Connection[Any]", most: int) -> list[str]:
+    """As the relay does: note that the next events are published; answers their streams."""
+    if not (rows := await conn.fetch(UNPUBLISHED, most)):
+        return []
+    done = Counter(row["append"] for row in rows)
+    epoch = await conn.fetchval("select epoch from relay")
+    assert await conn.fetchval(MARK, epoch, list(done.keys()), list(done.values()))
+    return [row["stream"] for row in rows]
+
+
+async def test_events_are_published_in_the_order_of_appends_and_appends_in_parts(
+    conn: "asyncpg.Connection[Any]",
+) -> None:
+    await migrate(conn)
+    await append(conn, "a", "b", "c")
+    await append(conn, "d", "e")
+    await append(conn, "f")
+    assert [await publish(conn, 2) for _ in range(3)] == [["a", "b"], ["c", "d"], ["e", "f"]]
+    assert not await conn.fetchval("select exists (select from outbox)")
+    assert [row["sequence"] for row in await conn.fetch(SEQUENCES)] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("page", [1, 2, 3, 10])
+async def test_the_published_log_can_be_read_in_pages_of_any_size(conn: "asyncpg.Connection[Any]", page: int) -> None:
+    await migrate(conn)
+    for streams in ("abc", "d", "efghi", "jk"):
+        await append(conn, *streams)
+    while await publish(conn, 4):
+        pass
+    read: list[tuple[int, str]] = []
+    while rows := await conn.fetch(LOG, len(read), page):
+        assert len(rows) <= page
+        read += [(row["sequence"], row["stream"]) for row in rows]
+    assert read == list(enumerate("abcdefghijk", 1))
+
+
+async def test_a_log_that_was_marked_event_by_event_keeps_its_order(conn: "asyncpg.Connection[Any]") -> None:
+    await migrate(conn, until="0003")
+    old = {1: 1, 2: 2, 4: 3, 3: 4, 5: 5, 9: 6, 10: 7, 7: None, 12: None}
+    for position, sequence in old.items():
+        await conn.execute(MARKED, position, sequence, now() if sequence else None)
+    await conn.execute("update relay set sequence = 7")
+    await migrate(conn, after="0003")
+    assert [tuple(row) for row in await conn.fetch(SEQUENCES)] == [(p, s) for p, s in old.items() if s]
+    await append(conn, "new")
+    assert await publish(conn, 10) == ["7", "12", "new"]
+    assert [row["position"] for row in await conn.fetch(SEQUENCES)][-3:-1] == [7, 12]
+
+
+async def test_who_was_replaced_as_the_relay_notes_nothing(conn: "asyncpg.Connection[Any]") -> None:
+    await migrate(conn)
+    await append(conn, "a")
+    before = await conn.fetchval("select epoch from relay")
+    await conn.fetchval(TAKE_OVER)
+    [row] = await conn.fetch(UNPUBLISHED, 10)
+    assert await conn.fetchval(MARK, before, [row["append"]], [1]) is None
+    assert await conn.fetchval("select events from outbox") == 1
+    assert await conn.fetch(SEQUENCES) == []
