@@ -114,7 +114,7 @@ async def list_contacts(conn: Connection, project: UUID, query: ListContacts) ->
         data=shown,
         cursor=cursor_of(*place) if more else None,
         has_more=more,
-        total=0 if query.cursor else await _total(conn, project, search, found, limit),
+        total=0 if query.cursor else await _total(conn, project, search, found),
     )
 
 
@@ -143,13 +143,8 @@ async def _found(
     return searching.Found(await contacts.page(conn, project, after, limit), searching.END)
 
 
-async def _total(conn: Connection, project: UUID, search: str | None, first: searching.Found, limit: int) -> int:
-    """A first page that is not full has been as far as counting would go."""
-    if not search:
-        return await contact_field.contacts(conn, project)
-    if len(first.rows) <= limit:
-        return len(first.rows)
-    return await searching.count(conn, project, contacts.FIRST, search)
+async def _total(conn: Connection, project: UUID, search: str | None, first: searching.Found) -> int:
+    return first.total if search else await contact_field.contacts(conn, project)
 
 
 def _version(cursor: str | None) -> int:

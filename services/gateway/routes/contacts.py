@@ -69,9 +69,10 @@ async def list_contacts(
 ) -> Answer:
     """List contacts
 
-    Newest first. `total` is counted on the first page only, and with `search` no further than 1,000. A page can be
-    shorter than `limit`, even empty, although `hasMore` says that there may be more: contacts with much data would not
-    fit into one answer, and what is short or many have is sought, and counted, among 10,000 contacts at a time.
+    Newest first. `total` is told on the first page only; with `search` it is 1,000 at most, which stands for so many or
+    more, by a sample of all contacts. A page can be shorter than `limit`, even empty, although `hasMore` says that
+    there may be more: contacts with much data would not fit into one answer, and what is short or many have is sought
+    among 10,000 contacts at a time.
     """
     return Answer(await request.query(ListContacts(limit=limit, cursor=cursor, search=search)))
 
