@@ -7,6 +7,7 @@ says which messages landed.
 
 import asyncio
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -47,6 +48,12 @@ MOST_BYTES = 1024 * 1024
 transaction that takes minutes and gigabytes, or never ends."""
 
 COMMAND_TIMEOUT = 20.0
+
+CROWD = 12
+"""Messages in one transaction from which on they come faster than one transaction after the other takes them."""
+
+CROWD_SECONDS = 0.25
+"""How long a crowd is remembered: between two transactions few wait, because those of the last are being answered."""
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -104,8 +111,14 @@ class GroupCommit:
         self._wake = asyncio.Event()
         self._resting = asyncio.Event()
         self._resting.set()
+        self._crowded_until = 0.0
         self.batches = 0
         """How many were committed, or tried, so far."""
+
+    async def calm(self) -> None:
+        """Wait until messages have not been coming many at a time for a moment."""
+        while (left := self._crowded_until - time.monotonic()) > 0:  # noqa: ASYNC110 - the end moves meanwhile
+            await asyncio.sleep(left)
 
     async def rest(self) -> None:
         """Wait until nothing is at hand."""
@@ -149,6 +162,8 @@ class GroupCommit:
 
     async def _commit(self, parcels: Sequence[Parcel]) -> None:
         items = sorted((item for parcel in parcels for item in parcel.items), key=lambda item: item.place)
+        if len(items) >= CROWD:
+            self._crowded_until = time.monotonic() + CROWD_SECONDS
         try:
             outcomes = await self._outcomes([item.envelope for item in items])
         except asyncio.CancelledError:

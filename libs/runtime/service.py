@@ -132,6 +132,12 @@ class Runtime:
             await asyncio.wait_for(commands.rest(), longest)
         return commands.batches
 
+    async def let_crowd_pass(self, longest: float) -> None:
+        """Wait while commands come in many at a time, at most so many seconds: the machine is needed for them."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(longest):
+                await self.inlets[f"{self.service.name}-commands"].commit.calm()
+
     async def ask(self, project: UUID, query: Query, answer: type[T]) -> T:
         """Ask another service. Raises Rejected for no, `bus.Unavailable` if it does not answer."""
         return await bus.ask(self.client, project, query, answer)

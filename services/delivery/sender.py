@@ -56,6 +56,11 @@ IDLE_SECONDS = 1.0
 BROKEN_SECONDS = 1.0
 ACQUIRE_SECONDS = 10.0
 RECORDING_SECONDS = 5.0
+COURTESY, LONGEST_COURTESY = 7.0, 2.0
+"""How many times as long as sending the mails of a claim takes the next one waits, and for how many seconds at most,
+while a crowd of others is taken on: those are not safe yet, and these are. Even then they go out at an eighth of the
+speed."""
+
 GATHER_SECONDS = 0.03
 """How long outcomes are gathered before they are written: many to a transaction, and few that a crash makes unknown."""
 
@@ -193,7 +198,12 @@ class Sender:
         for mail, permit in zip(mails, permits, strict=False):
             crash.point("after_claim_commit")
             self._start(mail, permit)
+        await self._runtime.let_crowd_pass(self._courtesy(len(mails)))
         return 0.0 if mails else IDLE_SECONDS / 4
+
+    def _courtesy(self, mails: int) -> float:
+        """How long those who have to wait for an answer may go first, after a claim of so many mails."""
+        return min(LONGEST_COURTESY, mails * self._call_seconds / self._concurrency * COURTESY)
 
     async def _rest(self, seconds: float) -> None:
         """Until something was committed here: new mails, or outcomes that make room. Other replicas' are polled for."""

@@ -6,9 +6,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from libs.runtime import groupcommit
 from libs.runtime.bus import ask
 from libs.runtime.clock import now
 from libs.runtime.envelope import Envelope
+from libs.runtime.groupcommit import Item
 from libs.runtime.rejection import Rejected
 from libs.runtime.service import Runtime
 from libs.runtime.testing import announce, eventually, facts, running, tell
@@ -56,6 +58,21 @@ async def test_many_commands_for_one_key_are_all_counted(tally: Runtime, project
     key = str(uuid4())
     await asyncio.gather(*(tell(tally.client, project, Add(key=key, amount=1), Total) for _ in range(200)))
     assert await total(tally, project, key) == 200
+
+
+async def test_work_lets_a_crowd_of_commands_pass_but_not_for_ever(
+    tally: Runtime, project: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groupcommit, "CROWD_SECONDS", 60.0)
+    commit, key = tally.inlets["tally-commands"].commit, str(uuid4())
+    one, *crowd = [Item(_command(uuid4(), project, Add(key=key, amount=1))) for _ in range(groupcommit.CROWD + 1)]
+    await commit.submit_all([one])
+    await asyncio.wait_for(commit.calm(), 10)
+    await commit.submit_all(crowd)
+    passing = asyncio.create_task(commit.calm())
+    await tally.let_crowd_pass(0.01)
+    assert not passing.done()
+    passing.cancel()
 
 
 async def test_one_bad_command_does_not_take_the_batch_down(tally: Runtime, project: UUID) -> None:
