@@ -31,7 +31,7 @@ update bucket set
     rate = least(ceiling, rate + ceiling * 0.02 * greatest(0, extract(epoch from clock_timestamp() - at))),
     at = greatest(clock_timestamp(), at)
 where region = $1
-returning rate, left_today, reserve
+returning rate, left_today, reserve, set_config('synchronous_commit', 'off', true)
 """
 OUT = """
 select ready_at, n, extract(epoch from ready_at - clock_timestamp())::float as ready_in
@@ -111,7 +111,11 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def take(conn: Connection, region: str, wanted: int) -> Grant:
-    """Up to `wanted` permits; fewer, or none, if waiting a little brings more of them."""
+    """Up to `wanted` permits; fewer, or none, if waiting a little brings more of them.
+
+    It is not waited until they are on disk: a permit is used after a claim was committed, and the log of the database
+    is written in order.
+    """
     async with conn.transaction():
         row = await conn.fetchrow(LOCK, region)
         if row is None:
