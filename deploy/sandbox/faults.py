@@ -1,6 +1,8 @@
 """Faults that a test plants in the send call: which one, how often, how many times."""
 
 import random
+from collections.abc import Collection
+from email.utils import parseaddr
 from typing import Literal
 
 import msgspec
@@ -9,17 +11,22 @@ FaultName = Literal["throttle", "error_500", "reject", "timeout_after_accept", "
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True):
-    """`rate` is the chance per send call; `count` is how many calls it may still hit (absent: no end)."""
+    """`rate` is the chance per send call; `count` is how many calls it may still hit (absent: no end); `domain` spares
+    calls without a recipient there."""
 
     fault: FaultName
     rate: float = msgspec.field(default=1.0)
     count: int | None = None
+    domain: str | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.rate <= 1.0:
             raise ValueError("rate must be between 0 and 1")
         if self.count is not None and self.count < 1:
             raise ValueError("count must be at least 1")
+
+    def concerns(self, recipients: Collection[str]) -> bool:
+        return self.domain is None or any(parseaddr(each)[1].endswith(f"@{self.domain}") for each in recipients)
 
 
 class Faults:
@@ -35,9 +42,9 @@ class Faults:
     def clear(self) -> None:
         self.planted.clear()
 
-    def draw(self) -> FaultName | None:
+    def draw(self, recipients: Collection[str]) -> FaultName | None:
         for fault in self.planted:
-            if random.random() < fault.rate:  # noqa: S311 - chance, not secrecy
+            if fault.concerns(recipients) and random.random() < fault.rate:  # noqa: S311 - chance, not secrecy
                 self._strike(fault)
                 return fault.fault
         return None
