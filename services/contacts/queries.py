@@ -144,7 +144,9 @@ async def _found(
 
 
 async def _total(conn: Connection, project: UUID, search: str | None, first: searching.Found) -> int:
-    return first.total if search else await contact_field.contacts(conn, project)
+    if search:
+        return await searching.total(conn, project, search, first)
+    return await contact_field.contacts(conn, project)
 
 
 def _version(cursor: str | None) -> int:

@@ -12,9 +12,10 @@ from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from libs.runtime.store import Connection
-from services.contacts.read_models.contact import FIRST, Row, row_of
+from services.contacts.read_models.contact import Row, row_of
 
 FAR = 10_000
 """How many of the newest contacts are looked at for a page."""
@@ -31,9 +32,9 @@ SHORTEST = 3
 COUNTED = 1000
 """Further than this, matches are not counted."""
 
-BLOCKS, FROM_BLOCKS = 64, 3
-"""How many blocks of the table are a sample, and in how many of them somebody must have it for many to: a few who came
-together also stand together."""
+BLOCKS, APART = 64, 0.01
+"""How many blocks of the table are a sample, and how far apart, as a part of the table, those who have it must stand to
+be many: a few who came together stand together."""
 
 Place: TypeAlias = tuple[datetime, UUID]
 
@@ -50,21 +51,24 @@ with found as materialized (
     ) as newest
     where strpos(email, $4) > 0
     order by created_at desc, id desc limit $6
-), counted as (
-    select count(*) as number from found
-)
-select number, until.at as until_at, until.id as until_id, contact.*
-from counted
-left join lateral (
-    select created_at as at, id from contact
-    where counted.number < $6 and project = $1 and (created_at, id) < ($2, $3)
+), until as (
+    select created_at, id from contact
+    where (select count(*) from found) < $6 and project = $1 and (created_at, id) < ($2, $3)
     order by created_at desc, id desc offset $5 - 1 limit 1
-) as until on true
-left join (
-    select contact.* from (select id from found order by created_at desc, id desc limit $7) as shown
-    join contact on contact.project = $1 and contact.id = shown.id
-) as contact on true
+)
+select until.created_at as until_at, until.id as until_id, contact.*
+from (values (true)) as always
+left join until on true
+left join (found join contact on contact.project = $1 and contact.id = found.id) on true
 order by contact.created_at desc, contact.id desc
+"""
+COUNT_AMONG_NEWEST = """
+select count(*) from (
+    select from (
+        select email from contact where project = $1 order by created_at desc, id desc limit $3
+    ) as newest
+    where strpos(email, $2) > 0 limit $4
+) as counted
 """
 
 # Materialized, so that the planner does not take the order by time for the way to the first few.
@@ -82,8 +86,12 @@ order by created_at desc, contact.id desc
 
 # Estimated from some pages of the table, because statistics know of trigrams only one by one.
 ESTIMATE = """
-with size as (select greatest(pg_relation_size('contact') / 8192.0 / $3, 1) as samples)
-select case when count(distinct (ctid::text::point)[0]) >= $4
+with whole as (
+    select pg_relation_size('contact') / 8192.0 as blocks
+), size as (
+    select blocks, greatest(blocks / $3, 1) as samples from whole
+)
+select case when (max(ctid)::text::point)[0] - (min(ctid)::text::point)[0] >= (select blocks * $4 from size)
     then count(*) * (select samples from size) else 0 end::bigint
 from contact tablesample system (100 / (select samples from size))
 where project = $1 and strpos(email, $2) > 0
@@ -91,24 +99,42 @@ where project = $1 and strpos(email, $2) > 0
 
 
 class Found(msgspec.Struct, frozen=True):
-    """Contacts; the place up to which they were sought, which is END unless there may be more; and how many there are
-    in all, as far as is known, if the page is the first."""
+    """Contacts; the place up to which they were sought, which is END unless there may be more; and, if the page is the
+    first, how many there are in all, as far as that is known without counting."""
 
     rows: Sequence[Row]
     until: Place
-    total: int = 0
+    total: int | None = None
 
 
 async def page(conn: Connection, project: UUID, after: Place, search: str, limit: int) -> Found:
     """Contacts whose address contains `search` (lower-case), from the place `after`."""
-    likely: int = await conn.fetchval(ESTIMATE, project, search, BLOCKS, FROM_BLOCKS)
-    indexed = len(search.encode()) >= SHORTEST
-    if indexed and likely < MANY:
-        return await _by_trigrams(conn, project, after, search, limit)
-    found = await _among_newest(conn, project, after, search, limit, many=likely >= MANY)
-    if indexed and likely < TOO_MANY and len(found.rows) < limit and found.until != END:
-        return await _by_trigrams(conn, project, after, search, limit)
-    return found
+    if len(search.encode()) < SHORTEST:
+        return await _among_newest(conn, project, after, search, limit)
+    likely = await _likely(conn, project, search)
+    if likely >= MANY:
+        found = await _among_newest(conn, project, after, search, limit)
+        if len(found.rows) == limit:
+            return replace(found, total=COUNTED)
+        if found.until == END or likely >= TOO_MANY:
+            return found
+    return await _by_trigrams(conn, project, after, search, limit)
+
+
+async def total(conn: Connection, project: UUID, search: str, first: Found) -> int:
+    """How many there are in all: up to COUNTED, and of what is short and few have, among the newest."""
+    if first.total is not None:
+        return first.total
+    if await _likely(conn, project, search) >= MANY:
+        return COUNTED
+    counted: int = await conn.fetchval(COUNT_AMONG_NEWEST, project, search, FAR, COUNTED)
+    return counted
+
+
+async def _likely(conn: Connection, project: UUID, search: str) -> int:
+    """About how many have it."""
+    likely: int = await conn.fetchval(ESTIMATE, project, search, BLOCKS, APART)
+    return likely
 
 
 async def _by_trigrams(conn: Connection, project: UUID, after: Place, search: str, limit: int) -> Found:
@@ -116,13 +142,8 @@ async def _by_trigrams(conn: Connection, project: UUID, after: Place, search: st
     return Found([row_of(row) for row in rows], END, min(rows[0]["number"], COUNTED) if rows else 0)
 
 
-async def _among_newest(conn: Connection, project: UUID, after: Place, search: str, limit: int, *, many: bool) -> Found:
-    """What many have is soon found, and is known to be more than is counted."""
-    enough = limit if many or after != FIRST else COUNTED
-    rows = await conn.fetch(AMONG_NEWEST, project, *after, search, FAR, enough, limit)
-    number, until = rows[0]["number"], rows[0]["until_at"]
-    return Found(
-        [row_of(row) for row in rows if row["id"]],
-        (until, rows[0]["until_id"]) if until else END,
-        COUNTED if many and number == limit else number,
-    )
+async def _among_newest(conn: Connection, project: UUID, after: Place, search: str, limit: int) -> Found:
+    found = await conn.fetch(AMONG_NEWEST, project, *after, search, FAR, limit)
+    until = (found[0]["until_at"], found[0]["until_id"]) if found[0]["until_at"] else END
+    rows = [row_of(row) for row in found if row["id"]]
+    return Found(rows, until, len(rows) if len(rows) < limit else None)

@@ -90,9 +90,9 @@ async def test_contacts_that_come_and_go_between_two_pages_of_a_search_hide_and_
     assert shown == [f"ann{n}@example.org" for n in (18, 16, 14, 10, 8, 6, 4, 2, 0)]
 
 
-def shrink(monkeypatch: pytest.MonkeyPatch, **values: int) -> None:
-    """A long list is one of more than six contacts, each part of the table tells of all, and four are counted."""
-    for name, value in {"FAR": 6, "COUNTED": 4, "FROM_BLOCKS": 1, **values}.items():
+def shrink(monkeypatch: pytest.MonkeyPatch, **values: float) -> None:
+    """A long list is one of more than six contacts, nobody need stand apart, and four are counted."""
+    for name, value in {"FAR": 6, "COUNTED": 4, "APART": 0, **values}.items():
         monkeypatch.setattr(searching, name, value)
 
 
