@@ -1,9 +1,9 @@
-"""How closely the rate that SES allows is kept, and used: by one, two and four senders, some of which are killed.
+"""How closely the rate that SES allows is kept, and used: by one, two and four senders that are restarted at random.
 
-Measured where it counts, at the sandbox: the most mails that it took within any one second, wherever that begins. A
-permit is out for a second and the time that a call takes (ADR 12), so a busy machine uses less of the limit: what the
-calls of the run leave of it is printed beside. Of a single sender the seconds in which it was started again are left
-out: nobody could have sent in them.
+Half of the restarts are rollouts (SIGTERM), half are crashes (SIGKILL). Measured where it counts, at the sandbox: the
+most mails that it took within any one second, wherever that begins. A permit is out for a second and the time that a
+call takes (ADR 12), so a busy machine uses less of the limit: what the calls of the run leave of it is printed beside.
+Where there is a single sender, what waited while it started again is not counted as allowed: nobody could have sent it.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from bisect import bisect_left
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from itertools import pairwise
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -36,9 +37,11 @@ from tests.environment import environment
 
 REPLICAS = (1, 2, 4)
 LIMITS = (14, 100)
-SECONDS = 15.0
-KILL_EVERY = 7.5
-"""Seconds between two kills, or up to half of it less."""
+SECONDS = 45.0
+SOONEST, LATEST = 8.0, 15.0
+"""Seconds between two restarts."""
+LONGEST_PAUSE = 6.0
+"""Seconds after which a restarted sender sends again, at the latest."""
 HEAD_START = 2.0
 FILLED = 1.5
 """Seconds after which the sandbox, too, allows a whole second's mails at its new limit."""
@@ -46,7 +49,7 @@ SEED = 1
 COLUMNS = (
     "limit/s",
     "senders",
-    "kills",
+    "rollouts, crashes",
     "busiest second",
     "refused as too fast",
     "used",
@@ -70,7 +73,8 @@ class Fidelity(msgspec.Struct, frozen=True, kw_only=True):
     """`used` is the share of what was allowed while there was a sender; `possible` what of it the calls leave, which
     took `call` seconds."""
 
-    kills: int
+    rollouts: int
+    crashes: int
     busiest: int
     refused: int
     used: float
@@ -82,7 +86,8 @@ class Fidelity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def main() -> None:
-    table = Table(title=f"rate fidelity, a sender killed every {KILL_EVERY:.0f} s or sooner", title_justify="left")
+    every = f"every {SOONEST:.0f} to {LATEST:.0f} s, by SIGTERM or SIGKILL"
+    table = Table(title=f"rate fidelity over {SECONDS:.0f} s, a sender restarted {every}", title_justify="left")
     for column in COLUMNS:
         table.add_column(column, justify="right")
     with tempfile.TemporaryDirectory(prefix="godwit-rate-") as data_dir:
@@ -98,7 +103,7 @@ async def main() -> None:
 
 def _cells(found: Fidelity) -> list[str]:
     shares = f"{found.possible:.1%}", f"{found.used / found.possible:.1%}"
-    whole = str(found.kills), str(found.busiest), str(found.refused)
+    whole = f"{found.rollouts}, {found.crashes}", str(found.busiest), str(found.refused)
     return [*whole, f"{found.used:.1%}", f"{found.call * 1000:.0f}", *shares]
 
 
@@ -125,32 +130,43 @@ async def measure(bench: Bench, limit: int) -> Fidelity:
     project = uuid4()
     campaign = await crowd.gather(bench.conn, project, int(limit * (SECONDS + 15)))
     begun = (await eventually(lambda: _times(bench.api, campaign), 30))[0] + HEAD_START
-    kills = await _kill_now_and_then(bench, HEAD_START + SECONDS)
+    restarts = await _restart_now_and_then(bench, HEAD_START + SECONDS)
     call = await _call_seconds(bench)
     times = await _times(bench.api, campaign)
     await crowd.scatter(bench.conn, project, campaign)
-    away = _away(times, kills) if bench.replicas == 1 else 0.0
-    used = sum(begun <= moment < begun + SECONDS for moment in times) / (limit * (SECONDS - away))
+    idle = sum(_idle(times, moment) for moment, _ in restarts) if bench.replicas == 1 else 0.0
     busiest = max(bisect_left(times, moment + 1.0) - place for place, moment in enumerate(times))
-    return Fidelity(kills=len(kills), busiest=busiest, refused=await _refused(bench) - refused, used=used, call=call)
+    return Fidelity(
+        rollouts=sum(how == signal.SIGTERM for _, how in restarts),
+        crashes=sum(how == signal.SIGKILL for _, how in restarts),
+        busiest=busiest,
+        refused=await _refused(bench) - refused,
+        used=sum(begun <= moment < begun + SECONDS for moment in times) / (limit * (SECONDS - idle)),
+        call=call,
+    )
 
 
-async def _kill_now_and_then(bench: Bench, seconds: float) -> list[float]:
-    """When a sender was killed."""
-    chance, kills = random.Random(SEED), []
+async def _restart_now_and_then(bench: Bench, seconds: float) -> list[tuple[float, signal.Signals]]:
+    """When a sender was told to stop, or killed. The supervisor starts it again."""
+    chance, restarts = random.Random(SEED), []
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await asyncio.sleep(HEAD_START)
             while True:
-                await asyncio.sleep(KILL_EVERY * chance.uniform(0.5, 1.0))
-                os.kill(bench.target.pid_of(f"delivery-{chance.randint(1, bench.replicas)}"), signal.SIGKILL)
-                kills.append(datetime.now().timestamp())
-    return kills
+                await asyncio.sleep(chance.uniform(SOONEST, LATEST))
+                how = chance.choice((signal.SIGTERM, signal.SIGKILL))
+                os.kill(bench.target.pid_of(f"delivery-{chance.randint(1, bench.replicas)}"), how)
+                restarts.append((datetime.now().timestamp(), how))
+    return restarts
 
 
-def _away(times: Sequence[float], kills: Sequence[float]) -> float:
-    """The seconds from the kill of a single sender to its next mail."""
-    return sum(next((moment for moment in times if moment > kill), kill) - kill for kill in kills)
+def _idle(times: Sequence[float], restart: float) -> float:
+    """Seconds' worth of permits that the pause after a restart leaves unused: in its first second they come back one
+    after another and wait, then all of them do."""
+    following = [restart, *(moment for moment in times if restart < moment < restart + LONGEST_PAUSE)]
+    pause = max((later - sooner for sooner, later in pairwise(following)), default=0.0)
+    first = min(pause, 1.0)
+    return first**2 / 2 + (pause - first)
 
 
 async def _call_seconds(bench: Bench) -> float:
