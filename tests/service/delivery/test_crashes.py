@@ -28,6 +28,10 @@ from tests.service.delivery.sandbox import Sandbox
 
 ENVIRONMENT = ("database_url", "nats_url", "aws_endpoint_url", "aws_region")
 KILLED = 137
+# What is returned is returned to a hundredth of a second; what is given out is out until some microsecond.
+STILL_OUT = """
+select coalesce(sum(n), 0)::int from permit where region = $1 and mod(extract(epoch from ready_at) * 100, 1) <> 0
+"""
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +86,22 @@ async def test_a_sender_that_is_stopped_finishes_its_calls_and_gives_the_rest_ba
     async with running(build(config), config):
         await office.become({"sent": 100})
     assert len(sandbox.of_project(office.project)) == 100
+
+
+async def test_a_sender_that_is_stopped_returns_the_permits_that_it_did_not_use(
+    office: Office, config: Settings, sandbox: Sandbox
+) -> None:
+    limited = msgspec.structs.replace(config, aws_region="eu-south-2")
+    sandbox.account(maxSendRate=20)
+    try:
+        await office.campaign(await office.contacts(100))
+        await office.become({"queued": 100})
+        async with running(build(limited), limited):
+            await office.become_busy()
+            assert await office.runtime.pool.fetchval(STILL_OUT, "eu-south-2") > 0
+    finally:
+        sandbox.account(maxSendRate=1000)
+    assert await office.runtime.pool.fetchval(STILL_OUT, "eu-south-2") == 0
 
 
 async def test_a_storm_of_errors_leaves_few_in_doubt_and_everybody_gets_one_mail_after_it(
