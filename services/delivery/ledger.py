@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 
 from libs.runtime.codec import stream_of
-from libs.runtime.envelope import Meta, Origin
+from libs.runtime.envelope import Origin
+from libs.runtime.relay import meta_of
 from libs.runtime.store import Connection, Unit
 from libs.schemas.delivery import Content, Extras
 from services.delivery import metrics
@@ -95,7 +96,6 @@ LAST_HEARD = "select at, late_at from heard"
 NOT_THERE = Content(subject="", body="", from_email="")
 
 _decode_extras = msgspec.json.Decoder(Extras).decode
-_decode_meta = msgspec.json.Decoder(Meta).decode
 
 
 async def load(conn: Connection, ids: Sequence[UUID], shelf: Shelf, begun: float = 0.0) -> list[Mail]:
@@ -152,7 +152,7 @@ async def apply(unit: Unit, changes: Iterable[tuple[Mail, Change]]) -> set[UUID]
             metrics.DUPLICATES.inc()
         if change.event and row["state"] == change.state:
             unit.expect(stream_of(change.event), row["version"] - 1)
-            unit.append([change.event], Origin(project=mail.project, meta=_decode_meta(mail.meta)))
+            unit.append([change.event], Origin(project=mail.project, meta=meta_of(mail.meta)))
     metrics.STALE.inc(len(by_id) - len(rows))
     return {row["id"] for row in rows}
 

@@ -10,7 +10,6 @@ import itertools
 import math
 import time
 from collections.abc import Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
@@ -23,6 +22,7 @@ from libs.runtime.rejection import Rejected
 from libs.runtime.service import Runtime
 from libs.runtime.store import Connection
 from services.delivery import allowance, bucket, claims, files, ledger, metrics
+from services.delivery.crew import Crew
 from services.delivery.email import settle
 from services.delivery.fairness import Share, allot
 from services.delivery.guard import Guard
@@ -76,13 +76,28 @@ class Permit(msgspec.Struct, frozen=True):
     start: float
     held_until: datetime
 
-    def used(self, period: float) -> "Permit":
-        """The permit after a call that was just answered."""
-        return Permit(time.monotonic() + period, self.held_until)
+    def used(self, again: float) -> "Permit":
+        """The permit after a call, good again from that moment on."""
+        return Permit(again, self.held_until)
 
     def back(self) -> tuple[datetime, float]:
         """As the bucket takes it back."""
         return self.held_until, self.start - time.monotonic()
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A mail to hand over to SES; its files are read when its permit is good."""
+
+    mail: Mail
+    permit: Permit
+    attached: Sequence[File] = ()
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a call ended in, and when, on this process's monotonic clock."""
+
+    outcome: Outcome
+    at: float
 
 
 Done = tuple[Mail, Outcome, Permit]
@@ -100,12 +115,11 @@ class Sender:
         self._guard = guard
         self._region = config.aws_region
         self._concurrency = config.send_concurrency
-        self._threads = ThreadPoolExecutor(config.send_concurrency, thread_name_prefix="ses")
+        self._crew: Crew[Job, Answer] = Crew(config.send_concurrency, self._deliver, self._finish)
         self._window = opened(config.send_concurrency * CLAIMED_PER_CALL)
         self._open = 0
         self._uncalled: set[UUID] = set()
-        self._permits: dict[UUID, Permit] = {}
-        self._reading: set[asyncio.Future[Outcome]] = set()
+        self._reading: set[asyncio.Future[None]] = set()
         self._room_for_files = asyncio.Semaphore(FILES_AT_ONCE)
         self._rate = 1.0
         self._period = 1.0
@@ -128,7 +142,7 @@ class Sender:
             raise
         finally:
             stop.cancel()
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._crew.dismiss()
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -219,56 +233,64 @@ class Sender:
         """Have it called when its permit is good."""
         self._open += 1
         self._uncalled.add(mail.id)
-        self._permits[mail.id] = permit
-        loop = asyncio.get_running_loop()
-        loop.call_later(max(0.0, permit.start - time.monotonic()), self._call, mail, permit)
+        job = Job(mail, permit)
+        wait = permit.start - time.monotonic()
+        if wait > 0:
+            asyncio.get_running_loop().call_later(wait, self._call, job)
+        else:
+            self._call(job)
 
-    def _call(self, mail: Mail, permit: Permit) -> None:
-        call = self._with_files(mail, permit) if mail.extras.attachments else self._hand_over(mail, permit)
-        call.add_done_callback(lambda done: self._finish(mail, done))
-
-    def _hand_over(self, mail: Mail, permit: Permit, attached: Sequence[File] = ()) -> "asyncio.Future[Outcome]":
-        return asyncio.get_running_loop().run_in_executor(self._threads, self._deliver, mail, permit, attached)
-
-    def _deliver(self, mail: Mail, permit: Permit, attached: Sequence[File]) -> Outcome:
-        begun = time.monotonic()
-        self._uncalled.discard(mail.id)
-        late = begun > permit.start + bucket.LATEST and not attached  # files take their time, a few mails at once
-        if self._stopping or late:
-            return GIVEN_BACK
-        outcome = self._ses.deliver(mail, attached)
-        answered = time.monotonic()
-        self._call_seconds += (answered - begun - self._call_seconds) * NEWS
-        metrics.CALL.observe(answered - permit.start)
-        return outcome
-
-    def _with_files(self, mail: Mail, permit: Permit) -> "asyncio.Future[Outcome]":
-        """Those that wait for their bytes hold up nobody: no others are claimed less for them."""
-        self._uncalled.discard(mail.id)
-        reading = asyncio.ensure_future(self._read_and_call(mail, permit))
+    def _call(self, job: Job) -> None:
+        if not job.mail.extras.attachments:
+            self._crew.hand_in(job)
+            return
+        self._uncalled.discard(job.mail.id)  # those that wait for their files hold up nobody
+        reading = asyncio.ensure_future(self._read_and_call(job))
         self._reading.add(reading)
         reading.add_done_callback(self._reading.discard)
-        return reading
 
-    async def _read_and_call(self, mail: Mail, permit: Permit) -> Outcome:
-        async with self._room_for_files:
-            try:
-                async with self._runtime.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
-                    read = await files.read(conn, mail.project, mail.extras.attachments)
-            except Rejected as gone:
-                return Refused(gone.code, gone.message)
-            except BROKEN as broken:
-                log.warning("sender.cannot_read_files", error=repr(broken))
-                return NotTaken("FILES_UNREADABLE")
-            return await self._hand_over(mail, permit, read)
+    async def _read_and_call(self, job: Job) -> None:
+        await self._room_for_files.acquire()
+        read = await self._read(job.mail)
+        if isinstance(read, Outcome):
+            self._room_for_files.release()
+            self._finish([(job, Answer(read, time.monotonic()))])
+        else:
+            self._crew.hand_in(msgspec.structs.replace(job, attached=read))
 
-    def _finish(self, mail: Mail, call: "asyncio.Future[Outcome]") -> None:
-        if call.cancelled() or call.exception():
-            log.error("sender.crashed", email=str(mail.id), error=repr(None if call.cancelled() else call.exception()))
-        outcome = CRASHED if call.cancelled() or call.exception() else call.result()
-        self._window = self._window.after(outcome)
-        permit = self._permits.pop(mail.id)
-        self._done.append((mail, outcome, permit if outcome == GIVEN_BACK else permit.used(self._period)))
+    async def _read(self, mail: Mail) -> Sequence[File] | Outcome:
+        try:
+            async with self._runtime.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
+                return await files.read(conn, mail.project, mail.extras.attachments)
+        except Rejected as gone:
+            return Refused(gone.code, gone.message)
+        except BROKEN as broken:
+            log.warning("sender.cannot_read_files", error=repr(broken))
+        except Exception:
+            log.exception("sender.cannot_read_files", email=str(mail.id))
+        return NotTaken("FILES_UNREADABLE")
+
+    def _deliver(self, job: Job) -> Answer:
+        """In a thread."""
+        begun = time.monotonic()
+        self._uncalled.discard(job.mail.id)
+        late = begun > job.permit.start + bucket.LATEST and not job.attached  # files take their time, a few at once
+        if self._stopping or late:
+            return Answer(GIVEN_BACK, begun)
+        outcome = self._ses.deliver(job.mail, job.attached)
+        answered = time.monotonic()
+        self._call_seconds += (answered - begun - self._call_seconds) * NEWS
+        metrics.CALL.observe(answered - job.permit.start)
+        return Answer(outcome, answered)
+
+    def _finish(self, answers: Sequence[tuple[Job, Answer | None]]) -> None:
+        for job, answer in answers:
+            outcome, at = (answer.outcome, answer.at) if answer else (CRASHED, time.monotonic())
+            self._window = self._window.after(outcome)
+            permit = job.permit if outcome == GIVEN_BACK else job.permit.used(at + self._period)
+            self._done.append((job.mail, outcome, permit))
+            if job.attached:
+                self._room_for_files.release()
         self._some_done.set()
 
     # --- recording ---------------------------------------------------------------------------------------------------
