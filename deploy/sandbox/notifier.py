@@ -49,7 +49,7 @@ class Notifier:
             courier, task = self._at_work.pop(courier_id)
             await _cancelled(task)
             await courier.settle()
-        self._signing.stop()
+        await self._signing.stop()
 
     def status(self) -> dict[str, object]:
         pending, next_due = self._store.rows(PENDING)[0]

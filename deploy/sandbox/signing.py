@@ -1,22 +1,22 @@
-"""Signs envelopes in threads that give way to everything else, and several at a time when many wait.
+"""Has envelopes signed by a process of its own, several at a time when many wait.
 
-A signature takes a third of a millisecond, and a way to a thread and back about as long as a fifth of one.
+In threads of the sandbox it would be in the way of those who hand over mail: a thread that gives way to everything else
+keeps the interpreter while it does.
 """
 
 import asyncio
-import os
 import sys
-import threading
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import suppress
+from pathlib import Path
 
-from deploy.sandbox.sns import Envelope, Signer
+from deploy.sandbox import signatory
+from deploy.sandbox.sns import Envelope, Signer, string_to_sign
 
-THREADS = 2
 TOGETHER = 16
-NICE = 10
+LONGEST = 30.0
+"""Seconds for a batch: it gives way to everything else."""
 
 Waiting = tuple[Envelope, "asyncio.Future[Envelope]"]
 
@@ -26,48 +26,64 @@ class Signing:
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sign", initializer=_give_way)
         self._waiting: deque[Waiting] = deque()
-        self._busy = 0
+        self._working: asyncio.Task[None] | None = None
+        self._process: asyncio.subprocess.Process | None = None
 
     async def sign(self, envelope: Envelope) -> Envelope:
+        """Raises if the process that signs has died; the next one is signed by another."""
         signed: asyncio.Future[Envelope] = asyncio.get_running_loop().create_future()
         self._waiting.append((envelope, signed))
-        self._start()
+        if self._working is None or self._working.done():
+            self._working = asyncio.create_task(self._work())
         return await signed
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """What waits is not signed any more."""
         self._waiting.clear()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._working:
+            self._working.cancel()
+        await self._end()
 
-    def _start(self) -> None:
-        while self._waiting and self._busy < THREADS:
+    async def _work(self) -> None:
+        while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(TOGETHER, len(self._waiting)))]
-            self._busy += 1
-            envelopes = [envelope for envelope, _ in batch]
-            signing = asyncio.get_running_loop().run_in_executor(self._threads, self._sign_all, envelopes)
-            signing.add_done_callback(partial(self._finish, batch))
-
-    def _sign_all(self, envelopes: Sequence[Envelope]) -> list[Envelope]:
-        return [self._signer.sign(envelope) for envelope in envelopes]
-
-    def _finish(self, batch: Sequence[Waiting], signing: "asyncio.Future[list[Envelope]]") -> None:
-        self._busy -= 1
-        failure = None if signing.cancelled() else signing.exception()
-        for place, (_, signed) in enumerate(batch):
-            if signed.done():  # whoever waited has gone
-                continue
-            if signing.cancelled():
-                signed.cancel()
-            elif failure:
-                signed.set_exception(failure)
+            try:
+                async with asyncio.timeout(LONGEST):
+                    signatures = await self._signatures([string_to_sign(envelope) for envelope, _ in batch])
+            except Exception as failure:  # whatever it is, those who wait must hear of it
+                await self._end()
+                _settle(batch, failure)
             else:
-                signed.set_result(signing.result()[place])
-        self._start()
+                _settle(batch, [self._signer.signed(each, by) for (each, _), by in zip(batch, signatures, strict=True)])
+
+    async def _signatures(self, texts: Sequence[bytes]) -> list[bytes]:
+        process = self._process = self._process or await self._start()
+        assert process.stdin and process.stdout  # both are pipes
+        number, size = signatory.NUMBER.pack, self._signer.size
+        process.stdin.write(number(len(texts)) + b"".join(number(len(text)) + text for text in texts))
+        signed = await process.stdout.readexactly(size * len(texts))
+        return [signed[start : start + size] for start in range(0, len(signed), size)]
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        """It ends when its input does, and so with the sandbox, however that ends."""
+        command = [sys.executable, "-P", str(Path(signatory.__file__)), str(self._signer.key_file)]
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process and process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
 
-def _give_way() -> None:
-    """Signing is most of the work here and none of the hurry: on Linux a single thread can be nice."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+def _settle(batch: Sequence[Waiting], outcome: Sequence[Envelope] | Exception) -> None:
+    for place, (_, signed) in enumerate(batch):
+        if signed.done():  # whoever waited has gone
+            continue
+        if isinstance(outcome, Exception):
+            signed.set_exception(outcome)
+        else:
+            signed.set_result(outcome[place])
