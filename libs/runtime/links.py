@@ -54,5 +54,5 @@ def _spelled(raw: bytes) -> str:
 
 
 def _mac(key: str, payload: bytes) -> bytes:
-    # hmac.digest lets other threads in, and the sixteen that write mails would wait for each other
+    # hmac.digest lets other threads in, and those that write mails would wait for each other
     return hmac.new(key.encode(), b"godwit.link" + payload, sha256).digest()[:MAC_BYTES]

@@ -58,7 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     unknown_grace: Annotated[
         Seconds | None, Meta(description="Seconds until an unproven send is tried again; shortens every class")
     ] = None
-    send_concurrency: Annotated[int, Meta(ge=1, le=500, description="Calls to SES in flight in each process")] = 16
+    send_concurrency: Annotated[int, Meta(ge=1, le=500, description="Calls to SES in flight in each process")] = 32
     sns_trust: Annotated[
         str | None, Meta(description="Development only: CA file whose SNS signatures are accepted besides Amazon's")
     ] = None

@@ -177,7 +177,7 @@ def _encoded(request: AWSPreparedRequest, url: SplitResult) -> bytes:
 
 
 def _digest(body: bytes) -> str:
-    """In pieces, which does without giving up the interpreter: to get it back from sixteen others takes longer."""
+    """In pieces, which does without giving up the interpreter: to get it back from the other threads takes longer."""
     digest = sha256()
     for start in range(0, len(body), PIECE):
         digest.update(body[start : start + PIECE])

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import boto3
+import psutil
 import pytest
 from botocore.exceptions import ClientError
 from cryptography.exceptions import InvalidSignature
@@ -55,6 +56,23 @@ def test_the_signature_holds_and_a_tampered_envelope_fails(telling: Sandbox, sub
     for field in ("Message", "Timestamp", "TopicArn", "Subject", "MessageId"):
         with pytest.raises(InvalidSignature):
             verify({**envelope, field: envelope[field] + " "}, ca)
+
+
+def test_news_is_told_though_the_process_that_signs_was_killed(
+    own_telling: Sandbox, own_subscriber: Subscriber
+) -> None:
+    own_subscriber.wait_for(own_telling.send(unique_address()), "Send", "Delivery")
+    [signatory] = psutil.Process(own_telling.process.pid).children()
+    signatory.kill()
+    own_subscriber.wait_for(own_telling.send(unique_address()), "Send", "Delivery")
+    for post in list(own_subscriber.posts):
+        verify(post.envelope, own_telling.data_dir / "ca.pem")
+
+
+def test_the_process_that_signs_ends_with_a_sandbox_that_was_killed(own_telling: Sandbox) -> None:
+    [signatory] = psutil.Process(own_telling.process.pid).children()
+    own_telling.kill()
+    signatory.wait(10)
 
 
 def test_the_authority_stays_the_same_and_keeps_no_private_key(own_telling: Sandbox) -> None:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from uuid import UUID
 
 import msgspec
@@ -119,6 +120,7 @@ def test_a_call_is_one_signed_request_with_one_answer() -> None:
     head, _, body = request.partition(b"\r\n\r\n")
     assert head.startswith(b"POST /v2/email/outbound-emails HTTP/1.1\r\n")
     assert b"Authorization: AWS4-HMAC-SHA256 Credential=" in head and b"SignedHeaders=" in head
+    assert f"X-Amz-Content-SHA256: {sha256(body).hexdigest()}".encode() in head
     assert msgspec.json.decode(body)["Destination"] == {"ToAddresses": ["ann@example.net"]}
 
 
