@@ -9,7 +9,6 @@ from typing import Any
 import asyncpg
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
@@ -26,6 +25,8 @@ PAGE = 2000
 
 FETCH = 1000
 FETCH_TIMEOUT = 2.0
+LONGEST_PAUSE = 60.0
+"""How long a page may take to fold. The bus forgets a reader that asks for nothing any longer."""
 
 # What the relay publishes at this very moment must be in it once: so it is one statement.
 REST_OF_LOG = """
@@ -104,11 +105,13 @@ class ForeignEvents:
             ack_policy=AckPolicy.NONE,
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=self._reached + 1,
+            inactive_threshold=LONGEST_PAUSE,
         )
         reader = await self._js.pull_subscribe("", stream="EVENTS", config=start)
         try:
-            pending = await _pending(reader)
-            while pending and (messages := await _fetch(reader)):
+            received, pending = 0, (await reader.consumer_info()).num_pending
+            while pending and (messages := await _fetch(reader, received)):
+                received += len(messages)
                 within = [message for message in messages if message.metadata.sequence.stream <= last]
                 yield [envelope for message in within if (envelope := self._read(message))]
                 pending = messages[-1].metadata.num_pending if len(within) == len(messages) else 0
@@ -124,15 +127,20 @@ class ForeignEvents:
             return None
 
 
-async def _fetch(reader: JetStreamContext.PullSubscription) -> list[Msg]:
-    """Some of what is pending; nothing if that has become too old meanwhile. Raises TimeoutError if the bus is slow."""
+class Lost(ConnectionError):
+    """Events did not arrive: the connection to the bus was interrupted, or it is too slow. Rebuild again."""
+
+
+async def _fetch(reader: JetStreamContext.PullSubscription, received: int) -> list[Msg]:
+    """More events after so many; none if the rest is too old by now. Raises Lost where one is missing: the bus sends
+    each only once."""
     try:
-        return await reader.fetch(FETCH, timeout=FETCH_TIMEOUT)
-    except NatsTimeout:
-        if await _pending(reader):
-            raise
+        messages = await reader.fetch(FETCH, timeout=FETCH_TIMEOUT)
+    except TimeoutError as silence:
+        info = await reader.consumer_info()
+        if info.num_pending or (info.delivered and info.delivered.consumer_seq > received):
+            raise Lost("the bus did not give all events that it has: rebuild again") from silence
         return []
-
-
-async def _pending(reader: JetStreamContext.PullSubscription) -> int:
-    return (await reader.consumer_info()).num_pending or 0
+    if messages[-1].metadata.sequence.consumer != received + len(messages):
+        raise Lost("events were lost on the way from the bus: rebuild again")
+    return messages

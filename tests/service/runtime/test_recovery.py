@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
 
 from libs.runtime.bus import ask
 from libs.runtime.dead import DeadLetter, DeadLetters, NoSuchLetter
@@ -15,6 +18,7 @@ from libs.runtime.publisher import Outgoing, Publisher
 from libs.runtime.rebuild import rebuild
 from libs.runtime.relay import MARK, TAKE_OVER
 from libs.runtime.replay import replay
+from libs.runtime.retelling import Lost
 from libs.runtime.service import Runtime
 from libs.runtime.testing import announce, eventually, facts, running, tell
 from tests.conftest import Stack
@@ -181,6 +185,36 @@ async def test_a_table_that_was_dropped_under_traffic_is_rebuilt_and_nothing_is_
 
     await eventually(caught_up)
     assert (await ask(tally.client, project, GetTotal(key=key), Total)).total == 11
+
+
+async def test_a_rebuild_that_did_not_get_all_events_fails_and_the_old_table_goes_on(
+    tally: Runtime, stack: Stack, project: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = str(uuid4())
+    for _ in range(3):
+        await announce(tally.client, project, Noticed(key=key, amount=1))
+    of_the_key = "select total from noticed where project = $1 and key = $2"
+
+    async def counted() -> bool:
+        return bool(await tally.pool.fetchval(of_the_key, project, key) == 3)
+
+    await eventually(counted)
+    fetch = JetStreamContext.PullSubscription.fetch
+
+    async def fetch_and_lose_one(*args: Any, **kwargs: Any) -> list[Msg]:
+        return (await fetch(*args, **kwargs))[:-1]
+
+    with monkeypatch.context() as losing, pytest.raises(Lost):
+        losing.setattr(JetStreamContext.PullSubscription, "fetch", fetch_and_lose_one)
+        await rebuild(stack.admin_url, tally.client, tally.service, [NoticedModel()])
+    assert await counted()
+    await announce(tally.client, project, Noticed(key=key, amount=1))
+    await rebuild(stack.admin_url, tally.client, tally.service, [NoticedModel()])
+
+    async def all_counted() -> bool:
+        return bool(await tally.pool.fetchval(of_the_key, project, key) == 4)
+
+    await eventually(all_counted)
 
 
 async def retry_all(tally: Runtime, project: UUID) -> None:
