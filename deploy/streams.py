@@ -30,6 +30,10 @@ ACK_WAIT = 8.0
 """What a killed process had at hand comes to another one within the gateway's ten seconds. A handler that is slower is
 run twice, which its inbox makes harmless."""
 
+REPEATED = 30.0
+"""For so long the server knows events by their ids, all of them in memory. A relay that comes after one that died has
+published by then what that one had; a later repeat is for the consumers' inboxes."""
+
 MAX_ACK_PENDING = 4096
 MAX_DELIVER = 20
 """A safety net: the inlet's own delays end, with a dead letter, well before."""
@@ -59,7 +63,13 @@ STREAMS = (
         allow_atomic=False,
         persist_mode=PersistMode.ASYNC,
     ),
-    Stream("EVENTS", ("evt.>",), "Facts, for services and internal subscribers.", max_age=30 * DAY),
+    Stream(
+        "EVENTS",
+        ("evt.>",),
+        "Facts, for services and internal subscribers.",
+        max_age=30 * DAY,
+        duplicate_window=REPEATED,
+    ),
     Stream(
         "INGEST",
         ("ingest.>",),
