@@ -43,7 +43,7 @@ async def bench(target: Target, bare: str) -> Table:
     await until_consumed(target)
     importing = asyncio.create_task(_import(target, _csv("beside")))
     beside = await _track_until(target, importing)
-    table.add_row("import and track", *await importing, *_latency(beside))
+    table.add_row("+ track", *await importing, *_latency(beside))
     return table
 
 
