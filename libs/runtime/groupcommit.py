@@ -55,6 +55,9 @@ CROWD = 12
 CROWD_SECONDS = 0.25
 """How long a crowd is remembered: between two transactions few wait, because those of the last are being answered."""
 
+LONGEST_CROWD = 10.0
+"""Seconds after which it is no crowd any more, but the usual load: nobody should wait for its end."""
+
 
 class Item(msgspec.Struct, frozen=True):
     """A message for a transaction. `place` is its position in the stream that it came from, `size` how many bytes it
@@ -111,14 +114,23 @@ class GroupCommit:
         self._wake = asyncio.Event()
         self._resting = asyncio.Event()
         self._resting.set()
-        self._crowded_until = 0.0
+        self._crowded_since = self._crowded_until = 0.0
         self.batches = 0
         """How many were committed, or tried, so far."""
 
     async def calm(self) -> None:
-        """Wait until messages have not been coming many at a time for a moment."""
-        while (left := self._crowded_until - time.monotonic()) > 0:  # noqa: ASYNC110 - the end moves meanwhile
+        """Wait until messages have not been coming many at a time for a moment, or have for long."""
+        while (left := self._crowd_left()) > 0:  # noqa: ASYNC110 - the end moves meanwhile
             await asyncio.sleep(left)
+
+    def _crowd_left(self) -> float:
+        return min(self._crowded_until, self._crowded_since + LONGEST_CROWD) - time.monotonic()
+
+    def _see_crowd(self) -> None:
+        now = time.monotonic()
+        if now > self._crowded_until:
+            self._crowded_since = now
+        self._crowded_until = now + CROWD_SECONDS
 
     async def rest(self) -> None:
         """Wait until nothing is at hand."""
@@ -163,7 +175,7 @@ class GroupCommit:
     async def _commit(self, parcels: Sequence[Parcel]) -> None:
         items = sorted((item for parcel in parcels for item in parcel.items), key=lambda item: item.place)
         if len(items) >= CROWD:
-            self._crowded_until = time.monotonic() + CROWD_SECONDS
+            self._see_crowd()
         try:
             outcomes = await self._outcomes([item.envelope for item in items])
         except asyncio.CancelledError:

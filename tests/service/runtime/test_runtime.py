@@ -72,6 +72,9 @@ async def test_work_lets_a_crowd_of_commands_pass_but_not_for_ever(
     passing = asyncio.create_task(commit.calm())
     await tally.let_crowd_pass(0.01)
     assert not passing.done()
+    monkeypatch.setattr(groupcommit, "LONGEST_CROWD", 0.0)
+    await commit.submit_all([Item(_command(uuid4(), project, Add(key=key, amount=1))) for _ in crowd])
+    await asyncio.wait_for(commit.calm(), 10)
     passing.cancel()
 
 
