@@ -11,10 +11,7 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from nats.errors import Error as NatsError
 
-from libs.runtime.bus import Unavailable
-from libs.runtime.rejection import Rejected
 from libs.schemas.contacts import FindKnown, KnownContact, SaveContact
 
 log = structlog.get_logger()
@@ -61,6 +58,6 @@ class Known:
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 return _decode(await self._query(project, FindKnown(contacts=[each.save for each in batch])))
-        except (Unavailable, Rejected, NatsError, TimeoutError) as trouble:
+        except Exception as trouble:  # whatever it is, those who wait go on without an answer
             log.info("known.not_answered", people=len(batch), error=repr(trouble))
             return [None] * len(batch)
