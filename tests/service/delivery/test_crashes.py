@@ -92,16 +92,21 @@ async def test_a_sender_that_is_stopped_returns_the_permits_that_it_did_not_use(
     office: Office, config: Settings, sandbox: Sandbox
 ) -> None:
     limited = msgspec.structs.replace(config, aws_region="eu-south-2")
+
+    async def still_out() -> int:
+        out: int = await office.runtime.pool.fetchval(STILL_OUT, "eu-south-2")
+        return out
+
     sandbox.account(maxSendRate=20)
     try:
         await office.campaign(await office.contacts(100))
         await office.become({"queued": 100})
         async with running(build(limited), limited):
             await office.become_busy()
-            assert await office.runtime.pool.fetchval(STILL_OUT, "eu-south-2") > 0
+            await eventually(still_out)
     finally:
         sandbox.account(maxSendRate=1000)
-    assert await office.runtime.pool.fetchval(STILL_OUT, "eu-south-2") == 0
+    assert await still_out() <= 0  # below 0 if one came back by itself before a slow sender returned it
 
 
 async def test_a_storm_of_errors_leaves_few_in_doubt_and_everybody_gets_one_mail_after_it(
