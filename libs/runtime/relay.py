@@ -43,41 +43,38 @@ select pg_terminate_backend(holder) from relay
 where holder is not null and seen_at < clock_timestamp() - make_interval(secs => $1)
 """
 HEARTBEAT = "update relay set seen_at = clock_timestamp() where epoch = $1 returning true"
-# As many appends as make a batch; of the last of them perhaps not all events.
+# Whole appends, as many as make a batch.
 UNPUBLISHED = """
-with append as (
+select append.position as append, event.position, event.id, project, stream, version, type, data, meta, recorded_at
+from (
     select position, events, sum(events) over (order by position) - events as before
     from (select position, events from outbox order by position limit $1) as next
-)
-select event.*, append.position as append
-from append cross join lateral (
-    select position, id, project, stream, version, type, data, meta, recorded_at from events
-    where position >= append.position and position < append.position + append.events
-    order by position limit $1
-) as event
+) as append
+join events as event on event.position >= append.position and event.position < append.position + append.events
 where before < $1
-order by position limit $1
+order by event.position
+"""
+# What is left of an append becomes one by itself.
+SPLIT = """
+with begun as (
+    update outbox set events = $2 where position = $1 and events > $2
+    returning old.events - $2 as rest
+)
+insert into outbox (position, events) select $1::bigint + $2::int, rest from begun
 """
 MARK = """
 with holder as (
-    update relay set sequence = sequence + (select sum(events) from unnest($3::int[]) as events),
-        seen_at = clock_timestamp()
-    where epoch = $1
-    returning sequence
+    update relay set sequence = sequence + $3, seen_at = clock_timestamp() where epoch = $1
+    returning sequence - $3 as before
 ), done as (
-    select position, events, sum(events) over (order by position desc) as back
-    from unnest($2::bigint[], $3::int[]) as done (position, events)
-), noted as (
-    insert into published (sequence, position, events)
-    select sequence - back + 1, position, events from holder, done
-), begun as (
-    update outbox set position = outbox.position + done.events, events = outbox.events - done.events
-    from holder, done where outbox.position = done.position and outbox.events > done.events
-), finished as (
-    delete from outbox using holder, done where outbox.position = done.position and outbox.events = done.events
+    delete from outbox using holder where position = any($2::bigint[]) returning position, events
 )
-select true from holder
+insert into published (sequence, position, events)
+select before + sum(events) over (order by position) - events + 1, position, events from holder, done
+returning true
 """
+# The relay asks the same few things all the time, about a few rows at the ends of large tables.
+SETTINGS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 
 
 class Deposed(Exception):
@@ -107,7 +104,7 @@ class Relay:
             await asyncio.sleep(STANDBY_SECONDS)
 
     async def _lead(self) -> None:
-        conn = await asyncpg.connect(self._url, timeout=10, command_timeout=10)
+        conn = await asyncpg.connect(self._url, timeout=10, command_timeout=10, server_settings=SETTINGS)
         try:
             await self._wait_for_lock(conn)
             epoch = await conn.fetchval(TAKE_OVER)
@@ -132,8 +129,11 @@ class Relay:
             metrics.OUTBOX_AGE.labels(self._schema).set((now() - rows[0]["recorded_at"]).total_seconds())
             stored = await self._publisher.publish([outgoing(self._schema, row) for row in rows])
             crash.point("after_publish_before_mark")
-            if stored:
-                await self._mark(conn, epoch, Counter(row["append"] for row in rows[:stored]))
+            done = Counter(row["append"] for row in rows[:stored])
+            if stored < len(rows):
+                await conn.executemany(SPLIT, done.items())
+            if done:
+                await self._mark(conn, epoch, done)
             if stored < len(rows):
                 raise TimeoutError(f"the bus took {stored} of {len(rows)} events")
             published += stored
@@ -143,8 +143,8 @@ class Relay:
         return published
 
     async def _mark(self, conn: "asyncpg.Connection[asyncpg.Record]", epoch: int, done: Counter[int]) -> None:
-        """Note how many events of which appends are published now."""
-        if not await conn.fetchval(MARK, epoch, list(done.keys()), list(done.values())):
+        """Note which appends are published now, of so many events each."""
+        if not await conn.fetchval(MARK, epoch, list(done), done.total()):
             raise Deposed(f"epoch {epoch} is over")
         metrics.PUBLISHED.labels(self._schema).inc(done.total())
 

@@ -10,7 +10,7 @@ import pytest
 
 from libs.runtime.clock import now
 from libs.runtime.migrations import RUNTIME
-from libs.runtime.relay import MARK, TAKE_OVER, UNPUBLISHED
+from libs.runtime.relay import MARK, SPLIT, TAKE_OVER, UNPUBLISHED
 from libs.runtime.replay import LOG
 from libs.runtime.store import APPEND
 from tests.conftest import Stack
@@ -46,26 +46,36 @@ async def append(conn: "asyncpg.Connection[Any]", *streams: str) -> None:
     await conn.execute(APPEND, *zip(*rows, strict=True))
 
 
-async def publish(conn: "asyncpg.Connection[Any]", most: int) -> list[str]:
-    """As the relay does: note that the next events are published; answers their streams."""
-    if not (rows := await conn.fetch(UNPUBLISHED, most)):
-        return []
+async def publish(conn: "asyncpg.Connection[Any]", most: int, taken: int | None = None) -> list[str]:
+    """As the relay does: note that the next events are published, or those that the bus took; answers their streams."""
+    rows = (await conn.fetch(UNPUBLISHED, most))[:taken]
     done = Counter(row["append"] for row in rows)
+    if taken is not None:
+        await conn.executemany(SPLIT, done.items())
     epoch = await conn.fetchval("select epoch from relay")
-    assert await conn.fetchval(MARK, epoch, list(done.keys()), list(done.values()))
+    if rows:
+        assert await conn.fetchval(MARK, epoch, list(done), done.total())
     return [row["stream"] for row in rows]
 
 
-async def test_events_are_published_in_the_order_of_appends_and_appends_in_parts(
-    conn: "asyncpg.Connection[Any]",
-) -> None:
+async def test_appends_are_published_in_their_order_and_each_as_a_whole(conn: "asyncpg.Connection[Any]") -> None:
     await migrate(conn)
-    await append(conn, "a", "b", "c")
-    await append(conn, "d", "e")
-    await append(conn, "f")
-    assert [await publish(conn, 2) for _ in range(3)] == [["a", "b"], ["c", "d"], ["e", "f"]]
+    for streams in ("abc", "d", "e", "f"):
+        await append(conn, *streams)
+    assert [await publish(conn, 2) for _ in range(3)] == [["a", "b", "c"], ["d", "e"], ["f"]]
     assert not await conn.fetchval("select exists (select from outbox)")
     assert [row["sequence"] for row in await conn.fetch(SEQUENCES)] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_what_the_bus_did_not_take_of_an_append_is_published_next(conn: "asyncpg.Connection[Any]") -> None:
+    await migrate(conn)
+    await append(conn, "a", "b")
+    await append(conn, "c", "d", "e")
+    assert await publish(conn, 10, taken=3) == ["a", "b", "c"]
+    assert await publish(conn, 10, taken=0) == []
+    assert await publish(conn, 10) == ["d", "e"]
+    assert [row["sequence"] for row in await conn.fetch(SEQUENCES)] == [1, 2, 3, 4, 5]
+    assert not await conn.fetchval("select exists (select from outbox)")
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 10])
@@ -101,6 +111,6 @@ async def test_who_was_replaced_as_the_relay_notes_nothing(conn: "asyncpg.Connec
     before = await conn.fetchval("select epoch from relay")
     await conn.fetchval(TAKE_OVER)
     [row] = await conn.fetch(UNPUBLISHED, 10)
-    assert await conn.fetchval(MARK, before, [row["append"]], [1]) is None
+    assert await conn.fetchval(MARK, before, [row["append"]], 1) is None
     assert await conn.fetchval("select events from outbox") == 1
     assert await conn.fetch(SEQUENCES) == []

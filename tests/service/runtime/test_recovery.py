@@ -253,7 +253,7 @@ async def test_a_relay_that_was_replaced_cannot_mark_anything(stack: Stack, tall
     await eventually(leading)
     await tally.pool.fetchval(TAKE_OVER)
     epoch = await tally.pool.fetchval("select epoch from relay")
-    assert await tally.pool.fetch(MARK, epoch - 1, [1], [1]) == []
+    assert await tally.pool.fetch(MARK, epoch - 1, [1], 1) == []
     # the deposed relay notices, steps down, and leads again under a new epoch
     await tell(tally.client, project, Add(key="after", amount=1), Total)
 
