@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from libs.runtime.store import Connection
 from services.contacts.read_models.contact import Row, row_of
 
-FAR = 10_000
-"""How many of the newest contacts are looked at for a page."""
+NEAR, FAR = 5_000, 10_000
+"""How many of the newest contacts are looked at for a page: for what has no trigram, and for what many have. Of these a
+page is mostly full long before; for two letters that nobody has it is the whole way."""
 
 MANY = 2000
 """So many contacts are found among the newest sooner than by the index."""
@@ -110,10 +111,10 @@ class Found(msgspec.Struct, frozen=True):
 async def page(conn: Connection, project: UUID, after: Place, search: str, limit: int) -> Found:
     """Contacts whose address contains `search` (lower-case), from the place `after`."""
     if len(search.encode()) < SHORTEST:
-        return await _among_newest(conn, project, after, search, limit)
+        return await _among_newest(conn, project, after, search, limit, NEAR)
     likely = await _likely(conn, project, search)
     if likely >= MANY:
-        found = await _among_newest(conn, project, after, search, limit)
+        found = await _among_newest(conn, project, after, search, limit, FAR)
         if len(found.rows) == limit:
             return replace(found, total=COUNTED)
         if found.until == END or likely >= TOO_MANY:
@@ -142,8 +143,8 @@ async def _by_trigrams(conn: Connection, project: UUID, after: Place, search: st
     return Found([row_of(row) for row in rows], END, min(rows[0]["number"], COUNTED) if rows else 0)
 
 
-async def _among_newest(conn: Connection, project: UUID, after: Place, search: str, limit: int) -> Found:
-    found = await conn.fetch(AMONG_NEWEST, project, *after, search, FAR, limit)
+async def _among_newest(conn: Connection, project: UUID, after: Place, search: str, limit: int, window: int) -> Found:
+    found = await conn.fetch(AMONG_NEWEST, project, *after, search, window, limit)
     until = (found[0]["until_at"], found[0]["until_id"]) if found[0]["until_at"] else END
     rows = [row_of(row) for row in found if row["id"]]
     return Found(rows, until, len(rows) if len(rows) < limit else None)

@@ -71,8 +71,8 @@ async def list_contacts(
 
     Newest first. `total` is told on the first page only; with `search` it is 1,000 at most, which stands for so many or
     more, by a sample of all contacts. A page can be shorter than `limit`, even empty, although `hasMore` says that
-    there may be more: contacts with much data would not fit into one answer, and what is short or many have is sought
-    among 10,000 contacts at a time.
+    there may be more: contacts with much data would not fit into one answer, and what many have is sought among
+    10,000 contacts at a time, and one or two characters among 5,000.
     """
     return Answer(await request.query(ListContacts(limit=limit, cursor=cursor, search=search)))
 

@@ -92,7 +92,7 @@ async def test_contacts_that_come_and_go_between_two_pages_of_a_search_hide_and_
 
 def shrink(monkeypatch: pytest.MonkeyPatch, **values: float) -> None:
     """A long list is one of more than six contacts, nobody need stand apart, and four are counted."""
-    for name, value in {"FAR": 6, "COUNTED": 4, "APART": 0, **values}.items():
+    for name, value in {"NEAR": 5, "FAR": 6, "COUNTED": 4, "APART": 0, **values}.items():
         monkeypatch.setattr(searching, name, value)
 
 
