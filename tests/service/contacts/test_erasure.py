@@ -70,6 +70,18 @@ async def test_nothing_new_is_kept_about_someone_who_is_forgotten(contacts: Runt
     assert (fact["name"], fact["email"], fact["data"]) == ("late", "", {})
 
 
+async def test_nothing_new_is_told_about_someone_who_is_forgotten(contacts: Runtime, caller: Caller) -> None:
+    """Although the process that publishes it has just had it in memory."""
+    subscription = await contacts.client.subscribe(f"evt.contacts.{caller.project}.event.tracked")
+    ann = await caller.save("ann@example.com")
+    await caller.delete(ann.id)
+    late = EventTracked(event_id=uuid7(), contact_id=ann.id, email=ann.email, name="late", data={"name": SECRET})
+    async with contacts.unit() as unit:
+        unit.append([late], Origin(project=caller.project))
+    message = await subscription.next_msg(timeout=15)
+    assert b"late" in message.data and SECRET.encode() not in message.data and b"ann@" not in message.data
+
+
 async def test_the_log_cannot_be_changed_unnoticed(contacts: Runtime, caller: Caller) -> None:
     """What one event says of a person cannot be passed off as another's."""
     await caller.save("ann@example.com")
