@@ -18,6 +18,7 @@ from libs.runtime.bus import Unavailable, result_of
 from libs.runtime.clock import now, uuid7
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope, Meta, command_headers, command_subject
+from libs.runtime.headers import lighten
 from libs.runtime.inlet import REPLY_HEADER
 from libs.schemas.base import Command
 
@@ -52,9 +53,11 @@ async def connect(url: str) -> Client:
     # Without reconnecting nats-py would still try a server sixty times, two seconds apart; with 1 it is tried twice.
     tries = {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 0}
     try:
-        return await nats.connect(url, connect_timeout=TIMEOUT, error_cb=note, **tries)
+        client = await nats.connect(url, connect_timeout=TIMEOUT, error_cb=note, **tries)
     except (NoServersError, TimeoutError) as none:
         raise ConnectionError(f"{url}: {reasons[-1] if reasons else none!r}") from none
+    lighten(client)
+    return client
 
 
 @asynccontextmanager

@@ -9,11 +9,11 @@ from typing import Any
 import asyncpg
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from libs.runtime.codec import Codec, tag_of
 from libs.runtime.envelope import Envelope, envelope_of
+from libs.runtime.fetching import Fetcher
 from libs.runtime.inlet import UNREADABLE
 from libs.runtime.relay import meta_of
 from libs.runtime.replay import LOG
@@ -24,7 +24,7 @@ PAGE = 2000
 """Events that are folded at a time. What a statement costs is shared by them, and they are all in memory."""
 
 FETCH = 1000
-FETCH_TIMEOUT = 2.0
+FETCH_SECONDS = 2.0
 LONGEST_PAUSE = 60.0
 """How long a page may take to fold. The bus forgets a reader that asks for nothing any longer."""
 
@@ -87,6 +87,7 @@ class ForeignEvents:
     """Other services' events of some kinds, as far back as EVENTS reaches. `client` may read the stream."""
 
     def __init__(self, client: Client, kinds: Iterable[type[Event]]) -> None:
+        self._client = client
         self._js = client.jetstream(timeout=10)
         kinds = list(kinds)
         self._codec: Codec[Any] = Codec(kinds)
@@ -100,24 +101,42 @@ class ForeignEvents:
         last = (await self._js.stream_info("EVENTS")).state.last_seq
         if last <= self._reached:
             return
-        start = ConsumerConfig(
+        reader = await self._js.add_consumer("EVENTS", self._from_here())
+        fetcher = await Fetcher(self._client, "EVENTS", reader.name).start()
+        try:
+            received, pending = 0, reader.num_pending
+            while pending and (messages := await self._fetch(fetcher, reader.name, received)):
+                received += len(messages)
+                newest = messages[-1].metadata
+                if newest.sequence.stream > last:
+                    messages = [each for each in messages if each.metadata.sequence.stream <= last]
+                yield [envelope for message in messages if (envelope := self._read(message))]
+                pending = newest.num_pending if newest.sequence.stream < last else 0
+        finally:
+            await fetcher.stop()
+        self._reached = last
+
+    def _from_here(self) -> ConsumerConfig:
+        return ConsumerConfig(
             filter_subjects=self._subjects,
             ack_policy=AckPolicy.NONE,
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=self._reached + 1,
             inactive_threshold=LONGEST_PAUSE,
         )
-        reader = await self._js.pull_subscribe("", stream="EVENTS", config=start)
-        try:
-            received, pending = 0, (await reader.consumer_info()).num_pending
-            while pending and (messages := await _fetch(reader, received)):
-                received += len(messages)
-                within = [message for message in messages if message.metadata.sequence.stream <= last]
-                yield [envelope for message in within if (envelope := self._read(message))]
-                pending = messages[-1].metadata.num_pending if len(within) == len(messages) else 0
-        finally:
-            await reader.unsubscribe()
-        self._reached = last
+
+    async def _fetch(self, fetcher: Fetcher, reader: str, received: int) -> Sequence[Msg]:
+        """More events after so many; none if the rest is too old by now. Raises Lost where one is missing: the bus
+        sends each only once."""
+        messages = await fetcher.fetch(FETCH, FETCH_SECONDS)
+        if messages:
+            sent = messages[-1].metadata.sequence.consumer
+        else:
+            info = await self._js.consumer_info("EVENTS", reader)
+            sent = (info.delivered.consumer_seq if info.delivered else 0) + (info.num_pending or 0)
+        if sent != received + len(messages):
+            raise Lost("events were lost on the way from the bus, or it is too slow: rebuild again")
+        return messages
 
     def _read(self, message: Msg) -> Envelope[Any] | None:
         """The event in the message; None if it cannot be read, for then the service cannot have handled it either."""
@@ -128,19 +147,4 @@ class ForeignEvents:
 
 
 class Lost(ConnectionError):
-    """Events did not arrive: the connection to the bus was interrupted, or it is too slow. Rebuild again."""
-
-
-async def _fetch(reader: JetStreamContext.PullSubscription, received: int) -> list[Msg]:
-    """More events after so many; none if the rest is too old by now. Raises Lost where one is missing: the bus sends
-    each only once."""
-    try:
-        messages = await reader.fetch(FETCH, timeout=FETCH_TIMEOUT)
-    except TimeoutError as silence:
-        info = await reader.consumer_info()
-        if info.num_pending or (info.delivered and info.delivered.consumer_seq > received):
-            raise Lost("the bus did not give all events that it has: rebuild again") from silence
-        return []
-    if messages[-1].metadata.sequence.consumer != received + len(messages):
-        raise Lost("events were lost on the way from the bus: rebuild again")
-    return messages
+    """Not every event arrived."""

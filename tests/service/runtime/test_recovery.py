@@ -1,19 +1,19 @@
 """How a service comes back: from a bug in a projection, a lost table, a lost stream, a relay that was paused."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
 
+from libs.runtime import retelling
 from libs.runtime.bus import ask
 from libs.runtime.dead import DeadLetter, DeadLetters, NoSuchLetter
+from libs.runtime.fetching import Fetcher
 from libs.runtime.publisher import Outgoing, Publisher
 from libs.runtime.rebuild import rebuild
 from libs.runtime.relay import MARK, TAKE_OVER
@@ -187,34 +187,28 @@ async def test_a_table_that_was_dropped_under_traffic_is_rebuilt_and_nothing_is_
     assert (await ask(tally.client, project, GetTotal(key=key), Total)).total == 11
 
 
-async def test_a_rebuild_that_did_not_get_all_events_fails_and_the_old_table_goes_on(
-    tally: Runtime, stack: Stack, project: UUID, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kept", [slice(1, None), slice(-1), slice(0)], ids=["the first", "the last", "all"])
+async def test_a_rebuild_that_lost_events_on_their_way_fails_and_the_old_table_goes_on(
+    tally: Runtime, stack: Stack, project: UUID, monkeypatch: pytest.MonkeyPatch, kept: slice
 ) -> None:
-    key = str(uuid4())
+    class Losing(Fetcher):
+        async def fetch(self, most: int, seconds: float) -> Sequence[Msg]:
+            return (await super().fetch(most, seconds))[kept]
+
+    async def noticed(times: int) -> bool:
+        total: int | None = await tally.pool.fetchval("select total from noticed where project = $1", project)
+        return total == times
+
     for _ in range(3):
-        await announce(tally.client, project, Noticed(key=key, amount=1))
-    of_the_key = "select total from noticed where project = $1 and key = $2"
-
-    async def counted() -> bool:
-        return bool(await tally.pool.fetchval(of_the_key, project, key) == 3)
-
-    await eventually(counted)
-    fetch = JetStreamContext.PullSubscription.fetch
-
-    async def fetch_and_lose_one(*args: Any, **kwargs: Any) -> list[Msg]:
-        return (await fetch(*args, **kwargs))[:-1]
-
+        await announce(tally.client, project, Noticed(key=str(project), amount=1))
+    await eventually(partial(noticed, 3))
     with monkeypatch.context() as losing, pytest.raises(Lost):
-        losing.setattr(JetStreamContext.PullSubscription, "fetch", fetch_and_lose_one)
+        losing.setattr(retelling, "Fetcher", Losing)
         await rebuild(stack.admin_url, tally.client, tally.service, [NoticedModel()])
-    assert await counted()
-    await announce(tally.client, project, Noticed(key=key, amount=1))
+    assert await noticed(3)
+    await announce(tally.client, project, Noticed(key=str(project), amount=1))
     await rebuild(stack.admin_url, tally.client, tally.service, [NoticedModel()])
-
-    async def all_counted() -> bool:
-        return bool(await tally.pool.fetchval(of_the_key, project, key) == 4)
-
-    await eventually(all_counted)
+    await eventually(partial(noticed, 4))
 
 
 async def retry_all(tally: Runtime, project: UUID) -> None:
