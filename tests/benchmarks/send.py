@@ -43,7 +43,7 @@ async def bench(target: Target, bare: str) -> Group:
         everything = cpu.table_of("mail", COUNTED, before, cpu.spent(target))
         kept, taking_on = await _kept(api, target)
         await api.sandbox_post("/sandbox/behaviour", BEHAVIOUR)
-        counted = _counted({"unlimited": at_once, f"{USUAL:g}": kept}, plain)
+        counted = _counted({"all": at_once, f"{USUAL:g}": kept}, plain)
         counted.caption = f"SES had those of the unlimited account at {COUNTED / seconds:,.0f} a second"
         return Group(_timed(timed), counted, taking_on, everything)
 
@@ -120,7 +120,7 @@ def _timed(latencies: list[float]) -> Table:
 def _counted(runs: dict[str, Measured], plain: Measured) -> Table:
     table = Table(title=f"POST /v1/send, {MANY} connections", title_justify="left")
     for column in (
-        "account, mails/s",
+        "SES/s",
         "requests",
         "accepted/s",
         "p50 ms",
