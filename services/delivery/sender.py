@@ -307,19 +307,22 @@ class Sender:
             self._open -= len(done)
 
     async def _record(self, done: Sequence[Done]) -> None:
-        """Write what came of these mails, however long it takes: writing it twice changes nothing."""
+        """Write what came of these mails, however long it takes: writing it twice changes nothing. Permits would count
+        twice, so they are returned with the first attempt, whose commit may be all that was heard of; else they come
+        back by themselves."""
         changes = [(mail, settle(mail, outcome, self._timing)) for mail, outcome, _ in done]
+        permits = [permit for _, _, permit in done]
         unused = sum(outcome == GIVEN_BACK for _, outcome, _ in done)
         while True:
             try:
                 async with self._runtime.unit() as unit:
                     await ledger.apply(unit, changes)
                     await self._heed(unit.conn, [outcome for _, outcome, _ in done])
-                    back = [permit.back() for _, _, permit in done]
-                    await bucket.release(unit.conn, self._region, back, unused)
+                    await bucket.release(unit.conn, self._region, [permit.back() for permit in permits], unused)
                 return
             except BROKEN as broken:
                 log.warning("sender.cannot_record", mails=len(done), error=repr(broken))
+                permits, unused = [], 0
                 await asyncio.sleep(BROKEN_SECONDS)
 
     async def _heed(self, conn: Connection, outcomes: Sequence[Outcome]) -> None:
