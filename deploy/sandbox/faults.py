@@ -1,8 +1,7 @@
 """Faults that a test plants in the send call: which one, how often, how many times."""
 
 import random
-from collections.abc import Collection
-from email.utils import parseaddr
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -11,13 +10,13 @@ FaultName = Literal["throttle", "error_500", "reject", "timeout_after_accept", "
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True):
-    """`rate` is the chance per send call; `count` is how many calls it may still hit (absent: no end); `domain` spares
-    calls without a recipient there."""
+    """`rate` is the chance per send call; `count` is how many calls it may still hit (absent: no end); `tags`
+    spares calls that do not have them."""
 
     fault: FaultName
     rate: float = msgspec.field(default=1.0)
     count: int | None = None
-    domain: str | None = None
+    tags: dict[str, str] = {}
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.rate <= 1.0:
@@ -25,8 +24,8 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
         if self.count is not None and self.count < 1:
             raise ValueError("count must be at least 1")
 
-    def concerns(self, recipients: Collection[str]) -> bool:
-        return self.domain is None or any(parseaddr(each)[1].endswith(f"@{self.domain}") for each in recipients)
+    def concerns(self, tags: Mapping[str, str]) -> bool:
+        return self.tags.items() <= tags.items()
 
 
 class Faults:
@@ -42,9 +41,9 @@ class Faults:
     def clear(self) -> None:
         self.planted.clear()
 
-    def draw(self, recipients: Collection[str]) -> FaultName | None:
+    def draw(self, tags: Mapping[str, str]) -> FaultName | None:
         for fault in self.planted:
-            if fault.concerns(recipients) and random.random() < fault.rate:  # noqa: S311 - chance, not secrecy
+            if fault.concerns(tags) and random.random() < fault.rate:  # noqa: S311 - chance, not secrecy
                 self._strike(fault)
                 return fault.fault
         return None

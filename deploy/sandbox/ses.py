@@ -46,7 +46,7 @@ class Ses:
     async def send_email(self, request: Request) -> Answer:
         body = await request.body()
         draft = draft_of(read_email(body), body)
-        fault = self._faults.draw(draft.recipients)
+        fault = self._faults.draw(draft.tags)
         _refuse(fault)
         accepted = self._accept(draft)
         await self._keep([accepted], fault)
@@ -55,7 +55,7 @@ class Ses:
     async def send_bulk_email(self, request: Request) -> Answer:
         """A fault strikes the call as a whole; each entry is then checked by itself."""
         call = read_bulk(await request.body())
-        fault = self._faults.draw([to for entry in call.bulk_email_entries for to in entry.destination.addresses])
+        fault = self._faults.draw({tag.name: tag.value for tag in call.default_email_tags})
         _refuse(fault)
         entries = [self._accept_entry(call, entry) for entry in call.bulk_email_entries]
         await self._keep([entry for entry in entries if isinstance(entry, Accepted)], fault)

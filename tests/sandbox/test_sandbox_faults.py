@@ -40,12 +40,13 @@ def test_a_refusing_fault_answers_with_an_error_and_accepts_nothing(
     assert faulty.send(to), "a fault with a count of 1 strikes once"
 
 
-def test_a_fault_for_a_domain_spares_all_others(faulty: Sandbox) -> None:
-    faulty.post("/sandbox/faults", {"fault": "reject", "count": 1, "domain": "fault.example"})
+def test_a_fault_for_a_tag_spares_all_other_calls(faulty: Sandbox) -> None:
+    faulty.post("/sandbox/faults", {"fault": "reject", "count": 1, "tags": {"godwit_email": "one"}})
     assert faulty.send(unique_address())
+    assert faulty.send(unique_address(), email_id="another")
     with pytest.raises(ClientError):
-        faulty.send("Ann <ann@fault.example>")
-    assert faulty.send("ann@fault.example")
+        faulty.send(unique_address(), email_id="one")
+    assert faulty.send(unique_address(), email_id="one")
 
 
 def test_hang_gives_no_answer_and_accepts_nothing(faulty: Sandbox) -> None:
@@ -89,8 +90,8 @@ def test_faults_can_be_seen_and_cleared(faulty: Sandbox) -> None:
     faulty.post("/sandbox/faults", {"fault": "throttle", "rate": 0.5})
     listed = faulty.post("/sandbox/faults", {"fault": "reject", "count": 3})
     assert listed["faults"] == [
-        {"fault": "throttle", "rate": 0.5, "count": None, "domain": None},
-        {"fault": "reject", "rate": 1.0, "count": 3, "domain": None},
+        {"fault": "throttle", "rate": 0.5, "count": None, "tags": {}},
+        {"fault": "reject", "rate": 1.0, "count": 3, "tags": {}},
     ]
     assert faulty.delete("/sandbox/faults")["faults"] == []
     assert faulty.send(unique_address())

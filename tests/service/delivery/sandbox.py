@@ -36,9 +36,11 @@ class Sandbox:
         tagged = self.accepted(fields="id,emailId,to,tags,acceptedAt")
         return [message for message in tagged if message["tags"].get("godwit_project") == str(project)]
 
-    def plant(self, fault: str, count: int | None = None, rate: float = 1.0) -> None:
-        """Of calls for the tests' people: the probes that delivery makes now and then are left alone."""
-        body = {"fault": fault, "rate": rate, "domain": "example.net"} | ({"count": count} if count else {})
+    def plant(self, project: UUID | None, fault: str, count: int | None = None) -> None:
+        """In the project's calls, or in all. For one that is to be hit so often it must be the project's: there are
+        probes, and mails that other tests left behind."""
+        tags = {"godwit_project": str(project)} if project else {}
+        body = {"fault": fault, "tags": tags} | ({"count": count} if count else {})
         self._http.post("/sandbox/faults", json=body).raise_for_status()
 
     def heal(self) -> None:

@@ -116,7 +116,7 @@ async def test_a_storm_of_errors_leaves_few_in_doubt_and_everybody_gets_one_mail
     people = await office.contacts(80)
     await office.campaign(people)
     await office.become({"queued": 80})
-    sandbox.plant("error_500")
+    sandbox.plant(None, "error_500")
     async with running(build(few), few):
 
         async def in_doubt() -> bool:

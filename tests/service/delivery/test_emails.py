@@ -74,7 +74,7 @@ async def test_another_projects_mail_is_not_there(office: Office) -> None:
 
 
 async def test_an_operator_may_send_a_mail_again_whose_outcome_nobody_knows(office: Office, sandbox: Sandbox) -> None:
-    sandbox.plant("error_500", count=1)
+    sandbox.plant(office.project, "error_500", count=1)
     await office.campaign(await office.contacts(1))
     await office.become({"unknown": 1})
     (email_id,) = await office.ids()
@@ -94,7 +94,7 @@ async def test_an_operator_may_send_a_mail_again_whose_outcome_nobody_knows(offi
 
 
 async def test_the_timeline_says_how_a_doubt_was_resolved(office: Office, sandbox: Sandbox) -> None:
-    sandbox.plant("reset_after_accept", count=1)
+    sandbox.plant(office.project, "reset_after_accept", count=1)
     await office.campaign(await office.contacts(1))
     await office.become({"unknown": 1})
     (mail,) = sandbox.of_project(office.project)

@@ -74,7 +74,7 @@ async def test_bytes_are_kept_as_long_as_a_mail_needs_them(office: Office, sandb
     await office.verify_domain()
     (contact_id,) = await office.contacts(1)
     pdf = await store(office, b"x" * (PIECE_BYTES + 1))
-    sandbox.plant("error_500", count=1)
+    sandbox.plant(office.project, "error_500", count=1)
     await send(office, contact_id, pdf)
     await office.become({"unknown": 1})
     assert await forget(office) == 2

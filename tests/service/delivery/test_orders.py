@@ -162,7 +162,7 @@ async def test_an_order_can_be_looked_at_before_anything_is_written(office: Offi
 async def test_a_one_time_code_waits_for_an_answer_for_half_a_minute_only(office: Office, sandbox: Sandbox) -> None:
     await office.verify_domain()
     (contact_id,) = await office.contacts(1)
-    sandbox.plant("reset_after_accept", count=2)
+    sandbox.plant(office.project, "reset_after_accept", count=2)
     codes = await order(office, to(contact_id), extras=Extras(one_time_code=True))
     others = await order(office, to(contact_id))
     await office.become({"unknown": 2})

@@ -149,6 +149,7 @@ async def test_a_campaign_that_waits_can_be_cancelled(office: Office, sandbox: S
 async def test_a_pause_takes_nobodys_turn_away_and_gives_none(office: Office, sandbox: Sandbox) -> None:
     campaign_id = await office.start_campaign(send_rate=60)
     await office.page(campaign_id, await office.contacts(20))
+    await office.become({"sent": 1, "queued": 19})
     await waiting(office, "SEND_RATE", 19)
     await tell_of(office, CampaignPaused(campaign_id=campaign_id), 3)
     await parked(office, 19)
@@ -164,6 +165,7 @@ async def test_mails_that_all_come_due_at_once_still_keep_to_the_rate(office: Of
     """As after delivery has not run for a while."""
     campaign_id = await office.start_campaign(send_rate=60)
     await office.page(campaign_id, await office.contacts(50))
+    await office.become({"sent": 1, "queued": 49})
     await waiting(office, "SEND_RATE", 49)
     await office.runtime.pool.execute(DUE, office.project)
     await waiting(office, "SEND_RATE", 49)

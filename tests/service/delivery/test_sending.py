@@ -159,7 +159,7 @@ async def test_domains_are_listed(office: Office) -> None:
 async def test_throttled_mails_are_sent_later_and_burn_no_attempt(office: Office, sandbox: Sandbox) -> None:
     await office.verify_domain()
     ids = await office.contacts(5)
-    sandbox.plant("throttle", count=5)
+    sandbox.plant(office.project, "throttle", count=5)
     sent = [await office.send(contact_id) for contact_id in ids]
     await office.become({"sent": 5})
     assert {(await office.email(mail.email)).attempt for mail in sent} == {1}
@@ -169,7 +169,7 @@ async def test_throttled_mails_are_sent_later_and_burn_no_attempt(office: Office
 async def test_what_ses_rejects_is_failed_with_its_reason(office: Office, sandbox: Sandbox) -> None:
     await office.verify_domain()
     (contact_id,) = await office.contacts(1)
-    sandbox.plant("reject", count=1)
+    sandbox.plant(office.project, "reject", count=1)
     queued = await office.send(contact_id)
     await office.become({"failed": 1})
     assert ((await office.email(queued.email)).reason or "").startswith("MessageRejected")

@@ -35,7 +35,7 @@ where project = $1
 async def test_a_mail_that_ses_took_without_answering_is_settled_by_its_notification(
     office: Office, sandbox: Sandbox
 ) -> None:
-    sandbox.plant("reset_after_accept", count=1)
+    sandbox.plant(office.project, "reset_after_accept", count=1)
     await office.campaign(await office.contacts(1))
     await office.become({"unknown": 1})
     (mail,) = sandbox.of_project(office.project)
@@ -49,7 +49,7 @@ async def test_a_mail_that_ses_took_without_answering_is_settled_by_its_notifica
 
 
 async def test_an_answer_too_late_is_no_answer(office: Office, sandbox: Sandbox) -> None:
-    sandbox.plant("timeout_after_accept", count=1)
+    sandbox.plant(office.project, "timeout_after_accept", count=1)
     await office.campaign(await office.contacts(1))
     await office.become({"unknown": 1})
     assert len(sandbox.of_project(office.project)) == 1
@@ -57,14 +57,14 @@ async def test_an_answer_too_late_is_no_answer(office: Office, sandbox: Sandbox)
 
 
 async def test_an_error_of_sess_own_is_unknown_too(office: Office, sandbox: Sandbox) -> None:
-    sandbox.plant("error_500", count=1)
+    sandbox.plant(office.project, "error_500", count=1)
     await office.campaign(await office.contacts(1))
     await office.become({"unknown": 1})
     await office.settle_all()
 
 
 async def test_what_nothing_proved_is_sent_once_more_while_notifications_flow(office: Office, sandbox: Sandbox) -> None:
-    sandbox.plant("error_500", count=1)
+    sandbox.plant(office.project, "error_500", count=1)
     await office.campaign(await office.contacts(1))
     await office.become({"unknown": 1})
     await asyncio.sleep(2.2)
@@ -79,7 +79,7 @@ async def test_what_nothing_proved_is_sent_once_more_while_notifications_flow(of
 async def test_a_campaign_may_choose_that_nothing_is_sent_twice_and_leave_it_to_people(
     office: Office, sandbox: Sandbox
 ) -> None:
-    sandbox.plant("error_500", count=1)
+    sandbox.plant(office.project, "error_500", count=1)
     campaign_id = await office.start_campaign(unknown_policy="NEVER")
     await office.page(campaign_id, await office.contacts(1))
     await office.become({"unknown": 1})
@@ -99,7 +99,7 @@ async def test_a_campaign_may_choose_that_nothing_is_sent_twice_and_leave_it_to_
 
 async def test_a_resend_is_held_while_no_notification_comes_in(office: Office, sandbox: Sandbox) -> None:
     await hear_of_another(office)
-    sandbox.plant("reset_after_accept", count=1)
+    sandbox.plant(office.project, "reset_after_accept", count=1)
     await office.campaign(await office.contacts(1))
     await office.become({"unknown": 1})
     for _ in range(3):
@@ -114,7 +114,7 @@ async def test_a_resend_is_held_while_no_notification_comes_in(office: Office, s
 
 async def test_a_resend_is_held_while_notifications_come_late(office: Office, sandbox: Sandbox) -> None:
     """SNS could not hand them over when they were due: this mail's own may be among those that it still holds."""
-    sandbox.plant("reset_after_accept", count=1)
+    sandbox.plant(office.project, "reset_after_accept", count=1)
     await office.campaign(await office.contacts(1))
     await office.become({"unknown": 1})
     (mail,) = sandbox.of_project(office.project)
@@ -134,7 +134,7 @@ async def test_a_resend_is_held_while_a_notification_that_came_in_is_not_handled
     office: Office, sandbox: Sandbox, feedback: Runtime
 ) -> None:
     """It was at hand in a process that died, or could not be handled: others pass it by, and it comes again later."""
-    sandbox.plant("reset_after_accept", count=1)
+    sandbox.plant(office.project, "reset_after_accept", count=1)
     await office.campaign(await office.contacts(1))
     await office.become({"unknown": 1})
     (mail,) = sandbox.of_project(office.project)
@@ -156,7 +156,7 @@ async def test_a_resend_is_held_while_a_notification_that_came_in_is_not_handled
 
 
 async def test_a_mail_that_stays_unknown_twice_fails(office: Office, sandbox: Sandbox) -> None:
-    sandbox.plant("error_500", count=2)
+    sandbox.plant(office.project, "error_500", count=2)
     await office.campaign(await office.contacts(1))
     for _ in range(2):
         await office.become({"unknown": 1})
@@ -169,7 +169,7 @@ async def test_a_mail_that_stays_unknown_twice_fails(office: Office, sandbox: Sa
 
 
 async def test_proof_that_comes_before_the_resend_stops_it(office: Office, sandbox: Sandbox) -> None:
-    sandbox.plant("reset_after_accept", count=1)
+    sandbox.plant(office.project, "reset_after_accept", count=1)
     await office.campaign(await office.contacts(1))
     await office.become({"unknown": 1})
     (mail,) = sandbox.of_project(office.project)
@@ -247,7 +247,7 @@ async def test_a_mail_whose_ses_cannot_be_reached_waits_and_is_sent_then(
 
 async def test_content_that_is_refused_for_one_does_not_stop_the_others(office: Office, sandbox: Sandbox) -> None:
     people = await office.contacts(10)
-    sandbox.plant("reject", count=1)
+    sandbox.plant(office.project, "reject", count=1)
     await office.campaign(people, content(subject="Hi"))
     await office.become({"sent": 9, "failed": 1})
 
@@ -277,7 +277,7 @@ async def abandon(office: Office) -> UUID:
 
 
 async def test_where_nothing_tells_whether_notifications_flow_a_probe_does(office: Office, sandbox: Sandbox) -> None:
-    sandbox.plant("error_500", count=1)
+    sandbox.plant(office.project, "error_500", count=1)
     await office.campaign(await office.contacts(1))
     await office.become({"unknown": 1})
     await office.let_time_pass("unknown")
