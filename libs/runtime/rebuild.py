@@ -20,13 +20,13 @@ from nats.aio.client import Client
 
 from libs.runtime.envelope import Envelope
 from libs.runtime.migrations import role_of
+from libs.runtime.replay import SET_PATH
 from libs.runtime.retelling import ForeignEvents, OwnEvents, Page
 from libs.runtime.service import Service
 from libs.runtime.store import ReadModel, fold, make_indexes
 
 TIMEOUT = 10
 
-SET_PATH = "select set_config('search_path', $1, false)"
 # What is lost in a crash of the database is made again with the rest. The tables change places durably.
 LOSE_NOTHING_BUT_TIME = "set synchronous_commit = off"
 DURABLY = "set local synchronous_commit = on"

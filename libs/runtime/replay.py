@@ -46,9 +46,11 @@ async def sequence_at(conn: "asyncpg.Connection[asyncpg.Record]", service: str, 
     return sequence
 
 
-async def pages(conn: "asyncpg.Connection[asyncpg.Record]", after: int) -> AsyncIterator[list[asyncpg.Record]]:
+async def pages(
+    conn: "asyncpg.Connection[asyncpg.Record]", after: int, size: int = PAGE
+) -> AsyncIterator[list[asyncpg.Record]]:
     """The published log after a sequence, in order, a page at a time."""
-    while rows := await conn.fetch(LOG, after, PAGE):
+    while rows := await conn.fetch(LOG, after, size):
         yield rows
         after = rows[-1]["sequence"]
 

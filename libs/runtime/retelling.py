@@ -16,7 +16,7 @@ from libs.runtime.envelope import Envelope, envelope_of
 from libs.runtime.fetching import Fetcher
 from libs.runtime.inlet import UNREADABLE
 from libs.runtime.relay import meta_of
-from libs.runtime.replay import LOG
+from libs.runtime.replay import pages
 from libs.runtime.vault import Written, reveal
 from libs.schemas.base import Event
 
@@ -58,7 +58,7 @@ class OwnEvents:
 
     async def pages(self) -> AsyncIterator[Page]:
         """What is published."""
-        while rows := await self._conn.fetch(LOG, self._reached, PAGE):
+        async for rows in pages(self._conn, self._reached, PAGE):
             yield await self._told(rows)
             self._reached = rows[-1]["sequence"]
 
