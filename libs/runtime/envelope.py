@@ -171,6 +171,12 @@ def new_event(
 
 
 @lru_cache(KEPT)
+def meta_of(text: str) -> Meta:
+    """The meta that was stored as JSON, as with every event. Events of one cause have it in common."""
+    return msgspec.json.decode(text, type=Meta)
+
+
+@lru_cache(KEPT)
 def _meta_headers(meta: Meta) -> Mapping[str, str]:
     headers = {"godwit-actor": meta.actor, "godwit-depth": str(meta.depth)}
     if meta.correlation_id:

@@ -10,15 +10,13 @@ import asyncio
 import time
 from collections import Counter
 from contextlib import suppress
-from functools import lru_cache
 
 import asyncpg
-import msgspec
 import structlog
 
 from libs.runtime import crash, metrics
 from libs.runtime.clock import now
-from libs.runtime.envelope import KEPT, Meta, event_headers
+from libs.runtime.envelope import event_headers, meta_of
 from libs.runtime.gather import Gather
 from libs.runtime.publisher import Outgoing, Publisher
 
@@ -182,9 +180,3 @@ def outgoing(service: str, row: asyncpg.Record) -> Outgoing:
         meta=meta_of(row["meta"]),
     )
     return Outgoing(f"evt.{service}.{row['project']}.{row['type']}", headers, row["data"].encode())
-
-
-@lru_cache(KEPT)
-def meta_of(text: str) -> Meta:
-    """The meta of a row of `events`. Events of one cause have it in common."""
-    return msgspec.json.decode(text, type=Meta)

@@ -12,10 +12,9 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from libs.runtime.codec import Codec, tag_of
-from libs.runtime.envelope import Envelope, envelope_of
+from libs.runtime.envelope import Envelope, envelope_of, meta_of
 from libs.runtime.fetching import Fetcher
 from libs.runtime.inlet import UNREADABLE
-from libs.runtime.relay import meta_of
 from libs.runtime.replay import pages
 from libs.runtime.vault import Written, reveal
 from libs.schemas.base import Event

@@ -11,14 +11,13 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import msgspec
 import structlog
 from nats.aio.client import Client
 
 from libs.runtime import metrics
 from libs.runtime.clock import now
 from libs.runtime.codec import Codec
-from libs.runtime.envelope import Envelope, Meta
+from libs.runtime.envelope import Envelope, meta_of
 from libs.runtime.groupcommit import BROKEN, GroupCommit
 from libs.runtime.inlet import Death, bury
 from libs.schemas.base import Message
@@ -112,7 +111,7 @@ class Timers:
             project=row["project"],
             message=self._codec.decode(row["payload"]),
             at=now(),
-            meta=msgspec.json.decode(row["meta"], type=Meta),
+            meta=meta_of(row["meta"]),
         )
 
     async def _sleep(self) -> None:

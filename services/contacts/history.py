@@ -13,7 +13,7 @@ import asyncpg
 import msgspec
 
 from libs.runtime.codec import Codec
-from libs.runtime.envelope import Meta
+from libs.runtime.envelope import Meta, meta_of
 from libs.runtime.store import Connection
 from libs.runtime.vault import Written, reveal
 from libs.schemas.contacts import (
@@ -42,7 +42,6 @@ order by version
 FROM_THE_END = 2**31 - 1
 
 _codec: Codec[Any] = Codec([ContactCreated, ContactUpdated, ContactSubscribed, ContactUnsubscribed, ContactDeleted])
-_decode_meta = msgspec.json.Decoder(Meta).decode
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -72,8 +71,6 @@ async def as_it_was(conn: Connection, project: UUID, contact_id: UUID, at: datet
 async def _read(conn: Connection, rows: Sequence[asyncpg.Record]) -> list[Recorded]:
     bodies = await reveal(conn, [Written(row["id"], row["project"], row["data"].encode()) for row in rows])
     return [
-        Recorded(
-            row["id"], row["version"], row["type"], _codec.decode(body), _decode_meta(row["meta"]), row["recorded_at"]
-        )
+        Recorded(row["id"], row["version"], row["type"], _codec.decode(body), meta_of(row["meta"]), row["recorded_at"])
         for row, body in zip(rows, bodies, strict=True)
     ]

@@ -8,8 +8,7 @@ from uuid import UUID
 import msgspec
 
 from libs.runtime.codec import stream_of
-from libs.runtime.envelope import Origin
-from libs.runtime.relay import meta_of
+from libs.runtime.envelope import Origin, meta_of
 from libs.runtime.store import Connection, Unit
 from libs.schemas.delivery import Content, Extras
 from services.delivery import metrics

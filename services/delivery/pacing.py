@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from libs.runtime.codec import tag_of
-from libs.runtime.envelope import Cause, Envelope, Meta, Origin
+from libs.runtime.envelope import Cause, Envelope, Origin, meta_of
 from libs.runtime.store import Connection, Unit
 from libs.schemas.base import Message
 from libs.schemas.campaigns import CampaignResumed
@@ -57,7 +57,6 @@ where email.id = moved.id
 Key = tuple[UUID, UUID]
 
 _decode_data = msgspec.json.Decoder(dict[str, Any]).decode
-_decode_meta = msgspec.json.Decoder(Meta).decode
 
 
 class PlaceCampaign(Message, tag="place-campaign", frozen=True, kw_only=True):
@@ -79,9 +78,7 @@ async def hold_back(unit: Unit, mails: Sequence[Mail]) -> list[tuple[Mail, Chang
         if late:
             held += late
             mail = campaigns[key][0]
-            await _begin(
-                unit, PlaceCampaign(campaign_id=key[1]), Origin(project=mail.project, meta=_decode_meta(mail.meta))
-            )
+            await _begin(unit, PlaceCampaign(campaign_id=key[1]), Origin(project=mail.project, meta=meta_of(mail.meta)))
     return held
 
 

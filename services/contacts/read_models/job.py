@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from libs.runtime.codec import Codec, encode
-from libs.runtime.envelope import Envelope, Meta
+from libs.runtime.envelope import Envelope, Meta, meta_of
 from libs.runtime.store import Connection
 from libs.schemas.base import Event
 from libs.schemas.contact_jobs import BulkStarted, Counts, ImportStarted, JobEnded, JobProgressed
@@ -145,4 +145,4 @@ def _row_of(row: Any) -> Row:
         total=row["total"],
         counts=msgspec.json.decode(row["counts"], type=Counts),
     )
-    return Row(job, msgspec.json.decode(row["meta"], type=Meta), row["reason"])
+    return Row(job, meta_of(row["meta"]), row["reason"])

@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope, Meta
+from libs.runtime.envelope import Envelope, Meta, meta_of
 from libs.runtime.store import Connection
 from libs.schemas import registry
 from libs.schemas.contacts import ContactDeleted, ContactEvent, EventTracked
@@ -63,8 +61,6 @@ returning contact_id, meta
 ANYTHING = ""
 """The topic of a change to the contact itself, which every condition may ask about."""
 
-_decode: msgspec.json.Decoder[Meta] = msgspec.json.Decoder(Meta)
-
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     wanted: dict[UUID, set[str]] = {}
@@ -89,7 +85,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
 async def take(conn: Connection, project: UUID, limit: int) -> tuple[int, dict[UUID, Meta]]:
     """Take up to `limit` entries from the queue: how many there were, and whom they are about, each with its cause."""
     rows = await conn.fetch(TAKE, project, limit)
-    return len(rows), {row["contact_id"]: _decode.decode(row["meta"]) for row in rows}
+    return len(rows), {row["contact_id"]: meta_of(row["meta"]) for row in rows}
 
 
 def _told_by(event: Any) -> list[tuple[UUID, str]]:
