@@ -1,0 +1,49 @@
+"""A mail on its way to SES: what allows the call, and what came of it."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from services.delivery.bucket import Grant
+from services.delivery.mail import Mail
+from services.delivery.mime import File
+from services.delivery.outcome import Outcome
+
+
+class Permit(msgspec.Struct, frozen=True):
+    """Leave to call SES at `start`, on this process's monotonic clock; it comes back by itself at `held_until`."""
+
+    start: float
+    held_until: datetime
+
+    def used(self, again: float) -> "Permit":
+        """The permit after a call, good again from that moment on."""
+        return Permit(again, self.held_until)
+
+    def back(self) -> tuple[datetime, float]:
+        """As the bucket takes it back."""
+        return self.held_until, self.start - time.monotonic()
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A mail to hand over to SES; its files are read when its permit is good."""
+
+    mail: Mail
+    permit: Permit
+    attached: Sequence[File] = ()
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a call ended in, and when, on this process's monotonic clock."""
+
+    outcome: Outcome
+    at: float
+
+
+Done = tuple[Mail, Outcome, Permit]
+
+
+def permits_of(grant: Grant) -> list[Permit]:
+    return [Permit(time.monotonic() + start, grant.held_until) for start in grant.starts]
