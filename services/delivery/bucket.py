@@ -14,7 +14,9 @@ by a fiftieth of the ceiling a second.
 from collections.abc import Sequence
 from datetime import datetime
 
+import asyncpg
 import msgspec
+from msgspec.structs import replace
 
 from libs.runtime.store import Connection
 from services.delivery.rate import Back, Limits, circulation, slots
@@ -24,29 +26,28 @@ LATEST = 0.5
 IN_FLIGHT = 0.5
 """Seconds within which SES has a mail, even if it never answers or its sender dies."""
 
-# Everything else is worked out while this row is locked, and read by statements of their own: what a statement joins to
-# a row that it waits for is as old as the statement.
-LOCK = """
-update bucket set
-    rate = least(ceiling, rate + ceiling * 0.02 * greatest(0, extract(epoch from clock_timestamp() - at))),
-    at = greatest(clock_timestamp(), at)
-where region = $1
-returning rate, left_today, reserve, set_config('synchronous_commit', 'off', true)
-"""
-OUT = """
-select ready_at, n, extract(epoch from ready_at - clock_timestamp())::float as ready_in
-from permit where region = $1 and ready_at > clock_timestamp() and n > 0
+# The permits that are out, each with what the bucket says, as it is at one moment.
+LOOK = """
+select least(ceiling, rate + ceiling * 0.02 * greatest(0, extract(epoch from clock.now - at))) as rate,
+    left_today, reserve, bucket.xmin::text as turn, clock.now,
+    ready_at, n, extract(epoch from ready_at - clock.now)::float as ready_in
+from (select clock_timestamp() as now) as clock
+join bucket on region = $1
+left join permit on permit.region = $1 and ready_at > clock.now and n > 0
 order by ready_at
 """
+# Only if nobody changed the bucket since it was looked at. Permits that came back meanwhile are out a little longer.
 GIVE_OUT = """
-with old as (
-    delete from permit where region = $1 and ready_at < clock_timestamp() - interval '1 second'
-), today as (
-    update bucket set left_today = left_today - $4::int where region = $1
+with turn as (
+    update bucket set rate = $6, at = greatest(at, $7), left_today = left_today - $4::int
+    where region = $1 and xmin = $8::text::xid
+    returning set_config('synchronous_commit', 'off', true)
+), old as (
+    delete from permit using turn where region = $1 and ready_at < clock_timestamp() - interval '1 second'
 ), used as (
-    select ready_at, n from unnest($2::timestamptz[], $3::int[]) as used (ready_at, n)
+    select ready_at, n from turn, unnest($2::timestamptz[], $3::int[]) as used (ready_at, n)
     union all
-    select clock_timestamp() + make_interval(secs => $5), $4::int
+    select clock_timestamp() + make_interval(secs => $5), $4::int from turn
     order by 1
 ), changed as (
     insert into permit (region, ready_at, n) select $1, ready_at, n from used
@@ -93,6 +94,9 @@ STOP_FOR_TODAY = "update bucket set left_today = 0 where region = $1"
 
 NEVER = datetime.max
 AGAIN_TOMORROW = 5.0
+TRIES = 10
+CROWDED_WAIT = 0.01
+"""Seconds for which one waits who was overtaken so often."""
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,23 +120,26 @@ async def take(conn: Connection, region: str, wanted: int) -> Grant:
     It is not waited until they are on disk: a permit is used after a claim was committed, and the log of the database
     is written in order.
     """
-    async with conn.transaction():
-        row = await conn.fetchrow(LOCK, region)
-        if row is None:
+    for _ in range(TRIES):
+        rows = await conn.fetch(LOOK, region)
+        if not rows:
             return Grant()
-        permits, period = circulation(row["rate"])
-        out = [Back(each["ready_in"], each["n"], each["ready_at"]) for each in await conn.fetch(OUT, region)]
-        left = int(max(0, min(row["left_today"], wanted)))
+        permits, period = circulation(rows[0]["rate"])
+        out = [Back(row["ready_in"], row["n"], row["ready_at"]) for row in rows if row["n"]]
+        left = int(max(0, min(rows[0]["left_today"], wanted)))
         found = slots(permits, period, out, left)
-        held_until = await _give_out(conn, region, found.used, found.starts, period) if found.starts else NEVER
-    return Grant(
-        starts=found.starts,
-        held_until=held_until,
-        bulk=int(max(0, min(row["left_today"] - row["reserve"], 1e9))),
-        wait=found.wait if left else AGAIN_TOMORROW,
-        rate=row["rate"],
-        period=period,
-    )
+        grant = Grant(
+            starts=found.starts,
+            bulk=int(max(0, min(rows[0]["left_today"] - rows[0]["reserve"], 1e9))),
+            wait=found.wait if left else AGAIN_TOMORROW,
+            rate=rows[0]["rate"],
+            period=period,
+        )
+        if not grant.starts:
+            return grant
+        if held_until := await _give_out(conn, region, rows[0], found.used, grant):
+            return replace(grant, held_until=held_until)
+    return Grant(wait=CROWDED_WAIT)
 
 
 async def release(conn: Connection, region: str, returned: Sequence[tuple[datetime, float]], unused: int = 0) -> None:
@@ -140,11 +147,11 @@ async def release(conn: Connection, region: str, returned: Sequence[tuple[dateti
 
     `unused` of them were used for no call, which is not counted against the day either.
     """
+    if unused:  # the bucket before the permits, as who takes some: nobody waits for another in a circle
+        await conn.execute(UNUSED, region, float(unused))
     if returned:
         held, ready = [held for held, _ in returned], [max(0.0, ready_in) for _, ready_in in returned]
         await conn.execute(RETURN, region, ready, held)
-    if unused:
-        await conn.execute(UNUSED, region, float(unused))
 
 
 async def seed(conn: Connection, region: str, limits: Limits, *, only_if_new: bool = False) -> None:
@@ -164,10 +171,12 @@ async def stop_for_today(conn: Connection, region: str) -> None:
 
 
 async def _give_out(
-    conn: Connection, region: str, used: Sequence[tuple[datetime, int]], starts: Sequence[float], period: float
-) -> datetime:
-    hold = max(starts) + LATEST + IN_FLIGHT + period
-    held_until: datetime = await conn.fetchval(
-        GIVE_OUT, region, [ready_at for ready_at, _ in used], [-n for _, n in used], len(starts), hold
+    conn: Connection, region: str, seen: asyncpg.Record, used: Sequence[tuple[datetime, int]], grant: Grant
+) -> datetime | None:
+    """Until when they are out; None if another process was first."""
+    hold = max(grant.starts) + LATEST + IN_FLIGHT + grant.period
+    taken = [ready_at for ready_at, _ in used], [-n for _, n in used]
+    held_until: datetime | None = await conn.fetchval(
+        GIVE_OUT, region, *taken, len(grant.starts), hold, seen["rate"], seen["now"], seen["turn"]
     )
     return held_until

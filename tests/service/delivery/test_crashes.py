@@ -191,6 +191,19 @@ async def test_of_one_bucket_many_takers_get_no_more_than_its_rate_in_any_second
     assert len(arrived) > limit * seconds / 2
 
 
+async def test_who_take_permits_at_once_get_each_of_them_once(office: Office) -> None:
+    region, limit = "eu-test-5", 10
+    pool = office.runtime.pool
+    async with pool.acquire() as conn:
+        await bucket.seed(conn, region, Limits(ceiling=limit, left=1e6, reserve=0))
+
+    async def take() -> int:
+        async with pool.acquire() as conn:
+            return len((await bucket.take(conn, region, 3)).starts)
+
+    assert sum(await asyncio.gather(*(take() for _ in range(8)))) == limit
+
+
 async def test_permits_that_nobody_returns_come_back(office: Office) -> None:
     region = "eu-test-4"
     async with office.runtime.pool.acquire() as conn:
