@@ -21,7 +21,7 @@ from libs.runtime import crash, inbox, metrics
 from libs.runtime.codec import encode
 from libs.runtime.envelope import Envelope
 from libs.runtime.rejection import Rejected
-from libs.runtime.store import BatchHandler, ReadModel, StreamConflict, Unit, fold
+from libs.runtime.store import BatchHandler, ReadModel, StreamConflict, Unit, fold, transaction
 from libs.schemas.base import Command, Event, Message
 
 log = structlog.get_logger()
@@ -123,6 +123,10 @@ class GroupCommit:
         while (left := self._crowd_left()) > 0:  # noqa: ASYNC110 - the end moves meanwhile
             await asyncio.sleep(left)
 
+    @property
+    def crowded(self) -> bool:
+        return self._crowd_left() > 0
+
     def _crowd_left(self) -> float:
         return min(self._crowded_until, self._crowded_since + LONGEST_CROWD) - time.monotonic()
 
@@ -214,8 +218,9 @@ class GroupCommit:
 
     async def _transact(self, batch: Sequence[Envelope[Any]]) -> dict[UUID, bytes | None]:
         async with asyncio.timeout(COMMAND_TIMEOUT), self._pool.acquire() as conn:
-            async with conn.transaction():
+            async with transaction(conn) as units:
                 unit, fresh = await inbox.begin(conn, self._models, self._consumer, [each.id for each in batch])
+                units.append(unit)
                 answers = await self._run_unit(unit, batch, fresh)
                 crash.point("before_commit")
             crash.point("after_commit_before_reply")

@@ -31,7 +31,7 @@ from libs.runtime.inlet import CONSUMER, Inlet, is_redelivery
 from libs.runtime.puller import FETCH, Puller
 from libs.runtime.relay import Relay
 from libs.runtime.settings import BadSettings, Settings
-from libs.runtime.store import BatchHandler, Unit, begin
+from libs.runtime.store import BatchHandler, Unit, begin, transaction
 from libs.runtime.timers import Timers
 from libs.runtime.vault import RevealingPublisher
 from libs.schemas.base import Command, Event, Message, Query
@@ -118,8 +118,8 @@ class Runtime:
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[Unit]:
         """A transaction outside of any message: what is appended in it is committed at the end, or nothing is."""
-        async with asyncio.timeout(COMMAND_TIMEOUT), self.pool.acquire() as conn, conn.transaction():
-            unit = await begin(conn, self.service.read_models)
+        async with asyncio.timeout(COMMAND_TIMEOUT), self.pool.acquire() as conn, transaction(conn) as units:
+            units.append(unit := await begin(conn, self.service.read_models))
             yield unit
             await unit.flush()
         self.on_commit(unit)
@@ -127,16 +127,24 @@ class Runtime:
     async def give_way(self, longest: float) -> int:
         """Let the commands at hand go first, at most so many seconds. Answers how many batches of commands were handled
         so far, by which work can tell whether somebody waits for answers."""
-        commands = self.inlets[f"{self.service.name}-commands"].commit
         with suppress(TimeoutError):
-            await asyncio.wait_for(commands.rest(), longest)
-        return commands.batches
+            await asyncio.wait_for(self._commands.rest(), longest)
+        return self._commands.batches
 
     async def let_crowd_pass(self, longest: float) -> None:
         """Wait while commands come in many at a time, at most so many seconds: the machine is needed for them."""
         with suppress(TimeoutError):
             async with asyncio.timeout(longest):
-                await self.inlets[f"{self.service.name}-commands"].commit.calm()
+                await self._commands.calm()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether commands come in many at a time now."""
+        return self._commands.crowded
+
+    @property
+    def _commands(self) -> GroupCommit:
+        return self.inlets[f"{self.service.name}-commands"].commit
 
     async def ask(self, project: UUID, query: Query, answer: type[T]) -> T:
         """Ask another service. Raises Rejected for no, `bus.Unavailable` if it does not answer."""

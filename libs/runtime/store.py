@@ -1,6 +1,7 @@
 """The event store: one unit of work writes events, read models, inbox and replies in one transaction, or nothing."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeAlias
 
@@ -106,6 +107,16 @@ class Unit:
         self._pending: list[Envelope[Event]] = []
         self.told: list[Envelope[Event]] = []
         self.scheduled = False
+        self._endings: list[Callable[[bool], None]] = []
+
+    def at_end(self, ending: Callable[[bool], None]) -> None:
+        """Have it called when the transaction is over, with whether it is known to be committed: if its connection
+        broke at the end, it may be all the same."""
+        self._endings.append(ending)
+
+    def end(self, committed: bool) -> None:
+        for ending in self._endings:
+            ending(committed)
 
     def expect(self, stream: str, version: int) -> None:
         """Say which version of the stream the coming events build on. A stream never named is expected to be new."""
@@ -173,6 +184,20 @@ def _bounded(body: bytes) -> str:
     if len(body) > MOST_BYTES:
         raise Rejected("PAYLOAD_TOO_LARGE", f"What this would record is {len(body)} bytes; {MOST_BYTES} are possible.")
     return body.decode()
+
+
+@asynccontextmanager
+async def transaction(conn: Connection) -> AsyncIterator[list[Unit]]:
+    """A transaction on `conn`. The units that are opened in it, and put into the list, are told how it ended."""
+    units: list[Unit] = []
+    committed = False
+    try:
+        async with conn.transaction():
+            yield units
+        committed = True
+    finally:
+        for unit in units:
+            unit.end(committed)
 
 
 async def begin(conn: Connection, read_models: Sequence[ReadModel]) -> Unit:
