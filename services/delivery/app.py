@@ -67,6 +67,7 @@ from services.delivery import (
     suppressions,
 )
 from services.delivery.account_list import AccountList
+from services.delivery.express import Desk
 from services.delivery.guard import Guard
 from services.delivery.identities import Identities
 from services.delivery.mail import Links
@@ -112,14 +113,16 @@ def build(config: Settings) -> Service:
     times = timing(config.unknown_grace)
     links = Links(config.public_url, config.link_key)
     shelf = Shelf()
+    desk = Desk()
     untracked = bool(config.configuration_set_untracked)
 
     async def send(runtime: Runtime) -> None:
         mailer = await asyncio.to_thread(ses.connect, config, times)
         guard = Guard(runtime)
+        desk.sender = Sender(runtime, mailer, shelf, times, guard)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(guard.run())
-            tasks.create_task(Sender(runtime, mailer, shelf, times, guard).run())
+            tasks.create_task(desk.sender.run())
             tasks.create_task(Upkeep(runtime, mailer, shelf).run())
             tasks.create_task(again_and_again(Prober(runtime, mailer, shelf, times, guard).probe, times.probe_every))
             tasks.create_task(AccountList(runtime, mailer.client).run())
@@ -134,7 +137,7 @@ def build(config: Settings) -> Service:
     return Service(
         name="delivery",
         commands={
-            **dict.fromkeys((SendEmail, SendEmails), orders.send_emails(untracked)),
+            **dict.fromkeys((SendEmail, SendEmails), orders.send_emails(untracked, desk)),
             **dict.fromkeys((CancelEmail, ResendEmail), emails.change_emails(shelf)),
             StoreFilePiece: files.store_pieces,
             **dict.fromkeys((AddDomain, VerifyDomain, RemoveDomain), domain_commands),

@@ -91,6 +91,26 @@ update email set
 where email.id = any(array(select id from pick))
 returning email.id, email.project, email.line
 """
+# Of mails that were queued in this very transaction. One whose content or recipient has not arrived waits in the queue
+# until it has, and one of a project that limits itself until its turn.
+CLAIM_NEW = """
+update email set
+    state = 'claimed',
+    claim = $2,
+    attempt = attempt + 1,
+    claimed_at = clock_timestamp(),
+    due_at = clock_timestamp() + make_interval(secs => $3),
+    updated_at = clock_timestamp()
+where email.id = any($1::uuid[]) and state = 'queued'
+    and (content_id is null or coalesce((
+        select true from content
+        where content.project = email.project and content.id = email.content_id), false))
+    and coalesce((
+        select data_version > 0 and subscription_version > 0 from recipient
+        where recipient.project = email.project and recipient.contact_id = email.contact_id), false)
+    and not coalesce((select true from sending_limit where sending_limit.project = email.project), false)
+returning email.id
+"""
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -150,6 +170,16 @@ async def claim(
     refused = await _refuse(unit, mails)
     sent = Counter((row["project"], row["line"]) for row in rows if row["id"] not in refused)
     await allowance.spend(unit.conn, held, sent)
+    return [mail for mail in mails if mail.id not in refused]
+
+
+async def claim_new(unit: Unit, ids: Sequence[UUID], lease: float, shelf: Shelf) -> list[Mail]:
+    """Claim mails in the transaction that queues them, as far as nothing has to be waited for; answers those that are
+    to be sent once this is committed."""
+    begun = time.monotonic()
+    rows = await unit.conn.fetch(CLAIM_NEW, ids, uuid7(), lease)
+    mails = await ledger.load(unit.conn, [row["id"] for row in rows], shelf, begun)
+    refused = await _refuse(unit, mails)
     return [mail for mail in mails if mail.id not in refused]
 
 

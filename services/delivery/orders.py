@@ -20,6 +20,7 @@ from libs.runtime.store import BatchHandler, Connection, Unit
 from libs.schemas.base import View
 from libs.schemas.delivery import CheckOrder, Content, QueuedEmail, QueuedEmails, Sendable, SendEmail, SendEmails
 from services.delivery import files, intents
+from services.delivery.express import Desk
 from services.delivery.intents import Intent
 from services.delivery.read_models import content as contents
 from services.delivery.read_models import domain as domains
@@ -54,17 +55,18 @@ class Found(msgspec.Struct, frozen=True):
         return "foreign" if owners else "unknown"
 
 
-def send_emails(untracked: bool) -> BatchHandler:
+def send_emails(untracked: bool, desk: Desk) -> BatchHandler:
     """Queues each order's mails, or says why not. `untracked`: this installation can send without tracking."""
-    return partial(_send, untracked)
+    return partial(_send, untracked, desk)
 
 
 def check_order(untracked: bool) -> QueryHandler:
     return partial(_check, untracked)
 
 
-async def _send(untracked: bool, unit: Unit, envelopes: Sequence[Envelope[Command]]) -> list[bytes]:
+async def _send(untracked: bool, desk: Desk, unit: Unit, envelopes: Sequence[Envelope[Command]]) -> list[bytes]:
     """What is queued already is answered as it was the first time."""
+    express = desk.expect(unit, sum(len(recipients_of(envelope.message)) for envelope in envelopes))
     found = await _look_up(unit.conn, [(e.project, e.message) for e in envelopes])
     sizes = await files.touch(unit, {(e.project, a.digest) for e in envelopes for a in e.message.extras.attachments})
     decided = [_decided(envelope, found, sizes, untracked) for envelope in envelopes]
@@ -72,6 +74,8 @@ async def _send(untracked: bool, unit: Unit, envelopes: Sequence[Envelope[Comman
     queued = {intent.queued.email_id: intent for each in decided if isinstance(each, list) for intent in each}
     new = await intents.queue(unit, list(queued.values()))
     await files.refer(unit, _references(queued.values(), new))
+    if express:
+        await express.claim(unit, new)
     since = dict.fromkeys(new, unit.now)
     since |= await intents.queued_before(unit, {each for e in envelopes for each in _ids(e)} - new)
     return [_answer(envelope, each, since) for envelope, each in zip(envelopes, decided, strict=True)]

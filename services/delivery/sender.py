@@ -9,9 +9,8 @@ import asyncio
 import itertools
 import math
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence, Set
 from contextlib import suppress
-from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -20,12 +19,14 @@ import structlog
 from libs.runtime import crash
 from libs.runtime.rejection import Rejected
 from libs.runtime.service import Runtime
-from libs.runtime.store import Connection
+from libs.runtime.store import Connection, Unit
 from services.delivery import allowance, bucket, claims, files, ledger, metrics
+from services.delivery.backlog import Backlog
 from services.delivery.crew import Crew
 from services.delivery.email import settle
-from services.delivery.fairness import Share, allot
+from services.delivery.fairness import TRANSACTIONAL, Share, Waiting, allot
 from services.delivery.guard import Guard
+from services.delivery.job import Answer, Done, Job, Permit, permits_of
 from services.delivery.mail import Mail
 from services.delivery.mime import File
 from services.delivery.outcome import GIVEN_BACK, NotTaken, Outcome, Refused, Throttled, Unknown
@@ -53,12 +54,16 @@ FILES_AT_ONCE = 2
 """Mails whose attachments are in memory: each may take some forty megabytes until it is sent."""
 
 IDLE_SECONDS = 1.0
+QUIET_SECONDS = 0.02
+"""How long not to look again at a queue in which nothing was due, unless mails are known to be in it: most of what is
+committed is none."""
+
 BROKEN_SECONDS = 1.0
 ACQUIRE_SECONDS = 10.0
 RECORDING_SECONDS = 5.0
-COURTESY, LONGEST_COURTESY = 7.0, 2.0
+COURTESY, LONGEST_COURTESY = 15.0, 2.0
 """How many times as long as sending the mails of a claim takes the next one waits, and for how many seconds at most,
-while a crowd of others is taken on: those are not safe yet, and these are. Even then they go out at an eighth of the
+while a crowd of others is taken on: those are not safe yet, and these are. Even then they go out at a sixteenth of the
 speed."""
 
 GATHER_SECONDS = 0.03
@@ -68,39 +73,6 @@ NEWS = 0.1
 """How much the latest call counts in the mean of what they take."""
 
 CRASHED = Unknown("a bug in the sender")
-
-
-class Permit(msgspec.Struct, frozen=True):
-    """Leave to call SES at `start`, on this process's monotonic clock; it comes back by itself at `held_until`."""
-
-    start: float
-    held_until: datetime
-
-    def used(self, again: float) -> "Permit":
-        """The permit after a call, good again from that moment on."""
-        return Permit(again, self.held_until)
-
-    def back(self) -> tuple[datetime, float]:
-        """As the bucket takes it back."""
-        return self.held_until, self.start - time.monotonic()
-
-
-class Job(msgspec.Struct, frozen=True):
-    """A mail to hand over to SES; its files are read when its permit is good."""
-
-    mail: Mail
-    permit: Permit
-    attached: Sequence[File] = ()
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What a call ended in, and when, on this process's monotonic clock."""
-
-    outcome: Outcome
-    at: float
-
-
-Done = tuple[Mail, Outcome, Permit]
 
 
 class Sender:
@@ -129,6 +101,7 @@ class Sender:
         self._stopping = False
         self._claiming = True
         self._turns = itertools.count()
+        self._backlog = Backlog()
 
     async def run(self) -> None:
         work = asyncio.create_task(self._work())
@@ -165,6 +138,7 @@ class Sender:
                 pause = await self._claim_some()
             except BROKEN as broken:
                 log.warning("sender.cannot_claim", error=repr(broken))
+                self._backlog.grow()
                 pause = BROKEN_SECONDS
             if pause and not self._stopping:
                 await self._rest(pause)
@@ -174,6 +148,7 @@ class Sender:
     async def _claim_some(self) -> float:
         """Claim and start as many as there is room and rate for; answers how long to wait before the next time."""
         self._runtime.committed.clear()
+        known = self._backlog.known()
         if not self._guard.open.is_set():
             return IDLE_SECONDS / 4
         room = self._room()
@@ -188,32 +163,51 @@ class Sender:
             waiting = allowance.reduced(found, limits)
             metrics.LIMITED.inc(len(found) - len(waiting))
             wanted = min(room, sum(line.count for line in waiting))
-            if not wanted:
-                return min([IDLE_SECONDS, *(max(ROOM_SECONDS, limit.wait) for limit in limits.values())])
-            grant = await bucket.take(conn, self._region, wanted)
-        permits = [Permit(time.monotonic() + start, grant.held_until) for start in grant.starts]
-        self._rate, self._period = grant.rate, grant.period
+            grant = await self._take(conn, wanted) if wanted else None
+        if grant is None:
+            self._backlog.found(known)
+            await self._wait(self._backlog.grew, QUIET_SECONDS)
+            return min([IDLE_SECONDS, *(max(ROOM_SECONDS, limit.wait) for limit in limits.values())])
+        permits = permits_of(grant)
         if not permits:
+            self._backlog.grow()
             await asyncio.sleep(min(grant.wait, IDLE_SECONDS))
             return 0.0
-        return await self._claim(allot(waiting, len(permits), grant.bulk, next(self._turns)), limited, permits)
+        shares = allot(waiting, len(permits), grant.bulk, next(self._turns))
+        if not _leaves_urgent(waiting, shares, room):
+            self._backlog.found(known)
+        return await self._claim(shares, limited, permits)
+
+    async def _take(self, conn: Connection, wanted: int) -> bucket.Grant:
+        grant = await bucket.take(conn, self._region, wanted)
+        self._rate, self._period = grant.rate, grant.period
+        return grant
 
     def _room(self) -> int:
         """How many mails may be claimed now; none rather than a few, because a claim costs the same for many."""
-        ahead = math.ceil(min(self._rate, self._concurrency / self._call_seconds) * AHEAD_SECONDS)
-        room = min(self._window.size - self._open, ahead - len(self._uncalled))
-        return room if room >= min(self._window.size, ahead) / 4 else 0
+        space = self._space()
+        return space if space >= min(self._window.size, self._ahead()) / 4 else 0
+
+    def _space(self) -> int:
+        return min(self._window.size - self._open, self._ahead() - len(self._uncalled))
+
+    def _ahead(self) -> int:
+        return math.ceil(min(self._rate, self._concurrency / self._call_seconds) * AHEAD_SECONDS)
 
     async def _claim(self, shares: Sequence[Share], limited: Set[UUID], permits: Sequence[Permit]) -> float:
         async with self._runtime.unit() as unit:
             mails = await claims.claim(unit, shares, limited, self._timing.lease, self._shelf)
-            unused = permits[len(mails) :]
-            await bucket.release(unit.conn, self._region, [permit.back() for permit in unused], len(unused))
-        for mail, permit in zip(mails, permits, strict=False):
-            crash.point("after_claim_commit")
-            self._start(mail, permit)
+            jobs = await self._jobs(unit, mails, permits)
+        for job in jobs:
+            self._start(job)
         await self._runtime.let_crowd_pass(self._courtesy(len(mails)))
         return 0.0 if mails else IDLE_SECONDS / 4
+
+    async def _jobs(self, unit: Unit, mails: Sequence[Mail], permits: Sequence[Permit]) -> list[Job]:
+        """Each mail with a permit; those that are left over are returned."""
+        unused = permits[len(mails) :]
+        await bucket.release(unit.conn, self._region, [permit.back() for permit in unused], len(unused))
+        return [Job(mail, permit) for mail, permit in zip(mails, permits, strict=False)]
 
     def _courtesy(self, mails: int) -> float:
         """How long those who have to wait for an answer may go first, after a claim of so many mails."""
@@ -227,14 +221,63 @@ class Sender:
         with suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), seconds)
 
+    # --- mail that is claimed as it is queued: see `express` ---------------------------------------------------------
+
+    def admits(self, mails: int, most: int) -> bool:
+        """Whether so many transactional mails may be claimed past the queue, and then there is room for them until they
+        `leave`: there is time for them now, and none waits that this process has not found."""
+        admitted = (
+            mails <= min(most, self._space())
+            and not self._backlog
+            and self._guard.open.is_set()
+            and not (self._stopping or self._window.rest or self._runtime.crowded)
+        )
+        if admitted:
+            self._open += mails
+        return admitted
+
+    async def take(self, mails: int) -> list[Permit]:
+        """Permits for these, as far as there are any."""
+        try:
+            async with self._runtime.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
+                return permits_of(await self._take(conn, mails))
+        except BROKEN as broken:
+            log.warning("sender.cannot_take", error=repr(broken))
+            return []
+
+    async def claim_new(self, unit: Unit, queued: Collection[UUID], permits: Sequence[Permit]) -> list[Job]:
+        """Claim mails that are queued in this unit, one for each permit; what is left waits in the queue."""
+        ids = list(queued)[: len(permits)]
+        mails = await claims.claim_new(unit, ids, self._timing.lease, self._shelf) if ids else []
+        return await self._jobs(unit, mails, permits)
+
+    def leave(self, mails: int, jobs: Sequence[Job], committed: bool) -> None:
+        """The transaction of so many that were admitted is over: send those that were claimed in it, if it is known
+        to be committed; else see that they are queued, if they are anything."""
+        self._open -= mails
+        if len(jobs) < mails:
+            self._backlog.grow()
+        for job in jobs:
+            if committed:
+                self._start(job)
+            else:
+                self._open += 1
+                self._finish([(job, Answer(GIVEN_BACK, time.monotonic()))])
+        if self._stopping:
+            self._some_done.set()
+
+    def look(self, _: bool = True) -> None:
+        """A transaction is over that queued mails: they are to be looked for."""
+        self._backlog.grow()
+
     # --- sending -----------------------------------------------------------------------------------------------------
 
-    def _start(self, mail: Mail, permit: Permit) -> None:
+    def _start(self, job: Job) -> None:
         """Have it called when its permit is good."""
+        crash.point("after_claim_commit")
         self._open += 1
-        self._uncalled.add(mail.id)
-        job = Job(mail, permit)
-        wait = permit.start - time.monotonic()
+        self._uncalled.add(job.mail.id)
+        wait = job.permit.start - time.monotonic()
         if wait > 0:
             asyncio.get_running_loop().call_later(wait, self._call, job)
         else:
@@ -303,7 +346,8 @@ class Sender:
             await asyncio.sleep(GATHER_SECONDS)
             self._some_done.clear()
             done, self._done = self._done, []
-            await self._record(done)
+            if done:
+                await self._record(done)
             self._open -= len(done)
 
     async def _record(self, done: Sequence[Done]) -> None:
@@ -334,3 +378,9 @@ class Sender:
             log.warning("sender.daily_quota_used_up")
         elif throttled and (rate := await bucket.slow_down(conn, self._region)):
             log.warning("sender.throttled", rate=rate)
+
+
+def _leaves_urgent(waiting: Sequence[Waiting], shares: Sequence[Share], counted: int) -> bool:
+    """Whether transactional mails wait that got no permit; more than `counted` were not counted."""
+    urgent = sum(line.count for line in waiting if line.lane == TRANSACTIONAL)
+    return urgent >= counted or urgent > sum(share.quota for share in shares if share.lane == TRANSACTIONAL)
