@@ -115,10 +115,10 @@ async def page(conn: Connection, project: UUID, after: Place, search: str, limit
     likely = await _likely(conn, project, search)
     if likely >= MANY:
         found = await _among_newest(conn, project, after, search, limit, FAR)
-        if len(found.rows) == limit:
-            return replace(found, total=COUNTED)
-        if found.until == END or likely >= TOO_MANY:
+        if found.until == END and len(found.rows) < limit:
             return found
+        if len(found.rows) == limit or likely >= TOO_MANY:
+            return replace(found, total=COUNTED)
     return await _by_trigrams(conn, project, after, search, limit)
 
 

@@ -71,7 +71,10 @@ async def test_in_a_long_list_the_pages_of_a_search_find_everyone_once(
     expected = [name for name in reversed(names) if search in name]
     assert found == expected
     counted = min(len(expected), 4)
-    assert total == counted or (total < counted and (many == 1 or len(search) < 3))
+    if len(search.encode()) < 3:
+        assert total <= counted
+    else:
+        assert total == counted or (total == 4 and many == 1)  # by the sample, which takes one for many here
 
 
 async def test_contacts_that_come_and_go_between_two_pages_of_a_search_hide_and_repeat_nobody(
