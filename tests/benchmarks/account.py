@@ -16,6 +16,8 @@ USUAL = 14.0
 UNLIMITED = 100_000.0
 
 FILLED = 1.5
+"""Seconds after which the sandbox, too, allows a whole second's mails at its new limit."""
+
 PER_DAY = 1e9
 
 

@@ -15,6 +15,7 @@ from deploy.demo.target import Target
 from libs.runtime.testing import eventually
 from libs.schemas.delivery import Content
 from tests.benchmarks import cpu
+from tests.benchmarks.account import UNLIMITED, allow
 from tests.benchmarks.client_loop import loop_rate
 from tests.benchmarks.load import post
 from tests.benchmarks.settled import until_consumed, until_told
@@ -22,7 +23,6 @@ from tests.benchmarks.track import headers_of, tracked
 
 RECIPIENTS = 10_000
 LIMIT = 300.0
-UNLIMITED = {"maxSendRate": 100_000.0, "max24HourSend": 1e9}
 SUBJECT = "News for {{ plan }}"
 BODY = "<p>Hello {{ email }}, here is what is new in {{ plan }}: <a href='https://example.com/news'>news</a></p>"
 SENDER = "team@example.com"
@@ -30,7 +30,7 @@ SENDER = "team@example.com"
 
 async def bench(target: Target, bare: str) -> Group:
     async with connect(target) as api:
-        await api.set_account(**UNLIMITED)
+        await allow(api, target, UNLIMITED)
         segment = await _audience(api, target)
         plain = await post(f"{bare}/track", headers_of(target), tracked(4000), 64)
         quiet, telling = await _loops(api, target)

@@ -28,11 +28,9 @@ from deploy.demo.api import Api, connect
 from deploy.demo.screen import console
 from deploy.demo.target import Target, stack
 from deploy.embedded.ports import free_ports
-from deploy.embedded.stack import REGION
 from libs.runtime.testing import eventually
-from services.delivery import bucket
-from services.delivery.rate import Account, limits
 from tests.benchmarks import crowd
+from tests.benchmarks.account import allow
 from tests.environment import environment
 
 REPLICAS = (1, 2, 4)
@@ -43,8 +41,6 @@ SOONEST, LATEST = 8.0, 15.0
 LONGEST_PAUSE = 6.0
 """Seconds after which a restarted sender sends again, at the latest."""
 HEAD_START = 2.0
-FILLED = 1.5
-"""Seconds after which the sandbox, too, allows a whole second's mails at its new limit."""
 SEED = 1
 COLUMNS = (
     "limit/s",
@@ -123,9 +119,7 @@ async def _senders(data_dir: str, replicas: int) -> AsyncIterator[Bench]:
 
 
 async def measure(bench: Bench, limit: int) -> Fidelity:
-    await bench.api.set_account(maxSendRate=limit)
-    await bucket.seed(bench.conn, REGION, limits(Account(per_second=limit, per_day=1e6, sent_today=0)))
-    await asyncio.sleep(FILLED)
+    await allow(bench.api, bench.target, limit)
     refused = await _refused(bench)
     project = uuid4()
     campaign = await crowd.gather(bench.conn, project, int(limit * (SECONDS + 15)))
