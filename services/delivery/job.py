@@ -42,8 +42,5 @@ class Answer(msgspec.Struct, frozen=True):
     at: float
 
 
-Done = tuple[Mail, Outcome, Permit]
-
-
 def permits_of(grant: Grant) -> list[Permit]:
     return [Permit(time.monotonic() + start, grant.held_until) for start in grant.starts]

@@ -1,4 +1,4 @@
-"""The sender: claims what is due, hands it to SES, and records what came of it.
+"""The sender: claims what is due, hands it to SES, and has recorded what came of it.
 
 The three go on at once, each in batches, so that no mail costs a round trip of its own: while calls are in flight the
 next mails are claimed, and outcomes that came in while the last ones were written are written together. How many mails
@@ -20,16 +20,16 @@ from libs.runtime import crash
 from libs.runtime.rejection import Rejected
 from libs.runtime.service import Runtime
 from libs.runtime.store import Connection, Unit
-from services.delivery import allowance, bucket, claims, files, ledger, metrics
+from services.delivery import allowance, bucket, claims, files, metrics
 from services.delivery.backlog import Backlog
 from services.delivery.crew import Crew
-from services.delivery.email import settle
 from services.delivery.fairness import TRANSACTIONAL, Share, Waiting, allot
 from services.delivery.guard import Guard
-from services.delivery.job import Answer, Done, Job, Permit, permits_of
+from services.delivery.job import Answer, Job, Permit, permits_of
 from services.delivery.mail import Mail
 from services.delivery.mime import File
-from services.delivery.outcome import GIVEN_BACK, NotTaken, Outcome, Refused, Throttled, Unknown
+from services.delivery.outcome import GIVEN_BACK, NotTaken, Outcome, Refused, Unknown
+from services.delivery.recorder import Recorder
 from services.delivery.ses import Ses
 from services.delivery.shelf import Shelf
 from services.delivery.timing import Timing
@@ -66,9 +66,6 @@ COURTESY, LONGEST_COURTESY = 15.0, 2.0
 while a crowd of others is taken on: those are not safe yet, and these are. Even then they go out at a sixteenth of the
 speed."""
 
-GATHER_SECONDS = 0.03
-"""How long outcomes are gathered before they are written: many to a transaction, and few that a crash makes unknown."""
-
 NEWS = 0.1
 """How much the latest call counts in the mean of what they take."""
 
@@ -89,17 +86,14 @@ class Sender:
         self._concurrency = config.send_concurrency
         self._crew: Crew[Job, Answer] = Crew(config.send_concurrency, self._deliver, self._finish)
         self._window = opened(config.send_concurrency * CLAIMED_PER_CALL)
-        self._open = 0
+        self._recorder = Recorder(runtime, timing)
         self._uncalled: set[UUID] = set()
         self._reading: set[asyncio.Future[None]] = set()
         self._room_for_files = asyncio.Semaphore(FILES_AT_ONCE)
         self._rate = 1.0
         self._period = 1.0
         self._call_seconds = QUICK_CALL
-        self._done: list[Done] = []
-        self._some_done = asyncio.Event()
         self._stopping = False
-        self._claiming = True
         self._turns = itertools.count()
         self._backlog = Backlog()
 
@@ -119,7 +113,7 @@ class Sender:
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._record_all())
+            tasks.create_task(self._recorder.run())
             tasks.create_task(self._claim_all())
 
     async def _stop_with_the_service(self) -> None:
@@ -142,8 +136,7 @@ class Sender:
                 pause = BROKEN_SECONDS
             if pause and not self._stopping:
                 await self._rest(pause)
-        self._claiming = False
-        self._some_done.set()
+        self._recorder.close()
 
     async def _claim_some(self) -> float:
         """Claim and start as many as there is room and rate for; answers how long to wait before the next time."""
@@ -154,7 +147,7 @@ class Sender:
         room = self._room()
         if room <= 0:
             return ROOM_SECONDS
-        if self._window.rest and not self._open:
+        if self._window.rest and not self._recorder.open:
             await self._wait(self._runtime.stopping, self._window.rest)
         async with self._runtime.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
             found = await claims.waiting(conn, room)
@@ -189,7 +182,7 @@ class Sender:
         return space if space >= min(self._window.size, self._ahead()) / 4 else 0
 
     def _space(self) -> int:
-        return min(self._window.size - self._open, self._ahead() - len(self._uncalled))
+        return min(self._window.size - self._recorder.open, self._ahead() - len(self._uncalled))
 
     def _ahead(self) -> int:
         return math.ceil(min(self._rate, self._concurrency / self._call_seconds) * AHEAD_SECONDS)
@@ -233,7 +226,7 @@ class Sender:
             and not (self._stopping or self._window.rest or self._runtime.crowded)
         )
         if admitted:
-            self._open += mails
+            self._recorder.expect(mails)
         return admitted
 
     async def take(self, mails: int) -> list[Permit]:
@@ -254,17 +247,15 @@ class Sender:
     def leave(self, mails: int, jobs: Sequence[Job], committed: bool) -> None:
         """The transaction of so many that were admitted is over: send those that were claimed in it, if it is known
         to be committed; else see that they are queued, if they are anything."""
-        self._open -= mails
         if len(jobs) < mails:
             self._backlog.grow()
         for job in jobs:
             if committed:
                 self._start(job)
             else:
-                self._open += 1
+                self._recorder.expect(1)
                 self._finish([(job, Answer(GIVEN_BACK, time.monotonic()))])
-        if self._stopping:
-            self._some_done.set()
+        self._recorder.forget(mails)
 
     def look(self, _: bool = True) -> None:
         """A transaction is over that queued mails: they are to be looked for."""
@@ -275,7 +266,7 @@ class Sender:
     def _start(self, job: Job) -> None:
         """Have it called when its permit is good."""
         crash.point("after_claim_commit")
-        self._open += 1
+        self._recorder.expect(1)
         self._uncalled.add(job.mail.id)
         wait = job.permit.start - time.monotonic()
         if wait > 0:
@@ -333,51 +324,9 @@ class Sender:
             outcome, at = (answer.outcome, answer.at) if answer else (CRASHED, time.monotonic())
             self._window = self._window.after(outcome)
             permit = job.permit if outcome == GIVEN_BACK else job.permit.used(at + self._period)
-            self._done.append((job.mail, outcome, permit))
+            self._recorder.record(job.mail, outcome, permit)
             if job.attached:
                 self._room_for_files.release()
-        self._some_done.set()
-
-    # --- recording ---------------------------------------------------------------------------------------------------
-
-    async def _record_all(self) -> None:
-        while self._open or self._claiming:
-            await self._some_done.wait()
-            await asyncio.sleep(GATHER_SECONDS)
-            self._some_done.clear()
-            done, self._done = self._done, []
-            if done:
-                await self._record(done)
-            self._open -= len(done)
-
-    async def _record(self, done: Sequence[Done]) -> None:
-        """Write what came of these mails, however long it takes: writing it twice changes nothing. Permits would count
-        twice, so they are returned with the first attempt, whose commit may be all that was heard of; else they come
-        back by themselves."""
-        changes = [(mail, settle(mail, outcome, self._timing)) for mail, outcome, _ in done]
-        permits = [permit for _, _, permit in done]
-        unused = sum(outcome == GIVEN_BACK for _, outcome, _ in done)
-        while True:
-            try:
-                async with self._runtime.unit() as unit:
-                    await ledger.apply(unit, changes)
-                    await self._heed(unit.conn, [outcome for _, outcome, _ in done])
-                    await bucket.release(unit.conn, self._region, [permit.back() for permit in permits], unused)
-                return
-            except BROKEN as broken:
-                log.warning("sender.cannot_record", mails=len(done), error=repr(broken))
-                permits, unused = [], 0
-                await asyncio.sleep(BROKEN_SECONDS)
-
-    async def _heed(self, conn: Connection, outcomes: Sequence[Outcome]) -> None:
-        """Slow down all replicas if SES said so."""
-        throttled = [outcome for outcome in outcomes if isinstance(outcome, Throttled)]
-        metrics.THROTTLED.inc(len(throttled))
-        if any(outcome.daily for outcome in throttled):
-            await bucket.stop_for_today(conn, self._region)
-            log.warning("sender.daily_quota_used_up")
-        elif throttled and (rate := await bucket.slow_down(conn, self._region)):
-            log.warning("sender.throttled", rate=rate)
 
 
 def _leaves_urgent(waiting: Sequence[Waiting], shares: Sequence[Share], counted: int) -> bool:

@@ -19,7 +19,8 @@ import pytest
 
 from services.delivery.bucket import IN_FLIGHT, LATEST
 from services.delivery.rate import AHEAD, Back, circulation, slots
-from services.delivery.sender import GATHER_SECONDS, IDLE_SECONDS
+from services.delivery.recorder import GATHER_SECONDS
+from services.delivery.sender import IDLE_SECONDS
 
 End: TypeAlias = Literal["killed", "stopped"]
 BEGINNING = datetime(2026, 11, 21, tzinfo=UTC)
