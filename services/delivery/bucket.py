@@ -22,7 +22,8 @@ from libs.runtime.store import Connection
 from services.delivery.rate import Back, Limits, circulation, slots
 
 LATEST = 0.5
-"""Seconds after its time at which a permit can still be used. Who comes later returns it."""
+"""Seconds after its time at which a permit can still be used, reckoned from before the bucket was asked. Who comes
+later returns it."""
 IN_FLIGHT = 0.5
 """Seconds within which SES has a mail, even if it never answers or its sender dies."""
 

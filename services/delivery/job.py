@@ -5,22 +5,25 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
-from services.delivery.bucket import Grant
+from services.delivery.bucket import LATEST, Grant
 from services.delivery.mail import Mail
 from services.delivery.mime import File
 from services.delivery.outcome import Outcome
 
 
 class Permit(msgspec.Struct, frozen=True):
-    """Leave to call SES at `start`, on this process's monotonic clock; it comes back by itself at `held_until`."""
+    """Leave to call SES from `start` to `latest`, on this process's monotonic clock; it comes back by itself at
+    `held_until`."""
 
     start: float
+    latest: float
     held_until: datetime
 
     def used(self, again: float) -> "Permit":
         """The permit after a call, good again from that moment on."""
-        return Permit(again, self.held_until)
+        return replace(self, start=again)
 
     def back(self) -> tuple[datetime, float]:
         """As the bucket takes it back."""
@@ -42,5 +45,7 @@ class Answer(msgspec.Struct, frozen=True):
     at: float
 
 
-def permits_of(grant: Grant) -> list[Permit]:
-    return [Permit(time.monotonic() + start, grant.held_until) for start in grant.starts]
+def permits_of(grant: Grant, asked: float) -> list[Permit]:
+    """`asked` is the time just before the bucket was: who is stopped between that and the answer may come too late."""
+    now = time.monotonic()
+    return [Permit(now + start, asked + start + LATEST, grant.held_until) for start in grant.starts]

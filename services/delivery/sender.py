@@ -156,12 +156,12 @@ class Sender:
             waiting = allowance.reduced(found, limits)
             metrics.LIMITED.inc(len(found) - len(waiting))
             wanted = min(room, sum(line.count for line in waiting))
-            grant = await self._take(conn, wanted) if wanted else None
-        if grant is None:
+            taken = await self._take(conn, wanted) if wanted else None
+        if taken is None:
             self._backlog.found(known)
             await self._wait(self._backlog.grew, QUIET_SECONDS)
             return min([IDLE_SECONDS, *(max(ROOM_SECONDS, limit.wait) for limit in limits.values())])
-        permits = permits_of(grant)
+        grant, permits = taken
         if not permits:
             self._backlog.grow()
             await asyncio.sleep(min(grant.wait, IDLE_SECONDS))
@@ -171,10 +171,11 @@ class Sender:
             self._backlog.found(known)
         return await self._claim(shares, limited, permits)
 
-    async def _take(self, conn: Connection, wanted: int) -> bucket.Grant:
+    async def _take(self, conn: Connection, wanted: int) -> tuple[bucket.Grant, list[Permit]]:
+        asked = time.monotonic()
         grant = await bucket.take(conn, self._region, wanted)
         self._rate, self._period = grant.rate, grant.period
-        return grant
+        return grant, permits_of(grant, asked)
 
     def _room(self) -> int:
         """How many mails may be claimed now; none rather than a few, because a claim costs the same for many."""
@@ -233,7 +234,8 @@ class Sender:
         """Permits for these, as far as there are any."""
         try:
             async with self._runtime.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
-                return permits_of(await self._take(conn, mails))
+                _, permits = await self._take(conn, mails)
+                return permits
         except BROKEN as broken:
             log.warning("sender.cannot_take", error=repr(broken))
             return []
@@ -257,7 +259,7 @@ class Sender:
                 self._finish([(job, Answer(GIVEN_BACK, time.monotonic()))])
         self._recorder.forget(mails)
 
-    def look(self, _: bool = True) -> None:
+    def look(self, _: bool) -> None:
         """A transaction is over that queued mails: they are to be looked for."""
         self._backlog.grow()
 
@@ -310,7 +312,7 @@ class Sender:
             time.sleep(early)
         begun = time.monotonic()
         self._uncalled.discard(job.mail.id)
-        late = begun > job.permit.start + bucket.LATEST and not job.attached  # files take their time, a few at once
+        late = begun > job.permit.latest and not job.attached  # files take their time, a few at once
         if self._stopping or late:
             return Answer(GIVEN_BACK, begun)
         outcome = self._ses.deliver(job.mail, job.attached)
