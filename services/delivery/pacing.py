@@ -5,7 +5,7 @@ time when its turn may come. What is queued is placed in time besides, page by p
 again and again.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -34,6 +34,7 @@ insert into campaign_meter (project, campaign_id, next_at, placed_until) values 
 METER = "select next_at, placed_until from campaign_meter where project = $1 and campaign_id = $2 for update"
 SET_METER = "update campaign_meter set next_at = $3, placed_until = $4 where project = $1 and campaign_id = $2"
 FORGET_PLACES = "update campaign_meter set placed_until = next_at where project = $1 and campaign_id = $2"
+RETURN_TURNS = "update campaign_meter set next_at = next_at - $3::interval where project = $1 and campaign_id = $2"
 
 PLACING = "select true from timers where name = $1 and key = $2"
 
@@ -80,6 +81,14 @@ async def hold_back(unit: Unit, mails: Sequence[Mail]) -> list[tuple[Mail, Chang
             mail = campaigns[key][0]
             await _begin(unit, PlaceCampaign(campaign_id=key[1]), Origin(project=mail.project, meta=meta_of(mail.meta)))
     return held
+
+
+async def return_turns(conn: Connection, mails: Sequence[Mail]) -> None:
+    """These were let through, and did not go out after all: their turns are not used."""
+    turns = Counter((mail.project, mail.campaign_id) for mail in mails if mail.campaign_id)
+    for key, pace in sorted((await campaign_pace.find(conn, turns.keys())).items(), key=lambda item: item[0]):
+        if pace.rate:
+            await conn.execute(RETURN_TURNS, *key, turns[key] * pace.interval)
 
 
 async def begin(unit: Unit, causes: Mapping[Key, Envelope[Any]], first: Mapping[Key, UUID] | None = None) -> None:

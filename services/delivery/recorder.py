@@ -8,7 +8,7 @@ import structlog
 
 from libs.runtime.service import Runtime
 from libs.runtime.store import Connection
-from services.delivery import bucket, ledger, metrics
+from services.delivery import bucket, ledger, metrics, pacing
 from services.delivery.email import settle
 from services.delivery.job import Permit
 from services.delivery.mail import Mail
@@ -77,7 +77,9 @@ class Recorder:
         while True:
             try:
                 async with self._runtime.unit() as unit:
-                    await ledger.apply(unit, changes)
+                    written = await ledger.apply(unit, changes)
+                    again = [mail for mail, change in changes if change.state == "queued" and mail.id in written]
+                    await pacing.return_turns(unit.conn, again)
                     await self._heed(unit.conn, [outcome for _, outcome, _ in done])
                     await bucket.release(unit.conn, self._region, [permit.back() for permit in permits], unused)
                 return

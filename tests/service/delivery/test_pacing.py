@@ -161,6 +161,15 @@ async def test_a_pause_takes_nobodys_turn_away_and_gives_none(office: Office, sa
     assert ahead <= timedelta(minutes=20)
 
 
+async def test_a_mail_that_ses_did_not_take_keeps_its_turn(office: Office, sandbox: Sandbox) -> None:
+    sandbox.plant(office.project, "throttle", count=1)
+    campaign_id = await office.start_campaign(send_rate=60)
+    await office.page(campaign_id, await office.contacts(3))
+    await office.become({"sent": 1, "queued": 2})
+    await waiting(office, "SEND_RATE", 2)
+    assert len(sandbox.of_project(office.project)) == 1
+
+
 async def test_mails_that_all_come_due_at_once_still_keep_to_the_rate(office: Office, sandbox: Sandbox) -> None:
     """As after delivery has not run for a while."""
     campaign_id = await office.start_campaign(send_rate=60)
