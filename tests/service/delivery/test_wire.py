@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from uuid import UUID
 
@@ -69,7 +69,7 @@ class Server:
             return
 
     def _talk(self, connection: socket.socket, answers: list[bytes]) -> None:
-        with connection:
+        with connection, suppress(EOFError):
             for each in answers:
                 self.requests.append(_read_request(connection))
                 if not each:
@@ -81,14 +81,21 @@ class Server:
 def _read_request(connection: socket.socket) -> bytes:
     request = b""
     while b"\r\n\r\n" not in request:
-        request += connection.recv(65536)
+        request += _received(connection)
     head, _, body = request.partition(b"\r\n\r\n")
     length = next(
         int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
     )
     while len(body) < length:
-        body += connection.recv(65536)
+        body += _received(connection)
     return head + b"\r\n\r\n" + body
+
+
+def _received(connection: socket.socket) -> bytes:
+    """Raises EOFError when the client is gone, or a thread would ask it for ever."""
+    if not (data := connection.recv(65536)):
+        raise EOFError
+    return data
 
 
 @contextmanager
