@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from libs.runtime.clock import uuid7
@@ -28,9 +29,15 @@ from services.delivery.shelf import Shelf
 # recipient's data only briefly: it may be for someone whom nobody told us of, and it is urgent. Both are asked by
 # scalar sub-queries, which are looked up row by row: for `exists` the planner may hash the whole table instead.
 
+HAS_CONTENT = """(content_id is null or coalesce((
+    select true from content where content.project = email.project and content.id = email.content_id), false))"""
+HAS_RECIPIENT = """coalesce((
+    select data_version > 0 and subscription_version > 0 from recipient
+    where recipient.project = email.project and recipient.contact_id = email.contact_id), false)"""
+
 # A skip scan over (lane, project, line): its cost follows the number of lines that wait, not of mails. Of a project
 # that is paused, only transactional mail is due.
-WAITING = """
+WAITING = f"""
 with recursive line as (
     (select lane, project, line from email where state = 'queued' order by lane, project, line limit 1)
     union all
@@ -50,67 +57,50 @@ from (
         select from email
         where state = 'queued' and lane = line.lane and email.project = line.project and email.line = line.line
             and due_at <= now()
-            and (content_id is null or coalesce((
-                select true from content
-                where content.project = email.project and content.id = email.content_id), false))
-            and (lane = 0 and created_at < now() - interval '2 seconds' or coalesce((
-                select data_version > 0 and subscription_version > 0 from recipient
-                where recipient.project = email.project and recipient.contact_id = email.contact_id), false))
+            and {HAS_CONTENT}
+            and (lane = 0 and created_at < now() - interval '2 seconds' or {HAS_RECIPIENT})
         limit $1
     ) ones
 ) due
 where due.count > 0
-"""
+"""  # noqa: S608 - constants
+TO_CLAIM = """update email set
+    state = 'claimed',
+    claim = $1,
+    attempt = attempt + 1,
+    claimed_at = clock_timestamp(),
+    due_at = clock_timestamp() + make_interval(secs => $2),
+    updated_at = clock_timestamp()"""
 # The ids are handed over as an array, because the planner takes the quotas for large and would scan the whole table.
-CLAIM = """
+CLAIM = f"""
 with pick as materialized (
     select found.id
-    from unnest($1::smallint[], $2::uuid[], $6::text[], $3::int[]) as share (lane, project, line, quota)
+    from unnest($3::smallint[], $4::uuid[], $5::text[], $6::int[]) as share (lane, project, line, quota)
     cross join lateral (
         select email.id from email
         where state = 'queued' and lane = share.lane and email.project = share.project and email.line = share.line
             and due_at <= now()
-            and (content_id is null or coalesce((
-                select true from content
-                where content.project = email.project and content.id = email.content_id), false))
-            and (lane = 0 and created_at < now() - interval '2 seconds' or coalesce((
-                select data_version > 0 and subscription_version > 0 from recipient
-                where recipient.project = email.project and recipient.contact_id = email.contact_id), false))
+            and {HAS_CONTENT}
+            and (lane = 0 and created_at < now() - interval '2 seconds' or {HAS_RECIPIENT})
         order by due_at, email.id
         limit share.quota
         for update of email skip locked
     ) found
 )
-update email set
-    state = 'claimed',
-    claim = $4,
-    attempt = attempt + 1,
-    claimed_at = clock_timestamp(),
-    due_at = clock_timestamp() + make_interval(secs => $5),
-    updated_at = clock_timestamp()
+{TO_CLAIM}
 where email.id = any(array(select id from pick))
 returning email.id, email.project, email.line
-"""
+"""  # noqa: S608 - constants
 # Of mails that were queued in this very transaction. One whose content or recipient has not arrived waits in the queue
 # until it has, and one of a project that limits itself until its turn.
-CLAIM_NEW = """
-update email set
-    state = 'claimed',
-    claim = $2,
-    attempt = attempt + 1,
-    claimed_at = clock_timestamp(),
-    due_at = clock_timestamp() + make_interval(secs => $3),
-    updated_at = clock_timestamp()
-where email.id = any($1::uuid[]) and state = 'queued'
-    and (content_id is null or coalesce((
-        select true from content
-        where content.project = email.project and content.id = email.content_id), false))
-    and coalesce((
-        select data_version > 0 and subscription_version > 0 from recipient
-        where recipient.project = email.project and recipient.contact_id = email.contact_id), false)
+CLAIM_NEW = f"""
+{TO_CLAIM}
+where email.id = any($3::uuid[]) and state = 'queued'
+    and {HAS_CONTENT}
+    and {HAS_RECIPIENT}
     and not coalesce((select true from sending_limit where sending_limit.project = email.project), false)
 returning email.id
-"""
+"""  # noqa: S608 - constants
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -159,26 +149,29 @@ async def claim(
     shares, held = await allowance.hold(unit.conn, shares, limited)
     rows = await unit.conn.fetch(
         CLAIM,
-        [share.lane for share in shares],
-        [share.project for share in shares],
-        [share.quota for share in shares],
         uuid7(),
         lease,
+        [share.lane for share in shares],
+        [share.project for share in shares],
         [share.line for share in shares],
+        [share.quota for share in shares],
     )
-    mails = await ledger.load(unit.conn, [row["id"] for row in rows], shelf, begun)
-    refused = await _refuse(unit, mails)
-    sent = Counter((row["project"], row["line"]) for row in rows if row["id"] not in refused)
-    await allowance.spend(unit.conn, held, sent)
-    return [mail for mail in mails if mail.id not in refused]
+    mails = await _sendable(unit, rows, shelf, begun)
+    going = {mail.id for mail in mails}
+    await allowance.spend(unit.conn, held, Counter((row["project"], row["line"]) for row in rows if row["id"] in going))
+    return mails
 
 
 async def claim_new(unit: Unit, ids: Sequence[UUID], lease: float, shelf: Shelf) -> list[Mail]:
     """Claim mails in the transaction that queues them, as far as nothing has to be waited for; answers those that are
     to be sent once this is committed."""
     begun = time.monotonic()
-    rows = await unit.conn.fetch(CLAIM_NEW, ids, uuid7(), lease)
-    mails = await ledger.load(unit.conn, [row["id"] for row in rows], shelf, begun)
+    return await _sendable(unit, await unit.conn.fetch(CLAIM_NEW, uuid7(), lease, ids), shelf, begun)
+
+
+async def _sendable(unit: Unit, claimed: Sequence[asyncpg.Record], shelf: Shelf, begun: float) -> list[Mail]:
+    """The mails of these rows; those that must not be sent any more, or not now, are put away."""
+    mails = await ledger.load(unit.conn, [row["id"] for row in claimed], shelf, begun)
     refused = await _refuse(unit, mails)
     return [mail for mail in mails if mail.id not in refused]
 

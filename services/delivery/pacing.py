@@ -74,7 +74,7 @@ async def hold_back(unit: Unit, mails: Sequence[Mail]) -> list[tuple[Mail, Chang
         if mail.campaign_id:
             campaigns[mail.project, mail.campaign_id].append(mail)
     held: list[tuple[Mail, Change]] = []
-    for key, pace in sorted((await campaign_pace.find(unit.conn, campaigns.keys())).items(), key=lambda item: item[0]):
+    for key, pace in await _paces(unit.conn, campaigns.keys()):
         late = await _hold_back(unit, key, pace, campaigns[key])
         if late:
             held += late
@@ -86,7 +86,7 @@ async def hold_back(unit: Unit, mails: Sequence[Mail]) -> list[tuple[Mail, Chang
 async def return_turns(conn: Connection, mails: Sequence[Mail]) -> None:
     """These were let through, and did not go out after all: their turns are not used."""
     turns = Counter((mail.project, mail.campaign_id) for mail in mails if mail.campaign_id)
-    for key, pace in sorted((await campaign_pace.find(conn, turns.keys())).items(), key=lambda item: item[0]):
+    for key, pace in await _paces(conn, turns.keys()):
         if pace.rate:
             await conn.execute(RETURN_TURNS, *key, turns[key] * pace.interval)
 
@@ -157,6 +157,11 @@ async def _placed(unit: Unit, key: Key, pace: Pace, zones: Collection[tuple[obje
     if pace.rate:
         await _save(unit.conn, key, meter)
     return places
+
+
+async def _paces(conn: Connection, campaigns: Collection[Key]) -> list[tuple[Key, Pace]]:
+    """Those that have one, in the order in which their meters are locked."""
+    return sorted((await campaign_pace.find(conn, campaigns)).items(), key=lambda item: item[0])
 
 
 async def _meter(unit: Unit, key: Key, pace: Pace) -> Meter:

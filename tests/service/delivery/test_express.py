@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -40,7 +40,7 @@ class LostCommit:
         monkeypatch.setattr("libs.runtime.groupcommit.transaction", self)
 
     def __call__(self, conn: Connection) -> AbstractAsyncContextManager[list[Unit]]:
-        return transaction(Losing(conn, self.done))  # type: ignore[arg-type]
+        return transaction(cast(Connection, Losing(conn, self.done)))
 
     def done(self) -> None:
         if self._claimed.ids and not self.lost:
