@@ -1,11 +1,35 @@
-"""What Amazon SES reported of a mail, as entries of its timeline. Pure."""
+"""A mail's life, told from two sides: what we did, and what Amazon SES reported. Pure."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import msgspec
 
 from libs.runtime.clock import iso
 from libs.schemas.delivery import TimelineEntry
 from libs.schemas.feedback import EmailFeedback
 
 
-def reported_facts(known: EmailFeedback) -> list[TimelineEntry]:
+def life(done: Sequence[TimelineEntry], known: EmailFeedback) -> list[TimelineEntry]:
+    """Both, in the order in which they happened. `done` is in order."""
+    return sorted([*_dated(done, known), *_reported(known)], key=lambda entry: entry.at)
+
+
+def _dated(done: Sequence[TimelineEntry], known: EmailFeedback) -> list[TimelineEntry]:
+    """We learn that Amazon SES accepted a mail a moment after it did, and sometimes after the news of its delivery. The
+    entry is dated by Amazon SES, then, so that no mail is delivered before it is sent."""
+    if not done or known.confirmed_at is None:
+        return list(done)
+    accepted = iso(known.confirmed_at)
+    return [done[0]] + [
+        msgspec.structs.replace(entry, at=accepted)
+        if entry.type_ == "email.sent" and not entry.details.get("resolved") and before.at <= accepted < entry.at
+        else entry
+        for before, entry in pairwise(done)
+    ]
+
+
+def _reported(known: EmailFeedback) -> list[TimelineEntry]:
     """Each kind of news by the first of its kind, in no order."""
     told = (
         ("email.confirmed", known.confirmed_at, "Amazon SES said that it has the mail"),

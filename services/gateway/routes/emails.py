@@ -25,7 +25,7 @@ from libs.schemas.feedback import EmailFeedback, GetEmailFeedback
 from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
 from services.gateway.fields import Cursor, Limit, id_of
-from services.gateway.timeline import reported_facts
+from services.gateway.timeline import life
 from services.gateway.wording import NO_NUL
 
 TAGS = ["Emails"]
@@ -77,13 +77,13 @@ async def get_email(email_id: FromPath[str], request: Call) -> Answer:
     """Get an email and its life
 
     `timeline` tells in order what we did and what Amazon SES reported: when the mail was queued, what became of each
-    attempt, how a doubt was resolved, and when the mail was first delivered, opened and so on.
+    attempt, how a doubt was resolved, and when the mail was first delivered, opened and so on. `email.sent` is dated by
+    Amazon SES where it took the mail before we noted its answer.
     """
     wanted = id_of(email_id, "Email")
     mail = msgspec.json.decode(await request.query(GetEmail(email_id=wanted)), type=EmailDetail)
     reported = msgspec.json.decode(await request.query(GetEmailFeedback(email_id=wanted)), type=EmailFeedback)
-    timeline = sorted([*mail.timeline, *reported_facts(reported)], key=lambda entry: entry.at)
-    return Answer(encode(msgspec.structs.replace(mail, timeline=timeline)))
+    return Answer(encode(msgspec.structs.replace(mail, timeline=life(mail.timeline, reported))))
 
 
 @post("/emails/{email_id:str}/cancel", status_code=200, responses=returns(EmailView, 200), tags=TAGS)
