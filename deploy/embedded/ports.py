@@ -5,6 +5,8 @@ import http.client
 import random
 import socket
 import time
+from collections.abc import Collection
+from itertools import islice
 
 from deploy.embedded.errors import CannotStart
 
@@ -21,15 +23,13 @@ ANSWER_LIMIT = 0.5
 """Seconds that a part gets to answer whether it is ready."""
 
 
-def free_ports(count: int) -> list[int]:
-    """That many ports, all different, which nobody listens on right now."""
-    found: list[int] = []
-    for port in random.sample(OWN_RANGE, len(OWN_RANGE)):
-        if len(found) == count:
-            return found
-        if listening_error(port) is None:
-            found.append(port)
-    raise CannotStart(f"no {count} free ports between {OWN_RANGE.start} and {OWN_RANGE.stop}: stop what uses them")
+def free_ports(count: int, besides: Collection[int] = ()) -> list[int]:
+    """That many ports, all different, which nobody listens on right now; none of those that are meant for others."""
+    candidates = (port for port in random.sample(OWN_RANGE, len(OWN_RANGE)) if port not in besides)
+    found = list(islice((port for port in candidates if listening_error(port) is None), count))
+    if len(found) < count:
+        raise CannotStart(f"no {count} free ports between {OWN_RANGE.start} and {OWN_RANGE.stop}: stop what uses them")
+    return found
 
 
 def require_free(port: int, setting: str, host: str = LOOPBACK, patience: float = 2.0) -> None:

@@ -6,6 +6,7 @@ sets itself, whatever the environment says.
 
 import os
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Annotated
 
 import msgspec
@@ -49,6 +50,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return {name: int(self.handed_on[name]) for name in names if name in self.handed_on}
 
     @property
+    def ports(self) -> dict[str, int]:
+        """Every port that was given, by variable."""
+        return {"GODWIT_HTTP_PORT": self.http_port, "GODWIT_SANDBOX_PORT": self.sandbox_port, **self.relay_ports}
+
+    @property
     def sandbox_url(self) -> str:
         return f"http://127.0.0.1:{self.sandbox_port}"
 
@@ -70,8 +76,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     handed_on = {name: v for name, v in given.items() if name not in OWN and not name.startswith((REPLICAS, TESTS))}
     check(handed_on)
     settings = convert(own | {"replicas": replicas, "handed_on": handed_on})
-    if settings.http_port == settings.sandbox_port:
-        raise CannotStart(f"GODWIT_HTTP_PORT and GODWIT_SANDBOX_PORT are both {settings.http_port}: change one")
+    for (name, port), (other, taken) in combinations(settings.ports.items(), 2):
+        if port == taken:
+            raise CannotStart(f"{name} and {other} are both {port}: change one")
     return settings
 
 

@@ -59,7 +59,7 @@ def supervise(settings: Settings, layout: Layout, programs: Programs) -> None:
 
 def choose_ports(settings: Settings) -> Ports:
     names = [f"{service}-{n}" for service, n in settings.instances]
-    client, monitor, *health = free_ports(2 + len(names))
+    client, monitor, *health = free_ports(2 + len(names), besides=settings.ports.values())
     return Ports(nats=client, nats_monitor=monitor, health=dict(zip(names, health, strict=True)))
 
 

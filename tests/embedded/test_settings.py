@@ -33,6 +33,7 @@ def test_settings_of_the_services_are_handed_on_and_the_stacks_own_are_not() -> 
         ("GODWIT_HTTP_PORT", "0", "bad setting GODWIT_HTTP_PORT: expected `int` >= 1"),
         ("GODWIT_SANDBOX_PORT", "mail", "bad setting GODWIT_SANDBOX_PORT: expected `int`"),
         ("GODWIT_SANDBOX_PORT", "8000", "both 8000"),
+        ("GODWIT_SMTP_PORT", "8010", "GODWIT_SANDBOX_PORT and GODWIT_SMTP_PORT are both 8010"),
         ("GODWIT_REPLICAS_MAIL", "1", "unknown setting GODWIT_REPLICAS_MAIL"),
         ("GODWIT_REPLICAS_DELIVERY", "0", "bad setting GODWIT_REPLICAS_<SERVICE>: expected `int` >= 1"),
         ("GODWIT_UNKNOWN_GRACE", "soon", "unknown_grace"),
