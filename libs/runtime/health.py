@@ -1,5 +1,6 @@
 """/livez, /readyz and /metrics of one process, on a port of its own."""
 
+import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -46,8 +47,25 @@ class Server(uvicorn.Server):
 class HealthServer(Server):
     """Serves the three paths."""
 
-    def __init__(self, host: str, port: int, checks: dict[str, Check]) -> None:
-        config = uvicorn.Config(
-            asgi_app(checks), host=host, port=port, log_config=None, access_log=False, lifespan="off", loop="none"
+    def __init__(self, checks: dict[str, Check]) -> None:
+        super().__init__(
+            uvicorn.Config(asgi_app(checks), log_config=None, access_log=False, lifespan="off", loop="none")
         )
-        super().__init__(config)
+
+
+def listen(host: str, port: int, shared: bool = False) -> socket.socket:
+    """A socket on that address. Replicas can share it: the kernel spreads the connections. Raises OSError.
+
+    A server that finds its address taken itself leaves the process at once, whatever the process is doing.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return listener

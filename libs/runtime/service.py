@@ -26,7 +26,7 @@ from nats.aio.msg import Msg
 from libs.runtime import bus, crash, inbox, logging, settings
 from libs.runtime.gather import Gather
 from libs.runtime.groupcommit import BROKEN, COMMAND_TIMEOUT, GroupCommit
-from libs.runtime.health import Check, HealthServer
+from libs.runtime.health import Check, HealthServer, listen
 from libs.runtime.inlet import CONSUMER, Inlet, is_redelivery
 from libs.runtime.puller import FETCH, Puller
 from libs.runtime.relay import Relay
@@ -41,6 +41,9 @@ log = structlog.get_logger()
 T = TypeVar("T")
 READY_TIMEOUT = 1.0
 DRAIN_SECONDS = 10.0
+CLOSE_SECONDS = 5.0
+"""That connections get to be given back, once everything has stopped that uses them."""
+
 GC_THRESHOLD = 20_000
 """Allocations between two collections. Messages make many short-lived objects and no cycles: looking for them at
 Python's usual 700 costs several percent."""
@@ -225,9 +228,10 @@ async def serve(service: Service, config: Settings, started: "asyncio.Future[Run
     log.info("service.stopped", service=service.name)
 
 
-async def connect_pool(config: Settings) -> "asyncpg.Pool[asyncpg.Record]":
+@asynccontextmanager
+async def open_pool(config: Settings) -> "AsyncIterator[asyncpg.Pool[asyncpg.Record]]":
     """The service's pool. Its role has the service's schema as search_path, so SQL names tables without one."""
-    return await asyncpg.create_pool(
+    pool = await asyncpg.create_pool(
         config.database_url,
         min_size=1,
         max_size=config.database_pool,
@@ -236,6 +240,19 @@ async def connect_pool(config: Settings) -> "asyncpg.Pool[asyncpg.Record]":
         command_timeout=COMMAND_TIMEOUT,
         reset=_keep_session,
     )
+    try:
+        yield pool
+    finally:
+        await _close(pool)
+
+
+async def _close(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    """Connections that nobody gives back are cut: Postgres rolls back what they had begun."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await pool.close()
+    except TimeoutError:
+        log.warning("pool.connections_cut", after=CLOSE_SECONDS)
 
 
 async def _keep_session(conn: object) -> None:
@@ -243,7 +260,7 @@ async def _keep_session(conn: object) -> None:
 
 
 async def _connect(stack: AsyncExitStack, service: Service, config: Settings) -> Runtime:
-    pool = await stack.enter_async_context(await connect_pool(config))
+    pool = await stack.enter_async_context(open_pool(config))
     broker = bus.make_broker(config.nats_url, f"godwit-{service.name}-{config.instance}")
     await broker.connect()
     stack.push_async_callback(broker.stop)
@@ -307,8 +324,9 @@ def _serve_health(tasks: asyncio.TaskGroup, runtime: Runtime) -> HealthServer | 
     config = runtime.settings
     if config.health_port is None:
         return None
-    server = HealthServer(config.health_host, config.health_port, _checks(runtime))
-    tasks.create_task(server.serve())
+    listener = listen(config.health_host, config.health_port)
+    server = HealthServer(_checks(runtime))
+    tasks.create_task(server.serve([listener]))
     return server
 
 

@@ -1,12 +1,11 @@
 """The HTTP server of a gateway process, which stops as the service does: no new requests, and those that run finish."""
 
 import asyncio
-import socket
 
 import uvicorn
 from litestar.types import ASGIApp
 
-from libs.runtime.health import Server
+from libs.runtime.health import Server, listen
 
 BACKLOG = 1024
 KEEP_ALIVE_SECONDS = 30
@@ -31,19 +30,9 @@ async def serve_http(app: ASGIApp, host: str, port: int) -> None:
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
     )
-    serving = asyncio.create_task(server.serve([listen(host, port)]))
+    serving = asyncio.create_task(server.serve([listen(host, port, shared=True)]))
     try:
         await asyncio.shield(serving)
     finally:
         server.should_exit = True
         await serving
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket on an address that replicas of the gateway share: the kernel spreads the connections."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listener = socket.socket(family, kind, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listener.bind(address)
-    return listener

@@ -7,10 +7,10 @@ from functools import partial
 import structlog
 from litestar.types import ASGIApp
 
+from libs.runtime.health import listen
 from libs.runtime.service import Runtime
 from libs.runtime.settings import Settings
 from services.gateway.keys import Keys
-from services.gateway.server import listen
 from services.gateway.smtp.certificate import Certificate, host_of, of_settings
 from services.gateway.smtp.counter import Counter
 from services.gateway.smtp.session import Conversation, Door
@@ -52,10 +52,10 @@ async def _listen(config: Settings, door: Door, certificate: Certificate) -> lis
     servers = []
     if config.smtp_port is not None:
         opened = partial(_in_the_clear, door, certificate, name)
-        servers.append(await loop.create_server(opened, sock=listen(config.host, config.smtp_port)))
+        servers.append(await loop.create_server(opened, sock=listen(config.host, config.smtp_port, shared=True)))
     if config.smtps_port is not None:
         opened = partial(_encrypted, door, certificate, name)
-        socket = listen(config.host, config.smtps_port)
+        socket = listen(config.host, config.smtps_port, shared=True)
         servers.append(await loop.create_server(opened, sock=socket, ssl=certificate.context))
     return servers
 

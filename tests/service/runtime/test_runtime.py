@@ -4,15 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
+import asyncpg
+import msgspec
 import pytest
 
-from libs.runtime import groupcommit
+from libs.runtime import groupcommit, service
 from libs.runtime.bus import ask
 from libs.runtime.clock import now
 from libs.runtime.envelope import Envelope
 from libs.runtime.groupcommit import Item
+from libs.runtime.health import listen
 from libs.runtime.rejection import Rejected
-from libs.runtime.service import Runtime
+from libs.runtime.service import Runtime, open_pool
 from libs.runtime.testing import announce, eventually, facts, running, tell
 from tests.conftest import Stack
 from tests.service.runtime.tally import Add, GetTotal, Noticed, Total, build
@@ -136,6 +139,28 @@ async def test_a_foreign_event_is_folded_and_reacted_to_once_however_often_it_co
     await tally.inlets["tally-events"].commit.submit(envelope)
     assert await total(tally, project, key) == 4
     assert await tally.pool.fetchval("select total from noticed where project = $1", project) == 4
+
+
+async def test_a_service_whose_port_is_taken_ends_and_says_which(stack: Stack, tally: Runtime) -> None:
+    with listen("127.0.0.1", 0) as taken:
+        taken.listen()
+        port = taken.getsockname()[1]
+        config = msgspec.structs.replace(tally.settings, health_port=port)
+        with pytest.raises(ExceptionGroup) as ended:
+            async with asyncio.timeout(10), running(build(config), config):
+                pass
+    assert [str(port) in str(error) for error in ended.value.exceptions] == [True]
+
+
+async def test_a_connection_that_is_never_given_back_does_not_keep_a_service_from_ending(
+    tally: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "CLOSE_SECONDS", 0.1)
+    async with asyncio.timeout(10):
+        async with open_pool(tally.settings) as pool:
+            kept = await pool.acquire()
+        with pytest.raises(asyncpg.InterfaceError):
+            await kept.fetchval("select 1")
 
 
 def _command(command_id: UUID, project: UUID, command: Add) -> Envelope[Add]:
