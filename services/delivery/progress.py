@@ -114,13 +114,13 @@ def get_sending_state(region: str) -> QueryHandler:
 
 
 def limited(queue: Queue | None, account: Account, limits: Mapping[str, float]) -> tuple[Queue | None, Account]:
-    """Both as the project's own limits leave them."""
+    """Both as the project's own limits leave them. The slowest holds the mails, even if SES throttled a moment ago."""
     lines = (WHOLE, queue.line) if queue else (WHOLE,)
     slower = {line: limits[line] for line in lines if line in limits and limits[line] < account.rate}
     slowest = min(slower, key=lambda line: slower[line], default=None)
     if queue is None or slowest is None:
         return queue, account
-    return replace(queue, limit=slowest), replace(account, rate=slower[slowest])
+    return replace(queue, limit=slowest), replace(account, rate=slower[slowest], throttled=False)
 
 
 def state_of(queue: Queue | None, account: Account, queued: int) -> SendingState:

@@ -57,13 +57,18 @@ def test_a_domain_is_limited_across_lanes() -> None:
     assert within([((A, "gmail.com"), 2), ((A, "gmail.com"), 2)], {(A, "gmail.com"): 3}) == [2, 1]
 
 
-def test_what_is_slower_than_the_account_is_what_mails_wait_for() -> None:
+@pytest.mark.parametrize(
+    ("account", "faster"),
+    [(Account(rate=14.0), "RATE_LIMIT"), (Account(rate=14.0, throttled=True), "THROTTLED")],
+    ids=["usual", "throttled"],
+)
+def test_what_is_slower_than_the_account_is_what_mails_wait_for(account: Account, faster: str) -> None:
     def waits_for(line: str, **limits: float) -> tuple[str | None, str | None, float]:
         queue = Queue(now=NOW, due_at=NOW, last_at=NOW, arrived=True, line=line)
         named = {name.replace("all", WHOLE).replace("_", "."): rate for name, rate in limits.items()}
-        state = state_of(*limited(queue, Account(rate=14.0), named), 1)
+        state = state_of(*limited(queue, account, named), 1)
         return state.waiting_for, state.detail, state.rate
 
-    assert waits_for(WHOLE, all=20.0) == ("RATE_LIMIT", None, 14.0)
+    assert waits_for(WHOLE, all=20.0) == (faster, None, 14.0)
     assert waits_for(WHOLE, all=5.0, gmail_com=1.0) == ("PROJECT_LIMIT", None, 5.0)
     assert waits_for("gmail.com", all=5.0, gmail_com=1.0) == ("DOMAIN_LIMIT", "gmail.com", 1.0)
