@@ -146,7 +146,8 @@ async def stay_silent(request: Request, silence: NoAnswer) -> None:
         request.reset_connection()
         return
     try:
-        await asyncio.wait_for(request.disconnected(), LONGEST_SILENCE)
+        async with asyncio.timeout(LONGEST_SILENCE):
+            await request.disconnected()
     except TimeoutError:
         request.reset_connection()
 

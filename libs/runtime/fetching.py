@@ -6,7 +6,6 @@ that cost more than all else that a consumer did to receive an event.
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import count
 from typing import Self
 
@@ -15,6 +14,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
+
+from libs.runtime.waiting import at_most
 
 NOTHING_MORE = ("404", "408")
 """The server's words for the end of a request: there is nothing, or the time is over. That the answer would become too
@@ -84,8 +85,8 @@ class Fetcher:
         self._wanted, self._reason = most, ""
         self._request = f"{self._inbox}.{next(self._numbers)}"
         await self._client.publish(self._subject, _encode(Request(most, int(seconds * 1e9))), self._request)
-        with suppress(TimeoutError):  # the request or its end was lost with a connection
-            await asyncio.wait_for(self._over.wait(), seconds + GRACE_SECONDS)
+        async with at_most(seconds + GRACE_SECONDS):  # the request or its end was lost with a connection
+            await self._over.wait()
 
     async def _take(self, message: Msg) -> None:
         status = message.headers.get("Status", "") if message.headers and not message.data else ""

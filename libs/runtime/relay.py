@@ -19,6 +19,7 @@ from libs.runtime.clock import now
 from libs.runtime.envelope import event_headers, meta_of
 from libs.runtime.gather import Gather
 from libs.runtime.publisher import Outgoing, Publisher
+from libs.runtime.waiting import at_most
 
 log = structlog.get_logger()
 
@@ -148,8 +149,8 @@ class Relay:
 
     async def _rest(self, conn: "asyncpg.Connection[asyncpg.Record]", epoch: int) -> None:
         """Sleep until this process appends, or poll for what other replicas appended."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.wake.wait(), POLL_SECONDS)
+        async with at_most(POLL_SECONDS):
+            await self.wake.wait()
             self.wake.clear()
             return
         await self._heartbeat(conn, epoch)

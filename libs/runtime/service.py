@@ -8,8 +8,8 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence, Set
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -34,6 +34,7 @@ from libs.runtime.settings import BadSettings, Settings
 from libs.runtime.store import BatchHandler, Unit, begin, transaction
 from libs.runtime.timers import Timers
 from libs.runtime.vault import RevealingPublisher
+from libs.runtime.waiting import at_most
 from libs.schemas.base import Command, Event, Message, Query
 
 log = structlog.get_logger()
@@ -41,6 +42,9 @@ log = structlog.get_logger()
 T = TypeVar("T")
 READY_TIMEOUT = 1.0
 DRAIN_SECONDS = 10.0
+DEAF_SECONDS = 25.0
+"""After which work that was cancelled, and goes on, is no longer finishing what it has at hand."""
+
 CLOSE_SECONDS = 5.0
 """That connections get to be given back, once everything has stopped that uses them."""
 
@@ -130,15 +134,14 @@ class Runtime:
     async def give_way(self, longest: float) -> int:
         """Let the commands at hand go first, at most so many seconds. Answers how many batches of commands were handled
         so far, by which work can tell whether somebody waits for answers."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._commands.rest(), longest)
+        async with at_most(longest):
+            await self._commands.rest()
         return self._commands.batches
 
     async def let_crowd_pass(self, longest: float) -> None:
         """Wait while commands come in many at a time, at most so many seconds: the machine is needed for them."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(longest):
-                await self._commands.calm()
+        async with at_most(longest):
+            await self._commands.calm()
 
     @property
     def crowded(self) -> bool:
@@ -218,11 +221,12 @@ async def serve(service: Service, config: Settings, started: "asyncio.Future[Run
             log.info("service.started", service=service.name)
             if started:
                 started.set_result(runtime)
-            await runtime.stopping.wait()
-            log.info("service.draining", service=service.name)
-            await _stop_pulling(runtime, pulling)
-            for task in (*running, *pulling):
-                task.cancel()
+            try:
+                await runtime.stopping.wait()
+                log.info("service.draining", service=service.name)
+                await _stop_pulling(runtime, pulling)
+            finally:
+                await _end({*running, *pulling})
             if health:
                 health.should_exit = True
     log.info("service.stopped", service=service.name)
@@ -307,6 +311,14 @@ async def _stop_pulling(runtime: Runtime, pulling: "Sequence[asyncio.Task[None]]
     for puller in runtime.pullers:
         puller.stop()
     await asyncio.wait(pulling, timeout=DRAIN_SECONDS)
+
+
+async def _end(tasks: "Set[asyncio.Task[None]]") -> None:
+    """However often they have to be told: code that is not ours may forget that it was cancelled."""
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=DEAF_SECONDS)
 
 
 async def _tidy_inbox(runtime: Runtime) -> None:

@@ -6,7 +6,6 @@ together, so that a second replica or a second try does nothing.
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +19,7 @@ from libs.runtime.codec import Codec
 from libs.runtime.envelope import Envelope, meta_of
 from libs.runtime.groupcommit import BROKEN, GroupCommit
 from libs.runtime.inlet import Death, bury
+from libs.runtime.waiting import at_most
 from libs.schemas.base import Message
 
 log = structlog.get_logger()
@@ -117,6 +117,6 @@ class Timers:
     async def _sleep(self) -> None:
         wait = await self._pool.fetchval(NEXT, timeout=10)
         seconds = MAX_SLEEP_SECONDS if wait is None else min(max(wait, 0.0), MAX_SLEEP_SECONDS)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.wake.wait(), seconds)
+        async with at_most(seconds):
+            await self.wake.wait()
         self.wake.clear()

@@ -1,13 +1,13 @@
 """The loop that keeps memberships up to date: it goes round the projects in which there is something to look at."""
 
 import asyncio
-from contextlib import suppress
 from uuid import UUID
 
 import structlog
 
 from libs.runtime.groupcommit import BROKEN, CONFLICTS
 from libs.runtime.service import Runtime
+from libs.runtime.waiting import at_most
 from services.contacts import membership
 
 log = structlog.get_logger()
@@ -74,7 +74,7 @@ async def _rest(runtime: Runtime) -> None:
     """Until something is committed here, a contact is due, or for a moment: other replicas' commits are polled for."""
     wait = await runtime.pool.fetchval(NEXT_DUE, timeout=10)
     seconds = MAX_SLEEP_SECONDS if wait is None else min(max(wait, 0.0), MAX_SLEEP_SECONDS)
-    with suppress(TimeoutError):
-        await asyncio.wait_for(runtime.committed.wait(), seconds)
+    async with at_most(seconds):
+        await runtime.committed.wait()
     runtime.committed.clear()
     await asyncio.sleep(GATHER_SECONDS)

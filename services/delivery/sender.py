@@ -10,7 +10,6 @@ import itertools
 import math
 import time
 from collections.abc import Collection, Sequence, Set
-from contextlib import suppress
 from uuid import UUID
 
 import msgspec
@@ -20,6 +19,7 @@ from libs.runtime import crash
 from libs.runtime.rejection import Rejected
 from libs.runtime.service import Runtime
 from libs.runtime.store import Connection, Unit
+from libs.runtime.waiting import at_most
 from services.delivery import allowance, bucket, claims, files, metrics
 from services.delivery.backlog import Backlog
 from services.delivery.crew import Crew
@@ -148,7 +148,8 @@ class Sender:
         if room <= 0:
             return ROOM_SECONDS
         if self._window.rest and not self._recorder.open:
-            await self._wait(self._runtime.stopping, self._window.rest)
+            async with at_most(self._window.rest):
+                await self._runtime.stopping.wait()
         async with self._runtime.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
             found = await claims.waiting(conn, room)
             limited = {line.project for line in found if line.limited}
@@ -159,7 +160,8 @@ class Sender:
             taken = await self._take(conn, wanted) if wanted else None
         if taken is None:
             self._backlog.found(known)
-            await self._wait(self._backlog.grew, QUIET_SECONDS)
+            async with at_most(QUIET_SECONDS):
+                await self._backlog.grew.wait()
             return min([IDLE_SECONDS, *(max(ROOM_SECONDS, limit.wait) for limit in limits.values())])
         grant, permits = taken
         if not permits:
@@ -209,11 +211,8 @@ class Sender:
 
     async def _rest(self, seconds: float) -> None:
         """Until something was committed here: new mails, or outcomes that make room. Other replicas' are polled for."""
-        await self._wait(self._runtime.committed, seconds)
-
-    async def _wait(self, event: asyncio.Event, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), seconds)
+        async with at_most(seconds):
+            await self._runtime.committed.wait()
 
     # --- mail that is claimed as it is queued: see `express` ---------------------------------------------------------
 

@@ -1,7 +1,6 @@
 """The relay's two ports: one where clients begin in the clear and must go on with STARTTLS, one with TLS throughout."""
 
 import asyncio
-from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -10,6 +9,7 @@ from litestar.types import ASGIApp
 from libs.runtime.health import listen
 from libs.runtime.service import Runtime
 from libs.runtime.settings import Settings
+from libs.runtime.waiting import at_most
 from services.gateway.keys import Keys
 from services.gateway.smtp.certificate import Certificate, host_of, of_settings
 from services.gateway.smtp.counter import Counter
@@ -75,5 +75,5 @@ async def _drain(door: Door) -> None:
     door.closing = True
     for conversation in list(door.sessions):
         conversation.leave()
-    with suppress(TimeoutError):
-        await asyncio.wait_for(door.empty.wait(), DRAIN_SECONDS)
+    async with at_most(DRAIN_SECONDS):
+        await door.empty.wait()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -161,6 +162,29 @@ async def test_a_connection_that_is_never_given_back_does_not_keep_a_service_fro
             kept = await pool.acquire()
         with pytest.raises(asyncpg.InterfaceError):
             await kept.fetchval("select 1")
+
+
+async def deaf(_: Runtime) -> None:
+    """Work that forgets once that it was cancelled."""
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(3600)
+    await asyncio.sleep(3600)
+
+
+async def broken(_: Runtime) -> None:
+    raise RuntimeError("planted")
+
+
+async def test_a_service_ends_even_if_its_work_forgets_that_it_was_cancelled(
+    tally: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "DEAF_SECONDS", 0.1)
+    config = tally.settings
+    async with asyncio.timeout(10), running(msgspec.structs.replace(build(config), work=(deaf,)), config):
+        pass
+    with pytest.raises(ExceptionGroup, match="TaskGroup"):
+        async with asyncio.timeout(10), running(msgspec.structs.replace(build(config), work=(deaf, broken)), config):
+            await asyncio.sleep(3600)
 
 
 def _command(command_id: UUID, project: UUID, command: Add) -> Envelope[Add]:
