@@ -12,21 +12,19 @@ from libs.schemas.feedback import EmailFeedback
 
 def life(done: Sequence[TimelineEntry], known: EmailFeedback) -> list[TimelineEntry]:
     """Both, in the order in which they happened. `done` is in order."""
-    return sorted([*_dated(done, known), *_reported(known)], key=lambda entry: entry.at)
+    if known.confirmed_at is not None:
+        accepted = iso(known.confirmed_at)
+        done = [*done[:1], *(_dated(entry, before, accepted) for before, entry in pairwise(done))]
+    return sorted([*done, *_reported(known)], key=lambda entry: entry.at)
 
 
-def _dated(done: Sequence[TimelineEntry], known: EmailFeedback) -> list[TimelineEntry]:
+def _dated(entry: TimelineEntry, before: TimelineEntry, accepted: str) -> TimelineEntry:
     """We learn that Amazon SES accepted a mail a moment after it did, and sometimes after the news of its delivery. The
     entry is dated by Amazon SES, then, so that no mail is delivered before it is sent."""
-    if not done or known.confirmed_at is None:
-        return list(done)
-    accepted = iso(known.confirmed_at)
-    return [done[0]] + [
-        msgspec.structs.replace(entry, at=accepted)
-        if entry.type_ == "email.sent" and not entry.details.get("resolved") and before.at <= accepted < entry.at
-        else entry
-        for before, entry in pairwise(done)
-    ]
+    learned_by_its_answer = entry.type_ == "email.sent" and not entry.details.get("resolved")
+    if learned_by_its_answer and before.at <= accepted < entry.at:
+        return msgspec.structs.replace(entry, at=accepted)
+    return entry
 
 
 def _reported(known: EmailFeedback) -> list[TimelineEntry]:
