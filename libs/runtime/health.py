@@ -1,12 +1,12 @@
 """/livez, /readyz and /metrics of one process, on a port of its own."""
 
-import socket
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from libs.runtime.serving import Server
 
 Check = Callable[[], Awaitable[str | None]]
 """Answers None when fine, else in a few words what is not."""
@@ -36,14 +36,6 @@ async def _answer(path: str, checks: dict[str, Check]) -> tuple[int, str, bytes]
     return 404, "text/plain", b"not found\n"
 
 
-class Server(uvicorn.Server):
-    """Serves until `should_exit` is set. Leaves signals to the service, which stops in an order of its own."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 class HealthServer(Server):
     """Serves the three paths."""
 
@@ -51,21 +43,3 @@ class HealthServer(Server):
         super().__init__(
             uvicorn.Config(asgi_app(checks), log_config=None, access_log=False, lifespan="off", loop="none")
         )
-
-
-def listen(host: str, port: int, shared: bool = False) -> socket.socket:
-    """A socket on that address. Replicas can share it: the kernel spreads the connections. Raises OSError.
-
-    A server that finds its address taken itself leaves the process at once, whatever the process is doing.
-    """
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listener = socket.socket(family, kind, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if shared:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
-    return listener

@@ -26,10 +26,11 @@ from nats.aio.msg import Msg
 from libs.runtime import bus, crash, inbox, logging, settings
 from libs.runtime.gather import Gather
 from libs.runtime.groupcommit import BROKEN, COMMAND_TIMEOUT, GroupCommit
-from libs.runtime.health import Check, HealthServer, listen
+from libs.runtime.health import Check, HealthServer
 from libs.runtime.inlet import CONSUMER, Inlet, is_redelivery
 from libs.runtime.puller import FETCH, Puller
 from libs.runtime.relay import Relay
+from libs.runtime.serving import listen
 from libs.runtime.settings import BadSettings, Settings
 from libs.runtime.store import BatchHandler, Unit, begin, transaction
 from libs.runtime.timers import Timers

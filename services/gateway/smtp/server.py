@@ -6,8 +6,8 @@ from functools import partial
 import structlog
 from litestar.types import ASGIApp
 
-from libs.runtime.health import listen
 from libs.runtime.service import Runtime
+from libs.runtime.serving import listen
 from libs.runtime.settings import Settings
 from libs.runtime.waiting import at_most
 from services.gateway.keys import Keys

@@ -14,9 +14,9 @@ from libs.runtime.bus import ask
 from libs.runtime.clock import now
 from libs.runtime.envelope import Envelope
 from libs.runtime.groupcommit import Item
-from libs.runtime.health import listen
 from libs.runtime.rejection import Rejected
 from libs.runtime.service import Runtime, open_pool
+from libs.runtime.serving import listen
 from libs.runtime.testing import announce, eventually, facts, running, tell
 from tests.conftest import Stack
 from tests.service.runtime.tally import Add, GetTotal, Noticed, Total, build
@@ -142,7 +142,7 @@ async def test_a_foreign_event_is_folded_and_reacted_to_once_however_often_it_co
     assert await tally.pool.fetchval("select total from noticed where project = $1", project) == 4
 
 
-async def test_a_service_whose_port_is_taken_ends_and_says_which(stack: Stack, tally: Runtime) -> None:
+async def test_a_service_whose_port_is_taken_ends_and_says_which(tally: Runtime) -> None:
     with listen("127.0.0.1", 0) as taken:
         taken.listen()
         port = taken.getsockname()[1]
