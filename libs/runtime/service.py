@@ -216,9 +216,9 @@ async def serve(service: Service, config: Settings, started: "asyncio.Future[Run
         stop_on_signals(runtime.stopping)
         async with asyncio.TaskGroup() as tasks:
             await runtime.broker.start()
+            health = _serve_health(tasks, runtime)
             running = [tasks.create_task(work) for work in _work_of(runtime)]
             pulling = [tasks.create_task(puller.run()) for puller in runtime.pullers]
-            health = _serve_health(tasks, runtime)
             log.info("service.started", service=service.name)
             if started:
                 started.set_result(runtime)
