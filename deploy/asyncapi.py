@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from deploy.streams import DAY, STREAMS, Stream
-from libs.runtime.codec import tag_of
-from libs.runtime.service import Service
+from libs.runtime.eventstore.codec import tag_of
+from libs.runtime.process.service import Service
 from libs.schemas import registry
 from libs.schemas.base import Command, Event, Message, Query
 from libs.schemas.feedback import RecordNotification, RecordNotifications

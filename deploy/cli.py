@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def expected(error: Exception) -> bool:
     """Whether the message says all that a person needs; anything else is a bug and shows where it is."""
     from deploy.embedded.errors import CannotStart
-    from libs.runtime.settings import BadSettings
+    from libs.runtime.process.settings import BadSettings
 
     return isinstance(error, Failed | CannotStart | BadSettings | OSError)
 

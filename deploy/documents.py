@@ -8,13 +8,13 @@ from msgspec import NODEFAULT
 from deploy.asyncapi import document as asyncapi
 from deploy.embedded.settings import Settings as StackSettings
 from deploy.setup import declared_services
-from libs.runtime.settings import PLAIN, Settings
+from libs.runtime.process.settings import PLAIN, Settings
 
 HEAD = """\
 # Settings
 
 Environment variables, read once at the start of a process. An unknown `GODWIT_*` name or a bad value stops the start
-with one line that says which. This page is generated from `libs/runtime/settings.py` by `make docs`.
+with one line that says which. This page is generated from `libs/runtime/process/settings.py` by `make docs`.
 
 """
 

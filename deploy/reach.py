@@ -14,12 +14,17 @@ from nats.errors import NoServersError
 
 from deploy.commands import Failed
 from deploy.embedded.endpoints import of_running_stack
-from libs.runtime.bus import Unavailable, result_of
 from libs.runtime.clock import now, uuid7
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope, Meta, command_headers, command_subject
-from libs.runtime.headers import lighten
-from libs.runtime.inlet import REPLY_HEADER
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import (
+    Envelope,
+    Meta,
+    command_headers,
+    command_subject,
+)
+from libs.runtime.messaging.bus import Unavailable, result_of
+from libs.runtime.messaging.consumer import REPLY_HEADER
+from libs.runtime.messaging.headers import lighten
 from libs.schemas.base import Command
 
 T = TypeVar("T")

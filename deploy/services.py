@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from libs.runtime.service import Build
+    from libs.runtime.process.service import Build
 
 NAMES = ("gateway", "contacts", "campaigns", "workflows", "delivery", "feedback")
 

@@ -11,9 +11,9 @@ import nats
 
 from deploy import streams
 from deploy.services import NAMES, build_of
-from libs.runtime.migrations import migrate
-from libs.runtime.service import Service
-from libs.runtime.settings import Settings
+from libs.runtime.operations.migrations import migrate
+from libs.runtime.process.service import Service
+from libs.runtime.process.settings import Settings
 
 CONNECT_TIMEOUT = 10
 

@@ -20,8 +20,8 @@ from nats.js.api import (
 )
 from nats.js.errors import NotFoundError
 
-from libs.runtime.codec import tag_of
-from libs.runtime.service import Service
+from libs.runtime.eventstore.codec import tag_of
+from libs.runtime.process.service import Service
 
 log = structlog.get_logger()
 

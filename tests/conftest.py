@@ -15,9 +15,9 @@ from nats.aio.client import Client
 
 from deploy.embedded.backend import Backend
 from deploy.setup import declared_services, prepare_services
-from libs.runtime.migrations import role_of
-from libs.runtime.service import Service
-from libs.runtime.settings import Settings
+from libs.runtime.operations.migrations import role_of
+from libs.runtime.process.service import Service
+from libs.runtime.process.settings import Settings
 from tests.backends import test_backend as backend_for_tests
 
 # A busy machine is no failure: an example may take as long as it takes. Every run tries the same examples, so that a

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from libs.runtime.clock import iso
+from libs.kernel.instants import iso
 
 READER = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)"
 BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36"

@@ -10,7 +10,7 @@ from deploy.audit.lag import Lag, lags
 from deploy.commands import Failed
 from deploy.reach import database
 from deploy.setup import declared_services
-from libs.runtime.rebuild import KEEP_TABLES
+from libs.runtime.operations.rebuild import KEEP_TABLES
 
 CHECKS = (
     *contacts.CHECKS,

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.inbox import KEPT_DAYS
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.store import Connection
+from libs.runtime.messaging.inbox import KEPT_DAYS
 
 # Both sides answer (project, figure, key, n), and are compared key by key: two mistakes do not make up for each other.
 # A counted n that is null cannot be told from the log, so what is shown is believed.

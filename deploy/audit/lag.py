@@ -5,10 +5,10 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.codec import tag_of
-from libs.runtime.inbox import KEPT_DAYS
-from libs.runtime.service import Service
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.codec import tag_of
+from libs.runtime.eventstore.store import Connection
+from libs.runtime.messaging.inbox import KEPT_DAYS
+from libs.runtime.process.service import Service
 
 UNPUBLISHED = """
 select count(*) as events, extract(epoch from now() - min(recorded_at))::float as oldest

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from deploy.commands import Failed
 
 if TYPE_CHECKING:
-    from libs.runtime.dead import DeadLetter, DeadLetters
+    from libs.runtime.messaging.dead_letters import DeadLetter, DeadLetters
 
 EPILOG = """\
 A message that its consumer could not handle is tried again after growing delays and then set aside, with the error.
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace) -> int:
     from deploy.reach import bus
-    from libs.runtime.dead import DeadLetters, NoSuchLetter
+    from libs.runtime.messaging.dead_letters import DeadLetters, NoSuchLetter
 
     async with bus() as client:
         letters = DeadLetters(client)

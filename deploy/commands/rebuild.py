@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import uvloop
 
-    from libs.runtime.service import GC_THRESHOLD
+    from libs.runtime.process.service import GC_THRESHOLD
 
     gc.set_threshold(GC_THRESHOLD)  # pages of events are many objects and no cycles, as in a service
     return uvloop.run(_run(args))
@@ -30,7 +30,7 @@ async def _run(args: argparse.Namespace) -> int:
     from deploy.commands import Failed
     from deploy.reach import addresses, bus
     from deploy.setup import declared_services
-    from libs.runtime.rebuild import rebuild
+    from libs.runtime.operations.rebuild import rebuild
 
     [service] = declared_services([args.service])
     known = {model.NAME: model for model in service.read_models}

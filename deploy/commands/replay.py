@@ -28,8 +28,8 @@ def run(args: argparse.Namespace) -> int:
 async def _run(args: argparse.Namespace) -> int:
     from deploy.commands import Failed
     from deploy.reach import bus, database
-    from libs.runtime.replay import BusRefused, replay, sequence_at
-    from libs.runtime.vault import RevealingPublisher
+    from libs.runtime.eventstore.encryption import RevealingPublisher
+    from libs.runtime.operations.replay import BusRefused, replay, sequence_at
 
     async with database() as conn, bus() as client:
         after = await sequence_at(conn, args.service, args.since.astimezone()) if args.since else args.after

@@ -110,7 +110,7 @@ async def _latest_event() -> UUID | None:
 
 async def _project(args: argparse.Namespace) -> int:
     from deploy.reach import bus, order
-    from libs.runtime.bus import Unavailable, ask
+    from libs.runtime.messaging.bus import Unavailable, ask
     from libs.schemas.reputation import GetReputation, PauseSending, ReputationView, ResumeSending
 
     decisions = {"pause": PauseSending, "resume": ResumeSending}

@@ -11,7 +11,7 @@ from botocore.config import Config
 from deploy.commands import Failed
 from deploy.embedded.endpoints import of_running_stack
 from deploy.embedded.stack import REGION, TOPIC
-from libs.runtime.settings import load
+from libs.runtime.process.settings import load
 
 CONNECT, READ = 5, 10
 SANDBOX_KEY = "sandbox"

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from deploy.embedded.errors import CannotStart
 from deploy.services import NAMES
-from libs.runtime import settings as services
+from libs.runtime.process import settings as services
 
 PREFIX = "GODWIT_"
 REPLICAS = "GODWIT_REPLICAS_"

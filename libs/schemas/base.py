@@ -30,8 +30,8 @@ class Event(Message, frozen=True, kw_only=True):
 
     `service` owns it; `stream` is the pattern of the stream (the aggregate) that it is appended to. `personal` names
     the members, as JSON has them, that tell something of the contact `contactId`: the log keeps them under the
-    contact's own key, and in their place their defaults, or empty ones (see `libs.runtime.vault`). Where `people` names
-    a list, they are members of each of its items. An event that `forgets` takes that key away.
+    contact's own key, and in their place their defaults, or empty ones (see `libs.runtime.eventstore.encryption`).
+    Where `people` names a list, they are members of each of its items. An event that `forgets` takes that key away.
     """
 
     service: ClassVar[str]

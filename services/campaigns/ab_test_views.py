@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from libs.runtime.clock import iso
+from libs.kernel.instants import iso
 from libs.schemas.ab_tests import (
     AbTestResults,
     AbTestView,

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from libs.runtime.service import Service
-from libs.runtime.settings import Settings
-from libs.runtime.store import BatchHandler
+from libs.runtime.eventstore.store import BatchHandler
+from libs.runtime.process.service import Service
+from libs.runtime.process.settings import Settings
 from libs.schemas.base import Command, Event
 from libs.schemas.campaigns import (
     CancelCampaign,

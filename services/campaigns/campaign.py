@@ -16,8 +16,8 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from libs.runtime.clock import iso
-from libs.runtime.rejection import Rejected
+from libs.kernel.instants import iso
+from libs.kernel.rejection import Rejected
 from libs.schemas.ab_tests import VariantFigures
 from libs.schemas.base import FieldError
 from libs.schemas.campaigns import (

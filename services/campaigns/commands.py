@@ -7,9 +7,9 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from libs.runtime.aggregate import Aggregate, Loaded
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection, Unit
+from libs.runtime.eventstore.aggregate import Aggregate, Loaded
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection, Unit
 from libs.schemas.campaigns import (
     CampaignScheduled,
     CampaignView,

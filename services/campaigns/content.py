@@ -4,9 +4,9 @@ from html import escape
 
 import msgspec
 
-from libs.runtime.codec import encode
-from libs.runtime.liquid import mistake_in
-from libs.runtime.rejection import Rejected
+from libs.kernel.liquid import mistake_in
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import FieldError
 from libs.schemas.delivery import Content
 

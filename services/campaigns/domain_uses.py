@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.campaigns import CountDomainUses, DomainUses
 
 COUNT = """

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import asdict, replace
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from libs.schemas.ab_tests import AbTest, FrozenTest
 from libs.schemas.base import FieldError
 from libs.schemas.campaigns import (

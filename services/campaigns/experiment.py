@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from libs.schemas.ab_tests import AbTest, AbTestPhase, DecidedBy, VariantFigures, WinnerBy
 from libs.schemas.campaigns import CampaignTestSent, CampaignWinnerDecided, ChooseWinner
 from services.campaigns import variants

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from libs.schemas.campaigns import (
     CampaignCommand,
     CampaignStatus,

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from libs.kernel.paging import window
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now
-from libs.runtime.paging import window
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.ab_tests import AbTestResults
 from libs.schemas.base import FieldError
 from libs.schemas.campaigns import (

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Unit
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Unit
 from libs.schemas.campaigns import CampaignResolving, CampaignSent
 from services.campaigns import experiment
 from services.campaigns.campaign import Campaign

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from libs.runtime.codec import encode
-from libs.runtime.liquid import mistake_in
+from libs.kernel.liquid import mistake_in
+from libs.runtime.eventstore.codec import encode
 from libs.schemas.ab_tests import AbTest, FrozenTest, FrozenVariant, Variant
 from libs.schemas.base import FieldError
 from libs.schemas.delivery import Content

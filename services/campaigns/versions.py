@@ -6,8 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.codec import Codec
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.codec import Codec
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.campaigns import TemplateCreated, TemplateUpdated
 from services.campaigns.template import Said, said_by
 

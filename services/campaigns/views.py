@@ -9,8 +9,8 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.runtime.clock import iso
-from libs.runtime.liquid import variables_in
+from libs.kernel.instants import iso
+from libs.kernel.liquid import variables_in
 from libs.schemas.campaigns import (
     CampaignHour,
     CampaignProgress,

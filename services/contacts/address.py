@@ -1,6 +1,6 @@
-"""The addresses of contacts: see `libs.runtime.address`."""
+"""The addresses of contacts: see `libs.kernel.addresses`."""
 
-from libs.runtime.address import normal
+from libs.kernel.addresses import normal
 from services.contacts.refusals import invalid
 
 address_in = normal

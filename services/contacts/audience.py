@@ -12,11 +12,11 @@ from uuid import UUID
 import structlog
 from msgspec.structs import replace
 
+from libs.kernel.ab_assignment import variant_of
+from libs.kernel.rejection import Rejected
 from libs.runtime import crash
-from libs.runtime.envelope import Envelope
-from libs.runtime.rejection import Rejected
-from libs.runtime.split import variant_of
-from libs.runtime.store import BatchHandler, Connection, Unit
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import BatchHandler, Connection, Unit
 from libs.schemas.base import Message
 from libs.schemas.campaigns import Audience, CampaignSendingStarted
 from libs.schemas.contacts import (

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from libs.runtime.envelope import Cause
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Connection, Unit
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.envelope import Cause
+from libs.runtime.eventstore.store import Connection, Unit
 from libs.schemas.contact_jobs import (
     BulkOperation,
     BulkStarted,

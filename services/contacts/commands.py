@@ -8,12 +8,12 @@ from uuid import UUID
 
 from msgspec.structs import asdict
 
-from libs.runtime.aggregate import accepted
-from libs.runtime.clock import iso
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Unit
+from libs.kernel.instants import iso
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Unit
 from libs.schemas.base import View
 from libs.schemas.contacts import (
     ContactCreated,

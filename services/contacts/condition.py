@@ -11,10 +11,10 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from libs.runtime.codec import encode
-from libs.runtime.conditions.check import filters_of, flaws
-from libs.runtime.conditions.language import Field, field_of
-from libs.runtime.rejection import Rejected
+from libs.kernel.conditions.check import filters_of, flaws
+from libs.kernel.conditions.language import Field, field_of
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import FieldError
 from libs.schemas.contacts import Condition, Filter, Group
 from services.contacts.data import refusal

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from libs.schemas.contacts import AskForConfirmation, ConfirmationAsked
 from services.contacts.contact import Contact
 from services.contacts.refusals import contact_not_found

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from libs.runtime.aggregate import accepted
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Unit
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Unit
 from libs.schemas.contacts import AskForConfirmation
 from services.contacts import confirmation
 from services.contacts.confirmation import State

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from libs.runtime.conditions.values import same
+from libs.kernel.conditions.values import same
 from libs.schemas.base import Data
 from libs.schemas.contacts import (
     ContactCreated,

@@ -2,7 +2,7 @@
 
 import re
 
-from libs.runtime.codec import encode
+from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import Data
 from services.contacts.refusals import invalid
 

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from libs.runtime.clock import iso
-from libs.runtime.envelope import Cause, Envelope
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Unit
+from libs.kernel.instants import iso
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.envelope import Cause, Envelope
+from libs.runtime.eventstore.store import Unit
 from libs.schemas.contact_jobs import Counts, JobEnded, JobProgressed
 from libs.schemas.tracked_events import DeleteEvents, EventDeletionStarted, EventsDeleted, EventsErased
 from services.contacts.contact import check_event_name

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from libs.runtime.bus import QueryHandler
-from libs.runtime.clock import iso
-from libs.runtime.store import Connection
+from libs.kernel.instants import iso
+from libs.runtime.eventstore.store import Connection
+from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import Query
 from libs.schemas.segments import NamedThing
 from libs.schemas.tracked_events import (

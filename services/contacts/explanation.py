@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from libs.runtime.conditions.person import Person, filter_holds, seen
+from libs.kernel.conditions.person import Person, filter_holds, seen
 from libs.schemas.contacts import Condition, Filter, Group
 from libs.schemas.segments import ConditionVerdict, FilterVerdict, GroupVerdict
 

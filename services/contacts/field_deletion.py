@@ -6,8 +6,8 @@ A contact that gets the field again after its page keeps it.
 from collections.abc import Sequence
 from uuid import UUID
 
-from libs.runtime.envelope import Cause, Envelope
-from libs.runtime.store import Connection, Unit
+from libs.runtime.eventstore.envelope import Cause, Envelope
+from libs.runtime.eventstore.store import Connection, Unit
 from libs.schemas.base import Message
 from libs.schemas.contact_jobs import Counts, JobEnded, JobProgressed
 from libs.schemas.contacts import UpdateContact

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.bus import QueryHandler
-from libs.runtime.fields import names_field
-from libs.runtime.store import Connection
+from libs.kernel.fields import names_field
+from libs.runtime.eventstore.store import Connection
+from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import Query
 from libs.schemas.fields import (
     FieldInSegments,

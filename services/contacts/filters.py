@@ -1,14 +1,26 @@
 """One test of one field as SQL over the contact's row and what is counted beside it.
 
-The SQL means what `libs.runtime.conditions` says. It is built of fixed pieces and placeholders, for filters that
+The SQL means what `libs.kernel.conditions` says. It is built of fixed pieces and placeholders, for filters that
 have no flaws. Times compare to the millisecond where we show them so.
 """
 
 from typing import assert_never
 
-from libs.runtime.codec import encode
-from libs.runtime.conditions.language import ORDER, PRESENCE, RELATIVE, SUBSTRING, Field, field_of
-from libs.runtime.conditions.values import instant, is_number, is_whole_day, span_of
+from libs.kernel.conditions.language import (
+    ORDER,
+    PRESENCE,
+    RELATIVE,
+    SUBSTRING,
+    Field,
+    field_of,
+)
+from libs.kernel.conditions.values import (
+    instant,
+    is_number,
+    is_whole_day,
+    span_of,
+)
+from libs.runtime.eventstore.codec import encode
 from libs.schemas.contacts import Filter
 
 SIGN = {

@@ -1,6 +1,7 @@
 """How a contact became what it is: its own stream, read back from the log.
 
-What was recorded about a contact that is deleted stays as facts without content: see `libs.runtime.vault`.
+What was recorded about a contact that is deleted stays as facts without content:
+see `libs.runtime.eventstore.encryption`.
 """
 
 from collections.abc import Sequence
@@ -12,10 +13,10 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from libs.runtime.codec import Codec
-from libs.runtime.envelope import Meta, meta_of
-from libs.runtime.store import Connection
-from libs.runtime.vault import Written, reveal
+from libs.runtime.eventstore.codec import Codec
+from libs.runtime.eventstore.encryption import Written, reveal
+from libs.runtime.eventstore.envelope import Meta, meta_of
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts import (
     ContactCreated,
     ContactDeleted,

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
-from libs.runtime.csv_records import BrokenCsv, Record, Records
-from libs.runtime.store import Connection
+from libs.kernel.csv_records import BrokenCsv, Record, Records
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.contact_jobs import CHUNK_BYTES
 
 READ_BYTES = 64 * 1024

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from libs.runtime.csv_records import BrokenCsv, Record, Records
-from libs.runtime.envelope import Cause
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Unit
+from libs.kernel.csv_records import BrokenCsv, Record, Records
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.envelope import Cause
+from libs.runtime.eventstore.store import Unit
 from libs.runtime.uuids import new_uuid
 from libs.schemas.contact_jobs import MOST_ROWS, Counts, ImportStarted, JobEnded, JobProgressed
 from libs.schemas.contacts import ContactCreated, SaveContact

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from libs.schemas.contact_jobs import (
     MOST_EXCLUDED,
     MOST_FILE_BYTES,

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from libs.runtime.aggregate import accepted
-from libs.runtime.codec import encode
-from libs.runtime.csv_records import BrokenCsv
-from libs.runtime.envelope import Envelope
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import BatchHandler, Unit
+from libs.kernel.csv_records import BrokenCsv
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import BatchHandler, Unit
 from libs.schemas.base import Command, View
 from libs.schemas.contact_jobs import (
     CHUNK_BYTES,

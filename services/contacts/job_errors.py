@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.store import Connection
 from services.contacts.job import MOST_ERRORS, Job
 
 MOST_TEXT = 500

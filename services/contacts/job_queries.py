@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from libs.runtime.bus import QueryHandler
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.store import Connection
+from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import Query
 from libs.schemas.contact_jobs import (
     BulkResult,

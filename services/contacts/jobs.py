@@ -13,10 +13,10 @@ from uuid import UUID
 import structlog
 
 from libs.runtime import crash
-from libs.runtime.envelope import Cause, Origin
-from libs.runtime.groupcommit import BROKEN, CONFLICTS
-from libs.runtime.service import Runtime
-from libs.runtime.store import Unit
+from libs.runtime.eventstore.envelope import Cause, Origin
+from libs.runtime.eventstore.store import Unit
+from libs.runtime.messaging.group_commit import BROKEN, CONFLICTS
+from libs.runtime.process.service import Runtime
 from libs.schemas.contact_jobs import JobEnded, JobKind
 from services.contacts import import_file, job_errors
 from services.contacts.bulk import bulk_page

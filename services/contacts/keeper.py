@@ -5,9 +5,9 @@ from uuid import UUID
 
 import structlog
 
-from libs.runtime.groupcommit import BROKEN, CONFLICTS
-from libs.runtime.service import Runtime
-from libs.runtime.waiting import at_most
+from libs.runtime.messaging.group_commit import BROKEN, CONFLICTS
+from libs.runtime.process.service import Runtime
+from libs.runtime.timeouts import at_most
 from services.contacts import membership
 
 log = structlog.get_logger()

@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Connection
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts import FindKnown, KnownContact, SaveContact
 from services.contacts.address import address_in
 from services.contacts.contact import Contact, decide

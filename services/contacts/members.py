@@ -8,7 +8,7 @@ of every contact instead.
 from collections.abc import Sequence
 from uuid import UUID
 
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts import AudienceMember, Condition
 from services.contacts.condition import EVERYONE, Predicate, compiled
 from services.contacts.definitions import referenced

@@ -12,10 +12,10 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.envelope import Meta, Origin
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Connection, Unit
+from libs.runtime.eventstore.envelope import Meta, Origin
+from libs.runtime.eventstore.store import Connection, Unit
 from libs.schemas.contacts import EventTracked
 from services.contacts.condition import Predicate, Segments, compiled, topics
 from services.contacts.definitions import definitions_of

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
-from libs.runtime.codec import encode
+from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import View
 from services.contacts.refusals import invalid
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from libs.runtime.conditions.person import Occurrences, Person
-from libs.runtime.store import Connection
+from libs.kernel.conditions.person import Occurrences, Person
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts import Condition
 from services.contacts.condition import references
 from services.contacts.definitions import referenced

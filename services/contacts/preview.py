@@ -4,9 +4,9 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.runtime.paging import window
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Connection
+from libs.kernel.paging import window
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.audiences import AudienceContact, AudiencePreview, LeftOut, PreviewAudience
 from services.contacts.audience import Unresolvable, meant
 from services.contacts.condition import EVERYONE, Predicate, compiled

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from libs.runtime.bus import QueryHandler
-from libs.runtime.conditions.values import instant
-from libs.runtime.store import Connection
+from libs.kernel.conditions.values import instant
+from libs.runtime.eventstore.store import Connection
+from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.audiences import PreviewAudience
 from libs.schemas.base import Query
 from libs.schemas.contacts import (

@@ -6,8 +6,8 @@ A permanent bounce or a complaint ends the subscription; a pause that is over re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Unit
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Unit
 from libs.schemas.contacts import SubscribeContact, UnsubscribeContact, UnsubscribeReason
 from libs.schemas.feedback import EmailBounced, EmailComplained
 from services.contacts import contact

@@ -1,6 +1,6 @@
 """The ways in which this service says no."""
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from libs.schemas.base import FieldError
 
 FAILED = "Request validation failed"

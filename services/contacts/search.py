@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.store import Connection
 from services.contacts.read_models.contact import Row, row_of
 
 NEAR, FAR = 5_000, 10_000

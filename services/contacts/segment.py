@@ -5,7 +5,7 @@ import re
 import msgspec
 from msgspec.structs import replace
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from libs.schemas.contacts import Condition
 from libs.schemas.segments import (
     CreateSegment,

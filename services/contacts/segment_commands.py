@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from libs.runtime.aggregate import accepted
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Unit
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Unit
 from libs.schemas.base import Command, View
 from libs.schemas.contacts import SaveContact
 from libs.schemas.segments import (

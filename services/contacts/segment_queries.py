@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from libs.runtime.bus import QueryHandler
-from libs.runtime.clock import iso
-from libs.runtime.codec import encode
-from libs.runtime.store import Connection
+from libs.kernel.instants import iso
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.store import Connection
+from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import Query
 from libs.schemas.segments import (
     CountSegment,

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Unit
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Unit
 from libs.schemas.base import Instant, Message
 from libs.schemas.contacts import UnsubscribeContact
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import TypeAlias
 from uuid import UUID
 
-from libs.runtime.codec import encode
-from libs.runtime.conditions.values import instant
+from libs.kernel.conditions.values import instant
+from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import Data
 from libs.schemas.fields import FieldType
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from libs.runtime.clock import iso
+from libs.kernel.instants import iso
 from libs.schemas.contacts import ContactView, HistoryEntry
 from libs.schemas.segments import SegmentView
 from services.contacts.contact import Contact

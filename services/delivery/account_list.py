@@ -13,8 +13,8 @@ import asyncpg
 import structlog
 from botocore.exceptions import ClientError
 
-from libs.runtime.service import Runtime
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.store import Connection
+from libs.runtime.process.service import Runtime
 from libs.schemas.suppressions import ListedReason
 from services.delivery.ses import ACCOUNT_ERRORS
 from services.delivery.upkeep import again_and_again

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.store import Connection
 from services.delivery.fairness import WHOLE, Key, Share, Waiting, within
 
 BURST = 0.5

@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from libs.runtime.service import Runtime, Service
-from libs.runtime.settings import Settings
+from libs.runtime.process.service import Runtime, Service
+from libs.runtime.process.settings import Settings
 from libs.schemas.base import Event
 from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed, CampaignWinnerDecided
 from libs.schemas.contacts import AudiencePageResolved, ContactDeleted

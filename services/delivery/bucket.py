@@ -18,7 +18,7 @@ import asyncpg
 import msgspec
 from msgspec.structs import replace
 
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.store import Connection
 from services.delivery.rate import Back, Limits, circulation, slots
 
 LATEST = 0.5

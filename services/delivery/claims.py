@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 
 from libs.runtime.clock import uuid7
-from libs.runtime.store import Connection, Unit
+from libs.runtime.eventstore.store import Connection, Unit
 from libs.schemas.delivery import Kind, Source, SuppressionReason
 from services.delivery import allowance, ledger, pacing
 from services.delivery.email import Change, cancel, fail, park, suppress, suppression

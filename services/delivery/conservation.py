@@ -3,7 +3,7 @@
 The left side is counted in the log, the right one in the ledger, both in one snapshot. `godwit audit` says more.
 """
 
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.store import Connection
 from services.delivery import metrics
 
 COUNT = """

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.runtime.aggregate import Aggregate, Loaded
-from libs.runtime.clock import iso
-from libs.runtime.envelope import Envelope
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import BatchHandler, Connection, Unit
+from libs.kernel.instants import iso
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.aggregate import Aggregate, Loaded
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import BatchHandler, Connection, Unit
 from libs.schemas.delivery import AddDomain, DomainVerification, DomainView, GetDomain, ListDomains, RemoveDomain
 from services.delivery import domain as decider
 from services.delivery import identity

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from libs.schemas.delivery import (
     EmailCancelled,
     EmailEvent,

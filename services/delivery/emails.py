@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from libs.runtime.aggregate import accepted
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import BatchHandler, Unit
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import BatchHandler, Unit
 from libs.schemas.delivery import CancelEmail, EmailView, ResendEmail
 from services.delivery import ledger
 from services.delivery.email import cancel_queued, resend_unknown

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Unit
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Unit
 from libs.schemas.base import Message
 from libs.schemas.campaigns import CampaignWinnerDecided
 from services.delivery.holding import AT_ONCE, BEFORE_ALL, UNPARK

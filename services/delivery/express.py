@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from libs.runtime.store import Unit
+from libs.runtime.eventstore.store import Unit
 from services.delivery.job import Job, Permit
 from services.delivery.sender import Sender
 

@@ -8,10 +8,10 @@ dropped an hour after it was last handed in.
 from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
-from libs.runtime.aggregate import accepted
-from libs.runtime.envelope import Envelope
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Connection, Unit
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection, Unit
 from libs.schemas.delivery import Attachment, KeptPiece, StoreFilePiece
 from services.delivery.mime import File
 

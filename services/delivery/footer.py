@@ -3,7 +3,7 @@
 import re
 from html import escape
 
-from libs.runtime.locales import chosen
+from libs.kernel.locales import chosen
 
 BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 TAIL = 200

@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from libs.runtime.clock import uuid7
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import BatchHandler, Unit
-from libs.runtime.vault import erase, forgotten
+from libs.runtime.eventstore.encryption import erase, forgotten
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import BatchHandler, Unit
 from libs.schemas.base import Message
 from libs.schemas.contacts import ContactDeleted
 from libs.schemas.suppressions import AddressForgotten

@@ -12,8 +12,8 @@ import structlog
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
-from libs.runtime.service import Runtime
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.store import Connection
+from libs.runtime.process.service import Runtime
 from services.delivery import metrics
 from services.delivery.upkeep import BROKEN
 

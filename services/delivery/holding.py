@@ -11,8 +11,8 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import BatchHandler, Unit
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import BatchHandler, Unit
 from libs.schemas.base import Message
 from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed
 from services.delivery import ledger, pacing

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.delivery import DomainVerification
 
 LEASE = 60.0

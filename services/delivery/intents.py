@@ -7,9 +7,9 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Unit
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Unit
 from libs.schemas.delivery import EmailQueued, Source
 from services.delivery.email import PARKED_FOR
 from services.delivery.fairness import CAMPAIGN, TRANSACTIONAL, WORKFLOW

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.codec import stream_of
-from libs.runtime.envelope import Origin, meta_of
-from libs.runtime.store import Connection, Unit
+from libs.runtime.eventstore.codec import stream_of
+from libs.runtime.eventstore.envelope import Origin, meta_of
+from libs.runtime.eventstore.store import Connection, Unit
 from libs.schemas.delivery import Content, Extras
 from services.delivery import metrics
 from services.delivery.email import Change, Heard

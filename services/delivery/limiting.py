@@ -11,9 +11,9 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.aggregate import Aggregate, Loaded
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection, Unit
+from libs.runtime.eventstore.aggregate import Aggregate, Loaded
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection, Unit
 from libs.schemas.base import Message
 from libs.schemas.sending_limits import GetSendingLimits, SendingLimits, SetSendingLimits
 from services.delivery import sending_limits as decider

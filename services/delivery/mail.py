@@ -5,8 +5,8 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime import links
-from libs.runtime.locales import DEFAULT
+from libs.kernel import links
+from libs.kernel.locales import DEFAULT
 from libs.schemas.delivery import Content, Extras, SuppressionReason
 from services.delivery.email import Email
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from uuid import UUID
 
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.store import Connection
 
 SECRET_BYTES = 32
 

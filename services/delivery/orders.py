@@ -10,13 +10,13 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.aggregate import accepted
-from libs.runtime.bus import QueryHandler
-from libs.runtime.clock import iso
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import BatchHandler, Connection, Unit
+from libs.kernel.instants import iso
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import BatchHandler, Connection, Unit
+from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import View
 from libs.schemas.delivery import CheckOrder, Content, QueuedEmail, QueuedEmails, Sendable, SendEmail, SendEmails
 from services.delivery import files, intents

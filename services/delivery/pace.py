@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from libs.runtime.timezones import zone_of
+from libs.kernel.time_zones import zone_of
 from libs.schemas.campaigns import WEEKDAYS, SendWindow
 
 HOUR = timedelta(hours=1)

@@ -14,9 +14,14 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from libs.runtime.codec import tag_of
-from libs.runtime.envelope import Cause, Envelope, Origin, meta_of
-from libs.runtime.store import Connection, Unit
+from libs.runtime.eventstore.codec import tag_of
+from libs.runtime.eventstore.envelope import (
+    Cause,
+    Envelope,
+    Origin,
+    meta_of,
+)
+from libs.runtime.eventstore.store import Connection, Unit
 from libs.schemas.base import Message
 from libs.schemas.campaigns import CampaignResumed
 from services.delivery.email import Change, postpone

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from libs.runtime.bus import QueryHandler
+from libs.kernel.liquid import variables_in
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now
-from libs.runtime.codec import encode
-from libs.runtime.liquid import variables_in
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.store import Connection
+from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import FieldError
 from libs.schemas.delivery import Hint, MailPreview, PreviewMail
 from services.delivery.mail import Links, Mail, variables

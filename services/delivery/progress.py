@@ -10,10 +10,10 @@ import asyncpg
 import msgspec
 from msgspec.structs import replace
 
-from libs.runtime.bus import QueryHandler
-from libs.runtime.clock import iso
-from libs.runtime.store import Connection
-from libs.runtime.timezones import zone_of
+from libs.kernel.instants import iso
+from libs.kernel.time_zones import zone_of
+from libs.runtime.eventstore.store import Connection
+from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.delivery import GetSendingState, SendingState, WaitingFor
 from services.delivery import allowance
 from services.delivery.fairness import WHOLE

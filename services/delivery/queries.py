@@ -8,10 +8,10 @@ import asyncpg
 import msgspec
 from msgspec.structs import asdict
 
-from libs.runtime.address import normal
-from libs.runtime.clock import iso
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Connection
+from libs.kernel.addresses import normal
+from libs.kernel.instants import iso
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.delivery import (
     EmailDetail,
     EmailPage,

@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from libs.runtime.clock import uuid7
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import BatchHandler, Connection, Unit
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import BatchHandler, Connection, Unit
 from libs.schemas.contacts import AudienceMember, AudiencePageResolved
 from libs.schemas.delivery import EmailQueued, Kind
 from libs.schemas.feedback import (

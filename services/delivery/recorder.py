@@ -6,8 +6,8 @@ from typing import TypeAlias
 
 import structlog
 
-from libs.runtime.service import Runtime
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.store import Connection
+from libs.runtime.process.service import Runtime
 from services.delivery import bucket, ledger, metrics, pacing
 from services.delivery.email import settle
 from services.delivery.job import Permit

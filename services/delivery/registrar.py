@@ -9,8 +9,8 @@ from uuid import UUID
 import structlog
 from botocore.exceptions import ClientError
 
-from libs.runtime.envelope import Origin
-from libs.runtime.service import Runtime
+from libs.runtime.eventstore.envelope import Origin
+from libs.runtime.process.service import Runtime
 from services.delivery import identity
 from services.delivery.domain import Identity, observe
 from services.delivery.domains import loaded

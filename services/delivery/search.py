@@ -15,9 +15,9 @@ import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from libs.runtime.bus import Unavailable
-from libs.runtime.rejection import Rejected
-from libs.runtime.service import Runtime
+from libs.kernel.rejection import Rejected
+from libs.runtime.messaging.bus import Unavailable
+from libs.runtime.process.service import Runtime
 from libs.schemas.feedback import Confirmed, FindConfirmed
 from services.delivery.timing import Timing
 

@@ -15,11 +15,11 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from libs.kernel.rejection import Rejected
 from libs.runtime import crash
-from libs.runtime.rejection import Rejected
-from libs.runtime.service import Runtime
-from libs.runtime.store import Connection, Unit
-from libs.runtime.waiting import at_most
+from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.process.service import Runtime
+from libs.runtime.timeouts import at_most
 from services.delivery import allowance, bucket, claims, files, metrics
 from services.delivery.backlog import Backlog
 from services.delivery.crew import Crew

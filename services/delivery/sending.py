@@ -6,8 +6,8 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
-from libs.runtime.mailheaders import refusals
-from libs.runtime.rejection import Rejected
+from libs.kernel.mail_headers import refusals
+from libs.kernel.rejection import Rejected
 from libs.schemas.base import FieldError
 from libs.schemas.delivery import (
     MOST_ATTACHED_BYTES,

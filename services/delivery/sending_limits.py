@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from libs.schemas.base import FieldError
 from libs.schemas.sending_limits import SendingLimitsSet, SetSendingLimits
 from services.delivery.domain import NAME, normal

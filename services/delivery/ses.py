@@ -26,7 +26,7 @@ from botocore.utils import get_environ_proxies
 
 from libs.runtime import crash
 from libs.runtime.clock import uuid7
-from libs.runtime.settings import Settings
+from libs.runtime.process.settings import Settings
 from services.delivery.mail import Links, Mail
 from services.delivery.message import compose, probe
 from services.delivery.mime import File

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.delivery import Content
 from services.delivery.read_models import content
 from services.delivery.sending import overridden

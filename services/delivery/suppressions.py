@@ -7,12 +7,13 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.runtime.aggregate import Aggregate, Loaded, accepted
-from libs.runtime.clock import iso, uuid7
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Connection, Unit
+from libs.kernel.instants import iso
+from libs.kernel.rejection import Rejected
+from libs.runtime.clock import uuid7
+from libs.runtime.eventstore.aggregate import Aggregate, Loaded, accepted
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection, Unit
 from libs.schemas.delivery import FindSuppressed, Suppressed
 from libs.schemas.suppressions import (
     AddressReleased,

@@ -13,7 +13,12 @@ from typing import Any
 from liquid import BoundTemplate, Environment
 from liquid.exceptions import LiquidError, LoopIterationLimitError, OutputStreamLimitError, ResourceLimitError
 
-from libs.runtime.liquid import LOADING_TAGS, Mistake, as_liquid, mistake_in
+from libs.kernel.liquid import (
+    LOADING_TAGS,
+    Mistake,
+    as_liquid,
+    mistake_in,
+)
 from services.delivery.shortcut import Cut, cut
 
 MOST_LOOPS = 10_000

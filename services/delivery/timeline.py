@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from libs.runtime.clock import iso
+from libs.kernel.instants import iso
 from libs.schemas.delivery import SuppressionReason, TimelineEntry
 
 DETAILS = ("attempt", "messageId", "cause", "code", "reason", "resolved", "by")

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 import structlog
 
-from libs.runtime import groupcommit
-from libs.runtime.service import Runtime
+from libs.runtime.messaging import group_commit
+from libs.runtime.process.service import Runtime
 from services.delivery import bucket, conservation, files, ledger, metrics
 from services.delivery.email import fail
 from services.delivery.rate import UNTIL_KNOWN, limits
@@ -17,8 +17,8 @@ from services.delivery.shelf import Shelf
 log = structlog.get_logger()
 
 BROKEN = (
-    *groupcommit.BROKEN,
-    *groupcommit.CONFLICTS,
+    *group_commit.BROKEN,
+    *group_commit.CONFLICTS,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
     asyncpg.PostgresSystemError,

@@ -8,11 +8,11 @@ import asyncpg
 import msgspec
 import structlog
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.groupcommit import BROKEN
-from libs.runtime.service import Runtime
-from libs.runtime.store import Connection, Unit
-from libs.runtime.vault import erase
+from libs.runtime.eventstore.encryption import erase
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.messaging.group_commit import BROKEN
+from libs.runtime.process.service import Runtime
 from libs.schemas.contacts import ContactDeleted
 from libs.schemas.feedback import RecordNotification
 from services.feedback.notice import Notice

@@ -9,11 +9,11 @@ from uuid import UUID
 
 import structlog
 
-from libs.runtime.aggregate import accepted
-from libs.runtime.clock import iso
-from libs.runtime.codec import stream_of, tag_of
-from libs.runtime.envelope import Cause, Envelope, Origin
-from libs.runtime.store import Connection, Unit
+from libs.kernel.instants import iso
+from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.codec import stream_of, tag_of
+from libs.runtime.eventstore.envelope import Cause, Envelope, Origin
+from libs.runtime.eventstore.store import Connection, Unit
 from libs.schemas.reputation import (
     Counts,
     GetReputation,

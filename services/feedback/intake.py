@@ -12,9 +12,9 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from libs.runtime.codec import stream_of
-from libs.runtime.envelope import Envelope, Meta, Origin
-from libs.runtime.store import Unit
+from libs.runtime.eventstore.codec import stream_of
+from libs.runtime.eventstore.envelope import Envelope, Meta, Origin
+from libs.runtime.eventstore.store import Unit
 from libs.schemas.base import Message
 from libs.schemas.feedback import EmailBounced, EmailComplained, RecordNotification, RecordNotifications
 from services.feedback import archive, guard, mailboxes, metrics

@@ -6,8 +6,8 @@ What it says is an event in the transaction of the facts that led to it, so neit
 from collections.abc import Sequence
 from uuid import UUID
 
-from libs.runtime.envelope import Origin
-from libs.runtime.store import Unit
+from libs.runtime.eventstore.envelope import Origin
+from libs.runtime.eventstore.store import Unit
 from libs.schemas.feedback import EmailBounced, EmailDelivered
 from services.feedback.mailbox import decide
 from services.feedback.notice import Notice

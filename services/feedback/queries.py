@@ -4,9 +4,9 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.bus import QueryHandler
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Connection
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.store import Connection
+from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.feedback import Confirmed, Day, EmailFeedback, FindConfirmed, GetEmailFeedback, GetTimeseries
 from services.feedback.backlog import Backlog
 from services.feedback.email_feedback import status_of

@@ -15,7 +15,7 @@ import msgspec
 from botocore.config import Config
 
 from libs.runtime.clock import now
-from libs.runtime.settings import Settings
+from libs.runtime.process.settings import Settings
 from libs.schemas.feedback import RecordNotification
 
 MOST_AT_ONCE = 10

@@ -7,10 +7,10 @@ from uuid import UUID
 
 import structlog
 
-from libs.runtime.groupcommit import BROKEN
-from libs.runtime.publisher import Publisher
-from libs.runtime.service import Runtime, Service
-from libs.runtime.settings import Settings
+from libs.runtime.messaging.group_commit import BROKEN
+from libs.runtime.messaging.publisher import Publisher
+from libs.runtime.process.service import Runtime, Service
+from libs.runtime.process.settings import Settings
 from libs.schemas.gateway import GetProject, UpdateProject
 from services.gateway import idempotency, unanswered, web
 from services.gateway.bootstrap import add_domain, create_project

@@ -8,13 +8,13 @@ from uuid import UUID
 
 import structlog
 
-from libs.runtime.bus import Unavailable
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now, uuid5
-from libs.runtime.envelope import Envelope, Meta, Origin
-from libs.runtime.groupcommit import BROKEN
-from libs.runtime.rejection import Rejected
-from libs.runtime.service import Runtime
-from libs.runtime.store import StreamConflict
+from libs.runtime.eventstore.envelope import Envelope, Meta, Origin
+from libs.runtime.eventstore.store import StreamConflict
+from libs.runtime.messaging.bus import Unavailable
+from libs.runtime.messaging.group_commit import BROKEN
+from libs.runtime.process.service import Runtime
 from libs.schemas.base import Event
 from libs.schemas.delivery import AddDomain
 from libs.schemas.gateway import ProjectCreated

@@ -22,11 +22,17 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
 
-from libs.runtime.bus import Unavailable, ask_raw, result_of
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.envelope import Envelope
-from libs.runtime.inlet import CONSUMER, ORIGINAL_ID, REDELIVER, REPLY_HEADER, SUBJECT
-from libs.runtime.rejection import Rejected
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.messaging.bus import Unavailable, ask_raw, result_of
+from libs.runtime.messaging.consumer import (
+    CONSUMER,
+    ORIGINAL_ID,
+    REDELIVER,
+    REPLY_HEADER,
+    SUBJECT,
+)
 from libs.schemas.base import Query
 from services.gateway import unanswered
 from services.gateway.known import Known

@@ -7,7 +7,7 @@ from uuid import UUID
 from litestar import Request
 
 from libs.runtime.clock import now, uuid5
-from libs.runtime.envelope import Envelope, Meta
+from libs.runtime.eventstore.envelope import Envelope, Meta
 from libs.schemas.base import Command, Query
 from services.gateway import json_body
 from services.gateway.exchange import Exchange, exchange_of

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from libs.runtime.codec import encode
+from libs.runtime.eventstore.codec import encode
 from libs.schemas.contacts import ContactView
 
 OWN = ("email", "subscribed", "createdAt", "updatedAt", "id")

@@ -16,8 +16,8 @@ import msgspec
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from libs.runtime.clock import iso
-from libs.runtime.groupcommit import BROKEN
+from libs.kernel.instants import iso
+from libs.runtime.messaging.group_commit import BROKEN
 from services.gateway.answers import Answer
 from services.gateway.call import Call
 from services.gateway.exchange import Exchange

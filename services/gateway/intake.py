@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
-from libs.runtime.bus import Unavailable
-from libs.runtime.gather import Gather
-from libs.runtime.publisher import Publisher
+from libs.runtime.messaging.adaptive_batching import Gather
+from libs.runtime.messaging.bus import Unavailable
+from libs.runtime.messaging.publisher import Publisher
 from libs.schemas.feedback import RecordNotification
 from services.gateway import metrics
 from services.gateway.sns import as_message

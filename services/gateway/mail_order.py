@@ -7,8 +7,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from libs.runtime.address import normal
-from libs.runtime.mailheaders import refusals
+from libs.kernel.addresses import normal
+from libs.kernel.mail_headers import refusals
 from libs.schemas.base import Data, FieldError, View
 from libs.schemas.delivery import CheckOrder, Content, Extras
 from services.gateway.attachments import Attachments, wrong_attachments

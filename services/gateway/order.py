@@ -5,8 +5,8 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope, command_headers, command_subject
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope, command_headers, command_subject
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,11 +18,12 @@ from litestar.exceptions import (
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
 
-from libs.runtime.bus import Unavailable
-from libs.runtime.clock import iso, now
-from libs.runtime.codec import encode
-from libs.runtime.groupcommit import BROKEN
-from libs.runtime.rejection import Rejected
+from libs.kernel.instants import iso
+from libs.kernel.rejection import Rejected
+from libs.runtime.clock import now
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.messaging.bus import Unavailable
+from libs.runtime.messaging.group_commit import BROKEN
 from libs.schemas.base import Data, FieldError
 from services.gateway.wording import parameter_errors
 

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.locales import LOCALES, chosen
-from libs.runtime.rejection import Rejected
-from libs.runtime.timezones import zone_of
+from libs.kernel.locales import LOCALES, chosen
+from libs.kernel.rejection import Rejected
+from libs.kernel.time_zones import zone_of
 from libs.schemas.base import FieldError
 from libs.schemas.gateway import ProjectCreated, ProjectUpdated, UpdateProject
 

@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from libs.runtime.aggregate import Aggregate, Loaded
-from libs.runtime.clock import iso
-from libs.runtime.envelope import Envelope
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Connection
+from libs.kernel.instants import iso
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.aggregate import Aggregate, Loaded
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.gateway import GetProject, ProjectView, UpdateProject
 from services.gateway import project
 from services.gateway.project import Project

@@ -5,7 +5,7 @@ import asyncio
 import uvicorn
 from litestar.types import ASGIApp
 
-from libs.runtime.serving import Server, listen
+from libs.runtime.process.serving import Server, listen
 
 BACKLOG = 1024
 KEEP_ALIVE_SECONDS = 30

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import msgspec
 
-from libs.runtime.clock import iso
+from libs.kernel.instants import iso
 from libs.schemas.delivery import TimelineEntry
 from libs.schemas.feedback import EmailFeedback
 

@@ -9,8 +9,8 @@ from litestar import Litestar, Request, Response, Router
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp
 
-from libs.runtime.codec import encode
-from libs.runtime.settings import Settings
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.process.settings import Settings
 from services.gateway.bus import Bus, Unanswered
 from services.gateway.call import Call
 from services.gateway.documentation import described, openapi

@@ -11,9 +11,9 @@ from functools import reduce
 from typing import cast
 from uuid import UUID
 
-from libs.runtime.envelope import Cause, Envelope
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Unit
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.envelope import Cause, Envelope
+from libs.runtime.eventstore.store import Unit
 from libs.schemas.base import Message
 from libs.schemas.contacts import Condition
 from services.workflows.condition import Question, narrowed

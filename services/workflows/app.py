@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from libs.runtime.service import Service
-from libs.runtime.settings import Settings
+from libs.runtime.process.service import Service
+from libs.runtime.process.settings import Settings
 from libs.schemas.contacts import ContactDeleted
 from libs.schemas.fields import FindFieldInWorkflows
 from libs.schemas.workflows import (

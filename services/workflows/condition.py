@@ -12,9 +12,14 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from libs.runtime.conditions import check
-from libs.runtime.conditions.language import HISTORY, VALUES, Field, field_of
-from libs.runtime.conditions.values import passes, value_at
+from libs.kernel.conditions import check
+from libs.kernel.conditions.language import (
+    HISTORY,
+    VALUES,
+    Field,
+    field_of,
+)
+from libs.kernel.conditions.values import passes, value_at
 from libs.schemas.base import Data, FieldError
 from libs.schemas.contacts import Condition, Filter, Group
 

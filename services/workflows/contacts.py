@@ -4,8 +4,8 @@ import time
 from typing import TypeVar
 from uuid import UUID
 
-from libs.runtime.bus import Unavailable
-from libs.runtime.service import Runtime
+from libs.runtime.messaging.bus import Unavailable
+from libs.runtime.process.service import Runtime
 from libs.schemas.contacts import Condition, ContactView, GetContact, Match, MatchContact
 
 T = TypeVar("T")

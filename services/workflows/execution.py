@@ -13,8 +13,9 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from libs.runtime.clock import iso, uuid5
-from libs.runtime.rejection import Rejected
+from libs.kernel.instants import iso
+from libs.kernel.rejection import Rejected
+from libs.runtime.clock import uuid5
 from libs.schemas.base import Data
 from libs.schemas.workflows import (
     DelayStarted,

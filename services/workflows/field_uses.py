@@ -4,9 +4,9 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.codec import encode
-from libs.runtime.fields import names_field
-from libs.runtime.store import Connection
+from libs.kernel.fields import names_field
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.fields import FindFieldInWorkflows
 from libs.schemas.segments import NamedThing
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Unit
-from libs.runtime.vault import erase, forgotten
+from libs.runtime.eventstore.encryption import erase, forgotten
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Unit
 from libs.schemas.contacts import ContactDeleted
 
 # As the log would tell it from now on. By way of the workflows, because that is how executions are indexed.

@@ -2,10 +2,10 @@
 
 from uuid import UUID
 
+from libs.kernel.paging import window
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now
-from libs.runtime.paging import window
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.workflows import (
     ExecutionPage,
     ExecutionView,

@@ -12,8 +12,8 @@ from uuid import UUID
 import msgspec
 
 from libs.runtime.clock import uuid5
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Unit
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Unit
 from libs.schemas.base import Event
 from services.workflows.advance import follow_up
 from services.workflows.execution import INITIAL, Advance, Enter, Execution, decide, evolve

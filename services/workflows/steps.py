@@ -6,8 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.conditions.language import SECONDS
-from libs.runtime.rejection import Rejected
+from libs.kernel.conditions.language import SECONDS
+from libs.kernel.rejection import Rejected
 from libs.schemas.base import FieldError
 from libs.schemas.workflows import Step
 from services.workflows.condition import Question, flaws, question_of

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.codec import tag_of
+from libs.runtime.eventstore.codec import tag_of
 from libs.schemas.base import Data, Event
 from libs.schemas.contacts import ContactSubscribed, ContactUnsubscribed, EventTracked
 from libs.schemas.delivery import EmailSent

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from libs.runtime.clock import iso
+from libs.kernel.instants import iso
 from libs.schemas.workflows import ExecutionView, TriggerConfig, WorkflowView
 from services.workflows.execution import Execution
 from services.workflows.workflow import Workflow

@@ -20,7 +20,7 @@ from rich.table import Table
 from deploy.demo.api import Api, connect
 from deploy.demo.memory import proportional_megabytes
 from deploy.demo.target import Target
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from tests.benchmarks.cpu import spent
 from tests.benchmarks.load import post
 from tests.benchmarks.track import headers_of

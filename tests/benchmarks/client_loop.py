@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 from deploy.demo.target import Target
-from libs.runtime.settings import Settings
+from libs.runtime.process.settings import Settings
 from libs.schemas.delivery import Content
 from services.delivery import ses
 from services.delivery.mail import Links, Mail

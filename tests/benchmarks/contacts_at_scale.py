@@ -22,12 +22,12 @@ from rich.table import Table
 from deploy.demo.target import Target
 from deploy.services import build_of
 from libs.runtime.clock import uuid5, uuid7
-from libs.runtime.envelope import Origin
-from libs.runtime.rebuild import rebuild
-from libs.runtime.service import GC_THRESHOLD
-from libs.runtime.settings import Settings
-from libs.runtime.store import begin
-from libs.runtime.testing import eventually
+from libs.runtime.eventstore.envelope import Origin
+from libs.runtime.eventstore.store import begin
+from libs.runtime.operations.rebuild import rebuild
+from libs.runtime.process.service import GC_THRESHOLD
+from libs.runtime.process.settings import Settings
+from libs.runtime.process.testing import eventually
 from libs.schemas.contacts import ContactCreated, EventTracked
 from services.gateway.bootstrap import NAMESPACE
 from tests.benchmarks.load import Measured, get

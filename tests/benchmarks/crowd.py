@@ -9,8 +9,8 @@ from uuid import UUID
 import asyncpg
 
 from libs.runtime.clock import uuid7
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Meta
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Meta
 from libs.schemas.delivery import Content
 
 DOMAIN = "example.com"

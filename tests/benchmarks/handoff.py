@@ -12,7 +12,7 @@ from rich.table import Table
 
 from deploy.demo.api import Api, connect
 from deploy.demo.target import Target
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from libs.schemas.delivery import Content
 from tests.benchmarks import cpu
 from tests.benchmarks.account import UNLIMITED, allow

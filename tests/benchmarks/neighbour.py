@@ -16,7 +16,7 @@ from rich.table import Table
 
 from deploy.demo.api import Api, connect
 from deploy.demo.target import Target
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from tests.benchmarks import crowd
 from tests.benchmarks.account import USUAL, allow
 

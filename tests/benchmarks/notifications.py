@@ -17,7 +17,7 @@ from rich.table import Table
 
 from deploy.demo.target import Target
 from deploy.sandbox.sns import Signer, Topic, load_signer
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from services.feedback.email_feedback import INITIAL, Known, decide, evolve
 from services.feedback.notice import notice_of
 from services.feedback.ses import read

@@ -28,7 +28,7 @@ from deploy.demo.api import Api, connect
 from deploy.demo.screen import console
 from deploy.demo.target import Target, stack
 from deploy.embedded.ports import free_ports
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from tests.benchmarks import crowd
 from tests.benchmarks.account import allow
 from tests.environment import environment

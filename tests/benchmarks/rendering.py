@@ -9,7 +9,7 @@ from uuid import uuid4
 from rich.table import Table
 
 from deploy.demo.screen import console
-from libs.runtime.codec import encode
+from libs.runtime.eventstore.codec import encode
 from libs.schemas.delivery import Content, Utm
 from services.delivery.mail import Links, Mail
 from services.delivery.message import compose

@@ -27,11 +27,11 @@ from deploy.demo.screen import console
 from deploy.embedded.backend import running as servers
 from deploy.setup import declared_services, prepare_services
 from libs.runtime.clock import uuid7
-from libs.runtime.envelope import Origin
-from libs.runtime.migrations import role_of
-from libs.runtime.service import Runtime
-from libs.runtime.settings import Settings
-from libs.runtime.testing import eventually, running, tell
+from libs.runtime.eventstore.envelope import Origin
+from libs.runtime.operations.migrations import role_of
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.settings import Settings
+from libs.runtime.process.testing import eventually, running, tell
 from libs.schemas.contacts import Condition, ContactUpdated, Filter, Group
 from libs.schemas.segments import (
     CountSegment,

@@ -4,7 +4,7 @@ import nats
 
 from deploy.demo.api import Api
 from deploy.demo.target import Target
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 
 LIMIT = 120.0
 

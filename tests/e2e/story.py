@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from deploy.demo.api import Api
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 
 SENDER = {"from": "team@example.com", "fromName": "Team"}
 

@@ -13,7 +13,7 @@ import pytest
 from deploy.demo.api import Api
 from deploy.demo.proof import prove
 from deploy.demo.target import Target
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from tests.e2e.story import mails_to, make_campaign, make_contacts, until_sent
 from tests.e2e.test_audit import counted
 from tests.e2e.test_campaign_life import call, code, draft

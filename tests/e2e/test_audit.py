@@ -12,7 +12,7 @@ import asyncpg
 
 from deploy.demo.api import Api
 from deploy.demo.target import Target
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from tests.e2e.conftest import godwit
 from tests.e2e.story import SENDER, make_campaign, make_contacts, until_sent
 

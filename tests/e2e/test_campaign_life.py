@@ -9,8 +9,9 @@ import httpx
 
 from deploy.demo.api import Api
 from deploy.demo.target import Target
-from libs.runtime.clock import iso, now
-from libs.runtime.testing import eventually
+from libs.kernel.instants import iso
+from libs.runtime.clock import now
+from libs.runtime.process.testing import eventually
 from tests.e2e.story import SENDER, contact_of, mails_to, make_campaign, make_contacts, make_segment, until_sent
 
 TOMORROW = iso(now() + timedelta(days=1))

@@ -12,7 +12,7 @@ import pytest
 
 from deploy.demo.api import Api
 from deploy.demo.target import Target
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from tests.e2e.story import SENDER, contact_of, mails_to, make_campaign, make_contacts, until_sent
 from tests.e2e.test_campaign_life import call, code, draft
 

@@ -8,7 +8,7 @@ import pytest
 
 from deploy.demo.api import Api
 from deploy.demo.target import Target
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 
 
 @pytest.fixture

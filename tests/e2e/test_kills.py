@@ -9,7 +9,7 @@ import pytest
 from deploy.demo.api import Api
 from deploy.demo.proof import prove
 from deploy.demo.target import Target
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from tests.e2e.story import make_campaign, make_contacts, until_sent
 
 RECIPIENTS = 150

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from deploy.demo.api import Api
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from tests.e2e.story import SENDER, make_contacts
 
 NOBODY = "00000000-0000-7000-8000-000000000000"

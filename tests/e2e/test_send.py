@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from deploy.demo.api import Api, Refused
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from tests.e2e.story import mails_to
 
 MAIL: dict[str, Any] = {"subject": "Your order {{ order }}", "body": '<p>Hi {{ name }}</p><img src="cid:logo">'}

@@ -7,7 +7,7 @@ import httpx
 
 from deploy.demo.api import Api
 from deploy.demo.target import Target
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from tests.e2e.conftest import godwit
 from tests.e2e.story import SENDER, mails_to
 

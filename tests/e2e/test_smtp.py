@@ -15,7 +15,7 @@ import pytest
 
 from deploy.demo.api import Api
 from deploy.demo.target import Target
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from tests.e2e.story import mails_to
 
 Answer = TypeVar("Answer")

@@ -10,7 +10,7 @@ import pytest
 from deploy.demo.api import Api, Refused
 from deploy.demo.proof import prove
 from deploy.demo.target import Target
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from tests.e2e.story import (
     SENDER,
     contact_of,

@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 from deploy.demo.api import Api
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from tests.e2e.story import SENDER, mails_to
 
 

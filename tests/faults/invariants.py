@@ -14,10 +14,10 @@ from uuid import UUID
 import msgspec
 
 from deploy.setup import declared_services
-from libs.runtime.codec import tag_of
-from libs.runtime.rebuild import rebuild
-from libs.runtime.service import Service
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.codec import tag_of
+from libs.runtime.eventstore.store import Connection
+from libs.runtime.operations.rebuild import rebuild
+from libs.runtime.process.service import Service
 from services.delivery.message import SIMULATOR
 from services.delivery.sender import AHEAD_SECONDS
 from tests.environment import environment

@@ -20,7 +20,7 @@ from deploy.demo.target import Target, stack
 from deploy.embedded.layout import Layout
 from deploy.embedded.ports import free_ports
 from deploy.embedded.stack import REGION
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from services.delivery import bucket
 from services.delivery.rate import Account, limits
 from tests.environment import environment

@@ -11,12 +11,19 @@ import msgspec
 import pytest
 
 from deploy.embedded.ports import free_ports
-from libs.runtime import groupcommit, service
-from libs.runtime.bus import Unavailable, ask
 from libs.runtime.clock import uuid7
-from libs.runtime.envelope import Origin
-from libs.runtime.service import Runtime
-from libs.runtime.testing import announce, eventually, facts, running, tell
+from libs.runtime.eventstore.envelope import Origin
+from libs.runtime.messaging import group_commit
+from libs.runtime.messaging.bus import Unavailable, ask
+from libs.runtime.process import service
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import (
+    announce,
+    eventually,
+    facts,
+    running,
+    tell,
+)
 from tests.conftest import Stack
 from tests.faults.proxy import FaultProxy, before_port, before_socket
 from tests.faults.rig import SOCKET
@@ -34,7 +41,7 @@ class Tally(msgspec.Struct, frozen=True):
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the database a second instead of twenty."""
-    for module in (groupcommit, service):
+    for module in (group_commit, service):
         monkeypatch.setattr(module, "COMMAND_TIMEOUT", 1.0)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from deploy.services import NAMES
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from tests.faults.invariants import busiest_second, check
 from tests.faults.load import Load
 from tests.faults.quiet import quiet

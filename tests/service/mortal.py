@@ -5,8 +5,8 @@ import os
 from collections.abc import Mapping
 from multiprocessing import get_context
 
-from libs.runtime.service import run
-from libs.runtime.settings import Settings
+from libs.runtime.process.service import run
+from libs.runtime.process.settings import Settings
 from services.contacts.app import build
 
 _forks = get_context("forkserver")

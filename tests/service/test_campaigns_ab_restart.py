@@ -4,7 +4,7 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.runtime.testing import running
+from libs.runtime.process.testing import running
 from services.campaigns.app import build
 from tests.conftest import Stack
 from tests.service.test_campaigns_ab_tests import FALL_DUE, TEST, Trial

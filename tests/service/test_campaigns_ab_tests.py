@@ -10,13 +10,19 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from libs.runtime.bus import ask
+from libs.kernel.ab_assignment import variant_of
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.rebuild import rebuild
-from libs.runtime.rejection import Rejected
-from libs.runtime.service import Runtime
-from libs.runtime.split import variant_of
-from libs.runtime.testing import announce, eventually, facts, running, tell
+from libs.runtime.messaging.bus import ask
+from libs.runtime.operations.rebuild import rebuild
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import (
+    announce,
+    eventually,
+    facts,
+    running,
+    tell,
+)
 from libs.schemas.ab_tests import AbTest, AbTestResults, Variant, VariantResult
 from libs.schemas.base import Event
 from libs.schemas.campaigns import (

@@ -10,12 +10,19 @@ import msgspec
 import pytest
 from nats.aio.client import Client
 
-from libs.runtime.bus import ask
-from libs.runtime.clock import iso, now, uuid7
-from libs.runtime.envelope import Origin
-from libs.runtime.rejection import Rejected
-from libs.runtime.service import Runtime
-from libs.runtime.testing import announce, eventually, facts, running, tell
+from libs.kernel.instants import iso
+from libs.kernel.rejection import Rejected
+from libs.runtime.clock import now, uuid7
+from libs.runtime.eventstore.envelope import Origin
+from libs.runtime.messaging.bus import ask
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import (
+    announce,
+    eventually,
+    facts,
+    running,
+    tell,
+)
 from libs.schemas.campaigns import (
     Audience,
     CampaignCommand,

@@ -9,13 +9,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from libs.runtime.bus import ask
-from libs.runtime.clock import iso, now, uuid7
-from libs.runtime.envelope import Envelope, Origin
-from libs.runtime.groupcommit import Item
-from libs.runtime.rejection import Rejected
-from libs.runtime.service import Runtime
-from libs.runtime.testing import eventually, running
+from libs.kernel.instants import iso
+from libs.kernel.rejection import Rejected
+from libs.runtime.clock import now, uuid7
+from libs.runtime.eventstore.envelope import Envelope, Origin
+from libs.runtime.messaging.bus import ask
+from libs.runtime.messaging.group_commit import Item
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import eventually, running
 from libs.schemas.base import Event
 from libs.schemas.campaigns import (
     Audience,

@@ -9,12 +9,18 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from libs.runtime.bus import ask
 from libs.runtime.clock import uuid7
-from libs.runtime.envelope import Envelope
-from libs.runtime.rebuild import rebuild
-from libs.runtime.service import Runtime
-from libs.runtime.testing import announce, eventually, facts, running, tell
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.messaging.bus import ask
+from libs.runtime.operations.rebuild import rebuild
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import (
+    announce,
+    eventually,
+    facts,
+    running,
+    tell,
+)
 from libs.schemas.base import Event
 from libs.schemas.campaigns import (
     Audience,

@@ -5,11 +5,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from libs.runtime.bus import ask
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.rejection import Rejected
-from libs.runtime.service import Runtime
-from libs.runtime.testing import announce, eventually, running, tell
+from libs.runtime.messaging.bus import ask
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import (
+    announce,
+    eventually,
+    running,
+    tell,
+)
 from libs.schemas.campaigns import (
     Audience,
     CampaignView,

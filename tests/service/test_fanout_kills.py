@@ -17,12 +17,12 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from libs.runtime.bus import ask
 from libs.runtime.clock import uuid7
-from libs.runtime.envelope import Origin
-from libs.runtime.service import Runtime, Service
-from libs.runtime.settings import Settings
-from libs.runtime.testing import eventually, running, tell
+from libs.runtime.eventstore.envelope import Origin
+from libs.runtime.messaging.bus import ask
+from libs.runtime.process.service import Runtime, Service
+from libs.runtime.process.settings import Settings
+from libs.runtime.process.testing import eventually, running, tell
 from libs.schemas.campaigns import (
     Audience,
     CampaignStats,

@@ -11,10 +11,15 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from libs.runtime.bus import ask
 from libs.runtime.clock import now
-from libs.runtime.service import Runtime
-from libs.runtime.testing import announce, eventually, facts, running
+from libs.runtime.messaging.bus import ask
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import (
+    announce,
+    eventually,
+    facts,
+    running,
+)
 from libs.schemas.contacts import ContactDeleted
 from libs.schemas.feedback import EmailFeedback, GetEmailFeedback, RecordNotification
 from services.feedback.app import build

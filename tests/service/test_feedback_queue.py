@@ -10,10 +10,11 @@ import boto3
 import msgspec
 import pytest
 
-from libs.runtime.bus import Unavailable, ask
-from libs.runtime.clock import iso, now
-from libs.runtime.service import Runtime
-from libs.runtime.testing import eventually, facts, running
+from libs.kernel.instants import iso
+from libs.runtime.clock import now
+from libs.runtime.messaging.bus import Unavailable, ask
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import eventually, facts, running
 from libs.schemas.feedback import Confirmed, EmailFeedback, FindConfirmed, GetEmailFeedback
 from services.feedback.app import build
 from services.gateway.sns import as_message

@@ -6,11 +6,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from libs.runtime.bus import ask
 from libs.runtime.clock import now, uuid7
-from libs.runtime.envelope import Envelope
-from libs.runtime.service import Runtime
-from libs.runtime.testing import facts, running, tell
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.messaging.bus import ask
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import facts, running, tell
 from libs.schemas.feedback import Day, GetTimeseries, RecordNotifications
 from libs.schemas.reputation import GetReputation, PauseSending, ReputationView, ResumeSending
 from services.feedback.app import build

@@ -8,9 +8,9 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from libs.runtime.service import Runtime
-from libs.runtime.settings import Settings
-from libs.runtime.testing import eventually, running
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.settings import Settings
+from libs.runtime.process.testing import eventually, running
 from services.contacts.app import build
 from services.contacts.pace import FIRST
 from tests.conftest import Stack

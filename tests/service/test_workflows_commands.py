@@ -7,11 +7,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from libs.runtime.bus import ask
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.rejection import Rejected
-from libs.runtime.service import Runtime
-from libs.runtime.testing import facts, running, tell
+from libs.runtime.messaging.bus import ask
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import facts, running, tell
 from libs.schemas.workflows import (
     AddStep,
     AddTransition,

@@ -11,15 +11,20 @@ import msgspec
 import pytest
 from nats.aio.msg import Msg
 
-from libs.runtime.aggregate import accepted
-from libs.runtime.bus import ask
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope
-from libs.runtime.rebuild import rebuild
-from libs.runtime.rejection import Rejected
-from libs.runtime.service import Runtime
-from libs.runtime.testing import announce, eventually, facts, running
+from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.messaging.bus import ask
+from libs.runtime.operations.rebuild import rebuild
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import (
+    announce,
+    eventually,
+    facts,
+    running,
+)
 from libs.schemas.base import Event
 from libs.schemas.contacts import (
     ContactUnsubscribed,

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from libs.runtime.testing import running
+from libs.runtime.process.testing import running
 from services.workflows.app import build
 from tests.conftest import Stack
 from tests.service.test_workflows_commands import Author

@@ -2,7 +2,7 @@
 
 import pytest
 
-from libs.runtime.locales import LOCALES, accepted, chosen
+from libs.kernel.locales import LOCALES, accepted, chosen
 
 
 @pytest.mark.parametrize(

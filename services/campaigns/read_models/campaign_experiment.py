@@ -1,7 +1,7 @@
 """The A/B tests of campaigns that were sent, and what came of each of their variants.
 
-Facts about mails do not say who is in a test: that follows from the ids (see `libs.runtime.split`), so the order in
-which facts come does not matter. Those who are not in the test are counted together, under the key ''.
+Facts about mails do not say who is in a test: that follows from the ids (see `libs.kernel.ab_assignment`), so the
+order in which facts come does not matter. Those who are not in the test are counted together, under the key ''.
 """
 
 from collections import Counter
@@ -11,9 +11,9 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.split import variant_of
-from libs.runtime.store import Connection
+from libs.kernel.ab_assignment import variant_of
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.ab_tests import VariantFigures
 from libs.schemas.campaigns import CampaignSendingStarted
 from libs.schemas.contacts import AudiencePageResolved

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.delivery import EmailSent
 from libs.schemas.feedback import EmailBounced, EmailClicked, EmailComplained, EmailDelivered, EmailOpened
 

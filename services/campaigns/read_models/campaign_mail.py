@@ -7,8 +7,8 @@ whichever comes first.
 from collections.abc import Sequence
 from uuid import UUID
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts import ContactUnsubscribed
 from libs.schemas.delivery import EmailSent
 

@@ -13,8 +13,8 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.campaigns import RecipientState
 from libs.schemas.contacts import AudiencePageResolved, ContactDeleted
 from libs.schemas.delivery import (

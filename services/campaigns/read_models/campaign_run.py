@@ -12,8 +12,8 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts import AudiencePageResolved, AudienceResolved
 from libs.schemas.delivery import EmailCancelled, EmailFailed, EmailSent, EmailSuppressed
 from libs.schemas.feedback import EmailBounced, EmailClicked, EmailComplained, EmailDelivered, EmailOpened

@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.base import Event
 from libs.schemas.delivery import DomainAdded, DomainLost, DomainRemoved, DomainVerified
 

@@ -6,10 +6,10 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from libs.runtime.aggregate import evolved
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.aggregate import evolved
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.campaigns import TemplateCreated, TemplateDeleted, TemplateUpdated
 from libs.schemas.delivery import Content, Kind
 from services.campaigns import template as decider

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.clock import iso
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope
-from libs.runtime.rows import insert
-from libs.runtime.store import Connection
+from libs.kernel.instants import iso
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.rows import insert
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.base import Data
 from libs.schemas.contacts import (
     ContactCreated,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from libs.runtime.codec import tag_of
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.codec import tag_of
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.base import Event
 from libs.schemas.contacts import ContactDeleted
 from libs.schemas.delivery import EmailSent

@@ -11,8 +11,8 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.rows import MANY
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.rows import MANY
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.fields import FieldType
 from services.contacts.tally import Tally, Value
 

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.codec import Codec, encode
-from libs.runtime.envelope import Envelope, Meta, meta_of
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.codec import Codec, encode
+from libs.runtime.eventstore.envelope import Envelope, Meta, meta_of
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.base import Event
 from libs.schemas.contact_jobs import BulkStarted, Counts, ImportStarted, JobEnded, JobProgressed
 from libs.schemas.fields import FieldRemovalStarted

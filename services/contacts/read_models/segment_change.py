@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope, Meta, meta_of
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope, Meta, meta_of
+from libs.runtime.eventstore.store import Connection
 from libs.schemas import registry
 from libs.schemas.contacts import ContactDeleted, ContactEvent, EventTracked
 from libs.schemas.segments import SegmentMembersAdded, SegmentMembersRemoved

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts import ContactDeleted
 from libs.schemas.segments import SegmentDeleted, SegmentMembersAdded, SegmentMembersRemoved
 

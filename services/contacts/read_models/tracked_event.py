@@ -7,10 +7,10 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope
-from libs.runtime.rows import insert
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.rows import insert
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.base import Data
 from libs.schemas.contacts import ContactDeleted, EventTracked
 from libs.schemas.tracked_events import Erased, EventsErased

@@ -9,8 +9,8 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.campaigns import CampaignSendingStarted, CampaignWinnerDecided
 from libs.schemas.delivery import Kind
 

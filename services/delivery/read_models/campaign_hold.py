@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed
 
 Hold = Literal["none", "paused", "cancelled"]

@@ -10,9 +10,9 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.ab_tests import FrozenVariant
 from libs.schemas.campaigns import (
     CampaignSendingStarted,

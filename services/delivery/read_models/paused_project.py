@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.reputation import SendingPaused, SendingResumed
 
 NAME = "paused_project"

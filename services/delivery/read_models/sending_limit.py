@@ -5,9 +5,9 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.sending_limits import SendingLimitsSet
 
 NAME = "sending_limit"

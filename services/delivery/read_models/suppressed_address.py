@@ -14,8 +14,8 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts import ContactSubscribed
 from libs.schemas.feedback import EmailBounced, EmailComplained, MailboxFailing, MailboxRecovered
 from libs.schemas.suppressions import AddressForgotten, AddressReleased, AddressSuppressed, ListedReason

@@ -5,8 +5,8 @@ from datetime import datetime
 from itertools import groupby
 from uuid import UUID
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.feedback import EmailBounced, EmailDelivered, FeedbackEvent, MailboxFailing, MailboxRecovered
 from services.feedback.mailbox import Streak
 

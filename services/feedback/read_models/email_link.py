@@ -5,8 +5,8 @@ from datetime import datetime
 from hashlib import blake2b
 from uuid import UUID
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.feedback import EmailClicked, LinkClicks
 
 NAME = "email_link"

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.reputation import Counts, ReputationEvent, ReputationWarned, SendingPaused, SendingResumed
 from services.feedback.reputation import INITIAL, Figures, Reputation, evolve
 

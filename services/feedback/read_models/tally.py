@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.feedback import (
     Day,
     EmailBounced,

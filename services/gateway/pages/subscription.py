@@ -8,14 +8,15 @@ import msgspec
 import structlog
 from nats.errors import Error as NatsError
 
-from libs.runtime import links
-from libs.runtime.bus import Unavailable
-from libs.runtime.clock import iso, now, uuid7
-from libs.runtime.envelope import Envelope, Meta
-from libs.runtime.groupcommit import BROKEN
-from libs.runtime.links import BadToken, Target
-from libs.runtime.locales import chosen
-from libs.runtime.rejection import Rejected
+from libs.kernel import links
+from libs.kernel.instants import iso
+from libs.kernel.links import BadToken, Target
+from libs.kernel.locales import chosen
+from libs.kernel.rejection import Rejected
+from libs.runtime.clock import now, uuid7
+from libs.runtime.eventstore.envelope import Envelope, Meta
+from libs.runtime.messaging.bus import Unavailable
+from libs.runtime.messaging.group_commit import BROKEN
 from libs.schemas.contacts import ContactView, GetContact, SubscribeContact, UnsubscribeContact
 from services.gateway.bus import Bus, Unanswered
 from services.gateway.limits import Limiter

@@ -7,7 +7,7 @@ import msgspec
 from babel import Locale
 from babel.dates import format_date
 
-from libs.runtime.locales import LOCALES
+from libs.kernel.locales import LOCALES
 
 FILES = Path(__file__).parent / "words"
 

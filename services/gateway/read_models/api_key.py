@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.gateway import KeyIssued
 
 NAME = "api_key"

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.gateway import ProjectCreated, ProjectUpdated
 
 NAME = "project"

@@ -12,10 +12,10 @@ from litestar import get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response.base import ASGIResponse
 
-from libs.runtime.bus import Unavailable
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.codec import encode
-from libs.runtime.rejection import Rejected
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.messaging.bus import Unavailable
 from libs.schemas.audiences import AudiencePreview, PreviewAudience
 from libs.schemas.base import Instant, View
 from libs.schemas.campaigns import (

@@ -16,7 +16,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta
 
 from libs.runtime.clock import now, uuid7
-from libs.runtime.codec import encode
+from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import Instant, View
 from libs.schemas.campaigns import (
     Audience,

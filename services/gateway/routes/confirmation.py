@@ -9,8 +9,8 @@ from litestar import post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
+from libs.kernel.locales import chosen
 from libs.runtime.clock import uuid7
-from libs.runtime.locales import chosen
 from libs.schemas.contacts import AskForConfirmation, ContactView
 from libs.schemas.delivery import Content, QueuedEmail, SendEmail
 from libs.schemas.gateway import GetProject, ProjectView

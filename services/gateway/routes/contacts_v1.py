@@ -8,7 +8,7 @@ from litestar import delete, get, post, put
 from litestar.params import FromPath, JSONBody
 
 from libs.runtime.clock import uuid7
-from libs.runtime.codec import encode
+from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import Data, Instant, View
 from libs.schemas.contacts import (
     ContactCount,

@@ -9,7 +9,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from libs.runtime.clock import uuid7
-from libs.runtime.codec import encode
+from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import View
 from libs.schemas.campaigns import CountDomainUses, DomainUses
 from libs.schemas.delivery import AddDomain, DnsRecord, DomainView, GetDomain, ListDomains, RemoveDomain, VerifyDomain

@@ -7,7 +7,7 @@ import msgspec
 from litestar import get, post
 from litestar.params import FromPath, QueryParameter
 
-from libs.runtime.codec import encode
+from libs.runtime.eventstore.codec import encode
 from libs.schemas.delivery import (
     CancelEmail,
     EmailDetail,

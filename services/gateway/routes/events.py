@@ -10,8 +10,9 @@ from litestar import delete, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 
-from libs.runtime.clock import iso, uuid7
-from libs.runtime.rejection import Rejected
+from libs.kernel.instants import iso
+from libs.kernel.rejection import Rejected
+from libs.runtime.clock import uuid7
 from libs.schemas.base import Data, Query, View
 from libs.schemas.contacts import GetContact, TrackEvent
 from libs.schemas.segments import NamedThing

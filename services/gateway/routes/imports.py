@@ -7,8 +7,8 @@ from typing import Annotated
 from litestar import get, post
 from litestar.params import FromPath, QueryParameter
 
-from libs.runtime.bus import Unavailable
-from libs.runtime.csv_records import BrokenCsv, Records
+from libs.kernel.csv_records import BrokenCsv, Records
+from libs.runtime.messaging.bus import Unavailable
 from libs.schemas.contact_jobs import (
     CHUNK_BYTES,
     MOST_FILE_BYTES,

@@ -8,7 +8,7 @@ from litestar import HttpMethod, post, route
 from litestar.params import FromPath
 from litestar.router import Router
 
-from libs.runtime.locales import accepted
+from libs.kernel.locales import accepted
 from services.gateway.answers import Answer
 from services.gateway.call import Call
 from services.gateway.pages.pause import PauseLength

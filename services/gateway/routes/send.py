@@ -9,10 +9,10 @@ import msgspec
 from litestar import post
 from litestar.params import JSONBody
 
-from libs.runtime.bus import Unavailable
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.codec import encode
-from libs.runtime.rejection import Rejected
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.messaging.bus import Unavailable
 from libs.schemas.contacts import ContactView, FindContact, KnownContact, SaveContact
 from libs.schemas.delivery import CheckOrder, Extras, Kind, QueuedEmails, Recipient, Sendable, SendEmails
 from services.gateway.addressed import addressed

@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 
 from libs.runtime.clock import uuid7
-from libs.runtime.codec import encode
+from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import View
 from libs.schemas.delivery import EmailPage, EmailView, GetEmail, ListEmails
 from libs.schemas.suppressions import (

@@ -6,8 +6,8 @@ from litestar import post
 from litestar.params import JSONBody
 from msgspec import Meta
 
-from libs.runtime.address import normal
-from libs.runtime.codec import encode
+from libs.kernel.addresses import normal
+from libs.runtime.eventstore.codec import encode
 from services.gateway.answers import Answer, shows, wrapped
 from services.gateway.call import Call
 from services.gateway.json_body import Body

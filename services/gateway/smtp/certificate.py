@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from libs.runtime.settings import Settings
+from libs.runtime.process.settings import Settings
 
 log = structlog.get_logger()
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import msgspec
 
-from libs.runtime.address import normal
-from libs.runtime.mailheaders import givable
+from libs.kernel.addresses import normal
+from libs.kernel.mail_headers import givable
 from libs.schemas.delivery import Mailbox
 from services.gateway.addressed import NOBODY, Addressed
 

@@ -6,10 +6,10 @@ from functools import partial
 import structlog
 from litestar.types import ASGIApp
 
-from libs.runtime.service import Runtime
-from libs.runtime.serving import listen
-from libs.runtime.settings import Settings
-from libs.runtime.waiting import at_most
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.serving import listen
+from libs.runtime.process.settings import Settings
+from libs.runtime.timeouts import at_most
 from services.gateway.keys import Keys
 from services.gateway.smtp.certificate import Certificate, host_of, of_settings
 from services.gateway.smtp.counter import Counter

@@ -13,7 +13,7 @@ import structlog
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from libs.runtime.clock import uuid7
-from libs.runtime.groupcommit import BROKEN
+from libs.runtime.messaging.group_commit import BROKEN
 from services.gateway import metrics
 from services.gateway.keys import Keys
 from services.gateway.smtp.counter import Counter

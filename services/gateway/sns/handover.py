@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from libs.runtime.clock import now, uuid7
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope, Meta, command_headers
-from libs.runtime.publisher import Outgoing
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope, Meta, command_headers
+from libs.runtime.messaging.publisher import Outgoing
 from libs.schemas.feedback import RecordNotification, RecordNotifications
 
 SUBJECT = "ingest.sns"

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from libs.runtime.clock import now
-from libs.runtime.settings import Settings
+from libs.runtime.process.settings import Settings
 from libs.schemas.feedback import RecordNotification
 from services.gateway.sns import http
 from services.gateway.sns.certificates import Certificates, Fetch

@@ -6,14 +6,14 @@ Nothing here asks the mail server whether a mailbox exists: that is what spammer
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from libs.runtime.settings import Settings
+from libs.runtime.process.settings import Settings
 from services.gateway.verification.lists import shipped
 from services.gateway.verification.names import Names
 from services.gateway.verification.shape import Verification
 from services.gateway.verification.verdict import judged
 
 Verify: TypeAlias = Callable[[str], Awaitable[Verification]]
-"""Looks at an address as `libs.runtime.address` has it."""
+"""Looks at an address as `libs.kernel.addresses` has it."""
 
 
 def verifier_from(config: Settings) -> Verify:

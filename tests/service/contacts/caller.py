@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from libs.runtime.clock import iso, uuid7
-from libs.runtime.service import Runtime
-from libs.runtime.testing import facts, tell
+from libs.kernel.instants import iso
+from libs.runtime.clock import uuid7
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import facts, tell
 from libs.schemas.base import Data
 from libs.schemas.contacts import (
     Condition,

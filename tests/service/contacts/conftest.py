@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from libs.runtime.service import Runtime
-from libs.runtime.testing import running
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import running
 from services.contacts.app import build
 from tests.conftest import Stack
 from tests.service.contacts.caller import Caller

@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 import pytest
 from msgspec.structs import replace
 
+from libs.kernel.ab_assignment import variant_of
 from libs.runtime.clock import now, uuid7
-from libs.runtime.envelope import Envelope, Origin
-from libs.runtime.split import variant_of
-from libs.runtime.testing import announce, eventually
+from libs.runtime.eventstore.envelope import Envelope, Origin
+from libs.runtime.process.testing import announce, eventually
 from libs.schemas.ab_tests import FrozenTest, FrozenVariant
 from libs.schemas.base import Data
 from libs.schemas.campaigns import Audience, CampaignSendingStarted

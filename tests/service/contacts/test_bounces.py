@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from libs.runtime.clock import now, uuid7
-from libs.runtime.envelope import Envelope
-from libs.runtime.testing import announce, eventually
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.process.testing import announce, eventually
 from libs.schemas.base import Data
 from libs.schemas.feedback import BounceType, EmailBounced, EmailComplained
 from tests.service.contacts.caller import Caller

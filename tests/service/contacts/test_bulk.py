@@ -4,8 +4,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from libs.runtime.rejection import Rejected
-from libs.runtime.service import Runtime
+from libs.kernel.rejection import Rejected
+from libs.runtime.process.service import Runtime
 from libs.schemas.contact_jobs import ContactError, ContactFilter, ContactSearch, ContactSelection
 from tests.service.contacts.caller import Caller
 from tests.service.contacts.jobs import Jobs

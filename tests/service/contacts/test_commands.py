@@ -6,11 +6,11 @@ from uuid import uuid4
 
 import pytest
 
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now, uuid7
-from libs.runtime.envelope import Envelope
-from libs.runtime.rejection import Rejected
-from libs.runtime.service import Runtime
-from libs.runtime.testing import running, tell
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import running, tell
 from libs.schemas.contacts import TrackedEvent, TrackEvent
 from services.contacts.app import build
 from tests.conftest import Stack

@@ -9,9 +9,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from libs.runtime.codec import encode
-from libs.runtime.conditions.check import flaws
-from libs.runtime.conditions.language import (
+from libs.kernel.conditions.check import flaws
+from libs.kernel.conditions.language import (
     HISTORY,
     MEMBERSHIP,
     NEED_UNIT,
@@ -22,8 +21,9 @@ from libs.runtime.conditions.language import (
     SUBSTRING,
     VALUES,
 )
-from libs.runtime.conditions.person import Occurrences, Person, holds
-from libs.runtime.store import Connection
+from libs.kernel.conditions.person import Occurrences, Person, holds
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts import Condition, Filter, Group
 from services.contacts import members
 from services.contacts.data import refusal

@@ -4,9 +4,9 @@ from uuid import UUID
 
 import pytest
 
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.rejection import Rejected
-from libs.runtime.testing import tell
+from libs.runtime.process.testing import tell
 from libs.schemas.contacts import AskForConfirmation, ContactView, DeleteContact, DeletedContact
 from tests.service.contacts.caller import Caller
 

@@ -3,10 +3,10 @@
 import pytest
 
 from libs.runtime.clock import uuid7
-from libs.runtime.envelope import Origin
-from libs.runtime.service import Runtime
-from libs.runtime.testing import facts
-from libs.runtime.vault import Damaged, Written, reveal
+from libs.runtime.eventstore.encryption import Damaged, Written, reveal
+from libs.runtime.eventstore.envelope import Origin
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import facts
 from libs.schemas.contacts import EventTracked
 from tests.service.contacts.caller import Caller
 

@@ -4,10 +4,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.rejection import Rejected
-from libs.runtime.service import Runtime
-from libs.runtime.testing import tell
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import tell
 from libs.schemas.contact_jobs import CHUNK_BYTES, JobAccepted, RowError, StartImport, StoredChunk, StoreImportChunk
 from tests.service.contacts.caller import Caller
 from tests.service.contacts.jobs import Jobs

@@ -9,10 +9,15 @@ from uuid import UUID
 
 import pytest
 
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now, uuid7
-from libs.runtime.rejection import Rejected
-from libs.runtime.service import Runtime
-from libs.runtime.testing import announce, eventually, running, tell
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import (
+    announce,
+    eventually,
+    running,
+    tell,
+)
 from libs.schemas.contacts import Condition, DeleteContact, DeletedContact
 from libs.schemas.feedback import EmailOpened
 from libs.schemas.segments import (

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import msgspec
 
-from libs.runtime.clock import iso, now
-from libs.runtime.testing import eventually
+from libs.kernel.instants import iso
+from libs.runtime.clock import now
+from libs.runtime.process.testing import eventually
 from tests.service.contacts.caller import Caller
 
 MONTH = timedelta(days=30)

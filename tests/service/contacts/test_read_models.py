@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from libs.runtime.codec import Codec
-from libs.runtime.envelope import Envelope
-from libs.runtime.store import fold
-from libs.runtime.vault import Written, reveal
+from libs.runtime.eventstore.codec import Codec
+from libs.runtime.eventstore.encryption import Written, reveal
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import fold
 from services.contacts.read_models import contact, contact_activity, contact_event, segment, segment_list
 from tests.conftest import Stack
 from tests.service.contacts.caller import Caller, all_of, where

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from libs.runtime.service import Runtime
-from libs.runtime.testing import running
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import running
 from services.contacts.app import build
 from services.contacts.read_models import contact_field
 from tests.conftest import Stack

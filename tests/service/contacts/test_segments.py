@@ -2,8 +2,8 @@
 
 import pytest
 
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.rejection import Rejected
 from libs.schemas.contacts import (
     AudienceSize,
     CheckCondition,

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from deploy.services import build_of
-from libs.runtime.service import Runtime
-from libs.runtime.testing import running
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import running
 from services.gateway import keys
 from tests.conftest import Stack
 from tests.service.gateway.conftest import gateway_for, issue_key, neighbour, url_of

@@ -8,8 +8,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from libs.runtime.service import Runtime
-from libs.runtime.testing import eventually, running
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import eventually, running
 from services.workflows.app import build as build_workflows
 from tests.conftest import Stack
 from tests.service.gateway.test_requests import told

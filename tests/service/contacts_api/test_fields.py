@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from services.contacts.read_models.contact_field import MOST_VALUES
 from tests.service.contacts_api.test_contacts import created
 

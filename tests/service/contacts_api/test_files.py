@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from tests.service.gateway.test_requests import told
 
 SUBSCRIBED = {"logic": "AND", "groups": [{"filters": [{"field": "subscribed", "operator": "equals", "value": True}]}]}

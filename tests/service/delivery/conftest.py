@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from libs.runtime.service import Runtime
-from libs.runtime.settings import Settings
-from libs.runtime.testing import running
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.settings import Settings
+from libs.runtime.process.testing import running
 from services.delivery.app import build
 from services.feedback.app import build as build_feedback
 from tests.conftest import Stack

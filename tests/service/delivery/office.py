@@ -5,10 +5,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from libs.runtime.bus import ask
 from libs.runtime.clock import now, uuid7
-from libs.runtime.service import Runtime
-from libs.runtime.testing import announce, eventually, facts, tell
+from libs.runtime.messaging.bus import ask
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import (
+    announce,
+    eventually,
+    facts,
+    tell,
+)
 from libs.schemas.base import Data
 from libs.schemas.campaigns import Audience, CampaignSendingStarted, TemplateCreated
 from libs.schemas.contacts import AudienceMember, AudiencePageResolved, ContactCreated, ContactUnsubscribed

@@ -10,10 +10,10 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from libs.runtime.bus import ask
 from libs.runtime.clock import now, uuid7
-from libs.runtime.rebuild import rebuild
-from libs.runtime.testing import announce, eventually
+from libs.runtime.messaging.bus import ask
+from libs.runtime.operations.rebuild import rebuild
+from libs.runtime.process.testing import announce, eventually
 from libs.schemas.ab_tests import FrozenTest, FrozenVariant
 from libs.schemas.base import Event
 from libs.schemas.campaigns import (

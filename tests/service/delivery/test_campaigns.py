@@ -6,7 +6,7 @@ from typing import Any, get_args
 from uuid import UUID, uuid4, uuid5
 
 from libs.runtime.clock import now, uuid7
-from libs.runtime.testing import announce
+from libs.runtime.process.testing import announce
 from libs.schemas.contacts import ContactCreated, ContactSubscribed
 from libs.schemas.delivery import Kind
 from libs.schemas.feedback import EmailBounced, EmailComplained

@@ -16,9 +16,9 @@ import msgspec
 import pytest
 
 from libs.runtime.clock import uuid7
-from libs.runtime.service import Runtime
-from libs.runtime.settings import Settings
-from libs.runtime.testing import eventually, running
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.settings import Settings
+from libs.runtime.process.testing import eventually, running
 from services.delivery import bucket
 from services.delivery.app import build
 from services.delivery.rate import Limits

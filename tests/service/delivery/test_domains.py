@@ -5,10 +5,10 @@ from uuid import UUID
 
 import pytest
 
-from libs.runtime.bus import ask
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.rejection import Rejected
-from libs.runtime.testing import eventually, tell
+from libs.runtime.messaging.bus import ask
+from libs.runtime.process.testing import eventually, tell
 from libs.schemas.delivery import AddDomain, DomainView, GetDomain, RemoveDomain, VerifyDomain
 from tests.service.delivery.office import Office, content
 from tests.service.delivery.sandbox import Sandbox

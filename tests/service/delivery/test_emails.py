@@ -5,9 +5,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from libs.runtime.bus import ask
-from libs.runtime.rejection import Rejected
-from libs.runtime.testing import tell
+from libs.kernel.rejection import Rejected
+from libs.runtime.messaging.bus import ask
+from libs.runtime.process.testing import tell
 from libs.schemas.delivery import (
     CancelEmail,
     EmailDetail,

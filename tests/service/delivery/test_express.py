@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from libs.runtime.store import Connection, Unit, transaction
-from libs.runtime.testing import eventually, tell
+from libs.runtime.eventstore.store import Connection, Unit, transaction
+from libs.runtime.process.testing import eventually, tell
 from libs.schemas.delivery import EmailView
 from libs.schemas.sending_limits import SendingLimits, SetSendingLimits
 from services.delivery import claims
@@ -37,7 +37,7 @@ class LostCommit:
     def __init__(self, claimed: Claimed, monkeypatch: pytest.MonkeyPatch) -> None:
         self._claimed = claimed
         self.lost = False
-        monkeypatch.setattr("libs.runtime.groupcommit.transaction", self)
+        monkeypatch.setattr("libs.runtime.messaging.group_commit.transaction", self)
 
     def __call__(self, conn: Connection) -> AbstractAsyncContextManager[list[Unit]]:
         return transaction(cast(Connection, Losing(conn, self.done)))

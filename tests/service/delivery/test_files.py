@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.rejection import Rejected
-from libs.runtime.testing import facts, tell
+from libs.runtime.process.testing import facts, tell
 from libs.schemas.delivery import (
     PIECE_BYTES,
     Attachment,

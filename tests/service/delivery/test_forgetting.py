@@ -2,11 +2,11 @@
 
 from uuid import UUID
 
-from libs.runtime.bus import ask
 from libs.runtime.clock import now, uuid7
-from libs.runtime.rebuild import rebuild
-from libs.runtime.settings import Settings
-from libs.runtime.testing import announce, facts, tell
+from libs.runtime.messaging.bus import ask
+from libs.runtime.operations.rebuild import rebuild
+from libs.runtime.process.settings import Settings
+from libs.runtime.process.testing import announce, facts, tell
 from libs.schemas.contacts import ContactDeleted
 from libs.schemas.feedback import EmailBounced
 from libs.schemas.suppressions import (

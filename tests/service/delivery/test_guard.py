@@ -3,11 +3,11 @@
 import msgspec
 
 from deploy.commands import sending
-from libs.runtime.bus import ask
 from libs.runtime.clock import uuid7
-from libs.runtime.service import Runtime
-from libs.runtime.settings import Settings
-from libs.runtime.testing import announce, eventually, running
+from libs.runtime.messaging.bus import ask
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.settings import Settings
+from libs.runtime.process.testing import announce, eventually, running
 from libs.schemas.delivery import DomainAdded, GetOutgoing, Outgoing
 from services.delivery.app import build
 from tests.conftest import Stack

@@ -5,8 +5,8 @@ from uuid import UUID
 import pytest
 
 from libs.runtime.clock import uuid7
-from libs.runtime.envelope import Envelope
-from libs.runtime.testing import announce, eventually
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.process.testing import announce, eventually
 from libs.schemas.base import Event
 from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed
 from services.delivery import holding

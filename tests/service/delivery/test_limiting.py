@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from libs.runtime.bus import ask
 from libs.runtime.clock import uuid7
-from libs.runtime.settings import Settings
-from libs.runtime.testing import eventually, running, tell
+from libs.runtime.messaging.bus import ask
+from libs.runtime.process.settings import Settings
+from libs.runtime.process.testing import eventually, running, tell
 from libs.schemas.delivery import GetSendingState, SendingState
 from libs.schemas.sending_limits import GetSendingLimits, SendingLimits, SetSendingLimits
 from services.delivery.app import build

@@ -6,12 +6,12 @@ from uuid import uuid4
 
 import pytest
 
-from libs.runtime.bus import ask
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.rejection import Rejected
-from libs.runtime.service import Runtime
-from libs.runtime.settings import Settings
-from libs.runtime.testing import announce, running, tell
+from libs.runtime.messaging.bus import ask
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.settings import Settings
+from libs.runtime.process.testing import announce, running, tell
 from libs.schemas.delivery import CheckOrder, Content, Extras, QueuedEmails, Recipient, Sendable, SendEmails
 from libs.schemas.gateway import ProjectUpdated
 from services.delivery.app import build

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from libs.runtime.bus import ask
 from libs.runtime.clock import now
-from libs.runtime.settings import Settings
-from libs.runtime.testing import announce, eventually, running
+from libs.runtime.messaging.bus import ask
+from libs.runtime.process.settings import Settings
+from libs.runtime.process.testing import announce, eventually, running
 from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed, SendWindow
 from libs.schemas.delivery import GetSendingState, SendingState
 from libs.schemas.gateway import ProjectUpdated

@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from libs.runtime.testing import announce
+from libs.runtime.process.testing import announce
 from libs.schemas.reputation import Counts, SendingPaused, SendingResumed
 from tests.service.delivery.office import Office
 

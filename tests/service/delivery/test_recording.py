@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from libs.runtime.service import Runtime
-from libs.runtime.store import Connection, Unit
-from libs.runtime.testing import eventually
+from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import eventually
 from services.delivery import bucket
 from tests.service.delivery.office import Office
 

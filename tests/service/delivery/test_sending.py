@@ -4,12 +4,12 @@ from datetime import datetime
 
 import pytest
 
-from libs.runtime import links
-from libs.runtime.bus import ask
+from libs.kernel import links
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.rejection import Rejected
-from libs.runtime.settings import Settings
-from libs.runtime.testing import announce, eventually, tell
+from libs.runtime.messaging.bus import ask
+from libs.runtime.process.settings import Settings
+from libs.runtime.process.testing import announce, eventually, tell
 from libs.schemas.delivery import AddDomain, DomainView, EmailPage, ListDomains, ListEmails
 from libs.schemas.gateway import ProjectUpdated
 from tests.service.delivery.office import Office, address, content

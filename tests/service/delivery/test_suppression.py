@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from libs.runtime.bus import ask
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now, uuid7
-from libs.runtime.rejection import Rejected
-from libs.runtime.testing import announce, eventually, tell
+from libs.runtime.messaging.bus import ask
+from libs.runtime.process.testing import announce, eventually, tell
 from libs.schemas.contacts import ContactSubscribed
 from libs.schemas.delivery import FindSuppressed, Suppressed
 from libs.schemas.feedback import EmailBounced, EmailComplained, MailboxFailing, MailboxRecovered

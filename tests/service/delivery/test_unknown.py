@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from libs.runtime.clock import now, uuid7
-from libs.runtime.envelope import Meta, Origin
-from libs.runtime.service import Runtime
-from libs.runtime.settings import Settings
-from libs.runtime.testing import eventually, running, tell
+from libs.runtime.eventstore.envelope import Meta, Origin
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.settings import Settings
+from libs.runtime.process.testing import eventually, running, tell
 from libs.schemas.delivery import EmailView, ResendEmail
 from libs.schemas.feedback import EmailConfirmed
 from services.delivery import ledger

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from libs.runtime.settings import Settings
+from libs.runtime.process.settings import Settings
 from libs.schemas.delivery import Content
 from services.delivery.mail import Mail
 from services.delivery.outcome import GIVEN_BACK, NotTaken, Outcome, Refused, Sent, Throttled, Unknown

@@ -8,13 +8,13 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.aggregate import accepted
-from libs.runtime.clock import iso
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope
-from libs.runtime.rejection import Rejected
-from libs.runtime.service import Service
-from libs.runtime.store import Connection, Unit
+from libs.kernel.instants import iso
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.process.service import Service
 from libs.schemas.base import Data, View
 from libs.schemas.campaigns import CreateTemplate, TemplateView
 from libs.schemas.contact_jobs import JobAccepted, StartBulk, StartImport, StoredChunk, StoreImportChunk

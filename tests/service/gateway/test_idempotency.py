@@ -7,7 +7,7 @@ from uuid import uuid4
 import httpx
 
 from libs.runtime.clock import uuid7
-from libs.runtime.testing import eventually
+from libs.runtime.process.testing import eventually
 from services.gateway.idempotency import fingerprint_of
 from tests.service.gateway.conftest import World
 from tests.service.gateway.test_requests import told

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from nats.aio.client import Client
 
-from libs.runtime.bus import Unavailable
 from libs.runtime.clock import now
-from libs.runtime.publisher import Outgoing, Publisher
+from libs.runtime.messaging.bus import Unavailable
+from libs.runtime.messaging.publisher import Outgoing, Publisher
 from libs.schemas.feedback import RecordNotification, RecordNotifications
 from services.gateway import intake as intake_module
 from services.gateway.intake import MAX_CHARACTERS, MAX_TOGETHER, Intake, together

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from libs.runtime.clock import uuid5
-from libs.runtime.health import Check
-from libs.runtime.testing import eventually, facts
+from libs.runtime.process.health import Check
+from libs.runtime.process.testing import eventually, facts
 from services.gateway import keys
 from services.gateway.bootstrap import NAMESPACE
 from tests.conftest import Stack

@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from libs.runtime import links
+from libs.kernel import links
+from libs.kernel.links import Target
 from libs.runtime.clock import now, uuid5
-from libs.runtime.links import Target
 from libs.schemas.contacts import UnsubscribeContact
 from services.gateway import keys
 from services.gateway.bootstrap import NAMESPACE

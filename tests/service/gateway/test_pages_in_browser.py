@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from libs.runtime.locales import LOCALES
+from libs.kernel.locales import LOCALES
 from services.gateway.pages.words import WORDS
 from tests.service.gateway.browser import browsing, executable
 from tests.service.gateway.conftest import World

@@ -8,10 +8,10 @@ import httpx
 import nats
 import pytest
 
-from libs.runtime.bus import Unavailable
 from libs.runtime.clock import now, uuid7
-from libs.runtime.envelope import Envelope
-from libs.runtime.testing import eventually
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.messaging.bus import Unavailable
+from libs.runtime.process.testing import eventually
 from libs.schemas.contacts import SubscribeContact
 from libs.schemas.delivery import SendEmails
 from services.gateway import bus as gateway_bus

@@ -13,8 +13,8 @@ import pytest
 
 from deploy.embedded.ports import free_ports
 from libs.runtime.clock import uuid5
-from libs.runtime.service import Runtime
-from libs.runtime.testing import eventually
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import eventually
 from services.gateway import keys
 from services.gateway.bootstrap import NAMESPACE
 from services.gateway.smtp.session import MOST_BYTES, MOST_RECIPIENTS

@@ -8,12 +8,12 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.aggregate import Aggregate, Loaded
-from libs.runtime.envelope import Envelope
-from libs.runtime.rejection import Rejected
-from libs.runtime.service import Service
-from libs.runtime.settings import Settings
-from libs.runtime.store import Connection, Unit
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.aggregate import Aggregate, Loaded
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.process.service import Service
+from libs.runtime.process.settings import Settings
 from libs.schemas.base import Command, Event, Message, Query, View
 
 

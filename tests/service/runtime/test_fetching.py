@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from libs.runtime.fetching import MOST_BYTES, Fetcher, Unfetchable
-from libs.runtime.testing import announce
+from libs.runtime.messaging.pull_client import MOST_BYTES, Fetcher, Unfetchable
+from libs.runtime.process.testing import announce
 from tests.conftest import Stack
 from tests.service.runtime.tally import Noticed
 

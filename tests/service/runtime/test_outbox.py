@@ -9,10 +9,15 @@ import asyncpg
 import pytest
 
 from libs.runtime.clock import now
-from libs.runtime.migrations import RUNTIME
-from libs.runtime.relay import MARK, SPLIT, TAKE_OVER, UNPUBLISHED
-from libs.runtime.replay import LOG
-from libs.runtime.store import APPEND
+from libs.runtime.eventstore.store import APPEND
+from libs.runtime.messaging.relay import (
+    MARK,
+    SPLIT,
+    TAKE_OVER,
+    UNPUBLISHED,
+)
+from libs.runtime.operations.migrations import RUNTIME
+from libs.runtime.operations.replay import LOG
 from tests.conftest import Stack
 
 MARKED = """

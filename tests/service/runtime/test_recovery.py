@@ -10,17 +10,23 @@ import asyncpg
 import pytest
 from nats.aio.msg import Msg
 
-from libs.runtime import retelling
-from libs.runtime.bus import ask
-from libs.runtime.dead import DeadLetter, DeadLetters, NoSuchLetter
-from libs.runtime.fetching import Fetcher
-from libs.runtime.publisher import Outgoing, Publisher
-from libs.runtime.rebuild import rebuild
-from libs.runtime.relay import MARK, TAKE_OVER
-from libs.runtime.replay import replay
-from libs.runtime.retelling import Lost
-from libs.runtime.service import Runtime
-from libs.runtime.testing import announce, eventually, facts, running, tell
+from libs.runtime.messaging.bus import ask
+from libs.runtime.messaging.dead_letters import DeadLetter, DeadLetters, NoSuchLetter
+from libs.runtime.messaging.publisher import Outgoing, Publisher
+from libs.runtime.messaging.pull_client import Fetcher
+from libs.runtime.messaging.relay import MARK, TAKE_OVER
+from libs.runtime.operations import event_readers
+from libs.runtime.operations.event_readers import Lost
+from libs.runtime.operations.rebuild import rebuild
+from libs.runtime.operations.replay import replay
+from libs.runtime.process.service import Runtime
+from libs.runtime.process.testing import (
+    announce,
+    eventually,
+    facts,
+    running,
+    tell,
+)
 from tests.conftest import Stack
 from tests.service.runtime.tally import Add, GetTotal, Noticed, NoticedModel, Total, TotalModel, build
 
@@ -203,7 +209,7 @@ async def test_a_rebuild_that_lost_events_on_their_way_fails_and_the_old_table_g
         await announce(tally.client, project, Noticed(key=str(project), amount=1))
     await eventually(partial(noticed, 3))
     with monkeypatch.context() as losing, pytest.raises(Lost):
-        losing.setattr(retelling, "Fetcher", Losing)
+        losing.setattr(event_readers, "Fetcher", Losing)
         await rebuild(stack.admin_url, tally.client, tally.service, [NoticedModel()])
     assert await noticed(3)
     await announce(tally.client, project, Noticed(key=str(project), amount=1))

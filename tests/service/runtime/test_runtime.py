@@ -9,15 +9,22 @@ import asyncpg
 import msgspec
 import pytest
 
-from libs.runtime import groupcommit, service
-from libs.runtime.bus import ask
+from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now
-from libs.runtime.envelope import Envelope
-from libs.runtime.groupcommit import Item
-from libs.runtime.rejection import Rejected
-from libs.runtime.service import Runtime, open_pool
-from libs.runtime.serving import listen
-from libs.runtime.testing import announce, eventually, facts, running, tell
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.messaging import group_commit
+from libs.runtime.messaging.bus import ask
+from libs.runtime.messaging.group_commit import Item
+from libs.runtime.process import service
+from libs.runtime.process.service import Runtime, open_pool
+from libs.runtime.process.serving import listen
+from libs.runtime.process.testing import (
+    announce,
+    eventually,
+    facts,
+    running,
+    tell,
+)
 from tests.conftest import Stack
 from tests.service.runtime.tally import Add, GetTotal, Noticed, Total, build
 
@@ -67,16 +74,16 @@ async def test_many_commands_for_one_key_are_all_counted(tally: Runtime, project
 async def test_work_lets_a_crowd_of_commands_pass_but_not_for_ever(
     tally: Runtime, project: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(groupcommit, "CROWD_SECONDS", 60.0)
+    monkeypatch.setattr(group_commit, "CROWD_SECONDS", 60.0)
     commit, key = tally.inlets["tally-commands"].commit, str(uuid4())
-    one, *crowd = [Item(_command(uuid4(), project, Add(key=key, amount=1))) for _ in range(groupcommit.CROWD + 1)]
+    one, *crowd = [Item(_command(uuid4(), project, Add(key=key, amount=1))) for _ in range(group_commit.CROWD + 1)]
     await commit.submit_all([one])
     await asyncio.wait_for(commit.calm(), 10)
     await commit.submit_all(crowd)
     passing = asyncio.create_task(commit.calm())
     await tally.let_crowd_pass(0.01)
     assert not passing.done()
-    monkeypatch.setattr(groupcommit, "LONGEST_CROWD", 0.0)
+    monkeypatch.setattr(group_commit, "LONGEST_CROWD", 0.0)
     await commit.submit_all([Item(_command(uuid4(), project, Add(key=key, amount=1))) for _ in crowd])
     await asyncio.wait_for(commit.calm(), 10)
     passing.cancel()

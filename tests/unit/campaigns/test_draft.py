@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from libs.schemas.campaigns import Audience, CreateCampaign, SendWindow, UpdateCampaign
 from libs.schemas.contacts import Condition, Filter, Group
 from libs.schemas.delivery import Content, Utm

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 from msgspec.structs import replace
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from libs.schemas.ab_tests import AbTest, AbTestPhase, FrozenTest, FrozenVariant, Variant, VariantFigures
 from libs.schemas.campaigns import (
     CampaignCommand,

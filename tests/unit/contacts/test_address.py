@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from libs.runtime.address import MAX_OCTETS
-from libs.runtime.rejection import Rejected
+from libs.kernel.addresses import MAX_OCTETS
+from libs.kernel.rejection import Rejected
 from services.contacts.address import parse
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.runtime.conditions.language import MAX_DEPTH, MAX_FILTERS
-from libs.runtime.conditions.values import instant
-from libs.runtime.rejection import Rejected
+from libs.kernel.conditions.language import MAX_DEPTH, MAX_FILTERS
+from libs.kernel.conditions.values import instant
+from libs.kernel.rejection import Rejected
 from libs.schemas.contacts import Condition, Filter, Group
 from services.contacts.condition import Segments, compiled, references, topics
 

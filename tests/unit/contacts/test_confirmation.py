@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from libs.schemas.contacts import AskForConfirmation, ConfirmationAsked
 from services.contacts.confirmation import INITIAL, State, after, decide
 from services.contacts.contact import Contact

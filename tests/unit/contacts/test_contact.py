@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from libs.schemas.contacts import (
     ContactCreated,
     ContactDeleted,

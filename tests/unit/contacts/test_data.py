@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from libs.runtime.conditions.values import same
-from libs.runtime.rejection import Rejected
+from libs.kernel.conditions.values import same
+from libs.kernel.rejection import Rejected
 from services.contacts.data import MAX_BYTES, MAX_DEPTH, check, merged
 
 STORED = {"plan": "free", "seats": 1, "address": {"city": "Rome", "zip": "00184"}}

@@ -7,7 +7,7 @@ from uuid import UUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from libs.runtime.conditions.values import same
+from libs.kernel.conditions.values import same
 from libs.schemas.base import Data
 from libs.schemas.contacts import SaveContact
 from services.contacts.contact import INITIAL, Contact, decide, evolve

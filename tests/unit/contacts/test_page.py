@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from services.contacts.page import cursor_of, place_of
 
 NOW = datetime(2026, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)

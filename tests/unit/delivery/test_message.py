@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from libs.runtime import links
-from libs.runtime.locales import LOCALES
+from libs.kernel import links
+from libs.kernel.locales import LOCALES
 from libs.schemas.delivery import Content
 from services.delivery.footer import WORDS
 from services.delivery.mail import Links, Mail

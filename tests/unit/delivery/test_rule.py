@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given as examples
 from hypothesis import strategies
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from libs.schemas.suppressions import (
     CreateSuppressionRule,
     DeleteSuppressionRule,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from libs.schemas.delivery import Content, SendEmail
 from services.delivery.sending import DomainStatus, content_of, decide, domain_of
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from libs.schemas.sending_limits import SendingLimitsSet, SetSendingLimits
 from services.delivery.fairness import WHOLE, within
 from services.delivery.progress import Account, Queue, limited, state_of

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from libs.runtime.liquid import as_liquid
+from libs.kernel.liquid import as_liquid
 from services.delivery.templates import BadTemplate, Unrenderable, check, render_html, render_line, render_text
 
 

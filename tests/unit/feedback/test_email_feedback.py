@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.runtime.codec import tag_of
+from libs.runtime.eventstore.codec import tag_of
 from libs.schemas.feedback import EmailBounced, EmailClicked, EmailConfirmed, EmailOpened, FeedbackEvent
 from services.feedback.email_feedback import INITIAL, Known, decide, evolve
 from services.feedback.notice import notice_of

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from libs.runtime.codec import encode
+from libs.runtime.eventstore.codec import encode
 from libs.schemas.ab_tests import AbTestView, Variant
 from libs.schemas.base import Command
 from libs.schemas.campaigns import (

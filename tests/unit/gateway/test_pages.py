@@ -8,7 +8,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from libs.runtime.locales import LOCALES
+from libs.kernel.locales import LOCALES
 from libs.schemas.contacts import ContactView
 from services.gateway.pages.pause import LENGTHS, PauseLength, end_of
 from services.gateway.pages.render import Action, Page, respond

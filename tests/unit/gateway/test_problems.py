@@ -13,8 +13,8 @@ from litestar.exceptions import (
 )
 from nats.errors import ConnectionClosedError, MaxPayloadError
 
-from libs.runtime.bus import Unavailable
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
+from libs.runtime.messaging.bus import Unavailable
 from libs.schemas.base import FieldError
 from services.gateway.problems import Problem, invalid_field, malformed, problem_body, problem_of, status_of
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from libs.schemas.gateway import ProjectUpdated, UpdateProject
 from services.gateway.project import Project, decide, evolve
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import msgspec
 
-from libs.runtime.clock import iso
+from libs.kernel.instants import iso
 from libs.schemas.delivery import TimelineEntry
 from libs.schemas.feedback import EmailFeedback
 from services.gateway.timeline import life

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.runtime.csv_records import MOST_COLUMNS, MOST_IN_FIELD, MOST_IN_ROW, BrokenCsv, Record, Records, detect
+from libs.kernel.csv_records import (
+    MOST_COLUMNS,
+    MOST_IN_FIELD,
+    MOST_IN_ROW,
+    BrokenCsv,
+    Record,
+    Records,
+    detect,
+)
 
 
 def read(raw: bytes, size: int = 7) -> list[Record]:

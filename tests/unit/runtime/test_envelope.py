@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from libs.runtime.codec import encode
-from libs.runtime.envelope import (
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import (
     Envelope,
     Meta,
     Origin,
@@ -16,7 +16,7 @@ from libs.runtime.envelope import (
     event_subject,
     new_event,
 )
-from libs.runtime.inlet import UNREADABLE
+from libs.runtime.messaging.consumer import UNREADABLE
 from libs.schemas.contacts import ContactSubscribed, SubscribeContact
 
 PROJECT, CONTACT = uuid4(), uuid4()

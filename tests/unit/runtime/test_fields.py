@@ -2,7 +2,7 @@
 
 import pytest
 
-from libs.runtime.fields import names_field
+from libs.kernel.fields import names_field
 
 CONDITION = {
     "logic": "AND",

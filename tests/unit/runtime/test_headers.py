@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nats.aio.client import Client
 from nats.errors import BadHeaderError, BadSubjectError
 
-from libs.runtime.headers import _send, lighten, read
+from libs.runtime.messaging.headers import _send, lighten, read
 
 LINES = st.one_of(
     st.binary(max_size=40),

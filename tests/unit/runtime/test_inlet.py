@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.groupcommit import MOST_BYTES
-from libs.runtime.inlet import Delivery, parts, place_of
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.messaging.consumer import Delivery, parts, place_of
+from libs.runtime.messaging.group_commit import MOST_BYTES
 from libs.schemas.base import Message
 
 REPLIES = [

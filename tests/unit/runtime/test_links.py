@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.runtime.links import BadToken, Target, sign, verify
+from libs.kernel.links import (
+    BadToken,
+    Target,
+    sign,
+    verify,
+)
 
 KEY = "k" * 32
 TARGET = Target(uuid4(), uuid4(), uuid4())

@@ -4,7 +4,12 @@ import time
 
 import pytest
 
-from libs.runtime.liquid import Mistake, as_liquid, mistake_in, variables_in
+from libs.kernel.liquid import (
+    Mistake,
+    as_liquid,
+    mistake_in,
+    variables_in,
+)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from libs.runtime.mailheaders import givable, refusals
+from libs.kernel.mail_headers import givable, refusals
 
 
 def codes(headers: dict[str, object]) -> list[tuple[str, str]]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from deploy.services import NAMES, build_of
-from libs.runtime.migrations import RUNTIME
-from libs.runtime.settings import Settings
+from libs.runtime.operations.migrations import RUNTIME
+from libs.runtime.process.settings import Settings
 
 TWINS = {("delivery", "0003"), ("delivery", "0011"), ("contacts", "0005")}
 """Numbers that were given out twice. They stay: databases remember files by their names, so that a renamed one would

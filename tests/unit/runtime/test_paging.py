@@ -1,6 +1,6 @@
 """Pages by number."""
 
-from libs.runtime.paging import MAX_PAGE, Window, window
+from libs.kernel.paging import MAX_PAGE, Window, window
 
 
 def test_a_page_knows_what_comes_before_it_and_how_many_there_are() -> None:

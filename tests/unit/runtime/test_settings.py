@@ -2,7 +2,7 @@
 
 import pytest
 
-from libs.runtime.settings import BadSettings, load
+from libs.runtime.process.settings import BadSettings, load
 
 GOOD = {"DATABASE_URL": "postgresql://x"}
 

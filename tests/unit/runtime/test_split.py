@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from libs.runtime.split import variant_of
+from libs.kernel.ab_assignment import variant_of
 
 CAMPAIGN = UUID("01932b5e-0000-7000-8000-000000000001")
 GOLDEN = ["B", "B", "B", "A", None, None, "A", None, "A", "A", None, None]

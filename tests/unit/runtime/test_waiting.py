@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from libs.runtime.waiting import at_most
+from libs.runtime.timeouts import at_most
 
 
 async def test_what_does_not_happen_is_not_waited_for() -> None:

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from libs.runtime.rejection import Rejected
+from libs.kernel.rejection import Rejected
 from libs.schemas.workflows import Step, StepType
 from services.workflows.condition import Question
 from services.workflows.steps import CustomRecipient, Delay, Exit, Recipient, SendEmail, Trigger, work_of

@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
-from libs.runtime.waiting import at_most
+from libs.runtime.timeouts import at_most
 
 NOTHING_MORE = ("404", "408")
 """The server's words for the end of a request: there is nothing, or the time is over. That the answer would become too

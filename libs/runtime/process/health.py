@@ -6,7 +6,7 @@ from typing import Any
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from libs.runtime.serving import Server
+from libs.runtime.process.serving import Server
 
 Check = Callable[[], Awaitable[str | None]]
 """Answers None when fine, else in a few words what is not."""

@@ -23,19 +23,26 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from libs.runtime import bus, crash, inbox, logging, settings
-from libs.runtime.gather import Gather
-from libs.runtime.groupcommit import BROKEN, COMMAND_TIMEOUT, GroupCommit
-from libs.runtime.health import Check, HealthServer
-from libs.runtime.inlet import CONSUMER, Inlet, is_redelivery
-from libs.runtime.puller import FETCH, Puller
-from libs.runtime.relay import Relay
-from libs.runtime.serving import listen
-from libs.runtime.settings import BadSettings, Settings
-from libs.runtime.store import BatchHandler, Unit, begin, transaction
-from libs.runtime.timers import Timers
-from libs.runtime.vault import RevealingPublisher
-from libs.runtime.waiting import at_most
+from libs.runtime import crash
+from libs.runtime.eventstore.encryption import RevealingPublisher
+from libs.runtime.eventstore.store import (
+    BatchHandler,
+    Unit,
+    begin,
+    transaction,
+)
+from libs.runtime.messaging import bus, inbox
+from libs.runtime.messaging.adaptive_batching import Gather
+from libs.runtime.messaging.consumer import CONSUMER, Inlet, is_redelivery
+from libs.runtime.messaging.group_commit import BROKEN, COMMAND_TIMEOUT, GroupCommit
+from libs.runtime.messaging.pull_loop import FETCH, Puller
+from libs.runtime.messaging.relay import Relay
+from libs.runtime.process import logging, settings
+from libs.runtime.process.health import Check, HealthServer
+from libs.runtime.process.serving import listen
+from libs.runtime.process.settings import BadSettings, Settings
+from libs.runtime.process.timers import Timers
+from libs.runtime.timeouts import at_most
 from libs.schemas.base import Command, Event, Message, Query
 
 log = structlog.get_logger()

@@ -10,14 +10,21 @@ from uuid import UUID
 import msgspec
 from nats.aio.client import Client
 
-from libs.runtime.bus import result_of
 from libs.runtime.clock import now, uuid7
-from libs.runtime.codec import encode, stream_of, tag_of
-from libs.runtime.envelope import Envelope, Meta, command_headers, command_subject, event_headers, event_subject
-from libs.runtime.inlet import REPLY_HEADER
-from libs.runtime.service import Runtime, Service, serve
-from libs.runtime.settings import Settings
-from libs.runtime.vault import Written, reveal
+from libs.runtime.eventstore.codec import encode, stream_of, tag_of
+from libs.runtime.eventstore.encryption import Written, reveal
+from libs.runtime.eventstore.envelope import (
+    Envelope,
+    Meta,
+    command_headers,
+    command_subject,
+    event_headers,
+    event_subject,
+)
+from libs.runtime.messaging.bus import result_of
+from libs.runtime.messaging.consumer import REPLY_HEADER
+from libs.runtime.process.service import Runtime, Service, serve
+from libs.runtime.process.settings import Settings
 from libs.schemas.base import Command, Event
 
 T = TypeVar("T")

@@ -20,9 +20,9 @@ from msgspec import NODEFAULT
 from msgspec.structs import replace
 from nats.aio.client import Client
 
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope
-from libs.runtime.publisher import Outgoing, Publisher
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.messaging.publisher import Outgoing, Publisher
 from libs.runtime.uuids import uuid_of
 from libs.schemas.base import Event
 

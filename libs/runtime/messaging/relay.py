@@ -16,10 +16,10 @@ import structlog
 
 from libs.runtime import crash, metrics
 from libs.runtime.clock import now
-from libs.runtime.envelope import event_headers, meta_of
-from libs.runtime.gather import Gather
-from libs.runtime.publisher import Outgoing, Publisher
-from libs.runtime.waiting import at_most
+from libs.runtime.eventstore.envelope import event_headers, meta_of
+from libs.runtime.messaging.adaptive_batching import Gather
+from libs.runtime.messaging.publisher import Outgoing, Publisher
+from libs.runtime.timeouts import at_most
 
 log = structlog.get_logger()
 

@@ -15,9 +15,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from libs.runtime import crash, metrics
-from libs.runtime.codec import Codec
-from libs.runtime.envelope import Envelope, envelope_of
-from libs.runtime.groupcommit import MOST_BYTES, GroupCommit, Item
+from libs.runtime.eventstore.codec import Codec
+from libs.runtime.eventstore.envelope import Envelope, envelope_of
+from libs.runtime.messaging.group_commit import MOST_BYTES, GroupCommit, Item
 from libs.schemas.base import Message
 
 log = structlog.get_logger()
@@ -126,7 +126,7 @@ class Death(msgspec.Struct, frozen=True):
 
 
 async def bury(client: Client, death: Death, headers: Mapping[str, str], body: bytes, error: Exception) -> None:
-    """Store a dead letter: the message as it was, and why it died. See `libs.runtime.dead`."""
+    """Store a dead letter: the message as it was, and why it died. See `libs.runtime.messaging.dead_letters`."""
     original = headers.get("Nats-Msg-Id", "")
     letter = {name: value for name, value in headers.items() if not name.lower().startswith("nats-")}
     letter |= {

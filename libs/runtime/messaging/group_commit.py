@@ -17,11 +17,19 @@ import asyncpg
 import msgspec
 import structlog
 
-from libs.runtime import crash, inbox, metrics
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import BatchHandler, ReadModel, StreamConflict, Unit, fold, transaction
+from libs.kernel.rejection import Rejected
+from libs.runtime import crash, metrics
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import (
+    BatchHandler,
+    ReadModel,
+    StreamConflict,
+    Unit,
+    fold,
+    transaction,
+)
+from libs.runtime.messaging import inbox
 from libs.schemas.base import Command, Event, Message
 
 log = structlog.get_logger()

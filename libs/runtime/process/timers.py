@@ -15,11 +15,11 @@ from nats.aio.client import Client
 
 from libs.runtime import metrics
 from libs.runtime.clock import now
-from libs.runtime.codec import Codec
-from libs.runtime.envelope import Envelope, meta_of
-from libs.runtime.groupcommit import BROKEN, GroupCommit
-from libs.runtime.inlet import Death, bury
-from libs.runtime.waiting import at_most
+from libs.runtime.eventstore.codec import Codec
+from libs.runtime.eventstore.envelope import Envelope, meta_of
+from libs.runtime.messaging.consumer import Death, bury
+from libs.runtime.messaging.group_commit import BROKEN, GroupCommit
+from libs.runtime.timeouts import at_most
 from libs.schemas.base import Message
 
 log = structlog.get_logger()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from libs.runtime.liquid import data_named_in
+from libs.kernel.liquid import data_named_in
 
 WRITTEN = ("data", "updates")
 """Members under which a workflow's step has the data that it writes."""

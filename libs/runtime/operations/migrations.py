@@ -15,8 +15,8 @@ from typing import Any
 import asyncpg
 import structlog
 
-from libs.runtime.service import Service
-from libs.runtime.store import make_indexes
+from libs.runtime.eventstore.store import make_indexes
+from libs.runtime.process.service import Service
 
 log = structlog.get_logger()
 

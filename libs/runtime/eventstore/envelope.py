@@ -14,7 +14,7 @@ import msgspec
 from msgspec import field
 
 from libs.runtime.clock import now
-from libs.runtime.codec import stream_of, tag_of
+from libs.runtime.eventstore.codec import stream_of, tag_of
 from libs.runtime.uuids import uuid_of
 from libs.schemas.base import Command, Event, Message
 

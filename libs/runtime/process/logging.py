@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from structlog.typing import Processor
 
-from libs.runtime.settings import Settings
+from libs.runtime.process.settings import Settings
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 

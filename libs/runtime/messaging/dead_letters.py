@@ -13,7 +13,14 @@ from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
 from libs.runtime.clock import uuid7
-from libs.runtime.inlet import ATTEMPTS, CONSUMER, ERROR, ORIGINAL_ID, REDELIVER, SUBJECT
+from libs.runtime.messaging.consumer import (
+    ATTEMPTS,
+    CONSUMER,
+    ERROR,
+    ORIGINAL_ID,
+    REDELIVER,
+    SUBJECT,
+)
 
 STREAM = "DEAD"
 TIMEOUT = 5.0

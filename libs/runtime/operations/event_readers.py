@@ -11,12 +11,12 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
-from libs.runtime.codec import Codec, tag_of
-from libs.runtime.envelope import Envelope, envelope_of, meta_of
-from libs.runtime.fetching import Fetcher
-from libs.runtime.inlet import UNREADABLE
-from libs.runtime.replay import pages
-from libs.runtime.vault import Written, reveal
+from libs.runtime.eventstore.codec import Codec, tag_of
+from libs.runtime.eventstore.encryption import Written, reveal
+from libs.runtime.eventstore.envelope import Envelope, envelope_of, meta_of
+from libs.runtime.messaging.consumer import UNREADABLE
+from libs.runtime.messaging.pull_client import Fetcher
+from libs.runtime.operations.replay import pages
 from libs.schemas.base import Event
 
 PAGE = 2000

@@ -10,8 +10,16 @@ from datetime import UTC, datetime, timedelta
 from operator import ge, gt, le, lt
 from typing import Any
 
-from libs.runtime.codec import encode
-from libs.runtime.conditions.language import EQUALITY, ORDER, PRESENCE, RELATIVE, SECONDS, SUBSTRING
+import msgspec
+
+from libs.kernel.conditions.language import (
+    EQUALITY,
+    ORDER,
+    PRESENCE,
+    RELATIVE,
+    SECONDS,
+    SUBSTRING,
+)
 from libs.schemas.base import Data
 from libs.schemas.contacts import Filter
 
@@ -86,7 +94,7 @@ def span_of(test: Filter) -> timedelta:
 
 def text_of(value: object) -> str:
     """What is sought in a text, in lower case: numbers and truth values as JSON spells them."""
-    return (value if isinstance(value, str) else encode(value).decode()).lower()
+    return (value if isinstance(value, str) else msgspec.json.encode(value).decode()).lower()
 
 
 def same(one: object, other: object) -> bool:

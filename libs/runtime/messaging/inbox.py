@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.runtime.store import Connection, ReadModel, Unit
+from libs.runtime.eventstore.store import Connection, ReadModel, Unit
 
 # It takes the lock that every unit shares and tells the time, as `store.begin` does: a round trip less for a batch.
 REMEMBER = """

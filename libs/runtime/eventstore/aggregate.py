@@ -6,10 +6,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from libs.runtime.codec import encode
-from libs.runtime.envelope import Envelope
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Connection, Unit
+from libs.kernel.rejection import Rejected
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection, Unit
 from libs.schemas.base import Accepted, View
 
 S = TypeVar("S")

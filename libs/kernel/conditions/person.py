@@ -11,9 +11,9 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from libs.runtime.clock import iso
-from libs.runtime.conditions.language import Field, field_of
-from libs.runtime.conditions.values import passes, span_of, value_at
+from libs.kernel.conditions.language import Field, field_of
+from libs.kernel.conditions.values import passes, span_of, value_at
+from libs.kernel.instants import iso
 from libs.schemas.base import Data
 from libs.schemas.contacts import Condition, Filter, Group
 

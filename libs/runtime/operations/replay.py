@@ -8,8 +8,8 @@ from datetime import datetime
 
 import asyncpg
 
-from libs.runtime.publisher import Publisher
-from libs.runtime.relay import outgoing
+from libs.runtime.messaging.publisher import Publisher
+from libs.runtime.messaging.relay import outgoing
 
 PAGE = 1000
 

@@ -14,13 +14,13 @@ from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
 
+from libs.kernel.rejection import Rejected
 from libs.runtime import metrics
-from libs.runtime.aggregate import accepted
-from libs.runtime.codec import Codec, encode, tag_of
-from libs.runtime.groupcommit import BROKEN
-from libs.runtime.headers import lighten
-from libs.runtime.rejection import Rejected
-from libs.runtime.store import Connection
+from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.codec import Codec, encode, tag_of
+from libs.runtime.eventstore.store import Connection
+from libs.runtime.messaging.group_commit import BROKEN
+from libs.runtime.messaging.headers import lighten
 from libs.schemas.base import Accepted, Query, Refused
 
 log = structlog.get_logger()

@@ -18,12 +18,12 @@ import asyncpg
 import msgspec
 from nats.aio.client import Client
 
-from libs.runtime.envelope import Envelope
-from libs.runtime.migrations import role_of
-from libs.runtime.replay import SET_PATH
-from libs.runtime.retelling import ForeignEvents, OwnEvents, Page
-from libs.runtime.service import Service
-from libs.runtime.store import ReadModel, fold, make_indexes
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import ReadModel, fold, make_indexes
+from libs.runtime.operations.event_readers import ForeignEvents, OwnEvents, Page
+from libs.runtime.operations.migrations import role_of
+from libs.runtime.operations.replay import SET_PATH
+from libs.runtime.process.service import Service
 
 TIMEOUT = 10
 

@@ -8,14 +8,19 @@ from typing import Any, Protocol, TypeAlias
 import asyncpg
 import structlog
 
+from libs.kernel.rejection import Rejected
 from libs.runtime import metrics
 from libs.runtime.clock import uuid7
-from libs.runtime.codec import encode, stream_of, tag_of
-from libs.runtime.envelope import MAX_DEPTH, Cause, Envelope, new_event
-from libs.runtime.rejection import Rejected
-from libs.runtime.rows import MANY
+from libs.runtime.eventstore.codec import encode, stream_of, tag_of
+from libs.runtime.eventstore.encryption import erase, forgotten, seal
+from libs.runtime.eventstore.envelope import (
+    MAX_DEPTH,
+    Cause,
+    Envelope,
+    new_event,
+)
+from libs.runtime.eventstore.rows import MANY
 from libs.runtime.uuids import new_uuid
-from libs.runtime.vault import erase, forgotten, seal
 from libs.schemas.base import Event, Message
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"

@@ -13,8 +13,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from libs.runtime.fetching import Fetcher
-from libs.runtime.gather import Gather
+from libs.runtime.messaging.adaptive_batching import Gather
+from libs.runtime.messaging.pull_client import Fetcher
 
 log = structlog.get_logger()
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from libs.runtime.conditions.language import (
+from libs.kernel.conditions.language import (
     LONGEST,
     MAX_DEPTH,
     MAX_FILTERS,
@@ -16,7 +16,7 @@ from libs.runtime.conditions.language import (
     Field,
     field_of,
 )
-from libs.runtime.conditions.values import instant, is_number
+from libs.kernel.conditions.values import instant, is_number
 from libs.schemas.base import FieldError
 from libs.schemas.contacts import Condition, Filter, Group
 
