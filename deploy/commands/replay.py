@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
 async def _run(args: argparse.Namespace) -> int:
     from deploy.commands import Failed
     from deploy.reach import bus, database
-    from libs.runtime.eventstore.encryption import RevealingPublisher
+    from libs.runtime.messaging.decrypting_publisher import RevealingPublisher
     from libs.runtime.operations.replay import BusRefused, replay, sequence_at
 
     async with database() as conn, bus() as client:

@@ -18,11 +18,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import NODEFAULT
 from msgspec.structs import replace
-from nats.aio.client import Client
 
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.messaging.publisher import Outgoing, Publisher
 from libs.runtime.uuids import uuid_of
 from libs.schemas.base import Event
 
@@ -35,10 +33,6 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 CIPHERS_KEPT = 4096
 """Several events in a row tell of one person; setting up a cipher costs as much as using it."""
-
-KNOWN_BYTES = 4 * 1024 * 1024
-"""Of events that were just sealed, for the relay, which is soon to publish them."""
-
 # A scalar sub-query is looked up row by row; for a join the planner may read the whole table instead. A key that was
 # taken away comes as an empty one.
 FIND = """
@@ -69,12 +63,9 @@ insert into person_key (project, person, key)
 select project, person, null from unnest($1::uuid[], $2::uuid[]) as gone (project, person) order by project, person
 on conflict (project, person) do update set key = null where person_key.key is not null
 """
-
 Person = tuple[UUID, UUID]
 """Project and contact."""
-
 _parts: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
 Keys = Mapping[Person, AESGCM | None]
 """None for those who are forgotten. Someone of whom nothing was written yet is not in it."""
 
@@ -125,50 +116,6 @@ def forgotten(events: Iterable[Envelope[Any]]) -> set[Person]:
 async def find(conn: Database, people: Collection[Person]) -> dict[Person, AESGCM | None]:
     """The keys that there are."""
     return _keys(await conn.fetch(FIND, *_columns(people)))
-
-
-class RevealingPublisher(Publisher):
-    """Publishes rows of the log as whole events."""
-
-    def __init__(self, client: Client, stream: str, database: Database) -> None:
-        super().__init__(client, stream)
-        self._database = database
-        self._known: dict[str, bytes] = {}
-        self._known_bytes = 0
-
-    def know(self, events: Iterable[Envelope[Event]]) -> None:
-        """These were just committed here: what they tell need not be read out of the log again. The latest are kept,
-        as far as there is room, and none once somebody is to be forgotten."""
-        for event in events:
-            if event.message.forgets:
-                self._forget_all()
-            elif event.message.personal and not event.message.people:
-                self._known[str(event.id)] = body = encode(event.message)
-                self._known_bytes += len(body)
-        while self._known_bytes > KNOWN_BYTES:
-            self._known_bytes -= len(self._known.pop(next(iter(self._known))))
-
-    async def publish(self, messages: Sequence[Outgoing]) -> int:
-        known = {n: body for n, message in enumerate(messages) if (body := self._taken(message))}
-        sealed = [n for n in range(len(messages)) if n not in known]
-        bodies = await reveal(self._database, [_written(messages[n]) for n in sealed])
-        known |= zip(sealed, bodies, strict=True)
-        return await super().publish([replace(message, body=known[n]) for n, message in enumerate(messages)])
-
-    def _taken(self, message: Outgoing) -> bytes | None:
-        """What is known of the event, unless it tells of someone who was forgotten already."""
-        body = self._known.pop(message.headers["ce-id"], b"")
-        self._known_bytes -= len(body)
-        return None if NOT_KEPT in message.body else body
-
-    def _forget_all(self) -> None:
-        self._known.clear()
-        self._known_bytes = 0
-
-
-def _written(message: Outgoing) -> Written:
-    headers = message.headers
-    return Written(uuid_of(headers["ce-id"]), uuid_of(headers["godwit-project"]), message.body)
 
 
 async def _made(conn: Database, people: Collection[Person]) -> Keys:

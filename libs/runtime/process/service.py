@@ -24,7 +24,6 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from libs.runtime import crash
-from libs.runtime.eventstore.encryption import RevealingPublisher
 from libs.runtime.eventstore.store import (
     BatchHandler,
     Unit,
@@ -34,6 +33,7 @@ from libs.runtime.eventstore.store import (
 from libs.runtime.messaging import bus, inbox
 from libs.runtime.messaging.adaptive_batching import Gather
 from libs.runtime.messaging.consumer import CONSUMER, Inlet, is_redelivery
+from libs.runtime.messaging.decrypting_publisher import RevealingPublisher
 from libs.runtime.messaging.group_commit import BROKEN, COMMAND_TIMEOUT, GroupCommit
 from libs.runtime.messaging.pull_loop import FETCH, Puller
 from libs.runtime.messaging.relay import Relay
