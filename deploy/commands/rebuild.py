@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import uvloop
 
-    from libs.runtime.process.service import GC_THRESHOLD
+    from libs.runtime.process.lifecycle import GC_THRESHOLD
 
     gc.set_threshold(GC_THRESHOLD)  # pages of events are many objects and no cycles, as in a service
     return uvloop.run(_run(args))

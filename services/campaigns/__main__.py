@@ -1,6 +1,6 @@
 """`python -m services.campaigns`: run the service until SIGTERM."""
 
-from libs.runtime.process.service import run
+from libs.runtime.process.lifecycle import run
 from services.campaigns.app import build
 
 

@@ -1,6 +1,6 @@
 """`python -m services.contacts`"""
 
-from libs.runtime.process.service import run
+from libs.runtime.process.lifecycle import run
 from services.contacts.app import build
 
 

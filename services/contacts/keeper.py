@@ -6,7 +6,7 @@ from uuid import UUID
 import structlog
 
 from libs.runtime.messaging.group_commit import BROKEN, CONFLICTS
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.timeouts import at_most
 from services.contacts import membership
 

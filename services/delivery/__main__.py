@@ -1,6 +1,6 @@
 """`python -m services.delivery`: run the service until SIGTERM."""
 
-from libs.runtime.process.service import run
+from libs.runtime.process.lifecycle import run
 from services.delivery.app import build
 
 

@@ -14,7 +14,7 @@ import structlog
 from botocore.exceptions import ClientError
 
 from libs.runtime.eventstore.store import Connection
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.schemas.suppressions import ListedReason
 from services.delivery.ses import ACCOUNT_ERRORS
 from services.delivery.upkeep import again_and_again

@@ -3,7 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from libs.runtime.process.service import Runtime, Service
+from libs.runtime.process.runtime import Runtime
+from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings
 from libs.schemas.base import Event
 from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed, CampaignWinnerDecided

@@ -13,7 +13,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from libs.runtime.eventstore.store import Connection
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from services.delivery import metrics
 from services.delivery.upkeep import BROKEN
 

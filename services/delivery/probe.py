@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from services.delivery import ledger
 from services.delivery.email import HELD
 from services.delivery.guard import Guard

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from libs.runtime.eventstore.store import Unit
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from services.delivery import ledger, metrics
 from services.delivery.email import Change, Heard, expire, overdue
 from services.delivery.mail import Links, Mail

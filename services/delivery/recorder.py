@@ -7,7 +7,7 @@ from typing import TypeAlias
 import structlog
 
 from libs.runtime.eventstore.store import Connection
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from services.delivery import bucket, ledger, metrics, pacing
 from services.delivery.email import settle
 from services.delivery.job import Permit

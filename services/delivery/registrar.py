@@ -10,7 +10,7 @@ import structlog
 from botocore.exceptions import ClientError
 
 from libs.runtime.eventstore.envelope import Origin
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from services.delivery import identity
 from services.delivery.domain import Identity, observe
 from services.delivery.domains import loaded

@@ -17,7 +17,7 @@ from nats.errors import Error as NatsError
 
 from libs.kernel.rejection import Rejected
 from libs.runtime.messaging.bus import Unavailable
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.schemas.feedback import Confirmed, FindConfirmed
 from services.delivery.timing import Timing
 

@@ -18,7 +18,7 @@ import structlog
 from libs.kernel.rejection import Rejected
 from libs.runtime import crash
 from libs.runtime.eventstore.store import Connection, Unit
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.timeouts import at_most
 from services.delivery import allowance, bucket, claims, files, metrics
 from services.delivery.backlog import Backlog

@@ -7,7 +7,7 @@ import asyncpg
 import structlog
 
 from libs.runtime.messaging import group_commit
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from services.delivery import bucket, conservation, files, ledger, metrics
 from services.delivery.email import fail
 from services.delivery.rate import UNTIL_KNOWN, limits

@@ -1,6 +1,6 @@
 """Runs the feedback service: `python -m services.feedback`."""
 
-from libs.runtime.process.service import run
+from libs.runtime.process.lifecycle import run
 from services.feedback.app import build
 
 

@@ -12,7 +12,7 @@ from libs.runtime.eventstore.encryption import erase
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection, Unit
 from libs.runtime.messaging.group_commit import BROKEN
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.schemas.contacts import ContactDeleted
 from libs.schemas.feedback import RecordNotification
 from services.feedback.notice import Notice

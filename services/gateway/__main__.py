@@ -1,6 +1,6 @@
 """Run the gateway: `python -m services.gateway`."""
 
-from libs.runtime.process.service import run
+from libs.runtime.process.lifecycle import run
 from services.gateway.app import build
 
 

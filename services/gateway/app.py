@@ -9,7 +9,8 @@ import structlog
 
 from libs.runtime.messaging.group_commit import BROKEN
 from libs.runtime.messaging.publisher import Publisher
-from libs.runtime.process.service import Runtime, Service
+from libs.runtime.process.runtime import Runtime
+from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings
 from libs.schemas.gateway import GetProject, UpdateProject
 from services.gateway import idempotency, unanswered, web

@@ -14,7 +14,7 @@ from libs.runtime.eventstore.envelope import Envelope, Meta, Origin
 from libs.runtime.eventstore.store import StreamConflict
 from libs.runtime.messaging.bus import Unavailable
 from libs.runtime.messaging.group_commit import BROKEN
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.schemas.base import Event
 from libs.schemas.delivery import AddDomain
 from libs.schemas.gateway import ProjectCreated

@@ -5,7 +5,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from libs.runtime.messaging.bus import Unavailable
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.schemas.contacts import Condition, ContactView, GetContact, Match, MatchContact
 
 T = TypeVar("T")

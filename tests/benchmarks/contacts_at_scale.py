@@ -25,7 +25,7 @@ from libs.runtime.clock import uuid5, uuid7
 from libs.runtime.eventstore.envelope import Origin
 from libs.runtime.eventstore.store import begin
 from libs.runtime.operations.rebuild import rebuild
-from libs.runtime.process.service import GC_THRESHOLD
+from libs.runtime.process.lifecycle import GC_THRESHOLD
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import eventually
 from libs.schemas.contacts import ContactCreated, EventTracked

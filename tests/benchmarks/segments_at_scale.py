@@ -29,7 +29,7 @@ from deploy.setup import declared_services, prepare_services
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.envelope import Origin
 from libs.runtime.operations.migrations import role_of
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import eventually, running, tell
 from libs.schemas.contacts import Condition, ContactUpdated, Filter, Group

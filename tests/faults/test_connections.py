@@ -16,7 +16,7 @@ from libs.runtime.eventstore.envelope import Origin
 from libs.runtime.messaging import group_commit
 from libs.runtime.messaging.bus import Unavailable, ask
 from libs.runtime.process import service
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import (
     announce,
     eventually,

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from multiprocessing import get_context
 
-from libs.runtime.process.service import run
+from libs.runtime.process.lifecycle import run
 from libs.runtime.process.settings import Settings
 from services.contacts.app import build
 

@@ -15,7 +15,7 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.envelope import Origin
 from libs.runtime.messaging.bus import ask
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import (
     announce,
     eventually,

@@ -15,7 +15,7 @@ from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.envelope import Envelope, Origin
 from libs.runtime.messaging.bus import ask
 from libs.runtime.messaging.group_commit import Item
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually, running
 from libs.schemas.base import Event
 from libs.schemas.campaigns import (

@@ -13,7 +13,7 @@ from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.messaging.bus import ask
 from libs.runtime.operations.rebuild import rebuild
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import (
     announce,
     eventually,

@@ -20,7 +20,8 @@ import pytest
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.envelope import Origin
 from libs.runtime.messaging.bus import ask
-from libs.runtime.process.service import Runtime, Service
+from libs.runtime.process.runtime import Runtime
+from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import eventually, running, tell
 from libs.schemas.campaigns import (

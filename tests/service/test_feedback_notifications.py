@@ -13,7 +13,7 @@ import pytest
 
 from libs.runtime.clock import now
 from libs.runtime.messaging.bus import ask
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import (
     announce,
     eventually,

@@ -13,7 +13,7 @@ import pytest
 from libs.kernel.instants import iso
 from libs.runtime.clock import now
 from libs.runtime.messaging.bus import Unavailable, ask
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually, facts, running
 from libs.schemas.feedback import Confirmed, EmailFeedback, FindConfirmed, GetEmailFeedback
 from services.feedback.app import build

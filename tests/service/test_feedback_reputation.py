@@ -9,7 +9,7 @@ import pytest
 from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.messaging.bus import ask
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import facts, running, tell
 from libs.schemas.feedback import Day, GetTimeseries, RecordNotifications
 from libs.schemas.reputation import GetReputation, PauseSending, ReputationView, ResumeSending

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import eventually, running
 from services.contacts.app import build

@@ -10,7 +10,7 @@ import pytest
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
 from libs.runtime.messaging.bus import ask
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import facts, running, tell
 from libs.schemas.workflows import (
     AddStep,

@@ -18,7 +18,7 @@ from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.messaging.bus import ask
 from libs.runtime.operations.rebuild import rebuild
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import (
     announce,
     eventually,

@@ -23,7 +23,9 @@ from libs.runtime.eventstore.envelope import (
 )
 from libs.runtime.messaging.bus import result_of
 from libs.runtime.messaging.consumer import REPLY_HEADER
-from libs.runtime.process.service import Runtime, Service, serve
+from libs.runtime.process.lifecycle import serve
+from libs.runtime.process.runtime import Runtime
+from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings
 from libs.schemas.base import Command, Event
 

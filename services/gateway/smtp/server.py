@@ -6,7 +6,7 @@ from functools import partial
 import structlog
 from litestar.types import ASGIApp
 
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.serving import listen
 from libs.runtime.process.settings import Settings
 from libs.runtime.timeouts import at_most

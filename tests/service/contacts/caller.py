@@ -6,7 +6,7 @@ from uuid import UUID
 
 from libs.kernel.instants import iso
 from libs.runtime.clock import uuid7
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import facts, tell
 from libs.schemas.base import Data
 from libs.schemas.contacts import (

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import running
 from services.contacts.app import build
 from tests.conftest import Stack

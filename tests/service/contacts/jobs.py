@@ -7,7 +7,7 @@ from uuid import UUID
 from nats.aio.client import Client
 
 from libs.runtime.clock import uuid7
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually, tell
 from libs.schemas.contact_jobs import (
     CHUNK_BYTES,

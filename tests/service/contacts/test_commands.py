@@ -9,7 +9,7 @@ import pytest
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import running, tell
 from libs.schemas.contacts import TrackedEvent, TrackEvent
 from services.contacts.app import build

@@ -5,7 +5,7 @@ import pytest
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.encryption import Damaged, Written, reveal
 from libs.runtime.eventstore.envelope import Origin
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import facts
 from libs.schemas.contacts import EventTracked
 from tests.service.contacts.caller import Caller

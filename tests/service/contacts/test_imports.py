@@ -6,7 +6,7 @@ import pytest
 
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import tell
 from libs.schemas.contact_jobs import CHUNK_BYTES, JobAccepted, RowError, StartImport, StoredChunk, StoreImportChunk
 from tests.service.contacts.caller import Caller

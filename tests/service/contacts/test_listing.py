@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from libs.kernel.rejection import Rejected
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.schemas.contacts import ContactView
 from services.contacts import search as searching
 from tests.service.contacts.caller import Caller

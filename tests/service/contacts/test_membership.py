@@ -11,7 +11,7 @@ import pytest
 
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now, uuid7
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import (
     announce,
     eventually,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import running
 from services.contacts.app import build
 from services.contacts.read_models import contact_field

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from deploy.services import build_of
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import running
 from services.gateway import keys
 from tests.conftest import Stack

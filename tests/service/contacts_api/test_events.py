@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually, running
 from services.workflows.app import build as build_workflows
 from tests.conftest import Stack

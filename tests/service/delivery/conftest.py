@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import running
 from services.delivery.app import build

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from libs.runtime.clock import now, uuid7
 from libs.runtime.messaging.bus import ask
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import (
     announce,
     eventually,

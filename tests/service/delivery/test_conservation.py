@@ -2,7 +2,7 @@
 
 from prometheus_client import REGISTRY
 
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from services.delivery import conservation
 from tests.service.delivery.office import Office
 

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from libs.runtime.clock import uuid7
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import eventually, running
 from services.delivery import bucket

@@ -5,7 +5,7 @@ import msgspec
 from deploy.commands import sending
 from libs.runtime.clock import uuid7
 from libs.runtime.messaging.bus import ask
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import announce, eventually, running
 from libs.schemas.delivery import DomainAdded, GetOutgoing, Outgoing

@@ -9,7 +9,7 @@ import pytest
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
 from libs.runtime.messaging.bus import ask
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import announce, running, tell
 from libs.schemas.delivery import CheckOrder, Content, Extras, QueuedEmails, Recipient, Sendable, SendEmails

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from libs.runtime.eventstore.store import Connection, Unit
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually
 from services.delivery import bucket
 from tests.service.delivery.office import Office

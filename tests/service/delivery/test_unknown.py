@@ -10,7 +10,7 @@ import pytest
 
 from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.envelope import Meta, Origin
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import eventually, running, tell
 from libs.schemas.delivery import EmailView, ResendEmail

@@ -11,7 +11,7 @@ import pytest
 from deploy.embedded.ports import free_ports
 from libs.runtime.clock import uuid5, uuid7
 from libs.runtime.eventstore.envelope import Origin
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually, running
 from services.gateway import keys
 from services.gateway.app import build

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.embedded.ports import free_ports
 from libs.runtime.clock import uuid5
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually
 from services.gateway import keys
 from services.gateway.bootstrap import NAMESPACE

@@ -19,7 +19,7 @@ from libs.runtime.operations import event_readers
 from libs.runtime.operations.event_readers import Lost
 from libs.runtime.operations.rebuild import rebuild
 from libs.runtime.operations.replay import replay
-from libs.runtime.process.service import Runtime
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import (
     announce,
     eventually,

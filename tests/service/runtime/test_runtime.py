@@ -16,7 +16,8 @@ from libs.runtime.messaging import group_commit
 from libs.runtime.messaging.bus import ask
 from libs.runtime.messaging.group_commit import Item
 from libs.runtime.process import service
-from libs.runtime.process.service import Runtime, open_pool
+from libs.runtime.process.database import open_pool
+from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.serving import listen
 from libs.runtime.process.testing import (
     announce,
