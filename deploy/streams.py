@@ -36,7 +36,7 @@ published by then what that one had; a later repeat is for the consumers' inboxe
 
 MAX_ACK_PENDING = 4096
 MAX_DELIVER = 20
-"""A safety net: the inlet's own delays end, with a dead letter, well before."""
+"""A safety net: the consumer's own retries end, with a dead letter, well before."""
 
 
 @dataclass(frozen=True)

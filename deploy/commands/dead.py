@@ -33,13 +33,13 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace) -> int:
     from deploy.reach import bus
-    from libs.runtime.messaging.dead_letters import DeadLetters, NoSuchLetter
+    from libs.runtime.messaging.dead_letters import DeadLetters, NoSuchDeadLetter
 
     async with bus() as client:
         letters = DeadLetters(client)
         try:
             await _act(args, letters)
-        except NoSuchLetter as missing:
+        except NoSuchDeadLetter as missing:
             raise Failed(str(missing)) from missing
     return 0
 

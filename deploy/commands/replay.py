@@ -28,14 +28,14 @@ def run(args: argparse.Namespace) -> int:
 async def _run(args: argparse.Namespace) -> int:
     from deploy.commands import Failed
     from deploy.reach import bus, database
-    from libs.runtime.messaging.decrypting_publisher import RevealingPublisher
+    from libs.runtime.messaging.decrypting_publisher import DecryptingPublisher
     from libs.runtime.operations.replay import BusRefused, replay, sequence_at
 
     async with database() as conn, bus() as client:
         after = await sequence_at(conn, args.service, args.since.astimezone()) if args.since else args.after
         reached = after
         try:
-            async for reached in replay(conn, RevealingPublisher(client, "EVENTS", conn), args.service, after):
+            async for reached in replay(conn, DecryptingPublisher(client, "EVENTS", conn), args.service, after):
                 if sys.stdout.isatty():
                     print(f"\r{reached - after} events", end="", flush=True)
         except BusRefused as refused:

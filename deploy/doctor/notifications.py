@@ -10,7 +10,7 @@ from deploy.doctor.place import Place
 
 PENDING = "PendingConfirmation"
 WEBHOOK = "/webhooks/sns"
-MOST_WAITING = 10_000
+MAX_WAITING = 10_000
 
 
 def examine(place: Place) -> Iterator[Finding]:
@@ -61,6 +61,6 @@ def _queue(place: Place, url: str) -> Finding:
     except (BotoCoreError, ClientError) as error:
         return problem("SQS queue", str(error), f"Check GODWIT_SQS_QUEUE_URL, and let feedback receive from {url}.")
     waiting = int(told.get("Attributes", {}).get("ApproximateNumberOfMessages", 0))
-    if waiting > MOST_WAITING:
+    if waiting > MAX_WAITING:
         return warning("SQS queue", f"{waiting:,} notifications wait", "Add a replica of the feedback service.")
     return ok("SQS queue", f"{waiting:,} notifications wait")

@@ -17,7 +17,7 @@ from deploy.doctor.place import Place
 from deploy.reach import connect
 
 TIMEOUT = 5.0
-MOST_SKEW = 5.0
+MAX_SKEW = 5.0
 OLDEST = 15
 """The Postgres version from which on everything here works."""
 
@@ -96,7 +96,7 @@ def _durability(row: asyncpg.Record) -> Finding:
 
 def _skew(now: float) -> Finding:
     skew = abs(time.time() - now)
-    if skew > MOST_SKEW:
+    if skew > MAX_SKEW:
         return warning("database clock", f"{skew:.0f} s off from here", "Run NTP on both machines.")
     return ok("database clock", f"within {max(1.0, skew):.0f} s")
 

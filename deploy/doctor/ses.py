@@ -12,7 +12,7 @@ from deploy.doctor.place import Place
 
 NEEDED = ("SEND", "REJECT", "BOUNCE", "COMPLAINT", "DELIVERY", "RENDERING_FAILURE", "DELIVERY_DELAY")
 WANTED = ("OPEN", "CLICK")
-MOST_SKEW = 60.0
+MAX_SKEW = 60.0
 LOW = 0.1
 NOT_FOUND = "NotFoundException"
 
@@ -52,7 +52,7 @@ def _clock(account: Any) -> Finding:
     if told is None:
         return ok("clock", "SES does not tell the time")
     skew = abs(time.time() - parsedate_to_datetime(told).timestamp())
-    if skew > MOST_SKEW:
+    if skew > MAX_SKEW:
         return problem("clock", f"{skew:.0f} s off from SES's", "Run NTP: SES refuses signatures that are minutes off.")
     return ok("clock", f"within {max(1.0, skew):.0f} s of SES's")
 

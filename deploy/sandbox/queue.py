@@ -20,7 +20,7 @@ NAME = "godwit-sandbox"
 TARGET = "AmazonSQS."
 POLL_SECONDS = 0.05
 LONGEST_WAIT = 20.0
-MOST_AT_ONCE = 10
+MAX_AT_ONCE = 10
 
 ADD = "insert into queued (id, body, sent_at, visible_at) values (?, ?, ?, ?)"
 DUE = "select seq, id, body, sent_at, receives from queued where visible_at <= ? order by visible_at, seq limit ?"
@@ -101,7 +101,7 @@ class Queue:
                 return {}
 
     async def _take(self, asked: Receive) -> list[dict[str, Any]]:
-        now, most = time.time(), min(asked.max_number_of_messages, MOST_AT_ONCE)
+        now, most = time.time(), min(asked.max_number_of_messages, MAX_AT_ONCE)
         rows = self._store.rows(DUE, (now, most + len(self._taken)))
         rows = [row for row in rows if row[0] not in self._taken][:most]
         if not rows:

@@ -13,11 +13,11 @@ import msgspec
 BOM = b"\xef\xbb\xbf"
 DELIMITERS = (",", ";", "\t")
 
-MOST_COLUMNS = 200
-MOST_IN_FIELD = 64 * 1024
-MOST_IN_ROW = 256 * 1024
+MAX_COLUMNS = 200
+MAX_IN_FIELD = 64 * 1024
+MAX_IN_ROW = 256 * 1024
 
-csv.field_size_limit(MOST_IN_FIELD)
+csv.field_size_limit(MAX_IN_FIELD)
 
 
 class BrokenCsv(ValueError):
@@ -56,8 +56,8 @@ class Records:
         # what does not end in LF may go on; so may a CR, with the LF of its line
         self._rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
         yield from self._cut(lines, last=False)
-        if len(self._rest) > MOST_IN_ROW:
-            raise BrokenCsv(self.row + 1, f"is longer than {MOST_IN_ROW} bytes, or a quote in it is never closed")
+        if len(self._rest) > MAX_IN_ROW:
+            raise BrokenCsv(self.row + 1, f"is longer than {MAX_IN_ROW} bytes, or a quote in it is never closed")
 
     def finish(self) -> Iterator[Record]:
         """The last record, if no line break ended it. Raises BrokenCsv."""
@@ -79,8 +79,8 @@ class Records:
                 raise BrokenCsv(self.row + 1, f"is not valid CSV: {error}") from error
             done, self.at = source.taken, source.at
             self.row = source.row = self.row + 1
-            if len(cells) > MOST_COLUMNS:
-                raise BrokenCsv(self.row, f"has more than {MOST_COLUMNS} columns", "too_many_columns")
+            if len(cells) > MAX_COLUMNS:
+                raise BrokenCsv(self.row, f"has more than {MAX_COLUMNS} columns", "too_many_columns")
             yield Record(self.row, cells, self.at)
         self._rest = b"".join(lines[done:]) + self._rest
 

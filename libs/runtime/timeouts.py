@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 
 @asynccontextmanager
-async def at_most(seconds: float) -> AsyncIterator[None]:
+async def soft_timeout(seconds: float) -> AsyncIterator[None]:
     """What is awaited within ends after so many seconds, quietly.
 
     `asyncio.wait_for` is not used: that of Python 3.11 forgets that it was cancelled where what it waits for happens in

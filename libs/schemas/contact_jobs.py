@@ -17,12 +17,12 @@ BulkOperation = Literal["subscribe", "unsubscribe", "delete"]
 CHUNK_BYTES = 512 * 1024
 """Of a file, in one message. In JSON it is a third larger, and the bus takes 1 MiB."""
 
-MOST_FILE_BYTES = 100 * 1024 * 1024
-MOST_ROWS = 1_000_000
+MAX_FILE_BYTES = 100 * 1024 * 1024
+MAX_ROWS = 1_000_000
 """Below the row of the column names."""
 
-MOST_IDS = 1000
-MOST_EXCLUDED = 10_000
+MAX_IDS = 1000
+MAX_EXCLUDED = 10_000
 
 
 # --- commands --------------------------------------------------------------------------------------------------------

@@ -34,8 +34,8 @@ UtmValue = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 PIECE_BYTES = 512 * 1024
 """Of a file, in one message. In JSON it is a third larger, and the bus takes 1 MiB."""
 
-MOST_ATTACHMENTS = 10
-MOST_ATTACHED_BYTES = 10 * 1024 * 1024
+MAX_ATTACHMENTS = 10
+MAX_ATTACHED_BYTES = 10 * 1024 * 1024
 """Of all files of one mail together."""
 
 

@@ -61,7 +61,7 @@ from services.campaigns.experiment import Experiment
 from services.campaigns.law import require_legal
 from services.campaigns.timers import CampaignDue, WinnerDue
 
-MOST_LATE = timedelta(hours=1)
+MAX_LATE = timedelta(hours=1)
 
 
 class Absent(msgspec.Struct, frozen=True, kw_only=True):
@@ -255,7 +255,7 @@ def _fall_due(due: CampaignDue, state: State, now: datetime) -> list[Event]:
     """Send what is due, unless its schedule was moved or given up meanwhile."""
     match state:
         case Campaign(status="SCHEDULED", scheduled_for=due.scheduled_for):
-            if now - due.scheduled_for > MOST_LATE:
+            if now - due.scheduled_for > MAX_LATE:
                 return [CampaignMissed(campaign_id=due.campaign_id, scheduled_for=due.scheduled_for)]
             if missing := state.readiness.missing:
                 reason = f"It was not ready when it was due: {', '.join(missing)}"

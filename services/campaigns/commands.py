@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from libs.runtime.eventstore.aggregate import Aggregate, Loaded
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.campaigns import (
     CampaignScheduled,
     CampaignView,
@@ -55,7 +55,7 @@ class Campaigns:
             campaign, key=_campaign_key, load=self._load, reply=self._reply, then=_set_timers
         )
 
-    async def __call__(self, unit: Unit, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
+    async def __call__(self, unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
         return await self._aggregate(unit, envelopes)
 
     async def _load(
@@ -104,7 +104,7 @@ async def _with_figures(
     return found
 
 
-async def _set_timers(unit: Unit, envelope: Envelope[Any], events: Sequence[Any]) -> None:
+async def _set_timers(unit: UnitOfWork, envelope: Envelope[Any], events: Sequence[Any]) -> None:
     """A campaign that is scheduled has a timer. One that has none to keep ignores it when it comes."""
     for event in events:
         if isinstance(event, CampaignScheduled):

@@ -68,7 +68,7 @@ from services.campaigns.views import (
     version_view,
 )
 
-MOST_RECIPIENTS = 1000
+MAX_RECIPIENTS = 1000
 
 
 async def get_template(conn: Connection, project: UUID, query: GetTemplate) -> TemplateView:
@@ -180,7 +180,7 @@ async def list_campaign_recipients(
     conn: Connection, project: UUID, query: ListCampaignRecipients
 ) -> CampaignRecipients:
     state = await _campaign(conn, project, query.campaign_id)
-    limit = min(max(query.limit, 1), MOST_RECIPIENTS)
+    limit = min(max(query.limit, 1), MAX_RECIPIENTS)
     after = _place_of(query.cursor) if query.cursor else campaign_recipient.BEFORE_ALL
     wanted = Wanted(
         status=query.status, variant=query.variant, winner=state.experiment.winner if state.experiment else None

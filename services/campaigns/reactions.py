@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import Unit
+from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.campaigns import CampaignResolving, CampaignSent
 from services.campaigns import experiment
 from services.campaigns.campaign import Campaign
@@ -15,7 +15,7 @@ from services.campaigns.read_models.campaign_experiment import Over
 from services.campaigns.timers import WinnerDue
 
 
-async def begin_runs(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
+async def begin_runs(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> None:
     """A campaign that was queued is being sent as soon as contacts begin to say to whom."""
     causes = _last_by_campaign(envelopes)
     for key, version in (await campaign.queued(unit.conn, causes.keys())).items():
@@ -23,13 +23,13 @@ async def begin_runs(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
         unit.append([CampaignResolving(campaign_id=key[1])], causes[key])
 
 
-async def settle_runs(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
+async def settle_runs(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> None:
     """Go on where these outcomes were the last ones, of a test or of a campaign."""
     await end_tests(unit, envelopes)
     await finish_runs(unit, envelopes)
 
 
-async def end_tests(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
+async def end_tests(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> None:
     """Say `campaign.test_sent`, and set the time to decide; or decide at once where a variant has nobody.
 
     As below, counting has locked the run's row, so of two replicas the later one sees everything.
@@ -44,7 +44,7 @@ async def end_tests(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
         await _end_test(unit, test, state, causes[key])
 
 
-async def _end_test(unit: Unit, test: Over, state: Campaign, cause: Envelope[Any]) -> None:
+async def _end_test(unit: UnitOfWork, test: Over, state: Campaign, cause: Envelope[Any]) -> None:
     assert state.draft.ab_test, "it is being tested"
     if test.too_few:
         counted = await campaign_experiment.counts_of(unit.conn, test.project, test.campaign_id)
@@ -58,7 +58,7 @@ async def _end_test(unit: Unit, test: Over, state: Campaign, cause: Envelope[Any
     await unit.schedule(str(test.campaign_id), sent.decide_at, due, cause)
 
 
-async def finish_runs(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
+async def finish_runs(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> None:
     """Say `campaign.sent` where these outcomes were the last ones.
 
     They are counted already. Counting locks the run's row, so of two replicas that bring in the last outcomes the

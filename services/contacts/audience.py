@@ -16,7 +16,7 @@ from libs.kernel.ab_assignment import variant_of
 from libs.kernel.rejection import Rejected
 from libs.runtime import crash
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import BatchHandler, Connection, Unit
+from libs.runtime.eventstore.store import BatchHandler, Connection, UnitOfWork
 from libs.schemas.base import Message
 from libs.schemas.campaigns import Audience, CampaignSendingStarted
 from libs.schemas.contacts import (
@@ -61,7 +61,7 @@ class Unresolvable(Exception):
     """The audience names nobody that we know of."""
 
 
-async def start(unit: Unit, envelopes: Sequence[Envelope[CampaignSendingStarted]]) -> None:
+async def start(unit: UnitOfWork, envelopes: Sequence[Envelope[CampaignSendingStarted]]) -> None:
     """Begin once for each campaign. Transactional content also reaches those who are not subscribed."""
     begun = await _begun(unit.conn, envelopes)
     for envelope in envelopes:
@@ -75,14 +75,14 @@ async def start(unit: Unit, envelopes: Sequence[Envelope[CampaignSendingStarted]
 def resolve(page_size: int) -> BatchHandler:
     """Resolves one page of each audience that is due, and has the next one follow at once."""
 
-    async def run(unit: Unit, envelopes: Sequence[Envelope[ResolveAudience]]) -> None:
+    async def run(unit: UnitOfWork, envelopes: Sequence[Envelope[ResolveAudience]]) -> None:
         for envelope in envelopes:
             await _resolve_page(unit, envelope, page_size)
 
     return run
 
 
-async def _start(unit: Unit, envelope: Envelope[CampaignSendingStarted]) -> None:
+async def _start(unit: UnitOfWork, envelope: Envelope[CampaignSendingStarted]) -> None:
     campaign = envelope.message
     try:
         condition, lists = await meant(unit.conn, envelope.project, campaign.audience)
@@ -102,7 +102,7 @@ async def _start(unit: Unit, envelope: Envelope[CampaignSendingStarted]) -> None
     await unit.schedule_in(str(campaign.campaign_id), AT_ONCE, first, envelope)
 
 
-async def _resolve_page(unit: Unit, envelope: Envelope[ResolveAudience], page_size: int) -> None:
+async def _resolve_page(unit: UnitOfWork, envelope: Envelope[ResolveAudience], page_size: int) -> None:
     job = envelope.message
     unit.expect(_stream(job.campaign_id), job.page + 1)
     found = await members.audience(

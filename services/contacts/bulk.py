@@ -5,7 +5,7 @@ from uuid import UUID
 
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.envelope import Cause
-from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.contact_jobs import (
     BulkOperation,
     BulkStarted,
@@ -37,7 +37,7 @@ TOTAL = f"select count(*) from contact where {MATCHING}"  # noqa: S608 - a const
 STARTED = "select created_at from contact_job where project = $1 and id = $2"
 
 
-async def bulk_page(unit: Unit, job: Job, cause: Cause, most: int) -> None:
+async def bulk_page(unit: UnitOfWork, job: Job, cause: Cause, most: int) -> None:
     """Deal with the next contacts, at most so many, and say how far the job has come, or that it has ended."""
     assert isinstance(job.spec, BulkStarted)
     ids, cursor, total = await _next(unit.conn, job, job.spec, most)
@@ -68,7 +68,7 @@ def _wanted(search: ContactSearch) -> tuple[str | None, bool | None, list[UUID]]
 
 
 async def _change(
-    unit: Unit, job: Job, operation: BulkOperation, ids: Sequence[UUID], cause: Cause
+    unit: UnitOfWork, job: Job, operation: BulkOperation, ids: Sequence[UUID], cause: Cause
 ) -> tuple[Counts, list[Failure]]:
     changed = unchanged = 0
     failures: list[Failure] = []
@@ -91,7 +91,9 @@ async def _change(
     return counts, failures
 
 
-def _decide(unit: Unit, book: Book, project: UUID, operation: BulkOperation, contact_id: UUID, cause: Cause) -> bool:
+def _decide(
+    unit: UnitOfWork, book: Book, project: UUID, operation: BulkOperation, contact_id: UUID, cause: Cause
+) -> bool:
     """Whether anything changed. Raises Rejected for a contact that is not there."""
     known = book.by_id(project, contact_id)
     events = contact.decide(_command(operation, contact_id), known.contact)

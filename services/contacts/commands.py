@@ -13,7 +13,7 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.aggregate import accepted
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import Unit
+from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.base import View
 from libs.schemas.contacts import (
     ContactCreated,
@@ -33,7 +33,7 @@ from services.contacts.read_models import contact as contacts
 from services.contacts.views import contact_view
 
 
-async def change_contacts(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
+async def change_contacts(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
     """All commands about contacts go through here, so that a batch keeps their order."""
     book = await open_book(unit, set(_addresses(envelopes)), set(_ids(envelopes)))
     answers = [_answer(unit, book, envelope) for envelope in envelopes]
@@ -41,7 +41,7 @@ async def change_contacts(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> Seq
     return answers
 
 
-async def open_book(unit: Unit, addresses: set[tuple[UUID, str]], ids: set[tuple[UUID, UUID]]) -> Book:
+async def open_book(unit: UnitOfWork, addresses: set[tuple[UUID, str]], ids: set[tuple[UUID, UUID]]) -> Book:
     """What is known of these contacts; the unit then expects their streams to be as they were read."""
     rows = await contacts.load(unit.conn, addresses, ids)
     for row in rows:
@@ -49,7 +49,7 @@ async def open_book(unit: Unit, addresses: set[tuple[UUID, str]], ids: set[tuple
     return Book((row.project, _known(row)) for row in rows)
 
 
-def _answer(unit: Unit, book: Book, envelope: Envelope[Any]) -> bytes:
+def _answer(unit: UnitOfWork, book: Book, envelope: Envelope[Any]) -> bytes:
     try:
         known, taken = _subject(book, envelope)
         events = contact.decide(envelope.message, known.contact, taken=taken)

@@ -6,7 +6,7 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.aggregate import accepted
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import Unit
+from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.contacts import AskForConfirmation
 from services.contacts import confirmation
 from services.contacts.confirmation import State
@@ -15,11 +15,11 @@ from services.contacts.read_models import contact as contacts
 from services.contacts.views import view_of
 
 
-async def ask_for_confirmations(unit: Unit, envelopes: Sequence[Envelope[AskForConfirmation]]) -> Sequence[bytes]:
+async def ask_for_confirmations(unit: UnitOfWork, envelopes: Sequence[Envelope[AskForConfirmation]]) -> Sequence[bytes]:
     return [await _ask(unit, envelope) for envelope in envelopes]
 
 
-async def _ask(unit: Unit, envelope: Envelope[AskForConfirmation]) -> bytes:
+async def _ask(unit: UnitOfWork, envelope: Envelope[AskForConfirmation]) -> bytes:
     key = envelope.project, envelope.message.contact_id
     rows = await contacts.load(unit.conn, [], [key])
     asked, version = (await confirmations.load(unit.conn, [key])).get(key, ((), 0))

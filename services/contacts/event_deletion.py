@@ -5,7 +5,7 @@ from datetime import datetime
 from libs.kernel.instants import iso
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.envelope import Cause, Envelope
-from libs.runtime.eventstore.store import Unit
+from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.contact_jobs import Counts, JobEnded, JobProgressed
 from libs.schemas.tracked_events import DeleteEvents, EventDeletionStarted, EventsDeleted, EventsErased
 from services.contacts.contact import check_event_name
@@ -14,7 +14,7 @@ from services.contacts.job import Job
 from services.contacts.read_models import tracked_event as tracked
 
 
-async def delete_events(unit: Unit, envelope: Envelope[DeleteEvents]) -> EventsDeleted:
+async def delete_events(unit: UnitOfWork, envelope: Envelope[DeleteEvents]) -> EventsDeleted:
     """What is tracked from now on stays. Raises Rejected for a name that is reserved or that segments ask about."""
     command = envelope.message
     check_event_name(command.name)
@@ -28,7 +28,7 @@ async def delete_events(unit: Unit, envelope: Envelope[DeleteEvents]) -> EventsD
     return EventsDeleted(deleted_count=count)
 
 
-async def erase_page(unit: Unit, job: Job, cause: Cause, most: int) -> None:
+async def erase_page(unit: UnitOfWork, job: Job, cause: Cause, most: int) -> None:
     """Forget what the next contacts did, and say how far the job has come, or that it has ended."""
     spec = job.spec
     assert isinstance(spec, EventDeletionStarted)

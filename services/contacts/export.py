@@ -16,7 +16,7 @@ from services.contacts.refusals import segment_not_found
 from services.contacts.views import view_of
 
 MOST = 1000
-MOST_FOR_KEYS = 20_000
+MAX_FOR_KEYS = 20_000
 
 KEYS = """
 with page as materialized (
@@ -43,9 +43,9 @@ async def export_contacts(conn: Connection, project: UUID, query: ExportContacts
 
 
 async def list_data_keys(conn: Connection, project: UUID, query: ListDataKeys) -> DataKeys:
-    row = await conn.fetchrow(KEYS, project, query.after, MOST_FOR_KEYS)
+    row = await conn.fetchrow(KEYS, project, query.after, MAX_FOR_KEYS)
     assert row
-    return DataKeys(keys=row["keys"] or [], after=row["last"] if row["rows"] == MOST_FOR_KEYS else None)
+    return DataKeys(keys=row["keys"] or [], after=row["last"] if row["rows"] == MAX_FOR_KEYS else None)
 
 
 async def _whom(conn: Connection, project: UUID, segment_id: UUID | None) -> tuple[Condition | None, Sequence[UUID]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from libs.runtime.eventstore.envelope import Cause, Envelope
-from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.base import Message
 from libs.schemas.contact_jobs import Counts, JobEnded, JobProgressed
 from libs.schemas.contacts import UpdateContact
@@ -34,7 +34,7 @@ class StripField(Message, tag="strip-field", frozen=True, kw_only=True):
     contacts: int = 0
 
 
-async def delete_field(unit: Unit, envelope: Envelope[DeleteField]) -> FieldDeletion:
+async def delete_field(unit: UnitOfWork, envelope: Envelope[DeleteField]) -> FieldDeletion:
     job_id, field = envelope.message.job_id, envelope.message.field
     having = await _having(unit.conn, envelope.project, field)
     unit.append(
@@ -47,7 +47,7 @@ async def delete_field(unit: Unit, envelope: Envelope[DeleteField]) -> FieldDele
     return FieldDeletion(deleted_from=having, job_id=job_id)
 
 
-async def strip_page(unit: Unit, job: Job, cause: Cause, most: int) -> None:
+async def strip_page(unit: UnitOfWork, job: Job, cause: Cause, most: int) -> None:
     """Take the field from the next contacts, and say how far the job has come, or that it has ended."""
     spec = job.spec
     assert isinstance(spec, FieldRemovalStarted)
@@ -67,7 +67,7 @@ async def strip_page(unit: Unit, job: Job, cause: Cause, most: int) -> None:
         unit.append([JobEnded(job_id=job.id, state="completed")], cause)
 
 
-async def go_on(unit: Unit, envelopes: Sequence[Envelope[StripField]]) -> None:
+async def go_on(unit: UnitOfWork, envelopes: Sequence[Envelope[StripField]]) -> None:
     """Have a deletion that began before it was a job done by one, from the start: who lost the field stays as they
     are."""
     for envelope in envelopes:
@@ -76,7 +76,7 @@ async def go_on(unit: Unit, envelopes: Sequence[Envelope[StripField]]) -> None:
         unit.append([FieldRemovalStarted(job_id=old.job_id, field=old.field, rows=having)], envelope)
 
 
-async def _strip(unit: Unit, project: UUID, field: str, ids: Sequence[UUID], cause: Cause) -> None:
+async def _strip(unit: UnitOfWork, project: UUID, field: str, ids: Sequence[UUID], cause: Cause) -> None:
     book = await open_book(unit, set(), {(project, contact_id) for contact_id in ids})
     for contact_id in ids:
         command = UpdateContact(contact_id=contact_id, data={field: None})

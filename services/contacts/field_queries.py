@@ -30,7 +30,7 @@ STANDARD: Mapping[str, FieldType] = {
     "subscribed": "boolean",
     "updatedAt": "date",
 }
-MOST_VALUES = 200
+MAX_VALUES = 200
 
 
 async def list_fields(conn: Connection, project: UUID, query: ListFields) -> FieldList:
@@ -49,7 +49,7 @@ async def list_fields(conn: Connection, project: UUID, query: ListFields) -> Fie
 
 async def list_field_values(conn: Connection, project: UUID, query: ListFieldValues) -> FieldValues:
     """In the order of text. There is nothing to choose from for addresses and times."""
-    limit = min(max(query.limit, 1), MOST_VALUES)
+    limit = min(max(query.limit, 1), MAX_VALUES)
     if query.field in STANDARD:
         values = [True, False] if query.field == "subscribed" else []
     else:

@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 
 from libs.runtime.eventstore.codec import Codec
-from libs.runtime.eventstore.encryption import Written, reveal
+from libs.runtime.eventstore.encryption import LoggedEvent, decrypt
 from libs.runtime.eventstore.envelope import Meta, meta_of
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts import (
@@ -70,7 +70,7 @@ async def as_it_was(conn: Connection, project: UUID, contact_id: UUID, at: datet
 
 
 async def _read(conn: Connection, rows: Sequence[asyncpg.Record]) -> list[Recorded]:
-    bodies = await reveal(conn, [Written(row["id"], row["project"], row["data"].encode()) for row in rows])
+    bodies = await decrypt(conn, [LoggedEvent(row["id"], row["project"], row["data"].encode()) for row in rows])
     return [
         Recorded(row["id"], row["version"], row["type"], _codec.decode(body), meta_of(row["meta"]), row["recorded_at"])
         for row, body in zip(rows, bodies, strict=True)

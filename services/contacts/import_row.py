@@ -14,10 +14,10 @@ from services.contacts.refusals import invalid
 YES, NO = {"true", "yes"}, {"false", "no"}
 SUBSCRIBED = {"true", "1", "yes"}
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?")
-MOST_DIGITS = 15
+MAX_DIGITS = 15
 """Of a number that a double keeps as it is written."""
 
-MOST_IN_NAME = 255
+MAX_IN_NAME = 255
 
 
 class Columns(msgspec.Struct, frozen=True):
@@ -35,9 +35,9 @@ def columns_of(header: Sequence[str]) -> Columns:
     if "email" not in names:
         raise refused('CSV must have an "email" column (case-insensitive)', "missing_column")
     if twice := [name for name, count in Counter(names).items() if name and count > 1]:
-        raise refused(f'CSV has more than one column "{twice[0][:MOST_IN_NAME]}"', "duplicate_column")
-    if any(len(name) > MOST_IN_NAME for name in names):
-        raise refused(f"Names of columns have at most {MOST_IN_NAME} characters", "too_big")
+        raise refused(f'CSV has more than one column "{twice[0][:MAX_IN_NAME]}"', "duplicate_column")
+    if any(len(name) > MAX_IN_NAME for name in names):
+        raise refused(f"Names of columns have at most {MAX_IN_NAME} characters", "too_big")
     return Columns(
         email=names.index("email"),
         subscribed=names.index("subscribed") if "subscribed" in names else None,
@@ -58,7 +58,7 @@ def contact_of(columns: Columns, cells: Sequence[str], contact_id: UUID) -> Save
 def coerced(cell: str) -> object:
     """true and yes, false and no are booleans; what is written as JSON writes a number is one, and `007` is not."""
     text = cell.strip()
-    if NUMBER.fullmatch(text) and sum(map(str.isdigit, text)) <= MOST_DIGITS:
+    if NUMBER.fullmatch(text) and sum(map(str.isdigit, text)) <= MAX_DIGITS:
         return float(text) if "." in text else int(text)
     word = text.lower()
     return True if word in YES else False if word in NO else text

@@ -11,9 +11,9 @@ import msgspec
 from libs.kernel.csv_records import BrokenCsv, Record, Records
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.envelope import Cause
-from libs.runtime.eventstore.store import Unit
+from libs.runtime.eventstore.store import UnitOfWork
 from libs.runtime.uuids import new_uuid
-from libs.schemas.contact_jobs import MOST_ROWS, Counts, ImportStarted, JobEnded, JobProgressed
+from libs.schemas.contact_jobs import MAX_ROWS, Counts, ImportStarted, JobEnded, JobProgressed
 from libs.schemas.contacts import ContactCreated, SaveContact
 from services.contacts import contact, import_file, job_errors
 from services.contacts.address import parse
@@ -31,7 +31,7 @@ class Row(msgspec.Struct, frozen=True):
     command: SaveContact
 
 
-async def import_page(unit: Unit, job: Job, cause: Cause, most: int) -> None:
+async def import_page(unit: UnitOfWork, job: Job, cause: Cause, most: int) -> None:
     """Import the next rows, at most so many, and say how far the job has come, or that it has ended."""
     assert isinstance(job.spec, ImportStarted)
     size, records = job.spec.size, _records_of(job, job.spec)
@@ -45,7 +45,7 @@ async def import_page(unit: Unit, job: Job, cause: Cause, most: int) -> None:
         await _end(unit, job, cause, reason)
 
 
-async def _save(unit: Unit, job: Job, cause: Cause, rows: Sequence[Row], failures: list[Failure]) -> Counts:
+async def _save(unit: UnitOfWork, job: Job, cause: Cause, rows: Sequence[Row], failures: list[Failure]) -> Counts:
     """Decide row by row, in the order of the file; what is refused joins the failures."""
     created = changed = unchanged = 0
     book = await open_book(unit, {(job.project, row.address) for row in rows}, set())
@@ -73,7 +73,7 @@ async def _save(unit: Unit, job: Job, cause: Cause, rows: Sequence[Row], failure
     )
 
 
-async def _end(unit: Unit, job: Job, cause: Cause, reason: str | None) -> None:
+async def _end(unit: UnitOfWork, job: Job, cause: Cause, reason: str | None) -> None:
     unit.append([JobEnded(job_id=job.id, state="failed" if reason else "completed", reason=reason)], cause)
     await import_file.forget(unit.conn, job.project, job.id)
 
@@ -101,7 +101,7 @@ def _reason(broken: BrokenCsv | None, counts: Counts) -> str | None:
     if broken:
         return str(broken)
     done = counts.created + counts.changed + counts.unchanged + counts.failed
-    return f"The file has more than {MOST_ROWS} rows" if done > MOST_ROWS else None
+    return f"The file has more than {MAX_ROWS} rows" if done > MAX_ROWS else None
 
 
 def _records_of(job: Job, spec: ImportStarted) -> Records:

@@ -7,10 +7,10 @@ import msgspec
 
 from libs.kernel.rejection import Rejected
 from libs.schemas.contact_jobs import (
-    MOST_EXCLUDED,
-    MOST_FILE_BYTES,
-    MOST_IDS,
-    MOST_ROWS,
+    MAX_EXCLUDED,
+    MAX_FILE_BYTES,
+    MAX_IDS,
+    MAX_ROWS,
     BulkStarted,
     CancelJob,
     ContactSearch,
@@ -30,8 +30,8 @@ from services.contacts.refusals import invalid
 
 Spec: TypeAlias = ImportStarted | BulkStarted | EventDeletionStarted | FieldRemovalStarted
 
-MOST_ERRORS = 1000
-MOST_SEARCHED = 255
+MAX_ERRORS = 1000
+MAX_SEARCHED = 255
 ENDED = ("completed", "failed", "cancelled")
 
 
@@ -60,8 +60,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 def start_import(command: StartImport, delimiter: str, header: list[str]) -> ImportStarted:
     """Raises Rejected for a file that is too large, empty, or whose columns cannot be used."""
-    if command.size > MOST_FILE_BYTES or command.rows > MOST_ROWS:
-        raise Rejected("PAYLOAD_TOO_LARGE", f"A file has at most {MOST_FILE_BYTES} bytes and {MOST_ROWS} rows")
+    if command.size > MAX_FILE_BYTES or command.rows > MAX_ROWS:
+        raise Rejected("PAYLOAD_TOO_LARGE", f"A file has at most {MAX_FILE_BYTES} bytes and {MAX_ROWS} rows")
     if not any(cell.strip() for cell in header):
         raise refused("CSV file is empty", "empty_file")
     columns_of(header)
@@ -82,14 +82,14 @@ def start_bulk(command: StartBulk) -> BulkStarted:
     selection = command.selection
     match selection:
         case ContactSelection(contact_ids=ids):
-            if not 1 <= len(ids) <= MOST_IDS:
-                raise invalid("contactIds", f"Must contain 1 to {MOST_IDS} ids", "too_big" if ids else "too_small")
+            if not 1 <= len(ids) <= MAX_IDS:
+                raise invalid("contactIds", f"Must contain 1 to {MAX_IDS} ids", "too_big" if ids else "too_small")
             selection = ContactSelection(contact_ids=list(dict.fromkeys(ids)))
         case ContactSearch(filter=wanted, exclude_ids=excluded):
-            if len(excluded) > MOST_EXCLUDED:
-                raise invalid("excludeIds", f"Must contain at most {MOST_EXCLUDED} ids", "too_big")
-            if len(wanted.search or "") > MOST_SEARCHED or "\0" in (wanted.search or ""):
-                raise invalid("filter.search", f"Must be text of at most {MOST_SEARCHED} characters", "too_big")
+            if len(excluded) > MAX_EXCLUDED:
+                raise invalid("excludeIds", f"Must contain at most {MAX_EXCLUDED} ids", "too_big")
+            if len(wanted.search or "") > MAX_SEARCHED or "\0" in (wanted.search or ""):
+                raise invalid("filter.search", f"Must be text of at most {MAX_SEARCHED} characters", "too_big")
     return BulkStarted(job_id=command.job_id, operation=command.operation, selection=selection)
 
 

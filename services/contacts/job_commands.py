@@ -9,11 +9,11 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.aggregate import accepted
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import BatchHandler, Unit
+from libs.runtime.eventstore.store import BatchHandler, UnitOfWork
 from libs.schemas.base import Command, View
 from libs.schemas.contact_jobs import (
     CHUNK_BYTES,
-    MOST_FILE_BYTES,
+    MAX_FILE_BYTES,
     CancelJob,
     JobAccepted,
     JobStopped,
@@ -36,13 +36,13 @@ OTHER_FILE = Rejected("IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used f
 INCOMPLETE = Rejected("BAD_REQUEST", "The file did not arrive completely: send it again")
 
 
-def one_by_one(handle: Callable[[Unit, Envelope[Any]], Awaitable[View]]) -> BatchHandler:
+def one_by_one(handle: Callable[[UnitOfWork, Envelope[Any]], Awaitable[View]]) -> BatchHandler:
     """A batch handler for what is rare: each message sees what the one before it did."""
 
-    async def handle_all(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
+    async def handle_all(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
         return [await answer(unit, envelope) for envelope in envelopes]
 
-    async def answer(unit: Unit, envelope: Envelope[Any]) -> bytes:
+    async def answer(unit: UnitOfWork, envelope: Envelope[Any]) -> bytes:
         try:
             view = await handle(unit, envelope)
         except Rejected as no:
@@ -53,16 +53,16 @@ def one_by_one(handle: Callable[[Unit, Envelope[Any]], Awaitable[View]]) -> Batc
     return handle_all
 
 
-async def store_chunk(unit: Unit, envelope: Envelope[StoreImportChunk]) -> StoredChunk:
+async def store_chunk(unit: UnitOfWork, envelope: Envelope[StoreImportChunk]) -> StoredChunk:
     chunk = envelope.message
-    if not 0 <= chunk.number <= MOST_FILE_BYTES // CHUNK_BYTES or not 0 < len(chunk.data) <= CHUNK_BYTES:
+    if not 0 <= chunk.number <= MAX_FILE_BYTES // CHUNK_BYTES or not 0 < len(chunk.data) <= CHUNK_BYTES:
         raise Rejected("PAYLOAD_TOO_LARGE", "The file is larger than an import takes")
     if not await import_file.store(unit.conn, envelope.project, chunk.import_id, chunk.number, chunk.data):
         raise OTHER_FILE
     return StoredChunk(number=chunk.number)
 
 
-async def start_import(unit: Unit, envelope: Envelope[StartImport]) -> JobAccepted:
+async def start_import(unit: UnitOfWork, envelope: Envelope[StartImport]) -> JobAccepted:
     project, command = envelope.project, envelope.message
     if not command.again and (known := await jobs.same_file(unit.conn, project, command.digest, unit.now)):
         await import_file.forget(unit.conn, project, command.import_id)
@@ -76,13 +76,13 @@ async def start_import(unit: Unit, envelope: Envelope[StartImport]) -> JobAccept
     return JobAccepted(message=QUEUED, job_id=command.import_id)
 
 
-async def start_bulk(unit: Unit, envelope: Envelope[StartBulk]) -> JobAccepted:
+async def start_bulk(unit: UnitOfWork, envelope: Envelope[StartBulk]) -> JobAccepted:
     command = envelope.message
     unit.append([job.start_bulk(command)], envelope)
     return JobAccepted(message=f"Bulk {command.operation} queued successfully", job_id=command.job_id)
 
 
-async def cancel_job(unit: Unit, envelope: Envelope[CancelJob]) -> JobStopped:
+async def cancel_job(unit: UnitOfWork, envelope: Envelope[CancelJob]) -> JobStopped:
     command = envelope.message
     row = await jobs.find(unit.conn, envelope.project, command.job_id)
     found = row.job if row else None
@@ -93,7 +93,7 @@ async def cancel_job(unit: Unit, envelope: Envelope[CancelJob]) -> JobStopped:
     return JobStopped(id=command.job_id, state="cancelled")
 
 
-async def _header(unit: Unit, project: UUID, command: StartImport) -> tuple[str, list[str]]:
+async def _header(unit: UnitOfWork, project: UUID, command: StartImport) -> tuple[str, list[str]]:
     try:
         delimiter, record = await import_file.first_row(unit.conn, project, command.import_id, command.size)
     except BrokenCsv as broken:

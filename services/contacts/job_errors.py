@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import msgspec
 
 from libs.runtime.eventstore.store import Connection
-from services.contacts.job import MOST_ERRORS, Job
+from services.contacts.job import MAX_ERRORS, Job
 
-MOST_TEXT = 500
+MAX_TEXT = 500
 KEPT_DAYS = 30
 AT_ONCE = 5000
 
@@ -38,7 +38,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 async def note(conn: Connection, job: Job, failures: Sequence[Failure]) -> None:
     """Keep the failures of a page, as far as there is room."""
-    kept = failures[: max(0, MOST_ERRORS - job.counts.failed)]
+    kept = failures[: max(0, MAX_ERRORS - job.counts.failed)]
     if kept:
         await conn.execute(
             NOTE,
@@ -46,8 +46,8 @@ async def note(conn: Connection, job: Job, failures: Sequence[Failure]) -> None:
             job.id,
             [each.place for each in kept],
             [each.contact_id for each in kept],
-            [each.email[:MOST_TEXT] for each in kept],
-            [each.error[:MOST_TEXT] for each in kept],
+            [each.email[:MAX_TEXT] for each in kept],
+            [each.error[:MAX_TEXT] for each in kept],
         )
 
 

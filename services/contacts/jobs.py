@@ -14,7 +14,7 @@ import structlog
 
 from libs.runtime import crash
 from libs.runtime.eventstore.envelope import Cause, Origin
-from libs.runtime.eventstore.store import Unit
+from libs.runtime.eventstore.store import UnitOfWork
 from libs.runtime.messaging.group_commit import BROKEN, CONFLICTS
 from libs.runtime.process.runtime import Runtime
 from libs.schemas.contact_jobs import JobEnded, JobKind
@@ -36,7 +36,7 @@ IDLE_SECONDS = 0.25
 BROKEN_SECONDS = 1.0
 TIDY_SECONDS = 60.0
 
-MOST_LAG = 1.5
+MAX_LAG = 1.5
 LAG_SECONDS = 0.05
 LAG = """
 select extract(epoch from clock_timestamp() - recorded_at)::float
@@ -47,7 +47,7 @@ from events where position = (select min(position) from outbox)
 ATTEMPTS = 5
 FAILED = "The job failed for a reason of our own; the log of the service has it"
 
-DoPage = Callable[[Unit, Job, Cause, int], Awaitable[None]]
+DoPage = Callable[[UnitOfWork, Job, Cause, int], Awaitable[None]]
 PAGES: Mapping[JobKind, DoPage] = {
     "import": import_page,
     "bulk": bulk_page,
@@ -96,14 +96,14 @@ class Worker:
 
     async def _relay_is_behind(self) -> bool:
         lag: float | None = await self._runtime.pool.fetchval(LAG, timeout=10)
-        return lag is not None and lag > MOST_LAG
+        return lag is not None and lag > MAX_LAG
 
     async def _paced_page(self) -> bool:
         """Do a page when the commands at hand are done, and learn from it how long the next may be."""
         started = time.monotonic()
         worked = await self._page()
         seconds = time.monotonic() - started
-        commands = await self._runtime.give_way(GIVE_WAY_SECONDS)
+        commands = await self._runtime.yield_to_commands(GIVE_WAY_SECONDS)
         self._pace.took(seconds, others=commands > self._commands)
         self._commands = commands
         return worked
@@ -128,7 +128,7 @@ class Worker:
             self._trouble.pop(row.job.id, None)
         return row is not None
 
-    async def _do(self, unit: Unit, row: jobs.Row) -> None:
+    async def _do(self, unit: UnitOfWork, row: jobs.Row) -> None:
         job = row.job
         unit.expect(job.stream, job.version)
         # what other writers change at the same moment is met less often by a smaller page

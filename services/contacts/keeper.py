@@ -7,7 +7,7 @@ import structlog
 
 from libs.runtime.messaging.group_commit import BROKEN, CONFLICTS
 from libs.runtime.process.runtime import Runtime
-from libs.runtime.timeouts import at_most
+from libs.runtime.timeouts import soft_timeout
 from services.contacts import membership
 
 log = structlog.get_logger()
@@ -74,7 +74,7 @@ async def _rest(runtime: Runtime) -> None:
     """Until something is committed here, a contact is due, or for a moment: other replicas' commits are polled for."""
     wait = await runtime.pool.fetchval(NEXT_DUE, timeout=10)
     seconds = MAX_SLEEP_SECONDS if wait is None else min(max(wait, 0.0), MAX_SLEEP_SECONDS)
-    async with at_most(seconds):
+    async with soft_timeout(seconds):
         await runtime.committed.wait()
     runtime.committed.clear()
     await asyncio.sleep(GATHER_SECONDS)

@@ -15,7 +15,7 @@ import structlog
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.envelope import Meta, Origin
-from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.contacts import EventTracked
 from services.contacts.condition import Predicate, Segments, compiled, topics
 from services.contacts.definitions import definitions_of
@@ -158,18 +158,18 @@ async def try_lock(conn: Connection, project: UUID) -> bool:
     return free
 
 
-async def define(unit: Unit, project: UUID, row: segments.Row) -> None:
+async def define(unit: UnitOfWork, project: UUID, row: segments.Row) -> None:
     """Have the segment kept from now on: by what happens to contacts, and everyone is looked at once."""
     asked = sorted(topics(row.condition)) if row.condition else None
     await unit.conn.execute(DEFINE, project, row.id, asked, NOWHERE)
 
 
-async def begin(unit: Unit, project: UUID, row: segments.Row, known: Segments) -> None:
+async def begin(unit: UnitOfWork, project: UUID, row: segments.Row, known: Segments) -> None:
     """Look at the first contacts at once, so that a small project's segment is filled when it is answered for."""
     await _hold(unit, project, row, known, NOWHERE, await _page_end(unit, project, NOWHERE, CHANGES))
 
 
-async def advance(unit: Unit, project: UUID) -> bool:
+async def advance(unit: UnitOfWork, project: UUID) -> bool:
     """The next portion of what is to be done for the project, whose lock is held. Answers whether there was any."""
     rows = await segments.list_all(unit.conn, project)
     tidied = await _tidy(unit, project, rows)
@@ -177,7 +177,7 @@ async def advance(unit: Unit, project: UUID) -> bool:
     return await _scan(unit, project, rows) or looked or tidied
 
 
-async def catch_up(unit: Unit, project: UUID, rows: Sequence[segments.Row]) -> bool:
+async def catch_up(unit: UnitOfWork, project: UUID, rows: Sequence[segments.Row]) -> bool:
     """Look again at contacts to whom something happened, or whose time has come."""
     taken, changed = await segment_change.take(unit.conn, project, CHANGES)
     due = [row["contact_id"] for row in await unit.conn.fetch(TAKE_DUE, project, CHANGES)]
@@ -188,7 +188,11 @@ async def catch_up(unit: Unit, project: UUID, rows: Sequence[segments.Row]) -> b
 
 
 async def tell(
-    unit: Unit, project: UUID, moves: Iterable[Move], rows: Mapping[UUID, segments.Row], metas: Mapping[UUID, Meta]
+    unit: UnitOfWork,
+    project: UUID,
+    moves: Iterable[Move],
+    rows: Mapping[UUID, segments.Row],
+    metas: Mapping[UUID, Meta],
 ) -> None:
     """Count who entered and left, and say it of tracked segments."""
     entered: dict[UUID, int] = {}
@@ -206,7 +210,7 @@ async def tell(
 
 
 async def _look_at(
-    unit: Unit, project: UUID, contacts: Mapping[UUID, Meta], rows: Iterable[segments.Row], known: Segments
+    unit: UnitOfWork, project: UUID, contacts: Mapping[UUID, Meta], rows: Iterable[segments.Row], known: Segments
 ) -> None:
     by_id = {row.id: row for row in rows if row.condition}
     for some in _portions(by_id.values()):
@@ -285,7 +289,7 @@ def _fact(move: Move, email: str, row: segments.Row) -> EventTracked:
     )
 
 
-async def _scan(unit: Unit, project: UUID, rows: Sequence[segments.Row]) -> bool:
+async def _scan(unit: UnitOfWork, project: UUID, rows: Sequence[segments.Row]) -> bool:
     """Hold the next page of contacts against a segment that has not seen all of them."""
     marked = await unit.conn.execute(MARK, project)
     scan = await unit.conn.fetchrow(SCANNABLE, project)
@@ -301,13 +305,15 @@ async def _scan(unit: Unit, project: UUID, rows: Sequence[segments.Row]) -> bool
     return True
 
 
-async def _page_end(unit: Unit, project: UUID, after: UUID, size: int) -> UUID | None:
+async def _page_end(unit: UnitOfWork, project: UUID, after: UUID, size: int) -> UUID | None:
     """The last of so many contacts; None if there are fewer."""
     end: UUID | None = await unit.conn.fetchval(PAGE_END, project, after, size)
     return end
 
 
-async def _hold(unit: Unit, project: UUID, row: segments.Row, known: Segments, after: UUID, until: UUID | None) -> None:
+async def _hold(
+    unit: UnitOfWork, project: UUID, row: segments.Row, known: Segments, after: UUID, until: UUID | None
+) -> None:
     """Enter and take out, of the contacts from one id to another, whom the segment's condition says."""
     for predicate in _compiled([row], known, bound=4).values():
         statement = HOLD.format(joins=predicate.joins, matching=predicate.sql, turns=_turns([predicate]))
@@ -319,7 +325,7 @@ async def _hold(unit: Unit, project: UUID, row: segments.Row, known: Segments, a
     await unit.flush()
 
 
-async def _tidy(unit: Unit, project: UUID, rows: Sequence[segments.Row]) -> bool:
+async def _tidy(unit: UnitOfWork, project: UUID, rows: Sequence[segments.Row]) -> bool:
     """Begin to keep segments that nobody keeps yet, and forget the members of those that are deleted."""
     kept = {row["segment_id"] for row in await unit.conn.fetch(DEFINED, project)}
     for row in rows:

@@ -12,7 +12,7 @@ from services.contacts.refusals import invalid
 
 V = TypeVar("V", bound=View)
 
-MOST_BYTES = 700_000
+MAX_BYTES = 700_000
 """Of a page: an answer on the bus may have 1 MiB, and one contact's data 128 KiB."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,7 +39,7 @@ def fitting(views: Sequence[V]) -> list[V]:
     size = 0
     for view in views:
         size += len(encode(view))
-        if kept and size > MOST_BYTES:
+        if kept and size > MAX_BYTES:
             break
         kept.append(view)
     return kept

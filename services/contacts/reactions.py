@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import Unit
+from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.contacts import SubscribeContact, UnsubscribeContact, UnsubscribeReason
 from libs.schemas.feedback import EmailBounced, EmailComplained
 from services.contacts import contact
@@ -18,17 +18,17 @@ from services.contacts.snooze import EndSnooze
 Meaning: TypeAlias = Callable[[Any, Contact], Command | None]
 
 
-async def end_subscriptions(unit: Unit, envelopes: Sequence[Envelope[EmailBounced | EmailComplained]]) -> None:
+async def end_subscriptions(unit: UnitOfWork, envelopes: Sequence[Envelope[EmailBounced | EmailComplained]]) -> None:
     """Contacts who are unsubscribed already stay as they are."""
     await _carry_out(unit, envelopes, _end_of_subscription)
 
 
-async def end_snoozes(unit: Unit, envelopes: Sequence[Envelope[EndSnooze]]) -> None:
+async def end_snoozes(unit: UnitOfWork, envelopes: Sequence[Envelope[EndSnooze]]) -> None:
     """Contacts who changed their pause, or ended it themselves, stay as they are."""
     await _carry_out(unit, envelopes, _end_of_snooze)
 
 
-async def _carry_out(unit: Unit, envelopes: Sequence[Envelope[Any]], meaning: Meaning) -> None:
+async def _carry_out(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]], meaning: Meaning) -> None:
     """Do what each message means for its contact. One that we do not know is passed over."""
     book = await open_book(unit, set(), {(envelope.project, envelope.message.contact_id) for envelope in envelopes})
     for envelope in envelopes:

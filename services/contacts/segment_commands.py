@@ -8,7 +8,7 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.aggregate import accepted
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import Unit
+from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.base import Command, View
 from libs.schemas.contacts import SaveContact
 from libs.schemas.segments import (
@@ -49,11 +49,11 @@ returning before.entered, before.exited
 """
 
 
-async def change_segments(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
+async def change_segments(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
     return [await _answer(unit, envelope) for envelope in envelopes]
 
 
-async def _answer(unit: Unit, envelope: Envelope[Any]) -> bytes:
+async def _answer(unit: UnitOfWork, envelope: Envelope[Any]) -> bytes:
     try:
         await membership.lock(unit.conn, envelope.project)
         return accepted(await HANDLERS[type(envelope.message)](unit, envelope))
@@ -61,7 +61,7 @@ async def _answer(unit: Unit, envelope: Envelope[Any]) -> bytes:
         return encode(no.as_reply())
 
 
-async def _create(unit: Unit, envelope: Envelope[CreateSegment]) -> SegmentView:
+async def _create(unit: UnitOfWork, envelope: Envelope[CreateSegment]) -> SegmentView:
     existing = await segments.find(unit.conn, envelope.project, envelope.message.segment_id)
     events = segment.decide(envelope.message, _state(existing) if existing else None)
     if events:
@@ -72,7 +72,7 @@ async def _create(unit: Unit, envelope: Envelope[CreateSegment]) -> SegmentView:
     return await _view(unit, envelope)
 
 
-async def _update(unit: Unit, envelope: Envelope[UpdateSegment]) -> SegmentView:
+async def _update(unit: UnitOfWork, envelope: Envelope[UpdateSegment]) -> SegmentView:
     row = await _existing(unit, envelope)
     events = segment.decide(envelope.message, _state(row))
     if not events:
@@ -85,7 +85,7 @@ async def _update(unit: Unit, envelope: Envelope[UpdateSegment]) -> SegmentView:
     return await _view(unit, envelope)
 
 
-async def _delete(unit: Unit, envelope: Envelope[DeleteSegment]) -> DeletedSegment:
+async def _delete(unit: UnitOfWork, envelope: Envelope[DeleteSegment]) -> DeletedSegment:
     row = await _existing(unit, envelope)
     users = direct_dependents(row.id, await segments.list_all(unit.conn, envelope.project))
     if users:
@@ -95,7 +95,7 @@ async def _delete(unit: Unit, envelope: Envelope[DeleteSegment]) -> DeletedSegme
     return DeletedSegment(id=row.id)
 
 
-async def _add(unit: Unit, envelope: Envelope[AddSegmentMembers]) -> AddedMembers:
+async def _add(unit: UnitOfWork, envelope: Envelope[AddSegmentMembers]) -> AddedMembers:
     row, addresses, book = await _list_and_people(unit, envelope, "add contacts to")
     missing = [address for address in addresses if not _id_in(book, envelope, address)]
     created = _create_contacts(unit, envelope, missing, book) if envelope.message.create_missing else 0
@@ -108,7 +108,7 @@ async def _add(unit: Unit, envelope: Envelope[AddSegmentMembers]) -> AddedMember
     return AddedMembers(added=len(new), created=created, not_found=[] if created else missing)
 
 
-async def _remove(unit: Unit, envelope: Envelope[RemoveSegmentMembers]) -> RemovedMembers:
+async def _remove(unit: UnitOfWork, envelope: Envelope[RemoveSegmentMembers]) -> RemovedMembers:
     row, addresses, book = await _list_and_people(unit, envelope, "remove contacts from")
     people = _people(book, envelope, addresses)
     listed = await segment_list.listed(unit.conn, envelope.project, row.id, people)
@@ -119,7 +119,7 @@ async def _remove(unit: Unit, envelope: Envelope[RemoveSegmentMembers]) -> Remov
     return RemovedMembers(removed=len(leaving))
 
 
-async def _compute(unit: Unit, envelope: Envelope[ComputeSegment]) -> ComputedSegment:
+async def _compute(unit: UnitOfWork, envelope: Envelope[ComputeSegment]) -> ComputedSegment:
     row = await _existing(unit, envelope)
     if not row.track_membership:
         raise segment.no_tracking()
@@ -133,7 +133,7 @@ async def _compute(unit: Unit, envelope: Envelope[ComputeSegment]) -> ComputedSe
     return ComputedSegment(added=entered, removed=exited, total=total)
 
 
-HANDLERS: Mapping[type[Command], Callable[[Unit, Envelope[Any]], Coroutine[Any, Any, View]]] = {
+HANDLERS: Mapping[type[Command], Callable[[UnitOfWork, Envelope[Any]], Coroutine[Any, Any, View]]] = {
     CreateSegment: _create,
     UpdateSegment: _update,
     DeleteSegment: _delete,
@@ -143,7 +143,7 @@ HANDLERS: Mapping[type[Command], Callable[[Unit, Envelope[Any]], Coroutine[Any, 
 }
 
 
-async def _existing(unit: Unit, envelope: Envelope[Any]) -> segments.Row:
+async def _existing(unit: UnitOfWork, envelope: Envelope[Any]) -> segments.Row:
     row = await segments.find(unit.conn, envelope.project, envelope.message.segment_id)
     if row is None:
         raise segment_not_found()
@@ -161,13 +161,13 @@ def _state(row: segments.Row) -> Segment:
     )
 
 
-async def _view(unit: Unit, envelope: Envelope[Any]) -> SegmentView:
+async def _view(unit: UnitOfWork, envelope: Envelope[Any]) -> SegmentView:
     row = await segments.find(unit.conn, envelope.project, envelope.message.segment_id)
     assert row is not None
     return segment_view(row, await members.count(unit.conn, envelope.project, row))
 
 
-async def _check_references(unit: Unit, envelope: Envelope[Any], event: Any) -> None:
+async def _check_references(unit: UnitOfWork, envelope: Envelope[Any], event: Any) -> None:
     """Raise Rejected if the condition, or that of a segment which builds on it, would lead nowhere or in a circle."""
     condition = event.condition
     if condition is None:
@@ -180,7 +180,7 @@ async def _check_references(unit: Unit, envelope: Envelope[Any], event: Any) -> 
         compiled(row.condition, known, own_id=row.id)
 
 
-async def _keep_anew(unit: Unit, envelope: Envelope[Any]) -> None:
+async def _keep_anew(unit: UnitOfWork, envelope: Envelope[Any]) -> None:
     """The segment's members are to be found anew, and those of the segments that build on it."""
     project = envelope.project
     rows = await segments.list_all(unit.conn, project)
@@ -191,7 +191,9 @@ async def _keep_anew(unit: Unit, envelope: Envelope[Any]) -> None:
             await membership.begin(unit, project, row, definitions_of(rows))
 
 
-async def _list_and_people(unit: Unit, envelope: Envelope[Any], what: str) -> tuple[segments.Row, list[str], Book]:
+async def _list_and_people(
+    unit: UnitOfWork, envelope: Envelope[Any], what: str
+) -> tuple[segments.Row, list[str], Book]:
     row = await _existing(unit, envelope)
     if row.kind != "STATIC":
         raise segment.no_list(what)
@@ -225,7 +227,9 @@ def _people(book: Book, envelope: Envelope[Any], addresses: Collection[str]) -> 
     return {contact_id: address for contact_id, address in found if contact_id}
 
 
-def _create_contacts(unit: Unit, envelope: Envelope[AddSegmentMembers], addresses: Sequence[str], book: Book) -> int:
+def _create_contacts(
+    unit: UnitOfWork, envelope: Envelope[AddSegmentMembers], addresses: Sequence[str], book: Book
+) -> int:
     command = envelope.message
     for contact_id, address in zip(command.contact_ids, addresses, strict=False):
         wanted = SaveContact(contact_id=contact_id, email=address, subscribed=command.subscribed)
@@ -237,7 +241,7 @@ def _create_contacts(unit: Unit, envelope: Envelope[AddSegmentMembers], addresse
 
 
 async def _tell(
-    unit: Unit, envelope: Envelope[Any], row: segments.Row, people: Mapping[UUID, str], *, entry: bool
+    unit: UnitOfWork, envelope: Envelope[Any], row: segments.Row, people: Mapping[UUID, str], *, entry: bool
 ) -> None:
     await unit.flush()
     moves = [Move(row.id, contact_id, entry, email) for contact_id, email in people.items()]

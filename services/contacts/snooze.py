@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import Unit
+from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.base import Instant, Message
 from libs.schemas.contacts import UnsubscribeContact
 
@@ -18,7 +18,7 @@ class EndSnooze(Message, tag="end-snooze", frozen=True, kw_only=True):
     until: Instant
 
 
-async def wake_at_the_end(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
+async def wake_at_the_end(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> None:
     """Also where the command changed nothing: the timer asks again whether its pause is still the one that holds."""
     for envelope in envelopes:
         command = envelope.message

@@ -32,7 +32,7 @@ LEASE = 60.0
 TELL_BATCH = 10
 TELL_SECONDS = 2.0
 LATER = 300.0
-MOST_ATTEMPTS = 50
+MAX_ATTEMPTS = 50
 NOT_FOUND = "NotFoundException"
 TOLD_OF: tuple[ListedReason, ...] = ("BOUNCE", "COMPLAINT")
 """The reasons that SES's own list knows."""
@@ -109,7 +109,7 @@ class AccountList:
             await asyncio.to_thread(self._call, row["address"], row["reason"])
         except ACCOUNT_ERRORS as error:
             log.warning("account_list.not_told", error=repr(error), attempt=row["attempts"])
-            if row["attempts"] < MOST_ATTEMPTS:
+            if row["attempts"] < MAX_ATTEMPTS:
                 return
         async with self._runtime.pool.acquire(timeout=10) as conn:
             await conn.execute(TOLD, row["address"], row["reason"])

@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 
 from libs.runtime.clock import uuid7
-from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.delivery import Kind, Source, SuppressionReason
 from services.delivery import allowance, ledger, pacing
 from services.delivery.email import Change, cancel, fail, park, suppress, suppression
@@ -141,7 +141,7 @@ async def waiting(conn: Connection, most: int) -> list[Waiting]:
 
 
 async def claim(
-    unit: Unit, shares: Sequence[Share], limited: Collection[UUID], lease: float, shelf: Shelf
+    unit: UnitOfWork, shares: Sequence[Share], limited: Collection[UUID], lease: float, shelf: Shelf
 ) -> list[Mail]:
     """Claim up to each share's quota, as far as the limits of `limited` projects go; answers the mails that are to be
     sent once this is committed."""
@@ -162,21 +162,21 @@ async def claim(
     return mails
 
 
-async def claim_new(unit: Unit, ids: Sequence[UUID], lease: float, shelf: Shelf) -> list[Mail]:
+async def claim_new(unit: UnitOfWork, ids: Sequence[UUID], lease: float, shelf: Shelf) -> list[Mail]:
     """Claim mails in the transaction that queues them, as far as nothing has to be waited for; answers those that are
     to be sent once this is committed."""
     begun = time.monotonic()
     return await _sendable(unit, await unit.conn.fetch(CLAIM_NEW, uuid7(), lease, ids), shelf, begun)
 
 
-async def _sendable(unit: Unit, claimed: Sequence[asyncpg.Record], shelf: Shelf, begun: float) -> list[Mail]:
+async def _sendable(unit: UnitOfWork, claimed: Sequence[asyncpg.Record], shelf: Shelf, begun: float) -> list[Mail]:
     """The mails of these rows; those that must not be sent any more, or not now, are put away."""
     mails = await ledger.load(unit.conn, [row["id"] for row in claimed], shelf, begun)
     refused = await _refuse(unit, mails)
     return [mail for mail in mails if mail.id not in refused]
 
 
-async def _refuse(unit: Unit, mails: Sequence[Mail]) -> set[UUID]:
+async def _refuse(unit: UnitOfWork, mails: Sequence[Mail]) -> set[UUID]:
     """Put away those that must not be sent any more, or not now."""
     holds = await campaign_hold.find(unit.conn, {(m.project, m.campaign_id) for m in mails if m.campaign_id})
     owners = await domains.named(unit.conn, {domain_of(mail.content) for mail in mails})

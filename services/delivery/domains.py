@@ -11,7 +11,7 @@ from libs.kernel.instants import iso
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.aggregate import Aggregate, Loaded
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import BatchHandler, Connection, Unit
+from libs.runtime.eventstore.store import BatchHandler, Connection, UnitOfWork
 from libs.schemas.delivery import AddDomain, DomainVerification, DomainView, GetDomain, ListDomains, RemoveDomain
 from services.delivery import domain as decider
 from services.delivery import identity
@@ -29,7 +29,7 @@ def commands(region: str) -> BatchHandler:
 
     aggregate = Aggregate(decider, key=_key, load=_load, reply=reply)
 
-    async def handle(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
+    async def handle(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
         answers = await aggregate(unit, envelopes)
         await unit.flush()
         await identity.ask_soon(unit.conn, [e.message.domain_id for e in envelopes])

@@ -29,7 +29,7 @@ from libs.schemas.delivery import (
 from services.delivery.outcome import NotTaken, Outcome, Refused, Sent, Throttled, Unknown
 from services.delivery.timing import Policy, Timing
 
-MOST_ATTEMPTS = 2
+MAX_ATTEMPTS = 2
 """A mail that stays unknown is sent once more, and not a third time."""
 
 THROTTLED_FOR = 1.0
@@ -215,7 +215,7 @@ def overdue(email: Email, subject: str, heard: Heard, now: datetime, timing: Tim
         if now - (email.claimed_at or now) <= timedelta(seconds=timing.give_up_after):
             return Change(state="unknown", reason=HELD, due_in=timing.recheck_after)
         return fail(email, "UNRESOLVED", "No answer from SES, and no notification of any mail since")
-    if email.attempt >= MOST_ATTEMPTS:
+    if email.attempt >= MAX_ATTEMPTS:
         return fail(email, "UNRESOLVED", f"No answer from SES, and no notification, after {email.attempt} attempts")
     return Change(state="queued", event=EmailRequeued(**email.ids, attempt=email.attempt + 1))
 

@@ -7,7 +7,7 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.aggregate import accepted
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import BatchHandler, Unit
+from libs.runtime.eventstore.store import BatchHandler, UnitOfWork
 from libs.schemas.delivery import CancelEmail, EmailView, ResendEmail
 from services.delivery import ledger
 from services.delivery.email import cancel_queued, resend_unknown
@@ -21,20 +21,20 @@ Command = CancelEmail | ResendEmail
 def change_emails(shelf: Shelf) -> BatchHandler:
     """Does it, or says why not, to one mail after the other: this is rare."""
 
-    async def change(unit: Unit, envelopes: Sequence[Envelope[Command]]) -> list[bytes]:
+    async def change(unit: UnitOfWork, envelopes: Sequence[Envelope[Command]]) -> list[bytes]:
         return [await _answer(unit, envelope, shelf) for envelope in envelopes]
 
     return change
 
 
-async def _answer(unit: Unit, envelope: Envelope[Command], shelf: Shelf) -> bytes:
+async def _answer(unit: UnitOfWork, envelope: Envelope[Command], shelf: Shelf) -> bytes:
     try:
         return accepted(await _change(unit, envelope, shelf))
     except Rejected as no:
         return encode(no.as_reply())
 
 
-async def _change(unit: Unit, envelope: Envelope[Command], shelf: Shelf) -> EmailView:
+async def _change(unit: UnitOfWork, envelope: Envelope[Command], shelf: Shelf) -> EmailView:
     project, email_id = envelope.project, envelope.message.email_id
     mail = await _mail(unit, project, email_id, shelf)
     decide = cancel_queued if isinstance(envelope.message, CancelEmail) else resend_unknown
@@ -47,7 +47,7 @@ async def _change(unit: Unit, envelope: Envelope[Command], shelf: Shelf) -> Emai
     return await view_of(unit.conn, project, email_id)
 
 
-async def _mail(unit: Unit, project: UUID, email_id: UUID, shelf: Shelf) -> Mail:
+async def _mail(unit: UnitOfWork, project: UUID, email_id: UUID, shelf: Shelf) -> Mail:
     mails = [mail for mail in await ledger.load(unit.conn, [email_id], shelf) if mail.project == project]
     if not mails:
         raise Rejected("EMAIL_NOT_FOUND", "Email not found")

@@ -13,7 +13,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import Unit
+from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.base import Message
 from libs.schemas.campaigns import CampaignWinnerDecided
 from services.delivery.holding import AT_ONCE, BEFORE_ALL, UNPARK
@@ -36,12 +36,12 @@ class CallRest(Message, tag="call-rest", frozen=True, kw_only=True):
     cursor: UUID = BEFORE_ALL
 
 
-async def begin(unit: Unit, envelopes: Sequence[Envelope[CampaignWinnerDecided]]) -> None:
+async def begin(unit: UnitOfWork, envelopes: Sequence[Envelope[CampaignWinnerDecided]]) -> None:
     for envelope in envelopes:
         await _follow(unit, CallRest(campaign_id=envelope.message.campaign_id), envelope)
 
 
-async def call(unit: Unit, envelopes: Sequence[Envelope[CallRest]]) -> None:
+async def call(unit: UnitOfWork, envelopes: Sequence[Envelope[CallRest]]) -> None:
     """One page of each campaign that is due, and the next one at once."""
     for envelope in envelopes:
         job = envelope.message
@@ -51,5 +51,5 @@ async def call(unit: Unit, envelopes: Sequence[Envelope[CallRest]]) -> None:
             await _follow(unit, replace(job, cursor=rows[-1]["contact_id"]), envelope)
 
 
-async def _follow(unit: Unit, job: CallRest, cause: Envelope[Any]) -> None:
+async def _follow(unit: UnitOfWork, job: CallRest, cause: Envelope[Any]) -> None:
     await unit.schedule_in(str(job.campaign_id), AT_ONCE, job, cause)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from libs.runtime.eventstore.store import Unit
+from libs.runtime.eventstore.store import UnitOfWork
 from services.delivery.job import Job, Permit
 from services.delivery.sender import Sender
 
@@ -26,15 +26,15 @@ class Desk:
     def __init__(self) -> None:
         self.sender: Sender | None = None
 
-    def expect(self, unit: Unit, mails: int) -> "Express | None":
+    def expect(self, unit: UnitOfWork, mails: int) -> "Express | None":
         """Prepare to claim so many transactional mails that will be queued in `unit`; None if they have to wait."""
         if self.sender is None:
             return None
         if not self.sender.admits(mails, MOST):
-            unit.at_end(self.sender.look)
+            unit.on_completion(self.sender.look)
             return None
         express = Express(self.sender, mails)
-        unit.at_end(express.end)
+        unit.on_completion(express.end)
         return express
 
 
@@ -47,7 +47,7 @@ class Express:
         self._taking = asyncio.create_task(sender.take(mails))
         self._jobs: Sequence[Job] = ()
 
-    async def claim(self, unit: Unit, queued: Collection[UUID]) -> None:
+    async def claim(self, unit: UnitOfWork, queued: Collection[UUID]) -> None:
         """Claim these, which were queued in the transaction, as far as there are permits."""
         self._jobs = await self._sender.claim_new(unit, queued, await self._permits())
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.aggregate import accepted
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.delivery import Attachment, KeptPiece, StoreFilePiece
 from services.delivery.mime import File
 
@@ -58,13 +58,13 @@ Key = tuple[UUID, str]
 """(project, digest)"""
 
 
-async def store_pieces(unit: Unit, envelopes: Sequence[Envelope[StoreFilePiece]]) -> list[bytes]:
+async def store_pieces(unit: UnitOfWork, envelopes: Sequence[Envelope[StoreFilePiece]]) -> list[bytes]:
     pieces = {(e.project, e.message.digest, e.message.number): e.message.data for e in envelopes}
     await unit.conn.execute(KEEP, *map(list, zip(*pieces, strict=True)), list(pieces.values()), unit.now)
     return [accepted(KeptPiece(digest=e.message.digest, number=e.message.number)) for e in envelopes]
 
 
-async def touch(unit: Unit, keys: Collection[Key]) -> dict[Key, int]:
+async def touch(unit: UnitOfWork, keys: Collection[Key]) -> dict[Key, int]:
     """How many bytes are kept of each of these files, and now for another hour."""
     if not keys:
         return {}
@@ -76,7 +76,7 @@ async def touch(unit: Unit, keys: Collection[Key]) -> dict[Key, int]:
     return sizes
 
 
-async def refer(unit: Unit, references: Iterable[tuple[UUID, UUID, str]]) -> None:
+async def refer(unit: UnitOfWork, references: Iterable[tuple[UUID, UUID, str]]) -> None:
     """Keep files until these mails are final: (mail, project, digest) of each."""
     if rows := list(references):
         await unit.conn.execute(REFER, *map(list, zip(*rows, strict=True)))

@@ -8,7 +8,7 @@ from uuid import UUID
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.encryption import erase, forgotten
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import BatchHandler, Unit
+from libs.runtime.eventstore.store import BatchHandler, UnitOfWork
 from libs.schemas.base import Message
 from libs.schemas.contacts import ContactDeleted
 from libs.schemas.suppressions import AddressForgotten
@@ -59,7 +59,7 @@ def begin(shelf: Shelf) -> BatchHandler:
     """Withdraw and blank what can be, and look again later."""
     forget_mails = _forget(shelf)
 
-    async def forget(unit: Unit, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
+    async def forget(unit: UnitOfWork, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
         await erase(unit.conn, forgotten(envelopes))
         await _forget_addresses(unit, envelopes)
         await forget_mails(unit, envelopes)
@@ -70,7 +70,7 @@ def begin(shelf: Shelf) -> BatchHandler:
     return forget
 
 
-async def _forget_addresses(unit: Unit, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
+async def _forget_addresses(unit: UnitOfWork, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
     """Whoever must not be written to still must not, but the list no longer says who that is."""
     for envelope in envelopes:
         rows = await unit.conn.fetch(ADDRESSES, envelope.project, envelope.message.contact_id)
@@ -79,7 +79,7 @@ async def _forget_addresses(unit: Unit, envelopes: Sequence[Envelope[ContactDele
             await _forget_listed(unit, envelope, addresses)
 
 
-async def _forget_listed(unit: Unit, envelope: Envelope[ContactDeleted], addresses: Sequence[str]) -> None:
+async def _forget_listed(unit: UnitOfWork, envelope: Envelope[ContactDeleted], addresses: Sequence[str]) -> None:
     people = await nameless.people(unit.conn, envelope.project, addresses)
     listed = await suppressed_address.listed(unit.conn, envelope.project, addresses)
     gone = (
@@ -101,7 +101,7 @@ def again(shelf: Shelf) -> BatchHandler:
 
 
 def _forget(shelf: Shelf) -> BatchHandler:
-    async def forget(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
+    async def forget(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> None:
         whom = [e.project for e in envelopes], [e.message.contact_id for e in envelopes]
         waiting = [row["id"] for row in await unit.conn.fetch(WAITING, *whom)]
         mails = await ledger.load(unit.conn, waiting, shelf)

@@ -12,7 +12,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import BatchHandler, Unit
+from libs.runtime.eventstore.store import BatchHandler, UnitOfWork
 from libs.schemas.base import Message
 from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed
 from services.delivery import ledger, pacing
@@ -61,14 +61,14 @@ class SweepCampaign(Message, tag="sweep-campaign", frozen=True, kw_only=True):
     cause: UUID | None = None
 
 
-async def begin(unit: Unit, envelopes: Sequence[Envelope[Held]]) -> None:
+async def begin(unit: UnitOfWork, envelopes: Sequence[Envelope[Held]]) -> None:
     """What is queued follows the campaign's latest hold."""
     await pacing.forget_places(unit, envelopes)
     for envelope in envelopes:
         await _follow(unit, SweepCampaign(campaign_id=envelope.message.campaign_id, cause=envelope.id), envelope)
 
 
-async def sweep_again(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
+async def sweep_again(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> None:
     """More was queued of campaigns: those that are held are swept once more."""
     causes = {(envelope.project, envelope.message.campaign_id): envelope for envelope in envelopes}
     for key in await campaign_hold.find(unit.conn, causes.keys()):
@@ -78,14 +78,14 @@ async def sweep_again(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
 def sweep(shelf: Shelf) -> BatchHandler:
     """One page of each campaign that is due, and the next one at once."""
 
-    async def run(unit: Unit, envelopes: Sequence[Envelope[SweepCampaign]]) -> None:
+    async def run(unit: UnitOfWork, envelopes: Sequence[Envelope[SweepCampaign]]) -> None:
         for envelope in envelopes:
             await _sweep_page(unit, envelope, shelf)
 
     return run
 
 
-async def _sweep_page(unit: Unit, envelope: Envelope[SweepCampaign], shelf: Shelf) -> None:
+async def _sweep_page(unit: UnitOfWork, envelope: Envelope[SweepCampaign], shelf: Shelf) -> None:
     job, key = envelope.message, (envelope.project, envelope.message.campaign_id)
     rows = await unit.conn.fetch(PAGE, envelope.project, job.campaign_id, job.cursor, PAGE_SIZE)
     hold = (await campaign_hold.find(unit.conn, [key])).get(key, "none")  # once the mails are locked: see PAGE
@@ -100,6 +100,6 @@ async def _sweep_page(unit: Unit, envelope: Envelope[SweepCampaign], shelf: Shel
         await pacing.begin(unit, {key: envelope})
 
 
-async def _follow(unit: Unit, job: SweepCampaign, cause: Envelope[Any]) -> None:
+async def _follow(unit: UnitOfWork, job: SweepCampaign, cause: Envelope[Any]) -> None:
     key = f"sweep-{job.campaign_id}-{job.cause}" if job.cause else f"sweep-{job.campaign_id}"
     await unit.schedule_in(key, AT_ONCE, job, cause)

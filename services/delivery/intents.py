@@ -9,7 +9,7 @@ import msgspec
 
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import Unit
+from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.delivery import EmailQueued, Source
 from services.delivery.email import PARKED_FOR
 from services.delivery.fairness import CAMPAIGN, TRANSACTIONAL, WORKFLOW
@@ -56,7 +56,7 @@ class Intent(msgspec.Struct, frozen=True):
         return None if self.queued.content else self.queued.template_id or self.queued.campaign_id
 
 
-async def queue(unit: Unit, intents: Sequence[Intent]) -> set[UUID]:
+async def queue(unit: UnitOfWork, intents: Sequence[Intent]) -> set[UUID]:
     """Insert those that do not exist yet, and say so; answers their ids."""
     if not intents:
         return set()
@@ -68,7 +68,7 @@ async def queue(unit: Unit, intents: Sequence[Intent]) -> set[UUID]:
     return new
 
 
-async def queued_before(unit: Unit, ids: Collection[UUID]) -> dict[UUID, datetime]:
+async def queued_before(unit: UnitOfWork, ids: Collection[UUID]) -> dict[UUID, datetime]:
     """Which of these intents exist, and since when."""
     if not ids:
         return {}

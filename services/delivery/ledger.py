@@ -9,7 +9,7 @@ import msgspec
 
 from libs.runtime.eventstore.codec import stream_of
 from libs.runtime.eventstore.envelope import Origin, meta_of
-from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.delivery import Content, Extras
 from services.delivery import metrics
 from services.delivery.email import Change, Heard
@@ -136,7 +136,7 @@ async def load(conn: Connection, ids: Sequence[UUID], shelf: Shelf, begun: float
     ]
 
 
-async def apply(unit: Unit, changes: Iterable[tuple[Mail, Change]]) -> set[UUID]:
+async def apply(unit: UnitOfWork, changes: Iterable[tuple[Mail, Change]]) -> set[UUID]:
     """Make the changes and say so. A change to an intent that is no longer as it was read does nothing.
 
     Answers the ids of those that were changed.

@@ -13,7 +13,7 @@ import msgspec
 
 from libs.runtime.eventstore.aggregate import Aggregate, Loaded
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.base import Message
 from libs.schemas.sending_limits import GetSendingLimits, SendingLimits, SetSendingLimits
 from services.delivery import sending_limits as decider
@@ -59,7 +59,7 @@ async def get_sending_limits(conn: Connection, project: UUID, _: GetSendingLimit
     return SendingLimits(per_second=limits.per_second, domains=limits.domains)
 
 
-async def move_mails(unit: Unit, envelopes: Sequence[Envelope[MoveMails]]) -> None:
+async def move_mails(unit: UnitOfWork, envelopes: Sequence[Envelope[MoveMails]]) -> None:
     """A page of them, and then the next."""
     for envelope in envelopes:
         job = envelope.message
@@ -94,5 +94,5 @@ def _reply(_: Envelope[Any], limits: Limits, events: Sequence[Any], now: datetim
     return SendingLimits(per_second=limits.per_second, domains=limits.domains)
 
 
-async def _then(unit: Unit, envelope: Envelope[Any], events: Sequence[Any]) -> None:
+async def _then(unit: UnitOfWork, envelope: Envelope[Any], events: Sequence[Any]) -> None:
     await unit.schedule(str(envelope.project), unit.now, MoveMails(project_id=envelope.project), envelope)

@@ -15,7 +15,7 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.aggregate import accepted
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import BatchHandler, Connection, Unit
+from libs.runtime.eventstore.store import BatchHandler, Connection, UnitOfWork
 from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import View
 from libs.schemas.delivery import CheckOrder, Content, QueuedEmail, QueuedEmails, Sendable, SendEmail, SendEmails
@@ -64,7 +64,7 @@ def check_order(untracked: bool) -> QueryHandler:
     return partial(_check, untracked)
 
 
-async def _send(untracked: bool, desk: Desk, unit: Unit, envelopes: Sequence[Envelope[Command]]) -> list[bytes]:
+async def _send(untracked: bool, desk: Desk, unit: UnitOfWork, envelopes: Sequence[Envelope[Command]]) -> list[bytes]:
     """What is queued already is answered as it was the first time."""
     express = desk.expect(unit, sum(len(recipients_of(envelope.message)) for envelope in envelopes))
     found = await _look_up(unit.conn, [(e.project, e.message) for e in envelopes])

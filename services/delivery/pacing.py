@@ -21,7 +21,7 @@ from libs.runtime.eventstore.envelope import (
     Origin,
     meta_of,
 )
-from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.base import Message
 from libs.schemas.campaigns import CampaignResumed
 from services.delivery.email import Change, postpone
@@ -72,7 +72,7 @@ class PlaceCampaign(Message, tag="place-campaign", frozen=True, kw_only=True):
     cursor: UUID = BEFORE_ALL
 
 
-async def hold_back(unit: Unit, mails: Sequence[Mail]) -> list[tuple[Mail, Change]]:
+async def hold_back(unit: UnitOfWork, mails: Sequence[Mail]) -> list[tuple[Mail, Change]]:
     """Of mails that were claimed and could go out, those that must wait for their turn or for the window."""
     campaigns: defaultdict[Key, list[Mail]] = defaultdict(list)
     for mail in mails:
@@ -96,27 +96,27 @@ async def return_turns(conn: Connection, mails: Sequence[Mail]) -> None:
             await conn.execute(RETURN_TURNS, *key, turns[key] * pace.interval)
 
 
-async def begin(unit: Unit, causes: Mapping[Key, Envelope[Any]], first: Mapping[Key, UUID] | None = None) -> None:
+async def begin(unit: UnitOfWork, causes: Mapping[Key, Envelope[Any]], first: Mapping[Key, UUID] | None = None) -> None:
     """Those of the campaigns that have a pace are placed, from the contacts that are named `first`."""
     for key in await campaign_pace.find(unit.conn, causes.keys()):
         start = UUID(int=first[key].int - 1) if first else BEFORE_ALL
         await _begin(unit, PlaceCampaign(campaign_id=key[1], cursor=start), causes[key])
 
 
-async def forget_places(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
+async def forget_places(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> None:
     """What was placed before a pause is placed anew after it, from then on."""
     for envelope in envelopes:
         if isinstance(envelope.message, CampaignResumed):
             await unit.conn.execute(FORGET_PLACES, envelope.project, envelope.message.campaign_id)
 
 
-async def place_campaigns(unit: Unit, envelopes: Sequence[Envelope[PlaceCampaign]]) -> None:
+async def place_campaigns(unit: UnitOfWork, envelopes: Sequence[Envelope[PlaceCampaign]]) -> None:
     """One page of each campaign that is due, and the next one at once."""
     for envelope in envelopes:
         await _place_page(unit, envelope)
 
 
-async def _place_page(unit: Unit, envelope: Envelope[PlaceCampaign]) -> None:
+async def _place_page(unit: UnitOfWork, envelope: Envelope[PlaceCampaign]) -> None:
     job, key = envelope.message, (envelope.project, envelope.message.campaign_id)
     pace = (await campaign_pace.find(unit.conn, [key]))[key]
     rows = await unit.conn.fetch(PAGE, *key, job.cursor, PAGE_SIZE)
@@ -129,7 +129,7 @@ async def _place_page(unit: Unit, envelope: Envelope[PlaceCampaign]) -> None:
         await unit.schedule_in(str(job.campaign_id), AT_ONCE, replace(job, cursor=rows[-1]["contact_id"]), envelope)
 
 
-async def _hold_back(unit: Unit, key: Key, pace: Pace, mails: Sequence[Mail]) -> list[tuple[Mail, Change]]:
+async def _hold_back(unit: UnitOfWork, key: Key, pace: Pace, mails: Sequence[Mail]) -> list[tuple[Mail, Change]]:
     meter = await _meter(unit, key, pace)
     zones = {mail.id: (_decode_data(mail.contact_data).get("timezone"), mail.timezone) for mail in mails}
     inside = [mail for mail in mails if _is_open(pace, unit, *zones[mail.id])]
@@ -145,12 +145,12 @@ async def _hold_back(unit: Unit, key: Key, pace: Pace, mails: Sequence[Mail]) ->
     ]
 
 
-def _is_open(pace: Pace, unit: Unit, theirs: object, projects: str | None) -> bool:
+def _is_open(pace: Pace, unit: UnitOfWork, theirs: object, projects: str | None) -> bool:
     window = pace.window
     return window is None or opening(window, zone_for(window, theirs, projects), unit.now) <= unit.now
 
 
-async def _placed(unit: Unit, key: Key, pace: Pace, zones: Collection[tuple[object, str | None]]) -> list[Place]:
+async def _placed(unit: UnitOfWork, key: Key, pace: Pace, zones: Collection[tuple[object, str | None]]) -> list[Place]:
     """The next places, one for each of these readers, whose own and whose project's zones are given by name."""
     if not zones:
         return []
@@ -169,7 +169,7 @@ async def _paces(conn: Connection, campaigns: Collection[Key]) -> list[tuple[Key
     return sorted((await campaign_pace.find(conn, campaigns)).items(), key=lambda item: item[0])
 
 
-async def _meter(unit: Unit, key: Key, pace: Pace) -> Meter:
+async def _meter(unit: UnitOfWork, key: Key, pace: Pace) -> Meter:
     """The campaign's meter, locked until the end of the transaction. Without a rate there is nothing to count."""
     if not pace.rate:
         return Meter(unit.now, unit.now)
@@ -183,7 +183,7 @@ async def _save(conn: Connection, key: Key, meter: Meter) -> None:
     await conn.execute(SET_METER, *key, meter.next_at, meter.placed_until)
 
 
-async def _begin(unit: Unit, job: PlaceCampaign, cause: Cause) -> None:
+async def _begin(unit: UnitOfWork, job: PlaceCampaign, cause: Cause) -> None:
     """Unless it is being done: it would begin again and again while mails are claimed."""
     if not await unit.conn.fetchval(PLACING, tag_of(PlaceCampaign), str(job.campaign_id)):
         await unit.schedule_in(str(job.campaign_id), AT_ONCE, job, cause)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import BatchHandler, Connection, Unit
+from libs.runtime.eventstore.store import BatchHandler, Connection, UnitOfWork
 from libs.schemas.contacts import AudienceMember, AudiencePageResolved
 from libs.schemas.delivery import EmailQueued, Kind
 from libs.schemas.feedback import (
@@ -52,7 +52,7 @@ returning email.id, email.state, cardinality(email.message_ids) as taken
 """
 
 
-async def queue_page(unit: Unit, envelopes: Sequence[Envelope[AudiencePageResolved]]) -> None:
+async def queue_page(unit: UnitOfWork, envelopes: Sequence[Envelope[AudiencePageResolved]]) -> None:
     """Each person on the page gets the campaign's mail, once: who must not get it is decided when it is claimed.
 
     Of a campaign with an A/B test, those who are not in it get their mail when its winner is decided.
@@ -71,7 +71,7 @@ async def queue_page(unit: Unit, envelopes: Sequence[Envelope[AudiencePageResolv
     await _place(unit, [envelope for envelope in envelopes if envelope.message.members])
 
 
-async def queue_step(unit: Unit, envelopes: Sequence[Envelope[EmailRequested]]) -> None:
+async def queue_step(unit: UnitOfWork, envelopes: Sequence[Envelope[EmailRequested]]) -> None:
     """A workflow's execution reached a step that sends a mail."""
     kinds = await _kinds(unit.conn, {(e.project, e.message.template_id) for e in envelopes})
     steps = [_workflow_intent(e, kinds.get(e.message.template_id, "MARKETING")) for e in envelopes]
@@ -81,7 +81,7 @@ async def queue_step(unit: Unit, envelopes: Sequence[Envelope[EmailRequested]]) 
 def settle_proven(links: Links, shelf: Shelf, timing: Timing) -> BatchHandler:
     """Every notification proves that SES has the mail: what was unknown, or waits to be sent again, is sent."""
 
-    async def settle(unit: Unit, envelopes: Sequence[Envelope[FeedbackEvent]]) -> None:
+    async def settle(unit: UnitOfWork, envelopes: Sequence[Envelope[FeedbackEvent]]) -> None:
         told = [e.message for e in envelopes]
         projects = [e.project for e in envelopes]
         ids = [event.email_id for event in told]
@@ -122,7 +122,7 @@ async def _kinds(conn: Connection, wanted: set[tuple[UUID, UUID]]) -> dict[UUID,
     return {content_id: content.kind for content_id, content in (await contents.find(conn, wanted)).items()}
 
 
-async def _place(unit: Unit, envelopes: Sequence[Envelope[AudiencePageResolved]]) -> None:
+async def _place(unit: UnitOfWork, envelopes: Sequence[Envelope[AudiencePageResolved]]) -> None:
     causes = {(envelope.project, envelope.message.campaign_id): envelope for envelope in reversed(envelopes)}
     first = {key: min(m.contact_id for m in causes[key].message.members) for key in causes}
     await pacing.begin(unit, causes, first)

@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 import structlog
 
-from libs.runtime.eventstore.store import Unit
+from libs.runtime.eventstore.store import UnitOfWork
 from libs.runtime.process.runtime import Runtime
 from services.delivery import ledger, metrics
 from services.delivery.email import Change, Heard, expire, overdue
@@ -56,7 +56,7 @@ class Reconciler:
             await self._settle(unit, mails, searched)
         return len(rows)
 
-    async def _settle(self, unit: Unit, mails: list[Mail], searched: Searched) -> None:
+    async def _settle(self, unit: UnitOfWork, mails: list[Mail], searched: Searched) -> None:
         if not mails:
             return
         heard = await ledger.last_heard(unit.conn)

@@ -22,7 +22,7 @@ from libs.schemas.suppressions import (
     UpdateSuppressionRule,
 )
 
-MOST_RULES = 100
+MAX_RULES = 100
 LONGEST_PATTERN = 254
 
 Command: TypeAlias = CreateSuppressionRule | UpdateSuppressionRule | DeleteSuppressionRule
@@ -130,9 +130,9 @@ def _create(command: CreateSuppressionRule, rule: Rule) -> list[SuppressionRuleE
         if _same(wanted, rule):
             return []
         raise Rejected("CONFLICT", "A different suppression rule with this id exists")
-    if rule.others >= MOST_RULES:
+    if rule.others >= MAX_RULES:
         raise Rejected(
-            "SUPPRESSION_RULE_LIMIT_REACHED", f"A project has at most {MOST_RULES} suppression rules. Delete one first."
+            "SUPPRESSION_RULE_LIMIT_REACHED", f"A project has at most {MAX_RULES} suppression rules. Delete one first."
         )
     return [wanted]
 

@@ -17,9 +17,9 @@ import structlog
 
 from libs.kernel.rejection import Rejected
 from libs.runtime import crash
-from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.runtime.process.runtime import Runtime
-from libs.runtime.timeouts import at_most
+from libs.runtime.timeouts import soft_timeout
 from services.delivery import allowance, bucket, claims, files, metrics
 from services.delivery.backlog import Backlog
 from services.delivery.crew import Crew
@@ -148,7 +148,7 @@ class Sender:
         if room <= 0:
             return ROOM_SECONDS
         if self._window.rest and not self._recorder.open:
-            async with at_most(self._window.rest):
+            async with soft_timeout(self._window.rest):
                 await self._runtime.stopping.wait()
         async with self._runtime.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
             found = await claims.waiting(conn, room)
@@ -160,7 +160,7 @@ class Sender:
             taken = await self._take(conn, wanted) if wanted else None
         if taken is None:
             self._backlog.found(known)
-            async with at_most(QUIET_SECONDS):
+            async with soft_timeout(QUIET_SECONDS):
                 await self._backlog.grew.wait()
             return min([IDLE_SECONDS, *(max(ROOM_SECONDS, limit.wait) for limit in limits.values())])
         grant, permits = taken
@@ -196,10 +196,10 @@ class Sender:
             jobs = await self._jobs(unit, mails, permits)
         for job in jobs:
             self._start(job)
-        await self._runtime.let_crowd_pass(self._courtesy(len(mails)))
+        await self._runtime.wait_out_backpressure(self._courtesy(len(mails)))
         return 0.0 if mails else IDLE_SECONDS / 4
 
-    async def _jobs(self, unit: Unit, mails: Sequence[Mail], permits: Sequence[Permit]) -> list[Job]:
+    async def _jobs(self, unit: UnitOfWork, mails: Sequence[Mail], permits: Sequence[Permit]) -> list[Job]:
         """Each mail with a permit; those that are left over are returned."""
         unused = permits[len(mails) :]
         await bucket.release(unit.conn, self._region, [permit.back() for permit in unused], len(unused))
@@ -211,7 +211,7 @@ class Sender:
 
     async def _rest(self, seconds: float) -> None:
         """Until something was committed here: new mails, or outcomes that make room. Other replicas' are polled for."""
-        async with at_most(seconds):
+        async with soft_timeout(seconds):
             await self._runtime.committed.wait()
 
     # --- mail that is claimed as it is queued: see `express` ---------------------------------------------------------
@@ -223,7 +223,7 @@ class Sender:
             mails <= min(most, self._space())
             and not self._backlog
             and self._guard.open.is_set()
-            and not (self._stopping or self._window.rest or self._runtime.crowded)
+            and not (self._stopping or self._window.rest or self._runtime.has_backpressure)
         )
         if admitted:
             self._recorder.expect(mails)
@@ -239,7 +239,7 @@ class Sender:
             log.warning("sender.cannot_take", error=repr(broken))
             return []
 
-    async def claim_new(self, unit: Unit, queued: Collection[UUID], permits: Sequence[Permit]) -> list[Job]:
+    async def claim_new(self, unit: UnitOfWork, queued: Collection[UUID], permits: Sequence[Permit]) -> list[Job]:
         """Claim mails that are queued in this unit, one for each permit; what is left waits in the queue."""
         ids = list(queued)[: len(permits)]
         mails = await claims.claim_new(unit, ids, self._timing.lease, self._shelf) if ids else []

@@ -10,8 +10,8 @@ from libs.kernel.mail_headers import refusals
 from libs.kernel.rejection import Rejected
 from libs.schemas.base import FieldError
 from libs.schemas.delivery import (
-    MOST_ATTACHED_BYTES,
-    MOST_ATTACHMENTS,
+    MAX_ATTACHED_BYTES,
+    MAX_ATTACHMENTS,
     Attachment,
     CheckOrder,
     Content,
@@ -26,7 +26,7 @@ from services.delivery.templates import BadTemplate, check
 DomainStatus = Literal["verified", "unverified", "foreign", "unknown"]
 Order: TypeAlias = SendEmail | SendEmails | CheckOrder
 
-MOST_BYTES = 768 * 1024
+MAX_BYTES = 768 * 1024
 """A queued mail is an event, and a message of the bus takes 1 MiB with its headers."""
 
 REFUSALS: dict[DomainStatus, tuple[str, str]] = {
@@ -148,16 +148,16 @@ def _refuse_domain(content: Content, status: DomainStatus) -> None:
 
 
 def _check_attachments(attachments: Sequence[Attachment]) -> None:
-    if len(attachments) > MOST_ATTACHMENTS:
-        raise _invalid("attachments", f"At most {MOST_ATTACHMENTS} files can be attached", "too_big")
-    if sum(each.size for each in attachments) > MOST_ATTACHED_BYTES:
-        megabytes = MOST_ATTACHED_BYTES // 1024**2
+    if len(attachments) > MAX_ATTACHMENTS:
+        raise _invalid("attachments", f"At most {MAX_ATTACHMENTS} files can be attached", "too_big")
+    if sum(each.size for each in attachments) > MAX_ATTACHED_BYTES:
+        megabytes = MAX_ATTACHED_BYTES // 1024**2
         raise _invalid("attachments", f"Total attachment size must not exceed {megabytes}MB", "too_big")
 
 
 def _check_templates(content: Content) -> None:
-    if len(msgspec.json.encode(content)) > MOST_BYTES:
-        raise _invalid("body", f"Content is limited to {MOST_BYTES} bytes", "too_big")
+    if len(msgspec.json.encode(content)) > MAX_BYTES:
+        raise _invalid("body", f"Content is limited to {MAX_BYTES} bytes", "too_big")
     for field, source in (("subject", content.subject), ("body", content.body)):
         try:
             check(source)

@@ -10,7 +10,7 @@ from libs.schemas.base import FieldError
 from libs.schemas.sending_limits import SendingLimitsSet, SetSendingLimits
 from services.delivery.domain import NAME, normal
 
-MOST_DOMAINS = 100
+MAX_DOMAINS = 100
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ def _check(wanted: Limits) -> None:
         for name in wanted.domains
         if not NAME.fullmatch(name)
     ]
-    if len(wanted.domains) > MOST_DOMAINS:
-        wrong = [FieldError(field="domains", message=f"At most {MOST_DOMAINS} domains can be limited", code="too_big")]
+    if len(wanted.domains) > MAX_DOMAINS:
+        wrong = [FieldError(field="domains", message=f"At most {MAX_DOMAINS} domains can be limited", code="too_big")]
     if wrong:
         raise Rejected("VALIDATION_ERROR", "Request validation failed", errors=wrong)

@@ -13,7 +13,7 @@ from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.aggregate import Aggregate, Loaded, accepted
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.delivery import FindSuppressed, Suppressed
 from libs.schemas.suppressions import (
     AddressReleased,
@@ -56,12 +56,12 @@ def rules() -> Aggregate[Rule]:
     return Aggregate(decider, key=_key, load=_load, reply=_reply)
 
 
-async def suppress_addresses(unit: Unit, envelopes: Sequence[Envelope[SuppressAddresses]]) -> list[bytes]:
+async def suppress_addresses(unit: UnitOfWork, envelopes: Sequence[Envelope[SuppressAddresses]]) -> list[bytes]:
     """Put the addresses on the list; those that are on it stay as they are."""
     return [await _suppress(unit, envelope) for envelope in envelopes]
 
 
-async def release_addresses(unit: Unit, envelopes: Sequence[Envelope[ReleaseAddress]]) -> list[bytes]:
+async def release_addresses(unit: UnitOfWork, envelopes: Sequence[Envelope[ReleaseAddress]]) -> list[bytes]:
     """Take each address off the list, ours and the account's."""
     return [await _release(unit, envelope) for envelope in envelopes]
 
@@ -104,7 +104,7 @@ async def list_addresses(conn: Connection, project: UUID, query: ListSuppressedA
     )
 
 
-async def _suppress(unit: Unit, envelope: Envelope[SuppressAddresses]) -> bytes:
+async def _suppress(unit: UnitOfWork, envelope: Envelope[SuppressAddresses]) -> bytes:
     command = envelope.message
     wanted = list(dict.fromkeys(address.strip().lower() for address in command.addresses))
     known = await suppressed_address.listed(unit.conn, envelope.project, wanted)
@@ -121,7 +121,7 @@ async def _suppress(unit: Unit, envelope: Envelope[SuppressAddresses]) -> bytes:
     return accepted(SuppressedAddresses(added=len(new), known=len(known)))
 
 
-async def _release(unit: Unit, envelope: Envelope[ReleaseAddress]) -> bytes:
+async def _release(unit: UnitOfWork, envelope: Envelope[ReleaseAddress]) -> bytes:
     address = envelope.message.address.strip().lower()
     row = (await suppressed_address.listed(unit.conn, envelope.project, [address])).get(address)
     if row is None:

@@ -21,10 +21,10 @@ from libs.kernel.liquid import (
 )
 from services.delivery.shortcut import Cut, cut
 
-MOST_LOOPS = 10_000
-MOST_OUTPUT = 2_000_000
-MOST_MEMORY = 4_000_000
-MOST_FILTERED = 20_000_000
+MAX_LOOPS = 10_000
+MAX_OUTPUT = 2_000_000
+MAX_MEMORY = 4_000_000
+MAX_FILTERED = 20_000_000
 DEEPEST = 30
 LONGEST_SECONDS = 1.0
 CACHED, LARGEST_CACHED = 128, 100_000
@@ -54,9 +54,9 @@ _deadline = _Deadline()
 
 
 class _Limited(Environment):
-    loop_iteration_limit = MOST_LOOPS
-    output_stream_limit = MOST_OUTPUT
-    local_namespace_limit = MOST_MEMORY
+    loop_iteration_limit = MAX_LOOPS
+    output_stream_limit = MAX_OUTPUT
+    local_namespace_limit = MAX_MEMORY
     context_depth_limit = DEEPEST
 
 
@@ -99,7 +99,7 @@ def _render(source: str, values: Mapping[str, Any], escape: bool) -> str:
 
 def _joined(template: Cut, values: Mapping[str, Any], escape: bool) -> str:
     text = template.joined(values, escape)
-    if len(text) > MOST_OUTPUT:
+    if len(text) > MAX_OUTPUT:
         raise OutputStreamLimitError("the mail becomes too long", token=None)
     return text
 
@@ -125,9 +125,9 @@ def _guarded(name: str, filter_: Callable[..., object]) -> Callable[..., object]
     def guarded(value: object, *args: object, **kwargs: object) -> object:
         if time.monotonic() > _deadline.at:
             raise ResourceLimitError("the template takes too long", token=None)
-        if isinstance(value, range) and len(value) > MOST_LOOPS:
+        if isinstance(value, range) and len(value) > MAX_LOOPS:
             raise LoopIterationLimitError("the range is too long", token=None)
-        if name in MULTIPLYING and _size(value) * max(1, sum(map(_size, args))) > MOST_FILTERED:
+        if name in MULTIPLYING and _size(value) * max(1, sum(map(_size, args))) > MAX_FILTERED:
             raise ResourceLimitError(f"{name} would make too much", token=None)
         return filter_(value, *args, **kwargs)
 

@@ -29,7 +29,7 @@ ACCOUNT_EVERY, ACCOUNT_AGAIN = 15.0, 5.0
 OPEN_EVERY = 15.0
 ALL_EVERY = 300.0
 LOST_EVERY = 600.0
-MOST_LOST = 1000
+MAX_LOST = 1000
 
 OPEN = """
 select state, (select count(*) from email where email.state = states.state) as mails
@@ -95,7 +95,7 @@ class Upkeep:
 
     async def _give_up_lost(self) -> float:
         async with self._runtime.unit() as unit:
-            rows = await unit.conn.fetch(LOST, MOST_LOST)
+            rows = await unit.conn.fetch(LOST, MAX_LOST)
             mails = await ledger.load(unit.conn, [row["id"] for row in rows], self._shelf)
             reason = "What the mail is made of never came: its template or its recipient is not known here"
             lost = await ledger.apply(unit, [(mail, fail(mail, "CONTENT_NOT_FOUND", reason)) for mail in mails])

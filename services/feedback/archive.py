@@ -10,7 +10,7 @@ import structlog
 
 from libs.runtime.eventstore.encryption import erase
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.runtime.messaging.group_commit import BROKEN
 from libs.runtime.process.runtime import Runtime
 from libs.schemas.contacts import ContactDeleted
@@ -77,7 +77,7 @@ def _row(entry: Entry) -> tuple[object, ...]:
     )
 
 
-async def forget(unit: Unit, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
+async def forget(unit: UnitOfWork, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
     """What the log knows of a deleted contact's address cannot be read any more; the raw notifications go by age."""
     await erase(unit.conn, {(envelope.project, envelope.message.contact_id) for envelope in envelopes})
 

@@ -13,7 +13,7 @@ from libs.kernel.instants import iso
 from libs.runtime.eventstore.aggregate import accepted
 from libs.runtime.eventstore.codec import stream_of, tag_of
 from libs.runtime.eventstore.envelope import Cause, Envelope, Origin
-from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.reputation import (
     Counts,
     GetReputation,
@@ -32,7 +32,7 @@ from services.feedback.reputation import Judge, Reputation, decide, evolve, find
 log = structlog.get_logger()
 
 
-async def judge(unit: Unit, projects: Collection[UUID], *, pausing: bool) -> None:
+async def judge(unit: UnitOfWork, projects: Collection[UUID], *, pausing: bool) -> None:
     """Say what follows from the figures, which must include what this unit has appended."""
     await unit.flush()
     for project, (found, version) in (await reputations.load(unit.conn, projects, unit.now)).items():
@@ -40,7 +40,7 @@ async def judge(unit: Unit, projects: Collection[UUID], *, pausing: bool) -> Non
         _append(unit, events, version, Origin(project=project))
 
 
-async def obey(unit: Unit, envelopes: Sequence[Envelope[PauseSending | ResumeSending]]) -> Sequence[bytes]:
+async def obey(unit: UnitOfWork, envelopes: Sequence[Envelope[PauseSending | ResumeSending]]) -> Sequence[bytes]:
     """Pause or resume, as an operator says. What is so already stays so."""
     known = await reputations.load(unit.conn, {envelope.project for envelope in envelopes}, unit.now)
     answers = []
@@ -92,7 +92,7 @@ def view(project: UUID, found: Reputation, now: datetime) -> ReputationView:
     )
 
 
-def _append(unit: Unit, events: Sequence[ReputationEvent], version: int, cause: Cause) -> None:
+def _append(unit: UnitOfWork, events: Sequence[ReputationEvent], version: int, cause: Cause) -> None:
     for event in events:
         unit.expect(stream_of(event), version)
         metrics.DECISIONS.labels(tag_of(type(event))).inc()

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from libs.runtime.eventstore.codec import stream_of
 from libs.runtime.eventstore.envelope import Envelope, Meta, Origin
-from libs.runtime.eventstore.store import Unit
+from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.base import Message
 from libs.schemas.feedback import EmailBounced, EmailComplained, RecordNotification, RecordNotifications
 from services.feedback import archive, guard, mailboxes, metrics
@@ -42,7 +42,7 @@ class Intake:
         self._pausing = pausing
 
     async def take_in(
-        self, unit: Unit, envelopes: Sequence[Envelope[RecordNotification | RecordNotifications]]
+        self, unit: UnitOfWork, envelopes: Sequence[Envelope[RecordNotification | RecordNotifications]]
     ) -> None:
         """Keep and fold what the messages tell, and put aside what cannot be read."""
         entries = []
@@ -53,11 +53,11 @@ class Intake:
                 await _put_aside(unit, told)
         await self._keep_and_fold(unit, entries)
 
-    async def read_again(self, unit: Unit, envelopes: Sequence[Envelope[ReadAgain]]) -> None:
+    async def read_again(self, unit: UnitOfWork, envelopes: Sequence[Envelope[ReadAgain]]) -> None:
         """Raises Unreadable for what still cannot be read."""
         await self._keep_and_fold(unit, [_read(envelope.message.notification) for envelope in envelopes])
 
-    async def _keep_and_fold(self, unit: Unit, entries: Sequence[Entry]) -> None:
+    async def _keep_and_fold(self, unit: UnitOfWork, entries: Sequence[Entry]) -> None:
         new = await archive.keep(unit.conn, entries) if entries else []
         suspects = await _fold(unit, [(entry.told, entry.notice) for entry in new if entry.notice])
         await mailboxes.watch(unit, [entry.notice for entry in new if entry.notice])
@@ -75,7 +75,7 @@ def _storable(told: RecordNotification) -> RecordNotification:
     return replace(told, message=told.message.replace("\0", "\ufffd")) if "\0" in told.message else told
 
 
-async def _put_aside(unit: Unit, told: RecordNotification) -> None:
+async def _put_aside(unit: UnitOfWork, told: RecordNotification) -> None:
     cause = Origin(project=NO_PROJECT, meta=_meta(told))
     await unit.schedule(str(told.notification_id), unit.now, ReadAgain(notification=told), cause)
 
@@ -90,7 +90,7 @@ def _read(told: RecordNotification) -> Entry:
     return Entry(told, record.happening() or told.notification_id, record.kind, notice)
 
 
-async def _fold(unit: Unit, news: Sequence[tuple[RecordNotification, Notice]]) -> set[UUID]:
+async def _fold(unit: UnitOfWork, news: Sequence[tuple[RecordNotification, Notice]]) -> set[UUID]:
     """The project is the one that the mail's tag names: at the edge it was not known. Answers the projects whose mail
     bounced or was complained about."""
     suspects: set[UUID] = set()
@@ -115,7 +115,7 @@ def _meta(told: RecordNotification) -> Meta:
     return Meta(actor="sns", correlation_id=told.notification_id, causation_id=told.notification_id)
 
 
-def _count(entries: Sequence[Entry], new: Sequence[Entry], unit: Unit) -> None:
+def _count(entries: Sequence[Entry], new: Sequence[Entry], unit: UnitOfWork) -> None:
     fresh = {id(entry) for entry in new}
     outcomes = Counter((entry.kind, _outcome(entry, id(entry) in fresh)) for entry in entries)
     for (kind, outcome), times in outcomes.items():

@@ -7,7 +7,7 @@ import msgspec
 
 from libs.schemas.feedback import MailboxEvent, MailboxFailing, MailboxRecovered
 
-MOST_IN_A_ROW = 5
+MAX_IN_A_ROW = 5
 """Mails that may bounce for now, one after the other, before nothing more is sent there."""
 
 
@@ -25,7 +25,7 @@ def decide(streak: Streak, contact_id: UUID, recipient: str | None) -> list[Mail
     delivered_at, since = streak.delivered_at, streak.failing_since
     if delivered_at and since and delivered_at > since:
         return [MailboxRecovered(contact_id=contact_id, recipient=recipient, at=delivered_at)]
-    if len(streak.bounces) < MOST_IN_A_ROW:
+    if len(streak.bounces) < MAX_IN_A_ROW:
         return []
     return [
         MailboxFailing(

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from libs.runtime.eventstore.envelope import Origin
-from libs.runtime.eventstore.store import Unit
+from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.feedback import EmailBounced, EmailDelivered
 from services.feedback.mailbox import decide
 from services.feedback.notice import Notice
 from services.feedback.read_models import bounce_streak
 
 
-async def watch(unit: Unit, notices: Sequence[Notice]) -> None:
+async def watch(unit: UnitOfWork, notices: Sequence[Notice]) -> None:
     """Say what follows from these notices, whose facts this unit has appended."""
     told = {_key(notice): notice.recipient for notice in notices if _matters(notice)}
     if not told:

@@ -36,7 +36,7 @@ def polling(url: str, backlog: Backlog) -> Callable[[Runtime], Awaitable[None]]:
     async def poll_queue(runtime: Runtime) -> None:
         config = runtime.settings
         client = await asyncio.to_thread(queue.connect, config, url)
-        commit = runtime.inlets["feedback-ingest"].commit
+        commit = runtime.consumers["feedback-ingest"].commit
         async with asyncio.TaskGroup() as tasks:
             for _ in range(config.sqs_pollers):
                 tasks.create_task(Poller(client, commit, config.topic_arns, backlog).run())
@@ -71,7 +71,7 @@ class Poller:
         except Exception:
             self._backlog.unreachable()
             raise
-        self._backlog.received(all_there_was=len(messages) < queue.MOST_AT_ONCE)
+        self._backlog.received(all_there_was=len(messages) < queue.MAX_AT_ONCE)
         return messages
 
     async def _take(self, messages: Sequence[Message]) -> None:

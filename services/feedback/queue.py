@@ -18,7 +18,7 @@ from libs.runtime.clock import now
 from libs.runtime.process.settings import Settings
 from libs.schemas.feedback import RecordNotification
 
-MOST_AT_ONCE = 10
+MAX_AT_ONCE = 10
 """SQS's own limit, for receiving and for deleting."""
 WAIT_SECONDS = 20
 HIDDEN_SECONDS = 120
@@ -61,7 +61,7 @@ class Queue:
         """Up to ten messages; waits for the first for up to WAIT_SECONDS."""
         answer = self._client.receive_message(
             QueueUrl=self._url,
-            MaxNumberOfMessages=MOST_AT_ONCE,
+            MaxNumberOfMessages=MAX_AT_ONCE,
             WaitTimeSeconds=WAIT_SECONDS,
             VisibilityTimeout=HIDDEN_SECONDS,
             AttributeNames=[SENT],

@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from libs.schemas.base import FieldError, View
 from libs.schemas.delivery import (
-    MOST_ATTACHED_BYTES,
-    MOST_ATTACHMENTS,
+    MAX_ATTACHED_BYTES,
+    MAX_ATTACHMENTS,
     PIECE_BYTES,
     Attachment,
     StoreFilePiece,
@@ -20,7 +20,7 @@ from services.gateway.call import Call
 AT_ONCE = 4
 """Pieces on their way to delivery for one request."""
 
-MEGABYTES = MOST_ATTACHED_BYTES // 1024**2
+MEGABYTES = MAX_ATTACHED_BYTES // 1024**2
 FILENAME = r'^[^"\x00-\x1f\x7f]+$'
 CONTENT_TYPE = r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(; ?[ -~]*)?$"
 CONTENT_ID = r"^[!-;=?-~]+$"
@@ -47,7 +47,7 @@ class AttachmentBody(View, frozen=True, kw_only=True):
         )
 
 
-Attachments = Annotated[list[AttachmentBody], Meta(max_length=MOST_ATTACHMENTS)]
+Attachments = Annotated[list[AttachmentBody], Meta(max_length=MAX_ATTACHMENTS)]
 
 
 def wrong_attachments(files: Sequence[AttachmentBody]) -> list[FieldError]:
@@ -57,7 +57,7 @@ def wrong_attachments(files: Sequence[AttachmentBody]) -> list[FieldError]:
         for n, file in enumerate(files)
         if file.disposition == "inline" and not file.content_id
     ]
-    if sum(4 * -(-len(file.content) // 3) for file in files) > MOST_ATTACHED_BYTES * 4 // 3:
+    if sum(4 * -(-len(file.content) // 3) for file in files) > MAX_ATTACHED_BYTES * 4 // 3:
         message = f"Total attachment size must not exceed {MEGABYTES}MB"
         wrong.append(FieldError(field="attachments", message=message, code="too_big"))
     return wrong

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
-from libs.runtime.messaging.adaptive_batching import Gather
+from libs.runtime.messaging.adaptive_batching import AdaptiveBatching
 from libs.runtime.messaging.bus import Unavailable
 from libs.runtime.messaging.publisher import Publisher
 from libs.schemas.feedback import RecordNotification
@@ -47,7 +47,7 @@ class Intake:
         self._publisher = publisher
         self._waiting: deque[Waiting] = deque()
         self._wake = asyncio.Event()
-        self._gather = Gather(LONGEST_WAIT)
+        self._gather = AdaptiveBatching(LONGEST_WAIT)
 
     async def take(self, notification: RecordNotification) -> None:
         """Returns when it is on disk. Raises Unavailable if it is not: whoever sent it is to send it again."""

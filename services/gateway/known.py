@@ -16,7 +16,7 @@ from libs.schemas.contacts import FindKnown, KnownContact, SaveContact
 
 log = structlog.get_logger()
 
-MOST_AT_ONCE = 100
+MAX_AT_ONCE = 100
 LOOK_SECONDS = 1.0
 
 _decode = msgspec.json.Decoder(list[KnownContact | None]).decode
@@ -47,7 +47,7 @@ class Known:
         """Until nobody waits any more."""
         try:
             while line := self._waiting[project]:
-                batch = [line.popleft() for _ in range(min(MOST_AT_ONCE, len(line)))]
+                batch = [line.popleft() for _ in range(min(MAX_AT_ONCE, len(line)))]
                 for waiting, contact in zip(batch, await self._ask(project, batch), strict=True):
                     if not waiting.found.done():
                         waiting.found.set_result(contact)

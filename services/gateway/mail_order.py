@@ -17,8 +17,8 @@ from services.gateway.json_body import Body
 from services.gateway.problems import invalid, invalid_field
 from services.gateway.routes.content import SenderName
 
-MOST_RECIPIENTS = 100
-MOST_TEXT = 750 * 1024
+MAX_RECIPIENTS = 100
+MAX_TEXT = 750 * 1024
 """Bytes of subject and body: what is made of them must fit into one message on the bus (1 MiB)."""
 
 LIQUID = re.compile(r"\{[{%]")
@@ -33,7 +33,7 @@ class SendBody(Body, frozen=True, kw_only=True):
     """Either `template`, or `subject` and `body`; what is given beside a template wins over it."""
 
     # The addresses have no pattern here: msgspec 0.22 corrupts memory for a union of patterned text with a list.
-    to: str | Person | Annotated[list[str | Person], Meta(min_length=1, max_length=MOST_RECIPIENTS)]
+    to: str | Person | Annotated[list[str | Person], Meta(min_length=1, max_length=MAX_RECIPIENTS)]
     subject: Line | None = None
     body: Text | None = None
     template: UUID | None = None
@@ -63,8 +63,8 @@ def check(data: SendBody) -> None:
     wrong = [_no_address(field) for field, address in _addresses(data) if address is not None and not normal(address)]
     wrong += [_header_error(*refusal) for refusal in refusals(data.headers or {})]
     wrong += wrong_attachments(data.attachments or [])
-    if len((data.subject or "").encode()) + len((data.body or "").encode()) > MOST_TEXT:
-        wrong.append(FieldError(field="body", message=f"Content is limited to {MOST_TEXT} bytes", code="too_big"))
+    if len((data.subject or "").encode()) + len((data.body or "").encode()) > MAX_TEXT:
+        wrong.append(FieldError(field="body", message=f"Content is limited to {MAX_TEXT} bytes", code="too_big"))
     if wrong:
         raise invalid(wrong)
 

@@ -13,7 +13,7 @@ IDLE_SECONDS = 30.0
 """Between two pieces of a body."""
 
 TOTAL_SECONDS = 15 * 60.0
-MOST_PARTS = 8
+MAX_PARTS = 8
 ROOM_FOR_FORM = 64 * 1024
 """What a form may have around its file."""
 
@@ -49,7 +49,7 @@ class _Parser:
     """The parser of the form, and the part that it is in."""
 
     def __init__(self, boundary: str, limit: int) -> None:
-        self.push = PushMultipartParser(boundary, max_segment_size=limit, max_segment_count=MOST_PARTS, strict=True)
+        self.push = PushMultipartParser(boundary, max_segment_size=limit, max_segment_count=MAX_PARTS, strict=True)
         self.part: MultipartSegment | None = None
 
 

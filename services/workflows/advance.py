@@ -13,7 +13,7 @@ from uuid import UUID
 
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.envelope import Cause, Envelope
-from libs.runtime.eventstore.store import Unit
+from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.base import Message
 from libs.schemas.contacts import Condition
 from services.workflows.condition import Question, narrowed
@@ -39,7 +39,7 @@ class Advancing:
     def __init__(self, contacts: Contacts) -> None:
         self._contacts = contacts
 
-    async def __call__(self, unit: Unit, envelopes: Sequence[Envelope[AdvanceExecution]]) -> None:
+    async def __call__(self, unit: UnitOfWork, envelopes: Sequence[Envelope[AdvanceExecution]]) -> None:
         due = {(e.project, e.message.execution_id): e for e in envelopes}
         found = await executions.load(unit.conn, due.keys())
         graphs = await workflows.graphs(unit.conn, {(key[0], run.workflow_id) for key, (run, _) in found.items()})
@@ -81,7 +81,7 @@ class Advancing:
         return await _choose(work, run, now, match)
 
 
-async def follow_up(unit: Unit, run: State, cause: Cause) -> None:
+async def follow_up(unit: UnitOfWork, run: State, cause: Cause) -> None:
     """Set the execution's timer, unless it has ended or not begun."""
     if isinstance(run, Execution) and (due := run.due(unit.now)):
         await unit.schedule(str(run.id), due, AdvanceExecution(execution_id=run.id), cause)
@@ -98,7 +98,7 @@ async def _choose(
 
 
 async def _advance(
-    unit: Unit, envelope: Envelope[AdvanceExecution], run: Execution, version: int, advance: Advance
+    unit: UnitOfWork, envelope: Envelope[AdvanceExecution], run: Execution, version: int, advance: Advance
 ) -> None:
     unit.expect(f"execution-{run.id}", version)
     events = decide(advance, run, unit.now)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from libs.runtime.eventstore.encryption import erase, forgotten
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import Unit
+from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.contacts import ContactDeleted
 
 # As the log would tell it from now on. By way of the workflows, because that is how executions are indexed.
@@ -17,7 +17,7 @@ where execution.project = gone.project and execution.workflow_id = workflow.id
 """
 
 
-async def forget(unit: Unit, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
+async def forget(unit: UnitOfWork, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
     people = forgotten(envelopes)
     await erase(unit.conn, people)
     await unit.conn.execute(BLANK, [project for project, _ in people], [contact for _, contact in people])

@@ -13,7 +13,7 @@ import msgspec
 
 from libs.runtime.clock import uuid5
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import Unit
+from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.base import Event
 from services.workflows.advance import follow_up
 from services.workflows.execution import INITIAL, Advance, Enter, Execution, decide, evolve
@@ -64,7 +64,7 @@ class Arrival(msgspec.Struct, frozen=True):
         )
 
 
-async def start_executions(unit: Unit, envelopes: Sequence[Envelope[Event]]) -> None:
+async def start_executions(unit: UnitOfWork, envelopes: Sequence[Envelope[Event]]) -> None:
     """Start what the events trigger; an event starts each workflow once, however often it comes."""
     arrivals = await _arrivals(unit, envelopes)
     if not arrivals:
@@ -77,7 +77,7 @@ async def start_executions(unit: Unit, envelopes: Sequence[Envelope[Event]]) -> 
             await _take_in(unit, arrival, graphs[arrival.workflow], entries)
 
 
-async def _arrivals(unit: Unit, envelopes: Sequence[Envelope[Event]]) -> list[Arrival]:
+async def _arrivals(unit: UnitOfWork, envelopes: Sequence[Envelope[Event]]) -> list[Arrival]:
     happened = [(envelope, trigger) for envelope in envelopes if (trigger := trigger_of(envelope.message))]
     names = {(envelope.project, name) for envelope, trigger in happened for name in trigger.names}
     listeners = await workflows.listeners(unit.conn, names) if names else {}
@@ -97,7 +97,7 @@ def _listeners_of(
                 yield listener
 
 
-async def _take_in(unit: Unit, arrival: Arrival, graph: Graph, entries: dict[Place, Entries]) -> None:
+async def _take_in(unit: UnitOfWork, arrival: Arrival, graph: Graph, entries: dict[Place, Entries]) -> None:
     """Let the contact in, if the workflow does, and on; `entries` is kept true for the rest of the batch."""
     so_far = entries.get(arrival.place, Entries())
     started = decide(arrival.entering(so_far), INITIAL, unit.now)

@@ -168,7 +168,7 @@ async def told(service: Runtime, project: UUID) -> Happened:
     ]
     again = envelopes + happened.random.sample(envelopes, 20)
     happened.random.shuffle(again)
-    consumer = service.inlets["campaigns-events"].commit
+    consumer = service.consumers["campaigns-events"].commit
     for start in range(0, len(again), 40):
         outcomes = await consumer.submit_all([Item(envelope) for envelope in again[start : start + 40]])
         assert not any(isinstance(outcome, Exception) for outcome in outcomes)
@@ -264,7 +264,7 @@ async def test_a_deleted_contact_leaves_no_address_behind(
     gone = Envelope(
         id=uuid7(), project=project, message=ContactDeleted(contact_id=told.contacts[0]), at=now(), version=9
     )
-    await service.inlets["campaigns-events"].commit.submit(gone)
+    await service.consumers["campaigns-events"].commit.submit(gone)
 
     async def erased() -> bool:
         return (await recipients(stack, project, told))[0].email is None

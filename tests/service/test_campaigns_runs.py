@@ -211,7 +211,7 @@ async def test_feedback_counts_each_mail_once(campaign: Campaign) -> None:
 
 async def test_an_event_that_comes_again_is_counted_once(campaign: Campaign) -> None:
     """JetStream drops repeats for two minutes only, so this hands the event to the consumer itself."""
-    consumer = campaign.service.inlets["campaigns-events"].commit
+    consumer = campaign.service.consumers["campaigns-events"].commit
     repeated = Envelope(id=uuid7(), project=campaign.project, message=campaign.sent(), at=AT, version=1)
     for _ in range(3):
         await consumer.submit(repeated)

@@ -320,7 +320,7 @@ def test_a_topic_that_feeds_another_queue_than_ours(moto: str, topic: str) -> No
 
 
 def test_a_queue_that_nobody_empties(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifications, "MOST_WAITING", 2)
+    monkeypatch.setattr(notifications, "MAX_WAITING", 2)
     sqs = boto3.client("sqs", endpoint_url=moto, **KEYS)
     url = sqs.create_queue(QueueName="full")["QueueUrl"]
     for number in range(3):

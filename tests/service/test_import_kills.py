@@ -19,11 +19,11 @@ from tests.service.mortal import die_at
 
 KILLED = 137
 KILLS = 10
-MOST_PAGES = 3
-MOST_IN_A_LIFE = sum(FIRST << page for page in range(MOST_PAGES))
+MAX_PAGES = 3
+MAX_IN_A_LIFE = sum(FIRST << page for page in range(MAX_PAGES))
 """Rows that a process takes before it dies: a page is at most twice as long as the one before."""
 
-ROWS = (KILLS + 1) * MOST_IN_A_LIFE
+ROWS = (KILLS + 1) * MAX_IN_A_LIFE
 POINTS = ("before_job_commit", "after_job_page")
 WAIT = 60.0
 
@@ -55,7 +55,7 @@ async def test_an_import_whose_processes_are_killed_ten_times_takes_every_row_on
 async def kill_ten(config: Settings) -> None:
     """Two processes work at a time; each dies at some moment of its own, and another takes its place."""
     chance = random.Random(2187)  # which moments is all the same, but they shall come again
-    turns = [f"{chance.choice(POINTS)}:{chance.randint(1, MOST_PAGES)}" for _ in range(KILLS)]
+    turns = [f"{chance.choice(POINTS)}:{chance.randint(1, MAX_PAGES)}" for _ in range(KILLS)]
     waiting = iter(turns)
 
     async def replace_each() -> None:

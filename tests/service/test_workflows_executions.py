@@ -285,7 +285,7 @@ async def test_machines_and_its_own_mails_do_not_start_a_workflow(flow: Make) ->
 async def test_an_event_that_comes_again_starts_nothing_more(flow: Make) -> None:
     made = await flow(END, allow_reentry=True)
     tracked = Envelope(id=uuid7(), project=made.project, message=made.tracked(), at=AT, version=1)
-    consumer = made.service.inlets["workflows-events"].commit
+    consumer = made.service.consumers["workflows-events"].commit
     for _ in range(3):
         await consumer.submit(tracked)
     await made.until("EXITED")
@@ -326,7 +326,7 @@ async def test_two_replicas_take_each_contact_in_once_and_mail_once(stack: Stack
     made = await flow(MAIL, ("DELAY", {"amount": 1, "unit": "days"}), allow_reentry=True)
     settings = stack.settings("workflows", instance="2", retry_delays=PATIENT)
     async with running(build(settings), settings) as replica:
-        consumers = [runtime.inlets["workflows-events"].commit for runtime in (made.service, replica)]
+        consumers = [runtime.consumers["workflows-events"].commit for runtime in (made.service, replica)]
         for person in (people := [uuid4() for _ in range(20)]):
             both = [
                 Envelope(id=uuid7(), project=made.project, message=made.tracked(person), at=AT, version=1)

@@ -9,7 +9,7 @@ import msgspec
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.base import Accepted, View
 
 S = TypeVar("S")
@@ -53,7 +53,7 @@ class Aggregate(Generic[S]):
         key: Callable[[Envelope[Any]], Hashable],
         load: Load[S],
         reply: Callable[[Envelope[Any], S, Sequence[Any], datetime], View],
-        then: Callable[[Unit, Envelope[Any], Sequence[Any]], Awaitable[None]] | None = None,
+        then: Callable[[UnitOfWork, Envelope[Any], Sequence[Any]], Awaitable[None]] | None = None,
     ) -> None:
         self._decider = decider
         self._key = key
@@ -61,7 +61,7 @@ class Aggregate(Generic[S]):
         self._reply = reply
         self._then = then
 
-    async def __call__(self, unit: Unit, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
+    async def __call__(self, unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
         loaded = await self._load(unit.conn, envelopes)
         states: dict[Hashable, S] = {}
         for key, found in loaded.items():
@@ -69,7 +69,7 @@ class Aggregate(Generic[S]):
             unit.expect(found.stream, found.version)
         return [await self._answer(unit, envelope, states) for envelope in envelopes]
 
-    async def _answer(self, unit: Unit, envelope: Envelope[Any], states: dict[Hashable, S]) -> bytes:
+    async def _answer(self, unit: UnitOfWork, envelope: Envelope[Any], states: dict[Hashable, S]) -> bytes:
         key = self._key(envelope)
         state = states.get(key, self._decider.INITIAL)
         try:

@@ -78,7 +78,7 @@ class Database(Protocol):
     async def execute(self, query: str, *args: Any) -> Any: ...
 
 
-class Written(msgspec.Struct, frozen=True):
+class LoggedEvent(msgspec.Struct, frozen=True):
     """An event as the log has it."""
 
     id: UUID
@@ -86,20 +86,20 @@ class Written(msgspec.Struct, frozen=True):
     body: bytes
 
 
-async def seal(conn: Database, events: Sequence[Envelope[Event]]) -> list[bytes]:
+async def encrypt(conn: Database, events: Sequence[Envelope[Event]]) -> list[bytes]:
     """The bodies of new events as the log keeps them. Of those who are forgotten it keeps nothing personal."""
     people = {person for event in events for person in _people(event)}
     keys = await _made(conn, people) if people else {}
-    return [_sealed(event, keys) for event in events]
+    return [_encrypted_event(event, keys) for event in events]
 
 
-async def reveal(conn: Database, written: Sequence[Written]) -> list[bytes]:
+async def decrypt(conn: Database, written: Sequence[LoggedEvent]) -> list[bytes]:
     """The bodies of events as they were appended, but blank where they tell of someone who is forgotten."""
     parts = {n: _parts.decode(each.body) for n, each in enumerate(written) if MARK in each.body}
-    sealed = {n: Sealed(written[n], part) for n, part in parts.items() if SEALED in part}
+    sealed = {n: EncryptedEvent(written[n], part) for n, part in parts.items() if SEALED in part}
     people = {person for each in sealed.values() for person in each.people()}
     keys = await find(conn, people) if people else {}
-    return [sealed[n].revealed(keys) if n in sealed else each.body for n, each in enumerate(written)]
+    return [sealed[n].decrypted(keys) if n in sealed else each.body for n, each in enumerate(written)]
 
 
 async def erase(conn: Database, people: Collection[Person]) -> None:
@@ -159,12 +159,12 @@ def _members(kind: type[Event]) -> Sequence[tuple[str, str, Any]]:
     return [(name, fields[name].name, fields[name].default) for name in kind.personal]
 
 
-def _sealed(event: Envelope[Event], keys: Keys) -> bytes:
+def _encrypted_event(event: Envelope[Event], keys: Keys) -> bytes:
     message = event.message
     if not message.personal:
         return encode(message)
     if message.people:
-        return _sealed_list(event, keys)
+        return _encrypted_list(event, keys)
     person = next(_people(event))
     told = {name: getattr(message, attribute) for name, attribute, _ in _members(type(message))}
     blank = {attribute: _blank(told[name], default) for name, attribute, default in _members(type(message))}
@@ -173,7 +173,7 @@ def _sealed(event: Envelope[Event], keys: Keys) -> bytes:
     return encode(replace(message, **blank))[:-1] + MEMBER + encode(sealed) + b"}"
 
 
-def _sealed_list(event: Envelope[Event], keys: Keys) -> bytes:
+def _encrypted_list(event: Envelope[Event], keys: Keys) -> bytes:
     message = event.message
     body: dict[str, Any] = msgspec.to_builtins(message)
     sealed = {}
@@ -200,11 +200,11 @@ def _encrypted(told: dict[str, Any], person: Person, event: Envelope[Event], key
     return b64encode(nonce + key.encrypt(nonce, encode(told), _context(person, event.id))).decode()
 
 
-class Sealed:
+class EncryptedEvent:
     """An event as the log has it, of which parts are encrypted. What is not is never looked into."""
 
-    def __init__(self, written: Written, parts: dict[str, msgspec.Raw]) -> None:
-        self._written = written
+    def __init__(self, written: LoggedEvent, parts: dict[str, msgspec.Raw]) -> None:
+        self._logged = written
         self._parts = parts
         self._sealed: Any = msgspec.json.decode(parts.pop(SEALED))
 
@@ -215,7 +215,7 @@ class Sealed:
         elif self._sealed:
             yield self._person(msgspec.json.decode(self._parts[WHO]))
 
-    def revealed(self, keys: Keys) -> bytes:
+    def decrypted(self, keys: Keys) -> bytes:
         """The event as it was appended; blank where the key is gone."""
         if isinstance(self._sealed, dict):
             return encode(self._parts | {name: self._list(name, sealed, keys) for name, sealed in self._sealed.items()})
@@ -232,7 +232,7 @@ class Sealed:
         ]
 
     def _person(self, who: str) -> Person:
-        return self._written.project, uuid_of(who)
+        return self._logged.project, uuid_of(who)
 
     def _opened(self, sealed: str | None, person: Person, keys: Keys) -> dict[str, msgspec.Raw]:
         key = keys.get(person)
@@ -240,9 +240,9 @@ class Sealed:
             return {}
         raw = b64decode(sealed)
         try:
-            plain = key.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], _context(person, self._written.id))
+            plain = key.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], _context(person, self._logged.id))
         except InvalidTag as forged:
-            raise Damaged(f"event {self._written.id} was changed after it was written") from forged
+            raise Damaged(f"event {self._logged.id} was changed after it was written") from forged
         return _parts.decode(plain)
 
 

@@ -12,7 +12,7 @@ from libs.kernel.rejection import Rejected
 from libs.runtime import metrics
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.codec import encode, stream_of, tag_of
-from libs.runtime.eventstore.encryption import erase, forgotten, seal
+from libs.runtime.eventstore.encryption import encrypt, erase, forgotten
 from libs.runtime.eventstore.envelope import (
     MAX_DEPTH,
     Cause,
@@ -27,7 +27,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 
 log = structlog.get_logger()
 
-MOST_BYTES = 900_000
+MAX_BYTES = 900_000
 """Of one event. The bus takes 1 MiB with its headers, and an event that it refused would hold up the relay for ever."""
 
 # Who appends says so in the outbox, by a row for all that is appended together; it tells where in the log that goes.
@@ -94,14 +94,14 @@ class StreamConflict(Exception):
     """Another writer appended to the stream first: load again and decide again."""
 
 
-class Unit:
+class UnitOfWork:
     """One transaction's worth of work.
 
     `now` is the database's clock at its start. Events that are appended become visible to queries on `conn`, in the
     read models too, after `flush`, which the runtime calls after every handler.
 
-    `told` are the facts that it has written, and `scheduled` says whether it has written timers: then the relay and the
-    timers have work.
+    `appended` holds the events that it has written, and `scheduled` says whether it has written timers: then the relay
+    and the timers have work.
     """
 
     def __init__(self, conn: Connection, now: datetime, read_models: Sequence[ReadModel]) -> None:
@@ -110,11 +110,11 @@ class Unit:
         self._read_models = read_models
         self._versions: dict[str, int] = {}
         self._pending: list[Envelope[Event]] = []
-        self.told: list[Envelope[Event]] = []
+        self.appended: list[Envelope[Event]] = []
         self.scheduled = False
         self._endings: list[Callable[[bool], None]] = []
 
-    def at_end(self, ending: Callable[[bool], None]) -> None:
+    def on_completion(self, ending: Callable[[bool], None]) -> None:
         """Have it called when the transaction is over, with whether it is known to be committed: if its connection
         broke at the end, it may be all the same."""
         self._endings.append(ending)
@@ -144,7 +144,7 @@ class Unit:
         events, self._pending = self._pending, []
         if not events:
             return
-        self.told += events
+        self.appended += events
         await self._insert(events)
         await fold(self.conn, self._read_models, events)
 
@@ -162,7 +162,7 @@ class Unit:
         await self.conn.execute(CANCEL_TIMER, tag_of(kind), key)
 
     async def _insert(self, events: Sequence[Envelope[Event]]) -> None:
-        bodies = [_bounded(body) for body in await seal(self.conn, events)]
+        bodies = [_bounded(body) for body in await encrypt(self.conn, events)]
         # what follows from one cause has one meta, and a page of a job is what follows from one cause
         metas = {id(e.meta): encode(e.meta).decode() for e in {id(e.meta): e for e in events}.values()}
         rows = [
@@ -186,15 +186,15 @@ async def _append(conn: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
 
 
 def _bounded(body: bytes) -> str:
-    if len(body) > MOST_BYTES:
-        raise Rejected("PAYLOAD_TOO_LARGE", f"What this would record is {len(body)} bytes; {MOST_BYTES} are possible.")
+    if len(body) > MAX_BYTES:
+        raise Rejected("PAYLOAD_TOO_LARGE", f"What this would record is {len(body)} bytes; {MAX_BYTES} are possible.")
     return body.decode()
 
 
 @asynccontextmanager
-async def transaction(conn: Connection) -> AsyncIterator[list[Unit]]:
+async def transaction(conn: Connection) -> AsyncIterator[list[UnitOfWork]]:
     """A transaction on `conn`. The units that are opened in it, and put into the list, are told how it ended."""
-    units: list[Unit] = []
+    units: list[UnitOfWork] = []
     committed = False
     try:
         async with conn.transaction():
@@ -205,9 +205,9 @@ async def transaction(conn: Connection) -> AsyncIterator[list[Unit]]:
             unit.end(committed)
 
 
-async def begin(conn: Connection, read_models: Sequence[ReadModel]) -> Unit:
+async def begin(conn: Connection, read_models: Sequence[ReadModel]) -> UnitOfWork:
     """Open a unit in the transaction that runs on `conn`."""
-    return Unit(conn, await conn.fetchval(BEGIN), read_models)
+    return UnitOfWork(conn, await conn.fetchval(BEGIN), read_models)
 
 
 async def fold(conn: Connection, models: Sequence[ReadModel], events: Sequence[Envelope[Any]]) -> None:
@@ -219,5 +219,5 @@ async def fold(conn: Connection, models: Sequence[ReadModel], events: Sequence[E
             await model.project(conn, events if wanted == kinds else [e for e in events if type(e.message) in wanted])
 
 
-BatchHandler: TypeAlias = Callable[[Unit, Sequence[Envelope[Any]]], Awaitable[Sequence[bytes] | None]]
+BatchHandler: TypeAlias = Callable[[UnitOfWork, Sequence[Envelope[Any]]], Awaitable[Sequence[bytes] | None]]
 """Handles all messages of its types in a batch at once, in order. For commands it returns their encoded replies."""

@@ -12,7 +12,7 @@ BUSY = 200.0
 """Messages a second at which the wait is the longest, unless they are told to be larger ones."""
 
 
-class Gather:
+class AdaptiveBatching:
     """Tells how long to wait before the next round."""
 
     def __init__(self, longest: float, busy: float = BUSY) -> None:

@@ -1,4 +1,4 @@
-"""An inlet: where messages come into a service, are handled through group commit, and are settled.
+"""Consume messages from a stream: handle them through group commit, and settle each.
 
 Three kinds of failure, three treatments. A refusal is an answer. What cannot be decoded is dead-lettered at once.
 Anything else is tried again after growing delays (a nak ignores the consumer's own back-off) and dead-lettered after
@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 from libs.runtime import crash, metrics
 from libs.runtime.eventstore.codec import Codec
 from libs.runtime.eventstore.envelope import Envelope, envelope_of
-from libs.runtime.messaging.group_commit import MOST_BYTES, GroupCommit, Item
+from libs.runtime.messaging.group_commit import MAX_BYTES, GroupCommit, Item
 from libs.schemas.base import Message
 
 log = structlog.get_logger()
@@ -37,7 +37,7 @@ WITHOUT_DOMAIN = 9
 PLACE, PLACE_AFTER_DOMAIN = 5, 7
 
 
-class Inlet:
+class Consumer:
     """One consumer of one service. `name` is the durable's, the inbox's and the dead letters' name for it."""
 
     def __init__(
@@ -85,14 +85,16 @@ class Inlet:
             await self._give_up(raw, error)
             return
         delay = self._delays[attempt - 1]
-        log.warning("inlet.failed", consumer=self.name, attempt=attempt, retry_in=delay, error=repr(error))
+        log.warning("consumer.failed", consumer=self.name, attempt=attempt, retry_in=delay, error=repr(error))
         await raw.nak(delay=delay)
 
     async def _give_up(self, raw: Msg, error: Exception) -> None:
         metadata = raw.metadata
         subject, headers = origin_of(raw)
-        death = Death(self.name, subject, metadata.num_delivered, f"{metadata.stream}:{metadata.sequence.stream}")
-        await bury(self._client, death, headers, raw.data, error)
+        failed = FailedMessage(
+            self.name, subject, metadata.num_delivered, f"{metadata.stream}:{metadata.sequence.stream}"
+        )
+        await dead_letter(self._client, failed, headers, raw.data, error)
         await raw.term()
 
 
@@ -109,14 +111,14 @@ def parts(deliveries: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
     start = size = 0
     for end, delivery in enumerate(deliveries):
         size += len(delivery.raw.data)
-        if size > MOST_BYTES and end > start:
+        if size > MAX_BYTES and end > start:
             yield deliveries[start:end]
             start, size = end, len(delivery.raw.data)
     if start < len(deliveries):
         yield deliveries[start:]
 
 
-class Death(msgspec.Struct, frozen=True):
+class FailedMessage(msgspec.Struct, frozen=True):
     """Which consumer gave up which message, after how many tries. `place` tells this death from a later one."""
 
     consumer: str
@@ -125,22 +127,24 @@ class Death(msgspec.Struct, frozen=True):
     place: str
 
 
-async def bury(client: Client, death: Death, headers: Mapping[str, str], body: bytes, error: Exception) -> None:
+async def dead_letter(
+    client: Client, failed: FailedMessage, headers: Mapping[str, str], body: bytes, error: Exception
+) -> None:
     """Store a dead letter: the message as it was, and why it died. See `libs.runtime.messaging.dead_letters`."""
     original = headers.get("Nats-Msg-Id", "")
-    letter = {name: value for name, value in headers.items() if not name.lower().startswith("nats-")}
-    letter |= {
-        "Nats-Msg-Id": f"{death.consumer}:{death.place}",
+    dead = {name: value for name, value in headers.items() if not name.lower().startswith("nats-")}
+    dead |= {
+        "Nats-Msg-Id": f"{failed.consumer}:{failed.place}",
         ORIGINAL_ID: original,
-        CONSUMER: death.consumer,
-        SUBJECT: death.subject,
+        CONSUMER: failed.consumer,
+        SUBJECT: failed.subject,
         ERROR: _one_line(error),
-        ATTEMPTS: str(death.attempts),
+        ATTEMPTS: str(failed.attempts),
     }
     js = client.jetstream(timeout=DEAD_TIMEOUT)
-    await js.publish(f"dead.{death.consumer}", body, headers=letter, timeout=DEAD_TIMEOUT)
-    metrics.DEAD.labels(death.consumer).inc()
-    log.error("inlet.dead_lettered", consumer=death.consumer, attempts=death.attempts, error=repr(error))
+    await js.publish(f"dead.{failed.consumer}", body, headers=dead, timeout=DEAD_TIMEOUT)
+    metrics.DEAD.labels(failed.consumer).inc()
+    log.error("consumer.dead_lettered", consumer=failed.consumer, attempts=failed.attempts, error=repr(error))
 
 
 def origin_of(raw: Msg) -> tuple[str, Mapping[str, str]]:

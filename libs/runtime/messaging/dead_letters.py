@@ -40,7 +40,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
 
-class NoSuchLetter(Exception):
+class NoSuchDeadLetter(Exception):
     """There is no dead letter with this number."""
 
 
@@ -60,32 +60,32 @@ class DeadLetters:
                 raw = await self._js.get_msg(STREAM, number, next=True, subject="dead.>")
             except NotFoundError:
                 return
-            yield _letter(raw)
+            yield _dead_letter(raw)
             number = (raw.seq or number) + 1
 
     async def get(self, number: int) -> DeadLetter:
         try:
-            return _letter(await self._js.get_msg(STREAM, number))
+            return _dead_letter(await self._js.get_msg(STREAM, number))
         except NotFoundError:
-            raise NoSuchLetter(f"there is no dead letter {number}") from None
+            raise NoSuchDeadLetter(f"there is no dead letter {number}") from None
 
     async def retry(self, number: int) -> DeadLetter:
         """Send the letter back to its consumer, and take it out of the stream."""
-        letter = await self.get(number)
-        service, _, _ = letter.consumer.rpartition("-")
-        headers = letter.headers | {"Nats-Msg-Id": str(uuid7())}
-        await self._js.publish(f"cmd.{service}.{REDELIVER}", letter.body, headers=headers, timeout=TIMEOUT)
+        dead_letter = await self.get(number)
+        service, _, _ = dead_letter.consumer.rpartition("-")
+        headers = dead_letter.headers | {"Nats-Msg-Id": str(uuid7())}
+        await self._js.publish(f"cmd.{service}.{REDELIVER}", dead_letter.body, headers=headers, timeout=TIMEOUT)
         await self._js.delete_msg(STREAM, number)
-        return letter
+        return dead_letter
 
     async def drop(self, number: int) -> DeadLetter:
         """Forget the letter for good."""
-        letter = await self.get(number)
+        dead_letter = await self.get(number)
         await self._js.delete_msg(STREAM, number)
-        return letter
+        return dead_letter
 
 
-def _letter(raw: RawStreamMsg) -> DeadLetter:
+def _dead_letter(raw: RawStreamMsg) -> DeadLetter:
     headers = dict(raw.headers or {})
     return DeadLetter(
         number=raw.seq or 0,

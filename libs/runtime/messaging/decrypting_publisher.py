@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from nats.aio.client import Client
 
 from libs.runtime.eventstore.codec import encode
-from libs.runtime.eventstore.encryption import NOT_KEPT, Database, Written, reveal
+from libs.runtime.eventstore.encryption import NOT_KEPT, Database, LoggedEvent, decrypt
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.messaging.publisher import Outgoing, Publisher
 from libs.runtime.uuids import uuid_of
@@ -16,7 +16,7 @@ KNOWN_BYTES = 4 * 1024 * 1024
 """Of events that were just sealed, for the relay, which is soon to publish them."""
 
 
-class RevealingPublisher(Publisher):
+class DecryptingPublisher(Publisher):
     """Publishes rows of the log as whole events."""
 
     def __init__(self, client: Client, stream: str, database: Database) -> None:
@@ -40,7 +40,7 @@ class RevealingPublisher(Publisher):
     async def publish(self, messages: Sequence[Outgoing]) -> int:
         known = {n: body for n, message in enumerate(messages) if (body := self._taken(message))}
         sealed = [n for n in range(len(messages)) if n not in known]
-        bodies = await reveal(self._database, [_written(messages[n]) for n in sealed])
+        bodies = await decrypt(self._database, [_logged(messages[n]) for n in sealed])
         known |= zip(sealed, bodies, strict=True)
         return await super().publish([replace(message, body=known[n]) for n, message in enumerate(messages)])
 
@@ -55,6 +55,6 @@ class RevealingPublisher(Publisher):
         self._known_bytes = 0
 
 
-def _written(message: Outgoing) -> Written:
+def _logged(message: Outgoing) -> LoggedEvent:
     headers = message.headers
-    return Written(uuid_of(headers["ce-id"]), uuid_of(headers["godwit-project"]), message.body)
+    return LoggedEvent(uuid_of(headers["ce-id"]), uuid_of(headers["godwit-project"]), message.body)

@@ -25,7 +25,7 @@ from libs.runtime.eventstore.store import (
     BatchHandler,
     ReadModel,
     StreamConflict,
-    Unit,
+    UnitOfWork,
     fold,
     transaction,
 )
@@ -51,19 +51,19 @@ BROKEN = (
 """The database cannot be reached for now; what was asked of it may or may not have happened."""
 
 ATTEMPTS = 4
-MOST_BYTES = 1024 * 1024
+MAX_BYTES = 1024 * 1024
 """Of messages for one transaction. A message may stand for a thousand rows: without this a backlog of such would be one
 transaction that takes minutes and gigabytes, or never ends."""
 
 COMMAND_TIMEOUT = 20.0
 
-CROWD = 12
+BACKPRESSURE_MESSAGES = 12
 """Messages in one transaction from which on they come faster than one transaction after the other takes them."""
 
-CROWD_SECONDS = 0.25
+BACKPRESSURE_MEMORY_SECONDS = 0.25
 """How long a crowd is remembered: between two transactions few wait, because those of the last are being answered."""
 
-LONGEST_CROWD = 10.0
+MAX_BACKPRESSURE_SECONDS = 10.0
 """Seconds after which it is no crowd any more, but the usual load: nobody should wait for its end."""
 
 
@@ -80,7 +80,7 @@ Outcome: TypeAlias = bytes | Exception | None
 """The reply to a message, if it has one; or why it could not be handled, and then nothing of it was written."""
 
 
-class Parcel(msgspec.Struct, frozen=True):
+class Submission(msgspec.Struct, frozen=True):
     """Messages that were handed in together and are answered together."""
 
     items: Sequence[Item]
@@ -91,7 +91,7 @@ class Parcel(msgspec.Struct, frozen=True):
         return sum(item.size for item in self.items)
 
 
-def _nothing(_: Unit) -> None:
+def _nothing(_: UnitOfWork) -> None:
     pass
 
 
@@ -109,7 +109,7 @@ class GroupCommit:
         handlers: Mapping[type[Message], BatchHandler],
         read_models: Sequence[ReadModel],
         *,
-        on_commit: Callable[[Unit], None] = _nothing,
+        on_commit: Callable[[UnitOfWork], None] = _nothing,
         max_batch: int = 500,
     ) -> None:
         self._pool = pool
@@ -118,31 +118,31 @@ class GroupCommit:
         self._models = read_models
         self._on_commit = on_commit
         self._max_batch = max_batch
-        self._waiting: deque[Parcel] = deque()
+        self._waiting: deque[Submission] = deque()
         self._wake = asyncio.Event()
         self._resting = asyncio.Event()
         self._resting.set()
-        self._crowded_since = self._crowded_until = 0.0
+        self._backpressure_since = self._backpressure_until = 0.0
         self.batches = 0
         """How many were committed, or tried, so far."""
 
-    async def calm(self) -> None:
+    async def until_backpressure_ends(self) -> None:
         """Wait until messages have not been coming many at a time for a moment, or have for long."""
-        while (left := self._crowd_left()) > 0:  # noqa: ASYNC110 - the end moves meanwhile
+        while (left := self._backpressure_left()) > 0:  # noqa: ASYNC110 - the end moves meanwhile
             await asyncio.sleep(left)
 
     @property
-    def crowded(self) -> bool:
-        return self._crowd_left() > 0
+    def has_backpressure(self) -> bool:
+        return self._backpressure_left() > 0
 
-    def _crowd_left(self) -> float:
-        return min(self._crowded_until, self._crowded_since + LONGEST_CROWD) - time.monotonic()
+    def _backpressure_left(self) -> float:
+        return min(self._backpressure_until, self._backpressure_since + MAX_BACKPRESSURE_SECONDS) - time.monotonic()
 
-    def _see_crowd(self) -> None:
+    def _note_backpressure(self) -> None:
         now = time.monotonic()
-        if now > self._crowded_until:
-            self._crowded_since = now
-        self._crowded_until = now + CROWD_SECONDS
+        if now > self._backpressure_until:
+            self._backpressure_since = now
+        self._backpressure_until = now + BACKPRESSURE_MEMORY_SECONDS
 
     async def rest(self) -> None:
         """Wait until nothing is at hand."""
@@ -157,11 +157,11 @@ class GroupCommit:
 
     async def submit_all(self, items: Sequence[Item]) -> list[Outcome]:
         """Handle messages; each has its own outcome, after the commit."""
-        parcel = Parcel(items, asyncio.get_running_loop().create_future())
-        self._waiting.append(parcel)
+        submission = Submission(items, asyncio.get_running_loop().create_future())
+        self._waiting.append(submission)
         self._resting.clear()
         self._wake.set()
-        return await parcel.done
+        return await submission.done
 
     async def run(self) -> None:
         """Commit batches until cancelled."""
@@ -173,30 +173,30 @@ class GroupCommit:
                 self.batches += 1
             self._resting.set()
 
-    def _next_batch(self) -> list[Parcel]:
-        parcels = [self._waiting.popleft()]
-        count, size = len(parcels[0].items), parcels[0].size
+    def _next_batch(self) -> list[Submission]:
+        submissions = [self._waiting.popleft()]
+        count, size = len(submissions[0].items), submissions[0].size
         while self._waiting:
             following = self._waiting[0]
             count, size = count + len(following.items), size + following.size
-            if count > self._max_batch or size > MOST_BYTES:
+            if count > self._max_batch or size > MAX_BYTES:
                 break
-            parcels.append(self._waiting.popleft())
-        return parcels
+            submissions.append(self._waiting.popleft())
+        return submissions
 
-    async def _commit(self, parcels: Sequence[Parcel]) -> None:
-        items = sorted((item for parcel in parcels for item in parcel.items), key=lambda item: item.place)
-        if len(items) >= CROWD:
-            self._see_crowd()
+    async def _commit(self, submissions: Sequence[Submission]) -> None:
+        items = sorted((item for submission in submissions for item in submission.items), key=lambda item: item.place)
+        if len(items) >= BACKPRESSURE_MESSAGES:
+            self._note_backpressure()
         try:
             outcomes = await self._outcomes([item.envelope for item in items])
         except asyncio.CancelledError:
-            for parcel in parcels:
-                parcel.done.cancel()
+            for submission in submissions:
+                submission.done.cancel()
             raise
-        for parcel in parcels:
-            if not parcel.done.done():
-                parcel.done.set_result([outcomes.get(item.envelope.id) for item in parcel.items])
+        for submission in submissions:
+            if not submission.done.done():
+                submission.done.set_result([outcomes.get(item.envelope.id) for item in submission.items])
 
     async def _outcomes(self, batch: Sequence[Envelope[Any]]) -> dict[UUID, Outcome]:
         try:
@@ -238,7 +238,7 @@ class GroupCommit:
         return answers
 
     async def _run_unit(
-        self, unit: Unit, batch: Sequence[Envelope[Any]], fresh: Collection[UUID]
+        self, unit: UnitOfWork, batch: Sequence[Envelope[Any]], fresh: Collection[UUID]
     ) -> dict[UUID, bytes | None]:
         conn = unit.conn
         seen = [envelope.id for envelope in batch if envelope.id not in fresh]
@@ -250,7 +250,7 @@ class GroupCommit:
 
 
 async def handle(
-    unit: Unit,
+    unit: UnitOfWork,
     batch: Sequence[Envelope[Any]],
     handlers: Mapping[type[Message], BatchHandler],
     read_models: Sequence[ReadModel],

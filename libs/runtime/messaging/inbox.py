@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.runtime.eventstore.store import Connection, ReadModel, Unit
+from libs.runtime.eventstore.store import Connection, ReadModel, UnitOfWork
 
 # It takes the lock that every unit shares and tells the time, as `store.begin` does: a round trip less for a batch.
 REMEMBER = """
@@ -42,12 +42,12 @@ BATCH = 10_000
 
 async def begin(
     conn: Connection, read_models: Sequence[ReadModel], consumer: str, ids: Sequence[UUID]
-) -> tuple[Unit, set[UUID]]:
+) -> tuple[UnitOfWork, set[UUID]]:
     """Open a unit in the transaction that runs on `conn`, for these messages, and note that they are handled; answers
     those that were new besides. What is noted commits with the work, or neither does."""
     row = await conn.fetchrow(REMEMBER, consumer, ids)
     assert row
-    return Unit(conn, row["now"], read_models), set(row["fresh"])
+    return UnitOfWork(conn, row["now"], read_models), set(row["fresh"])
 
 
 async def replies(conn: Connection, consumer: str, ids: Sequence[UUID]) -> dict[UUID, bytes | None]:

@@ -15,14 +15,14 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
-from libs.runtime.timeouts import at_most
+from libs.runtime.timeouts import soft_timeout
 
 NOTHING_MORE = ("404", "408")
 """The server's words for the end of a request: there is nothing, or the time is over. That the answer would become too
 large comes as another one, after what there was."""
 
 HEARTBEAT = "100"
-MOST_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
 """Of one answer: what is fetched is held in memory. A message has no more than one mebibyte."""
 
 GRACE_SECONDS = 0.25
@@ -38,14 +38,14 @@ class Request(msgspec.Struct, frozen=True):
     batch: int
     expires: int
     no_wait: bool = True
-    max_bytes: int = MOST_BYTES
+    max_bytes: int = MAX_BYTES
 
 
-class Unfetchable(NatsError):
+class NotFetchable(NatsError):
     """The consumer cannot be fetched from; the message is the server's reason."""
 
 
-class Fetcher:
+class PullClient:
     """Fetches from one durable consumer, between `start` and `stop`. For one caller at a time."""
 
     def __init__(self, client: Client, stream: str, durable: str) -> None:
@@ -69,7 +69,7 @@ class Fetcher:
             await self._subscription.unsubscribe()
 
     async def fetch(self, most: int, seconds: float) -> Sequence[Msg]:
-        """What waits, up to so many messages; if nothing does, what comes first in so many seconds. Raises Unfetchable.
+        """Return up to `most` waiting messages, or the first that arrive within `seconds`. Raises NotFetchable.
 
         What comes too late for one call is part of the answer to the next.
         """
@@ -77,7 +77,7 @@ class Fetcher:
             await self._ask(most, seconds)
         arrived, self._arrived = self._arrived, []
         if self._reason and not arrived:
-            raise Unfetchable(self._reason)
+            raise NotFetchable(self._reason)
         return arrived
 
     async def _ask(self, most: int, seconds: float) -> None:
@@ -85,7 +85,7 @@ class Fetcher:
         self._wanted, self._reason = most, ""
         self._request = f"{self._inbox}.{next(self._numbers)}"
         await self._client.publish(self._subject, _encode(Request(most, int(seconds * 1e9))), self._request)
-        async with at_most(seconds + GRACE_SECONDS):  # the request or its end was lost with a connection
+        async with soft_timeout(seconds + GRACE_SECONDS):  # the request or its end was lost with a connection
             await self._over.wait()
 
     async def _take(self, message: Msg) -> None:

@@ -1,7 +1,7 @@
 """Pulling a durable consumer's messages: a few hundred at a time, handed on together.
 
 FastStream has a pull subscriber; its own work on every message (parsing, context, middlewares) was more than half of
-what a whole service spent on it, for features that an inlet does not use, so the loop is written here.
+what a whole service spent on it, for features that a consumer here does not use, so the loop is written here.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from libs.runtime.messaging.adaptive_batching import Gather
-from libs.runtime.messaging.pull_client import Fetcher
+from libs.runtime.messaging.adaptive_batching import AdaptiveBatching
+from libs.runtime.messaging.pull_client import PullClient
 
 log = structlog.get_logger()
 
@@ -31,11 +31,11 @@ DRAIN_SECONDS = 8.0
 Receive: TypeAlias = Callable[[Sequence[Msg]], Awaitable[None]]
 
 
-class Puller:
+class PullLoop:
     """Pulls until it is stopped. `receive` settles the messages and raises only when the connection is broken."""
 
     def __init__(
-        self, client: Client, stream: str, durable: str, receive: Receive, gather: Gather, most: int = FETCH
+        self, client: Client, stream: str, durable: str, receive: Receive, gather: AdaptiveBatching, most: int = FETCH
     ) -> None:
         self._client = client
         self._stream = stream
@@ -53,7 +53,7 @@ class Puller:
             try:
                 await self._pull()
             except (NatsError, OSError, TimeoutError) as broken:
-                log.warning("puller.broken", consumer=self._durable, error=repr(broken))
+                log.warning("pull_loop.broken", consumer=self._durable, error=repr(broken))
                 self.pulling = False
                 await asyncio.sleep(BROKEN_SECONDS)
         if self._running:
@@ -64,17 +64,17 @@ class Puller:
         self._stopping = True
 
     async def _pull(self) -> None:
-        fetcher = await Fetcher(self._client, self._stream, self._durable).start()
+        pull_client = await PullClient(self._client, self._stream, self._durable).start()
         self.pulling = True
         try:
             while not self._stopping:
-                if messages := await fetcher.fetch(self._most, FETCH_SECONDS):
+                if messages := await pull_client.fetch(self._most, FETCH_SECONDS):
                     await self._room.acquire()
                     self._start(messages)
                 pause = self._gather.pause(len(messages))
                 await asyncio.sleep(pause if len(messages) < self._most else 0)
         finally:
-            await fetcher.stop()
+            await pull_client.stop()
 
     def _start(self, messages: Sequence[Msg]) -> None:
         task = asyncio.create_task(self._handle(messages))
@@ -85,6 +85,6 @@ class Puller:
         try:
             await self._receive(messages)
         except (NatsError, OSError, TimeoutError) as broken:
-            log.warning("puller.not_settled", consumer=self._durable, error=repr(broken))
+            log.warning("pull_loop.not_settled", consumer=self._durable, error=repr(broken))
         finally:
             self._room.release()

@@ -17,9 +17,9 @@ import structlog
 from libs.runtime import crash, metrics
 from libs.runtime.clock import now
 from libs.runtime.eventstore.envelope import event_headers, meta_of
-from libs.runtime.messaging.adaptive_batching import Gather
+from libs.runtime.messaging.adaptive_batching import AdaptiveBatching
 from libs.runtime.messaging.publisher import Outgoing, Publisher
-from libs.runtime.timeouts import at_most
+from libs.runtime.timeouts import soft_timeout
 
 log = structlog.get_logger()
 
@@ -89,7 +89,7 @@ class Relay:
         self._publisher = publisher
         self.wake = wake
         self._seen = 0.0
-        self._gather = Gather(LONGEST_WAIT)
+        self._gather = AdaptiveBatching(LONGEST_WAIT)
         self.active = False
 
     async def run(self) -> None:
@@ -149,7 +149,7 @@ class Relay:
 
     async def _rest(self, conn: "asyncpg.Connection[asyncpg.Record]", epoch: int) -> None:
         """Sleep until this process appends, or poll for what other replicas appended."""
-        async with at_most(POLL_SECONDS):
+        async with soft_timeout(POLL_SECONDS):
             await self.wake.wait()
             self.wake.clear()
             return

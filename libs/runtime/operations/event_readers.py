@@ -12,10 +12,10 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from libs.runtime.eventstore.codec import Codec, tag_of
-from libs.runtime.eventstore.encryption import Written, reveal
+from libs.runtime.eventstore.encryption import LoggedEvent, decrypt
 from libs.runtime.eventstore.envelope import Envelope, envelope_of, meta_of
 from libs.runtime.messaging.consumer import UNREADABLE
-from libs.runtime.messaging.pull_client import Fetcher
+from libs.runtime.messaging.pull_client import PullClient
 from libs.runtime.operations.replay import pages
 from libs.schemas.base import Event
 
@@ -67,7 +67,9 @@ class OwnEvents:
 
     async def _told(self, rows: Sequence[asyncpg.Record]) -> Page:
         rows = [row for row in rows if row["type"] in self._codec.kinds]
-        bodies = await reveal(self._conn, [Written(row["id"], row["project"], row["data"].encode()) for row in rows])
+        bodies = await decrypt(
+            self._conn, [LoggedEvent(row["id"], row["project"], row["data"].encode()) for row in rows]
+        )
         return [self._recorded(row, body) for row, body in zip(rows, bodies, strict=True)]
 
     def _recorded(self, row: asyncpg.Record, body: bytes) -> Envelope[Any]:
@@ -101,10 +103,10 @@ class ForeignEvents:
         if last <= self._reached:
             return
         reader = await self._js.add_consumer("EVENTS", self._from_here())
-        fetcher = await Fetcher(self._client, "EVENTS", reader.name).start()
+        pull_client = await PullClient(self._client, "EVENTS", reader.name).start()
         try:
             received, pending = 0, reader.num_pending
-            while pending and (messages := await self._fetch(fetcher, reader.name, received)):
+            while pending and (messages := await self._fetch(pull_client, reader.name, received)):
                 received += len(messages)
                 newest = messages[-1].metadata
                 if newest.sequence.stream > last:
@@ -112,7 +114,7 @@ class ForeignEvents:
                 yield [envelope for message in messages if (envelope := self._read(message))]
                 pending = newest.num_pending if newest.sequence.stream < last else 0
         finally:
-            await fetcher.stop()
+            await pull_client.stop()
         self._reached = last
 
     def _from_here(self) -> ConsumerConfig:
@@ -124,10 +126,10 @@ class ForeignEvents:
             inactive_threshold=LONGEST_PAUSE,
         )
 
-    async def _fetch(self, fetcher: Fetcher, reader: str, received: int) -> Sequence[Msg]:
+    async def _fetch(self, pull_client: PullClient, reader: str, received: int) -> Sequence[Msg]:
         """More events after so many; none if the rest is too old by now. Raises Lost where one is missing: the bus
         sends each only once."""
-        messages = await fetcher.fetch(FETCH, FETCH_SECONDS)
+        messages = await pull_client.fetch(FETCH, FETCH_SECONDS)
         if messages:
             sent = messages[-1].metadata.sequence.consumer
         else:

@@ -14,7 +14,7 @@ import uvloop
 from libs.runtime import crash
 from libs.runtime.eventstore.store import (
     BatchHandler,
-    Unit,
+    UnitOfWork,
 )
 from libs.runtime.messaging import bus, inbox
 from libs.runtime.messaging.group_commit import BROKEN
@@ -53,13 +53,13 @@ async def serve(service: Service, config: Settings, started: "asyncio.Future[Run
     """Start everything, serve until told to stop, and drain: readiness off, no new messages, finish what runs."""
     async with AsyncExitStack() as stack:
         runtime = await _connect(stack, service, config)
-        _open_inlets(runtime)
+        _open_consumers(runtime)
         stop_on_signals(runtime.stopping)
         async with asyncio.TaskGroup() as tasks:
             await runtime.broker.start()
             health = _serve_health(tasks, runtime)
             running = [tasks.create_task(work) for work in _work_of(runtime)]
-            pulling = [tasks.create_task(puller.run()) for puller in runtime.pullers]
+            pulling = [tasks.create_task(pull_loop.run()) for pull_loop in runtime.pull_loops]
             log.info("service.started", service=service.name)
             if started:
                 started.set_result(runtime)
@@ -82,17 +82,17 @@ async def _connect(stack: AsyncExitStack, service: Service, config: Settings) ->
     return Runtime(service, config, pool, broker, bus.client_of(broker))
 
 
-def _open_inlets(runtime: Runtime) -> None:
+def _open_consumers(runtime: Runtime) -> None:
     service = runtime.service
     foreign: dict[Any, BatchHandler] = dict.fromkeys(service.foreign_events, _nothing_more) | dict(service.reactions)
     commands = dict(service.commands)
-    runtime.open_inlet("commands", commands, "COMMANDS")
+    runtime.open_consumer("commands", commands, "COMMANDS")
     if foreign:
-        runtime.open_inlet("events", foreign, "EVENTS")
+        runtime.open_consumer("events", foreign, "EVENTS")
     if service.ingest:
-        runtime.open_inlet("ingest", service.ingest, "INGEST")
+        runtime.open_consumer("ingest", service.ingest, "INGEST")
     if service.timers:
-        timers = runtime.open_inlet("timers", service.timers, None)
+        timers = runtime.open_consumer("timers", service.timers, None)
         runtime.timers = Timers(
             service.name,
             runtime.pool,
@@ -104,7 +104,7 @@ def _open_inlets(runtime: Runtime) -> None:
     bus.answer_queries(runtime.broker, service.name, service.queries, runtime.pool)
 
 
-async def _nothing_more(unit: Unit, batch: Sequence[Any]) -> None:
+async def _nothing_more(unit: UnitOfWork, batch: Sequence[Any]) -> None:
     """An event that only read models are interested in."""
 
 
@@ -119,8 +119,8 @@ def _work_of(runtime: Runtime) -> list[Any]:
 
 async def _stop_pulling(runtime: Runtime, pulling: "Sequence[asyncio.Task[None]]") -> None:
     """Fetch no more messages; those at hand get DRAIN_SECONDS to finish, the rest comes back later."""
-    for puller in runtime.pullers:
-        puller.stop()
+    for pull_loop in runtime.pull_loops:
+        pull_loop.stop()
     await asyncio.wait(pulling, timeout=DRAIN_SECONDS)
 
 

@@ -47,4 +47,4 @@ async def check_nats(client: Client) -> str | None:
 async def _check_started(runtime: Runtime) -> str | None:
     if runtime.stopping.is_set():
         return "stopping"
-    return None if all(puller.pulling for puller in runtime.pullers) else "not pulling from the streams"
+    return None if all(pull_loop.pulling for pull_loop in runtime.pull_loops) else "not pulling from the streams"

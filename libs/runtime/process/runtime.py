@@ -13,28 +13,28 @@ from nats.aio.msg import Msg
 
 from libs.runtime.eventstore.store import (
     BatchHandler,
-    Unit,
+    UnitOfWork,
     begin,
     transaction,
 )
 from libs.runtime.messaging import bus
-from libs.runtime.messaging.adaptive_batching import Gather
-from libs.runtime.messaging.consumer import CONSUMER, Inlet, is_redelivery
-from libs.runtime.messaging.decrypting_publisher import RevealingPublisher
+from libs.runtime.messaging.adaptive_batching import AdaptiveBatching
+from libs.runtime.messaging.consumer import CONSUMER, Consumer, is_redelivery
+from libs.runtime.messaging.decrypting_publisher import DecryptingPublisher
 from libs.runtime.messaging.group_commit import COMMAND_TIMEOUT, GroupCommit
-from libs.runtime.messaging.pull_loop import FETCH, Puller
+from libs.runtime.messaging.pull_loop import FETCH, PullLoop
 from libs.runtime.messaging.relay import Relay
 from libs.runtime.process.health import Check
 from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.timers import Timers
-from libs.runtime.timeouts import at_most
+from libs.runtime.timeouts import soft_timeout
 from libs.schemas.base import Query
 
 T = TypeVar("T")
 COMMANDS_WAIT, FACTS_WAIT = 0.0, 0.15
 """How long messages of a busy stream are gathered. Somebody waits for the answer to a command, nobody for a fact's."""
-FETCH_PARCELS, MANY_PARCELS = 30, 40.0
+FETCH_BATCHES, MANY_BATCHES = 30, 40.0
 """Messages of INGEST that are fetched at a time, and that are many in a second: each holds up to 64 notifications."""
 
 
@@ -57,17 +57,17 @@ class Runtime:
         self.stopping = asyncio.Event()
         self.committed = asyncio.Event()
         """Set after every commit of this process: work that looks for new rows can wait for it."""
-        self.publisher = RevealingPublisher(client, "EVENTS", pool)
+        self.publisher = DecryptingPublisher(client, "EVENTS", pool)
         self.relay = Relay(config.database_url, service.name, self.publisher, asyncio.Event())
-        self.inlets: dict[str, Inlet] = {}
+        self.consumers: dict[str, Consumer] = {}
         self.commits: list[GroupCommit] = []
-        self.pullers: list[Puller] = []
+        self.pull_loops: list[PullLoop] = []
         self.checks: dict[str, Check] = {}
         """What `/readyz` asks. A service's work adds what it must have done before it can serve."""
         self.timers: Timers | None = None
 
     @asynccontextmanager
-    async def unit(self) -> AsyncIterator[Unit]:
+    async def unit(self) -> AsyncIterator[UnitOfWork]:
         """A transaction outside of any message: what is appended in it is committed at the end, or nothing is."""
         async with asyncio.timeout(COMMAND_TIMEOUT), self.pool.acquire() as conn, transaction(conn) as units:
             units.append(unit := await begin(conn, self.service.read_models))
@@ -75,64 +75,64 @@ class Runtime:
             await unit.flush()
         self.on_commit(unit)
 
-    async def give_way(self, longest: float) -> int:
+    async def yield_to_commands(self, longest: float) -> int:
         """Let the commands at hand go first, at most so many seconds. Answers how many batches of commands were handled
         so far, by which work can tell whether somebody waits for answers."""
-        async with at_most(longest):
+        async with soft_timeout(longest):
             await self._commands.rest()
         return self._commands.batches
 
-    async def let_crowd_pass(self, longest: float) -> None:
+    async def wait_out_backpressure(self, longest: float) -> None:
         """Wait while commands come in many at a time, at most so many seconds: the machine is needed for them."""
-        async with at_most(longest):
-            await self._commands.calm()
+        async with soft_timeout(longest):
+            await self._commands.until_backpressure_ends()
 
     @property
-    def crowded(self) -> bool:
+    def has_backpressure(self) -> bool:
         """Whether commands come in many at a time now."""
-        return self._commands.crowded
+        return self._commands.has_backpressure
 
     @property
     def _commands(self) -> GroupCommit:
-        return self.inlets[f"{self.service.name}-commands"].commit
+        return self.consumers[f"{self.service.name}-commands"].commit
 
     async def ask(self, project: UUID, query: Query, answer: type[T]) -> T:
         """Ask another service. Raises Rejected for no, `bus.Unavailable` if it does not answer."""
         return await bus.ask(self.client, project, query, answer)
 
-    def on_commit(self, unit: Unit) -> None:
+    def on_commit(self, unit: UnitOfWork) -> None:
         self.committed.set()
-        if unit.told:
+        if unit.appended:
             if self.relay.active:
-                self.publisher.know(unit.told)
+                self.publisher.know(unit.appended)
             self.relay.wake.set()
         if unit.scheduled and self.timers:
             self.timers.wake.set()
 
-    def open_inlet(self, kind: str, handlers: Mapping[Any, BatchHandler], stream: str | None) -> Inlet:
-        """An inlet named `<service>-<kind>` with a group commit of its own; pulls from `stream` if there is one."""
+    def open_consumer(self, kind: str, handlers: Mapping[Any, BatchHandler], stream: str | None) -> Consumer:
+        """Open the consumer `<service>-<kind>` with a group commit of its own; pulls from `stream` if there is one."""
         name = f"{self.service.name}-{kind}"
         commit = GroupCommit(self.pool, name, handlers, self.service.read_models, on_commit=self.on_commit)
         self.commits.append(commit)
-        self.inlets[name] = inlet = Inlet(name, list(handlers), commit, self.client, self.settings.delays)
+        self.consumers[name] = consumer = Consumer(name, list(handlers), commit, self.client, self.settings.delays)
         if stream:
             commands = kind == "commands"
-            receive = self.receive if commands else inlet.receive
+            receive = self.receive if commands else consumer.receive
             gather, most = _pulling(kind)
-            self.pullers.append(Puller(self.client, stream, name, receive, gather, most))
-        return inlet
+            self.pull_loops.append(PullLoop(self.client, stream, name, receive, gather, most))
+        return consumer
 
     async def receive(self, raws: Sequence[Msg]) -> None:
-        """Take what comes as commands: the service's own, and dead letters that go back to one of its inlets."""
+        """Take what comes as commands: the service's own, and dead letters that go back to one of its consumers."""
         for raw in (raw for raw in raws if is_redelivery(raw)):
-            await self.inlets[(raw.headers or {})[CONSUMER]].receive([raw])
-        await self.inlets[f"{self.service.name}-commands"].receive([raw for raw in raws if not is_redelivery(raw)])
+            await self.consumers[(raw.headers or {})[CONSUMER]].receive([raw])
+        await self.consumers[f"{self.service.name}-commands"].receive([raw for raw in raws if not is_redelivery(raw)])
 
 
-def _pulling(kind: str) -> tuple[Gather, int]:
-    """How the messages of such an inlet are gathered, and how many are fetched at a time."""
+def _pulling(kind: str) -> tuple[AdaptiveBatching, int]:
+    """Return how such a consumer batches its messages, and how many it fetches at a time."""
     if kind == "commands":
-        return Gather(COMMANDS_WAIT), FETCH
+        return AdaptiveBatching(COMMANDS_WAIT), FETCH
     if kind == "ingest":
-        return Gather(FACTS_WAIT, MANY_PARCELS), FETCH_PARCELS
-    return Gather(FACTS_WAIT), FETCH
+        return AdaptiveBatching(FACTS_WAIT, MANY_BATCHES), FETCH_BATCHES
+    return AdaptiveBatching(FACTS_WAIT), FETCH

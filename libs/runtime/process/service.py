@@ -1,44 +1,72 @@
-"""A service: what it handles, and the life of its process from start to drain.
+"""A service as it is declared: what it handles, folds, answers and runs.
 
-A service is declared in its `app.py` as a `Service` value, built by one function from the settings; `run` gives it
-a pool, a broker, the relay, its inlets and timers, and stops all of it in order on SIGTERM.
+A service is declared in its `app.py`, by one function of the settings that collects the handlers of its parts.
+`libs.runtime.process.lifecycle.run` gives it a process.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
 
-from libs.runtime.eventstore.store import (
-    BatchHandler,
-)
+from libs.runtime.eventstore.store import BatchHandler
 from libs.runtime.messaging import bus
-from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.settings import Settings
 from libs.schemas.base import Command, Event, Message, Query
 
+if TYPE_CHECKING:
+    from libs.runtime.process.runtime import Runtime
 
-class Service(msgspec.Struct, frozen=True, kw_only=True):
-    """What a service is made of.
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Handlers(msgspec.Struct, frozen=True, kw_only=True):
+    """What one part of a service handles. Each folder of a service declares its own in `handlers.py`.
 
     - `commands`, `reactions` (events of other services), `ingest` and `timers` map message types to batch handlers;
     - `queries` map query types to handlers;
     - `read_models` are folded from own events in the transaction that appends them, and from other services' events
       in the transaction that receives them, before the reactions to them run;
-    - `migrations` is the folder of the service's numbered SQL files (tables that are not read models);
     - `work` are loops that run as long as the process does, such as senders.
     """
 
-    name: str
     commands: Mapping[type[Command], BatchHandler] = {}
     reactions: Mapping[type[Event], BatchHandler] = {}
     ingest: Mapping[type[Command], BatchHandler] = {}
     timers: Mapping[type[Message], BatchHandler] = {}
     queries: Mapping[type[Query], bus.QueryHandler] = {}
     read_models: Sequence[Any] = ()
-    migrations: Path
     work: Sequence["Callable[[Runtime], Awaitable[None]]"] = ()
+
+
+class Service(Handlers, frozen=True, kw_only=True):
+    """A service: a name, what it handles, and its tables.
+
+    `migrations` is the folder of the service's numbered SQL files (tables that are not read models).
+    """
+
+    name: str
+    migrations: Path
+
+    @classmethod
+    def of(cls, name: str, migrations: Path, *parts: Handlers) -> "Service":
+        """Put a service together from its parts. Raises ValueError where two of them handle the same message.
+
+        Read models are folded in the order of the parts.
+        """
+        return cls(
+            name=name,
+            migrations=migrations,
+            commands=_merged([part.commands for part in parts]),
+            reactions=_merged([part.reactions for part in parts]),
+            ingest=_merged([part.ingest for part in parts]),
+            timers=_merged([part.timers for part in parts]),
+            queries=_merged([part.queries for part in parts]),
+            read_models=[model for part in parts for model in part.read_models],
+            work=[loop for part in parts for loop in part.work],
+        )
 
     @property
     def foreign_events(self) -> list[type[Event]]:
@@ -48,3 +76,12 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Build: TypeAlias = Callable[[Settings], Service]
+
+
+def _merged(mappings: Sequence[Mapping[K, V]]) -> dict[K, V]:
+    merged: dict[K, V] = {}
+    for mapping in mappings:
+        if twice := merged.keys() & mapping.keys():
+            raise ValueError(f"two parts handle {', '.join(sorted(str(each) for each in twice))}")
+        merged |= mapping
+    return merged

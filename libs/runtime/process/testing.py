@@ -12,7 +12,7 @@ from nats.aio.client import Client
 
 from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.codec import encode, stream_of, tag_of
-from libs.runtime.eventstore.encryption import Written, reveal
+from libs.runtime.eventstore.encryption import LoggedEvent, decrypt
 from libs.runtime.eventstore.envelope import (
     Envelope,
     Meta,
@@ -84,8 +84,8 @@ async def announce(
 async def facts(runtime: Runtime, project: UUID) -> list[tuple[str, dict[str, Any]]]:
     """What the service's log tells of the project, in order: (type, data)."""
     rows = await runtime.pool.fetch("select id, type, data from events where project = $1 order by position", project)
-    written = [Written(row["id"], project, row["data"].encode()) for row in rows]
-    bodies = await reveal(runtime.pool, written)
+    written = [LoggedEvent(row["id"], project, row["data"].encode()) for row in rows]
+    bodies = await decrypt(runtime.pool, written)
     return [(row["type"], msgspec.json.decode(body)) for row, body in zip(rows, bodies, strict=True)]
 
 

@@ -17,9 +17,9 @@ from libs.runtime import metrics
 from libs.runtime.clock import now
 from libs.runtime.eventstore.codec import Codec
 from libs.runtime.eventstore.envelope import Envelope, meta_of
-from libs.runtime.messaging.consumer import Death, bury
+from libs.runtime.messaging.consumer import FailedMessage, dead_letter
 from libs.runtime.messaging.group_commit import BROKEN, GroupCommit
-from libs.runtime.timeouts import at_most
+from libs.runtime.timeouts import soft_timeout
 from libs.schemas.base import Message
 
 log = structlog.get_logger()
@@ -94,15 +94,15 @@ class Timers:
         attempt: int = row["attempts"]
         log.warning("timers.failed", service=self._service, name=row["name"], attempt=attempt, error=repr(error))
         if attempt > len(self._delays):
-            return await self._bury(row, error)
+            return await self._dead_letter(row, error)
         await self._pool.execute(LATER, row["id"], self._delays[attempt - 1], timeout=10)
         return None
 
-    async def _bury(self, row: asyncpg.Record, error: Exception) -> UUID:
+    async def _dead_letter(self, row: asyncpg.Record, error: Exception) -> UUID:
         timer: UUID = row["id"]
         headers = {"Nats-Msg-Id": str(timer), "godwit-project": str(row["project"])}
-        death = Death(f"{self._service}-timers", row["name"], row["attempts"], f"{timer}:{row['attempts']}")
-        await bury(self._client, death, headers, row["payload"].encode(), error)
+        failed = FailedMessage(f"{self._service}-timers", row["name"], row["attempts"], f"{timer}:{row['attempts']}")
+        await dead_letter(self._client, failed, headers, row["payload"].encode(), error)
         return timer
 
     def _envelope(self, row: asyncpg.Record) -> Envelope[Any]:
@@ -117,6 +117,6 @@ class Timers:
     async def _sleep(self) -> None:
         wait = await self._pool.fetchval(NEXT, timeout=10)
         seconds = MAX_SLEEP_SECONDS if wait is None else min(max(wait, 0.0), MAX_SLEEP_SECONDS)
-        async with at_most(seconds):
+        async with soft_timeout(seconds):
             await self.wake.wait()
         self.wake.clear()

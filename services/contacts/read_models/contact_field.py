@@ -53,7 +53,7 @@ create table if not exists contact_field_open (
 """
 
 SHARDS = 8
-MOST_VALUES = 1000
+MAX_VALUES = 1000
 """Of one field. One with more is open: its values are not counted any more."""
 
 SAMPLE = 5000
@@ -192,7 +192,7 @@ async def fields(conn: Connection, project: UUID, field: str | None = None) -> d
 async def values(conn: Connection, project: UUID, field: str) -> list[Any]:
     """Texts, numbers and booleans that contacts have there: all, or of an open field some of the newest contacts'."""
     if await conn.fetchval(IS_OPEN, project, field):
-        rows = await conn.fetch(SAMPLED, project, field, SAMPLE, MOST_VALUES)
+        rows = await conn.fetch(SAMPLED, project, field, SAMPLE, MAX_VALUES)
     else:
         rows = await conn.fetch(VALUES, project, field)
     return [msgspec.json.decode(row["value"]) for row in rows]
@@ -210,10 +210,10 @@ async def _counted(conn: Connection, values: Counter[Value]) -> Counter[Value]:
 
 async def _close(conn: Connection, grown: Sequence[tuple[Any, ...]]) -> None:
     """Stop counting the values of fields that have too many by now."""
-    crowded = [tuple(row) for row in await conn.fetch(CROWDED, *_columns(grown, 2), MOST_VALUES)]
-    if crowded:
-        await conn.execute(MAKE_OPEN, *_columns(crowded, 2))
-        await conn.execute(DROP_VALUES, *_columns(crowded, 2))
+    has_backpressure = [tuple(row) for row in await conn.fetch(CROWDED, *_columns(grown, 2), MAX_VALUES)]
+    if has_backpressure:
+        await conn.execute(MAKE_OPEN, *_columns(has_backpressure, 2))
+        await conn.execute(DROP_VALUES, *_columns(has_backpressure, 2))
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:

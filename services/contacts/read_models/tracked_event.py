@@ -95,7 +95,7 @@ LAST = (datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
 """The place before the newest event, where a listing starts."""
 
 EVER = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
-MOST_NAMES = 5000
+MAX_NAMES = 5000
 
 _decode: msgspec.json.Decoder[Data] = msgspec.json.Decoder(Data)
 
@@ -155,7 +155,7 @@ async def newest(
 
 async def counts(conn: Connection, project: UUID, since: datetime, until: datetime) -> list[tuple[str, int]]:
     """How often each event was tracked, most often first."""
-    return [(row["name"], row["count"]) for row in await conn.fetch(COUNT, project, since, until, MOST_NAMES)]
+    return [(row["name"], row["count"]) for row in await conn.fetch(COUNT, project, since, until, MAX_NAMES)]
 
 
 async def total(conn: Connection, project: UUID, name: str, until: datetime) -> int:

@@ -12,7 +12,7 @@ from services.gateway.answers import Answer, shows
 from services.gateway.call import Call
 from services.gateway.problems import invalid_field
 
-USUAL_DAYS, MOST_DAYS = 30, 90
+USUAL_DAYS, MAX_DAYS = 30, 90
 FIRST_YEAR, LAST_YEAR = 1970, 2999
 
 Start = Annotated[
@@ -33,8 +33,8 @@ async def get_timeseries(request: Call, start_date: Start = None, end_date: End 
     start = _day("startDate", start_date) or end - timedelta(days=USUAL_DAYS - 1)
     if start > end:
         raise invalid_field("startDate", "Must not be after endDate", "invalid_date")
-    if (end - start).days >= MOST_DAYS:
-        raise invalid_field("startDate", f"At most {MOST_DAYS} days can be asked for", "too_big")
+    if (end - start).days >= MAX_DAYS:
+        raise invalid_field("startDate", f"At most {MAX_DAYS} days can be asked for", "too_big")
     return Answer(await request.query(GetTimeseries(start=start, end=end)))
 
 

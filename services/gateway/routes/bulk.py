@@ -8,8 +8,8 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from libs.schemas.contact_jobs import (
-    MOST_EXCLUDED,
-    MOST_IDS,
+    MAX_EXCLUDED,
+    MAX_IDS,
     BulkOperation,
     BulkView,
     CancelJob,
@@ -45,9 +45,9 @@ class BulkBody(Body, frozen=True, kw_only=True):
     """Contacts by their ids (`mode` may be left out then), or everyone who matches a filter."""
 
     mode: Literal["ids", "query"] = "ids"
-    contact_ids: Annotated[list[UUID], Meta(min_length=1, max_length=MOST_IDS)] | None = None
+    contact_ids: Annotated[list[UUID], Meta(min_length=1, max_length=MAX_IDS)] | None = None
     filter: FilterBody | None = None
-    exclude_ids: Annotated[list[UUID], Meta(max_length=MOST_EXCLUDED)] | None = None
+    exclude_ids: Annotated[list[UUID], Meta(max_length=MAX_EXCLUDED)] | None = None
 
     def selection(self) -> Selection:
         if self.mode == "query":

@@ -44,7 +44,7 @@ TAGS = ["Older API"]
 EVERYONE = ["all"]
 ADDRESS = re.compile(EMAIL)
 MARKUP = re.compile(r"<[a-zA-Z!/]")
-MOST_RECIPIENTS = 5_000
+MAX_RECIPIENTS = 5_000
 AT_ONCE = 16
 LONGEST_NAME = 100
 DELIVERED = ("QUEUED", "SENDING", "PAUSED", "SENT")
@@ -57,7 +57,7 @@ class CampaignBodyV1(Body, frozen=True, kw_only=True):
 
     subject: Line
     body: Text
-    recipients: Annotated[list[str], Meta(min_length=1, max_length=MOST_RECIPIENTS)]
+    recipients: Annotated[list[str], Meta(min_length=1, max_length=MAX_RECIPIENTS)]
     style: Style = "PLUNK"
     from_: Email | None = msgspec.field(default=None, name="from")
 

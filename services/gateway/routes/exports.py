@@ -18,7 +18,7 @@ from services.gateway.streaming import Streamed
 
 TAGS = ["Imports"]
 CSV, JSON_LINES = b"text/csv; charset=utf-8", b"application/x-ndjson"
-MOST_COLUMNS = 1000
+MAX_COLUMNS = 1000
 
 _keys = msgspec.json.Decoder(DataKeys).decode
 _page = msgspec.json.Decoder(ExportPage).decode
@@ -87,8 +87,8 @@ async def _all_keys(request: Call) -> list[str]:
         found = _keys(await request.query(ListDataKeys(after=after)))
         keys.update(found.keys)
         after = found.after
-        if len(keys) > MOST_COLUMNS:
-            raise invalid_field("format", f"Data has more than {MOST_COLUMNS} keys: export as jsonl", "too_big")
+        if len(keys) > MAX_COLUMNS:
+            raise invalid_field("format", f"Data has more than {MAX_COLUMNS} keys: export as jsonl", "too_big")
     return sorted(keys)
 
 

@@ -11,8 +11,8 @@ from libs.kernel.csv_records import BrokenCsv, Records
 from libs.runtime.messaging.bus import Unavailable
 from libs.schemas.contact_jobs import (
     CHUNK_BYTES,
-    MOST_FILE_BYTES,
-    MOST_ROWS,
+    MAX_FILE_BYTES,
+    MAX_ROWS,
     CancelJob,
     GetImport,
     ImportView,
@@ -55,7 +55,7 @@ async def import_contacts(
         raise Problem(503, "SERVICE_UNAVAILABLE", "Too many files are being uploaded", headers={"Retry-After": "5"})
     async with _room:
         upload = Upload(request)
-        async for piece in file_in(request, FIELD, MOST_FILE_BYTES):
+        async for piece in file_in(request, FIELD, MAX_FILE_BYTES):
             await upload.take(piece)
         return Answer(await upload.start(again), 202)
 
@@ -126,7 +126,7 @@ class Upload:
                 self._rows += any(record.cells)
         except BrokenCsv as broken:
             raise invalid_field(FIELD, str(broken), broken.code) from broken
-        if self._rows > MOST_ROWS + 1:
+        if self._rows > MAX_ROWS + 1:
             raise too_large()
 
     async def _store(self, size: int) -> None:

@@ -8,7 +8,7 @@ from libs.runtime.clock import uuid5, uuid7
 from libs.schemas.segments import AddSegmentMembers, CreateSegment
 from services.gateway.call import Call
 
-MOST_MEMBERS = 500
+MAX_MEMBERS = 500
 """That are put on a list at once."""
 
 
@@ -19,8 +19,8 @@ async def made_list(request: Call, emails: AsyncIterator[Sequence[str]], *, crea
     create = CreateSegment(segment_id=segment_id, name=f"Recipients {segment_id}", kind="STATIC")
     await request.ask(create, "recipients")
     async for some in emails:
-        for start in range(0, len(some), MOST_MEMBERS):
-            await _add(request, segment_id, list(some[start : start + MOST_MEMBERS]), create_missing)
+        for start in range(0, len(some), MAX_MEMBERS):
+            await _add(request, segment_id, list(some[start : start + MAX_MEMBERS]), create_missing)
     return segment_id
 
 

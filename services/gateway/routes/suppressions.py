@@ -38,8 +38,8 @@ from services.gateway.problems import not_found
 
 TAGS = ["Suppressions"]
 
-MOST_AT_ONCE = 1000
-MOST_BYTES = 512 * 1024
+MAX_AT_ONCE = 1000
+MAX_BYTES = 512 * 1024
 CSV_PAGE = 1000
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
@@ -62,7 +62,7 @@ class PreviewBody(Body, frozen=True, kw_only=True):
 class AddressesBody(Body, frozen=True, kw_only=True):
     """What is imported as BOUNCE or COMPLAINT is put on the list of the SES account as well."""
 
-    addresses: Annotated[list[Email], Meta(min_length=1, max_length=MOST_AT_ONCE)]
+    addresses: Annotated[list[Email], Meta(min_length=1, max_length=MAX_AT_ONCE)]
     reason: ListedReason = "MANUAL"
 
 
@@ -174,7 +174,7 @@ async def suppress_address(data: JSONBody[AddressBody], request: Call) -> Answer
     status_code=200,
     responses=returns(SuppressedAddresses, 200),
     tags=TAGS,
-    request_max_body_size=MOST_BYTES,
+    request_max_body_size=MAX_BYTES,
 )
 async def import_suppressed_addresses(data: JSONBody[AddressesBody], request: Call) -> Answer:
     """Put up to 1,000 addresses on the list

@@ -23,7 +23,7 @@ from libs.kernel.mail_headers import givable
 from libs.schemas.delivery import Mailbox
 from services.gateway.addressed import NOBODY, Addressed
 
-MOST_NAMED = 100
+MAX_NAMED = 100
 """In To and Cc together."""
 
 NO_SUBJECT = "(no subject)"
@@ -85,7 +85,7 @@ def _addressed(message: EmailMessage) -> Addressed:
         [Mailbox(address=a.addr_spec, name=_name(a)) for a in _addresses(message, name) if normal(a.addr_spec)]
         for name in ("To", "Cc")
     )
-    return Addressed(to, cc) if len(to) + len(cc) <= MOST_NAMED else NOBODY
+    return Addressed(to, cc) if len(to) + len(cc) <= MAX_NAMED else NOBODY
 
 
 def _name(address: Address) -> str:

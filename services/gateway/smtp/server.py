@@ -9,7 +9,7 @@ from litestar.types import ASGIApp
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.serving import listen
 from libs.runtime.process.settings import Settings
-from libs.runtime.timeouts import at_most
+from libs.runtime.timeouts import soft_timeout
 from services.gateway.keys import Keys
 from services.gateway.smtp.certificate import Certificate, host_of, of_settings
 from services.gateway.smtp.counter import Counter
@@ -75,5 +75,5 @@ async def _drain(door: Door) -> None:
     door.closing = True
     for conversation in list(door.sessions):
         conversation.leave()
-    async with at_most(DRAIN_SECONDS):
+    async with soft_timeout(DRAIN_SECONDS):
         await door.empty.wait()

@@ -25,16 +25,16 @@ log = structlog.get_logger()
 
 ADDRESS = re.compile(EMAIL)
 USERS = (b"godwit", b"plunk")
-MOST_BYTES = 15 * 1024 * 1024
+MAX_BYTES = 15 * 1024 * 1024
 """Of one message: 10 MB of attachments, as MIME writes them, and what goes with them."""
 
-MOST_RECIPIENTS = 100
-MOST_SESSIONS = 200
+MAX_RECIPIENTS = 100
+MAX_SESSIONS = 200
 INTRODUCE_SECONDS = 30.0
 """In which a client has to say who it is: who may hand in nothing yet may not hold a place for long."""
 
 IDLE_SECONDS = 300.0
-MOST_TRIES = 3
+MAX_TRIES = 3
 """Wrong passwords in one connection."""
 
 UNAVAILABLE = "454 4.7.0 Temporary authentication failure"
@@ -74,11 +74,11 @@ class Conversation(SMTP):
     def __init__(self, door: Door, *, encrypted: bool = False, **options: Any) -> None:
         super().__init__(
             self,
-            data_size_limit=MOST_BYTES,
+            data_size_limit=MAX_BYTES,
             ident="Godwit",
             auth_required=True,
             authenticator=_believe,
-            command_call_limit={"AUTH": MOST_TRIES, "*": 2000},
+            command_call_limit={"AUTH": MAX_TRIES, "*": 2000},
             timeout=IDLE_SECONDS,
             **options,
         )
@@ -91,7 +91,7 @@ class Conversation(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self not in self._door.sessions:  # STARTTLS comes here again
-            if len(self._door.sessions) >= MOST_SESSIONS or self._door.closing:
+            if len(self._door.sessions) >= MAX_SESSIONS or self._door.closing:
                 _turn_away(transport, CLOSING if self._door.closing else FULL)
             self._door.enter(self)
             self._introduction = self.loop.call_later(INTRODUCE_SECONDS, self._introduced)
@@ -141,8 +141,8 @@ class Conversation(SMTP):
     ) -> str:
         if not ADDRESS.fullmatch(address):
             return "553 5.1.3 this is not an address"
-        if len(envelope.rcpt_tos) >= MOST_RECIPIENTS:
-            return f"452 4.5.3 at most {MOST_RECIPIENTS} recipients at once"
+        if len(envelope.rcpt_tos) >= MAX_RECIPIENTS:
+            return f"452 4.5.3 at most {MAX_RECIPIENTS} recipients at once"
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
         return "250 2.1.5 OK"

@@ -171,7 +171,7 @@ async def test_a_firing_that_comes_again_after_its_commit_does_nothing(caller: C
     campaign = started(EVERYONE)
     job = ResolveAudience(campaign_id=campaign.campaign_id, condition=None, subscribed_only=True)
     firing = Envelope(id=uuid7(), project=caller.project, message=job, at=now())
-    commit = caller.runtime.inlets["contacts-timers"].commit
+    commit = caller.runtime.consumers["contacts-timers"].commit
     for _ in range(3):
         await commit.submit(firing)
     assert len(await pages_of(caller, campaign)) == 1 == len(await caller.facts_of("audience.resolved"))

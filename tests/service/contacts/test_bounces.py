@@ -64,5 +64,5 @@ async def test_a_subscription_that_was_renewed_is_not_ended_by_the_old_bounce_ag
     await eventually(lambda: unsubscribed(caller, ann.id))
     await caller.subscribe(ann.id)
     repeat = Envelope(id=event_id, project=caller.project, message=bounce, at=now(), version=1)
-    await caller.runtime.inlets["contacts-events"].commit.submit(repeat)
+    await caller.runtime.consumers["contacts-events"].commit.submit(repeat)
     assert (await caller.get(ann.id)).subscribed

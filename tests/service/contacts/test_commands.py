@@ -109,7 +109,7 @@ async def test_a_repeated_command_gets_the_first_answer_and_counts_once(caller: 
     first = await tell(contacts.client, caller.project, command, TrackedEvent, command_id)
     # straight to the group commit, so that it is the inbox that recognises it and not JetStream's window
     repeat = Envelope(id=command_id, project=caller.project, message=command, at=now())
-    again = await contacts.inlets["contacts-commands"].commit.submit(repeat)
+    again = await contacts.consumers["contacts-commands"].commit.submit(repeat)
     assert again and str(first.event) in again.decode()
     assert await caller.counted(first.contact) == {"signup": 1}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from libs.runtime.clock import uuid7
-from libs.runtime.eventstore.encryption import Damaged, Written, reveal
+from libs.runtime.eventstore.encryption import Damaged, LoggedEvent, decrypt
 from libs.runtime.eventstore.envelope import Origin
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import facts
@@ -90,7 +90,7 @@ async def test_the_log_cannot_be_changed_unnoticed(contacts: Runtime, caller: Ca
         "select id, data from events where project = $1 order by position", caller.project
     )
     with pytest.raises(Damaged):
-        await reveal(contacts.pool, [Written(second["id"], caller.project, first["data"].encode())])
+        await decrypt(contacts.pool, [LoggedEvent(second["id"], caller.project, first["data"].encode())])
 
 
 async def test_the_bus_tells_everything_while_the_log_is_sealed(contacts: Runtime, caller: Caller) -> None:

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from libs.runtime.eventstore.codec import Codec
-from libs.runtime.eventstore.encryption import Written, reveal
+from libs.runtime.eventstore.encryption import LoggedEvent, decrypt
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import fold
 from services.contacts.read_models import contact, contact_activity, contact_event, segment, segment_list
@@ -57,7 +57,7 @@ async def live_through(caller: Caller) -> None:
 
 async def log_of(conn: "asyncpg.Connection[Any]", project: UUID) -> list[Envelope[Any]]:
     rows = await conn.fetch(LOG, project, list(CODEC.kinds))
-    bodies = await reveal(conn, [Written(row["id"], project, row["data"].encode()) for row in rows])
+    bodies = await decrypt(conn, [LoggedEvent(row["id"], project, row["data"].encode()) for row in rows])
     return [
         Envelope(
             id=row["id"],

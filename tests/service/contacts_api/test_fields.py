@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from libs.runtime.process.testing import eventually
-from services.contacts.read_models.contact_field import MOST_VALUES
+from services.contacts.read_models.contact_field import MAX_VALUES
 from tests.service.contacts_api.test_contacts import created
 
 
@@ -60,8 +60,8 @@ async def test_a_fields_values_are_listed_once_each_in_order(api: httpx.AsyncCli
 async def test_a_field_with_too_many_values_shows_those_of_the_newest_contacts(
     api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert MOST_VALUES == 1000
-    monkeypatch.setattr("services.contacts.read_models.contact_field.MOST_VALUES", 3)
+    assert MAX_VALUES == 1000
+    monkeypatch.setattr("services.contacts.read_models.contact_field.MAX_VALUES", 3)
     for n in range(6):
         await created(api, f"user{n}@example.com", data={"number": n})
     answer = (await api.get("/contacts/fields/number/values")).json()

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from libs.runtime.eventstore.store import Connection, Unit, transaction
+from libs.runtime.eventstore.store import Connection, UnitOfWork, transaction
 from libs.runtime.process.testing import eventually, tell
 from libs.schemas.delivery import EmailView
 from libs.schemas.sending_limits import SendingLimits, SetSendingLimits
@@ -25,7 +25,7 @@ class Claimed:
         self.ids: set[UUID] = set()
         monkeypatch.setattr(claims, "claim_new", self)
 
-    async def __call__(self, unit: Unit, ids: Sequence[UUID], *others: Any) -> list[Mail]:
+    async def __call__(self, unit: UnitOfWork, ids: Sequence[UUID], *others: Any) -> list[Mail]:
         mails = await self._claim_new(unit, ids, *others)
         self.ids |= {mail.id for mail in mails}
         return mails
@@ -39,7 +39,7 @@ class LostCommit:
         self.lost = False
         monkeypatch.setattr("libs.runtime.messaging.group_commit.transaction", self)
 
-    def __call__(self, conn: Connection) -> AbstractAsyncContextManager[list[Unit]]:
+    def __call__(self, conn: Connection) -> AbstractAsyncContextManager[list[UnitOfWork]]:
         return transaction(cast(Connection, Losing(conn, self.done)))
 
     def done(self) -> None:

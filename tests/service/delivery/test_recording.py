@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually
 from services.delivery import bucket
@@ -25,7 +25,7 @@ class LostAnswer:
         monkeypatch.setattr(bucket, "release", self.release)
 
     @asynccontextmanager
-    async def unit(self) -> AsyncIterator[Unit]:
+    async def unit(self) -> AsyncIterator[UnitOfWork]:
         async with self._unit() as unit:
             yield unit
         if self._lose:

@@ -13,7 +13,7 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.aggregate import accepted
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.runtime.process.service import Service
 from libs.schemas.base import Data, View
 from libs.schemas.campaigns import CreateTemplate, TemplateView
@@ -95,11 +95,11 @@ class Neighbour:
         """The messages that were handled for a project, each once."""
         return [envelope.message for envelope in self.seen if envelope.project == project]
 
-    async def _handle(self, unit: Unit, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
+    async def _handle(self, unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
         await self.open.wait()
         return [self._answer(unit, envelope) for envelope in envelopes]
 
-    def _answer(self, unit: Unit, envelope: Envelope[Any]) -> bytes:
+    def _answer(self, unit: UnitOfWork, envelope: Envelope[Any]) -> bytes:
         try:
             view = self._decide(iso(unit.now), envelope.message)
         except Rejected as no:

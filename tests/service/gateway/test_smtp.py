@@ -17,7 +17,7 @@ from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually
 from services.gateway import keys
 from services.gateway.bootstrap import NAMESPACE
-from services.gateway.smtp.session import MOST_BYTES, MOST_RECIPIENTS
+from services.gateway.smtp.session import MAX_BYTES, MAX_RECIPIENTS
 from tests.conftest import Stack
 from tests.service.gateway.conftest import World, gateway_for
 
@@ -223,11 +223,11 @@ async def test_braces_are_sent_as_they_are(relay: Relay) -> None:
 async def test_the_limit_is_announced_and_kept(relay: Relay) -> None:
     def too_large() -> list[int]:
         client = relay.login()
-        assert client.esmtp_features["size"] == str(MOST_BYTES)
-        codes = [client.mail(SENDER, [f"SIZE={MOST_BYTES + 1}"])[0], client.mail(SENDER)[0]]
+        assert client.esmtp_features["size"] == str(MAX_BYTES)
+        codes = [client.mail(SENDER, [f"SIZE={MAX_BYTES + 1}"])[0], client.mail(SENDER)[0]]
         client.rcpt("ada@example.net")
         line = b"x" * 900 + b"\r\n"
-        return [*codes, client.data(b"Subject: Hi\r\n\r\n" + line * (MOST_BYTES // 900))[0], client.noop()[0]]
+        return [*codes, client.data(b"Subject: Hi\r\n\r\n" + line * (MAX_BYTES // 900))[0], client.noop()[0]]
 
     assert await aside(too_large) == [552, 250, 552, 250]
 
@@ -236,9 +236,9 @@ async def test_an_envelope_holds_a_hundred_recipients(relay: Relay) -> None:
     def many() -> list[int]:
         client = relay.login()
         client.mail(SENDER)
-        return [client.rcpt(f"r{n}@example.net")[0] for n in range(MOST_RECIPIENTS + 1)]
+        return [client.rcpt(f"r{n}@example.net")[0] for n in range(MAX_RECIPIENTS + 1)]
 
-    assert await aside(many) == [250] * MOST_RECIPIENTS + [452]
+    assert await aside(many) == [250] * MAX_RECIPIENTS + [452]
 
 
 @pytest.mark.parametrize("address", ["ada@example", "@example.net", "a b@example.net"])

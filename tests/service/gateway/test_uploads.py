@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from libs.schemas.contact_jobs import CHUNK_BYTES, MOST_FILE_BYTES, MOST_ROWS, StartImport, StoreImportChunk
+from libs.schemas.contact_jobs import CHUNK_BYTES, MAX_FILE_BYTES, MAX_ROWS, StartImport, StoreImportChunk
 from tests.service.gateway.conftest import World
 from tests.service.gateway.test_requests import told
 
@@ -127,7 +127,7 @@ async def test_a_file_of_more_than_a_hundred_megabytes_is_refused_before_it_is_r
     reader, writer = await asyncio.open_connection("127.0.0.1", int(world.url.rpartition(":")[2]))
     writer.write(
         f"POST /contacts/import HTTP/1.1\r\nHost: godwit\r\nAuthorization: Bearer {world.secret}\r\n"
-        f"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {2 * MOST_FILE_BYTES}\r\n\r\n--x".encode()
+        f"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {2 * MAX_FILE_BYTES}\r\n\r\n--x".encode()
     )
     assert b" 413 " in await asyncio.wait_for(reader.readline(), 30)
     writer.close()
@@ -142,7 +142,7 @@ async def test_a_file_of_more_than_a_million_rows_is_refused(api: httpx.AsyncCli
 def too_many_rows() -> Iterator[bytes]:
     yield b"email\n"
     rows = b"a\n" * 50_000
-    for _ in range(MOST_ROWS // 50_000):
+    for _ in range(MAX_ROWS // 50_000):
         yield rows
     yield b"one@more.example\n"
 

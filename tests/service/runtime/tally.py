@@ -11,7 +11,7 @@ import msgspec
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.aggregate import Aggregate, Loaded
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import Connection, Unit
+from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings
 from libs.schemas.base import Command, Event, Message, Query, View
@@ -149,7 +149,7 @@ adding = Aggregate(
 )
 
 
-async def add(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
+async def add(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
     for envelope in envelopes:
         command = envelope.message
         if command.again_in is not None:
@@ -158,14 +158,14 @@ async def add(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]
     return await adding(unit, envelopes)
 
 
-async def add_later(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
+async def add_later(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> None:
     as_commands = [
         msgspec.structs.replace(e, message=Add(key=e.message.key, amount=e.message.amount)) for e in envelopes
     ]
     await adding(unit, as_commands)
 
 
-async def on_noticed(unit: Unit, envelopes: Sequence[Envelope[Any]]) -> None:
+async def on_noticed(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> None:
     await add_later(unit, envelopes)
 
 

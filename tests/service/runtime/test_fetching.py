@@ -7,66 +7,66 @@ from uuid import UUID
 import pytest
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from libs.runtime.messaging.pull_client import MOST_BYTES, Fetcher, Unfetchable
+from libs.runtime.messaging.pull_client import MAX_BYTES, NotFetchable, PullClient
 from libs.runtime.process.testing import announce
 from tests.conftest import Stack
 from tests.service.runtime.tally import Noticed
 
 
 @pytest.fixture
-async def fetcher(stack: Stack, project: UUID) -> AsyncIterator[Fetcher]:
+async def pull_client(stack: Stack, project: UUID) -> AsyncIterator[PullClient]:
     """Of a consumer of this project's facts alone."""
     name = f"reader-{project.hex}"
     config = ConsumerConfig(
         durable_name=name, filter_subject=f"evt.*.{project}.>", ack_policy=AckPolicy.EXPLICIT, inactive_threshold=60
     )
     await stack.client.jetstream().add_consumer("EVENTS", config)
-    fetcher = await Fetcher(stack.client, "EVENTS", name).start()
-    yield fetcher
-    await fetcher.stop()
+    pull_client = await PullClient(stack.client, "EVENTS", name).start()
+    yield pull_client
+    await pull_client.stop()
 
 
 async def test_what_waits_is_fetched_together_and_the_rest_next_time(
-    stack: Stack, fetcher: Fetcher, project: UUID
+    stack: Stack, pull_client: PullClient, project: UUID
 ) -> None:
     for amount in range(7):
         await announce(stack.client, project, Noticed(key="k", amount=amount))
-    first, rest = await fetcher.fetch(5, 5.0), await fetcher.fetch(5, 5.0)
+    first, rest = await pull_client.fetch(5, 5.0), await pull_client.fetch(5, 5.0)
     assert (len(first), len(rest)) == (5, 2)
     assert [message.metadata.sequence.consumer for message in (*first, *rest)] == list(range(1, 8))
 
 
 async def test_what_would_be_too_large_for_one_answer_comes_in_several(
-    stack: Stack, fetcher: Fetcher, project: UUID
+    stack: Stack, pull_client: PullClient, project: UUID
 ) -> None:
     for _ in range(12):
         await stack.client.jetstream().publish(f"evt.tally.{project}.large", b"x" * 900_000)
     numbers: list[int] = []
     for _ in range(12):
-        fetched = await fetcher.fetch(500, 2.0)
-        assert sum(len(message.data) for message in fetched) <= MOST_BYTES
+        fetched = await pull_client.fetch(500, 2.0)
+        assert sum(len(message.data) for message in fetched) <= MAX_BYTES
         numbers += [message.metadata.sequence.consumer for message in fetched]
         if len(numbers) == 12:
             break
     assert numbers == list(range(1, 13))
 
 
-async def test_the_first_message_ends_the_wait_for_one(stack: Stack, fetcher: Fetcher, project: UUID) -> None:
-    waiting = asyncio.create_task(fetcher.fetch(5, 30.0))
+async def test_the_first_message_ends_the_wait_for_one(stack: Stack, pull_client: PullClient, project: UUID) -> None:
+    waiting = asyncio.create_task(pull_client.fetch(5, 30.0))
     await asyncio.sleep(0.05)
     await announce(stack.client, project, Noticed(key="k", amount=1))
     assert len(await asyncio.wait_for(waiting, 10.0)) == 1
 
 
 async def test_nothing_is_fetched_where_nothing_comes_and_later_it_does(
-    stack: Stack, fetcher: Fetcher, project: UUID
+    stack: Stack, pull_client: PullClient, project: UUID
 ) -> None:
-    assert not await fetcher.fetch(5, 0.05)
+    assert not await pull_client.fetch(5, 0.05)
     await announce(stack.client, project, Noticed(key="k", amount=1))
-    assert len(await fetcher.fetch(5, 5.0)) == 1
+    assert len(await pull_client.fetch(5, 5.0)) == 1
 
 
-async def test_a_consumer_that_is_gone_is_said_to_be(stack: Stack, fetcher: Fetcher, project: UUID) -> None:
+async def test_a_consumer_that_is_gone_is_said_to_be(stack: Stack, pull_client: PullClient, project: UUID) -> None:
     await stack.client.jetstream().delete_consumer("EVENTS", f"reader-{project.hex}")
-    with pytest.raises(Unfetchable):
-        await fetcher.fetch(5, 5.0)
+    with pytest.raises(NotFetchable):
+        await pull_client.fetch(5, 5.0)

@@ -11,9 +11,9 @@ import pytest
 from nats.aio.msg import Msg
 
 from libs.runtime.messaging.bus import ask
-from libs.runtime.messaging.dead_letters import DeadLetter, DeadLetters, NoSuchLetter
+from libs.runtime.messaging.dead_letters import DeadLetter, DeadLetters, NoSuchDeadLetter
 from libs.runtime.messaging.publisher import Outgoing, Publisher
-from libs.runtime.messaging.pull_client import Fetcher
+from libs.runtime.messaging.pull_client import PullClient
 from libs.runtime.messaging.relay import MARK, TAKE_OVER
 from libs.runtime.operations import event_readers
 from libs.runtime.operations.event_readers import Lost
@@ -53,9 +53,9 @@ async def owner(stack: Stack) -> AsyncIterator["asyncpg.Connection[asyncpg.Recor
 
 async def letter_about(tally: Runtime, project: UUID) -> DeadLetter:
     async def found() -> DeadLetter | None:
-        async for letter in DeadLetters(tally.client).all():
-            if letter.headers["godwit-project"] == str(project):
-                return letter
+        async for dead_letter in DeadLetters(tally.client).all():
+            if dead_letter.headers["godwit-project"] == str(project):
+                return dead_letter
         return None
 
     return await eventually(found)
@@ -67,22 +67,22 @@ async def test_an_event_that_breaks_a_projection_is_retried_then_dead_lettered_a
     key = str(uuid4())
     totals.broken = True
     await announce(tally.client, project, Noticed(key=key, amount=7))
-    letter = await letter_about(tally, project)
-    assert letter.consumer == "tally-events"
-    assert letter.attempts == 3
-    assert letter.error == "RuntimeError: planted in the projection"
+    dead_letter = await letter_about(tally, project)
+    assert dead_letter.consumer == "tally-events"
+    assert dead_letter.attempts == 3
+    assert dead_letter.error == "RuntimeError: planted in the projection"
     assert await facts(tally, project) == []
 
     totals.broken = False
-    await DeadLetters(tally.client).retry(letter.number)
+    await DeadLetters(tally.client).retry(dead_letter.number)
 
     async def healed() -> bool:
         return bool(await facts(tally, project))
 
     await eventually(healed)
     assert (await ask(tally.client, project, GetTotal(key=key), Total)).total == 7
-    with pytest.raises(NoSuchLetter):
-        await DeadLetters(tally.client).get(letter.number)
+    with pytest.raises(NoSuchDeadLetter):
+        await DeadLetters(tally.client).get(dead_letter.number)
 
 
 async def test_a_letter_that_fails_again_is_dead_lettered_again(
@@ -102,8 +102,8 @@ async def test_a_letter_that_fails_again_is_dead_lettered_again(
 async def test_a_message_that_cannot_be_read_is_dead_lettered_at_once(tally: Runtime, project: UUID) -> None:
     headers = {"Nats-Msg-Id": str(uuid4()), "godwit-project": str(project)}
     await tally.client.jetstream().publish(f"evt.other.{project}.other.noticed", b"{}", headers=headers)
-    letter = await letter_about(tally, project)
-    assert letter.attempts == 1
+    dead_letter = await letter_about(tally, project)
+    assert dead_letter.attempts == 1
 
 
 async def test_a_timer_that_fails_for_good_is_dead_lettered_and_can_be_sent_back(
@@ -112,10 +112,10 @@ async def test_a_timer_that_fails_for_good_is_dead_lettered_and_can_be_sent_back
     key = str(uuid4())
     await tell(tally.client, project, Add(key=key, amount=1, again_in=0.2), Total)
     totals.broken = True
-    letter = await letter_about(tally, project)
+    dead_letter = await letter_about(tally, project)
     totals.broken = False
-    assert letter.consumer == "tally-timers"
-    await DeadLetters(tally.client).retry(letter.number)
+    assert dead_letter.consumer == "tally-timers"
+    await DeadLetters(tally.client).retry(dead_letter.number)
 
     async def fired() -> bool:
         return (await ask(tally.client, project, GetTotal(key=key), Total)).total == 2
@@ -157,13 +157,13 @@ async def test_read_models_rebuilt_under_traffic_equal_those_that_were_never_reb
 async def test_work_gives_way_to_the_commands_at_hand_but_not_for_ever(
     tally: Runtime, owner: "asyncpg.Connection[asyncpg.Record]", project: UUID
 ) -> None:
-    before = await tally.give_way(10)
+    before = await tally.yield_to_commands(10)
     async with owner.transaction():
         await owner.execute("lock table tally.total in exclusive mode")
         held = asyncio.create_task(tell(tally.client, project, Add(key="held", amount=1), Total))
         await eventually(partial(tally.pool.fetchval, "select exists (select from pg_locks where not granted)"))
-        assert await tally.give_way(0.01) == before and not held.done()
-    assert await tally.give_way(10) > before
+        assert await tally.yield_to_commands(0.01) == before and not held.done()
+    assert await tally.yield_to_commands(10) > before
     assert (await held).total == 1
 
 
@@ -197,7 +197,7 @@ async def test_a_table_that_was_dropped_under_traffic_is_rebuilt_and_nothing_is_
 async def test_a_rebuild_that_lost_events_on_their_way_fails_and_the_old_table_goes_on(
     tally: Runtime, stack: Stack, project: UUID, monkeypatch: pytest.MonkeyPatch, kept: slice
 ) -> None:
-    class Losing(Fetcher):
+    class Losing(PullClient):
         async def fetch(self, most: int, seconds: float) -> Sequence[Msg]:
             return (await super().fetch(most, seconds))[kept]
 
@@ -209,7 +209,7 @@ async def test_a_rebuild_that_lost_events_on_their_way_fails_and_the_old_table_g
         await announce(tally.client, project, Noticed(key=str(project), amount=1))
     await eventually(partial(noticed, 3))
     with monkeypatch.context() as losing, pytest.raises(Lost):
-        losing.setattr(event_readers, "Fetcher", Losing)
+        losing.setattr(event_readers, "PullClient", Losing)
         await rebuild(stack.admin_url, tally.client, tally.service, [NoticedModel()])
     assert await noticed(3)
     await announce(tally.client, project, Noticed(key=str(project), amount=1))
@@ -221,9 +221,9 @@ async def retry_all(tally: Runtime, project: UUID) -> None:
     """Send back what was dead-lettered while the table was away (the tests' delays are short)."""
     await asyncio.sleep(1)
     letters = DeadLetters(tally.client)
-    async for letter in letters.all():
-        if letter.headers["godwit-project"] == str(project):
-            await letters.retry(letter.number)
+    async for dead_letter in letters.all():
+        if dead_letter.headers["godwit-project"] == str(project):
+            await letters.retry(dead_letter.number)
 
 
 async def test_a_stream_that_was_purged_is_refilled_from_the_log_and_consumers_do_nothing_twice(

@@ -60,7 +60,7 @@ async def test_a_repeated_command_gets_the_stored_answer_and_happens_once(tally:
     first = await tell(tally.client, project, Add(key=key, amount=5), Total, command_id)
     await tell(tally.client, project, Add(key=key, amount=1), Total)
     # another id on the bus, so that it is our inbox that recognises it and not JetStream's window
-    again = await tally.inlets["tally-commands"].commit.submit(_command(command_id, project, Add(key=key, amount=5)))
+    again = await tally.consumers["tally-commands"].commit.submit(_command(command_id, project, Add(key=key, amount=5)))
     assert first.total == 5
     assert again is not None and b'"total":5' in again
     assert await total(tally, project, key) == 6
@@ -75,18 +75,20 @@ async def test_many_commands_for_one_key_are_all_counted(tally: Runtime, project
 async def test_work_lets_a_crowd_of_commands_pass_but_not_for_ever(
     tally: Runtime, project: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_commit, "CROWD_SECONDS", 60.0)
-    commit, key = tally.inlets["tally-commands"].commit, str(uuid4())
-    one, *crowd = [Item(_command(uuid4(), project, Add(key=key, amount=1))) for _ in range(group_commit.CROWD + 1)]
+    monkeypatch.setattr(group_commit, "BACKPRESSURE_MEMORY_SECONDS", 60.0)
+    commit, key = tally.consumers["tally-commands"].commit, str(uuid4())
+    one, *crowd = [
+        Item(_command(uuid4(), project, Add(key=key, amount=1))) for _ in range(group_commit.BACKPRESSURE_MESSAGES + 1)
+    ]
     await commit.submit_all([one])
-    await asyncio.wait_for(commit.calm(), 10)
+    await asyncio.wait_for(commit.until_backpressure_ends(), 10)
     await commit.submit_all(crowd)
-    passing = asyncio.create_task(commit.calm())
-    await tally.let_crowd_pass(0.01)
+    passing = asyncio.create_task(commit.until_backpressure_ends())
+    await tally.wait_out_backpressure(0.01)
     assert not passing.done()
-    monkeypatch.setattr(group_commit, "LONGEST_CROWD", 0.0)
+    monkeypatch.setattr(group_commit, "MAX_BACKPRESSURE_SECONDS", 0.0)
     await commit.submit_all([Item(_command(uuid4(), project, Add(key=key, amount=1))) for _ in crowd])
-    await asyncio.wait_for(commit.calm(), 10)
+    await asyncio.wait_for(commit.until_backpressure_ends(), 10)
     passing.cancel()
 
 
@@ -145,7 +147,7 @@ async def test_a_foreign_event_is_folded_and_reacted_to_once_however_often_it_co
 
     await eventually(reacted)
     envelope = _event(event_id, project, event)
-    await tally.inlets["tally-events"].commit.submit(envelope)
+    await tally.consumers["tally-events"].commit.submit(envelope)
     assert await total(tally, project, key) == 4
     assert await tally.pool.fetchval("select total from noticed where project = $1", project) == 4
 

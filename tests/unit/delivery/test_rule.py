@@ -19,7 +19,7 @@ from libs.schemas.suppressions import (
     SuppressionRuleUpdated,
     UpdateSuppressionRule,
 )
-from services.delivery.rule import INITIAL, MOST_RULES, Rule, decide, evolve, first_match, matches
+from services.delivery.rule import INITIAL, MAX_RULES, Rule, decide, evolve, first_match, matches
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 ID = UUID(int=1)
@@ -101,7 +101,7 @@ def test_a_rule_is_changed_and_deleted() -> None:
 
 def test_a_project_has_a_hundred_rules_at_most() -> None:
     with pytest.raises(Rejected) as no:
-        decide(create(), Rule(others=MOST_RULES), NOW)
+        decide(create(), Rule(others=MAX_RULES), NOW)
     assert no.value.code == "SUPPRESSION_RULE_LIMIT_REACHED"
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from libs.schemas.feedback import MailboxFailing, MailboxRecovered
-from services.feedback.mailbox import MOST_IN_A_ROW, Streak, decide
+from services.feedback.mailbox import MAX_IN_A_ROW, Streak, decide
 
 ADA, ADDRESS = UUID(int=1), "ada@example.com"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -19,7 +19,7 @@ def bounced(times: int) -> tuple[datetime, ...]:
 
 
 def test_four_bounces_in_a_row_say_nothing() -> None:
-    assert decide(Streak(bounces=bounced(MOST_IN_A_ROW - 1)), ADA, ADDRESS) == []
+    assert decide(Streak(bounces=bounced(MAX_IN_A_ROW - 1)), ADA, ADDRESS) == []
 
 
 def test_the_fifth_in_a_row_says_that_the_mailbox_takes_no_mail() -> None:

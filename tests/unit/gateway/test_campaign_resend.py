@@ -21,7 +21,7 @@ from libs.schemas.campaigns import (
 from libs.schemas.segments import AddSegmentMembers, CreateSegment
 from services.gateway.call import Call
 from services.gateway.routes.campaign_resend import ResendBody, _second, _who_did_not_open
-from services.gateway.routes.recipient_list import MOST_MEMBERS, made_list
+from services.gateway.routes.recipient_list import MAX_MEMBERS, made_list
 
 MANY = 12_345
 
@@ -48,7 +48,7 @@ class Asked:
     @property
     def listed(self) -> list[str]:
         added = [command for command in self.done.values() if isinstance(command, AddSegmentMembers)]
-        assert all(len(command.emails) <= MOST_MEMBERS for command in added)
+        assert all(len(command.emails) <= MAX_MEMBERS for command in added)
         return [email for command in added for email in command.emails]
 
 

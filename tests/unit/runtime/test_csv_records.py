@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.kernel.csv_records import (
-    MOST_COLUMNS,
-    MOST_IN_FIELD,
-    MOST_IN_ROW,
+    MAX_COLUMNS,
+    MAX_IN_FIELD,
+    MAX_IN_ROW,
     BrokenCsv,
     Record,
     Records,
@@ -67,10 +67,10 @@ def test_the_delimiter_is_the_one_that_makes_most_columns(header: bytes, delimit
         (b"email\na\0@x.io\n", 2, "invalid_string"),
         (b'email\n"a@x.io\nb@x.io\n', 2, "invalid_csv"),
         (b'email,a\nb@x.io,"x"y\n', 2, "invalid_csv"),
-        (b"email\n" + b"x" * (MOST_IN_FIELD + 1), 2, "invalid_csv"),
-        (b"email," + b"x" * (MOST_IN_FIELD + 1) + b"\n", 1, "invalid_csv"),
-        (b'email\n"' + b"x\n" * MOST_IN_ROW, 2, "invalid_csv"),
-        (b"," * MOST_COLUMNS + b"\n", 1, "too_many_columns"),
+        (b"email\n" + b"x" * (MAX_IN_FIELD + 1), 2, "invalid_csv"),
+        (b"email," + b"x" * (MAX_IN_FIELD + 1) + b"\n", 1, "invalid_csv"),
+        (b'email\n"' + b"x\n" * MAX_IN_ROW, 2, "invalid_csv"),
+        (b"," * MAX_COLUMNS + b"\n", 1, "too_many_columns"),
     ],
 )
 def test_what_is_no_csv_is_refused_with_its_row(raw: bytes, row: int, code: str) -> None:

@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.messaging.consumer import Delivery, parts, place_of
-from libs.runtime.messaging.group_commit import MOST_BYTES
+from libs.runtime.messaging.group_commit import MAX_BYTES
 from libs.schemas.base import Message
 
 REPLIES = [
@@ -39,10 +39,10 @@ def test_small_messages_go_into_one_transaction() -> None:
     assert list(parts([])) == []
 
 
-@given(st.lists(st.integers(0, 2 * MOST_BYTES), max_size=20))
+@given(st.lists(st.integers(0, 2 * MAX_BYTES), max_size=20))
 def test_large_ones_go_into_several_in_their_order(sizes: list[int]) -> None:
     deliveries = [delivery(size) for size in sizes]
     found = list(parts(deliveries))
     assert [each for part in found for each in part] == deliveries
     for part in found:
-        assert len(part) == 1 or sum(len(each.raw.data) for each in part) <= MOST_BYTES
+        assert len(part) == 1 or sum(len(each.raw.data) for each in part) <= MAX_BYTES

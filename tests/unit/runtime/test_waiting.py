@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from libs.runtime.timeouts import at_most
+from libs.runtime.timeouts import soft_timeout
 
 
 async def test_what_does_not_happen_is_not_waited_for() -> None:
-    async with at_most(0.01):
+    async with soft_timeout(0.01):
         await asyncio.Event().wait()
         raise AssertionError("nobody set it")
 
@@ -16,7 +16,7 @@ async def test_what_does_not_happen_is_not_waited_for() -> None:
 async def test_what_happens_is_gone_on_with_at_once() -> None:
     happened = asyncio.Event()
     asyncio.get_running_loop().call_soon(happened.set)
-    async with asyncio.timeout(1), at_most(60):
+    async with asyncio.timeout(1), soft_timeout(60):
         await happened.wait()
         return
     raise AssertionError("it was not waited for")
@@ -28,7 +28,7 @@ async def test_a_loop_hears_that_it_is_cancelled_whatever_happens_in_that_moment
 
     async def loop() -> None:
         while True:
-            async with at_most(60):
+            async with soft_timeout(60):
                 await event.wait()
                 event.clear()
 
