@@ -9,7 +9,7 @@ from uuid import UUID
 from deploy.commands import Failed
 
 if TYPE_CHECKING:
-    from libs.schemas.reputation import ReputationView
+    from libs.schemas.feedback.reputation import ReputationView
 
 EPILOG = """\
 Without --project it is about all mail of this deployment. That is paused by itself in a database that was restored from
@@ -111,7 +111,12 @@ async def _latest_event() -> UUID | None:
 async def _project(args: argparse.Namespace) -> int:
     from deploy.reach import bus, order
     from libs.runtime.messaging.bus import Unavailable, ask
-    from libs.schemas.reputation import GetReputation, PauseSending, ReputationView, ResumeSending
+    from libs.schemas.feedback.reputation import (
+        GetReputation,
+        PauseSending,
+        ReputationView,
+        ResumeSending,
+    )
 
     decisions = {"pause": PauseSending, "resume": ResumeSending}
     async with bus() as client:

@@ -1,44 +1,16 @@
 """All messages of the contract, found in the modules that declare them."""
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
+from functools import cache
+from types import ModuleType
 from typing import TypeVar
 
-from libs.schemas import (
-    audiences,
-    campaigns,
-    contact_jobs,
-    contacts,
-    delivery,
-    feedback,
-    fields,
-    gateway,
-    reputation,
-    segments,
-    sending_limits,
-    suppressions,
-    tracked_events,
-    workflows,
-)
+import libs.schemas
 from libs.schemas.base import Command, Event, Message, Query
 
 M = TypeVar("M", bound=Message)
-
-MODULES = (
-    gateway,
-    contacts,
-    contact_jobs,
-    fields,
-    segments,
-    tracked_events,
-    campaigns,
-    audiences,
-    workflows,
-    delivery,
-    sending_limits,
-    suppressions,
-    feedback,
-    reputation,
-)
 
 
 def commands() -> list[type[Command]]:
@@ -53,9 +25,16 @@ def queries() -> list[type[Query]]:
     return _tagged(Query)
 
 
+@cache
+def _modules() -> tuple[ModuleType, ...]:
+    """Every module of the contract, by name."""
+    found = pkgutil.walk_packages(libs.schemas.__path__, f"{libs.schemas.__name__}.")
+    return tuple(importlib.import_module(module.name) for module in found)
+
+
 def _tagged(kind: type[M]) -> list[type[M]]:
     """The messages of a kind that have a tag, in the order of their declaration."""
-    return [message for module in MODULES for message in _declared(vars(module), kind)]
+    return [message for module in _modules() for message in _declared(vars(module), kind)]
 
 
 def _declared(namespace: dict[str, object], kind: type[M]) -> Iterator[type[M]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from libs.kernel.instants import iso
-from libs.schemas.ab_tests import (
+from libs.schemas.campaigns.ab_tests import (
     AbTestResults,
     AbTestView,
     DecisionView,

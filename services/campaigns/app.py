@@ -6,42 +6,51 @@ from libs.runtime.eventstore.store import BatchHandler
 from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings
 from libs.schemas.base import Command, Event
-from libs.schemas.campaigns import (
+from libs.schemas.campaigns.campaigns import (
     CancelCampaign,
     ChooseWinner,
     CountDomainUses,
     CreateCampaign,
-    CreateTemplate,
     DeleteCampaign,
-    DeleteTemplate,
     DuplicateCampaign,
-    DuplicateTemplate,
     FindCampaignsOfSegment,
-    GetAbTestResults,
     GetCampaign,
     GetCampaignContent,
-    GetCampaignProgress,
-    GetCampaignStats,
-    GetCampaignTimeline,
-    GetTemplate,
-    GetTemplateUsage,
-    ListCampaignRecipients,
     ListCampaigns,
-    ListLinkClicks,
-    ListTemplates,
-    ListTemplateVersions,
     PauseCampaign,
-    RestoreTemplate,
     ResumeCampaign,
     ScheduleCampaign,
     SendCampaign,
     UnscheduleCampaign,
     UpdateCampaign,
+)
+from libs.schemas.campaigns.results import (
+    GetAbTestResults,
+    GetCampaignProgress,
+    GetCampaignStats,
+    GetCampaignTimeline,
+    ListCampaignRecipients,
+    ListLinkClicks,
+)
+from libs.schemas.campaigns.templates import (
+    CreateTemplate,
+    DeleteTemplate,
+    DuplicateTemplate,
+    GetTemplate,
+    GetTemplateUsage,
+    ListTemplates,
+    ListTemplateVersions,
+    RestoreTemplate,
     UpdateTemplate,
 )
-from libs.schemas.contacts import AudiencePageResolved, AudienceResolved, AudienceStarted
-from libs.schemas.delivery import EmailCancelled, EmailFailed, EmailSent, EmailSuppressed
-from libs.schemas.fields import FindFieldInCampaigns
+from libs.schemas.contacts.contacts import AudiencePageResolved, AudienceResolved, AudienceStarted
+from libs.schemas.contacts.fields import FindFieldInCampaigns
+from libs.schemas.delivery.emails import (
+    EmailCancelled,
+    EmailFailed,
+    EmailSent,
+    EmailSuppressed,
+)
 from services.campaigns import queries, reactions
 from services.campaigns.commands import Campaigns, templates
 from services.campaigns.domain_uses import count_domain_uses

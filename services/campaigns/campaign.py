@@ -18,10 +18,10 @@ from msgspec.structs import replace
 
 from libs.kernel.instants import iso
 from libs.kernel.rejection import Rejected
-from libs.schemas.ab_tests import VariantFigures
 from libs.schemas.base import FieldError
-from libs.schemas.campaigns import (
-    Audience,
+from libs.schemas.campaigns.ab_tests import VariantFigures
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.campaigns import (
     CampaignCancelled,
     CampaignCommand,
     CampaignCreated,

@@ -10,19 +10,21 @@ from msgspec.structs import replace
 from libs.runtime.eventstore.aggregate import Aggregate, Loaded
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection, UnitOfWork
-from libs.schemas.campaigns import (
+from libs.schemas.campaigns.base import Deleted
+from libs.schemas.campaigns.campaigns import (
     CampaignScheduled,
     CampaignView,
     ChooseWinner,
     CreateCampaign,
-    CreateTemplate,
-    Deleted,
-    DeleteTemplate,
     DuplicateCampaign,
+    UpdateCampaign,
+)
+from libs.schemas.campaigns.templates import (
+    CreateTemplate,
+    DeleteTemplate,
     DuplicateTemplate,
     RestoreTemplate,
     TemplateView,
-    UpdateCampaign,
     UpdateTemplate,
 )
 from services.campaigns import campaign, template, versions

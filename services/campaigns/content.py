@@ -8,7 +8,7 @@ from libs.kernel.liquid import mistake_in
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import FieldError
-from libs.schemas.delivery import Content
+from libs.schemas.delivery.content import Content
 
 MAX_CONTENT_BYTES = 768 * 1024
 """An event is a message of the bus, which takes 1 MiB with its headers."""

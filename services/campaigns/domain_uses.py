@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.campaigns import CountDomainUses, DomainUses
+from libs.schemas.campaigns.campaigns import CountDomainUses, DomainUses
 
 COUNT = """
 select

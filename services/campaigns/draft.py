@@ -7,18 +7,17 @@ import msgspec
 from msgspec.structs import asdict, replace
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.ab_tests import AbTest, FrozenTest
 from libs.schemas.base import FieldError
-from libs.schemas.campaigns import (
-    Audience,
-    AudienceType,
+from libs.schemas.campaigns.ab_tests import AbTest, FrozenTest
+from libs.schemas.campaigns.audience import Audience, AudienceType
+from libs.schemas.campaigns.campaigns import (
     CampaignDraft,
     CreateCampaign,
     SendWindow,
     UnknownPolicy,
     UpdateCampaign,
 )
-from libs.schemas.delivery import Content
+from libs.schemas.delivery.content import Content
 from services.campaigns import variants
 from services.campaigns.content import invalid, with_preheader
 from services.campaigns.markdown import MAX_LENGTH, html_of, is_plain

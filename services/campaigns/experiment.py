@@ -15,8 +15,14 @@ import msgspec
 from msgspec.structs import replace
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.ab_tests import AbTest, AbTestPhase, DecidedBy, VariantFigures, WinnerBy
-from libs.schemas.campaigns import CampaignTestSent, CampaignWinnerDecided, ChooseWinner
+from libs.schemas.campaigns.ab_tests import (
+    AbTest,
+    AbTestPhase,
+    DecidedBy,
+    VariantFigures,
+    WinnerBy,
+)
+from libs.schemas.campaigns.campaigns import CampaignTestSent, CampaignWinnerDecided, ChooseWinner
 from services.campaigns import variants
 from services.campaigns.draft import Draft
 from services.campaigns.timers import WinnerDue

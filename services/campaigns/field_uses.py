@@ -9,8 +9,8 @@ import msgspec
 from libs.kernel.fields import names_field
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.fields import FieldInCampaigns, FindFieldInCampaigns
-from libs.schemas.segments import NamedThing
+from libs.schemas.contacts.fields import FieldInCampaigns, FindFieldInCampaigns
+from libs.schemas.contacts.segments import NamedThing
 
 # What the key does not occur in at all does not name it. A campaign that is over is not changed by anything any more.
 CAMPAIGNS = """

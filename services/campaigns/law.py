@@ -3,7 +3,7 @@
 import msgspec
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.campaigns import (
+from libs.schemas.campaigns.campaigns import (
     CampaignCommand,
     CampaignStatus,
     CancelCampaign,

@@ -9,29 +9,33 @@ from libs.kernel.paging import window
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.ab_tests import AbTestResults
 from libs.schemas.base import FieldError
-from libs.schemas.campaigns import (
-    CampaignHour,
+from libs.schemas.campaigns.ab_tests import AbTestResults
+from libs.schemas.campaigns.campaigns import (
     CampaignPage,
-    CampaignProgress,
-    CampaignRecipients,
-    CampaignStats,
     CampaignUse,
     CampaignView,
     FindCampaignsOfSegment,
-    GetAbTestResults,
     GetCampaign,
     GetCampaignContent,
+    ListCampaigns,
+)
+from libs.schemas.campaigns.results import (
+    CampaignHour,
+    CampaignProgress,
+    CampaignRecipients,
+    CampaignStats,
+    GetAbTestResults,
     GetCampaignProgress,
     GetCampaignStats,
     GetCampaignTimeline,
-    GetTemplate,
-    GetTemplateUsage,
     LinkClicks,
     ListCampaignRecipients,
-    ListCampaigns,
     ListLinkClicks,
+)
+from libs.schemas.campaigns.templates import (
+    GetTemplate,
+    GetTemplateUsage,
     ListTemplates,
     ListTemplateVersions,
     TemplateCampaign,
@@ -39,7 +43,7 @@ from libs.schemas.campaigns import (
     TemplateVersion,
     TemplateView,
 )
-from libs.schemas.delivery import Content
+from libs.schemas.delivery.content import Content
 from services.campaigns import versions
 from services.campaigns.ab_test_views import results_view
 from services.campaigns.campaign import Campaign

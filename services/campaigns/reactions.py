@@ -7,7 +7,7 @@ from uuid import UUID
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import UnitOfWork
-from libs.schemas.campaigns import CampaignResolving, CampaignSent
+from libs.schemas.campaigns.campaigns import CampaignResolving, CampaignSent
 from services.campaigns import experiment
 from services.campaigns.campaign import Campaign
 from services.campaigns.read_models import campaign, campaign_experiment, campaign_run

@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import asdict, replace
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.campaigns import (
+from libs.schemas.campaigns.templates import (
     CreateTemplate,
     DeleteTemplate,
     DuplicateTemplate,
@@ -18,7 +18,7 @@ from libs.schemas.campaigns import (
     TemplateUpdated,
     UpdateTemplate,
 )
-from libs.schemas.delivery import Content
+from libs.schemas.delivery.content import Content
 from services.campaigns.content import copied, require_sendable
 
 CONTENT_FIELDS = ("subject", "body", "from_email", "from_name", "reply_to", "kind")

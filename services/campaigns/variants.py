@@ -6,9 +6,14 @@ from msgspec.structs import replace
 
 from libs.kernel.liquid import mistake_in
 from libs.runtime.eventstore.codec import encode
-from libs.schemas.ab_tests import AbTest, FrozenTest, FrozenVariant, Variant
 from libs.schemas.base import FieldError
-from libs.schemas.delivery import Content
+from libs.schemas.campaigns.ab_tests import (
+    AbTest,
+    FrozenTest,
+    FrozenVariant,
+    Variant,
+)
+from libs.schemas.delivery.content import Content
 from services.campaigns.content import MAX_CONTENT_BYTES, invalid, with_preheader
 from services.campaigns.markdown import MAX_LENGTH, html_of
 

@@ -8,7 +8,7 @@ import msgspec
 
 from libs.runtime.eventstore.codec import Codec
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.campaigns import TemplateCreated, TemplateUpdated
+from libs.schemas.campaigns.templates import TemplateCreated, TemplateUpdated
 from services.campaigns.template import Said, said_by
 
 HISTORY = """

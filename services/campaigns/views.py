@@ -11,16 +11,15 @@ import asyncpg
 
 from libs.kernel.instants import iso
 from libs.kernel.liquid import variables_in
-from libs.schemas.campaigns import (
+from libs.schemas.campaigns.campaigns import CampaignView
+from libs.schemas.campaigns.results import (
     CampaignHour,
     CampaignProgress,
     CampaignRecipient,
     CampaignStats,
-    CampaignView,
     LinkClicks,
-    TemplateVersion,
-    TemplateView,
 )
+from libs.schemas.campaigns.templates import TemplateVersion, TemplateView
 from services.campaigns.ab_test_views import ab_test_view
 from services.campaigns.campaign import Campaign
 from services.campaigns.rates import percent

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings
-from libs.schemas.campaigns import CampaignSendingStarted
-from libs.schemas.contacts import (
+from libs.schemas.campaigns.campaigns import CampaignSendingStarted
+from libs.schemas.contacts.contacts import (
     AskForConfirmation,
     DeleteContact,
     SaveContact,
@@ -14,8 +14,7 @@ from libs.schemas.contacts import (
     UnsubscribeContact,
     UpdateContact,
 )
-from libs.schemas.feedback import EmailBounced, EmailComplained
-from libs.schemas.segments import (
+from libs.schemas.contacts.segments import (
     AddSegmentMembers,
     ComputeSegment,
     CreateSegment,
@@ -23,6 +22,7 @@ from libs.schemas.segments import (
     RemoveSegmentMembers,
     UpdateSegment,
 )
+from libs.schemas.feedback.mails import EmailBounced, EmailComplained
 from services.contacts import audience, event_queries, export, job_commands, job_queries, jobs, keeper
 from services.contacts.audience import ResolveAudience
 from services.contacts.commands import change_contacts

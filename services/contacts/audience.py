@@ -18,8 +18,9 @@ from libs.runtime import crash
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import BatchHandler, Connection, UnitOfWork
 from libs.schemas.base import Message
-from libs.schemas.campaigns import Audience, CampaignSendingStarted
-from libs.schemas.contacts import (
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.campaigns import CampaignSendingStarted
+from libs.schemas.contacts.contacts import (
     AudienceMember,
     AudiencePageResolved,
     AudienceResolved,

@@ -6,7 +6,8 @@ from uuid import UUID
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.envelope import Cause
 from libs.runtime.eventstore.store import Connection, UnitOfWork
-from libs.schemas.contact_jobs import (
+from libs.schemas.contacts.contacts import DeleteContact, SubscribeContact, UnsubscribeContact
+from libs.schemas.contacts.jobs import (
     BulkOperation,
     BulkStarted,
     ContactSearch,
@@ -15,7 +16,6 @@ from libs.schemas.contact_jobs import (
     JobEnded,
     JobProgressed,
 )
-from libs.schemas.contacts import DeleteContact, SubscribeContact, UnsubscribeContact
 from services.contacts import contact, job_errors
 from services.contacts.book import Book
 from services.contacts.commands import open_book

@@ -15,7 +15,7 @@ from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.base import View
-from libs.schemas.contacts import (
+from libs.schemas.contacts.contacts import (
     ContactCreated,
     DeleteContact,
     DeletedContact,

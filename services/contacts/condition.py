@@ -16,7 +16,7 @@ from libs.kernel.conditions.language import Field, field_of
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import FieldError
-from libs.schemas.contacts import Condition, Filter, Group
+from libs.schemas.contacts.contacts import Condition, Filter, Group
 from services.contacts.data import refusal
 from services.contacts.filters import Statement, is_listed, predicate
 

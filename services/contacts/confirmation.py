@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.contacts import AskForConfirmation, ConfirmationAsked
+from libs.schemas.contacts.contacts import AskForConfirmation, ConfirmationAsked
 from services.contacts.contact import Contact
 from services.contacts.refusals import contact_not_found
 

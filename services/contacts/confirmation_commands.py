@@ -7,7 +7,7 @@ from libs.runtime.eventstore.aggregate import accepted
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import UnitOfWork
-from libs.schemas.contacts import AskForConfirmation
+from libs.schemas.contacts.contacts import AskForConfirmation
 from services.contacts import confirmation
 from services.contacts.confirmation import State
 from services.contacts.read_models import confirmation as confirmations

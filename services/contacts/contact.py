@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from libs.kernel.conditions.values import same
 from libs.schemas.base import Data
-from libs.schemas.contacts import (
+from libs.schemas.contacts.contacts import (
     ContactCreated,
     ContactDeleted,
     ContactSubscribed,

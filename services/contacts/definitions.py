@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.contacts import Condition
+from libs.schemas.contacts.contacts import Condition
 from services.contacts.condition import Segments, references
 from services.contacts.read_models import segment as segments
 

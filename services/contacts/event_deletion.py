@@ -6,8 +6,13 @@ from libs.kernel.instants import iso
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.envelope import Cause, Envelope
 from libs.runtime.eventstore.store import UnitOfWork
-from libs.schemas.contact_jobs import Counts, JobEnded, JobProgressed
-from libs.schemas.tracked_events import DeleteEvents, EventDeletionStarted, EventsDeleted, EventsErased
+from libs.schemas.contacts.events import (
+    DeleteEvents,
+    EventDeletionStarted,
+    EventsDeleted,
+    EventsErased,
+)
+from libs.schemas.contacts.jobs import Counts, JobEnded, JobProgressed
 from services.contacts.contact import check_event_name
 from services.contacts.event_queries import segments_asking
 from services.contacts.job import Job

@@ -8,8 +8,7 @@ from libs.kernel.instants import iso
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import Query
-from libs.schemas.segments import NamedThing
-from libs.schemas.tracked_events import (
+from libs.schemas.contacts.events import (
     ContactAddress,
     CountEvents,
     EventCount,
@@ -19,6 +18,7 @@ from libs.schemas.tracked_events import (
     ListEvents,
     TrackedEventView,
 )
+from libs.schemas.contacts.segments import NamedThing
 from services.contacts.condition import topics
 from services.contacts.page import cursor_of, fitting, place_of
 from services.contacts.read_models import contact as contacts

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from libs.kernel.conditions.person import Person, filter_holds, seen
-from libs.schemas.contacts import Condition, Filter, Group
-from libs.schemas.segments import ConditionVerdict, FilterVerdict, GroupVerdict
+from libs.schemas.contacts.contacts import Condition, Filter, Group
+from libs.schemas.contacts.segments import ConditionVerdict, FilterVerdict, GroupVerdict
 
 
 def explained(condition: Condition, person: Person, now: datetime) -> ConditionVerdict:

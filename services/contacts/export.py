@@ -6,8 +6,13 @@ from uuid import UUID
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import Query
-from libs.schemas.contact_jobs import DataKeys, ExportContacts, ExportPage, ListDataKeys
-from libs.schemas.contacts import Condition
+from libs.schemas.contacts.contacts import Condition
+from libs.schemas.contacts.jobs import (
+    DataKeys,
+    ExportContacts,
+    ExportPage,
+    ListDataKeys,
+)
 from services.contacts import members
 from services.contacts.page import fitting
 from services.contacts.read_models import contact as contacts

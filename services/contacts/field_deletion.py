@@ -9,9 +9,15 @@ from uuid import UUID
 from libs.runtime.eventstore.envelope import Cause, Envelope
 from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.base import Message
-from libs.schemas.contact_jobs import Counts, JobEnded, JobProgressed
-from libs.schemas.contacts import UpdateContact
-from libs.schemas.fields import DeleteField, FieldDeleted, FieldDeletion, FieldDeletionStarted, FieldRemovalStarted
+from libs.schemas.contacts.contacts import UpdateContact
+from libs.schemas.contacts.fields import (
+    DeleteField,
+    FieldDeleted,
+    FieldDeletion,
+    FieldDeletionStarted,
+    FieldRemovalStarted,
+)
+from libs.schemas.contacts.jobs import Counts, JobEnded, JobProgressed
 from services.contacts import contact
 from services.contacts.commands import open_book
 from services.contacts.job import Job

@@ -9,7 +9,7 @@ from libs.kernel.fields import names_field
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import Query
-from libs.schemas.fields import (
+from libs.schemas.contacts.fields import (
     FieldInSegments,
     FieldList,
     FieldType,
@@ -19,7 +19,7 @@ from libs.schemas.fields import (
     ListFields,
     ListFieldValues,
 )
-from libs.schemas.segments import NamedThing
+from libs.schemas.contacts.segments import NamedThing
 from services.contacts.read_models import contact_field
 from services.contacts.read_models import segment as segments
 

@@ -21,7 +21,7 @@ from libs.kernel.conditions.values import (
     span_of,
 )
 from libs.runtime.eventstore.codec import encode
-from libs.schemas.contacts import Filter
+from libs.schemas.contacts.contacts import Filter
 
 SIGN = {
     "equals": "=",

@@ -17,7 +17,7 @@ from libs.runtime.eventstore.codec import Codec
 from libs.runtime.eventstore.encryption import LoggedEvent, decrypt
 from libs.runtime.eventstore.envelope import Meta, meta_of
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.contacts import (
+from libs.schemas.contacts.contacts import (
     ContactCreated,
     ContactDeleted,
     ContactSubscribed,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from libs.kernel.csv_records import BrokenCsv, Record, Records
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.contact_jobs import CHUNK_BYTES
+from libs.schemas.contacts.jobs import CHUNK_BYTES
 
 READ_BYTES = 64 * 1024
 

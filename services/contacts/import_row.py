@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from libs.schemas.base import Data
-from libs.schemas.contacts import SaveContact
+from libs.schemas.contacts.contacts import SaveContact
 from services.contacts.refusals import invalid
 
 YES, NO = {"true", "yes"}, {"false", "no"}

@@ -13,8 +13,14 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.envelope import Cause
 from libs.runtime.eventstore.store import UnitOfWork
 from libs.runtime.uuids import new_uuid
-from libs.schemas.contact_jobs import MAX_ROWS, Counts, ImportStarted, JobEnded, JobProgressed
-from libs.schemas.contacts import ContactCreated, SaveContact
+from libs.schemas.contacts.contacts import ContactCreated, SaveContact
+from libs.schemas.contacts.jobs import (
+    MAX_ROWS,
+    Counts,
+    ImportStarted,
+    JobEnded,
+    JobProgressed,
+)
 from services.contacts import contact, import_file, job_errors
 from services.contacts.address import parse
 from services.contacts.commands import open_book

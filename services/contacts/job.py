@@ -6,7 +6,9 @@ from uuid import UUID
 import msgspec
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.contact_jobs import (
+from libs.schemas.contacts.events import EventDeletionStarted
+from libs.schemas.contacts.fields import FieldRemovalStarted
+from libs.schemas.contacts.jobs import (
     MAX_EXCLUDED,
     MAX_FILE_BYTES,
     MAX_IDS,
@@ -23,8 +25,6 @@ from libs.schemas.contact_jobs import (
     StartBulk,
     StartImport,
 )
-from libs.schemas.fields import FieldRemovalStarted
-from libs.schemas.tracked_events import EventDeletionStarted
 from services.contacts.import_row import columns_of, refused
 from services.contacts.refusals import invalid
 

@@ -11,7 +11,9 @@ from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import BatchHandler, UnitOfWork
 from libs.schemas.base import Command, View
-from libs.schemas.contact_jobs import (
+from libs.schemas.contacts.events import DeleteEvents
+from libs.schemas.contacts.fields import DeleteField
+from libs.schemas.contacts.jobs import (
     CHUNK_BYTES,
     MAX_FILE_BYTES,
     CancelJob,
@@ -22,8 +24,6 @@ from libs.schemas.contact_jobs import (
     StoredChunk,
     StoreImportChunk,
 )
-from libs.schemas.fields import DeleteField
-from libs.schemas.tracked_events import DeleteEvents
 from services.contacts import import_file, job
 from services.contacts.event_deletion import delete_events
 from services.contacts.field_deletion import delete_field

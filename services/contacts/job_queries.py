@@ -6,7 +6,7 @@ from uuid import UUID
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import Query
-from libs.schemas.contact_jobs import (
+from libs.schemas.contacts.jobs import (
     BulkResult,
     BulkStarted,
     BulkView,

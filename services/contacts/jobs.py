@@ -17,7 +17,7 @@ from libs.runtime.eventstore.envelope import Cause, Origin
 from libs.runtime.eventstore.store import UnitOfWork
 from libs.runtime.messaging.group_commit import BROKEN, CONFLICTS
 from libs.runtime.process.runtime import Runtime
-from libs.schemas.contact_jobs import JobEnded, JobKind
+from libs.schemas.contacts.jobs import JobEnded, JobKind
 from services.contacts import import_file, job_errors
 from services.contacts.bulk import bulk_page
 from services.contacts.event_deletion import erase_page

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.contacts import FindKnown, KnownContact, SaveContact
+from libs.schemas.contacts.contacts import FindKnown, KnownContact, SaveContact
 from services.contacts.address import address_in
 from services.contacts.contact import Contact, decide
 from services.contacts.read_models import contact as contacts

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.contacts import AudienceMember, Condition
+from libs.schemas.contacts.contacts import AudienceMember, Condition
 from services.contacts.condition import EVERYONE, Predicate, compiled
 from services.contacts.definitions import referenced
 from services.contacts.read_models import contact as contacts

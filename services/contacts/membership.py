@@ -16,7 +16,7 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.envelope import Meta, Origin
 from libs.runtime.eventstore.store import Connection, UnitOfWork
-from libs.schemas.contacts import EventTracked
+from libs.schemas.contacts.contacts import EventTracked
 from services.contacts.condition import Predicate, Segments, compiled, topics
 from services.contacts.definitions import definitions_of
 from services.contacts.read_models import segment as segments

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from libs.kernel.conditions.person import Occurrences, Person
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.contacts import Condition
+from libs.schemas.contacts.contacts import Condition
 from services.contacts.condition import references
 from services.contacts.definitions import referenced
 from services.contacts.members import matches

@@ -7,7 +7,12 @@ import asyncpg
 from libs.kernel.paging import window
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.audiences import AudienceContact, AudiencePreview, LeftOut, PreviewAudience
+from libs.schemas.contacts.audiences import (
+    AudienceContact,
+    AudiencePreview,
+    LeftOut,
+    PreviewAudience,
+)
 from services.contacts.audience import Unresolvable, meant
 from services.contacts.condition import EVERYONE, Predicate, compiled
 from services.contacts.definitions import referenced

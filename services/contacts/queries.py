@@ -6,9 +6,9 @@ from uuid import UUID
 from libs.kernel.conditions.values import instant
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.bus import QueryHandler
-from libs.schemas.audiences import PreviewAudience
 from libs.schemas.base import Query
-from libs.schemas.contacts import (
+from libs.schemas.contacts.audiences import PreviewAudience
+from libs.schemas.contacts.contacts import (
     AudienceSize,
     CheckCondition,
     ContactCount,

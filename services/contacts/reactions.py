@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import UnitOfWork
-from libs.schemas.contacts import SubscribeContact, UnsubscribeContact, UnsubscribeReason
-from libs.schemas.feedback import EmailBounced, EmailComplained
+from libs.schemas.contacts.contacts import SubscribeContact, UnsubscribeContact, UnsubscribeReason
+from libs.schemas.feedback.mails import EmailBounced, EmailComplained
 from services.contacts import contact
 from services.contacts.commands import open_book
 from services.contacts.contact import Command, Contact

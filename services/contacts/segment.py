@@ -6,8 +6,8 @@ import msgspec
 from msgspec.structs import replace
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.contacts import Condition
-from libs.schemas.segments import (
+from libs.schemas.contacts.contacts import Condition
+from libs.schemas.contacts.segments import (
     CreateSegment,
     DeleteSegment,
     SegmentCreated,

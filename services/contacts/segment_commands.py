@@ -10,8 +10,8 @@ from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.base import Command, View
-from libs.schemas.contacts import SaveContact
-from libs.schemas.segments import (
+from libs.schemas.contacts.contacts import SaveContact
+from libs.schemas.contacts.segments import (
     AddedMembers,
     AddSegmentMembers,
     ComputedSegment,

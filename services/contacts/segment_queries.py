@@ -9,7 +9,7 @@ from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import Query
-from libs.schemas.segments import (
+from libs.schemas.contacts.segments import (
     CountSegment,
     ExplainMembership,
     Explanation,

@@ -8,7 +8,7 @@ from uuid import UUID
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.base import Instant, Message
-from libs.schemas.contacts import UnsubscribeContact
+from libs.schemas.contacts.contacts import UnsubscribeContact
 
 
 class EndSnooze(Message, tag="end-snooze", frozen=True, kw_only=True):

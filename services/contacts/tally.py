@@ -8,7 +8,7 @@ from uuid import UUID
 from libs.kernel.conditions.values import instant
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import Data
-from libs.schemas.fields import FieldType
+from libs.schemas.contacts.fields import FieldType
 
 LONGEST_VALUE = 100
 """Characters of JSON. A longer text is not one to choose from a list."""

@@ -5,8 +5,8 @@ from datetime import datetime
 import msgspec
 
 from libs.kernel.instants import iso
-from libs.schemas.contacts import ContactView, HistoryEntry
-from libs.schemas.segments import SegmentView
+from libs.schemas.contacts.contacts import ContactView, HistoryEntry
+from libs.schemas.contacts.segments import SegmentView
 from services.contacts.contact import Contact
 from services.contacts.history import Recorded
 from services.contacts.read_models import segment

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.process.runtime import Runtime
-from libs.schemas.suppressions import ListedReason
+from libs.schemas.delivery.suppressions import ListedReason
 from services.delivery.ses import ACCOUNT_ERRORS
 from services.delivery.upkeep import again_and_again
 

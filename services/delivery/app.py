@@ -7,39 +7,34 @@ from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings
 from libs.schemas.base import Event
-from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed, CampaignWinnerDecided
-from libs.schemas.contacts import AudiencePageResolved, ContactDeleted
-from libs.schemas.delivery import (
+from libs.schemas.campaigns.campaigns import (
+    CampaignCancelled,
+    CampaignPaused,
+    CampaignResumed,
+    CampaignWinnerDecided,
+)
+from libs.schemas.contacts.contacts import AudiencePageResolved, ContactDeleted
+from libs.schemas.delivery.content import PreviewMail, StoreFilePiece
+from libs.schemas.delivery.domains import (
     AddDomain,
+    GetDomain,
+    ListDomains,
+    RemoveDomain,
+    VerifyDomain,
+)
+from libs.schemas.delivery.emails import (
     CancelEmail,
     CheckOrder,
     FindSuppressed,
-    GetDomain,
     GetEmail,
-    GetLedger,
-    GetOutgoing,
-    GetSendingState,
-    ListDomains,
     ListEmails,
-    PreviewMail,
-    RemoveDomain,
     ResendEmail,
     SendEmail,
     SendEmails,
-    StoreFilePiece,
-    VerifyDomain,
 )
-from libs.schemas.feedback import (
-    EmailBounced,
-    EmailClicked,
-    EmailComplained,
-    EmailConfirmed,
-    EmailDelayed,
-    EmailOpened,
-    EmailRejected,
-)
-from libs.schemas.sending_limits import GetSendingLimits, SetSendingLimits
-from libs.schemas.suppressions import (
+from libs.schemas.delivery.sending import GetLedger, GetOutgoing, GetSendingState
+from libs.schemas.delivery.sending_limits import GetSendingLimits, SetSendingLimits
+from libs.schemas.delivery.suppressions import (
     CreateSuppressionRule,
     DeleteSuppressionRule,
     ListSuppressedAddresses,
@@ -48,6 +43,15 @@ from libs.schemas.suppressions import (
     ReleaseAddress,
     SuppressAddresses,
     UpdateSuppressionRule,
+)
+from libs.schemas.feedback.mails import (
+    EmailBounced,
+    EmailClicked,
+    EmailComplained,
+    EmailConfirmed,
+    EmailDelayed,
+    EmailOpened,
+    EmailRejected,
 )
 from libs.schemas.workflows import EmailRequested
 from services.delivery import (

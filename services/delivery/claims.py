@@ -13,7 +13,8 @@ import msgspec
 
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.store import Connection, UnitOfWork
-from libs.schemas.delivery import Kind, Source, SuppressionReason
+from libs.schemas.delivery.content import Kind
+from libs.schemas.delivery.emails import Source, SuppressionReason
 from services.delivery import allowance, ledger, pacing
 from services.delivery.email import Change, cancel, fail, park, suppress, suppression
 from services.delivery.fairness import Share, Waiting

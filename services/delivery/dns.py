@@ -1,6 +1,6 @@
 """The DNS records that let a domain send through SES, as people have to publish them. Pure."""
 
-from libs.schemas.delivery import DnsRecord
+from libs.schemas.delivery.domains import DnsRecord
 from services.delivery.domain import Domain
 
 BOUNCES_PRIORITY = 10

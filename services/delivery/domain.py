@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from libs.kernel.rejection import Rejected
 from libs.schemas.base import FieldError
-from libs.schemas.delivery import (
+from libs.schemas.delivery.domains import (
     AddDomain,
     DomainAdded,
     DomainEvent,

@@ -12,7 +12,14 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.aggregate import Aggregate, Loaded
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import BatchHandler, Connection, UnitOfWork
-from libs.schemas.delivery import AddDomain, DomainVerification, DomainView, GetDomain, ListDomains, RemoveDomain
+from libs.schemas.delivery.domains import (
+    AddDomain,
+    DomainVerification,
+    DomainView,
+    GetDomain,
+    ListDomains,
+    RemoveDomain,
+)
 from services.delivery import domain as decider
 from services.delivery import identity
 from services.delivery.dns import records

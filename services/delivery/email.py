@@ -13,7 +13,8 @@ from uuid import UUID
 import msgspec
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.delivery import (
+from libs.schemas.delivery.content import Kind
+from libs.schemas.delivery.emails import (
     EmailCancelled,
     EmailEvent,
     EmailFailed,
@@ -22,7 +23,6 @@ from libs.schemas.delivery import (
     EmailState,
     EmailSuppressed,
     EmailUnresolved,
-    Kind,
     Source,
     SuppressionReason,
 )

@@ -8,7 +8,7 @@ from libs.runtime.eventstore.aggregate import accepted
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import BatchHandler, UnitOfWork
-from libs.schemas.delivery import CancelEmail, EmailView, ResendEmail
+from libs.schemas.delivery.emails import CancelEmail, EmailView, ResendEmail
 from services.delivery import ledger
 from services.delivery.email import cancel_queued, resend_unknown
 from services.delivery.mail import Mail

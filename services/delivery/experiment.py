@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.base import Message
-from libs.schemas.campaigns import CampaignWinnerDecided
+from libs.schemas.campaigns.campaigns import CampaignWinnerDecided
 from services.delivery.holding import AT_ONCE, BEFORE_ALL, UNPARK
 
 PAGE_SIZE = 1000

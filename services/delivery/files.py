@@ -12,7 +12,7 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.aggregate import accepted
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection, UnitOfWork
-from libs.schemas.delivery import Attachment, KeptPiece, StoreFilePiece
+from libs.schemas.delivery.content import Attachment, KeptPiece, StoreFilePiece
 from services.delivery.mime import File
 
 KEEP = """

@@ -10,8 +10,8 @@ from libs.runtime.eventstore.encryption import erase, forgotten
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import BatchHandler, UnitOfWork
 from libs.schemas.base import Message
-from libs.schemas.contacts import ContactDeleted
-from libs.schemas.suppressions import AddressForgotten
+from libs.schemas.contacts.contacts import ContactDeleted
+from libs.schemas.delivery.suppressions import AddressForgotten
 from services.delivery import ledger, nameless
 from services.delivery.email import withdraw
 from services.delivery.read_models import suppressed_address

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import BatchHandler, UnitOfWork
 from libs.schemas.base import Message
-from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed
+from libs.schemas.campaigns.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed
 from services.delivery import ledger, pacing
 from services.delivery.email import cancel
 from services.delivery.read_models import campaign_hold

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.delivery import DomainVerification
+from libs.schemas.delivery.domains import DomainVerification
 
 LEASE = 60.0
 EVERY = 300.0

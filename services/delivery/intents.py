@@ -10,7 +10,7 @@ import msgspec
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import UnitOfWork
-from libs.schemas.delivery import EmailQueued, Source
+from libs.schemas.delivery.emails import EmailQueued, Source
 from services.delivery.email import PARKED_FOR
 from services.delivery.fairness import CAMPAIGN, TRANSACTIONAL, WORKFLOW
 from services.delivery.read_models.campaign_experiment import variant_id

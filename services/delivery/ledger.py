@@ -10,7 +10,7 @@ import msgspec
 from libs.runtime.eventstore.codec import stream_of
 from libs.runtime.eventstore.envelope import Origin, meta_of
 from libs.runtime.eventstore.store import Connection, UnitOfWork
-from libs.schemas.delivery import Content, Extras
+from libs.schemas.delivery.content import Content, Extras
 from services.delivery import metrics
 from services.delivery.email import Change, Heard
 from services.delivery.mail import PLAIN, Mail

@@ -15,7 +15,7 @@ from libs.runtime.eventstore.aggregate import Aggregate, Loaded
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.base import Message
-from libs.schemas.sending_limits import GetSendingLimits, SendingLimits, SetSendingLimits
+from libs.schemas.delivery.sending_limits import GetSendingLimits, SendingLimits, SetSendingLimits
 from services.delivery import sending_limits as decider
 from services.delivery.read_models import sending_limit
 from services.delivery.sending_limits import INITIAL, Limits

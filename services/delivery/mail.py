@@ -7,7 +7,8 @@ import msgspec
 
 from libs.kernel import links
 from libs.kernel.locales import DEFAULT
-from libs.schemas.delivery import Content, Extras, SuppressionReason
+from libs.schemas.delivery.content import Content, Extras
+from libs.schemas.delivery.emails import SuppressionReason
 from services.delivery.email import Email
 
 PLAIN = Extras()

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.schemas.delivery import Mailbox
+from libs.schemas.delivery.content import Mailbox
 from services.delivery import mime
 from services.delivery.footer import with_footer, with_text_footer
 from services.delivery.mail import Links, Mail, Urls, variables

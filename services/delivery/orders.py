@@ -18,7 +18,15 @@ from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import BatchHandler, Connection, UnitOfWork
 from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import View
-from libs.schemas.delivery import CheckOrder, Content, QueuedEmail, QueuedEmails, Sendable, SendEmail, SendEmails
+from libs.schemas.delivery.content import Content
+from libs.schemas.delivery.emails import (
+    CheckOrder,
+    QueuedEmail,
+    QueuedEmails,
+    Sendable,
+    SendEmail,
+    SendEmails,
+)
 from services.delivery import files, intents
 from services.delivery.express import Desk
 from services.delivery.intents import Intent

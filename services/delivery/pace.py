@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from libs.kernel.time_zones import zone_of
-from libs.schemas.campaigns import WEEKDAYS, SendWindow
+from libs.schemas.campaigns.campaigns import WEEKDAYS, SendWindow
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

@@ -23,7 +23,7 @@ from libs.runtime.eventstore.envelope import (
 )
 from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.base import Message
-from libs.schemas.campaigns import CampaignResumed
+from libs.schemas.campaigns.campaigns import CampaignResumed
 from services.delivery.email import Change, postpone
 from services.delivery.mail import Mail
 from services.delivery.pace import Meter, Pace, Place, admitted, opening, place, zone_for

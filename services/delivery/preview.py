@@ -12,7 +12,7 @@ from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import FieldError
-from libs.schemas.delivery import Hint, MailPreview, PreviewMail
+from libs.schemas.delivery.content import Hint, MailPreview, PreviewMail
 from services.delivery.mail import Links, Mail, variables
 from services.delivery.message import Letter, write
 from services.delivery.templates import Unrenderable

@@ -14,7 +14,7 @@ from libs.kernel.instants import iso
 from libs.kernel.time_zones import zone_of
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.bus import QueryHandler
-from libs.schemas.delivery import GetSendingState, SendingState, WaitingFor
+from libs.schemas.delivery.sending import GetSendingState, SendingState, WaitingFor
 from services.delivery import allowance
 from services.delivery.fairness import WHOLE
 from services.delivery.pace import HOUR, Pace, finish

@@ -12,15 +12,17 @@ from libs.kernel.addresses import normal
 from libs.kernel.instants import iso
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.delivery import (
+from libs.schemas.delivery.emails import (
     EmailDetail,
     EmailPage,
     EmailView,
     GetEmail,
+    ListEmails,
+)
+from libs.schemas.delivery.sending import (
     GetLedger,
     GetOutgoing,
     Ledger,
-    ListEmails,
     Outgoing,
 )
 from services.delivery.timeline import entry

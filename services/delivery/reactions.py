@@ -8,9 +8,10 @@ from uuid import UUID
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import BatchHandler, Connection, UnitOfWork
-from libs.schemas.contacts import AudienceMember, AudiencePageResolved
-from libs.schemas.delivery import EmailQueued, Kind
-from libs.schemas.feedback import (
+from libs.schemas.contacts.contacts import AudienceMember, AudiencePageResolved
+from libs.schemas.delivery.content import Kind
+from libs.schemas.delivery.emails import EmailQueued
+from libs.schemas.feedback.mails import (
     EmailBounced,
     EmailClicked,
     EmailComplained,

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from libs.kernel.rejection import Rejected
 from libs.schemas.base import FieldError
-from libs.schemas.suppressions import (
+from libs.schemas.delivery.suppressions import (
     CreateSuppressionRule,
     DeleteSuppressionRule,
     RuleKind,

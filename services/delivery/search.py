@@ -18,7 +18,7 @@ from nats.errors import Error as NatsError
 from libs.kernel.rejection import Rejected
 from libs.runtime.messaging.bus import Unavailable
 from libs.runtime.process.runtime import Runtime
-from libs.schemas.feedback import Confirmed, FindConfirmed
+from libs.schemas.feedback.mails import Confirmed, FindConfirmed
 from services.delivery.timing import Timing
 
 log = structlog.get_logger()

@@ -9,14 +9,16 @@ from msgspec.structs import replace
 from libs.kernel.mail_headers import refusals
 from libs.kernel.rejection import Rejected
 from libs.schemas.base import FieldError
-from libs.schemas.delivery import (
+from libs.schemas.delivery.content import (
     MAX_ATTACHED_BYTES,
     MAX_ATTACHMENTS,
     Attachment,
-    CheckOrder,
     Content,
-    EmailQueued,
     Extras,
+)
+from libs.schemas.delivery.emails import (
+    CheckOrder,
+    EmailQueued,
     Recipient,
     SendEmail,
     SendEmails,

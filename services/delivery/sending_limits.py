@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from libs.kernel.rejection import Rejected
 from libs.schemas.base import FieldError
-from libs.schemas.sending_limits import SendingLimitsSet, SetSendingLimits
+from libs.schemas.delivery.sending_limits import SendingLimitsSet, SetSendingLimits
 from services.delivery.domain import NAME, normal
 
 MAX_DOMAINS = 100

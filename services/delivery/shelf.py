@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.delivery import Content
+from libs.schemas.delivery.content import Content
 from services.delivery.read_models import content
 from services.delivery.sending import overridden
 

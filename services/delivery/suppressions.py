@@ -14,8 +14,8 @@ from libs.runtime.eventstore.aggregate import Aggregate, Loaded, accepted
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection, UnitOfWork
-from libs.schemas.delivery import FindSuppressed, Suppressed
-from libs.schemas.suppressions import (
+from libs.schemas.delivery.emails import FindSuppressed, Suppressed
+from libs.schemas.delivery.suppressions import (
     AddressReleased,
     AddressSuppressed,
     ListSuppressedAddresses,

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from libs.kernel.instants import iso
-from libs.schemas.delivery import SuppressionReason, TimelineEntry
+from libs.schemas.delivery.emails import SuppressionReason, TimelineEntry
 
 DETAILS = ("attempt", "messageId", "cause", "code", "reason", "resolved", "by")
 """What is told of a fact beside its sentence; nothing that is personal, which the log keeps under lock."""

@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 from urllib.parse import quote
 
-from libs.schemas.delivery import Utm
+from libs.schemas.delivery.content import Utm
 
 LINK = re.compile(r"""(<a\b[^>]*?\shref\s*=\s*)(["'])(https?://(?:(?!\2).)*)\2""", re.IGNORECASE | re.DOTALL)
 OUTPUT = re.compile(r"\{\{.*?\}\}", re.DOTALL)

@@ -4,15 +4,15 @@ from pathlib import Path
 
 from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings
-from libs.schemas.contacts import ContactDeleted
-from libs.schemas.feedback import (
+from libs.schemas.contacts.contacts import ContactDeleted
+from libs.schemas.feedback.mails import (
     FindConfirmed,
     GetEmailFeedback,
     GetTimeseries,
     RecordNotification,
     RecordNotifications,
 )
-from libs.schemas.reputation import GetReputation, PauseSending, ResumeSending
+from libs.schemas.feedback.reputation import GetReputation, PauseSending, ResumeSending
 from services.feedback.archive import forget, forget_old
 from services.feedback.backlog import Backlog
 from services.feedback.guard import get_reputation, obey

@@ -13,8 +13,8 @@ from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.runtime.messaging.group_commit import BROKEN
 from libs.runtime.process.runtime import Runtime
-from libs.schemas.contacts import ContactDeleted
-from libs.schemas.feedback import RecordNotification
+from libs.schemas.contacts.contacts import ContactDeleted
+from libs.schemas.feedback.mails import RecordNotification
 from services.feedback.notice import Notice
 
 log = structlog.get_logger()

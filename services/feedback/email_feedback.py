@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
-from libs.schemas.feedback import (
+from libs.schemas.feedback.mails import (
     EmailBounced,
     EmailClicked,
     EmailComplained,

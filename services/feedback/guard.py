@@ -14,7 +14,7 @@ from libs.runtime.eventstore.aggregate import accepted
 from libs.runtime.eventstore.codec import stream_of, tag_of
 from libs.runtime.eventstore.envelope import Cause, Envelope, Origin
 from libs.runtime.eventstore.store import Connection, UnitOfWork
-from libs.schemas.reputation import (
+from libs.schemas.feedback.reputation import (
     Counts,
     GetReputation,
     PauseSending,

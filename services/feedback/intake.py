@@ -16,7 +16,12 @@ from libs.runtime.eventstore.codec import stream_of
 from libs.runtime.eventstore.envelope import Envelope, Meta, Origin
 from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.base import Message
-from libs.schemas.feedback import EmailBounced, EmailComplained, RecordNotification, RecordNotifications
+from libs.schemas.feedback.mails import (
+    EmailBounced,
+    EmailComplained,
+    RecordNotification,
+    RecordNotifications,
+)
 from services.feedback import archive, guard, mailboxes, metrics
 from services.feedback.archive import Entry
 from services.feedback.email_feedback import INITIAL, decide, evolve

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.schemas.feedback import MailboxEvent, MailboxFailing, MailboxRecovered
+from libs.schemas.feedback.mails import MailboxEvent, MailboxFailing, MailboxRecovered
 
 MAX_IN_A_ROW = 5
 """Mails that may bounce for now, one after the other, before nothing more is sent there."""

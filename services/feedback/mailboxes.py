@@ -8,7 +8,7 @@ from uuid import UUID
 
 from libs.runtime.eventstore.envelope import Origin
 from libs.runtime.eventstore.store import UnitOfWork
-from libs.schemas.feedback import EmailBounced, EmailDelivered
+from libs.schemas.feedback.mails import EmailBounced, EmailDelivered
 from services.feedback.mailbox import decide
 from services.feedback.notice import Notice
 from services.feedback.read_models import bounce_streak

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.schemas.feedback import (
+from libs.schemas.feedback.mails import (
     BounceType,
     EmailBounced,
     EmailClicked,

@@ -17,7 +17,7 @@ from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.envelope import Envelope, Meta
 from libs.runtime.messaging.group_commit import GroupCommit
 from libs.runtime.process.runtime import Runtime
-from libs.schemas.feedback import RecordNotification, RecordNotifications
+from libs.schemas.feedback.mails import RecordNotification, RecordNotifications
 from services.feedback import metrics, queue
 from services.feedback.backlog import Backlog
 from services.feedback.intake import NO_PROJECT

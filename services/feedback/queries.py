@@ -7,7 +7,14 @@ import msgspec
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.bus import QueryHandler
-from libs.schemas.feedback import Confirmed, Day, EmailFeedback, FindConfirmed, GetEmailFeedback, GetTimeseries
+from libs.schemas.feedback.mails import (
+    Confirmed,
+    Day,
+    EmailFeedback,
+    FindConfirmed,
+    GetEmailFeedback,
+    GetTimeseries,
+)
 from services.feedback.backlog import Backlog
 from services.feedback.email_feedback import status_of
 from services.feedback.read_models import email_feedback, email_link, tally

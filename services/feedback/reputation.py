@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from libs.schemas.reputation import (
+from libs.schemas.feedback.reputation import (
     Counts,
     Finding,
     Health,

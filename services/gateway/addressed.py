@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from litestar.types import Scope
 
-from libs.schemas.delivery import Mailbox
+from libs.schemas.delivery.content import Mailbox
 
 EXTENSION = "godwit.addressed"
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from libs.schemas.base import FieldError, View
-from libs.schemas.delivery import (
+from libs.schemas.delivery.content import (
     MAX_ATTACHED_BYTES,
     MAX_ATTACHMENTS,
     PIECE_BYTES,

@@ -16,7 +16,7 @@ from libs.runtime.messaging.bus import Unavailable
 from libs.runtime.messaging.group_commit import BROKEN
 from libs.runtime.process.runtime import Runtime
 from libs.schemas.base import Event
-from libs.schemas.delivery import AddDomain
+from libs.schemas.delivery.domains import AddDomain
 from libs.schemas.gateway import ProjectCreated
 from services.gateway.bus import Bus, Unanswered
 from services.gateway.keys import issued

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from libs.runtime.eventstore.codec import encode
-from libs.schemas.contacts import ContactView
+from libs.schemas.contacts.contacts import ContactView
 
 OWN = ("email", "subscribed", "createdAt", "updatedAt", "id")
 FORMULAS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from libs.schemas.contacts import FindKnown, KnownContact, SaveContact
+from libs.schemas.contacts.contacts import FindKnown, KnownContact, SaveContact
 
 log = structlog.get_logger()
 

@@ -10,7 +10,8 @@ from msgspec import Meta
 from libs.kernel.addresses import normal
 from libs.kernel.mail_headers import refusals
 from libs.schemas.base import Data, FieldError, View
-from libs.schemas.delivery import CheckOrder, Content, Extras
+from libs.schemas.delivery.content import Content, Extras
+from libs.schemas.delivery.emails import CheckOrder
 from services.gateway.attachments import Attachments, wrong_attachments
 from services.gateway.fields import Line, Text
 from services.gateway.json_body import Body

@@ -6,8 +6,8 @@ from itertools import pairwise
 import msgspec
 
 from libs.kernel.instants import iso
-from libs.schemas.delivery import TimelineEntry
-from libs.schemas.feedback import EmailFeedback
+from libs.schemas.delivery.emails import TimelineEntry
+from libs.schemas.feedback.mails import EmailFeedback
 
 
 def life(done: Sequence[TimelineEntry], known: EmailFeedback) -> list[TimelineEntry]:

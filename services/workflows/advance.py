@@ -15,7 +15,7 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.envelope import Cause, Envelope
 from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.base import Message
-from libs.schemas.contacts import Condition
+from libs.schemas.contacts.contacts import Condition
 from services.workflows.condition import Question, narrowed
 from services.workflows.contacts import Contacts
 from services.workflows.execution import Advance, Execution, State, decide, evolve

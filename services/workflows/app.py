@@ -4,8 +4,8 @@ from pathlib import Path
 
 from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings
-from libs.schemas.contacts import ContactDeleted
-from libs.schemas.fields import FindFieldInWorkflows
+from libs.schemas.contacts.contacts import ContactDeleted
+from libs.schemas.contacts.fields import FindFieldInWorkflows
 from libs.schemas.workflows import (
     AddStep,
     AddTransition,

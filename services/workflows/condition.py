@@ -21,7 +21,7 @@ from libs.kernel.conditions.language import (
 )
 from libs.kernel.conditions.values import passes, value_at
 from libs.schemas.base import Data, FieldError
-from libs.schemas.contacts import Condition, Filter, Group
+from libs.schemas.contacts.contacts import Condition, Filter, Group
 
 YES, NO, DEFAULT = "yes", "no", "default"
 MAX_BRANCHES = 20

@@ -6,7 +6,13 @@ from uuid import UUID
 
 from libs.runtime.messaging.bus import Unavailable
 from libs.runtime.process.runtime import Runtime
-from libs.schemas.contacts import Condition, ContactView, GetContact, Match, MatchContact
+from libs.schemas.contacts.contacts import (
+    Condition,
+    ContactView,
+    GetContact,
+    Match,
+    MatchContact,
+)
 
 T = TypeVar("T")
 SILENCE_SECONDS = 1.0

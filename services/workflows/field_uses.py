@@ -7,8 +7,8 @@ import msgspec
 from libs.kernel.fields import names_field
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.fields import FindFieldInWorkflows
-from libs.schemas.segments import NamedThing
+from libs.schemas.contacts.fields import FindFieldInWorkflows
+from libs.schemas.contacts.segments import NamedThing
 
 # What the key does not occur in at all does not name it.
 WORKFLOWS = """

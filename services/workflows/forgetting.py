@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from libs.runtime.eventstore.encryption import erase, forgotten
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import UnitOfWork
-from libs.schemas.contacts import ContactDeleted
+from libs.schemas.contacts.contacts import ContactDeleted
 
 # As the log would tell it from now on. By way of the workflows, because that is how executions are indexed.
 BLANK = """

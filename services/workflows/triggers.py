@@ -7,9 +7,15 @@ import msgspec
 
 from libs.runtime.eventstore.codec import tag_of
 from libs.schemas.base import Data, Event
-from libs.schemas.contacts import ContactSubscribed, ContactUnsubscribed, EventTracked
-from libs.schemas.delivery import EmailSent
-from libs.schemas.feedback import EmailBounced, EmailClicked, EmailComplained, EmailDelivered, EmailOpened
+from libs.schemas.contacts.contacts import ContactSubscribed, ContactUnsubscribed, EventTracked
+from libs.schemas.delivery.emails import EmailSent
+from libs.schemas.feedback.mails import (
+    EmailBounced,
+    EmailClicked,
+    EmailComplained,
+    EmailDelivered,
+    EmailOpened,
+)
 
 TRIGGERS: tuple[type[Event], ...] = (
     EventTracked,

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from deploy.demo.target import Target
 from libs.runtime.process.settings import Settings
-from libs.schemas.delivery import Content
+from libs.schemas.delivery.content import Content
 from services.delivery import ses
 from services.delivery.mail import Links, Mail
 from services.delivery.message import compose

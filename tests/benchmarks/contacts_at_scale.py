@@ -28,7 +28,7 @@ from libs.runtime.operations.rebuild import rebuild
 from libs.runtime.process.lifecycle import GC_THRESHOLD
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import eventually
-from libs.schemas.contacts import ContactCreated, EventTracked
+from libs.schemas.contacts.contacts import ContactCreated, EventTracked
 from services.gateway.bootstrap import NAMESPACE
 from tests.benchmarks.load import Measured, get
 from tests.benchmarks.settled import LIMIT, until_consumed

@@ -11,7 +11,7 @@ import asyncpg
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Meta
-from libs.schemas.delivery import Content
+from libs.schemas.delivery.content import Content
 
 DOMAIN = "example.com"
 CONTENT = Content(subject="News", body="<p>Hello {{ email }}: news</p>", from_email=f"team@{DOMAIN}")

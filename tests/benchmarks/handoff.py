@@ -13,7 +13,7 @@ from rich.table import Table
 from deploy.demo.api import Api, connect
 from deploy.demo.target import Target
 from libs.runtime.process.testing import eventually
-from libs.schemas.delivery import Content
+from libs.schemas.delivery.content import Content
 from tests.benchmarks import cpu
 from tests.benchmarks.account import UNLIMITED, allow
 from tests.benchmarks.client_loop import loop_rate

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from deploy.demo.screen import console
 from libs.runtime.eventstore.codec import encode
-from libs.schemas.delivery import Content, Utm
+from libs.schemas.delivery.content import Content, Utm
 from services.delivery.mail import Links, Mail
 from services.delivery.message import compose
 

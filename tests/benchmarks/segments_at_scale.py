@@ -32,8 +32,13 @@ from libs.runtime.operations.migrations import role_of
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import eventually, running, tell
-from libs.schemas.contacts import Condition, ContactUpdated, Filter, Group
-from libs.schemas.segments import (
+from libs.schemas.contacts.contacts import (
+    Condition,
+    ContactUpdated,
+    Filter,
+    Group,
+)
+from libs.schemas.contacts.segments import (
     CountSegment,
     CreateSegment,
     ListSegmentContacts,

@@ -23,36 +23,51 @@ from libs.runtime.process.testing import (
     running,
     tell,
 )
-from libs.schemas.ab_tests import AbTest, AbTestResults, Variant, VariantResult
 from libs.schemas.base import Event
-from libs.schemas.campaigns import (
-    Audience,
-    CampaignProgress,
-    CampaignRecipient,
-    CampaignRecipients,
-    CampaignStats,
+from libs.schemas.campaigns.ab_tests import (
+    AbTest,
+    AbTestResults,
+    Variant,
+    VariantResult,
+)
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.campaigns import (
     CampaignView,
     CancelCampaign,
     ChooseWinner,
     CreateCampaign,
-    GetAbTestResults,
     GetCampaign,
-    GetCampaignProgress,
-    GetCampaignStats,
-    ListCampaignRecipients,
     PauseCampaign,
     ResumeCampaign,
     SendCampaign,
 )
-from libs.schemas.contacts import (
+from libs.schemas.campaigns.results import (
+    CampaignProgress,
+    CampaignRecipient,
+    CampaignRecipients,
+    CampaignStats,
+    GetAbTestResults,
+    GetCampaignProgress,
+    GetCampaignStats,
+    ListCampaignRecipients,
+)
+from libs.schemas.contacts.contacts import (
     AudienceMember,
     AudiencePageResolved,
     AudienceResolved,
     AudienceStarted,
     ContactUnsubscribed,
 )
-from libs.schemas.delivery import Content, DomainVerified, EmailFailed, EmailSent, EmailSuppressed
-from libs.schemas.feedback import EmailBounced, EmailClicked, EmailComplained, EmailDelivered, EmailOpened
+from libs.schemas.delivery.content import Content
+from libs.schemas.delivery.domains import DomainVerified
+from libs.schemas.delivery.emails import EmailFailed, EmailSent, EmailSuppressed
+from libs.schemas.feedback.mails import (
+    EmailBounced,
+    EmailClicked,
+    EmailComplained,
+    EmailDelivered,
+    EmailOpened,
+)
 from services.campaigns.app import build
 from tests.conftest import Stack
 

@@ -23,33 +23,35 @@ from libs.runtime.process.testing import (
     running,
     tell,
 )
-from libs.schemas.campaigns import (
-    Audience,
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.base import Deleted
+from libs.schemas.campaigns.campaigns import (
     CampaignCommand,
     CampaignPage,
-    CampaignStats,
     CampaignView,
     CancelCampaign,
     CreateCampaign,
-    CreateTemplate,
     DeleteCampaign,
-    Deleted,
     DuplicateCampaign,
     GetCampaign,
-    GetCampaignStats,
-    GetTemplate,
     ListCampaigns,
-    ListTemplates,
     PauseCampaign,
     ResumeCampaign,
     ScheduleCampaign,
     SendCampaign,
-    TemplatePage,
-    TemplateView,
     UnscheduleCampaign,
     UpdateCampaign,
 )
-from libs.schemas.delivery import Content, DomainVerified
+from libs.schemas.campaigns.results import CampaignStats, GetCampaignStats
+from libs.schemas.campaigns.templates import (
+    CreateTemplate,
+    GetTemplate,
+    ListTemplates,
+    TemplatePage,
+    TemplateView,
+)
+from libs.schemas.delivery.content import Content
+from libs.schemas.delivery.domains import DomainVerified
 from services.campaigns.app import build
 from services.campaigns.timers import CampaignDue
 from tests.conftest import Stack

@@ -18,14 +18,13 @@ from libs.runtime.messaging.group_commit import Item
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually, running
 from libs.schemas.base import Event
-from libs.schemas.campaigns import (
-    Audience,
-    CampaignCreated,
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.campaigns import CampaignCreated, CampaignSendingStarted
+from libs.schemas.campaigns.results import (
     CampaignHour,
     CampaignProgress,
     CampaignRecipient,
     CampaignRecipients,
-    CampaignSendingStarted,
     CampaignStats,
     GetCampaignProgress,
     GetCampaignStats,
@@ -34,15 +33,15 @@ from libs.schemas.campaigns import (
     ListCampaignRecipients,
     ListLinkClicks,
 )
-from libs.schemas.contacts import (
+from libs.schemas.contacts.contacts import (
     AudienceMember,
     AudiencePageResolved,
     AudienceResolved,
     ContactDeleted,
     ContactUnsubscribed,
 )
-from libs.schemas.delivery import (
-    Content,
+from libs.schemas.delivery.content import Content
+from libs.schemas.delivery.emails import (
     EmailCancelled,
     EmailFailed,
     EmailRequeued,
@@ -50,7 +49,13 @@ from libs.schemas.delivery import (
     EmailSuppressed,
     EmailUnresolved,
 )
-from libs.schemas.feedback import EmailBounced, EmailClicked, EmailComplained, EmailDelivered, EmailOpened
+from libs.schemas.feedback.mails import (
+    EmailBounced,
+    EmailClicked,
+    EmailComplained,
+    EmailDelivered,
+    EmailOpened,
+)
 from services.campaigns.app import build
 from tests.conftest import Stack
 

@@ -22,31 +22,36 @@ from libs.runtime.process.testing import (
     tell,
 )
 from libs.schemas.base import Event
-from libs.schemas.campaigns import (
-    Audience,
-    CampaignStats,
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.campaigns import (
     CampaignView,
     CreateCampaign,
     GetCampaign,
-    GetCampaignStats,
     SendCampaign,
 )
-from libs.schemas.contacts import (
+from libs.schemas.campaigns.results import CampaignStats, GetCampaignStats
+from libs.schemas.contacts.contacts import (
     AudienceMember,
     AudiencePageResolved,
     AudienceResolved,
     AudienceStarted,
     ContactUnsubscribed,
 )
-from libs.schemas.delivery import (
-    Content,
-    DomainVerified,
+from libs.schemas.delivery.content import Content
+from libs.schemas.delivery.domains import DomainVerified
+from libs.schemas.delivery.emails import (
     EmailCancelled,
     EmailFailed,
     EmailSent,
     EmailSuppressed,
 )
-from libs.schemas.feedback import EmailBounced, EmailClicked, EmailComplained, EmailDelivered, EmailOpened
+from libs.schemas.feedback.mails import (
+    EmailBounced,
+    EmailClicked,
+    EmailComplained,
+    EmailDelivered,
+    EmailOpened,
+)
 from services.campaigns.app import build
 from tests.conftest import Stack
 

@@ -15,12 +15,11 @@ from libs.runtime.process.testing import (
     running,
     tell,
 )
-from libs.schemas.campaigns import (
-    Audience,
-    CampaignView,
-    CreateCampaign,
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.base import Deleted
+from libs.schemas.campaigns.campaigns import CampaignView, CreateCampaign
+from libs.schemas.campaigns.templates import (
     CreateTemplate,
-    Deleted,
     DeleteTemplate,
     DuplicateTemplate,
     GetTemplate,
@@ -34,7 +33,8 @@ from libs.schemas.campaigns import (
     TemplateView,
     UpdateTemplate,
 )
-from libs.schemas.delivery import Content, DomainVerified
+from libs.schemas.delivery.content import Content
+from libs.schemas.delivery.domains import DomainVerified
 from services.campaigns.app import build
 from tests.conftest import Stack
 

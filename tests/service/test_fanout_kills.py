@@ -24,16 +24,12 @@ from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import eventually, running, tell
-from libs.schemas.campaigns import (
-    Audience,
-    CampaignStats,
-    CampaignView,
-    CreateCampaign,
-    GetCampaignStats,
-    SendCampaign,
-)
-from libs.schemas.contacts import ContactCreated
-from libs.schemas.delivery import AddDomain, Content, DomainView
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.campaigns import CampaignView, CreateCampaign, SendCampaign
+from libs.schemas.campaigns.results import CampaignStats, GetCampaignStats
+from libs.schemas.contacts.contacts import ContactCreated
+from libs.schemas.delivery.content import Content
+from libs.schemas.delivery.domains import AddDomain, DomainView
 from services.campaigns.app import build as campaigns
 from services.contacts.app import build as contacts
 from services.delivery.app import build as delivery

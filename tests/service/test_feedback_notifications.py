@@ -20,8 +20,8 @@ from libs.runtime.process.testing import (
     facts,
     running,
 )
-from libs.schemas.contacts import ContactDeleted
-from libs.schemas.feedback import EmailFeedback, GetEmailFeedback, RecordNotification
+from libs.schemas.contacts.contacts import ContactDeleted
+from libs.schemas.feedback.mails import EmailFeedback, GetEmailFeedback, RecordNotification
 from services.feedback.app import build
 from services.gateway.sns import as_message
 from tests.conftest import Stack

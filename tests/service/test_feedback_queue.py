@@ -15,7 +15,12 @@ from libs.runtime.clock import now
 from libs.runtime.messaging.bus import Unavailable, ask
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually, facts, running
-from libs.schemas.feedback import Confirmed, EmailFeedback, FindConfirmed, GetEmailFeedback
+from libs.schemas.feedback.mails import (
+    Confirmed,
+    EmailFeedback,
+    FindConfirmed,
+    GetEmailFeedback,
+)
 from services.feedback.app import build
 from services.gateway.sns import as_message
 from tests.conftest import Stack

@@ -11,8 +11,13 @@ from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.messaging.bus import ask
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import facts, running, tell
-from libs.schemas.feedback import Day, GetTimeseries, RecordNotifications
-from libs.schemas.reputation import GetReputation, PauseSending, ReputationView, ResumeSending
+from libs.schemas.feedback.mails import Day, GetTimeseries, RecordNotifications
+from libs.schemas.feedback.reputation import (
+    GetReputation,
+    PauseSending,
+    ReputationView,
+    ResumeSending,
+)
 from services.feedback.app import build
 from services.feedback.intake import Intake
 from services.gateway.sns import as_message

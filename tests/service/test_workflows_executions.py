@@ -26,7 +26,7 @@ from libs.runtime.process.testing import (
     running,
 )
 from libs.schemas.base import Event
-from libs.schemas.contacts import (
+from libs.schemas.contacts.contacts import (
     ContactUnsubscribed,
     ContactView,
     EventTracked,
@@ -34,7 +34,7 @@ from libs.schemas.contacts import (
     Match,
     MatchContact,
 )
-from libs.schemas.feedback import EmailClicked
+from libs.schemas.feedback.mails import EmailClicked
 from libs.schemas.workflows import ExecutionPage, ExecutionView, GetExecution, ListExecutions, WorkflowView
 from services.workflows.app import build
 from tests.conftest import Stack

@@ -18,7 +18,7 @@ from libs.kernel.conditions.language import (
 )
 from libs.kernel.conditions.values import instant, is_number
 from libs.schemas.base import FieldError
-from libs.schemas.contacts import Condition, Filter, Group
+from libs.schemas.contacts.contacts import Condition, Filter, Group
 
 Fields: TypeAlias = Callable[[str], Field | None]
 """Reads the name of a field; None if there is no such field here."""

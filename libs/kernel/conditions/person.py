@@ -15,7 +15,7 @@ from libs.kernel.conditions.language import Field, field_of
 from libs.kernel.conditions.values import passes, span_of, value_at
 from libs.kernel.instants import iso
 from libs.schemas.base import Data
-from libs.schemas.contacts import Condition, Filter, Group
+from libs.schemas.contacts.contacts import Condition, Filter, Group
 
 
 class Occurrences(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ from libs.kernel.conditions.language import (
     SUBSTRING,
 )
 from libs.schemas.base import Data
-from libs.schemas.contacts import Filter
+from libs.schemas.contacts.contacts import Filter
 
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "greaterThan": gt,

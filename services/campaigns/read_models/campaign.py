@@ -10,9 +10,9 @@ from libs.runtime.eventstore.aggregate import evolved
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.ab_tests import AbTest
-from libs.schemas.campaigns import (
-    Audience,
+from libs.schemas.campaigns.ab_tests import AbTest
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.campaigns import (
     CampaignCancelled,
     CampaignCreated,
     CampaignDeleted,
@@ -32,9 +32,9 @@ from libs.schemas.campaigns import (
     CampaignUse,
     CampaignWinnerDecided,
     SendWindow,
-    TemplateCampaign,
 )
-from libs.schemas.delivery import Content
+from libs.schemas.campaigns.templates import TemplateCampaign
+from libs.schemas.delivery.content import Content
 from services.campaigns import campaign as decider
 from services.campaigns.campaign import Campaign, Event
 from services.campaigns.draft import Draft

@@ -10,7 +10,7 @@ import msgspec
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.feedback import EmailClicked
+from libs.schemas.feedback.mails import EmailClicked
 
 NAME = "campaign_click"
 TABLES = ("campaign_click",)

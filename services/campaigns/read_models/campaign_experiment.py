@@ -14,11 +14,22 @@ import msgspec
 from libs.kernel.ab_assignment import variant_of
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.ab_tests import VariantFigures
-from libs.schemas.campaigns import CampaignSendingStarted
-from libs.schemas.contacts import AudiencePageResolved
-from libs.schemas.delivery import EmailCancelled, EmailFailed, EmailSent, EmailSuppressed
-from libs.schemas.feedback import EmailBounced, EmailClicked, EmailComplained, EmailDelivered, EmailOpened
+from libs.schemas.campaigns.ab_tests import VariantFigures
+from libs.schemas.campaigns.campaigns import CampaignSendingStarted
+from libs.schemas.contacts.contacts import AudiencePageResolved
+from libs.schemas.delivery.emails import (
+    EmailCancelled,
+    EmailFailed,
+    EmailSent,
+    EmailSuppressed,
+)
+from libs.schemas.feedback.mails import (
+    EmailBounced,
+    EmailClicked,
+    EmailComplained,
+    EmailDelivered,
+    EmailOpened,
+)
 from services.campaigns.read_models.campaign_run import counts
 
 NAME = "campaign_experiment"

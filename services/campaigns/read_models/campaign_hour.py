@@ -11,8 +11,14 @@ import asyncpg
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.delivery import EmailSent
-from libs.schemas.feedback import EmailBounced, EmailClicked, EmailComplained, EmailDelivered, EmailOpened
+from libs.schemas.delivery.emails import EmailSent
+from libs.schemas.feedback.mails import (
+    EmailBounced,
+    EmailClicked,
+    EmailComplained,
+    EmailDelivered,
+    EmailOpened,
+)
 
 NAME = "campaign_hour"
 TABLES = ("campaign_hour",)

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.contacts import ContactUnsubscribed
-from libs.schemas.delivery import EmailSent
+from libs.schemas.contacts.contacts import ContactUnsubscribed
+from libs.schemas.delivery.emails import EmailSent
 
 NAME = "campaign_mail"
 TABLES = ("campaign_mail",)

@@ -15,9 +15,9 @@ import msgspec
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.campaigns import RecipientState
-from libs.schemas.contacts import AudiencePageResolved, ContactDeleted
-from libs.schemas.delivery import (
+from libs.schemas.campaigns.results import RecipientState
+from libs.schemas.contacts.contacts import AudiencePageResolved, ContactDeleted
+from libs.schemas.delivery.emails import (
     EmailCancelled,
     EmailFailed,
     EmailRequeued,
@@ -25,7 +25,13 @@ from libs.schemas.delivery import (
     EmailSuppressed,
     EmailUnresolved,
 )
-from libs.schemas.feedback import EmailBounced, EmailClicked, EmailComplained, EmailDelivered, EmailOpened
+from libs.schemas.feedback.mails import (
+    EmailBounced,
+    EmailClicked,
+    EmailComplained,
+    EmailDelivered,
+    EmailOpened,
+)
 
 NAME = "campaign_recipient"
 TABLES = ("campaign_recipient", "campaign_doubt")

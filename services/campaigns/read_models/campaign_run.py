@@ -14,9 +14,20 @@ import msgspec
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.contacts import AudiencePageResolved, AudienceResolved
-from libs.schemas.delivery import EmailCancelled, EmailFailed, EmailSent, EmailSuppressed
-from libs.schemas.feedback import EmailBounced, EmailClicked, EmailComplained, EmailDelivered, EmailOpened
+from libs.schemas.contacts.contacts import AudiencePageResolved, AudienceResolved
+from libs.schemas.delivery.emails import (
+    EmailCancelled,
+    EmailFailed,
+    EmailSent,
+    EmailSuppressed,
+)
+from libs.schemas.feedback.mails import (
+    EmailBounced,
+    EmailClicked,
+    EmailComplained,
+    EmailDelivered,
+    EmailOpened,
+)
 
 NAME = "campaign_run"
 TABLES = ("campaign_run", "campaign_bounce", "campaign_suppressed")

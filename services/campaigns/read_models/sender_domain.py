@@ -7,7 +7,12 @@ from uuid import UUID
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.base import Event
-from libs.schemas.delivery import DomainAdded, DomainLost, DomainRemoved, DomainVerified
+from libs.schemas.delivery.domains import (
+    DomainAdded,
+    DomainLost,
+    DomainRemoved,
+    DomainVerified,
+)
 
 NAME = "sender_domain"
 TABLES = ("sender_domain",)

@@ -10,8 +10,8 @@ from libs.runtime.eventstore.aggregate import evolved
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.campaigns import TemplateCreated, TemplateDeleted, TemplateUpdated
-from libs.schemas.delivery import Content, Kind
+from libs.schemas.campaigns.templates import TemplateCreated, TemplateDeleted, TemplateUpdated
+from libs.schemas.delivery.content import Content, Kind
 from services.campaigns import template as decider
 from services.campaigns.template import Event, Said, Template
 

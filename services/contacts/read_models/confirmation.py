@@ -6,7 +6,7 @@ from uuid import UUID
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.contacts import ConfirmationAsked, ContactDeleted
+from libs.schemas.contacts.contacts import ConfirmationAsked, ContactDeleted
 from services.contacts.confirmation import after
 
 NAME = "confirmation"

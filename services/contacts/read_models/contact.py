@@ -13,7 +13,7 @@ from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.rows import insert
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.base import Data
-from libs.schemas.contacts import (
+from libs.schemas.contacts.contacts import (
     ContactCreated,
     ContactDeleted,
     ContactSubscribed,

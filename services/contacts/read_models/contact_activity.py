@@ -11,9 +11,15 @@ from libs.runtime.eventstore.codec import tag_of
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.base import Event
-from libs.schemas.contacts import ContactDeleted
-from libs.schemas.delivery import EmailSent
-from libs.schemas.feedback import EmailBounced, EmailClicked, EmailComplained, EmailDelivered, EmailOpened
+from libs.schemas.contacts.contacts import ContactDeleted
+from libs.schemas.delivery.emails import EmailSent
+from libs.schemas.feedback.mails import (
+    EmailBounced,
+    EmailClicked,
+    EmailComplained,
+    EmailDelivered,
+    EmailOpened,
+)
 from services.contacts.read_models.occurrences import columns
 
 NAME = "contact_activity"

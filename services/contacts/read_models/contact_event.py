@@ -9,8 +9,8 @@ from typing import Any
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.contacts import EventTracked
-from libs.schemas.tracked_events import EventsErased
+from libs.schemas.contacts.contacts import EventTracked
+from libs.schemas.contacts.events import EventsErased
 from services.contacts.read_models.occurrences import columns
 
 NAME = "contact_event"

@@ -13,7 +13,7 @@ import msgspec
 
 from libs.runtime.eventstore.rows import MANY
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.fields import FieldType
+from libs.schemas.contacts.fields import FieldType
 from services.contacts.tally import Tally, Value
 
 TABLES = ("contact_count", "contact_field", "contact_value", "contact_field_open")

@@ -11,9 +11,15 @@ from libs.runtime.eventstore.codec import Codec, encode
 from libs.runtime.eventstore.envelope import Envelope, Meta, meta_of
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.base import Event
-from libs.schemas.contact_jobs import BulkStarted, Counts, ImportStarted, JobEnded, JobProgressed
-from libs.schemas.fields import FieldRemovalStarted
-from libs.schemas.tracked_events import EventDeletionStarted
+from libs.schemas.contacts.events import EventDeletionStarted
+from libs.schemas.contacts.fields import FieldRemovalStarted
+from libs.schemas.contacts.jobs import (
+    BulkStarted,
+    Counts,
+    ImportStarted,
+    JobEnded,
+    JobProgressed,
+)
 from services.contacts.job import Job, Spec
 
 NAME = "contact_job"

@@ -10,8 +10,8 @@ import msgspec
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.contacts import Condition
-from libs.schemas.segments import (
+from libs.schemas.contacts.contacts import Condition
+from libs.schemas.contacts.segments import (
     SegmentCreated,
     SegmentDeleted,
     SegmentMembersAdded,

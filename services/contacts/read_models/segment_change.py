@@ -13,8 +13,8 @@ from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope, Meta, meta_of
 from libs.runtime.eventstore.store import Connection
 from libs.schemas import registry
-from libs.schemas.contacts import ContactDeleted, ContactEvent, EventTracked
-from libs.schemas.segments import SegmentMembersAdded, SegmentMembersRemoved
+from libs.schemas.contacts.contacts import ContactDeleted, ContactEvent, EventTracked
+from libs.schemas.contacts.segments import SegmentMembersAdded, SegmentMembersRemoved
 from services.contacts.read_models import contact_activity
 from services.contacts.read_models.contact_activity import activity_of
 

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.contacts import ContactDeleted
-from libs.schemas.segments import SegmentDeleted, SegmentMembersAdded, SegmentMembersRemoved
+from libs.schemas.contacts.contacts import ContactDeleted
+from libs.schemas.contacts.segments import SegmentDeleted, SegmentMembersAdded, SegmentMembersRemoved
 
 NAME = "segment_list"
 TABLES = ("segment_list",)

@@ -12,8 +12,8 @@ from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.rows import insert
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.base import Data
-from libs.schemas.contacts import ContactDeleted, EventTracked
-from libs.schemas.tracked_events import Erased, EventsErased
+from libs.schemas.contacts.contacts import ContactDeleted, EventTracked
+from libs.schemas.contacts.events import Erased, EventsErased
 
 NAME = "tracked_event"
 TABLES = ("tracked_event",)

@@ -11,8 +11,8 @@ import msgspec
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.campaigns import CampaignSendingStarted, CampaignWinnerDecided
-from libs.schemas.delivery import Kind
+from libs.schemas.campaigns.campaigns import CampaignSendingStarted, CampaignWinnerDecided
+from libs.schemas.delivery.content import Kind
 
 NAME = "campaign_experiment"
 TABLES = ("campaign_experiment",)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed
+from libs.schemas.campaigns.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed
 
 Hold = Literal["none", "paused", "cancelled"]
 

@@ -9,7 +9,7 @@ import msgspec
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.campaigns import CampaignSendingStarted, SendWindow
+from libs.schemas.campaigns.campaigns import CampaignSendingStarted, SendWindow
 from services.delivery.pace import Pace
 
 NAME = "campaign_pace"

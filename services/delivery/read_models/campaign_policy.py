@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.campaigns import CampaignSendingStarted
+from libs.schemas.campaigns.campaigns import CampaignSendingStarted
 
 NAME = "campaign_policy"
 TABLES = ("campaign_policy",)

@@ -13,15 +13,10 @@ from msgspec.structs import replace
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.ab_tests import FrozenVariant
-from libs.schemas.campaigns import (
-    CampaignSendingStarted,
-    CampaignWinnerDecided,
-    TemplateCreated,
-    TemplateDeleted,
-    TemplateUpdated,
-)
-from libs.schemas.delivery import Content
+from libs.schemas.campaigns.ab_tests import FrozenVariant
+from libs.schemas.campaigns.campaigns import CampaignSendingStarted, CampaignWinnerDecided
+from libs.schemas.campaigns.templates import TemplateCreated, TemplateDeleted, TemplateUpdated
+from libs.schemas.delivery.content import Content
 from services.delivery.read_models.campaign_experiment import variant_id
 
 NAME = "content"

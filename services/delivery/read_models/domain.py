@@ -8,7 +8,13 @@ import asyncpg
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.delivery import DomainAdded, DomainIdentified, DomainLost, DomainRemoved, DomainVerified
+from libs.schemas.delivery.domains import (
+    DomainAdded,
+    DomainIdentified,
+    DomainLost,
+    DomainRemoved,
+    DomainVerified,
+)
 
 NAME = "domain"
 TABLES = ("domain",)

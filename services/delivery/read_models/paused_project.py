@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.reputation import SendingPaused, SendingResumed
+from libs.schemas.feedback.reputation import SendingPaused, SendingResumed
 
 NAME = "paused_project"
 TABLES = ("paused_project",)

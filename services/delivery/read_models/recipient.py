@@ -13,7 +13,13 @@ import msgspec
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.contacts import ContactCreated, ContactDeleted, ContactSubscribed, ContactUnsubscribed, ContactUpdated
+from libs.schemas.contacts.contacts import (
+    ContactCreated,
+    ContactDeleted,
+    ContactSubscribed,
+    ContactUnsubscribed,
+    ContactUpdated,
+)
 
 NAME = "recipient"
 TABLES = ("recipient",)

@@ -8,7 +8,7 @@ import asyncpg
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.sending_limits import SendingLimitsSet
+from libs.schemas.delivery.sending_limits import SendingLimitsSet
 
 NAME = "sending_limit"
 TABLES = ("sending_limit",)

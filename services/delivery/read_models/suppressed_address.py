@@ -16,9 +16,19 @@ import asyncpg
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.contacts import ContactSubscribed
-from libs.schemas.feedback import EmailBounced, EmailComplained, MailboxFailing, MailboxRecovered
-from libs.schemas.suppressions import AddressForgotten, AddressReleased, AddressSuppressed, ListedReason
+from libs.schemas.contacts.contacts import ContactSubscribed
+from libs.schemas.delivery.suppressions import (
+    AddressForgotten,
+    AddressReleased,
+    AddressSuppressed,
+    ListedReason,
+)
+from libs.schemas.feedback.mails import (
+    EmailBounced,
+    EmailComplained,
+    MailboxFailing,
+    MailboxRecovered,
+)
 from services.delivery.nameless import PERSON
 
 NAME = "suppressed_address"

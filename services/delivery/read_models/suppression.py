@@ -11,8 +11,8 @@ from uuid import UUID
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.contacts import ContactSubscribed
-from libs.schemas.feedback import EmailBounced, EmailComplained
+from libs.schemas.contacts.contacts import ContactSubscribed
+from libs.schemas.feedback.mails import EmailBounced, EmailComplained
 
 NAME = "suppression"
 TABLES = ("suppression",)

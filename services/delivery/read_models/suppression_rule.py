@@ -8,7 +8,7 @@ import asyncpg
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.suppressions import SuppressionRuleCreated, SuppressionRuleDeleted, SuppressionRuleUpdated
+from libs.schemas.delivery.suppressions import SuppressionRuleCreated, SuppressionRuleDeleted, SuppressionRuleUpdated
 from services.delivery.rule import Rule
 
 NAME = "suppression_rule"

@@ -7,7 +7,13 @@ from uuid import UUID
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.feedback import EmailBounced, EmailDelivered, FeedbackEvent, MailboxFailing, MailboxRecovered
+from libs.schemas.feedback.mails import (
+    EmailBounced,
+    EmailDelivered,
+    FeedbackEvent,
+    MailboxFailing,
+    MailboxRecovered,
+)
 from services.feedback.mailbox import Streak
 
 NAME = "bounce_streak"

@@ -8,7 +8,7 @@ import msgspec
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.feedback import (
+from libs.schemas.feedback.mails import (
     EmailBounced,
     EmailClicked,
     EmailComplained,

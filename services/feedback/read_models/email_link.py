@@ -7,7 +7,7 @@ from uuid import UUID
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.feedback import EmailClicked, LinkClicks
+from libs.schemas.feedback.mails import EmailClicked, LinkClicks
 
 NAME = "email_link"
 TABLES = ("email_link",)

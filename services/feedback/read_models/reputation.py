@@ -8,7 +8,13 @@ import asyncpg
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.reputation import Counts, ReputationEvent, ReputationWarned, SendingPaused, SendingResumed
+from libs.schemas.feedback.reputation import (
+    Counts,
+    ReputationEvent,
+    ReputationWarned,
+    SendingPaused,
+    SendingResumed,
+)
 from services.feedback.reputation import INITIAL, Figures, Reputation, evolve
 
 NAME = "reputation"

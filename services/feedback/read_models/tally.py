@@ -11,7 +11,7 @@ from uuid import UUID
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.feedback import (
+from libs.schemas.feedback.mails import (
     Day,
     EmailBounced,
     EmailClicked,

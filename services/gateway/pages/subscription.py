@@ -17,7 +17,12 @@ from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.envelope import Envelope, Meta
 from libs.runtime.messaging.bus import Unavailable
 from libs.runtime.messaging.group_commit import BROKEN
-from libs.schemas.contacts import ContactView, GetContact, SubscribeContact, UnsubscribeContact
+from libs.schemas.contacts.contacts import (
+    ContactView,
+    GetContact,
+    SubscribeContact,
+    UnsubscribeContact,
+)
 from services.gateway.bus import Bus, Unanswered
 from services.gateway.limits import Limiter
 from services.gateway.pages import wording

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from libs.schemas.contacts import ContactView
+from libs.schemas.contacts.contacts import ContactView
 from services.gateway.pages.pause import LENGTHS
 from services.gateway.pages.render import Action, Choice, Page
 from services.gateway.pages.words import WORDS, Words, day

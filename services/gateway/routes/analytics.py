@@ -7,7 +7,7 @@ from litestar import get
 from litestar.params import QueryParameter
 
 from libs.runtime.clock import now
-from libs.schemas.feedback import Day, GetTimeseries
+from libs.schemas.feedback.mails import Day, GetTimeseries
 from services.gateway.answers import Answer, shows
 from services.gateway.call import Call
 from services.gateway.problems import invalid_field

@@ -7,7 +7,7 @@ from litestar import get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
-from libs.schemas.contact_jobs import (
+from libs.schemas.contacts.jobs import (
     MAX_EXCLUDED,
     MAX_IDS,
     BulkOperation,

@@ -8,8 +8,14 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta, UnsetType
 
 from libs.runtime.clock import now
-from libs.schemas.ab_tests import AbTest, AbTestResults, Variant, WinnerBy
-from libs.schemas.campaigns import CampaignView, ChooseWinner, GetAbTestResults
+from libs.schemas.campaigns.ab_tests import (
+    AbTest,
+    AbTestResults,
+    Variant,
+    WinnerBy,
+)
+from libs.schemas.campaigns.campaigns import CampaignView, ChooseWinner
+from libs.schemas.campaigns.results import GetAbTestResults
 from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
 from services.gateway.fields import Line, id_of

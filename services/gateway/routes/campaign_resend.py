@@ -11,17 +11,16 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from libs.runtime.clock import now, uuid7
-from libs.schemas.campaigns import (
-    Audience,
-    CampaignRecipients,
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.campaigns import (
     CampaignView,
     CreateCampaign,
     GetCampaign,
-    ListCampaignRecipients,
     ScheduleCampaign,
     SendCampaign,
 )
-from libs.schemas.delivery import Content
+from libs.schemas.campaigns.results import CampaignRecipients, ListCampaignRecipients
+from libs.schemas.delivery.content import Content
 from services.gateway.answers import Answer, returns
 from services.gateway.call import Call
 from services.gateway.fields import Line, id_of

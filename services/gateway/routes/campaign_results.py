@@ -16,18 +16,15 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.messaging.bus import Unavailable
-from libs.schemas.audiences import AudiencePreview, PreviewAudience
 from libs.schemas.base import Instant, View
-from libs.schemas.campaigns import (
-    Audience,
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.campaigns import CampaignView, GetCampaign, GetCampaignContent
+from libs.schemas.campaigns.results import (
     CampaignHour,
     CampaignProgress,
     CampaignRecipient,
     CampaignRecipients,
     CampaignStats,
-    CampaignView,
-    GetCampaign,
-    GetCampaignContent,
     GetCampaignProgress,
     GetCampaignStats,
     GetCampaignTimeline,
@@ -36,17 +33,11 @@ from libs.schemas.campaigns import (
     ListLinkClicks,
     RecipientStatus,
 )
-from libs.schemas.contacts import ContactPage, ListContacts
-from libs.schemas.delivery import (
-    Content,
-    FindSuppressed,
-    GetSendingState,
-    Kind,
-    SendEmail,
-    SendingState,
-    Suppressed,
-    WaitingFor,
-)
+from libs.schemas.contacts.audiences import AudiencePreview, PreviewAudience
+from libs.schemas.contacts.contacts import ContactPage, ListContacts
+from libs.schemas.delivery.content import Content, Kind
+from libs.schemas.delivery.emails import FindSuppressed, SendEmail, Suppressed
+from libs.schemas.delivery.sending import GetSendingState, SendingState, WaitingFor
 from services.gateway.answers import Answer, Streamed, returns, shows
 from services.gateway.call import Call
 from services.gateway.fields import Cursor, Email, Limit, PageNumber, PageSize, id_of

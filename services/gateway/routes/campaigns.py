@@ -10,10 +10,8 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
 from libs.runtime.clock import now, uuid7
-from libs.schemas.audiences import PreviewAudience
-from libs.schemas.campaigns import (
-    Audience,
-    AudienceType,
+from libs.schemas.campaigns.audience import Audience, AudienceType
+from libs.schemas.campaigns.campaigns import (
     CampaignCommand,
     CampaignPage,
     CampaignStatus,
@@ -23,7 +21,6 @@ from libs.schemas.campaigns import (
     DeleteCampaign,
     DuplicateCampaign,
     GetCampaign,
-    GetTemplate,
     ListCampaigns,
     PauseCampaign,
     ResumeCampaign,
@@ -31,13 +28,14 @@ from libs.schemas.campaigns import (
     SendCampaign,
     SendRate,
     SendWindow,
-    TemplateView,
     UnknownPolicy,
     UnscheduleCampaign,
     UpdateCampaign,
 )
-from libs.schemas.contacts import Condition
-from libs.schemas.delivery import Content, Kind, Utm
+from libs.schemas.campaigns.templates import GetTemplate, TemplateView
+from libs.schemas.contacts.audiences import PreviewAudience
+from libs.schemas.contacts.contacts import Condition
+from libs.schemas.delivery.content import Content, Kind, Utm
 from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
 from services.gateway.fields import Email, Line, Name, PageNumber, PageSize, id_of

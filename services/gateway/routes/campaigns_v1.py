@@ -18,8 +18,8 @@ from msgspec import UNSET, Meta
 from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import Instant, View
-from libs.schemas.campaigns import (
-    Audience,
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.campaigns import (
     CampaignView,
     CreateCampaign,
     DeleteCampaign,
@@ -29,8 +29,9 @@ from libs.schemas.campaigns import (
     SendCampaign,
     UpdateCampaign,
 )
-from libs.schemas.contacts import ContactView, GetContact
-from libs.schemas.delivery import Content, DomainView, ListDomains
+from libs.schemas.contacts.contacts import ContactView, GetContact
+from libs.schemas.delivery.content import Content
+from libs.schemas.delivery.domains import DomainView, ListDomains
 from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
 from services.gateway.fields import Email, Line, Text, id_of

@@ -11,8 +11,9 @@ from msgspec import Meta
 
 from libs.kernel.locales import chosen
 from libs.runtime.clock import uuid7
-from libs.schemas.contacts import AskForConfirmation, ContactView
-from libs.schemas.delivery import Content, QueuedEmail, SendEmail
+from libs.schemas.contacts.contacts import AskForConfirmation, ContactView
+from libs.schemas.delivery.content import Content
+from libs.schemas.delivery.emails import QueuedEmail, SendEmail
 from libs.schemas.gateway import GetProject, ProjectView
 from services.gateway.answers import Answer, returns
 from services.gateway.call import Call

@@ -8,7 +8,7 @@ from litestar import delete, get
 from litestar.params import FromPath, QueryParameter
 
 from libs.runtime.clock import uuid7
-from libs.schemas.fields import (
+from libs.schemas.contacts.fields import (
     DeleteField,
     FieldDeletion,
     FieldInCampaigns,
@@ -22,7 +22,7 @@ from libs.schemas.fields import (
     ListFields,
     ListFieldValues,
 )
-from libs.schemas.segments import NamedThing
+from libs.schemas.contacts.segments import NamedThing
 from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
 from services.gateway.problems import Problem, invalid_field

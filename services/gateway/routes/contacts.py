@@ -8,7 +8,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from libs.runtime.clock import uuid7
 from libs.schemas.base import Data
-from libs.schemas.contacts import (
+from libs.schemas.contacts.contacts import (
     ContactLookup,
     ContactPage,
     ContactView,

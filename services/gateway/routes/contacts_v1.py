@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import Data, Instant, View
-from libs.schemas.contacts import (
+from libs.schemas.contacts.contacts import (
     ContactCount,
     ContactPage,
     ContactsCommand,

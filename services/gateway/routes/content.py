@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from libs.schemas.delivery import Content, Kind
+from libs.schemas.delivery.content import Content, Kind
 from services.gateway.fields import Email, Line, Name, Text
 from services.gateway.json_body import Body
 from services.gateway.wording import ONE_LINE

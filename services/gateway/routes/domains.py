@@ -11,8 +11,16 @@ from msgspec import Meta
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import View
-from libs.schemas.campaigns import CountDomainUses, DomainUses
-from libs.schemas.delivery import AddDomain, DnsRecord, DomainView, GetDomain, ListDomains, RemoveDomain, VerifyDomain
+from libs.schemas.campaigns.campaigns import CountDomainUses, DomainUses
+from libs.schemas.delivery.domains import (
+    AddDomain,
+    DnsRecord,
+    DomainView,
+    GetDomain,
+    ListDomains,
+    RemoveDomain,
+    VerifyDomain,
+)
 from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
 from services.gateway.fields import id_of

@@ -8,20 +8,19 @@ from litestar import get, post
 from litestar.params import FromPath, QueryParameter
 
 from libs.runtime.eventstore.codec import encode
-from libs.schemas.delivery import (
+from libs.schemas.delivery.emails import (
     CancelEmail,
     EmailDetail,
     EmailPage,
     EmailState,
     EmailView,
     GetEmail,
-    GetLedger,
-    Ledger,
     ListEmails,
     ResendEmail,
     Source,
 )
-from libs.schemas.feedback import EmailFeedback, GetEmailFeedback
+from libs.schemas.delivery.sending import GetLedger, Ledger
+from libs.schemas.feedback.mails import EmailFeedback, GetEmailFeedback
 from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
 from services.gateway.fields import Cursor, Limit, id_of

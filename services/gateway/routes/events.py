@@ -14,9 +14,8 @@ from libs.kernel.instants import iso
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
 from libs.schemas.base import Data, Query, View
-from libs.schemas.contacts import GetContact, TrackEvent
-from libs.schemas.segments import NamedThing
-from libs.schemas.tracked_events import (
+from libs.schemas.contacts.contacts import GetContact, TrackEvent
+from libs.schemas.contacts.events import (
     CountEvents,
     DeleteEvents,
     EventCount,
@@ -26,6 +25,7 @@ from libs.schemas.tracked_events import (
     GetEventUse,
     ListEvents,
 )
+from libs.schemas.contacts.segments import NamedThing
 from libs.schemas.workflows import FindWorkflowsOfEvent, WorkflowUse
 from services.gateway.answers import Answer, returns, shows, wrapped
 from services.gateway.call import Call

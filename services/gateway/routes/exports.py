@@ -9,7 +9,12 @@ from litestar import get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 
-from libs.schemas.contact_jobs import DataKeys, ExportContacts, ExportPage, ListDataKeys
+from libs.schemas.contacts.jobs import (
+    DataKeys,
+    ExportContacts,
+    ExportPage,
+    ListDataKeys,
+)
 from services.gateway.answers import REFUSALS, Answer
 from services.gateway.call import Call
 from services.gateway.csv_export import header, rows

@@ -9,7 +9,7 @@ from litestar.params import FromPath, QueryParameter
 
 from libs.kernel.csv_records import BrokenCsv, Records
 from libs.runtime.messaging.bus import Unavailable
-from libs.schemas.contact_jobs import (
+from libs.schemas.contacts.jobs import (
     CHUNK_BYTES,
     MAX_FILE_BYTES,
     MAX_ROWS,

@@ -5,7 +5,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from libs.runtime.clock import uuid5, uuid7
-from libs.schemas.segments import AddSegmentMembers, CreateSegment
+from libs.schemas.contacts.segments import AddSegmentMembers, CreateSegment
 from services.gateway.call import Call
 
 MAX_MEMBERS = 500

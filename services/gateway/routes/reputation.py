@@ -7,7 +7,12 @@ from litestar import get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
-from libs.schemas.reputation import GetReputation, PauseSending, ReputationView, ResumeSending
+from libs.schemas.feedback.reputation import (
+    GetReputation,
+    PauseSending,
+    ReputationView,
+    ResumeSending,
+)
 from services.gateway.answers import Answer, returns, shows, wrapped
 from services.gateway.call import Call
 from services.gateway.fields import id_of

@@ -11,9 +11,9 @@ from msgspec import Meta
 
 from libs.runtime.clock import uuid7
 from libs.schemas.base import Query, View
-from libs.schemas.campaigns import CampaignUse, FindCampaignsOfSegment
-from libs.schemas.contacts import Condition
-from libs.schemas.segments import (
+from libs.schemas.campaigns.campaigns import CampaignUse, FindCampaignsOfSegment
+from libs.schemas.contacts.contacts import Condition
+from libs.schemas.contacts.segments import (
     AddedMembers,
     AddSegmentMembers,
     ComputedSegment,

@@ -13,8 +13,20 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.messaging.bus import Unavailable
-from libs.schemas.contacts import ContactView, FindContact, KnownContact, SaveContact
-from libs.schemas.delivery import CheckOrder, Extras, Kind, QueuedEmails, Recipient, Sendable, SendEmails
+from libs.schemas.contacts.contacts import (
+    ContactView,
+    FindContact,
+    KnownContact,
+    SaveContact,
+)
+from libs.schemas.delivery.content import Extras, Kind
+from libs.schemas.delivery.emails import (
+    CheckOrder,
+    QueuedEmails,
+    Recipient,
+    Sendable,
+    SendEmails,
+)
 from services.gateway.addressed import addressed
 from services.gateway.answers import Answer, returns, wrapped
 from services.gateway.attachments import handed_over

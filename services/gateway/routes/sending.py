@@ -2,7 +2,7 @@
 
 from litestar import get
 
-from libs.schemas.delivery import GetOutgoing, Outgoing
+from libs.schemas.delivery.sending import GetOutgoing, Outgoing
 from services.gateway.answers import Answer, shows
 from services.gateway.call import Call
 

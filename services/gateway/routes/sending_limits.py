@@ -6,7 +6,12 @@ from litestar import get, put
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, field
 
-from libs.schemas.sending_limits import GetSendingLimits, PerSecond, SendingLimits, SetSendingLimits
+from libs.schemas.delivery.sending_limits import (
+    GetSendingLimits,
+    PerSecond,
+    SendingLimits,
+    SetSendingLimits,
+)
 from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
 from services.gateway.json_body import Body

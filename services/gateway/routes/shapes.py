@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 
 from libs.schemas.base import Instant, View
-from libs.schemas.contacts import TrackedEvent
+from libs.schemas.contacts.contacts import TrackedEvent
 
 
 class Tracked(TrackedEvent, frozen=True, kw_only=True):

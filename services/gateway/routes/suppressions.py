@@ -12,8 +12,13 @@ from msgspec import Meta
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import View
-from libs.schemas.delivery import EmailPage, EmailView, GetEmail, ListEmails
-from libs.schemas.suppressions import (
+from libs.schemas.delivery.emails import (
+    EmailPage,
+    EmailView,
+    GetEmail,
+    ListEmails,
+)
+from libs.schemas.delivery.suppressions import (
     CreateSuppressionRule,
     DeleteSuppressionRule,
     ListedReason,

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import Data, View
-from libs.schemas.campaigns import (
+from libs.schemas.campaigns.templates import (
     CreateTemplate,
     DeleteTemplate,
     DuplicateTemplate,
@@ -26,8 +26,18 @@ from libs.schemas.campaigns import (
     TemplateView,
     UpdateTemplate,
 )
-from libs.schemas.contacts import ContactPage, ContactView, GetContact, ListContacts
-from libs.schemas.delivery import Content, Kind, MailPreview, PreviewMail
+from libs.schemas.contacts.contacts import (
+    ContactPage,
+    ContactView,
+    GetContact,
+    ListContacts,
+)
+from libs.schemas.delivery.content import (
+    Content,
+    Kind,
+    MailPreview,
+    PreviewMail,
+)
 from libs.schemas.workflows import ListTemplateSteps, TemplateStep
 from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call

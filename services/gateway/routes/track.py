@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from libs.runtime.clock import uuid7
 from libs.schemas.base import Data
-from libs.schemas.contacts import TrackEvent
+from libs.schemas.contacts.contacts import TrackEvent
 from services.gateway.answers import Answer, returns, wrapped
 from services.gateway.call import Call
 from services.gateway.fields import Email

@@ -20,7 +20,7 @@ import msgspec
 
 from libs.kernel.addresses import normal
 from libs.kernel.mail_headers import givable
-from libs.schemas.delivery import Mailbox
+from libs.schemas.delivery.content import Mailbox
 from services.gateway.addressed import NOBODY, Addressed
 
 MAX_NAMED = 100

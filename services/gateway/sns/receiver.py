@@ -13,7 +13,7 @@ import structlog
 
 from libs.runtime.clock import now
 from libs.runtime.process.settings import Settings
-from libs.schemas.feedback import RecordNotification
+from libs.schemas.feedback.mails import RecordNotification
 from services.gateway.sns import http
 from services.gateway.sns.certificates import Certificates, Fetch
 from services.gateway.sns.http import FetchFailed

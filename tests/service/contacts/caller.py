@@ -9,7 +9,7 @@ from libs.runtime.clock import uuid7
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import facts, tell
 from libs.schemas.base import Data
-from libs.schemas.contacts import (
+from libs.schemas.contacts.contacts import (
     Condition,
     ContactPage,
     ContactView,
@@ -27,7 +27,7 @@ from libs.schemas.contacts import (
     UnsubscribeContact,
     UpdateContact,
 )
-from libs.schemas.segments import CreateSegment, SegmentView
+from libs.schemas.contacts.segments import CreateSegment, SegmentView
 
 
 class Caller:

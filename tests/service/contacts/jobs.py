@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from libs.runtime.clock import uuid7
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually, tell
-from libs.schemas.contact_jobs import (
+from libs.schemas.contacts.jobs import (
     CHUNK_BYTES,
     BulkOperation,
     BulkView,

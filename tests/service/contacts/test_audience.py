@@ -11,11 +11,12 @@ from libs.kernel.ab_assignment import variant_of
 from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.envelope import Envelope, Origin
 from libs.runtime.process.testing import announce, eventually
-from libs.schemas.ab_tests import FrozenTest, FrozenVariant
 from libs.schemas.base import Data
-from libs.schemas.campaigns import Audience, CampaignSendingStarted
-from libs.schemas.contacts import ContactCreated
-from libs.schemas.delivery import Content, Kind
+from libs.schemas.campaigns.ab_tests import FrozenTest, FrozenVariant
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.campaigns import CampaignSendingStarted
+from libs.schemas.contacts.contacts import ContactCreated
+from libs.schemas.delivery.content import Content, Kind
 from services.contacts import audience
 from services.contacts.audience import ResolveAudience
 from tests.service.contacts.caller import Caller, all_of, where

@@ -7,7 +7,7 @@ from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.process.testing import announce, eventually
 from libs.schemas.base import Data
-from libs.schemas.feedback import BounceType, EmailBounced, EmailComplained
+from libs.schemas.feedback.mails import BounceType, EmailBounced, EmailComplained
 from tests.service.contacts.caller import Caller
 
 AT = datetime(2026, 5, 6, tzinfo=UTC)

@@ -6,7 +6,12 @@ import pytest
 
 from libs.kernel.rejection import Rejected
 from libs.runtime.process.runtime import Runtime
-from libs.schemas.contact_jobs import ContactError, ContactFilter, ContactSearch, ContactSelection
+from libs.schemas.contacts.jobs import (
+    ContactError,
+    ContactFilter,
+    ContactSearch,
+    ContactSelection,
+)
 from tests.service.contacts.caller import Caller
 from tests.service.contacts.jobs import Jobs
 

@@ -11,7 +11,7 @@ from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import running, tell
-from libs.schemas.contacts import TrackedEvent, TrackEvent
+from libs.schemas.contacts.contacts import TrackedEvent, TrackEvent
 from services.contacts.app import build
 from tests.conftest import Stack
 from tests.service.contacts.caller import Caller

@@ -24,7 +24,7 @@ from libs.kernel.conditions.language import (
 from libs.kernel.conditions.person import Occurrences, Person, holds
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.contacts import Condition, Filter, Group
+from libs.schemas.contacts.contacts import Condition, Filter, Group
 from services.contacts import members
 from services.contacts.data import refusal
 from services.contacts.read_models import contact as contacts

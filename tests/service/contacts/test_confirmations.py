@@ -7,7 +7,12 @@ import pytest
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
 from libs.runtime.process.testing import tell
-from libs.schemas.contacts import AskForConfirmation, ContactView, DeleteContact, DeletedContact
+from libs.schemas.contacts.contacts import (
+    AskForConfirmation,
+    ContactView,
+    DeleteContact,
+    DeletedContact,
+)
 from tests.service.contacts.caller import Caller
 
 

@@ -7,7 +7,7 @@ from libs.runtime.eventstore.encryption import Damaged, LoggedEvent, decrypt
 from libs.runtime.eventstore.envelope import Origin
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import facts
-from libs.schemas.contacts import EventTracked
+from libs.schemas.contacts.contacts import EventTracked
 from tests.service.contacts.caller import Caller
 
 SECRET = "SECRET-d41d8cd9"

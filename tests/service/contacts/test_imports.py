@@ -8,7 +8,14 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import tell
-from libs.schemas.contact_jobs import CHUNK_BYTES, JobAccepted, RowError, StartImport, StoredChunk, StoreImportChunk
+from libs.schemas.contacts.jobs import (
+    CHUNK_BYTES,
+    JobAccepted,
+    RowError,
+    StartImport,
+    StoredChunk,
+    StoreImportChunk,
+)
 from tests.service.contacts.caller import Caller
 from tests.service.contacts.jobs import Jobs
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from libs.runtime.clock import uuid7
-from libs.schemas.contacts import FindKnown, KnownContact, SaveContact
+from libs.schemas.contacts.contacts import FindKnown, KnownContact, SaveContact
 from tests.service.contacts.caller import Caller
 
 ANN, BEN = "ann@example.com", "ben@example.com"

@@ -18,9 +18,8 @@ from libs.runtime.process.testing import (
     running,
     tell,
 )
-from libs.schemas.contacts import Condition, DeleteContact, DeletedContact
-from libs.schemas.feedback import EmailOpened
-from libs.schemas.segments import (
+from libs.schemas.contacts.contacts import Condition, DeleteContact, DeletedContact
+from libs.schemas.contacts.segments import (
     AddedMembers,
     AddSegmentMembers,
     ComputedSegment,
@@ -41,6 +40,7 @@ from libs.schemas.segments import (
     SegmentView,
     UpdateSegment,
 )
+from libs.schemas.feedback.mails import EmailOpened
 from services.contacts import members, membership
 from services.contacts.app import build
 from services.contacts.read_models import segment as segment_rows

@@ -4,7 +4,7 @@ import pytest
 
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.schemas.contacts import (
+from libs.schemas.contacts.contacts import (
     AudienceSize,
     CheckCondition,
     Condition,
@@ -12,7 +12,7 @@ from libs.schemas.contacts import (
     Match,
     MatchContact,
 )
-from libs.schemas.segments import (
+from libs.schemas.contacts.segments import (
     GetSegment,
     ListSegmentContacts,
     ListSegments,

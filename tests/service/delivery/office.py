@@ -15,21 +15,25 @@ from libs.runtime.process.testing import (
     tell,
 )
 from libs.schemas.base import Data
-from libs.schemas.campaigns import Audience, CampaignSendingStarted, TemplateCreated
-from libs.schemas.contacts import AudienceMember, AudiencePageResolved, ContactCreated, ContactUnsubscribed
-from libs.schemas.delivery import (
-    AddDomain,
-    Content,
-    DomainView,
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.campaigns import CampaignSendingStarted
+from libs.schemas.campaigns.templates import TemplateCreated
+from libs.schemas.contacts.contacts import (
+    AudienceMember,
+    AudiencePageResolved,
+    ContactCreated,
+    ContactUnsubscribed,
+)
+from libs.schemas.delivery.content import Content, Kind
+from libs.schemas.delivery.domains import AddDomain, DomainView
+from libs.schemas.delivery.emails import (
     EmailView,
     GetEmail,
-    GetLedger,
-    Kind,
-    Ledger,
     QueuedEmail,
     SendEmail,
 )
-from libs.schemas.feedback import EmailConfirmed
+from libs.schemas.delivery.sending import GetLedger, Ledger
+from libs.schemas.feedback.mails import EmailConfirmed
 
 AGE = "update email set due_at = clock_timestamp() - interval '1 second' where project = $1 and state = any($2::text[])"
 STATES = "select state, count(*) as mails from email where project = $1 group by state"

@@ -14,18 +14,19 @@ from libs.runtime.clock import now, uuid7
 from libs.runtime.messaging.bus import ask
 from libs.runtime.operations.rebuild import rebuild
 from libs.runtime.process.testing import announce, eventually
-from libs.schemas.ab_tests import FrozenTest, FrozenVariant
 from libs.schemas.base import Event
-from libs.schemas.campaigns import (
-    Audience,
+from libs.schemas.campaigns.ab_tests import FrozenTest, FrozenVariant
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.campaigns import (
     CampaignCancelled,
     CampaignPaused,
     CampaignResumed,
     CampaignSendingStarted,
     CampaignWinnerDecided,
 )
-from libs.schemas.contacts import AudienceMember, AudiencePageResolved
-from libs.schemas.delivery import GetSendingState, Kind, SendingState
+from libs.schemas.contacts.contacts import AudienceMember, AudiencePageResolved
+from libs.schemas.delivery.content import Kind
+from libs.schemas.delivery.sending import GetSendingState, SendingState
 from services.delivery import experiment
 from services.delivery.read_models import campaign_experiment
 from services.delivery.read_models import content as content_rows

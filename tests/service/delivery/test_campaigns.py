@@ -7,9 +7,9 @@ from uuid import UUID, uuid4, uuid5
 
 from libs.runtime.clock import now, uuid7
 from libs.runtime.process.testing import announce
-from libs.schemas.contacts import ContactCreated, ContactSubscribed
-from libs.schemas.delivery import Kind
-from libs.schemas.feedback import EmailBounced, EmailComplained
+from libs.schemas.contacts.contacts import ContactCreated, ContactSubscribed
+from libs.schemas.delivery.content import Kind
+from libs.schemas.feedback.mails import EmailBounced, EmailComplained
 from libs.schemas.workflows import EmailRequested
 from tests.service.delivery.office import Office, address, content
 from tests.service.delivery.sandbox import Sandbox

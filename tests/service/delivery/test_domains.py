@@ -9,7 +9,13 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
 from libs.runtime.messaging.bus import ask
 from libs.runtime.process.testing import eventually, tell
-from libs.schemas.delivery import AddDomain, DomainView, GetDomain, RemoveDomain, VerifyDomain
+from libs.schemas.delivery.domains import (
+    AddDomain,
+    DomainView,
+    GetDomain,
+    RemoveDomain,
+    VerifyDomain,
+)
 from tests.service.delivery.office import Office, content
 from tests.service.delivery.sandbox import Sandbox
 

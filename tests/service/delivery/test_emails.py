@@ -8,7 +8,7 @@ import pytest
 from libs.kernel.rejection import Rejected
 from libs.runtime.messaging.bus import ask
 from libs.runtime.process.testing import tell
-from libs.schemas.delivery import (
+from libs.schemas.delivery.emails import (
     CancelEmail,
     EmailDetail,
     EmailPage,

@@ -9,8 +9,8 @@ import pytest
 
 from libs.runtime.eventstore.store import Connection, UnitOfWork, transaction
 from libs.runtime.process.testing import eventually, tell
-from libs.schemas.delivery import EmailView
-from libs.schemas.sending_limits import SendingLimits, SetSendingLimits
+from libs.schemas.delivery.emails import EmailView
+from libs.schemas.delivery.sending_limits import SendingLimits, SetSendingLimits
 from services.delivery import claims
 from services.delivery.mail import Mail
 from tests.service.delivery.office import Office

@@ -9,16 +9,14 @@ import pytest
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
 from libs.runtime.process.testing import facts, tell
-from libs.schemas.delivery import (
+from libs.schemas.delivery.content import (
     PIECE_BYTES,
     Attachment,
     Extras,
     KeptPiece,
-    QueuedEmails,
-    Recipient,
-    SendEmails,
     StoreFilePiece,
 )
+from libs.schemas.delivery.emails import QueuedEmails, Recipient, SendEmails
 from services.delivery import files
 from tests.service.delivery.office import Office, address, content
 from tests.service.delivery.sandbox import Sandbox

@@ -7,9 +7,8 @@ from libs.runtime.messaging.bus import ask
 from libs.runtime.operations.rebuild import rebuild
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import announce, facts, tell
-from libs.schemas.contacts import ContactDeleted
-from libs.schemas.feedback import EmailBounced
-from libs.schemas.suppressions import (
+from libs.schemas.contacts.contacts import ContactDeleted
+from libs.schemas.delivery.suppressions import (
     ListSuppressedAddresses,
     PreviewSuppression,
     ReleaseAddress,
@@ -19,6 +18,7 @@ from libs.schemas.suppressions import (
     SuppressedAddressView,
     SuppressionPreview,
 )
+from libs.schemas.feedback.mails import EmailBounced
 from services.delivery.app import build
 from services.delivery.read_models import suppressed_address
 from tests.conftest import Stack

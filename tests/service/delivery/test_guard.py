@@ -8,7 +8,8 @@ from libs.runtime.messaging.bus import ask
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import announce, eventually, running
-from libs.schemas.delivery import DomainAdded, GetOutgoing, Outgoing
+from libs.schemas.delivery.domains import DomainAdded
+from libs.schemas.delivery.sending import GetOutgoing, Outgoing
 from services.delivery.app import build
 from tests.conftest import Stack
 from tests.service.delivery.office import Office

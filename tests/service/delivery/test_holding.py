@@ -8,7 +8,7 @@ from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.process.testing import announce, eventually
 from libs.schemas.base import Event
-from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed
+from libs.schemas.campaigns.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed
 from services.delivery import holding
 from services.delivery.shelf import Shelf
 from tests.service.delivery.office import Office

@@ -8,8 +8,8 @@ from libs.runtime.clock import uuid7
 from libs.runtime.messaging.bus import ask
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import eventually, running, tell
-from libs.schemas.delivery import GetSendingState, SendingState
-from libs.schemas.sending_limits import GetSendingLimits, SendingLimits, SetSendingLimits
+from libs.schemas.delivery.sending import GetSendingState, SendingState
+from libs.schemas.delivery.sending_limits import GetSendingLimits, SendingLimits, SetSendingLimits
 from services.delivery.app import build
 from tests.service.delivery.office import Office, content
 from tests.service.delivery.sandbox import Sandbox

@@ -12,7 +12,14 @@ from libs.runtime.messaging.bus import ask
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import announce, running, tell
-from libs.schemas.delivery import CheckOrder, Content, Extras, QueuedEmails, Recipient, Sendable, SendEmails
+from libs.schemas.delivery.content import Content, Extras
+from libs.schemas.delivery.emails import (
+    CheckOrder,
+    QueuedEmails,
+    Recipient,
+    Sendable,
+    SendEmails,
+)
 from libs.schemas.gateway import ProjectUpdated
 from services.delivery.app import build
 from tests.conftest import Stack

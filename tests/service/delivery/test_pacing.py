@@ -7,8 +7,13 @@ from libs.runtime.clock import now
 from libs.runtime.messaging.bus import ask
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import announce, eventually, running
-from libs.schemas.campaigns import CampaignCancelled, CampaignPaused, CampaignResumed, SendWindow
-from libs.schemas.delivery import GetSendingState, SendingState
+from libs.schemas.campaigns.campaigns import (
+    CampaignCancelled,
+    CampaignPaused,
+    CampaignResumed,
+    SendWindow,
+)
+from libs.schemas.delivery.sending import GetSendingState, SendingState
 from libs.schemas.gateway import ProjectUpdated
 from services.delivery.app import build
 from tests.service.delivery.office import Office, address

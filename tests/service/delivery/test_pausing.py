@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 from libs.runtime.process.testing import announce
-from libs.schemas.reputation import Counts, SendingPaused, SendingResumed
+from libs.schemas.feedback.reputation import Counts, SendingPaused, SendingResumed
 from tests.service.delivery.office import Office
 
 

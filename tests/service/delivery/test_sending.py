@@ -10,7 +10,8 @@ from libs.runtime.clock import uuid7
 from libs.runtime.messaging.bus import ask
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import announce, eventually, tell
-from libs.schemas.delivery import AddDomain, DomainView, EmailPage, ListDomains, ListEmails
+from libs.schemas.delivery.domains import AddDomain, DomainView, ListDomains
+from libs.schemas.delivery.emails import EmailPage, ListEmails
 from libs.schemas.gateway import ProjectUpdated
 from tests.service.delivery.office import Office, address, content
 from tests.service.delivery.sandbox import Sandbox

@@ -10,10 +10,9 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now, uuid7
 from libs.runtime.messaging.bus import ask
 from libs.runtime.process.testing import announce, eventually, tell
-from libs.schemas.contacts import ContactSubscribed
-from libs.schemas.delivery import FindSuppressed, Suppressed
-from libs.schemas.feedback import EmailBounced, EmailComplained, MailboxFailing, MailboxRecovered
-from libs.schemas.suppressions import (
+from libs.schemas.contacts.contacts import ContactSubscribed
+from libs.schemas.delivery.emails import FindSuppressed, Suppressed
+from libs.schemas.delivery.suppressions import (
     CreateSuppressionRule,
     ListSuppressedAddresses,
     ListSuppressionRules,
@@ -27,6 +26,12 @@ from libs.schemas.suppressions import (
     SuppressionPreview,
     SuppressionRuleView,
     UpdateSuppressionRule,
+)
+from libs.schemas.feedback.mails import (
+    EmailBounced,
+    EmailComplained,
+    MailboxFailing,
+    MailboxRecovered,
 )
 from tests.service.delivery.office import Office, address, content
 from tests.service.delivery.sandbox import Sandbox

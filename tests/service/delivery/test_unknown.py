@@ -13,8 +13,8 @@ from libs.runtime.eventstore.envelope import Meta, Origin
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import eventually, running, tell
-from libs.schemas.delivery import EmailView, ResendEmail
-from libs.schemas.feedback import EmailConfirmed
+from libs.schemas.delivery.emails import EmailView, ResendEmail
+from libs.schemas.feedback.mails import EmailConfirmed
 from services.delivery import ledger
 from services.delivery.app import build
 from services.delivery.email import settle

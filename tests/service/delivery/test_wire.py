@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from libs.runtime.process.settings import Settings
-from libs.schemas.delivery import Content
+from libs.schemas.delivery.content import Content
 from services.delivery.mail import Mail
 from services.delivery.outcome import GIVEN_BACK, NotTaken, Outcome, Refused, Sent, Throttled, Unknown
 from services.delivery.ses import Ses, connect

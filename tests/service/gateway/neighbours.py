@@ -16,9 +16,8 @@ from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.runtime.process.service import Service
 from libs.schemas.base import Data, View
-from libs.schemas.campaigns import CreateTemplate, TemplateView
-from libs.schemas.contact_jobs import JobAccepted, StartBulk, StartImport, StoredChunk, StoreImportChunk
-from libs.schemas.contacts import (
+from libs.schemas.campaigns.templates import CreateTemplate, TemplateView
+from libs.schemas.contacts.contacts import (
     AskForConfirmation,
     ContactView,
     FindContact,
@@ -33,17 +32,22 @@ from libs.schemas.contacts import (
     TrackEvent,
     UnsubscribeContact,
 )
-from libs.schemas.delivery import (
-    AddDomain,
+from libs.schemas.contacts.jobs import (
+    JobAccepted,
+    StartBulk,
+    StartImport,
+    StoredChunk,
+    StoreImportChunk,
+)
+from libs.schemas.delivery.content import KeptPiece, StoreFilePiece
+from libs.schemas.delivery.domains import AddDomain, DomainView
+from libs.schemas.delivery.emails import (
     CheckOrder,
-    DomainView,
-    KeptPiece,
     QueuedEmail,
     QueuedEmails,
     Sendable,
     SendEmail,
     SendEmails,
-    StoreFilePiece,
 )
 
 ABOUT_CONTACTS = (TrackEvent, SaveContact, SubscribeContact, UnsubscribeContact)

@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from libs.schemas.delivery import SendEmail
+from libs.schemas.delivery.emails import SendEmail
 from tests.service.gateway.conftest import World
 
 

@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from libs.runtime.clock import now
 from libs.runtime.messaging.bus import Unavailable
 from libs.runtime.messaging.publisher import Outgoing, Publisher
-from libs.schemas.feedback import RecordNotification, RecordNotifications
+from libs.schemas.feedback.mails import RecordNotification, RecordNotifications
 from services.gateway import intake as intake_module
 from services.gateway.intake import MAX_CHARACTERS, MAX_TOGETHER, Intake, together
 from services.gateway.sns import handover

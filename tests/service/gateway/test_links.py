@@ -9,7 +9,7 @@ import httpx
 from libs.kernel import links
 from libs.kernel.links import Target
 from libs.runtime.clock import now, uuid5
-from libs.schemas.contacts import UnsubscribeContact
+from libs.schemas.contacts.contacts import UnsubscribeContact
 from services.gateway import keys
 from services.gateway.bootstrap import NAMESPACE
 from tests.conftest import Stack

@@ -8,8 +8,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from libs.schemas.contacts import SaveContact, TrackEvent
-from libs.schemas.delivery import PIECE_BYTES, SendEmails, StoreFilePiece
+from libs.schemas.contacts.contacts import SaveContact, TrackEvent
+from libs.schemas.delivery.content import PIECE_BYTES, StoreFilePiece
+from libs.schemas.delivery.emails import SendEmails
 from tests.conftest import Stack
 from tests.service.gateway.conftest import World, gateway_for, url_of
 

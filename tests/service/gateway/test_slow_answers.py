@@ -12,8 +12,8 @@ from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.messaging.bus import Unavailable
 from libs.runtime.process.testing import eventually
-from libs.schemas.contacts import SubscribeContact
-from libs.schemas.delivery import SendEmails
+from libs.schemas.contacts.contacts import SubscribeContact
+from libs.schemas.delivery.emails import SendEmails
 from services.gateway import bus as gateway_bus
 from services.gateway.bus import Bus
 from services.gateway.order import Order

@@ -8,7 +8,13 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from libs.schemas.contact_jobs import CHUNK_BYTES, MAX_FILE_BYTES, MAX_ROWS, StartImport, StoreImportChunk
+from libs.schemas.contacts.jobs import (
+    CHUNK_BYTES,
+    MAX_FILE_BYTES,
+    MAX_ROWS,
+    StartImport,
+    StoreImportChunk,
+)
 from tests.service.gateway.conftest import World
 from tests.service.gateway.test_requests import told
 

@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.campaigns import (
-    Audience,
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.campaigns import (
     CampaignCancelled,
     CampaignCommand,
     CampaignCreated,
@@ -38,8 +38,8 @@ from libs.schemas.campaigns import (
     UnscheduleCampaign,
     UpdateCampaign,
 )
-from libs.schemas.contacts import Condition, Filter, Group
-from libs.schemas.delivery import Content
+from libs.schemas.contacts.contacts import Condition, Filter, Group
+from libs.schemas.delivery.content import Content
 from services.campaigns.campaign import INITIAL, Absent, Campaign, Command, Event, State, decide, evolve
 from services.campaigns.timers import CampaignDue
 

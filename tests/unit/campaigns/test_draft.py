@@ -7,9 +7,10 @@ import pytest
 from msgspec.structs import replace
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.campaigns import Audience, CreateCampaign, SendWindow, UpdateCampaign
-from libs.schemas.contacts import Condition, Filter, Group
-from libs.schemas.delivery import Content, Utm
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.campaigns import CreateCampaign, SendWindow, UpdateCampaign
+from libs.schemas.contacts.contacts import Condition, Filter, Group
+from libs.schemas.delivery.content import Content, Utm
 from services.campaigns.draft import Draft, changed, drafted
 
 ID, SEGMENT, LIST = uuid4(), uuid4(), uuid4()

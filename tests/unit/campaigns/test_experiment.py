@@ -7,8 +7,15 @@ import pytest
 from msgspec.structs import replace
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.ab_tests import AbTest, AbTestPhase, FrozenTest, FrozenVariant, Variant, VariantFigures
-from libs.schemas.campaigns import (
+from libs.schemas.campaigns.ab_tests import (
+    AbTest,
+    AbTestPhase,
+    FrozenTest,
+    FrozenVariant,
+    Variant,
+    VariantFigures,
+)
+from libs.schemas.campaigns.campaigns import (
     CampaignCommand,
     CampaignDraft,
     CampaignStatus,
@@ -17,7 +24,7 @@ from libs.schemas.campaigns import (
     ChooseWinner,
     UpdateCampaign,
 )
-from libs.schemas.campaigns import CampaignSendingStarted as Started
+from libs.schemas.campaigns.campaigns import CampaignSendingStarted as Started
 from services.campaigns.campaign import Absent, Campaign, Event, decide
 from services.campaigns.experiment import best
 from services.campaigns.timers import WinnerDue

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.campaigns import (
+from libs.schemas.campaigns.templates import (
     CreateTemplate,
     DeleteTemplate,
     DuplicateTemplate,
@@ -19,7 +19,7 @@ from libs.schemas.campaigns import (
     TemplateUpdated,
     UpdateTemplate,
 )
-from libs.schemas.delivery import Content
+from libs.schemas.delivery.content import Content
 from services.campaigns import template
 from services.campaigns.template import Absent, Said, State, Template, decide, evolve
 

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from libs.schemas.campaigns import Audience
-from libs.schemas.delivery import Content
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.delivery.content import Content
 from services.campaigns.campaign import Campaign
 from services.campaigns.draft import Draft
 from services.campaigns.read_models.campaign_run import Run

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from libs.kernel.conditions.values import passes, value_at
-from libs.schemas.contacts import Filter
+from libs.schemas.contacts.contacts import Filter
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from libs.schemas.contacts import ContactCreated, ContactUpdated, EventTracked
+from libs.schemas.contacts.contacts import ContactCreated, ContactUpdated, EventTracked
 from services.contacts.book import NOBODY, Book, Known
 from services.contacts.contact import Contact
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from libs.kernel.conditions.language import MAX_DEPTH, MAX_FILTERS
 from libs.kernel.conditions.values import instant
 from libs.kernel.rejection import Rejected
-from libs.schemas.contacts import Condition, Filter, Group
+from libs.schemas.contacts.contacts import Condition, Filter, Group
 from services.contacts.condition import Segments, compiled, references, topics
 
 

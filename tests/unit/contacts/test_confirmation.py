@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.contacts import AskForConfirmation, ConfirmationAsked
+from libs.schemas.contacts.contacts import AskForConfirmation, ConfirmationAsked
 from services.contacts.confirmation import INITIAL, State, after, decide
 from services.contacts.contact import Contact
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.contacts import (
+from libs.schemas.contacts.contacts import (
     ContactCreated,
     ContactDeleted,
     ContactSubscribed,

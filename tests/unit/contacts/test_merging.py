@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from libs.kernel.conditions.values import same
 from libs.schemas.base import Data
-from libs.schemas.contacts import SaveContact
+from libs.schemas.contacts.contacts import SaveContact
 from services.contacts.contact import INITIAL, Contact, decide, evolve
 from services.contacts.data import merged
 

@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.contacts import Condition, Filter, Group
-from libs.schemas.segments import (
+from libs.schemas.contacts.contacts import Condition, Filter, Group
+from libs.schemas.contacts.segments import (
     CreateSegment,
     DeleteSegment,
     SegmentCreated,

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.delivery import (
+from libs.schemas.delivery.domains import (
     AddDomain,
     DomainAdded,
     DomainEvent,

@@ -6,13 +6,13 @@ from uuid import UUID, uuid4
 import pytest
 from msgspec.structs import replace
 
-from libs.schemas.delivery import (
+from libs.schemas.delivery.content import Kind
+from libs.schemas.delivery.emails import (
     EmailFailed,
     EmailRequeued,
     EmailSent,
     EmailSuppressed,
     EmailUnresolved,
-    Kind,
     Source,
     SuppressionReason,
 )

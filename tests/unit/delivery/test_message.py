@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from libs.kernel import links
 from libs.kernel.locales import LOCALES
-from libs.schemas.delivery import Content
+from libs.schemas.delivery.content import Content
 from services.delivery.footer import WORDS
 from services.delivery.mail import Links, Mail
 from services.delivery.message import ascii_address, compose, subject_of

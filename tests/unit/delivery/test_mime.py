@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from libs.schemas.delivery import Content, Extras, Mailbox
+from libs.schemas.delivery.content import Content, Extras, Mailbox
 from services.delivery import mime
 from services.delivery.mail import Links, Mail
 from services.delivery.message import as_mime, compose, write

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.schemas.campaigns import WEEKDAYS, SendWindow, Weekday
+from libs.schemas.campaigns.campaigns import WEEKDAYS, SendWindow, Weekday
 from services.delivery.pace import BURST, HOUR, Meter, Pace, Place, admitted, finish, opening, place, zone_for
 
 BERLIN, NEW_YORK, LORD_HOWE = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York"), ZoneInfo("Australia/Lord_Howe")

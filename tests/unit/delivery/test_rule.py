@@ -9,7 +9,7 @@ from hypothesis import given as examples
 from hypothesis import strategies
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.suppressions import (
+from libs.schemas.delivery.suppressions import (
     CreateSuppressionRule,
     DeleteSuppressionRule,
     RuleKind,

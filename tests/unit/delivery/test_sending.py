@@ -6,7 +6,8 @@ from uuid import UUID
 import pytest
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.delivery import Content, SendEmail
+from libs.schemas.delivery.content import Content
+from libs.schemas.delivery.emails import SendEmail
 from services.delivery.sending import DomainStatus, content_of, decide, domain_of
 
 TEMPLATE_ID = UUID(int=9)

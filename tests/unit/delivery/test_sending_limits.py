@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.sending_limits import SendingLimitsSet, SetSendingLimits
+from libs.schemas.delivery.sending_limits import SendingLimitsSet, SetSendingLimits
 from services.delivery.fairness import WHOLE, within
 from services.delivery.progress import Account, Queue, limited, state_of
 from services.delivery.sending_limits import INITIAL, decide, evolve

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from libs.schemas.delivery import SuppressionReason
+from libs.schemas.delivery.emails import SuppressionReason
 from services.delivery.timeline import entry
 
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from libs.schemas.delivery import Utm
+from libs.schemas.delivery.content import Utm
 from services.delivery.utm import with_utm
 
 UTM = Utm(source="newsletter", campaign="Frühling & Co")

@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.runtime.eventstore.codec import tag_of
-from libs.schemas.feedback import EmailBounced, EmailClicked, EmailConfirmed, EmailOpened, FeedbackEvent
+from libs.schemas.feedback.mails import (
+    EmailBounced,
+    EmailClicked,
+    EmailConfirmed,
+    EmailOpened,
+    FeedbackEvent,
+)
 from services.feedback.email_feedback import INITIAL, Known, decide, evolve
 from services.feedback.notice import notice_of
 from services.feedback.ses import read

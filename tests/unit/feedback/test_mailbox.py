@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from libs.schemas.feedback import MailboxFailing, MailboxRecovered
+from libs.schemas.feedback.mails import MailboxFailing, MailboxRecovered
 from services.feedback.mailbox import MAX_IN_A_ROW, Streak, decide
 
 ADA, ADDRESS = UUID(int=1), "ada@example.com"

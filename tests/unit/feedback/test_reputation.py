@@ -7,7 +7,14 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from libs.schemas.reputation import Counts, PauseSending, ReputationEvent, ResumeSending, SendingPaused, SendingResumed
+from libs.schemas.feedback.reputation import (
+    Counts,
+    PauseSending,
+    ReputationEvent,
+    ResumeSending,
+    SendingPaused,
+    SendingResumed,
+)
 from services.feedback.reputation import INITIAL, Figures, Judge, Reputation, decide, evolve, findings
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from libs.schemas.feedback import EmailBounced
+from libs.schemas.feedback.mails import EmailBounced
 from services.feedback.notice import Notice, notice_of
 from services.feedback.ses import SETUP_NOTICE, Unreadable, read
 from tests.notifications import MAILED_AT, PARTS, SentMail, some_mail, text

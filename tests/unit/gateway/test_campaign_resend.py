@@ -8,17 +8,12 @@ import msgspec
 import pytest
 
 from libs.runtime.eventstore.codec import encode
-from libs.schemas.ab_tests import AbTestView, Variant
 from libs.schemas.base import Command
-from libs.schemas.campaigns import (
-    Audience,
-    CampaignRecipient,
-    CampaignRecipients,
-    CampaignView,
-    ListCampaignRecipients,
-    Readiness,
-)
-from libs.schemas.segments import AddSegmentMembers, CreateSegment
+from libs.schemas.campaigns.ab_tests import AbTestView, Variant
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.campaigns import CampaignView, Readiness
+from libs.schemas.campaigns.results import CampaignRecipient, CampaignRecipients, ListCampaignRecipients
+from libs.schemas.contacts.segments import AddSegmentMembers, CreateSegment
 from services.gateway.call import Call
 from services.gateway.routes.campaign_resend import ResendBody, _second, _who_did_not_open
 from services.gateway.routes.recipient_list import MAX_MEMBERS, made_list

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from libs.schemas.contacts import Condition
+from libs.schemas.contacts.contacts import Condition
 from services.gateway.fields import Email
 from services.gateway.json_body import Body, decode
 from services.gateway.problems import Problem

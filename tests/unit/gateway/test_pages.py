@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from libs.kernel.locales import LOCALES
-from libs.schemas.contacts import ContactView
+from libs.schemas.contacts.contacts import ContactView
 from services.gateway.pages.pause import LENGTHS, PauseLength, end_of
 from services.gateway.pages.render import Action, Page, respond
 from services.gateway.pages.wording import Visit, Wish, page_of

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from libs.schemas.delivery import Content
+from libs.schemas.delivery.content import Content
 from services.gateway import mail_order
 from services.gateway.json_body import decode
 from services.gateway.mail_order import SendBody

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.schemas.delivery import Mailbox
+from libs.schemas.delivery.content import Mailbox
 from services.gateway.addressed import NOBODY
 from services.gateway.smtp.letter import Letter, Unreadable, read
 

@@ -7,8 +7,8 @@ from uuid import uuid4
 import msgspec
 
 from libs.kernel.instants import iso
-from libs.schemas.delivery import TimelineEntry
-from libs.schemas.feedback import EmailFeedback
+from libs.schemas.delivery.emails import TimelineEntry
+from libs.schemas.feedback.mails import EmailFeedback
 from services.gateway.timeline import life
 
 START = datetime(2026, 5, 1, 12, tzinfo=UTC)

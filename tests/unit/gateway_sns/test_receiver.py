@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from deploy.sandbox.sns import Topic, load_signer
 from libs.runtime.clock import now
 from libs.runtime.process.settings import Settings
-from libs.schemas.feedback import RecordNotification
+from libs.schemas.feedback.mails import RecordNotification
 from services.gateway.sns import Confirmed, SnsReceiver, SnsRefused, as_message, receiver_from
 from tests.unit.gateway_sns.authority import (
     AMAZON,

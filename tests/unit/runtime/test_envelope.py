@@ -17,7 +17,7 @@ from libs.runtime.eventstore.envelope import (
     new_event,
 )
 from libs.runtime.messaging.consumer import UNREADABLE
-from libs.schemas.contacts import ContactSubscribed, SubscribeContact
+from libs.schemas.contacts.contacts import ContactSubscribed, SubscribeContact
 
 PROJECT, CONTACT = uuid4(), uuid4()
 NOW = datetime(2026, 11, 21, 1, 2, 3, 456789, tzinfo=UTC)

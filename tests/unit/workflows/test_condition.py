@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from libs.schemas.contacts import Condition, Filter, Group
+from libs.schemas.contacts.contacts import Condition, Filter, Group
 from services.workflows.condition import flaws, narrowed, outcome, question_of
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

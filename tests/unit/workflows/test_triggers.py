@@ -6,9 +6,15 @@ from uuid import uuid4
 
 import pytest
 
-from libs.schemas.contacts import ContactSubscribed, ContactUnsubscribed, EventTracked
-from libs.schemas.delivery import EmailSent
-from libs.schemas.feedback import EmailBounced, EmailClicked, EmailComplained, EmailDelivered, EmailOpened
+from libs.schemas.contacts.contacts import ContactSubscribed, ContactUnsubscribed, EventTracked
+from libs.schemas.delivery.emails import EmailSent
+from libs.schemas.feedback.mails import (
+    EmailBounced,
+    EmailClicked,
+    EmailComplained,
+    EmailDelivered,
+    EmailOpened,
+)
 from services.workflows.triggers import TRIGGERS, trigger_of
 
 CONTACT, MAIL, WORKFLOW = uuid4(), uuid4(), uuid4()

@@ -6,8 +6,8 @@ from uuid import UUID
 import msgspec
 
 from libs.schemas.base import Command, Event, Query, View
-from libs.schemas.contact_jobs import JobEvent
-from libs.schemas.segments import NamedThing
+from libs.schemas.contacts.jobs import JobEvent
+from libs.schemas.contacts.segments import NamedThing
 
 FieldType = Literal["string", "number", "boolean", "date"]
 

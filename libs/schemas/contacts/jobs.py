@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, TypeAlias
 from uuid import UUID
 
 from libs.schemas.base import Command, Event, Query, View
-from libs.schemas.contacts import ContactView
+from libs.schemas.contacts.contacts import ContactView
 
 JobKind = Literal["import", "bulk", "event-deletion", "field-deletion"]
 JobState = Literal["waiting", "active", "completed", "failed", "cancelled"]

@@ -4,8 +4,8 @@ from typing import ClassVar
 from uuid import UUID
 
 from libs.schemas.base import Command, Data, Instant, Query, View
-from libs.schemas.contact_jobs import JobEvent
-from libs.schemas.segments import NamedThing
+from libs.schemas.contacts.jobs import JobEvent
+from libs.schemas.contacts.segments import NamedThing
 
 
 class DeleteEvents(Command, tag="delete-events", frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 from uuid import UUID
 
 from libs.schemas.base import Query, View
-from libs.schemas.campaigns import Audience
+from libs.schemas.campaigns.audience import Audience
 
 LeftOut = Literal["unsubscribed", "snoozed", "bounced", "complained", "erased", "listed", "rule"]
 

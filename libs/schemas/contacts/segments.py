@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from libs.schemas.base import Command, Event, Instant, Query, View
-from libs.schemas.contacts import Condition, ContactView
+from libs.schemas.contacts.contacts import Condition, ContactView
 
 SegmentType = Literal["DYNAMIC", "STATIC"]
 

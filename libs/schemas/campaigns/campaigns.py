@@ -6,7 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from libs.schemas.ab_tests import (
+from libs.schemas.base import Event, Instant, View
+from libs.schemas.campaigns.ab_tests import (
     AbTest,
     AbTestView,
     DecidedBy,
@@ -14,29 +15,12 @@ from libs.schemas.ab_tests import (
     VariantFigures,
     WinnerBy,
 )
-from libs.schemas.base import Command, Event, Instant, Page, Query, View
-from libs.schemas.contacts import Condition
-from libs.schemas.delivery import Content, Kind, Utm
+from libs.schemas.campaigns.audience import Audience, AudienceType
+from libs.schemas.campaigns.base import CampaignsCommand, CampaignsQuery
+from libs.schemas.contacts.contacts import Condition
+from libs.schemas.delivery.content import Content, Kind, Utm
 
-AudienceType = Literal["ALL", "SEGMENT", "FILTERED"]
 CampaignStatus = Literal["DRAFT", "SCHEDULED", "QUEUED", "SENDING", "PAUSED", "SENT", "FAILED", "CANCELLED"]
-RecipientState = Literal["queued", "unknown", "sent", "failed", "suppressed", "cancelled"]
-RecipientStatus = Literal[
-    "queued",
-    "unknown",
-    "sent",
-    "failed",
-    "suppressed",
-    "cancelled",
-    "delivered",
-    "opened",
-    "clicked",
-    "bounced",
-    "complained",
-    "unsubscribed",
-    "not_opened",
-]
-"""What recipients can be asked for by: the state of the mail, or something that happened to it."""
 Requirement = Literal["senderEmail", "subject", "content", "audience"]
 Weekday = Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
 WEEKDAYS: tuple[Weekday, ...] = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
@@ -46,18 +30,6 @@ SendRate = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
 UnknownPolicy = Literal["RESEND", "NEVER"]
 """What becomes of a mail of which nobody can say whether SES has it: it is sent once more after an hour, while
 notifications flow, or never, unless somebody asks for it; after a day it has failed."""
-
-
-class Audience(View, frozen=True, kw_only=True):
-    """Whom a campaign goes to: all subscribed contacts, a segment, or those for whom a condition holds.
-
-    A SEGMENT audience names a segment, a list (a static segment), or both: then those who are in both.
-    """
-
-    audience_type: AudienceType
-    segment_id: UUID | None = None
-    audience_condition: Condition | None = None
-    list_id: UUID | None = None
 
 
 class SendWindow(View, frozen=True, kw_only=True):
@@ -72,54 +44,6 @@ class SendWindow(View, frozen=True, kw_only=True):
     end: TimeOfDay
     days: Annotated[tuple[Weekday, ...], msgspec.Meta(min_length=1, max_length=7)] = WEEKDAYS
     timezone: Literal["RECIPIENT", "PROJECT"] = "RECIPIENT"
-
-
-# --- commands --------------------------------------------------------------------------------------------------------
-
-
-class CampaignsCommand(Command, frozen=True, kw_only=True):
-    service: ClassVar[str] = "campaigns"
-
-
-class TemplateCommand(CampaignsCommand, frozen=True, kw_only=True):
-    """Answers `TemplateView`. A syntax error in subject or body is refused with line and column."""
-
-    template_id: UUID
-
-
-class CreateTemplate(TemplateCommand, tag="create-template", frozen=True, kw_only=True):
-    name: str
-    content: Content
-    description: str | None = None
-
-
-class UpdateTemplate(TemplateCommand, tag="update-template", frozen=True, kw_only=True):
-    """Change the fields that are given."""
-
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    description: str | msgspec.UnsetType | None = msgspec.UNSET
-    subject: str | msgspec.UnsetType = msgspec.UNSET
-    body: str | msgspec.UnsetType = msgspec.UNSET
-    from_email: str | msgspec.UnsetType = msgspec.UNSET
-    from_name: str | msgspec.UnsetType | None = msgspec.UNSET
-    reply_to: str | msgspec.UnsetType | None = msgspec.UNSET
-    kind: Kind | msgspec.UnsetType = msgspec.UNSET
-
-
-class DuplicateTemplate(TemplateCommand, tag="duplicate-template", frozen=True, kw_only=True):
-    """Make a template with the id `template_id` that says what `original_id` says."""
-
-    original_id: UUID
-
-
-class RestoreTemplate(TemplateCommand, tag="restore-template", frozen=True, kw_only=True):
-    """Say again what the template said at this version. What it says now stays a version of it."""
-
-    version: int
-
-
-class DeleteTemplate(TemplateCommand, tag="delete-template", frozen=True, kw_only=True):
-    """Answers `Deleted`. Refused with TEMPLATE_IN_USE while a campaign that is not over was made of it."""
 
 
 class CampaignCommand(CampaignsCommand, frozen=True, kw_only=True):
@@ -220,34 +144,6 @@ class ChooseWinner(CampaignCommand, tag="choose-winner", frozen=True, kw_only=Tr
     """Decide a running A/B test now: for this variant, or for the best by what is counted so far."""
 
     variant: str | None = None
-
-
-# --- events ----------------------------------------------------------------------------------------------------------
-
-
-class TemplateEvent(Event, frozen=True, kw_only=True):
-    service: ClassVar[str] = "campaigns"
-    stream: ClassVar[str] = "template-{template_id}"
-    template_id: UUID
-
-
-class TemplateCreated(TemplateEvent, tag="template.created", frozen=True, kw_only=True):
-    name: str
-    content: Content
-    description: str | None = None
-
-
-class TemplateUpdated(TemplateEvent, tag="template.updated", frozen=True, kw_only=True):
-    """The values after the change. `restored` is the version whose values they are, if one was restored."""
-
-    name: str
-    content: Content
-    description: str | None = None
-    restored: int | None = None
-
-
-class TemplateDeleted(TemplateEvent, tag="template.deleted", frozen=True, kw_only=True):
-    pass
 
 
 class CampaignEvent(Event, frozen=True, kw_only=True):
@@ -365,44 +261,10 @@ class CampaignSent(CampaignEvent, tag="campaign.sent", frozen=True, kw_only=True
     recipients: int
 
 
-# --- queries and answers ---------------------------------------------------------------------------------------------
-
-
-class CampaignsQuery(Query, frozen=True, kw_only=True):
-    service: ClassVar[str] = "campaigns"
-
-
 class CountDomainUses(CampaignsQuery, tag="count-domain-uses", frozen=True, kw_only=True):
     """What sends from a domain. Answers `DomainUses`."""
 
     domain: str
-
-
-class GetTemplate(CampaignsQuery, tag="get-template", frozen=True, kw_only=True):
-    """Answers `TemplateView`."""
-
-    template_id: UUID
-
-
-class ListTemplates(CampaignsQuery, tag="list-templates", frozen=True, kw_only=True):
-    """Newest first. `search` is a part of the name or the subject. Answers `TemplatePage`."""
-
-    page: int = 1
-    page_size: int = 20
-    search: str | None = None
-    kind: Kind | None = None
-
-
-class GetTemplateUsage(CampaignsQuery, tag="get-template-usage", frozen=True, kw_only=True):
-    """The campaigns that were made of a template, newest first. Answers a list of `TemplateCampaign`."""
-
-    template_id: UUID
-
-
-class ListTemplateVersions(CampaignsQuery, tag="list-template-versions", frozen=True, kw_only=True):
-    """Newest first. Answers a list of `TemplateVersion`."""
-
-    template_id: UUID
 
 
 class GetCampaign(CampaignsQuery, tag="get-campaign", frozen=True, kw_only=True):
@@ -434,46 +296,6 @@ class GetCampaignContent(CampaignsQuery, tag="get-campaign-content", frozen=True
     variant: str | None = None
 
 
-class GetCampaignProgress(CampaignsQuery, tag="get-campaign-progress", frozen=True, kw_only=True):
-    """Answers `CampaignProgress`."""
-
-    campaign_id: UUID
-
-
-class ListCampaignRecipients(CampaignsQuery, tag="list-campaign-recipients", frozen=True, kw_only=True):
-    """In order of their ids; `total` is of the whole campaign. Answers `CampaignRecipients`."""
-
-    campaign_id: UUID
-    status: RecipientStatus | None = None
-    variant: str | None = None
-    limit: int = 20
-    cursor: str | None = None
-
-
-class ListLinkClicks(CampaignsQuery, tag="list-link-clicks", frozen=True, kw_only=True):
-    """The most clicked first. Answers a list of `LinkClicks`."""
-
-    campaign_id: UUID
-
-
-class GetCampaignTimeline(CampaignsQuery, tag="get-campaign-timeline", frozen=True, kw_only=True):
-    """The hours in which anything happened. Answers a list of `CampaignHour`."""
-
-    campaign_id: UUID
-
-
-class GetAbTestResults(CampaignsQuery, tag="get-ab-test-results", frozen=True, kw_only=True):
-    """Refused with AB_TEST_NOT_FOUND if the campaign has none. Answers `AbTestResults`."""
-
-    campaign_id: UUID
-
-
-class GetCampaignStats(CampaignsQuery, tag="get-campaign-stats", frozen=True, kw_only=True):
-    """Answers `CampaignStats`."""
-
-    campaign_id: UUID
-
-
 class DomainUses(View, frozen=True, kw_only=True):
     """Templates, and campaigns that are not finished, whose from address is of the domain."""
 
@@ -485,62 +307,6 @@ class CampaignUse(View, frozen=True, kw_only=True):
     id: UUID
     name: str
     status: CampaignStatus
-
-
-class TemplateView(View, frozen=True, kw_only=True):
-    """A template. `variables` are the names that it asks for, such as `firstName` or `order.total`."""
-
-    id: UUID
-    name: str
-    description: str | None
-    subject: str
-    body: str
-    from_: str = msgspec.field(name="from")
-    from_name: str | None
-    reply_to: str | None
-    type_: Kind = msgspec.field(name="type")
-    variables: list[str] = []
-    version: int = 1
-    created_at: Instant
-    updated_at: Instant
-
-
-class TemplateVersion(View, frozen=True, kw_only=True):
-    """What a template said. `restored` is the version whose values these are, if one was restored."""
-
-    version: int
-    name: str
-    description: str | None
-    subject: str
-    body: str
-    from_: str = msgspec.field(name="from")
-    from_name: str | None
-    reply_to: str | None
-    type_: Kind = msgspec.field(name="type")
-    restored: int | None
-    created_at: Instant
-
-
-class TemplateCampaign(View, frozen=True, kw_only=True):
-    """A campaign that was made of a template."""
-
-    id: UUID
-    name: str
-    status: CampaignStatus
-
-
-class TemplatePage(View, frozen=True, kw_only=True):
-    data: list[TemplateView]
-    total: int
-    page: int
-    page_size: int
-    total_pages: int
-
-
-class Deleted(View, frozen=True, kw_only=True):
-    """What is not there any more."""
-
-    id: UUID
 
 
 class Readiness(View, frozen=True, kw_only=True):
@@ -609,111 +375,3 @@ class CampaignPage(View, frozen=True, kw_only=True):
     page: int
     page_size: int
     total_pages: int
-
-
-class CampaignStats(View, frozen=True, kw_only=True):
-    """Counts of recipients; the rates are percentages (0-100) of `sent_count`.
-
-    Opens, clicks and bounces count each mail once; `total_opens` and `total_clicks` count every time. `resolved` is the
-    number of recipients that the audience has so far, `queued` those whose mail has no outcome yet, `unknown_count`
-    those of them of whom it is not known whether SES has the mail.
-    """
-
-    status: CampaignStatus
-    total_recipients: int
-    resolved: int
-    queued: int
-    sent_count: int
-    failed_count: int
-    suppressed_count: int
-    suppressed_by_reason: dict[str, int] = {}
-    cancelled_count: int
-    unknown_count: int = 0
-    delivered_count: int
-    opened_count: int
-    clicked_count: int
-    total_opens: int = 0
-    total_clicks: int = 0
-    bounced_count: int
-    hard_bounced_count: int = 0
-    soft_bounced_count: int = 0
-    complained_count: int
-    unsubscribed_count: int
-    delivery_rate: float
-    open_rate: float
-    click_rate: float
-    bounce_rate: float
-    complaint_rate: float = 0.0
-    unsubscribe_rate: float = 0.0
-
-
-class CampaignRecipient(View, frozen=True, kw_only=True):
-    """Whom a campaign was sent to, and what came of it. `email` is null once the contact was deleted.
-
-    `variant` is the one of the A/B test that the recipient gets: `in_test` says whether as a part of the test, or as
-    one of the rest, whose variant is null until the winner is decided.
-    """
-
-    contact_id: UUID
-    email: str | None
-    email_id: UUID | None
-    status: RecipientState
-    reason: str | None
-    sent_at: Instant | None
-    delivered_at: Instant | None
-    opened_at: Instant | None
-    clicked_at: Instant | None
-    bounced_at: Instant | None
-    soft_bounced_at: Instant | None
-    complained_at: Instant | None
-    unsubscribed: bool
-    opens: int
-    clicks: int
-    variant: str | None = None
-    in_test: bool = False
-
-
-class CampaignRecipients(Page, frozen=True, kw_only=True):
-    data: list[CampaignRecipient]
-
-
-class LinkClicks(View, frozen=True, kw_only=True):
-    """A link of a campaign: all clicks on it, and how many contacts clicked."""
-
-    link: str
-    clicks: int
-    unique_clicks: int
-    first_clicked_at: Instant
-    last_clicked_at: Instant
-
-
-class CampaignHour(View, frozen=True, kw_only=True):
-    """What happened in the hour that begins then. Each mail counts once for each kind."""
-
-    hour: Instant
-    sent: int
-    delivered: int
-    opened: int
-    clicked: int
-    bounced: int
-    complained: int
-
-
-class CampaignProgress(View, frozen=True, kw_only=True):
-    """How far a campaign's run is. `audience_known` says that `total_recipients` is final; `rate` is mails in a second
-    so far, and `eta_seconds` how long the rest takes; both null if they cannot be told. `decide_at` is when the winner
-    of an A/B test is decided, null if that is not what it waits for."""
-
-    status: CampaignStatus
-    audience_known: bool
-    total_recipients: int
-    resolved: int
-    queued: int
-    sent: int
-    failed: int
-    suppressed: int
-    cancelled: int
-    unknown: int
-    rate: float | None
-    eta_seconds: int | None
-    decide_at: Instant | None = None

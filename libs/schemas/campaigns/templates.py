@@ -1,0 +1,157 @@
+"""Templates: what the campaigns service accepts, says and answers about them."""
+
+from typing import ClassVar
+from uuid import UUID
+
+import msgspec
+
+from libs.schemas.base import Event, Instant, View
+from libs.schemas.campaigns.base import CampaignsCommand, CampaignsQuery
+from libs.schemas.campaigns.campaigns import CampaignStatus
+from libs.schemas.delivery.content import Content, Kind
+
+
+class TemplateCommand(CampaignsCommand, frozen=True, kw_only=True):
+    """Answers `TemplateView`. A syntax error in subject or body is refused with line and column."""
+
+    template_id: UUID
+
+
+class CreateTemplate(TemplateCommand, tag="create-template", frozen=True, kw_only=True):
+    name: str
+    content: Content
+    description: str | None = None
+
+
+class UpdateTemplate(TemplateCommand, tag="update-template", frozen=True, kw_only=True):
+    """Change the fields that are given."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    description: str | msgspec.UnsetType | None = msgspec.UNSET
+    subject: str | msgspec.UnsetType = msgspec.UNSET
+    body: str | msgspec.UnsetType = msgspec.UNSET
+    from_email: str | msgspec.UnsetType = msgspec.UNSET
+    from_name: str | msgspec.UnsetType | None = msgspec.UNSET
+    reply_to: str | msgspec.UnsetType | None = msgspec.UNSET
+    kind: Kind | msgspec.UnsetType = msgspec.UNSET
+
+
+class DuplicateTemplate(TemplateCommand, tag="duplicate-template", frozen=True, kw_only=True):
+    """Make a template with the id `template_id` that says what `original_id` says."""
+
+    original_id: UUID
+
+
+class RestoreTemplate(TemplateCommand, tag="restore-template", frozen=True, kw_only=True):
+    """Say again what the template said at this version. What it says now stays a version of it."""
+
+    version: int
+
+
+class DeleteTemplate(TemplateCommand, tag="delete-template", frozen=True, kw_only=True):
+    """Answers `Deleted`. Refused with TEMPLATE_IN_USE while a campaign that is not over was made of it."""
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+class TemplateEvent(Event, frozen=True, kw_only=True):
+    service: ClassVar[str] = "campaigns"
+    stream: ClassVar[str] = "template-{template_id}"
+    template_id: UUID
+
+
+class TemplateCreated(TemplateEvent, tag="template.created", frozen=True, kw_only=True):
+    name: str
+    content: Content
+    description: str | None = None
+
+
+class TemplateUpdated(TemplateEvent, tag="template.updated", frozen=True, kw_only=True):
+    """The values after the change. `restored` is the version whose values they are, if one was restored."""
+
+    name: str
+    content: Content
+    description: str | None = None
+    restored: int | None = None
+
+
+class TemplateDeleted(TemplateEvent, tag="template.deleted", frozen=True, kw_only=True):
+    pass
+
+
+class GetTemplate(CampaignsQuery, tag="get-template", frozen=True, kw_only=True):
+    """Answers `TemplateView`."""
+
+    template_id: UUID
+
+
+class ListTemplates(CampaignsQuery, tag="list-templates", frozen=True, kw_only=True):
+    """Newest first. `search` is a part of the name or the subject. Answers `TemplatePage`."""
+
+    page: int = 1
+    page_size: int = 20
+    search: str | None = None
+    kind: Kind | None = None
+
+
+class GetTemplateUsage(CampaignsQuery, tag="get-template-usage", frozen=True, kw_only=True):
+    """The campaigns that were made of a template, newest first. Answers a list of `TemplateCampaign`."""
+
+    template_id: UUID
+
+
+class ListTemplateVersions(CampaignsQuery, tag="list-template-versions", frozen=True, kw_only=True):
+    """Newest first. Answers a list of `TemplateVersion`."""
+
+    template_id: UUID
+
+
+class TemplateView(View, frozen=True, kw_only=True):
+    """A template. `variables` are the names that it asks for, such as `firstName` or `order.total`."""
+
+    id: UUID
+    name: str
+    description: str | None
+    subject: str
+    body: str
+    from_: str = msgspec.field(name="from")
+    from_name: str | None
+    reply_to: str | None
+    type_: Kind = msgspec.field(name="type")
+    variables: list[str] = []
+    version: int = 1
+    created_at: Instant
+    updated_at: Instant
+
+
+class TemplateVersion(View, frozen=True, kw_only=True):
+    """What a template said. `restored` is the version whose values these are, if one was restored."""
+
+    version: int
+    name: str
+    description: str | None
+    subject: str
+    body: str
+    from_: str = msgspec.field(name="from")
+    from_name: str | None
+    reply_to: str | None
+    type_: Kind = msgspec.field(name="type")
+    restored: int | None
+    created_at: Instant
+
+
+class TemplateCampaign(View, frozen=True, kw_only=True):
+    """A campaign that was made of a template."""
+
+    id: UUID
+    name: str
+    status: CampaignStatus
+
+
+class TemplatePage(View, frozen=True, kw_only=True):
+    data: list[TemplateView]
+    total: int
+    page: int
+    page_size: int
+    total_pages: int
