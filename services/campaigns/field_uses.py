@@ -10,7 +10,7 @@ from libs.kernel.fields import names_field
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.fields import FieldInCampaigns, FindFieldInCampaigns
-from libs.schemas.contacts.segments import NamedThing
+from libs.schemas.contacts.segments import NamedReference
 
 # What the key does not occur in at all does not name it. A campaign that is over is not changed by anything any more.
 CAMPAIGNS = """
@@ -36,9 +36,9 @@ async def find_field(conn: Connection, project: UUID, query: FindFieldInCampaign
     )
 
 
-def _naming(rows: Iterable[Any], key: str) -> list[NamedThing]:
+def _naming(rows: Iterable[Any], key: str) -> list[NamedReference]:
     return [
-        NamedThing(id=row["id"], name=row["name"])
+        NamedReference(id=row["id"], name=row["name"])
         for row in rows
         if names_field(msgspec.json.decode(row["document"]), key)
     ]

@@ -12,7 +12,7 @@ from libs.schemas.contacts.jobs import (
     BulkStarted,
     ContactSearch,
     ContactSelection,
-    Counts,
+    JobCounts,
     JobEnded,
     JobProgressed,
 )
@@ -69,7 +69,7 @@ def _wanted(search: ContactSearch) -> tuple[str | None, bool | None, list[UUID]]
 
 async def _change(
     unit: UnitOfWork, job: Job, operation: BulkOperation, ids: Sequence[UUID], cause: Cause
-) -> tuple[Counts, list[Failure]]:
+) -> tuple[JobCounts, list[Failure]]:
     changed = unchanged = 0
     failures: list[Failure] = []
     book = await open_book(unit, set(), {(job.project, contact_id) for contact_id in ids})
@@ -83,7 +83,7 @@ async def _change(
             changed += done
             unchanged += not done
     before = job.counts
-    counts = Counts(
+    counts = JobCounts(
         changed=before.changed + changed,
         unchanged=before.unchanged + unchanged,
         failed=before.failed + len(failures),

@@ -12,7 +12,7 @@ from libs.schemas.contacts.events import (
     EventsDeleted,
     EventsErased,
 )
-from libs.schemas.contacts.jobs import Counts, JobEnded, JobProgressed
+from libs.schemas.contacts.jobs import JobCounts, JobEnded, JobProgressed
 from services.contacts.contact import check_event_name
 from services.contacts.event_queries import segments_asking
 from services.contacts.job import Job
@@ -45,7 +45,7 @@ async def erase_page(unit: UnitOfWork, job: Job, cause: Cause, most: int) -> Non
     unit.append(
         [
             EventsErased(job_id=job.id, name=spec.name, through=spec.through, contacts=contacts),
-            JobProgressed(job_id=job.id, cursor=iso(unit.now), total=spec.rows, counts=Counts(changed=changed)),
+            JobProgressed(job_id=job.id, cursor=iso(unit.now), total=spec.rows, counts=JobCounts(changed=changed)),
         ],
         cause,
     )

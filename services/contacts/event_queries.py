@@ -18,7 +18,7 @@ from libs.schemas.contacts.events import (
     ListEvents,
     TrackedEventView,
 )
-from libs.schemas.contacts.segments import NamedThing
+from libs.schemas.contacts.segments import NamedReference
 from services.contacts.condition import topics
 from services.contacts.page import cursor_of, fitting, place_of
 from services.contacts.read_models import contact as contacts
@@ -59,11 +59,11 @@ async def get_event_use(conn: Connection, project: UUID, query: GetEventUse) -> 
     )
 
 
-async def segments_asking(conn: Connection, project: UUID, name: str) -> list[NamedThing]:
+async def segments_asking(conn: Connection, project: UUID, name: str) -> list[NamedReference]:
     """The segments whose conditions ask whether this happened."""
     rows = await segments.list_all(conn, project)
     return [
-        NamedThing(id=row.id, name=row.name)
+        NamedReference(id=row.id, name=row.name)
         for row in rows
         if row.condition and f"event.{name}" in topics(row.condition)
     ]

@@ -17,7 +17,7 @@ from libs.schemas.contacts.fields import (
     FieldDeletionStarted,
     FieldRemovalStarted,
 )
-from libs.schemas.contacts.jobs import Counts, JobEnded, JobProgressed
+from libs.schemas.contacts.jobs import JobCounts, JobEnded, JobProgressed
 from services.contacts import contact
 from services.contacts.commands import open_book
 from services.contacts.job import Job
@@ -64,7 +64,7 @@ async def strip_page(unit: UnitOfWork, job: Job, cause: Cause, most: int) -> Non
     changed = job.counts.changed + len(having)
     cursor = str(rows[-1]["id"] if rows else after)
     unit.append(
-        [JobProgressed(job_id=job.id, cursor=cursor, total=max(spec.rows, changed), counts=Counts(changed=changed))],
+        [JobProgressed(job_id=job.id, cursor=cursor, total=max(spec.rows, changed), counts=JobCounts(changed=changed))],
         cause,
     )
     if len(rows) < most:

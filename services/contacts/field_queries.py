@@ -19,7 +19,7 @@ from libs.schemas.contacts.fields import (
     ListFields,
     ListFieldValues,
 )
-from libs.schemas.contacts.segments import NamedThing
+from libs.schemas.contacts.segments import NamedReference
 from services.contacts.read_models import contact_field
 from services.contacts.read_models import segment as segments
 
@@ -63,7 +63,7 @@ async def find_field_in_segments(conn: Connection, project: UUID, query: FindFie
     known = (await contact_field.fields(conn, project, query.field)).get(query.field)
     return FieldInSegments(
         segments=[
-            NamedThing(id=row.id, name=row.name)
+            NamedReference(id=row.id, name=row.name)
             for row in rows
             if row.condition and names_field(msgspec.to_builtins(row.condition), query.field)
         ],

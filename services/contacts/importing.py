@@ -16,8 +16,8 @@ from libs.runtime.uuids import new_uuid
 from libs.schemas.contacts.contacts import ContactCreated, SaveContact
 from libs.schemas.contacts.jobs import (
     MAX_ROWS,
-    Counts,
     ImportStarted,
+    JobCounts,
     JobEnded,
     JobProgressed,
 )
@@ -51,7 +51,7 @@ async def import_page(unit: UnitOfWork, job: Job, cause: Cause, most: int) -> No
         await _end(unit, job, cause, reason)
 
 
-async def _save(unit: UnitOfWork, job: Job, cause: Cause, rows: Sequence[Row], failures: list[Failure]) -> Counts:
+async def _save(unit: UnitOfWork, job: Job, cause: Cause, rows: Sequence[Row], failures: list[Failure]) -> JobCounts:
     """Decide row by row, in the order of the file; what is refused joins the failures."""
     created = changed = unchanged = 0
     book = await open_book(unit, {(job.project, row.address) for row in rows}, set())
@@ -71,7 +71,7 @@ async def _save(unit: UnitOfWork, job: Job, cause: Cause, rows: Sequence[Row], f
         else:
             changed += 1
     before = job.counts
-    return Counts(
+    return JobCounts(
         created=before.created + created,
         changed=before.changed + changed,
         unchanged=before.unchanged + unchanged,
@@ -103,7 +103,7 @@ def _failure(row: int, email: str, no: Rejected) -> Failure:
     return Failure(place=row, email=email, error=text)
 
 
-def _reason(broken: BrokenCsv | None, counts: Counts) -> str | None:
+def _reason(broken: BrokenCsv | None, counts: JobCounts) -> str | None:
     if broken:
         return str(broken)
     done = counts.created + counts.changed + counts.unchanged + counts.failed

@@ -17,8 +17,8 @@ from libs.schemas.contacts.jobs import (
     CancelJob,
     ContactSearch,
     ContactSelection,
-    Counts,
     ImportStarted,
+    JobCounts,
     JobEnded,
     JobKind,
     JobState,
@@ -46,7 +46,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     spec: Spec
     cursor: str
     total: int
-    counts: Counts
+    counts: JobCounts
 
     @property
     def shown_as(self) -> JobKind:

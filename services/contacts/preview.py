@@ -10,7 +10,7 @@ from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.audiences import (
     AudienceContact,
     AudiencePreview,
-    LeftOut,
+    ExclusionReason,
     PreviewAudience,
 )
 from services.contacts.audience import Unresolvable, meant
@@ -62,7 +62,7 @@ async def preview_audience(conn: Connection, project: UUID, query: PreviewAudien
 
 
 def _contact(row: asyncpg.Record, subscribed_only: bool) -> AudienceContact:
-    reason: LeftOut | None = None
+    reason: ExclusionReason | None = None
     if subscribed_only and not row["subscribed"]:
         reason = "snoozed" if row["snoozed_until"] else "unsubscribed"
     return AudienceContact(id=row["id"], email=row["email"], subscribed=row["subscribed"], left_out=reason)

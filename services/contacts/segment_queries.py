@@ -18,7 +18,7 @@ from libs.schemas.contacts.segments import (
     ListSegmentContacts,
     ListSegments,
     MemberCount,
-    NamedThing,
+    NamedReference,
     SegmentContacts,
     SegmentView,
 )
@@ -64,10 +64,10 @@ async def count_segment(conn: Connection, project: UUID, query: CountSegment) ->
     return MemberCount(member_count=await members.count_all(conn, project, row))
 
 
-async def find_references(conn: Connection, project: UUID, query: FindSegmentReferences) -> list[NamedThing]:
+async def find_references(conn: Connection, project: UUID, query: FindSegmentReferences) -> list[NamedReference]:
     row = await _segment(conn, project, query.segment_id)
     users = direct_dependents(row.id, await segments.list_all(conn, project))
-    return [NamedThing(id=user.id, name=user.name) for user in users]
+    return [NamedReference(id=user.id, name=user.name) for user in users]
 
 
 async def explain_membership(conn: Connection, project: UUID, query: ExplainMembership) -> Explanation:

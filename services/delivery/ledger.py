@@ -10,7 +10,7 @@ import msgspec
 from libs.runtime.eventstore.codec import stream_of
 from libs.runtime.eventstore.envelope import Origin, meta_of
 from libs.runtime.eventstore.store import Connection, UnitOfWork
-from libs.schemas.delivery.content import Content, Extras
+from libs.schemas.delivery.content import Content, MailOptions
 from services.delivery import metrics
 from services.delivery.email import Change, Heard
 from services.delivery.mail import PLAIN, Mail
@@ -95,7 +95,7 @@ LAST_HEARD = "select at, late_at from heard"
 
 NOT_THERE = Content(subject="", body="", from_email="")
 
-_decode_extras = msgspec.json.Decoder(Extras).decode
+_decode_extras = msgspec.json.Decoder(MailOptions).decode
 
 
 async def load(conn: Connection, ids: Sequence[UUID], shelf: Shelf, begun: float = 0.0) -> list[Mail]:

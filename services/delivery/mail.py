@@ -7,11 +7,11 @@ import msgspec
 
 from libs.kernel import links
 from libs.kernel.locales import DEFAULT
-from libs.schemas.delivery.content import Content, Extras
+from libs.schemas.delivery.content import Content, MailOptions
 from libs.schemas.delivery.emails import SuppressionReason
 from services.delivery.email import Email
 
-PLAIN = Extras()
+PLAIN = MailOptions()
 """Of a mail that has nothing beyond its content, as all of a campaign's have."""
 
 
@@ -30,7 +30,7 @@ class Mail(Email, frozen=True, kw_only=True):
     listed: SuppressionReason | None
     meta: str
     begun: float = 0.0
-    extras: Extras = PLAIN
+    extras: MailOptions = PLAIN
     language: str | None = None
     """What the project's contacts are spoken to in unless their data says otherwise."""
     timezone: str | None = None

@@ -23,9 +23,9 @@ from libs.schemas.delivery.emails import (
     CheckOrder,
     QueuedEmail,
     QueuedEmails,
-    Sendable,
     SendEmail,
     SendEmails,
+    ValidatedEmail,
 )
 from services.delivery import files, intents
 from services.delivery.express import Desk
@@ -89,11 +89,11 @@ async def _send(untracked: bool, desk: Desk, unit: UnitOfWork, envelopes: Sequen
     return [_answer(envelope, each, since) for envelope, each in zip(envelopes, decided, strict=True)]
 
 
-async def _check(untracked: bool, conn: Connection, project: UUID, query: CheckOrder) -> Sendable:
+async def _check(untracked: bool, conn: Connection, project: UUID, query: CheckOrder) -> ValidatedEmail:
     found = await _look_up(conn, [(project, query)])
     content = found.content(project, query)
     admit(query, content, found.status(project, content), untracked)
-    return Sendable(kind=content.kind)
+    return ValidatedEmail(kind=content.kind)
 
 
 def _decided(

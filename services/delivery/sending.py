@@ -14,12 +14,12 @@ from libs.schemas.delivery.content import (
     MAX_ATTACHMENTS,
     Attachment,
     Content,
-    Extras,
+    MailOptions,
 )
 from libs.schemas.delivery.emails import (
     CheckOrder,
     EmailQueued,
-    Recipient,
+    EmailRecipient,
     SendEmail,
     SendEmails,
 )
@@ -36,15 +36,15 @@ REFUSALS: dict[DomainStatus, tuple[str, str]] = {
     "foreign": ("DOMAIN_NOT_VERIFIED", "belongs to a different project. Please use a domain of this project."),
     "unverified": ("DOMAIN_NOT_VERIFIED", "is not verified. Please verify this domain before sending emails."),
 }
-PLAIN = Extras()
+PLAIN = MailOptions()
 
 
-def recipients_of(command: SendEmail | SendEmails) -> Sequence[Recipient]:
+def recipients_of(command: SendEmail | SendEmails) -> Sequence[EmailRecipient]:
     """Whom the order is for, whichever of the two it is."""
     if isinstance(command, SendEmails):
         return command.recipients
     return [
-        Recipient(
+        EmailRecipient(
             email_id=command.email_id,
             contact_id=command.contact_id,
             address=command.recipient,
@@ -114,7 +114,7 @@ def _said(order: Order, template: Content | None) -> Content:
         raise _invalid("overrides", str(wrong), "invalid_type") from wrong
 
 
-def _queued(command: SendEmail | SendEmails, content: Content, recipient: Recipient) -> EmailQueued:
+def _queued(command: SendEmail | SendEmails, content: Content, recipient: EmailRecipient) -> EmailQueued:
     extras = command.extras
     if recipient.name != extras.name:
         extras = replace(extras, name=recipient.name)
@@ -131,7 +131,7 @@ def _queued(command: SendEmail | SendEmails, content: Content, recipient: Recipi
     )
 
 
-def _refuse_unsubscribed(recipients: Sequence[Recipient]) -> None:
+def _refuse_unsubscribed(recipients: Sequence[EmailRecipient]) -> None:
     for recipient in recipients:
         if not recipient.subscribed:
             raise Rejected(

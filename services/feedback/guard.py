@@ -15,9 +15,9 @@ from libs.runtime.eventstore.codec import stream_of, tag_of
 from libs.runtime.eventstore.envelope import Cause, Envelope, Origin
 from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.feedback.reputation import (
-    Counts,
     GetReputation,
     PauseSending,
+    ReputationCounts,
     ReputationEvent,
     ReputationLevels,
     ReputationStatus,
@@ -100,7 +100,7 @@ def _append(unit: UnitOfWork, events: Sequence[ReputationEvent], version: int, c
     unit.append(events, cause)
 
 
-def _window(counts: Counts) -> WindowView:
+def _window(counts: ReputationCounts) -> WindowView:
     return WindowView(
         total=counts.sent,
         bounces=counts.bounced,

@@ -12,13 +12,13 @@ import msgspec
 from msgspec.structs import replace
 
 from libs.schemas.feedback.reputation import (
-    Counts,
     Finding,
     Health,
     Level,
     Metric,
     PauseReason,
     PauseSending,
+    ReputationCounts,
     ReputationEvent,
     ReputationWarned,
     ResumeSending,
@@ -61,10 +61,10 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a project's mail. `since` is the hour of its first mail; `hour` is the present hour's counts."""
 
     since: datetime | None = None
-    hour: Counts = Counts()
-    day: Counts = Counts()
-    week: Counts = Counts()
-    ever: Counts = Counts()
+    hour: ReputationCounts = ReputationCounts()
+    day: ReputationCounts = ReputationCounts()
+    week: ReputationCounts = ReputationCounts()
+    ever: ReputationCounts = ReputationCounts()
 
 
 class Reputation(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,7 +164,7 @@ def _count(metric: Metric, limit: Limit, figures: Figures) -> Iterator[Finding]:
             return
 
 
-def _seen(metric: Metric, figures: Figures) -> tuple[Counts, int]:
+def _seen(metric: Metric, figures: Figures) -> tuple[ReputationCounts, int]:
     """The window that a metric is about, and what it counts there."""
     window = figures.day if "24Hour" in metric else figures.week if "7Day" in metric else figures.ever
     return window, window.bounced if metric.startswith("bounce") else window.complained

@@ -10,7 +10,7 @@ from msgspec import Meta
 from libs.kernel.addresses import normal
 from libs.kernel.mail_headers import refusals
 from libs.schemas.base import Data, FieldError, View
-from libs.schemas.delivery.content import Content, Extras
+from libs.schemas.delivery.content import Content, MailOptions
 from libs.schemas.delivery.emails import CheckOrder
 from services.gateway.attachments import Attachments, wrong_attachments
 from services.gateway.fields import Line, Text
@@ -86,7 +86,7 @@ def order(data: SendBody) -> CheckOrder:
         content=None if data.template else _content(data),
         template_id=data.template,
         overrides=_overrides(data) if data.template else {},
-        extras=Extras(
+        extras=MailOptions(
             headers=data.headers or {},
             tracking=data.tracking is not False,
             one_time_code=data.one_time_code,

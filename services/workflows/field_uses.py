@@ -8,7 +8,7 @@ from libs.kernel.fields import names_field
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.fields import FindFieldInWorkflows
-from libs.schemas.contacts.segments import NamedThing
+from libs.schemas.contacts.segments import NamedReference
 
 # What the key does not occur in at all does not name it.
 WORKFLOWS = """
@@ -19,10 +19,10 @@ order by created_at desc, id desc
 """
 
 
-async def find_field(conn: Connection, project: UUID, query: FindFieldInWorkflows) -> list[NamedThing]:
+async def find_field(conn: Connection, project: UUID, query: FindFieldInWorkflows) -> list[NamedReference]:
     rows = await conn.fetch(WORKFLOWS, project, encode(query.field).decode()[1:-1])
     return [
-        NamedThing(id=row["id"], name=row["name"])
+        NamedReference(id=row["id"], name=row["name"])
         for row in rows
         if names_field(msgspec.json.decode(row["document"]), query.field)
     ]

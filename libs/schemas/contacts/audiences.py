@@ -6,7 +6,7 @@ from uuid import UUID
 from libs.schemas.base import Query, View
 from libs.schemas.campaigns.audience import Audience
 
-LeftOut = Literal["unsubscribed", "snoozed", "bounced", "complained", "erased", "listed", "rule"]
+ExclusionReason = Literal["unsubscribed", "snoozed", "bounced", "complained", "erased", "listed", "rule"]
 
 
 class PreviewAudience(Query, tag="preview-audience", frozen=True, kw_only=True):
@@ -28,7 +28,7 @@ class AudienceContact(View, frozen=True, kw_only=True):
     id: UUID
     email: str
     subscribed: bool
-    left_out: LeftOut | None = None
+    left_out: ExclusionReason | None = None
 
 
 class AudiencePreview(View, frozen=True, kw_only=True):

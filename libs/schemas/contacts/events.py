@@ -5,7 +5,7 @@ from uuid import UUID
 
 from libs.schemas.base import Command, Data, Instant, Query, View
 from libs.schemas.contacts.jobs import JobEvent
-from libs.schemas.contacts.segments import NamedThing
+from libs.schemas.contacts.segments import NamedReference
 
 
 class DeleteEvents(Command, tag="delete-events", frozen=True, kw_only=True):
@@ -93,7 +93,7 @@ class EventCount(View, frozen=True, kw_only=True):
 
 
 class EventUse(View, frozen=True, kw_only=True):
-    used_in_segments: list[NamedThing]
+    used_in_segments: list[NamedReference]
     total_count: int
     unique_contacts: int
 

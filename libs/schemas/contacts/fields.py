@@ -7,7 +7,7 @@ import msgspec
 
 from libs.schemas.base import Command, Event, Query, View
 from libs.schemas.contacts.jobs import JobEvent
-from libs.schemas.contacts.segments import NamedThing
+from libs.schemas.contacts.segments import NamedReference
 
 FieldType = Literal["string", "number", "boolean", "date"]
 
@@ -75,20 +75,20 @@ class FindFieldInCampaigns(Query, tag="find-field-in-campaigns", frozen=True, kw
 
 
 class FindFieldInWorkflows(Query, tag="find-field-in-workflows", frozen=True, kw_only=True):
-    """Asks workflows which conditions name the field. Answers a list of `NamedThing`."""
+    """Asks workflows which conditions name the field. Answers a list of `NamedReference`."""
 
     service: ClassVar[str] = "workflows"
     field: str
 
 
 class FieldInSegments(View, frozen=True, kw_only=True):
-    segments: list[NamedThing]
+    segments: list[NamedReference]
     contact_count: int
 
 
 class FieldInCampaigns(View, frozen=True, kw_only=True):
-    campaigns: list[NamedThing]
-    templates: list[NamedThing]
+    campaigns: list[NamedReference]
+    templates: list[NamedReference]
 
 
 class FieldView(View, frozen=True, kw_only=True):
@@ -115,10 +115,10 @@ class FieldValues(View, frozen=True, kw_only=True):
 class FieldUsage(View, frozen=True, kw_only=True):
     """What names a field, and how many contacts have it."""
 
-    used_in_segments: list[NamedThing]
-    used_in_campaigns: list[NamedThing]
-    used_in_workflows: list[NamedThing]
-    used_in_templates: list[NamedThing]
+    used_in_segments: list[NamedReference]
+    used_in_campaigns: list[NamedReference]
+    used_in_workflows: list[NamedReference]
+    used_in_templates: list[NamedReference]
     contact_count: int
     can_delete: bool
 

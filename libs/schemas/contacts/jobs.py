@@ -124,7 +124,7 @@ class JobProgressed(JobEvent, tag="contact-job.progressed", frozen=True, kw_only
 
     cursor: str
     total: int
-    counts: "Counts"
+    counts: "JobCounts"
 
 
 class JobEnded(JobEvent, tag="contact-job.ended", frozen=True, kw_only=True):
@@ -134,7 +134,7 @@ class JobEnded(JobEvent, tag="contact-job.ended", frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class Counts(View, frozen=True, kw_only=True):
+class JobCounts(View, frozen=True, kw_only=True):
     """What became of the rows or contacts that a job has dealt with: each is counted in one of these."""
 
     created: int = 0

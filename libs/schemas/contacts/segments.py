@@ -147,7 +147,7 @@ class CountSegment(SegmentQuery, tag="count-segment", frozen=True, kw_only=True)
 
 
 class FindSegmentReferences(SegmentQuery, tag="find-segment-references", frozen=True, kw_only=True):
-    """The segments whose conditions name this one. Answers a list of `NamedThing`."""
+    """The segments whose conditions name this one. Answers a list of `NamedReference`."""
 
 
 class ExplainMembership(SegmentQuery, tag="explain-membership", frozen=True, kw_only=True):
@@ -208,7 +208,7 @@ class MemberCount(View, frozen=True, kw_only=True):
     member_count: int
 
 
-class NamedThing(View, frozen=True, kw_only=True):
+class NamedReference(View, frozen=True, kw_only=True):
     id: UUID
     name: str
 

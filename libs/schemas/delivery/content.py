@@ -60,7 +60,7 @@ class Mailbox(View, frozen=True, kw_only=True, omit_defaults=True):
     name: str = ""
 
 
-class Extras(View, frozen=True, kw_only=True, omit_defaults=True):
+class MailOptions(View, frozen=True, kw_only=True, omit_defaults=True):
     """What was asked for with one mail, beyond its content.
 
     `name` is the recipient's, for the To header; `shown_to` and `shown_cc` are whom the headers To and Cc name instead,

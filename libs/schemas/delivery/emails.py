@@ -7,7 +7,7 @@ import msgspec
 
 from libs.schemas.base import Data, Event, Instant, Page, View
 from libs.schemas.delivery.base import DeliveryCommand, DeliveryQuery
-from libs.schemas.delivery.content import Content, Extras, Kind
+from libs.schemas.delivery.content import Content, Kind, MailOptions
 
 Source = Literal["TRANSACTIONAL", "CAMPAIGN", "WORKFLOW"]
 EmailState = Literal["queued", "claimed", "unknown", "sent", "failed", "suppressed", "cancelled"]
@@ -26,7 +26,7 @@ class MailOrder(DeliveryCommand, frozen=True, kw_only=True):
     template_id: UUID | None = None
     overrides: Data = {}
     data: Data = {}
-    extras: Extras = Extras()
+    extras: MailOptions = MailOptions()
 
 
 class SendEmail(MailOrder, tag="send-email", frozen=True, kw_only=True):
@@ -38,7 +38,7 @@ class SendEmail(MailOrder, tag="send-email", frozen=True, kw_only=True):
     subscribed: bool
 
 
-class Recipient(View, frozen=True, kw_only=True):
+class EmailRecipient(View, frozen=True, kw_only=True):
     """Who gets a mail, by which id. `subscribed` is as the contact said when it was read for this mail."""
 
     email_id: UUID
@@ -51,7 +51,7 @@ class Recipient(View, frozen=True, kw_only=True):
 class SendEmails(MailOrder, tag="send-emails", frozen=True, kw_only=True):
     """Queue the same mail to each recipient, in one of its own: to all of them, or to none. Answers `QueuedEmails`."""
 
-    recipients: list[Recipient]
+    recipients: list[EmailRecipient]
 
 
 class CancelEmail(DeliveryCommand, tag="cancel-email", frozen=True, kw_only=True):
@@ -93,7 +93,7 @@ class EmailQueued(EmailEvent, tag="email.queued", frozen=True, kw_only=True):
     content: Content | None = None
     data: Data = {}
     kind: Kind = "MARKETING"
-    extras: Extras | None = None
+    extras: MailOptions | None = None
 
 
 class EmailSent(EmailEvent, tag="email.sent", frozen=True, kw_only=True):
@@ -139,7 +139,7 @@ class EmailRequeued(EmailEvent, tag="email.requeued", frozen=True, kw_only=True)
 
 
 class CheckOrder(DeliveryQuery, tag="check-order", frozen=True, kw_only=True):
-    """Could this mail be sent to somebody who is subscribed? Refuses as `SendEmails` would, else answers `Sendable`.
+    """Could this mail be sent to somebody who is subscribed? Refuses as `SendEmails` would, else answers `ValidatedEmail`.
 
     What is said of recipients in `extras` and `data` has no part in it.
     """
@@ -147,7 +147,7 @@ class CheckOrder(DeliveryQuery, tag="check-order", frozen=True, kw_only=True):
     content: Content | None = None
     template_id: UUID | None = None
     overrides: Data = {}
-    extras: Extras = Extras()
+    extras: MailOptions = MailOptions()
 
 
 class GetEmail(DeliveryQuery, tag="get-email", frozen=True, kw_only=True):
@@ -194,7 +194,7 @@ class QueuedEmails(View, frozen=True, kw_only=True):
     timestamp: Instant
 
 
-class Sendable(View, frozen=True, kw_only=True):
+class ValidatedEmail(View, frozen=True, kw_only=True):
     kind: Kind
 
 

@@ -173,7 +173,7 @@ class Day(View, frozen=True, kw_only=True):
     bounces: int
 
 
-class LinkClicks(View, frozen=True, kw_only=True):
+class EmailLinkClicks(View, frozen=True, kw_only=True):
     """How often a link of one mail was followed, by humans and by machines; `clicked_at` is the first human's time."""
 
     link: str
@@ -205,4 +205,4 @@ class EmailFeedback(View, frozen=True, kw_only=True):
     clicks: int
     machine_opens: int
     machine_clicks: int
-    links: list[LinkClicks] = []
+    links: list[EmailLinkClicks] = []

@@ -28,7 +28,7 @@ class Finding(View, frozen=True, kw_only=True):
     is_count: bool = False
 
 
-class Counts(View, frozen=True, kw_only=True):
+class ReputationCounts(View, frozen=True, kw_only=True):
     """Mails that SES took, and of those how many bounced for good or were complained about."""
 
     sent: int = 0
@@ -61,7 +61,7 @@ class SendingResumed(ReputationEvent, tag="sending.resumed", frozen=True, kw_onl
     """From here on the project is judged by what happens from now: `forgiven` counts what had happened in this hour,
     and what happened in earlier ones no longer counts."""
 
-    forgiven: Counts
+    forgiven: ReputationCounts
     by: str = "system"
     note: str = ""
 

@@ -15,8 +15,8 @@ from libs.schemas.contacts.events import EventDeletionStarted
 from libs.schemas.contacts.fields import FieldRemovalStarted
 from libs.schemas.contacts.jobs import (
     BulkStarted,
-    Counts,
     ImportStarted,
+    JobCounts,
     JobEnded,
     JobProgressed,
 )
@@ -149,6 +149,6 @@ def _row_of(row: Any) -> Row:
         spec=spec,
         cursor=row["cursor"],
         total=row["total"],
-        counts=msgspec.json.decode(row["counts"], type=Counts),
+        counts=msgspec.json.decode(row["counts"], type=JobCounts),
     )
     return Row(job, meta_of(row["meta"]), row["reason"])

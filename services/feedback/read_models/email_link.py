@@ -7,7 +7,7 @@ from uuid import UUID
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.feedback.mails import EmailClicked, LinkClicks
+from libs.schemas.feedback.mails import EmailClicked, EmailLinkClicks
 
 NAME = "email_link"
 TABLES = ("email_link",)
@@ -57,9 +57,9 @@ async def project(conn: Connection, events: Sequence[Envelope[EmailClicked]]) ->
     await conn.execute(ADD, *zip(*rows, strict=True))
 
 
-async def of_mail(conn: Connection, project: UUID, email_id: UUID) -> list[LinkClicks]:
+async def of_mail(conn: Connection, project: UUID, email_id: UUID) -> list[EmailLinkClicks]:
     """The links of a mail that were followed, the most followed first."""
-    return [LinkClicks(**row) for row in await conn.fetch(OF_MAIL, project, email_id)]
+    return [EmailLinkClicks(**row) for row in await conn.fetch(OF_MAIL, project, email_id)]
 
 
 def _digest(link: str) -> UUID:

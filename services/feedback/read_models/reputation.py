@@ -9,7 +9,7 @@ import asyncpg
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.feedback.reputation import (
-    Counts,
+    ReputationCounts,
     ReputationEvent,
     ReputationWarned,
     SendingPaused,
@@ -127,6 +127,6 @@ def _reputation(row: asyncpg.Record) -> Reputation:
     )
 
 
-def _counts(row: asyncpg.Record, window: str) -> Counts:
+def _counts(row: asyncpg.Record, window: str) -> ReputationCounts:
     sent, bounced, complained = (row[f"{window}_{name}"] for name in ("sent", "bounced", "complained"))
-    return Counts(sent=sent, bounced=bounced, complained=complained)
+    return ReputationCounts(sent=sent, bounced=bounced, complained=complained)

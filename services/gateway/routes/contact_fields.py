@@ -22,7 +22,7 @@ from libs.schemas.contacts.fields import (
     ListFields,
     ListFieldValues,
 )
-from libs.schemas.contacts.segments import NamedThing
+from libs.schemas.contacts.segments import NamedReference
 from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
 from services.gateway.problems import Problem, invalid_field
@@ -89,7 +89,7 @@ async def _usage(request: Call, key: str) -> FieldUsage:
     )
     segments = msgspec.json.decode(in_segments, type=FieldInSegments)
     campaigns = msgspec.json.decode(in_campaigns, type=FieldInCampaigns)
-    workflows = msgspec.json.decode(in_workflows, type=list[NamedThing])
+    workflows = msgspec.json.decode(in_workflows, type=list[NamedReference])
     return FieldUsage(
         used_in_segments=segments.segments,
         used_in_campaigns=campaigns.campaigns,

@@ -25,7 +25,7 @@ from libs.schemas.contacts.events import (
     GetEventUse,
     ListEvents,
 )
-from libs.schemas.contacts.segments import NamedThing
+from libs.schemas.contacts.segments import NamedReference
 from libs.schemas.workflows import FindWorkflowsOfEvent, WorkflowUse
 from services.gateway.answers import Answer, returns, shows, wrapped
 from services.gateway.call import Call
@@ -58,7 +58,7 @@ class EventNames(View, frozen=True, kw_only=True):
 
 
 class EventUsage(View, frozen=True, kw_only=True):
-    used_in_segments: list[NamedThing]
+    used_in_segments: list[NamedReference]
     used_in_workflows: list[WorkflowUse]
     total_count: int
     unique_contacts: int

@@ -28,7 +28,7 @@ from libs.schemas.contacts.segments import (
     ListSegmentContacts,
     ListSegments,
     MemberCount,
-    NamedThing,
+    NamedReference,
     RemovedMembers,
     RemoveSegmentMembers,
     SegmentContacts,
@@ -78,7 +78,7 @@ class FormerMembers(Body, frozen=True, kw_only=True):
 class SegmentUsage(View, frozen=True, kw_only=True):
     """Where a segment is used. Campaigns that are over do not use it any more."""
 
-    used_in_segments: list[NamedThing]
+    used_in_segments: list[NamedReference]
     used_in_campaigns: list[CampaignUse]
     used_in_workflows: list[WorkflowUse]
     can_delete: bool
@@ -220,7 +220,7 @@ async def get_segment_usage(segment_id: FromPath[str], request: Call) -> Answer:
     wanted = _id(segment_id)
     segment = msgspec.json.decode(await request.query(GetSegment(segment_id=wanted)), type=_Slug)
     segments, campaigns, workflows = await asyncio.gather(
-        _ask(request, FindSegmentReferences(segment_id=wanted), list[NamedThing]),
+        _ask(request, FindSegmentReferences(segment_id=wanted), list[NamedReference]),
         _ask(request, FindCampaignsOfSegment(segment_id=wanted), list[CampaignUse]),
         _ask(request, FindWorkflowsOfSegment(segment_id=wanted, slug=segment.slug), list[WorkflowUse]),
     )

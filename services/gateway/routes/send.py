@@ -19,13 +19,13 @@ from libs.schemas.contacts.contacts import (
     KnownContact,
     SaveContact,
 )
-from libs.schemas.delivery.content import Extras, Kind
+from libs.schemas.delivery.content import Kind, MailOptions
 from libs.schemas.delivery.emails import (
     CheckOrder,
+    EmailRecipient,
     QueuedEmails,
-    Recipient,
-    Sendable,
     SendEmails,
+    ValidatedEmail,
 )
 from services.gateway.addressed import addressed
 from services.gateway.answers import Answer, returns, wrapped
@@ -83,7 +83,7 @@ async def _kind(request: Call, draft: CheckOrder) -> Kind:
     key = request.project, blake2b(told, digest_size=16).digest()
     kind = ADMITTED.get(key)
     if kind is None:
-        kind = msgspec.json.decode(await request.query(draft), type=Sendable).kind
+        kind = msgspec.json.decode(await request.query(draft), type=ValidatedEmail).kind
         ADMITTED.keep(key, kind)
     return kind
 
@@ -140,7 +140,7 @@ async def _save(request: Call, command: SaveContact, n: int) -> KnownContact:
 
 
 async def _queued(
-    request: Call, data: SendBody, draft: CheckOrder, recipients: list[Recipient], extras: Extras
+    request: Call, data: SendBody, draft: CheckOrder, recipients: list[EmailRecipient], extras: MailOptions
 ) -> QueuedEmails:
     command = SendEmails(
         recipients=recipients,
@@ -153,9 +153,9 @@ async def _queued(
     return msgspec.json.decode(await request.ask(command, "emails"), type=QueuedEmails)
 
 
-def _recipients(people: Sequence[Person], contacts: Sequence[KnownContact]) -> list[Recipient]:
+def _recipients(people: Sequence[Person], contacts: Sequence[KnownContact]) -> list[EmailRecipient]:
     return [
-        Recipient(
+        EmailRecipient(
             email_id=uuid7(),
             contact_id=contact.id,
             address=contact.email,

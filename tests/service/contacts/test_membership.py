@@ -33,7 +33,7 @@ from libs.schemas.contacts.segments import (
     FindSegmentReferences,
     ListSegmentContacts,
     MemberCount,
-    NamedThing,
+    NamedReference,
     RemovedMembers,
     RemoveSegmentMembers,
     SegmentContacts,
@@ -262,7 +262,7 @@ async def test_references_go_in_no_circle_and_hold_what_they_refer_to(caller: Ca
     assert await refusal(of(second)) == "Circular segment reference detected"
     assert await refusal(of(unknown)) == f"Referenced segment not found: {unknown}"
     query = FindSegmentReferences(segment_id=first)
-    assert [each.id for each in await caller.runtime.ask(caller.project, query, list[NamedThing])] == [second]
+    assert [each.id for each in await caller.runtime.ask(caller.project, query, list[NamedReference])] == [second]
     with pytest.raises(Rejected) as no:
         await segments.tell(DeleteSegment(segment_id=first), DeletedSegment)
     assert no.value.code == "SEGMENT_IN_USE"

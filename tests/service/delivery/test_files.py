@@ -12,11 +12,11 @@ from libs.runtime.process.testing import facts, tell
 from libs.schemas.delivery.content import (
     PIECE_BYTES,
     Attachment,
-    Extras,
     KeptPiece,
+    MailOptions,
     StoreFilePiece,
 )
-from libs.schemas.delivery.emails import QueuedEmails, Recipient, SendEmails
+from libs.schemas.delivery.emails import EmailRecipient, QueuedEmails, SendEmails
 from services.delivery import files
 from tests.service.delivery.office import Office, address, content
 from tests.service.delivery.sandbox import Sandbox
@@ -35,8 +35,8 @@ async def store(office: Office, data: bytes, **changes: Any) -> Attachment:
 
 
 async def send(office: Office, contact_id: UUID, *attachments: Attachment) -> UUID:
-    recipient = Recipient(email_id=uuid7(), contact_id=contact_id, address=address(contact_id), subscribed=True)
-    extras = Extras(attachments=list(attachments))
+    recipient = EmailRecipient(email_id=uuid7(), contact_id=contact_id, address=address(contact_id), subscribed=True)
+    extras = MailOptions(attachments=list(attachments))
     order = SendEmails(recipients=[recipient], content=content("TRANSACTIONAL"), extras=extras)
     return (await tell(office.client, office.project, order, QueuedEmails)).emails[0]
 

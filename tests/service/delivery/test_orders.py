@@ -12,13 +12,13 @@ from libs.runtime.messaging.bus import ask
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import announce, running, tell
-from libs.schemas.delivery.content import Content, Extras
+from libs.schemas.delivery.content import Content, MailOptions
 from libs.schemas.delivery.emails import (
     CheckOrder,
+    EmailRecipient,
     QueuedEmails,
-    Recipient,
-    Sendable,
     SendEmails,
+    ValidatedEmail,
 )
 from libs.schemas.gateway import ProjectUpdated
 from services.delivery.app import build
@@ -40,14 +40,14 @@ async def delivery(config: Settings) -> AsyncIterator[Runtime]:
         yield runtime
 
 
-def to(*contact_ids: Any, subscribed: bool = True) -> list[Recipient]:
+def to(*contact_ids: Any, subscribed: bool = True) -> list[EmailRecipient]:
     return [
-        Recipient(email_id=uuid7(), contact_id=each, address=address(each), subscribed=subscribed)
+        EmailRecipient(email_id=uuid7(), contact_id=each, address=address(each), subscribed=subscribed)
         for each in contact_ids
     ]
 
 
-async def order(office: Office, recipients: list[Recipient], **changes: Any) -> QueuedEmails:
+async def order(office: Office, recipients: list[EmailRecipient], **changes: Any) -> QueuedEmails:
     usual: dict[str, Any] = {"recipients": recipients, "content": content("TRANSACTIONAL")}
     return await tell(office.client, office.project, SendEmails(**usual | changes), QueuedEmails)
 
@@ -97,10 +97,12 @@ async def test_a_mail_that_names_no_sender_comes_from_the_projects_domain(office
 
 
 async def test_headers_and_the_recipients_name_reach_the_reader(office: Office, sandbox: Sandbox) -> None:
-    mail = await mail_of(office, sandbox, extras=Extras(headers={"X-Order": "42", "References": "<a@b.example>"}))
+    mail = await mail_of(office, sandbox, extras=MailOptions(headers={"X-Order": "42", "References": "<a@b.example>"}))
     assert (mail["headers"]["X-Order"], mail["headers"]["References"]) == ("42", "<a@b.example>")
     assert mail["text"].strip() == "Dear Ann" and "<p>Dear Ann</p>" in mail["html"]
-    named = [Recipient(email_id=uuid7(), contact_id=uuid4(), address="bee@example.net", subscribed=True, name="Bee Ü")]
+    named = [
+        EmailRecipient(email_id=uuid7(), contact_id=uuid4(), address="bee@example.net", subscribed=True, name="Bee Ü")
+    ]
     queued = await order(office, named)
     await office.become({"sent": 2})
     (mail,) = sandbox.accepted(emailId=str(queued.emails[0]))
@@ -113,13 +115,13 @@ async def test_headers_that_are_not_the_callers_to_give_are_refused_here_too(
 ) -> None:
     await office.verify_domain()
     with pytest.raises(Rejected) as no:
-        await order(office, to(uuid4()), extras=Extras(headers=headers))
+        await order(office, to(uuid4()), extras=MailOptions(headers=headers))
     assert no.value.errors[0].field == f"headers.{next(iter(headers))}"
     assert await office.states() == {}
 
 
 async def test_a_mail_may_go_out_untracked(office: Office, sandbox: Sandbox) -> None:
-    mail = await mail_of(office, sandbox, extras=Extras(tracking=False))
+    mail = await mail_of(office, sandbox, extras=MailOptions(tracking=False))
     assert mail["configurationSet"] == "no-tracking"
 
 
@@ -145,7 +147,7 @@ async def test_where_everything_is_tracked_a_mail_without_is_refused(
     check = build(tracking).queries[CheckOrder]
     async with office.runtime.pool.acquire() as conn:
         with pytest.raises(Rejected) as no:
-            order = CheckOrder(content=content("TRANSACTIONAL"), extras=Extras(tracking=False))
+            order = CheckOrder(content=content("TRANSACTIONAL"), extras=MailOptions(tracking=False))
             await check(conn, office.project, order)
     assert no.value.errors[0].field == "tracking"
 
@@ -153,7 +155,7 @@ async def test_where_everything_is_tracked_a_mail_without_is_refused(
 async def test_an_order_can_be_looked_at_before_anything_is_written(office: Office) -> None:
     await office.verify_domain()
     template_id = await office.template(content("MARKETING"))
-    checked = await ask(office.client, office.project, CheckOrder(template_id=template_id), Sendable)
+    checked = await ask(office.client, office.project, CheckOrder(template_id=template_id), ValidatedEmail)
     assert checked.kind == "MARKETING"
     for wrong, code in (
         (CheckOrder(template_id=uuid4()), "TEMPLATE_NOT_FOUND"),
@@ -161,7 +163,7 @@ async def test_an_order_can_be_looked_at_before_anything_is_written(office: Offi
         (CheckOrder(content=content("TRANSACTIONAL", subject="{% if %}")), "VALIDATION_ERROR"),
     ):
         with pytest.raises(Rejected) as no:
-            await ask(office.client, office.project, wrong, Sendable)
+            await ask(office.client, office.project, wrong, ValidatedEmail)
         assert no.value.code == code
     assert await office.states() == {}
 
@@ -170,7 +172,7 @@ async def test_a_one_time_code_waits_for_an_answer_for_half_a_minute_only(office
     await office.verify_domain()
     (contact_id,) = await office.contacts(1)
     sandbox.plant(office.project, "reset_after_accept", count=2)
-    codes = await order(office, to(contact_id), extras=Extras(one_time_code=True))
+    codes = await order(office, to(contact_id), extras=MailOptions(one_time_code=True))
     others = await order(office, to(contact_id))
     await office.become({"unknown": 2})
     due = "select extract(epoch from due_at - updated_at)::int from email where id = $1"

@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 from libs.runtime.process.testing import announce
-from libs.schemas.feedback.reputation import Counts, SendingPaused, SendingResumed
+from libs.schemas.feedback.reputation import ReputationCounts, SendingPaused, SendingResumed
 from tests.service.delivery.office import Office
 
 
@@ -15,13 +15,13 @@ async def test_campaigns_of_a_paused_project_wait_and_its_transactional_mail_goe
     queued = await office.send()
     await office.become({"queued": 10, "sent": 1})
     assert (await office.email(queued.email)).state == "sent"
-    resumed = SendingResumed(project_id=office.project, forgiven=Counts())
+    resumed = SendingResumed(project_id=office.project, forgiven=ReputationCounts())
     await office.settled(await announce(office.client, office.project, resumed, version=2))
     await office.become({"sent": 11})
 
 
 async def test_a_pause_that_comes_after_its_end_pauses_nothing(office: Office) -> None:
-    resumed = SendingResumed(project_id=office.project, forgiven=Counts())
+    resumed = SendingResumed(project_id=office.project, forgiven=ReputationCounts())
     await office.settled(await announce(office.client, office.project, resumed, version=2))
     late = SendingPaused(project_id=office.project, reason="MANUAL")
     await office.settled(await announce(office.client, office.project, late, version=1))

@@ -45,9 +45,9 @@ from libs.schemas.delivery.emails import (
     CheckOrder,
     QueuedEmail,
     QueuedEmails,
-    Sendable,
     SendEmail,
     SendEmails,
+    ValidatedEmail,
 )
 
 ABOUT_CONTACTS = (TrackEvent, SaveContact, SubscribeContact, UnsubscribeContact)
@@ -173,11 +173,11 @@ class Neighbour:
             for each in query.contacts
         ]
 
-    async def _check(self, conn: Connection, project: UUID, query: CheckOrder) -> Sendable:
+    async def _check(self, conn: Connection, project: UUID, query: CheckOrder) -> ValidatedEmail:
         said = query.content.subject if query.content else ""
         if UNSENDABLE in said:
             raise Rejected("DOMAIN_NOT_REGISTERED", "Domain is not registered")
-        return Sendable(kind="MARKETING" if STRICT in said else "TRANSACTIONAL")
+        return ValidatedEmail(kind="MARKETING" if STRICT in said else "TRANSACTIONAL")
 
     def _view(self, contact_id: UUID) -> ContactView:
         return ContactView(

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from libs.schemas.delivery.content import Content, Extras, Mailbox
+from libs.schemas.delivery.content import Content, Mailbox, MailOptions
 from services.delivery import mime
 from services.delivery.mail import Links, Mail
 from services.delivery.message import as_mime, compose, write
@@ -170,7 +170,7 @@ def test_lines_of_any_length_arrive_whole() -> None:
 
 
 def test_the_callers_headers_are_written_as_they_are() -> None:
-    extras = Extras(name='Ann "the" Ü', headers={"X-Order": "42", "References": "<a@b> <c@d>", "X-Note": "grün"})
+    extras = MailOptions(name='Ann "the" Ü', headers={"X-Order": "42", "References": "<a@b> <c@d>", "X-Note": "grün"})
     message = read(replace(MAIL, extras=extras))
     assert max(map(len, as_mime(write(replace(MAIL, extras=extras), LINKS)).split(b"\r\n"))) <= 78
     assert headers_in(message, *extras.headers) == extras.headers
@@ -179,7 +179,7 @@ def test_the_callers_headers_are_written_as_they_are() -> None:
 
 def test_what_has_headers_or_files_goes_to_ses_as_we_wrote_it_and_the_rest_as_simple_content() -> None:
     assert "Simple" in compose(MAIL, LINKS, "set").request["Content"]
-    for mail, files in ((replace(MAIL, extras=Extras(headers={"X-A": "b"})), ()), (MAIL, (PDF,))):
+    for mail, files in ((replace(MAIL, extras=MailOptions(headers={"X-A": "b"})), ()), (MAIL, (PDF,))):
         request = compose(mail, LINKS, "set", files).request
         assert request["Content"]["Raw"]["Data"] == as_mime(write(mail, LINKS), files)
         assert "ReplyToAddresses" not in request
@@ -187,7 +187,7 @@ def test_what_has_headers_or_files_goes_to_ses_as_we_wrote_it_and_the_rest_as_si
 
 
 def test_a_mail_shows_whom_the_message_that_it_came_from_named() -> None:
-    named = Extras(
+    named = MailOptions(
         shown_to=[Mailbox(address="ann@bücher.example", name="Änn, the Great"), Mailbox(address="bob@x.example")],
         shown_cc=[Mailbox(address="c@x.example")],
     )
@@ -199,5 +199,5 @@ def test_a_mail_shows_whom_the_message_that_it_came_from_named() -> None:
 
 
 def test_a_message_that_named_somebody_in_cc_only_has_no_to() -> None:
-    message = read(replace(MAIL, extras=Extras(shown_cc=[Mailbox(address="c@x.example")])))
+    message = read(replace(MAIL, extras=MailOptions(shown_cc=[Mailbox(address="c@x.example")])))
     assert (message["To"], str(message["Cc"])) == (None, "c@x.example")

@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from libs.schemas.feedback.reputation import (
-    Counts,
     PauseSending,
+    ReputationCounts,
     ReputationEvent,
     ResumeSending,
     SendingPaused,
@@ -24,7 +24,7 @@ OLD, NEW = NOW - timedelta(days=400), NOW - timedelta(days=3)
 
 def figures(sent: int, bounced: int = 0, complained: int = 0, since: datetime = OLD) -> Figures:
     """The same in every window, as if all of it was today's."""
-    counts = Counts(sent=sent, bounced=bounced, complained=complained)
+    counts = ReputationCounts(sent=sent, bounced=bounced, complained=complained)
     return Figures(since=since, hour=counts, day=counts, week=counts, ever=counts)
 
 
