@@ -7,6 +7,7 @@ module whose docstring says "Pure.", and all of the packages that are pure as a 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from grimp import ImportGraph
 from importlinter import Contract, ContractCheck, fields, output
@@ -23,9 +24,9 @@ class PureContract(Contract):
 
     type_name = "pure"
 
-    forbidden_modules = fields.ListField(subfield=fields.StringField())
-    pure_packages = fields.ListField(subfield=fields.StringField())
-    harmless_modules = fields.ListField(subfield=fields.StringField(), required=False, default=[])
+    forbidden_modules: Any = fields.ListField(subfield=fields.StringField())
+    pure_packages: Any = fields.ListField(subfield=fields.StringField())
+    harmless_modules: Any = fields.ListField(subfield=fields.StringField(), required=False, default=[])
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
         for module in self.harmless_modules:
