@@ -139,7 +139,7 @@ class EmailRequeued(EmailEvent, tag="email.requeued", frozen=True, kw_only=True)
 
 
 class CheckOrder(DeliveryQuery, tag="check-order", frozen=True, kw_only=True):
-    """Could this mail be sent to somebody who is subscribed? Refuses as `SendEmails` would, or returns `ValidatedEmail`.
+    """Could this mail be sent to somebody who is subscribed? Refused as `SendEmails` would be, or `ValidatedEmail`.
 
     What is said of recipients in `extras` and `data` has no part in it.
     """
