@@ -1,13 +1,12 @@
 """Migrations: numbered SQL files, and a database role for each service.
 
-Plain SQL, one schema a service, run by the database's owner under an advisory lock, so that any number of replicas or
-operators may start it at once. Files that have run are remembered by name, with a digest; one that was changed
-afterwards is refused, and one that was renamed would run again. So a number that was given out twice stays so; a test
-sees to it that no new one is. Read models are not migrated: their DDL is created here if it is missing, and changed by
-`godwit rebuild`.
+Plain SQL, one schema per service, run by the database's owner under an advisory lock, so any number of replicas or
+operators may start it at once. Each file that ran is recorded by name, with a digest. A file that was edited after it
+ran is refused; a file that was only renamed is recognised by its digest and does not run again. Read models are not
+migrated: their DDL is created here if it is missing, and changed by `godwit rebuild`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -41,6 +40,7 @@ create table if not exists migrations (
 """
 RAN = "select name, digest from migrations"
 REMEMBER = "insert into migrations (name, digest) values ($1, $2)"
+RENAME = "update migrations set name = $2 where name = $1"
 
 
 class ChangedMigration(Exception):
@@ -64,8 +64,9 @@ async def _migrate(conn: "asyncpg.Connection[Any]", service: Service, password: 
     role = role_of(service.name)
     await _ensure_role(conn, role, password)
     await conn.execute(SCHEMA.format(schema=service.name, role=role))
-    ran = {row["name"]: row["digest"] for row in await conn.fetch(RAN)}
-    for name, sql in [*_files("runtime", RUNTIME), *_files(service.name, service.migrations)]:
+    files = [*_files("runtime", RUNTIME), *_files(service.name, service.migrations)]
+    ran = await _load_ran(conn, dict(files))
+    for name, sql in files:
         await _run(conn, name, sql, ran)
     for model in service.read_models:
         await conn.execute(model.DDL)
@@ -73,8 +74,21 @@ async def _migrate(conn: "asyncpg.Connection[Any]", service: Service, password: 
     log.info("migrations.done", service=service.name)
 
 
-async def _run(conn: "asyncpg.Connection[Any]", name: str, sql: str, ran: dict[str, str]) -> None:
-    digest = sha256(sql.encode()).hexdigest()
+async def _load_ran(conn: "asyncpg.Connection[Any]", files: Mapping[str, str]) -> dict[str, str]:
+    """Return the digests of the migrations that ran, by name, after recording renamed files under their new names."""
+    ran = {row["name"]: row["digest"] for row in await conn.fetch(RAN)}
+    gone = {(_owner(name), digest): name for name, digest in ran.items() if name not in files}
+    for name, sql in files.items():
+        former = None if name in ran else gone.pop((_owner(name), _digest(sql)), None)
+        if former:
+            await conn.execute(RENAME, former, name)
+            ran[name] = ran.pop(former)
+            log.info("migrations.renamed", former=former, name=name)
+    return ran
+
+
+async def _run(conn: "asyncpg.Connection[Any]", name: str, sql: str, ran: Mapping[str, str]) -> None:
+    digest = _digest(sql)
     if name not in ran:
         await conn.execute(sql)
         await conn.execute(REMEMBER, name, digest)
@@ -87,6 +101,14 @@ async def _ensure_role(conn: "asyncpg.Connection[Any]", role: str, password: str
         await conn.execute(f"create role {role} login")
     if password:
         await conn.execute(f"alter role {role} password {_literal(password)}")
+
+
+def _owner(name: str) -> str:
+    return name.partition("/")[0]
+
+
+def _digest(sql: str) -> str:
+    return sha256(sql.encode()).hexdigest()
 
 
 def _literal(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The files that change databases, by their names: the order in which they run."""
+"""Names of migration files, which decide the order in which they run."""
 
 import re
 from collections import Counter
@@ -10,9 +10,8 @@ from deploy.services import NAMES, build_of
 from libs.runtime.operations.migrations import RUNTIME
 from libs.runtime.process.settings import Settings
 
-TWINS = {("delivery", "0003"), ("delivery", "0011"), ("contacts", "0005")}
-"""Numbers that were given out twice. They stay: databases remember files by their names, so that a renamed one would
-run again. Neither file of a pair builds on the other, so their order does not matter."""
+SHARED = {("delivery", "0003"), ("delivery", "0011")}
+"""Numbers that two files still share."""
 
 FOLDERS = {"runtime": RUNTIME} | {name: build_of(name)(Settings(database_url="")).migrations for name in NAMES}
 
@@ -25,7 +24,7 @@ def names_in(folder: Path) -> list[str]:
 def test_every_migration_has_a_number_of_its_own(owner: str) -> None:
     numbers = Counter(name[:4] for name in names_in(FOLDERS[owner]))
     assert {(owner, number) for number, files in numbers.items() if files > 1} == {
-        twin for twin in TWINS if twin[0] == owner
+        number for number in SHARED if number[0] == owner
     }
 
 
