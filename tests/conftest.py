@@ -14,7 +14,7 @@ import pytest
 from nats.aio.client import Client
 
 from deploy.embedded.backend import Backend
-from deploy.setup import declared_services, prepare_services
+from deploy.provisioning.prepare import declared_services, prepare_services
 from libs.runtime.operations.migrations import role_of
 from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings

@@ -8,8 +8,8 @@ from deploy.audit import campaigns, contacts, delivery, feedback, versions, work
 from deploy.audit.figure import Figure, compare
 from deploy.audit.lag import Lag, lags
 from deploy.commands import Failed
-from deploy.reach import database
-from deploy.setup import declared_services
+from deploy.connections import database
+from deploy.provisioning.prepare import declared_services
 from libs.runtime.operations.rebuild import KEEP_TABLES
 
 CHECKS = (

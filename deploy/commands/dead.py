@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _run(args: argparse.Namespace) -> int:
-    from deploy.reach import bus
+    from deploy.connections import bus
     from libs.runtime.messaging.dead_letters import DeadLetters, NoSuchDeadLetter
 
     async with bus() as client:

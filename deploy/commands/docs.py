@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from deploy.commands import Failed
-    from deploy.documents import generate
+    from deploy.documents.generate import generate
 
     documents = generate()
     stale = [name for name, text in documents.items() if _read(args.into / name) != text]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from deploy.doctor.finding import Finding
-    from deploy.doctor.place import Place
+    from deploy.doctor.deployment import Place
+    from deploy.doctor.diagnosis import Finding
 
 EPILOG = """\
 SES (credentials, quota, domains, configuration set, event types), the way back from it (SNS topics and subscriptions,
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from deploy.doctor.place import place
+    from deploy.doctor.deployment import place
 
     findings = asyncio.run(_examine(place(nats_monitor_url=args.nats_monitor)))
     _show(findings)

@@ -9,8 +9,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from deploy.reach import addresses
-    from deploy.setup import prepare
+    from deploy.connections import addresses
+    from deploy.provisioning.prepare import prepare
 
     found = addresses()
     prepare(found.admin_url, found.nats_url, os.environ.get("GODWIT_ROLE_PASSWORD"))

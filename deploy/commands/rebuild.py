@@ -28,8 +28,8 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace) -> int:
     from deploy.commands import Failed
-    from deploy.reach import addresses, bus
-    from deploy.setup import declared_services
+    from deploy.connections import addresses, bus
+    from deploy.provisioning.prepare import declared_services
     from libs.runtime.operations.rebuild import rebuild
 
     [service] = declared_services([args.service])

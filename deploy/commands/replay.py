@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace) -> int:
     from deploy.commands import Failed
-    from deploy.reach import bus, database
+    from deploy.connections import bus, database
     from libs.runtime.messaging.decrypting_publisher import DecryptingPublisher
     from libs.runtime.operations.replay import BusRefused, replay, sequence_at
 

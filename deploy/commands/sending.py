@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def status(_note: str = "") -> int:
-    from deploy.reach import database
+    from deploy.connections import database
 
     async with database() as conn:
         state = await conn.fetchrow(STATE)
@@ -71,7 +71,7 @@ async def status(_note: str = "") -> int:
 
 
 async def pause(note: str) -> int:
-    from deploy.reach import database
+    from deploy.connections import database
 
     async with database() as conn:
         await conn.execute(PAUSE, f"{BY_HAND}: {note}" if note else BY_HAND)
@@ -80,7 +80,7 @@ async def pause(note: str) -> int:
 
 
 async def resume(_note: str) -> int:
-    from deploy.reach import database
+    from deploy.connections import database
 
     async with database() as conn:
         await conn.execute(RESUME, await _latest_event())
@@ -95,7 +95,7 @@ async def _latest_event() -> UUID | None:
     """The event of delivery's that the bus holds last: from here on it is known that the database lacks it."""
     from nats.js.errors import NotFoundError
 
-    from deploy.reach import bus
+    from deploy.connections import bus
 
     async with bus() as client:
         try:
@@ -109,7 +109,7 @@ async def _latest_event() -> UUID | None:
 
 
 async def _project(args: argparse.Namespace) -> int:
-    from deploy.reach import bus, order
+    from deploy.connections import bus, order
     from libs.runtime.messaging.bus import Unavailable, ask
     from libs.schemas.feedback.reputation import (
         GetReputation,

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Any
 
-from deploy.demo import screen, story
+from deploy.demo import scenario, screen
 from deploy.demo.api import Api, Refused, connect, import_contacts
 from deploy.demo.memory import proportional_megabytes
 from deploy.demo.proof import Proof, prove
@@ -41,9 +41,9 @@ async def tell(target: Target, victim: str, started: float) -> int:
     domain = os.environ.get("GODWIT_BOOTSTRAP_DOMAIN", "example.com")
     async with connect(target) as api:
         await show_import(target)
-        segment = await story.make_segment(api)
-        workflow = await story.make_workflow(api, domain)
-        campaign = await story.make_campaign(api, domain, segment)
+        segment = await scenario.make_segment(api)
+        workflow = await scenario.make_workflow(api, domain)
+        campaign = await scenario.make_campaign(api, domain, segment)
         audience = (await api.get(f"/segments/{segment['id']}/contacts", pageSize=1))["total"]
         console.print(f"segment [bold]{segment['name']}[/]: {audience:,} contacts")
         await send_and_watch(api, target, campaign, audience, victim)

@@ -5,8 +5,13 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy.doctor.finding import Finding, ok, problem, warning
-from deploy.doctor.place import Place
+from deploy.doctor.deployment import Place
+from deploy.doctor.diagnosis import (
+    Finding,
+    ok,
+    problem,
+    warning,
+)
 
 PENDING = "PendingConfirmation"
 WEBHOOK = "/webhooks/sns"

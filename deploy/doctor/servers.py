@@ -11,10 +11,15 @@ from nats.errors import Error as NatsError
 from nats.js.api import StorageType
 from nats.js.errors import NotFoundError
 
-from deploy import streams
-from deploy.doctor.finding import Finding, ok, problem, warning
-from deploy.doctor.place import Place
-from deploy.reach import connect
+from deploy.connections import connect
+from deploy.doctor.deployment import Place
+from deploy.doctor.diagnosis import (
+    Finding,
+    ok,
+    problem,
+    warning,
+)
+from deploy.provisioning import streams
 
 TIMEOUT = 5.0
 MAX_SKEW = 5.0

@@ -7,8 +7,13 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy.doctor.finding import Finding, ok, problem, warning
-from deploy.doctor.place import Place
+from deploy.doctor.deployment import Place
+from deploy.doctor.diagnosis import (
+    Finding,
+    ok,
+    problem,
+    warning,
+)
 
 NEEDED = ("SEND", "REJECT", "BOUNCE", "COMPLAINT", "DELIVERY", "RENDERING_FAILURE", "DELIVERY_DELAY")
 WANTED = ("OPEN", "CLICK")

@@ -28,7 +28,7 @@ LIBRARIES = ("msgspec", "structlog", "asyncpg", "nats", "uvloop", "uvicorn", "fa
 class Programs:
     """What runs, each as `module:function`; `libraries` are loaded before them."""
 
-    prepare: str = "deploy.setup:prepare"
+    prepare: str = "deploy.provisioning.prepare:prepare"
     sandbox: str = "deploy.sandbox.__main__:main"
     service: str = "services.{service}.__main__:main"
     libraries: tuple[str, ...] = LIBRARIES

@@ -12,7 +12,7 @@ import uvicorn
 import uvloop
 
 from deploy.sandbox.app import Application, Sandbox
-from deploy.sandbox.asgi import TransportProtocol
+from deploy.sandbox.http.asgi import TransportProtocol
 from deploy.sandbox.settings import Settings, read_settings
 
 BACKLOG = 2048

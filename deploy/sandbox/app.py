@@ -4,8 +4,8 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from deploy.sandbox.account import Account, a_day_ago
-from deploy.sandbox.asgi import (
+from deploy.sandbox.control import Control
+from deploy.sandbox.http.asgi import (
     Answer,
     ApiError,
     NoAnswer,
@@ -18,21 +18,21 @@ from deploy.sandbox.asgi import (
     respond,
     stay_silent,
 )
-from deploy.sandbox.configuration_sets import ConfigurationSets
-from deploy.sandbox.control import Control
-from deploy.sandbox.faults import Faults
-from deploy.sandbox.identities import Identities
-from deploy.sandbox.ledger import Ledger
-from deploy.sandbox.notifier import Notifier
-from deploy.sandbox.pages import Pages
-from deploy.sandbox.queue import Queue
+from deploy.sandbox.mailbox.ledger import Ledger
+from deploy.sandbox.mailbox.pages import Pages
 from deploy.sandbox.routes import add_control, add_pages_and_sns, add_ses
-from deploy.sandbox.ses import Ses
+from deploy.sandbox.ses.account import Account, a_day_ago
+from deploy.sandbox.ses.configuration_sets import ConfigurationSets
+from deploy.sandbox.ses.faults import Faults
+from deploy.sandbox.ses.identities import Identities
+from deploy.sandbox.ses.sending import Ses
+from deploy.sandbox.ses.suppression import SuppressionList
 from deploy.sandbox.settings import Settings
-from deploy.sandbox.sns import Topic, load_signer
-from deploy.sandbox.store import Store
-from deploy.sandbox.subscriptions import Subscriptions
-from deploy.sandbox.suppression import SuppressionList
+from deploy.sandbox.sns.envelopes import Topic, load_signer
+from deploy.sandbox.sns.notifier import Notifier
+from deploy.sandbox.sns.subscriptions import Subscriptions
+from deploy.sandbox.sqs.queue import Queue
+from deploy.sandbox.storage.store import Store
 
 log = logging.getLogger("sandbox")
 

@@ -6,17 +6,22 @@ from typing import TypeVar
 
 import msgspec
 
-from deploy.sandbox.account import Account, AccountChange
-from deploy.sandbox.asgi import Answer, ApiError, Request, json_answer
-from deploy.sandbox.courier import Mode
-from deploy.sandbox.faults import Fault, Faults
-from deploy.sandbox.identities import Identities
-from deploy.sandbox.ledger import Ledger, Message
-from deploy.sandbox.mail import raw_mail, read_mail
-from deploy.sandbox.notifier import Notifier
-from deploy.sandbox.outcomes import Behaviour
-from deploy.sandbox.ses import Ses
-from deploy.sandbox.subscriptions import Subscriptions
+from deploy.sandbox.http.asgi import (
+    Answer,
+    ApiError,
+    Request,
+    json_answer,
+)
+from deploy.sandbox.mailbox.ledger import Ledger, Message
+from deploy.sandbox.mailbox.mail import raw_mail, read_mail
+from deploy.sandbox.mailbox.outcomes import Behaviour
+from deploy.sandbox.ses.account import Account, AccountChange
+from deploy.sandbox.ses.faults import Fault, Faults
+from deploy.sandbox.ses.identities import Identities
+from deploy.sandbox.ses.sending import Ses
+from deploy.sandbox.sns.notifier import Notifier
+from deploy.sandbox.sns.subscription_delivery import Mode
+from deploy.sandbox.sns.subscriptions import Subscriptions
 from deploy.sandbox.timestamps import iso
 
 MAX_LIMIT = 100_000

@@ -1,15 +1,23 @@
 """Every address that the sandbox answers."""
 
-from deploy.sandbox.asgi import Answer, ApiError, Handler, Request, Router, json_answer, last_values
-from deploy.sandbox.configuration_sets import ConfigurationSets
 from deploy.sandbox.control import Control
-from deploy.sandbox.identities import Identities
-from deploy.sandbox.pages import Pages
-from deploy.sandbox.queue import TARGET, Queue
-from deploy.sandbox.ses import Ses
-from deploy.sandbox.sns import Signer
-from deploy.sandbox.subscriptions import Subscriptions
-from deploy.sandbox.suppression import SuppressionList
+from deploy.sandbox.http.asgi import (
+    Answer,
+    ApiError,
+    Handler,
+    Request,
+    Router,
+    json_answer,
+    last_values,
+)
+from deploy.sandbox.mailbox.pages import Pages
+from deploy.sandbox.ses.configuration_sets import ConfigurationSets
+from deploy.sandbox.ses.identities import Identities
+from deploy.sandbox.ses.sending import Ses
+from deploy.sandbox.ses.suppression import SuppressionList
+from deploy.sandbox.sns.envelopes import Signer
+from deploy.sandbox.sns.subscriptions import Subscriptions
+from deploy.sandbox.sqs.queue import TARGET, Queue
 
 SIGNATURE_SCHEME = "AWS4-HMAC-SHA256 "
 V2 = "/v2/email"

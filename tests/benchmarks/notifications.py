@@ -16,7 +16,7 @@ from rich.console import Group
 from rich.table import Table
 
 from deploy.demo.target import Target
-from deploy.sandbox.sns import Signer, Topic, load_signer
+from deploy.sandbox.sns.envelopes import Signer, Topic, load_signer
 from libs.runtime.process.testing import eventually
 from services.feedback.email_feedback import INITIAL, Known, decide, evolve
 from services.feedback.notice import notice_of

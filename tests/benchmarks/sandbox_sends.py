@@ -32,9 +32,16 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
-from deploy.sandbox.asgi import Answer, Receive, Scope, Send, json_answer, respond
-from deploy.sandbox.asgi import Request as SandboxRequest
-from deploy.sandbox.ses_api import SendEmail
+from deploy.sandbox.http.asgi import (
+    Answer,
+    Receive,
+    Scope,
+    Send,
+    json_answer,
+    respond,
+)
+from deploy.sandbox.http.asgi import Request as SandboxRequest
+from deploy.sandbox.http.requests import SendEmail
 
 HTML = "<p>Hello, a godwit flies 11,000 km without a stop. <a href='https://example.com/a'>Read on</a></p>" * 30
 FAST = ["--max-send-rate", "1000000", "--max-24-hour-send", "1000000000"]

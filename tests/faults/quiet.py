@@ -8,9 +8,9 @@ import httpx
 from nats.errors import Error as NatsError
 
 from deploy.demo.api import Refused
+from deploy.provisioning.prepare import declared_services
+from deploy.provisioning.streams import consumers_of
 from deploy.services import NAMES
-from deploy.setup import declared_services
-from deploy.streams import consumers_of
 from tests.faults.rig import Rig
 
 QUIET_WITHIN = 240.0

@@ -5,14 +5,8 @@ from email import message_from_bytes, policy
 
 import pytest
 
-from deploy.sandbox import mime
-from deploy.sandbox.asgi import ApiError
-from deploy.sandbox.bulk import bulk_draft
-from deploy.sandbox.limits import DAY, DailyQuota, SendRate
-from deploy.sandbox.links import clickable_links
-from deploy.sandbox.mail import Mail
-from deploy.sandbox.outcomes import Behaviour, Outcome, outcomes
-from deploy.sandbox.ses_api import (
+from deploy.sandbox.http.asgi import ApiError
+from deploy.sandbox.http.requests import (
     BulkContent,
     BulkEntry,
     Destination,
@@ -20,6 +14,12 @@ from deploy.sandbox.ses_api import (
     Template,
     TemplateContent,
 )
+from deploy.sandbox.mailbox import mime
+from deploy.sandbox.mailbox.links import clickable_links
+from deploy.sandbox.mailbox.mail import Mail
+from deploy.sandbox.mailbox.outcomes import Behaviour, Outcome, outcomes
+from deploy.sandbox.ses.bulk import bulk_draft
+from deploy.sandbox.ses.limits import DAY, DailyQuota, SendRate
 
 ALWAYS = Behaviour(bounce=0, complaint=0, open=1, click=1)
 

@@ -17,13 +17,13 @@ import pytest
 from moto.server import ThreadedMotoServer
 from nats.js.api import StorageType, StreamConfig
 
-from deploy import streams
 from deploy.doctor import notifications, servers, ses
-from deploy.doctor.finding import Finding
-from deploy.doctor.place import Place
+from deploy.doctor.deployment import Place
+from deploy.doctor.diagnosis import Finding
 from deploy.embedded.backend import Backend
 from deploy.embedded.backend import running as servers_in
 from deploy.embedded.ports import free_ports
+from deploy.provisioning import streams
 from tests.sandbox.running import Sandbox
 
 REGION = "eu-west-1"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.documents import generate
+from deploy.documents.generate import generate
 
 DOCS = Path(__file__).parents[2] / "docs"
 

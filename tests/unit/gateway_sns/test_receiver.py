@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.sandbox.sns import Topic, load_signer
+from deploy.sandbox.sns.envelopes import Topic, load_signer
 from libs.runtime.clock import now
 from libs.runtime.process.settings import Settings
 from libs.schemas.feedback.mails import RecordNotification

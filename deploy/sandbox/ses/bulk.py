@@ -9,8 +9,17 @@ from html import escape
 
 import msgspec
 
-from deploy.sandbox.drafts import Draft, bad_request, draft_of
-from deploy.sandbox.ses_api import Body, BulkEntry, Content, Header, SendBulkEmail, SendEmail, SimpleContent, Text
+from deploy.sandbox.http.requests import (
+    Body,
+    BulkEntry,
+    Content,
+    Header,
+    SendBulkEmail,
+    SendEmail,
+    SimpleContent,
+    Text,
+)
+from deploy.sandbox.ses.drafts import Draft, bad_request, draft_of
 
 VARIABLE = re.compile(r"\{\{\{?\s*([\w-]+(?:\.[\w-]+)*)\s*\}?\}\}")
 

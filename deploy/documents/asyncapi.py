@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from deploy.streams import DAY, STREAMS, Stream
+from deploy.provisioning.streams import DAY, STREAMS, Stream
 from libs.runtime.eventstore.codec import tag_of
 from libs.runtime.process.service import Service
 from libs.schemas import registry

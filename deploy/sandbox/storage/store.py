@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from deploy.sandbox.bodies import Bodies, Place
+from deploy.sandbox.storage.bodies import Bodies, Place
 
 Value = str | bytes | float | int | None
 Row = Sequence[Value]

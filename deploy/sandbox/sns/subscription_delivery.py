@@ -14,15 +14,20 @@ from uuid import uuid4
 
 import msgspec
 
-from deploy.sandbox.events import SUBJECT, Event, event_id, event_record
-from deploy.sandbox.ledger import Ledger
-from deploy.sandbox.outbound import NETWORK_ERRORS, Client
-from deploy.sandbox.outcomes import EventType
-from deploy.sandbox.queue import Hatch, Queue
+from deploy.sandbox.http.client import NETWORK_ERRORS, Client
+from deploy.sandbox.mailbox.ledger import Ledger
+from deploy.sandbox.mailbox.outcomes import EventType
 from deploy.sandbox.settings import QUEUE_ARN
-from deploy.sandbox.sns import Envelope, Topic
-from deploy.sandbox.store import Row, Store
-from deploy.sandbox.subscriptions import Subscription
+from deploy.sandbox.sns.envelopes import Envelope, Topic
+from deploy.sandbox.sns.events import (
+    SUBJECT,
+    Event,
+    event_id,
+    event_record,
+)
+from deploy.sandbox.sns.subscriptions import Subscription
+from deploy.sandbox.sqs.queue import Hatch, Queue
+from deploy.sandbox.storage.store import Row, Store
 
 Mode = Literal["on", "paused", "duplicated", "shuffled"]
 

@@ -6,10 +6,20 @@ sent with one whose name contains `no-tracking` is neither opened nor clicked.
 
 import msgspec
 
-from deploy.sandbox.asgi import Answer, ApiError, Request, json_answer
-from deploy.sandbox.paging import page, page_of
-from deploy.sandbox.ses_api import CreateConfigurationSet, CreateEventDestination, ListRequest, decoder
-from deploy.sandbox.store import Store
+from deploy.sandbox.http.asgi import (
+    Answer,
+    ApiError,
+    Request,
+    json_answer,
+)
+from deploy.sandbox.http.paging import page, page_of
+from deploy.sandbox.http.requests import (
+    CreateConfigurationSet,
+    CreateEventDestination,
+    ListRequest,
+    decoder,
+)
+from deploy.sandbox.storage.store import Store
 
 ONE = "select body from configuration_set where name = ?"
 PAGE = "select name from configuration_set where name > ? order by name limit ?"

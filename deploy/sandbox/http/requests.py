@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
-from deploy.sandbox.asgi import ApiError
+from deploy.sandbox.http.asgi import ApiError
 
 
 class Shape(msgspec.Struct, rename="pascal", omit_defaults=True):

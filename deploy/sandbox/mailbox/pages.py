@@ -5,9 +5,15 @@ from html import escape
 from importlib.resources import files
 from urllib.parse import quote, urlencode
 
-from deploy.sandbox.asgi import Answer, ApiError, Request
-from deploy.sandbox.ledger import PAGE_SIZE, Ledger, Message
-from deploy.sandbox.mail import Mail, raw_mail, read_headers, read_mail, value_of
+from deploy.sandbox.http.asgi import Answer, ApiError, Request
+from deploy.sandbox.mailbox.ledger import PAGE_SIZE, Ledger, Message
+from deploy.sandbox.mailbox.mail import (
+    Mail,
+    raw_mail,
+    read_headers,
+    read_mail,
+    value_of,
+)
 from deploy.sandbox.timestamps import iso
 
 STYLE = files(__package__).joinpath("style.css").read_text()

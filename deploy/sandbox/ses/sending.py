@@ -6,17 +6,28 @@ from collections.abc import Sequence
 
 from uuid_utils import uuid4
 
-from deploy.sandbox.account import Account
-from deploy.sandbox.asgi import Answer, ApiError, NoAnswer, Request, json_answer
-from deploy.sandbox.bulk import bulk_draft
-from deploy.sandbox.drafts import Draft, draft_of
-from deploy.sandbox.faults import FaultName, Faults
-from deploy.sandbox.identities import Identities
-from deploy.sandbox.ledger import Accepted, Ledger, Message
-from deploy.sandbox.outcomes import Behaviour, outcomes
-from deploy.sandbox.ses_api import BulkEntry, SendBulkEmail, SendEmail, decoder
-from deploy.sandbox.subscriptions import Subscriptions
-from deploy.sandbox.suppression import SuppressionList
+from deploy.sandbox.http.asgi import (
+    Answer,
+    ApiError,
+    NoAnswer,
+    Request,
+    json_answer,
+)
+from deploy.sandbox.http.requests import (
+    BulkEntry,
+    SendBulkEmail,
+    SendEmail,
+    decoder,
+)
+from deploy.sandbox.mailbox.ledger import Accepted, Ledger, Message
+from deploy.sandbox.mailbox.outcomes import Behaviour, outcomes
+from deploy.sandbox.ses.account import Account
+from deploy.sandbox.ses.bulk import bulk_draft
+from deploy.sandbox.ses.drafts import Draft, draft_of
+from deploy.sandbox.ses.faults import FaultName, Faults
+from deploy.sandbox.ses.identities import Identities
+from deploy.sandbox.ses.suppression import SuppressionList
+from deploy.sandbox.sns.subscriptions import Subscriptions
 
 read_email = decoder(SendEmail)
 read_bulk = decoder(SendBulkEmail)

@@ -12,9 +12,9 @@ from uuid import uuid4
 
 import msgspec
 
-from deploy.sandbox.asgi import Answer, ApiError, Request
+from deploy.sandbox.http.asgi import Answer, ApiError, Request
 from deploy.sandbox.settings import ACCOUNT_ID
-from deploy.sandbox.store import Store
+from deploy.sandbox.storage.store import Store
 
 NAME = "godwit-sandbox"
 TARGET = "AmazonSQS."

@@ -4,12 +4,22 @@ import secrets
 
 import msgspec
 
-from deploy.sandbox.account import Account
-from deploy.sandbox.asgi import Answer, ApiError, Request, json_answer
-from deploy.sandbox.drafts import bare
-from deploy.sandbox.paging import page, page_of
-from deploy.sandbox.ses_api import CreateEmailIdentity, ListRequest, PutMailFrom, decoder
-from deploy.sandbox.store import Store
+from deploy.sandbox.http.asgi import (
+    Answer,
+    ApiError,
+    Request,
+    json_answer,
+)
+from deploy.sandbox.http.paging import page, page_of
+from deploy.sandbox.http.requests import (
+    CreateEmailIdentity,
+    ListRequest,
+    PutMailFrom,
+    decoder,
+)
+from deploy.sandbox.ses.account import Account
+from deploy.sandbox.ses.drafts import bare
+from deploy.sandbox.storage.store import Store
 
 ONE = "select name, verified, tokens from identity where name = ?"
 PAGE = "select name, verified, tokens from identity where name > ? order by name limit ?"

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from deploy.sandbox.bodies import Place
-from deploy.sandbox.outcomes import Outcome
-from deploy.sandbox.store import Row, Store
+from deploy.sandbox.mailbox.outcomes import Outcome
+from deploy.sandbox.storage.bodies import Place
+from deploy.sandbox.storage.store import Row, Store
 
 ADD_MESSAGE = """
 insert into message (seq, id, email_id, sender, recipients, tags, configuration_set, accepted_at, kind, body_offset,

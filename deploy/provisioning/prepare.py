@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import asyncpg
 import nats
 
-from deploy import streams
+from deploy.provisioning import streams
 from deploy.services import NAMES, build_of
 from libs.runtime.operations.migrations import migrate
 from libs.runtime.process.service import Service

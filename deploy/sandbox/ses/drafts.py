@@ -12,8 +12,8 @@ from typing import Literal
 
 import msgspec
 
-from deploy.sandbox.asgi import ApiError
-from deploy.sandbox.ses_api import SendEmail
+from deploy.sandbox.http.asgi import ApiError
+from deploy.sandbox.http.requests import SendEmail
 
 EMAIL_ID_TAG = "godwit_email"
 MAX_RECIPIENTS = 50

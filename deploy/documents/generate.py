@@ -5,9 +5,9 @@ from typing import Any, get_type_hints
 import msgspec
 from msgspec import NODEFAULT
 
-from deploy.asyncapi import document as asyncapi
+from deploy.documents.asyncapi import document as asyncapi
 from deploy.embedded.settings import Settings as StackSettings
-from deploy.setup import declared_services
+from deploy.provisioning.prepare import declared_services
 from libs.runtime.process.settings import PLAIN, Settings
 
 HEAD = """\

@@ -6,11 +6,21 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
 
-from deploy.sandbox.drafts import bare
-from deploy.sandbox.ledger import Message
-from deploy.sandbox.links import clickable_links
-from deploy.sandbox.mail import Headers, read_headers, read_mail, value_of
-from deploy.sandbox.outcomes import AUTOMATIC_REPLY, SUPPRESSED, UNKNOWN_USER, EventType
+from deploy.sandbox.mailbox.ledger import Message
+from deploy.sandbox.mailbox.links import clickable_links
+from deploy.sandbox.mailbox.mail import (
+    Headers,
+    read_headers,
+    read_mail,
+    value_of,
+)
+from deploy.sandbox.mailbox.outcomes import (
+    AUTOMATIC_REPLY,
+    SUPPRESSED,
+    UNKNOWN_USER,
+    EventType,
+)
+from deploy.sandbox.ses.drafts import bare
 from deploy.sandbox.settings import ACCOUNT_ID
 from deploy.sandbox.timestamps import iso
 

@@ -5,13 +5,13 @@ import logging
 import time
 from contextlib import suppress
 
-from deploy.sandbox.courier import Courier, PostOffice
-from deploy.sandbox.ledger import Ledger
-from deploy.sandbox.queue import Queue
-from deploy.sandbox.signing import Signing
-from deploy.sandbox.sns import Signer, Topic
-from deploy.sandbox.store import Store
-from deploy.sandbox.subscriptions import Subscriptions
+from deploy.sandbox.mailbox.ledger import Ledger
+from deploy.sandbox.sns.envelopes import Signer, Topic
+from deploy.sandbox.sns.signing import Signing
+from deploy.sandbox.sns.subscription_delivery import Courier, PostOffice
+from deploy.sandbox.sns.subscriptions import Subscriptions
+from deploy.sandbox.sqs.queue import Queue
+from deploy.sandbox.storage.store import Store
 
 log = logging.getLogger("sandbox.notifications")
 

@@ -6,11 +6,16 @@ from datetime import datetime
 
 import msgspec
 
-from deploy.sandbox.asgi import Answer, ApiError, Request, json_answer
-from deploy.sandbox.drafts import bad_request
-from deploy.sandbox.paging import page, page_of
-from deploy.sandbox.ses_api import PutSuppressedDestination, decoder
-from deploy.sandbox.store import Store, Value
+from deploy.sandbox.http.asgi import (
+    Answer,
+    ApiError,
+    Request,
+    json_answer,
+)
+from deploy.sandbox.http.paging import page, page_of
+from deploy.sandbox.http.requests import PutSuppressedDestination, decoder
+from deploy.sandbox.ses.drafts import bad_request
+from deploy.sandbox.storage.store import Store, Value
 
 ALL = "select address from suppression"
 ONE = "select address, reason, since from suppression where address = ?"

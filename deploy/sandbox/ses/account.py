@@ -5,8 +5,8 @@ from typing import Annotated
 
 import msgspec
 
-from deploy.sandbox.asgi import ApiError
-from deploy.sandbox.limits import DAY, DailyQuota, SendRate
+from deploy.sandbox.http.asgi import ApiError
+from deploy.sandbox.ses.limits import DAY, DailyQuota, SendRate
 from deploy.sandbox.settings import Settings
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]

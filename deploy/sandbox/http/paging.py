@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from deploy.sandbox.asgi import ApiError
+from deploy.sandbox.http.asgi import ApiError
 
 
 def page_of(size: str | int | None, token: str | None, *, largest: int) -> tuple[int, str]:

@@ -11,9 +11,9 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from deploy.sandbox.asgi import Answer, ApiError
+from deploy.sandbox.http.asgi import Answer, ApiError
 from deploy.sandbox.settings import ACCOUNT_ID, QUEUE_ARN
-from deploy.sandbox.store import Store
+from deploy.sandbox.storage.store import Store
 
 ALL = "select id, endpoint, token, confirmed_at is not null from subscription order by id"
 ADD = "insert or ignore into subscription (endpoint, token) values (?, ?)"

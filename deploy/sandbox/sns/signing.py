@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from deploy.sandbox import signatory
-from deploy.sandbox.sns import Envelope, Signer, string_to_sign
+from deploy.sandbox.sns import signing_process
+from deploy.sandbox.sns.envelopes import Envelope, Signer, string_to_sign
 
 TOGETHER = 16
 LONGEST = 30.0
@@ -60,14 +60,14 @@ class Signing:
     async def _signatures(self, texts: Sequence[bytes]) -> list[bytes]:
         process = self._process = self._process or await self._start()
         assert process.stdin and process.stdout  # both are pipes
-        number, size = signatory.NUMBER.pack, self._signer.size
+        number, size = signing_process.NUMBER.pack, self._signer.size
         process.stdin.write(number(len(texts)) + b"".join(number(len(text)) + text for text in texts))
         signed = await process.stdout.readexactly(size * len(texts))
         return [signed[start : start + size] for start in range(0, len(signed), size)]
 
     async def _start(self) -> asyncio.subprocess.Process:
         """It ends when its input does, and so with the sandbox, however that ends."""
-        command = [sys.executable, "-P", str(Path(signatory.__file__)), str(self._signer.key_file)]
+        command = [sys.executable, "-P", str(Path(signing_process.__file__)), str(self._signer.key_file)]
         pipe = asyncio.subprocess.PIPE
         return await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
 

@@ -10,9 +10,9 @@ from email.utils import formatdate
 
 import msgspec
 
-from deploy.sandbox import mime
-from deploy.sandbox.ledger import Message
-from deploy.sandbox.ses_api import SendEmail
+from deploy.sandbox.http.requests import SendEmail
+from deploy.sandbox.mailbox import mime
+from deploy.sandbox.mailbox.ledger import Message
 
 Headers = list[tuple[str, str]]
 

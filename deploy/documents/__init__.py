@@ -1,0 +1,1 @@
+"""The documents under docs/ that are generated from the code: OpenAPI, AsyncAPI and the settings page."""

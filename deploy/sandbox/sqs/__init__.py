@@ -1,0 +1,1 @@
+"""SQS: the queue that can be subscribed to the topic."""

@@ -1,0 +1,1 @@
+"""What the sandbox keeps on disk: SQLite with group commit, and one file for message bodies."""
