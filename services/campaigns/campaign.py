@@ -17,8 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from libs.kernel.instants import iso
-from libs.kernel.rejection import Rejected
-from libs.schemas.base import FieldError
+from libs.kernel.rejection import Rejected, invalid
 from libs.schemas.campaigns.ab_tests import VariantFigures
 from libs.schemas.campaigns.audience import Audience
 from libs.schemas.campaigns.campaigns import (
@@ -55,7 +54,7 @@ from libs.schemas.campaigns.campaigns import (
     UpdateCampaign,
 )
 from services.campaigns import experiment, variants
-from services.campaigns.content import copied, domain_of, invalid, require_sendable
+from services.campaigns.content import copied, domain_of, require_sendable
 from services.campaigns.draft import Draft, changed, drafted
 from services.campaigns.experiment import Experiment
 from services.campaigns.law import require_legal
@@ -242,9 +241,7 @@ def _update(command: UpdateCampaign, campaign: Campaign) -> list[Event]:
 
 def _schedule(command: ScheduleCampaign, campaign: Campaign, now: datetime) -> list[Event]:
     if command.scheduled_for <= now:
-        raise invalid(
-            FieldError(field="scheduledFor", message="Scheduled time must be in the future", code="too_small")
-        )
+        raise invalid("scheduledFor", "Scheduled time must be in the future", "too_small")
     _require_ready(campaign)
     if campaign.scheduled_for == command.scheduled_for and campaign.status == "SCHEDULED":
         return []
@@ -316,9 +313,7 @@ def _require_possible(draft: Draft, verified_domains: frozenset[str]) -> None:
     if draft.audience:
         _require_whole(draft.audience)
     if draft.send_window and draft.send_window.start == draft.send_window.end:
-        raise invalid(
-            FieldError(field="sendWindow.end", message="A window ends at another time than it starts", code="invalid")
-        )
+        raise invalid("sendWindow.end", "A window ends at another time than it starts", "invalid")
     require_sendable(draft.content, verified_domains, draft.preheader)
     if draft.ab_test:
         variants.require_possible(draft.ab_test, draft.content, draft.preheader)
@@ -332,4 +327,4 @@ def _require_whole(audience: Audience) -> None:
 
 
 def _lacks(field: str, message: str) -> Rejected:
-    return invalid(FieldError(field=field, message=message, code="required"))
+    return invalid(field, message, "required")

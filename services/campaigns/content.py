@@ -5,7 +5,7 @@ from html import escape
 import msgspec
 
 from libs.kernel.liquid import mistake_in
-from libs.kernel.rejection import Rejected
+from libs.kernel.rejection import Rejected, invalid_fields
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import FieldError
 from libs.schemas.delivery.content import Content
@@ -15,10 +15,6 @@ MAX_CONTENT_BYTES = 768 * 1024
 
 COPY = " (Copy)"
 LONGEST_NAME = 100
-
-
-def invalid(*errors: FieldError) -> Rejected:
-    return Rejected("VALIDATION_ERROR", "Request validation failed", errors=list(errors))
 
 
 def copied(name: str) -> str:
@@ -34,7 +30,7 @@ def domain_of(address: str) -> str:
 def require_sendable(content: Content, verified_domains: frozenset[str], preheader: str | None = None) -> None:
     """Refuse content that could not be sent. What is empty is still to be written."""
     if errors := _mistakes(content, preheader):
-        raise invalid(*errors)
+        raise invalid_fields(errors)
     domain = domain_of(content.from_email)
     if content.from_email and domain not in verified_domains:
         raise Rejected(

@@ -6,8 +6,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import asdict, replace
 
-from libs.kernel.rejection import Rejected
-from libs.schemas.base import FieldError
+from libs.kernel.rejection import Rejected, invalid
 from libs.schemas.campaigns.ab_tests import AbTest, FrozenTest
 from libs.schemas.campaigns.audience import Audience, AudienceType
 from libs.schemas.campaigns.campaigns import (
@@ -19,7 +18,7 @@ from libs.schemas.campaigns.campaigns import (
 )
 from libs.schemas.delivery.content import Content
 from services.campaigns import variants
-from services.campaigns.content import invalid, with_preheader
+from services.campaigns.content import with_preheader
 from services.campaigns.markdown import MAX_LENGTH, html_of, is_plain
 
 CONTENT_FIELDS = ("subject", "body", "from_email", "from_name", "reply_to", "kind", "utm")
@@ -155,8 +154,6 @@ def _implied(given: dict[str, Any]) -> AudienceType | None:
 
 def _with_markdown(draft: Draft, markdown: str | None) -> Draft:
     if markdown and len(markdown) > MAX_LENGTH:
-        raise invalid(
-            FieldError(field="content", message=f"Markdown is limited to {MAX_LENGTH} characters", code="too_big")
-        )
+        raise invalid("content", f"Markdown is limited to {MAX_LENGTH} characters", "too_big")
     html = html_of(markdown) if markdown else ""
     return replace(draft, markdown=markdown or None, content=replace(draft.content, body=html))

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from libs.kernel.cursors import invalid_cursor
 from libs.kernel.paging import window
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.base import FieldError
 from libs.schemas.campaigns.ab_tests import AbTestResults
 from libs.schemas.campaigns.campaigns import (
     CampaignPage,
@@ -47,7 +47,7 @@ from libs.schemas.delivery.content import Content
 from services.campaigns import versions
 from services.campaigns.ab_test_views import results_view
 from services.campaigns.campaign import Campaign
-from services.campaigns.content import domain_of, invalid
+from services.campaigns.content import domain_of
 from services.campaigns.read_models import (
     campaign,
     campaign_click,
@@ -226,7 +226,7 @@ def _place_of(cursor: str) -> UUID:
     try:
         return UUID(cursor)
     except ValueError:
-        raise invalid(FieldError(field="cursor", message="Not a cursor of this list", code="invalid_cursor")) from None
+        raise invalid_cursor() from None
 
 
 async def _campaign(conn: Connection, project: UUID, campaign_id: UUID) -> Campaign:

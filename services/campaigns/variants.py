@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from libs.kernel.liquid import mistake_in
+from libs.kernel.rejection import invalid, invalid_fields
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import FieldError
 from libs.schemas.campaigns.ab_tests import (
@@ -14,7 +15,7 @@ from libs.schemas.campaigns.ab_tests import (
     Variant,
 )
 from libs.schemas.delivery.content import Content
-from services.campaigns.content import MAX_CONTENT_BYTES, invalid, with_preheader
+from services.campaigns.content import MAX_CONTENT_BYTES, with_preheader
 from services.campaigns.markdown import MAX_LENGTH, html_of
 
 FEWEST = 2
@@ -23,14 +24,14 @@ FEWEST = 2
 def written(test: AbTest) -> AbTest:
     """The test with the Markdown of its variants compiled. Raises Rejected for one that has other HTML besides."""
     if errors := [error for place, variant in enumerate(test.variants) for error in _bodies(place, variant)]:
-        raise invalid(*errors)
+        raise invalid_fields(errors)
     return replace(test, variants=[_compiled(variant) for variant in test.variants])
 
 
 def require_possible(test: AbTest, content: Content, preheader: str | None) -> None:
     """Refuse a test that could not be made of this content."""
     if errors := [*_set(test.variants), *_texts(test.variants)] or _size(test, content, preheader):
-        raise invalid(*errors)
+        raise invalid_fields(errors)
 
 
 def chosen(test: AbTest, key: str) -> Variant:
@@ -38,7 +39,7 @@ def chosen(test: AbTest, key: str) -> Variant:
     found = next((variant for variant in test.variants if variant.key == key), None)
     if found is None:
         message = f"One of {', '.join(test.keys)}" if test.keys else "The campaign has no A/B test"
-        raise invalid(FieldError(field="variant", message=message, code="invalid_enum_value"))
+        raise invalid("variant", message, "invalid_enum_value")
     return found
 
 

@@ -1,7 +1,7 @@
 """The addresses of contacts: see `libs.kernel.addresses`."""
 
 from libs.kernel.addresses import normal
-from services.contacts.refusals import invalid
+from libs.kernel.rejection import invalid
 
 address_in = normal
 """The address as `parse` has it; None for what it refuses."""

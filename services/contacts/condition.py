@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from libs.kernel.conditions.check import filters_of, flaws
 from libs.kernel.conditions.language import Field, field_of
-from libs.kernel.rejection import Rejected
+from libs.kernel.rejection import Rejected, invalid_fields
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import FieldError
 from libs.schemas.contacts.contacts import Condition, Filter, Group
@@ -147,7 +147,7 @@ def _as_a_whole(condition: Condition, root: str) -> list[FieldError]:
 
 
 def _refused(errors: list[FieldError]) -> Rejected:
-    return Rejected("VALIDATION_ERROR", errors[0].message, errors=errors)
+    return invalid_fields(errors, errors[0].message)
 
 
 def _joined(logic: str, parts: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from libs.kernel.conditions.values import same
+from libs.kernel.rejection import invalid
 from libs.schemas.base import Data
 from libs.schemas.contacts.contacts import (
     ContactCreated,
@@ -27,7 +28,7 @@ from libs.schemas.contacts.contacts import (
 )
 from services.contacts.address import parse
 from services.contacts.data import check, merged
-from services.contacts.refusals import address_taken, contact_exists, contact_not_found, invalid
+from services.contacts.refusals import address_taken, contact_exists, contact_not_found
 
 Command: TypeAlias = SaveContact | UpdateContact | SubscribeContact | UnsubscribeContact | DeleteContact | TrackEvent
 Fact: TypeAlias = (

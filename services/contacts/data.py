@@ -2,9 +2,9 @@
 
 import re
 
+from libs.kernel.rejection import invalid
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import Data
-from services.contacts.refusals import invalid
 
 RESERVED = {
     "id",

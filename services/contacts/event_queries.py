@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
+from libs.kernel.cursors import decode_cursor, encode_cursor
 from libs.kernel.instants import iso
 from libs.runtime.eventstore.store import Connection
+from libs.runtime.messaging.bounded_page import fitting
 from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import Query
 from libs.schemas.contacts.events import (
@@ -20,7 +22,6 @@ from libs.schemas.contacts.events import (
 )
 from libs.schemas.contacts.segments import NamedReference
 from services.contacts.condition import topics
-from services.contacts.page import cursor_of, fitting, place_of
 from services.contacts.read_models import contact as contacts
 from services.contacts.read_models import segment as segments
 from services.contacts.read_models import tracked_event as tracked
@@ -34,13 +35,13 @@ async def list_events(conn: Connection, project: UUID, query: ListEvents) -> Eve
     if query.contact_id and not await contacts.load(conn, [], [(project, query.contact_id)]):
         raise contact_not_found()
     limit = min(max(query.limit, 1), MAX_LIMIT)
-    before = place_of(query.cursor) if query.cursor else tracked.LAST
+    before = decode_cursor(query.cursor) if query.cursor else tracked.LAST
     rows = await tracked.newest(conn, project, query.name, query.contact_id, before, limit + 1)
     shown = fitting([_view(row) for row in rows[:limit]])
     more = len(rows) > len(shown)
     return EventList(
         events=shown,
-        cursor=cursor_of(rows[len(shown) - 1].at, rows[len(shown) - 1].id) if more else None,
+        cursor=encode_cursor(rows[len(shown) - 1].at, rows[len(shown) - 1].id) if more else None,
         has_more=more,
     )
 

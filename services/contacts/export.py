@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from libs.runtime.eventstore.store import Connection
+from libs.runtime.messaging.bounded_page import fitting
 from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import Query
 from libs.schemas.contacts.contacts import Condition
@@ -14,7 +15,6 @@ from libs.schemas.contacts.jobs import (
     ListDataKeys,
 )
 from services.contacts import members
-from services.contacts.page import fitting
 from services.contacts.read_models import contact as contacts
 from services.contacts.read_models import segment as segments
 from services.contacts.refusals import segment_not_found

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import msgspec
 
+from libs.kernel.rejection import invalid
 from libs.schemas.base import Data
 from libs.schemas.contacts.contacts import SaveContact
-from services.contacts.refusals import invalid
 
 YES, NO = {"true", "yes"}, {"false", "no"}
 SUBSCRIBED = {"true", "1", "yes"}

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.kernel.rejection import Rejected
+from libs.kernel.rejection import Rejected, invalid
 from libs.schemas.contacts.events import EventDeletionStarted
 from libs.schemas.contacts.fields import FieldRemovalStarted
 from libs.schemas.contacts.jobs import (
@@ -26,7 +26,6 @@ from libs.schemas.contacts.jobs import (
     StartImport,
 )
 from services.contacts.import_row import columns_of, refused
-from services.contacts.refusals import invalid
 
 Spec: TypeAlias = ImportStarted | BulkStarted | EventDeletionStarted | FieldRemovalStarted
 

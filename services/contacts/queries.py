@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from libs.kernel.conditions.values import instant
+from libs.kernel.cursors import decode_cursor, encode_cursor, invalid_cursor
+from libs.kernel.rejection import invalid
 from libs.runtime.eventstore.store import Connection
+from libs.runtime.messaging.bounded_page import fitting
 from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import Query
 from libs.schemas.contacts.audiences import PreviewAudience
@@ -32,11 +35,10 @@ from services.contacts import search as searching
 from services.contacts.address import address_in, parse
 from services.contacts.field_queries import FIELD_QUERIES
 from services.contacts.known import find_known
-from services.contacts.page import cursor_of, fitting, place_of
 from services.contacts.preview import preview_audience
 from services.contacts.read_models import contact as contacts
 from services.contacts.read_models import contact_field
-from services.contacts.refusals import contact_not_found, invalid
+from services.contacts.refusals import contact_not_found
 from services.contacts.segment_queries import SEGMENT_QUERIES
 from services.contacts.views import contact_view, history_entry, view_of
 
@@ -104,7 +106,7 @@ async def count_contacts(conn: Connection, project: UUID, query: CountContacts) 
 async def list_contacts(conn: Connection, project: UUID, query: ListContacts) -> ContactPage:
     """A limit beyond what is allowed is the nearest that is."""
     limit = _within(query.limit)
-    after = place_of(query.cursor) if query.cursor else contacts.FIRST
+    after = decode_cursor(query.cursor) if query.cursor else contacts.FIRST
     search = _search(query.search)
     found = await _found(conn, project, after, search, limit + 1)
     shown = fitting([view_of(row) for row in found.rows[:limit]])
@@ -112,7 +114,7 @@ async def list_contacts(conn: Connection, project: UUID, query: ListContacts) ->
     more = place != searching.END
     return ContactPage(
         data=shown,
-        cursor=cursor_of(*place) if more else None,
+        cursor=encode_cursor(*place) if more else None,
         has_more=more,
         total=0 if query.cursor else await _total(conn, project, search, found),
     )
@@ -153,7 +155,7 @@ def _version(cursor: str | None) -> int:
     if cursor is None:
         return history.FROM_THE_END
     if not cursor.isdecimal() or int(cursor) > history.FROM_THE_END:
-        raise invalid("cursor", "Not a cursor of this list", "invalid_cursor")
+        raise invalid_cursor()
     return int(cursor)
 
 

@@ -1,14 +1,6 @@
 """The ways in which this service says no."""
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.base import FieldError
-
-FAILED = "Request validation failed"
-
-
-def invalid(field: str, message: str, code: str, summary: str = FAILED) -> Rejected:
-    """One field of the request cannot be accepted."""
-    return Rejected("VALIDATION_ERROR", summary, errors=[FieldError(field=field, message=message, code=code)])
 
 
 def contact_not_found() -> Rejected:

@@ -5,7 +5,7 @@ import re
 import msgspec
 from msgspec.structs import replace
 
-from libs.kernel.rejection import Rejected
+from libs.kernel.rejection import Rejected, invalid
 from libs.schemas.contacts.contacts import Condition
 from libs.schemas.contacts.segments import (
     CreateSegment,
@@ -17,7 +17,7 @@ from libs.schemas.contacts.segments import (
     UpdateSegment,
 )
 from services.contacts.condition import check
-from services.contacts.refusals import invalid, segment_not_found
+from services.contacts.refusals import segment_not_found
 
 MAX_NAME = 100
 MAX_DESCRIPTION = 500

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from libs.kernel.rejection import Rejected
+from libs.kernel.rejection import Rejected, invalid
 from libs.runtime.eventstore.aggregate import accepted
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
@@ -35,7 +35,7 @@ from services.contacts.definitions import definitions_of, dependents, direct_dep
 from services.contacts.membership import Move
 from services.contacts.read_models import segment as segments
 from services.contacts.read_models import segment_list
-from services.contacts.refusals import invalid, segment_not_found
+from services.contacts.refusals import segment_not_found
 from services.contacts.segment import Segment
 from services.contacts.views import segment_view
 

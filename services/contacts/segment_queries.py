@@ -5,8 +5,9 @@ from datetime import datetime
 from uuid import UUID
 
 from libs.kernel.instants import iso
-from libs.runtime.eventstore.codec import encode
+from libs.kernel.rejection import invalid
 from libs.runtime.eventstore.store import Connection
+from libs.runtime.messaging.bounded_page import exceeds_page
 from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import Query
 from libs.schemas.contacts.segments import (
@@ -28,14 +29,11 @@ from services.contacts.explanation import explained
 from services.contacts.people import find_person
 from services.contacts.read_models import segment as segments
 from services.contacts.read_models import segment_list
-from services.contacts.refusals import contact_not_found, invalid, segment_not_found
+from services.contacts.refusals import contact_not_found, segment_not_found
 from services.contacts.views import segment_view, view_of
 
 MAX_PAGE_SIZE = 100
 MAX_PAGE = 1_000_000
-MAX_PAGE_BYTES = 700_000
-"""Of a page: an answer on the bus may have 1 MiB, and one contact's data 128 KiB."""
-
 NOW = "select statement_timestamp()"
 
 
@@ -53,7 +51,7 @@ async def list_segment_contacts(conn: Connection, project: UUID, query: ListSegm
     page, size = min(max(query.page, 1), MAX_PAGE), min(max(query.page_size, 1), MAX_PAGE_SIZE)
     found = await members.page(conn, project, row, limit=size, offset=(page - 1) * size)
     views = [view_of(each) for each in found]
-    if len(encode(views)) > MAX_PAGE_BYTES:
+    if exceeds_page(views):
         raise invalid("pageSize", "These contacts are more than one answer can carry; ask for fewer", "too_big")
     total = await members.count_all(conn, project, row)
     return SegmentContacts(data=views, total=total, page=page, page_size=size, total_pages=-(-total // size))

@@ -12,8 +12,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from libs.kernel.rejection import Rejected
-from libs.schemas.base import FieldError
+from libs.kernel.rejection import Rejected, invalid
 from libs.schemas.delivery.domains import (
     AddDomain,
     DomainAdded,
@@ -109,8 +108,7 @@ def normal(name: str) -> str:
 def _add(command: AddDomain, domain: Domain) -> list[DomainEvent]:
     name = normal(command.domain)
     if not NAME.fullmatch(name):
-        wrong = FieldError(field="domain", message="This is not a domain name", code="invalid_string")
-        raise Rejected("VALIDATION_ERROR", "Request validation failed", errors=[wrong])
+        raise invalid("domain", "This is not a domain name", "invalid_string")
     if domain.taken and not command.verified:
         raise Rejected("DOMAIN_NOT_AVAILABLE", f'Domain "{name}" belongs to a different project.')
     events: list[DomainEvent] = []

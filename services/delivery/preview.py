@@ -6,12 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from libs.kernel.liquid import variables_in
-from libs.kernel.rejection import Rejected
+from libs.kernel.rejection import invalid
 from libs.runtime.clock import now
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.bus import QueryHandler
-from libs.schemas.base import FieldError
 from libs.schemas.delivery.content import Hint, MailPreview, PreviewMail
 from services.delivery.mail import Links, Mail, variables
 from services.delivery.message import Letter, write
@@ -28,8 +27,7 @@ def preview_mail(links: Links) -> QueryHandler:
         try:
             letter = await asyncio.to_thread(write, mail, links)
         except Unrenderable as bad:
-            error = FieldError(field="body", message=str(bad), code="invalid_template")
-            raise Rejected("VALIDATION_ERROR", "The mail cannot be rendered", errors=[error]) from bad
+            raise invalid("body", str(bad), "invalid_template", "The mail cannot be rendered") from bad
         return MailPreview(
             subject=letter.subject, html=letter.html, text=letter.text, warnings=list(_warnings(mail, letter, links))
         )

@@ -9,8 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from libs.kernel.rejection import Rejected
-from libs.schemas.base import FieldError
+from libs.kernel.rejection import Rejected, invalid
 from libs.schemas.delivery.suppressions import (
     CreateSuppressionRule,
     DeleteSuppressionRule,
@@ -169,8 +168,7 @@ def _normal(kind: RuleKind, pattern: str) -> str:
 
 def _require_pattern(command: CreateSuppressionRule | UpdateSuppressionRule) -> None:
     if message := _mistake(command.kind, _normal(command.kind, command.pattern)):
-        wrong = FieldError(field="pattern", message=message, code="invalid_string")
-        raise Rejected("VALIDATION_ERROR", "Request validation failed", errors=[wrong])
+        raise invalid("pattern", message, "invalid_string")
 
 
 def _mistake(kind: RuleKind, pattern: str) -> str | None:

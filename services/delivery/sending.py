@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from libs.kernel.mail_headers import refusals
-from libs.kernel.rejection import Rejected
+from libs.kernel.rejection import Rejected, invalid, invalid_fields
 from libs.schemas.base import FieldError
 from libs.schemas.delivery.content import (
     MAX_ATTACHED_BYTES,
@@ -72,10 +72,10 @@ def admit(order: Order, content: Content, domain: DomainStatus, untracked: bool 
     if domain != "verified":
         _refuse_domain(content, domain)
     if wrong := [_header_error(*refusal) for refusal in refusals(order.extras.headers)]:
-        raise _refused(wrong)
+        raise invalid_fields(wrong)
     if not (order.extras.tracking or untracked):
         message = "Tracking cannot be turned off here: GODWIT_CONFIGURATION_SET_UNTRACKED is not set"
-        raise _invalid("tracking", message, "unsupported")
+        raise invalid("tracking", message, "unsupported")
     _check_attachments(order.extras.attachments)
     _check_templates(content)
 
@@ -111,7 +111,7 @@ def _said(order: Order, template: Content | None) -> Content:
     try:
         return overridden(template, order.overrides)
     except msgspec.ValidationError as wrong:
-        raise _invalid("overrides", str(wrong), "invalid_type") from wrong
+        raise invalid("overrides", str(wrong), "invalid_type") from wrong
 
 
 def _queued(command: SendEmail | SendEmails, content: Content, recipient: EmailRecipient) -> EmailQueued:
@@ -144,36 +144,28 @@ def _refuse_unsubscribed(recipients: Sequence[EmailRecipient]) -> None:
 def _refuse_domain(content: Content, status: DomainStatus) -> None:
     name = domain_of(content)
     if not name:
-        raise _invalid("from", "Could not parse sender email", "required")
+        raise invalid("from", "Could not parse sender email", "required")
     code, message = REFUSALS[status]
     raise Rejected(code, f'Domain "{name}" {message}', details={"domain": name})
 
 
 def _check_attachments(attachments: Sequence[Attachment]) -> None:
     if len(attachments) > MAX_ATTACHMENTS:
-        raise _invalid("attachments", f"At most {MAX_ATTACHMENTS} files can be attached", "too_big")
+        raise invalid("attachments", f"At most {MAX_ATTACHMENTS} files can be attached", "too_big")
     if sum(each.size for each in attachments) > MAX_ATTACHED_BYTES:
         megabytes = MAX_ATTACHED_BYTES // 1024**2
-        raise _invalid("attachments", f"Total attachment size must not exceed {megabytes}MB", "too_big")
+        raise invalid("attachments", f"Total attachment size must not exceed {megabytes}MB", "too_big")
 
 
 def _check_templates(content: Content) -> None:
     if len(msgspec.json.encode(content)) > MAX_BYTES:
-        raise _invalid("body", f"Content is limited to {MAX_BYTES} bytes", "too_big")
+        raise invalid("body", f"Content is limited to {MAX_BYTES} bytes", "too_big")
     for field, source in (("subject", content.subject), ("body", content.body)):
         try:
             check(source)
         except BadTemplate as bad:
-            raise _invalid(field, f"Line {bad.line}, column {bad.column}: {bad.message}", "invalid_template") from bad
+            raise invalid(field, f"Line {bad.line}, column {bad.column}: {bad.message}", "invalid_template") from bad
 
 
 def _header_error(name: str, message: str, code: str) -> FieldError:
     return FieldError(field=f"headers.{name}".rstrip("."), message=message, code=code)
-
-
-def _invalid(field: str, message: str, code: str) -> Rejected:
-    return _refused([FieldError(field=field, message=message, code=code)])
-
-
-def _refused(errors: list[FieldError]) -> Rejected:
-    return Rejected("VALIDATION_ERROR", "Request validation failed", errors=errors)

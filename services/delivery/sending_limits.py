@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
-from libs.kernel.rejection import Rejected
+from libs.kernel.rejection import invalid_fields
 from libs.schemas.base import FieldError
 from libs.schemas.delivery.sending_limits import SendingLimitsSet, SetSendingLimits
 from services.delivery.domain import NAME, normal
@@ -48,4 +48,4 @@ def _check(wanted: Limits) -> None:
     if len(wanted.domains) > MAX_DOMAINS:
         wrong = [FieldError(field="domains", message=f"At most {MAX_DOMAINS} domains can be limited", code="too_big")]
     if wrong:
-        raise Rejected("VALIDATION_ERROR", "Request validation failed", errors=wrong)
+        raise invalid_fields(wrong)

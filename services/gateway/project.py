@@ -6,9 +6,8 @@ from uuid import UUID
 import msgspec
 
 from libs.kernel.locales import LOCALES, chosen
-from libs.kernel.rejection import Rejected
+from libs.kernel.rejection import Rejected, invalid
 from libs.kernel.time_zones import zone_of
-from libs.schemas.base import FieldError
 from libs.schemas.gateway import ProjectCreated, ProjectUpdated, UpdateProject
 
 
@@ -37,7 +36,11 @@ def decide(command: UpdateProject, project: Project, _: datetime) -> list[Projec
     _check_language(after.language)
     _check_timezone(after.timezone)
     if not (after.tracking or project.untracked):
-        raise _invalid("tracking", "Tracking cannot be turned off here: GODWIT_CONFIGURATION_SET_UNTRACKED is not set")
+        raise invalid(
+            "tracking",
+            "Tracking cannot be turned off here: GODWIT_CONFIGURATION_SET_UNTRACKED is not set",
+            "invalid_enum_value",
+        )
     if after == project:
         return []
     return [
@@ -76,17 +79,11 @@ def _check_language(language: str | None) -> None:
     """A language that nobody speaks here would be English without saying so."""
     if language is None or chosen([language]) != "en" or language.lower().startswith("en"):
         return
-    raise _invalid("language", f"Language must be one of {', '.join(LOCALES)}")
+    raise invalid("language", f"Language must be one of {', '.join(LOCALES)}", "invalid_enum_value")
 
 
 def _check_timezone(timezone: str | None) -> None:
     if timezone is not None and zone_of(timezone) is None:
-        raise _invalid("timezone", "Time zone must be a name of the IANA database, such as Europe/Berlin")
-
-
-def _invalid(field: str, message: str) -> Rejected:
-    return Rejected(
-        "VALIDATION_ERROR",
-        "Request validation failed",
-        errors=[FieldError(field=field, message=message, code="invalid_enum_value")],
-    )
+        raise invalid(
+            "timezone", "Time zone must be a name of the IANA database, such as Europe/Berlin", "invalid_enum_value"
+        )

@@ -7,8 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from libs.kernel.rejection import Rejected
-from libs.schemas.base import FieldError
+from libs.kernel.rejection import Rejected, invalid
 from libs.schemas.workflows import (
     AddStep,
     AddTransition,
@@ -191,12 +190,12 @@ def same_way(graph: Graph, transition: Transition) -> Transition | None:
 def _require_way(transition: Transition, start: Step, graph: Graph) -> None:
     """Refuse a way that no execution could go, or would go for ever."""
     if start.type_ == "EXIT":
-        raise _invalid("fromStepId", "Nothing comes after an EXIT step")
+        raise invalid("fromStepId", "Nothing comes after an EXIT step", "custom")
     if graph.leads_to(transition.to_step_id, transition.from_step_id):
-        raise _invalid("toStepId", "A transition must not lead back to an earlier step")
+        raise invalid("toStepId", "A transition must not lead back to an earlier step", "custom")
     if transition.condition and transition.condition.branch not in _branches(start):
         known = ", ".join(sorted(_branches(start))) or "none"
-        raise _invalid("condition.branch", f"This step has no such branch. Its branches: {known}")
+        raise invalid("condition.branch", f"This step has no such branch. Its branches: {known}", "custom")
 
 
 def _require_free(transition: Transition, start: Step, graph: Graph) -> None:
@@ -217,10 +216,5 @@ def _branches(step: Step) -> set[str]:
 def _event_name(text: str) -> str:
     name = text.strip()
     if not name:
-        raise _invalid("eventName", "Event name is required")
+        raise invalid("eventName", "Event name is required", "custom")
     return name
-
-
-def _invalid(field: str, message: str) -> Rejected:
-    error = FieldError(field=field, message=message, code="custom")
-    return Rejected("VALIDATION_ERROR", "Request validation failed", errors=[error])
