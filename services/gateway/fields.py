@@ -6,8 +6,8 @@ from uuid import UUID
 from litestar.params import QueryParameter
 from msgspec import Meta
 
+from libs.kernel.field_errors import EMAIL, NO_NUL, ONE_LINE
 from services.gateway.problems import not_found
-from services.gateway.wording import EMAIL, NO_NUL, ONE_LINE
 
 Email = Annotated[str, Meta(max_length=254, pattern=EMAIL, examples=["ada@example.com"])]
 Name = Annotated[str, Meta(min_length=1, max_length=100, examples=["Welcome"])]

@@ -12,9 +12,9 @@ from typing import Any, Union, get_args, get_origin
 import msgspec
 from msgspec.structs import FieldInfo
 
+from libs.kernel.field_errors import field_error, required
 from libs.schemas.base import FieldError
 from services.gateway.problems import invalid, invalid_field, malformed
-from services.gateway.wording import field_error, required
 
 MAX_DEPTH = 32
 MAX_INTEGER = 2**53 - 1

@@ -1,22 +1,18 @@
 """The types of steps and what each is configured with. Pure."""
 
-import re
 from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
 
 from libs.kernel.conditions.language import SECONDS
-from libs.kernel.rejection import Rejected
+from libs.kernel.field_errors import field_error
+from libs.kernel.rejection import invalid, invalid_fields
 from libs.schemas.base import FieldError
 from libs.schemas.workflows import Step
 from services.workflows.condition import Question, flaws, question_of
 
 MAX_DELAY_SECONDS = 365 * SECONDS["days"]
-
-_NUMBER = re.compile(r"\[(\d+)\]")
-_PLACE = re.compile(r"(?: - at `\$(?P<path>[^`]*)`)$")
-_MISSING = re.compile(r"^Object missing required field `(?P<field>[^`]*)`")
 
 
 class Trigger(msgspec.Struct, frozen=True):
@@ -65,11 +61,11 @@ def work_of(step: Step) -> Work:
     try:
         work = _work_of(step)
     except msgspec.ValidationError as error:
-        raise _invalid([_as_field_error(error)]) from error
+        raise invalid_fields([field_error("config", str(error), "invalid_type")]) from error
     except RecursionError as error:
-        raise _invalid([FieldError(field="config", message="Config is nested too deeply", code="too_big")]) from error
+        raise invalid("config", "Config is nested too deeply", "too_big") from error
     if errors := _errors(work):
-        raise _invalid(errors)
+        raise invalid_fields(errors)
     return work
 
 
@@ -97,21 +93,5 @@ def _errors(work: Work) -> list[FieldError]:
     return []
 
 
-def _as_field_error(error: msgspec.ValidationError) -> FieldError:
-    """msgspec's message, with the place that it names at its end as a path."""
-    text = str(error)
-    place = _PLACE.search(text)
-    path = _NUMBER.sub(r".\1", place["path"]).lstrip(".") if place else ""
-    message = text[: place.start()] if place else text
-    if missing := _MISSING.match(message):
-        path = f"{path}.{missing['field']}" if path else missing["field"]
-        return FieldError(field=_within_config(path), message="Required", code="required")
-    return FieldError(field=_within_config(path), message=message, code="invalid_type")
-
-
 def _within_config(path: str) -> str:
     return f"config.{path}" if path else "config"
-
-
-def _invalid(errors: list[FieldError]) -> Rejected:
-    return Rejected("VALIDATION_ERROR", "Request validation failed", errors=errors)

@@ -7,6 +7,7 @@ from litestar import get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
+from libs.kernel.field_errors import NO_NUL
 from libs.schemas.contacts.jobs import (
     MAX_EXCLUDED,
     MAX_IDS,
@@ -27,7 +28,6 @@ from services.gateway.call import Call
 from services.gateway.fields import id_of
 from services.gateway.json_body import Body
 from services.gateway.problems import invalid_field
-from services.gateway.wording import NO_NUL
 
 TAGS = ["Bulk operations"]
 WHAT = "Bulk action job"

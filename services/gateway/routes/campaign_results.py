@@ -12,6 +12,7 @@ from litestar import get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response.base import ASGIResponse
 
+from libs.kernel.field_errors import NO_NUL
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.codec import encode
@@ -44,7 +45,6 @@ from services.gateway.fields import Cursor, Email, Limit, PageNumber, PageSize, 
 from services.gateway.json_body import Body
 from services.gateway.problems import Problem
 from services.gateway.routes.shapes import Message
-from services.gateway.wording import NO_NUL
 
 TAGS = ["Campaigns"]
 EXPORT_PAGE = 1000

@@ -9,6 +9,7 @@ from litestar import delete, get, patch, post, put
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
+from libs.kernel.field_errors import NO_NUL
 from libs.runtime.clock import now, uuid7
 from libs.schemas.campaigns.audience import Audience, AudienceType
 from libs.schemas.campaigns.campaigns import (
@@ -44,7 +45,6 @@ from services.gateway.problems import invalid_field
 from services.gateway.routes.campaign_ab_test import AbTestBody, asked_for
 from services.gateway.routes.content import MAX_BYTES, Description, SenderName
 from services.gateway.routes.shapes import Message
-from services.gateway.wording import NO_NUL
 
 TAGS = ["Campaigns"]
 

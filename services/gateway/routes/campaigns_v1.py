@@ -15,6 +15,7 @@ from litestar import delete, get, post, put
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta
 
+from libs.kernel.field_errors import EMAIL
 from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import Instant, View
@@ -39,7 +40,6 @@ from services.gateway.json_body import Body
 from services.gateway.problems import invalid_field
 from services.gateway.routes.content import MAX_BYTES
 from services.gateway.routes.recipient_list import made_list
-from services.gateway.wording import EMAIL
 
 TAGS = ["Older API"]
 EVERYONE = ["all"]

@@ -9,6 +9,7 @@ from litestar import post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
+from libs.kernel.field_errors import ONE_LINE
 from libs.kernel.locales import chosen
 from libs.runtime.clock import uuid7
 from libs.schemas.contacts.contacts import AskForConfirmation, ContactView
@@ -21,7 +22,6 @@ from services.gateway.fields import Email, id_of
 from services.gateway.json_body import Body
 from services.gateway.pages.words import WORDS, Words
 from services.gateway.problems import invalid_field
-from services.gateway.wording import ONE_LINE
 
 TAGS = ["Contacts"]
 

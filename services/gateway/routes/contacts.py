@@ -6,6 +6,7 @@ import msgspec
 from litestar import delete, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from libs.kernel.field_errors import NO_NUL
 from libs.runtime.clock import uuid7
 from libs.schemas.base import Data
 from libs.schemas.contacts.contacts import (
@@ -28,7 +29,6 @@ from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
 from services.gateway.fields import Cursor, Email, Limit, id_of
 from services.gateway.json_body import Body
-from services.gateway.wording import NO_NUL
 
 TAGS = ["Contacts"]
 

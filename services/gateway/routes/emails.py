@@ -7,6 +7,7 @@ import msgspec
 from litestar import get, post
 from litestar.params import FromPath, QueryParameter
 
+from libs.kernel.field_errors import NO_NUL
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.delivery.emails import (
     CancelEmail,
@@ -25,7 +26,6 @@ from services.gateway.answers import Answer, returns, shows
 from services.gateway.call import Call
 from services.gateway.fields import Cursor, Limit, id_of
 from services.gateway.timeline import life
-from services.gateway.wording import NO_NUL
 
 TAGS = ["Emails"]
 OfCampaign = Annotated[UUID | None, QueryParameter(name="campaignId", description="Only mails of this campaign")]

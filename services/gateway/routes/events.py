@@ -10,6 +10,7 @@ from litestar import delete, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 
+from libs.kernel.field_errors import NO_NUL
 from libs.kernel.instants import iso
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
@@ -33,7 +34,6 @@ from services.gateway.fields import Cursor, Email, id_of
 from services.gateway.json_body import Body
 from services.gateway.problems import invalid_field
 from services.gateway.routes.shapes import Tracked
-from services.gateway.wording import NO_NUL
 
 TAGS = ["Events"]
 

@@ -7,6 +7,7 @@ from litestar import get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
+from libs.kernel.field_errors import NO_NUL
 from libs.schemas.feedback.reputation import (
     GetReputation,
     PauseSending,
@@ -18,7 +19,6 @@ from services.gateway.call import Call
 from services.gateway.fields import id_of
 from services.gateway.json_body import Body
 from services.gateway.problems import not_found
-from services.gateway.wording import NO_NUL
 
 TAGS = ["Projects"]
 

@@ -8,6 +8,7 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, UnsetType
 
+from libs.kernel.field_errors import NO_NUL
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import Data, View
@@ -45,7 +46,6 @@ from services.gateway.fields import Email, Line, Name, PageNumber, PageSize, Tex
 from services.gateway.json_body import Body
 from services.gateway.problems import Problem
 from services.gateway.routes.content import MAX_BYTES, ContentBody, Description, SenderName
-from services.gateway.wording import NO_NUL
 
 TAGS = ["Templates"]
 SAMPLE = "reader@example.com"

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from libs.kernel.field_errors import EMAIL
 from libs.runtime.clock import uuid7
 from libs.runtime.messaging.group_commit import BROKEN
 from services.gateway import metrics
@@ -19,7 +20,6 @@ from services.gateway.keys import Keys
 from services.gateway.smtp.counter import Counter
 from services.gateway.smtp.letter import Letter, Unreadable, read
 from services.gateway.smtp.replies import reply_to
-from services.gateway.wording import EMAIL
 
 log = structlog.get_logger()
 
