@@ -54,50 +54,45 @@ from libs.schemas.feedback.mails import (
     EmailRejected,
 )
 from libs.schemas.workflows import EmailRequested
-from services.delivery import (
-    domains,
-    emails,
-    experiment,
-    files,
-    forgetting,
-    holding,
-    limiting,
-    orders,
-    pacing,
-    preview,
+from services.delivery.domains import commands as domain_commands
+from services.delivery.domains.domain_verifier import Registrar
+from services.delivery.domains.read_models import domain
+from services.delivery.intake import commands as intake_commands
+from services.delivery.intake import reactions
+from services.delivery.intake.fast_path import Desk
+from services.delivery.ledger import commands as email_commands
+from services.delivery.ledger import queries
+from services.delivery.ledger.mail import Links
+from services.delivery.ledger.read_models import campaign_policy
+from services.delivery.ledger.timing import timing
+from services.delivery.reconciliation.probe import Prober
+from services.delivery.reconciliation.reconciler import Reconciler
+from services.delivery.rendering import attachments, preview
+from services.delivery.rendering.content_cache import Shelf
+from services.delivery.rendering.read_models import content, project_language, recipient
+from services.delivery.scheduling import (
+    ab_test,
+    campaign_holds,
+    campaign_schedules,
+    limits,
     progress,
-    queries,
-    reactions,
-    ses,
-    suppressions,
 )
-from services.delivery.account_list import AccountList
-from services.delivery.express import Desk
-from services.delivery.guard import Guard
-from services.delivery.identities import Identities
-from services.delivery.mail import Links
-from services.delivery.probe import Prober
-from services.delivery.read_models import (
+from services.delivery.scheduling.read_models import (
     campaign_experiment,
     campaign_hold,
     campaign_pace,
-    campaign_policy,
-    content,
-    domain,
     paused_project,
-    project_language,
-    recipient,
     sending_limit,
-    suppressed_address,
-    suppression,
-    suppression_rule,
 )
-from services.delivery.reconcile import Reconciler
-from services.delivery.registrar import Registrar
-from services.delivery.sender import Sender
-from services.delivery.shelf import Shelf
-from services.delivery.timing import timing
-from services.delivery.upkeep import Upkeep, again_and_again
+from services.delivery.sender.maintenance import Upkeep, again_and_again
+from services.delivery.sender.restore_guard import Guard
+from services.delivery.sender.sender import Sender
+from services.delivery.ses import client
+from services.delivery.ses.identities import Identities
+from services.delivery.suppression import commands as suppression_commands
+from services.delivery.suppression import forgetting
+from services.delivery.suppression.account_list import AccountList
+from services.delivery.suppression.read_models import suppressed_address, suppression, suppression_rule
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -122,7 +117,7 @@ def build(config: Settings) -> Service:
     untracked = bool(config.configuration_set_untracked)
 
     async def send(runtime: Runtime) -> None:
-        mailer = await asyncio.to_thread(ses.connect, config, times)
+        mailer = await asyncio.to_thread(client.connect, config, times)
         guard = Guard(runtime)
         desk.sender = Sender(runtime, mailer, shelf, times, guard)
         async with asyncio.TaskGroup() as tasks:
@@ -136,53 +131,53 @@ def build(config: Settings) -> Service:
     async def reconcile(runtime: Runtime) -> None:
         await Reconciler(runtime, links, shelf, times).run()
 
-    domain_commands = domains.commands(config.aws_region)
-    domain_queries = domains.Queries(config.aws_region)
+    on_domains = domain_commands.commands(config.aws_region)
+    domain_queries = domain_commands.Queries(config.aws_region)
     settle = reactions.settle_proven(links, shelf, times)
     return Service(
         name="delivery",
         commands={
-            **dict.fromkeys((SendEmail, SendEmails), orders.send_emails(untracked, desk)),
-            **dict.fromkeys((CancelEmail, ResendEmail), emails.change_emails(shelf)),
-            StoreFilePiece: files.store_pieces,
-            **dict.fromkeys((AddDomain, VerifyDomain, RemoveDomain), domain_commands),
+            **dict.fromkeys((SendEmail, SendEmails), intake_commands.send_emails(untracked, desk)),
+            **dict.fromkeys((CancelEmail, ResendEmail), email_commands.change_emails(shelf)),
+            StoreFilePiece: attachments.store_pieces,
+            **dict.fromkeys((AddDomain, VerifyDomain, RemoveDomain), on_domains),
             **dict.fromkeys(
-                (CreateSuppressionRule, UpdateSuppressionRule, DeleteSuppressionRule), suppressions.rules()
+                (CreateSuppressionRule, UpdateSuppressionRule, DeleteSuppressionRule), suppression_commands.rules()
             ),
-            SetSendingLimits: limiting.set_sending_limits(),
-            SuppressAddresses: suppressions.suppress_addresses,
-            ReleaseAddress: suppressions.release_addresses,
+            SetSendingLimits: limits.set_sending_limits(),
+            SuppressAddresses: suppression_commands.suppress_addresses,
+            ReleaseAddress: suppression_commands.release_addresses,
         },
         reactions={
             AudiencePageResolved: reactions.queue_page,
             EmailRequested: reactions.queue_step,
             ContactDeleted: forgetting.begin(shelf),
-            CampaignWinnerDecided: experiment.begin,
-            **dict.fromkeys((CampaignPaused, CampaignResumed, CampaignCancelled), holding.begin),
+            CampaignWinnerDecided: ab_test.begin,
+            **dict.fromkeys((CampaignPaused, CampaignResumed, CampaignCancelled), campaign_holds.begin),
             **dict.fromkeys(PROOFS, settle),
         },
         queries={
-            CheckOrder: orders.check_order(untracked),
+            CheckOrder: intake_commands.check_order(untracked),
             GetEmail: queries.get_email,
             ListEmails: queries.list_emails,
             GetLedger: queries.get_ledger,
             GetOutgoing: queries.get_sending,
             PreviewMail: preview.preview_mail(links),
-            FindSuppressed: suppressions.find_suppressed,
+            FindSuppressed: suppression_commands.find_suppressed,
             GetSendingState: progress.get_sending_state(config.aws_region),
             ListDomains: domain_queries.list,
             GetDomain: domain_queries.get,
-            GetSendingLimits: limiting.get_sending_limits,
-            ListSuppressionRules: suppressions.list_rules,
-            PreviewSuppression: suppressions.preview,
-            ListSuppressedAddresses: suppressions.list_addresses,
+            GetSendingLimits: limits.get_sending_limits,
+            ListSuppressionRules: suppression_commands.list_rules,
+            PreviewSuppression: suppression_commands.preview,
+            ListSuppressedAddresses: suppression_commands.list_addresses,
         },
         timers={
             forgetting.ForgetMails: forgetting.again(shelf),
-            holding.SweepCampaign: holding.sweep(shelf),
-            pacing.PlaceCampaign: pacing.place_campaigns,
-            limiting.MoveMails: limiting.move_mails,
-            experiment.CallRest: experiment.call,
+            campaign_holds.SweepCampaign: campaign_holds.sweep(shelf),
+            campaign_schedules.PlaceCampaign: campaign_schedules.place_campaigns,
+            limits.MoveMails: limits.move_mails,
+            ab_test.CallRest: ab_test.call,
         },
         read_models=(
             recipient,

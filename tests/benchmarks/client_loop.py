@@ -10,10 +10,10 @@ from uuid import uuid4
 from deploy.demo.target import Target
 from libs.runtime.process.settings import Settings
 from libs.schemas.delivery.content import Content
-from services.delivery import ses
-from services.delivery.mail import Links, Mail
-from services.delivery.message import compose
-from services.delivery.timing import timing
+from services.delivery.ledger.mail import Links, Mail
+from services.delivery.ledger.timing import timing
+from services.delivery.rendering.message import compose
+from services.delivery.ses import client
 
 
 async def loop_rate(target: Target, content: Content, mails: int) -> float:
@@ -24,7 +24,7 @@ async def loop_rate(target: Target, content: Content, mails: int) -> float:
 def _loop(target: Target, content: Content, mails: int) -> float:
     os.environ |= {"AWS_ACCESS_KEY_ID": "sandbox", "AWS_SECRET_ACCESS_KEY": "sandbox"}
     config = Settings(database_url="", aws_endpoint_url=target.endpoints.sandbox_url)
-    amazon = ses.connect(config, timing(None))
+    amazon = client.connect(config, timing(None))
     request = compose(_mail(content), Links(config.public_url, config.link_key), config.configuration_set).request
     request["EmailTags"] = [{**tag, "Name": tag["Name"].replace("godwit", "bench")} for tag in request["EmailTags"]]
     numbers, readers = iter(range(mails)), uuid4().hex

@@ -11,8 +11,8 @@ from rich.table import Table
 from deploy.demo.screen import console
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.delivery.content import Content, Utm
-from services.delivery.mail import Links, Mail
-from services.delivery.message import compose
+from services.delivery.ledger.mail import Links, Mail
+from services.delivery.rendering.message import compose
 
 MAILS = 3_000
 ROUNDS = 5

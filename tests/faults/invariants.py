@@ -18,8 +18,8 @@ from libs.runtime.eventstore.codec import tag_of
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.operations.rebuild import rebuild
 from libs.runtime.process.service import Service
-from services.delivery.message import SIMULATOR
-from services.delivery.sender import AHEAD_SECONDS
+from services.delivery.rendering.message import SIMULATOR
+from services.delivery.sender.sender import AHEAD_SECONDS
 from tests.environment import environment
 from tests.faults.load import Promises
 from tests.faults.rig import Rig

@@ -13,7 +13,7 @@ from services.delivery.app import build
 from services.feedback.app import build as build_feedback
 from tests.conftest import Stack
 from tests.service.delivery import sandbox as sandboxes
-from tests.service.delivery.office import Office
+from tests.service.delivery.driver import Office
 from tests.service.delivery.sandbox import Sandbox
 
 os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")

@@ -27,11 +27,11 @@ from libs.schemas.campaigns.campaigns import (
 from libs.schemas.contacts.contacts import AudienceMember, AudiencePageResolved
 from libs.schemas.delivery.content import Kind
 from libs.schemas.delivery.sending import GetSendingState, SendingState
-from services.delivery import experiment
-from services.delivery.read_models import campaign_experiment
-from services.delivery.read_models import content as content_rows
+from services.delivery.rendering.read_models import content as content_rows
+from services.delivery.scheduling import ab_test
+from services.delivery.scheduling.read_models import campaign_experiment
 from tests.conftest import Stack
-from tests.service.delivery.office import Office, address, content
+from tests.service.delivery.driver import Office, address, content
 from tests.service.delivery.sandbox import Sandbox
 
 SHARED = content(subject="Plain")
@@ -236,7 +236,7 @@ async def test_the_winner_keeps_to_the_campaigns_rate(office: Office, sandbox: S
 
 async def test_pages_and_the_decision_at_once_forget_nobody(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whichever is first: those who are queued after the call must not wait for another one."""
-    monkeypatch.setattr(experiment, "PAGE_SIZE", 3)
+    monkeypatch.setattr(ab_test, "PAGE_SIZE", 3)
     people = await office.contacts(40)
     await office.verify_domain()
     campaigns = [uuid7() for _ in range(4)]

@@ -11,7 +11,7 @@ from libs.schemas.contacts.contacts import ContactCreated, ContactSubscribed
 from libs.schemas.delivery.content import Kind
 from libs.schemas.feedback.mails import EmailBounced, EmailComplained
 from libs.schemas.workflows import EmailRequested
-from tests.service.delivery.office import Office, address, content
+from tests.service.delivery.driver import Office, address, content
 from tests.service.delivery.sandbox import Sandbox
 
 WORKFLOW, STEP = uuid7(), uuid7()

@@ -3,8 +3,8 @@
 from prometheus_client import REGISTRY
 
 from libs.runtime.process.runtime import Runtime
-from services.delivery import conservation
-from tests.service.delivery.office import Office
+from services.delivery.ledger import conservation
+from tests.service.delivery.driver import Office
 
 TAKE_AWAY = "delete from email where id = $1"
 

@@ -19,11 +19,11 @@ from libs.runtime.clock import uuid7
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import eventually, running
-from services.delivery import bucket
 from services.delivery.app import build
-from services.delivery.rate import Limits
-from services.delivery.sender import CLAIMED_PER_CALL
-from tests.service.delivery.office import Office, address
+from services.delivery.scheduling import permit_pool
+from services.delivery.scheduling.rate import Limits
+from services.delivery.sender.sender import CLAIMED_PER_CALL
+from tests.service.delivery.driver import Office, address
 from tests.service.delivery.sandbox import Sandbox
 
 ENVIRONMENT = ("database_url", "nats_url", "aws_endpoint_url", "aws_region")
@@ -165,7 +165,7 @@ async def test_of_one_bucket_many_takers_get_no_more_than_its_rate_in_any_second
     region, limit, seconds = "eu-test-1", 50, 3.0
     pool = office.runtime.pool
     async with pool.acquire() as conn:
-        await bucket.seed(conn, region, Limits(ceiling=limit, left=1e6, reserve=0))
+        await permit_pool.seed(conn, region, Limits(ceiling=limit, left=1e6, reserve=0))
     until = time.monotonic() + seconds
     arrived: list[float] = []
 
@@ -178,13 +178,13 @@ async def test_of_one_bucket_many_takers_get_no_more_than_its_rate_in_any_second
     async def take(dies: bool) -> None:
         while time.monotonic() < until:
             async with pool.acquire() as conn:
-                grant = await bucket.take(conn, region, 5)
+                grant = await permit_pool.take(conn, region, 5)
             calls = await asyncio.gather(*(call(start, grant.held_until) for start in grant.starts))
             if dies:
                 await asyncio.sleep(0.5)
                 continue
             async with pool.acquire() as conn:
-                await bucket.release(conn, region, [(held, ready - time.monotonic()) for held, ready in calls])
+                await permit_pool.release(conn, region, [(held, ready - time.monotonic()) for held, ready in calls])
 
     await asyncio.gather(take(True), *(take(False) for _ in range(4)))
     assert busiest_second(arrived) <= limit
@@ -195,11 +195,11 @@ async def test_who_take_permits_at_once_get_each_of_them_once(office: Office) ->
     region, limit = "eu-test-5", 10
     pool = office.runtime.pool
     async with pool.acquire() as conn:
-        await bucket.seed(conn, region, Limits(ceiling=limit, left=1e6, reserve=0))
+        await permit_pool.seed(conn, region, Limits(ceiling=limit, left=1e6, reserve=0))
 
     async def take() -> int:
         async with pool.acquire() as conn:
-            return len((await bucket.take(conn, region, 3)).starts)
+            return len((await permit_pool.take(conn, region, 3)).starts)
 
     assert sum(await asyncio.gather(*(take() for _ in range(8)))) == limit
 
@@ -207,12 +207,12 @@ async def test_who_take_permits_at_once_get_each_of_them_once(office: Office) ->
 async def test_permits_that_nobody_returns_come_back(office: Office) -> None:
     region = "eu-test-4"
     async with office.runtime.pool.acquire() as conn:
-        await bucket.seed(conn, region, Limits(ceiling=5.0, left=1e6, reserve=0))
-        assert len((await bucket.take(conn, region, 5)).starts) == 5
-        assert not (await bucket.take(conn, region, 5)).starts
+        await permit_pool.seed(conn, region, Limits(ceiling=5.0, left=1e6, reserve=0))
+        assert len((await permit_pool.take(conn, region, 5)).starts) == 5
+        assert not (await permit_pool.take(conn, region, 5)).starts
 
         async def back() -> bool:
-            return bool((await bucket.take(conn, region, 5)).starts)
+            return bool((await permit_pool.take(conn, region, 5)).starts)
 
         await eventually(back)
 
@@ -226,22 +226,22 @@ async def test_a_crash_of_the_database_brings_no_permit_back(office: Office) -> 
 async def test_the_last_of_the_daily_quota_is_for_transactional_mail(office: Office) -> None:
     region = "eu-test-2"
     async with office.runtime.pool.acquire() as conn:
-        await bucket.seed(conn, region, Limits(ceiling=1000.0, left=12, reserve=10))
-        grant = await bucket.take(conn, region, 50)
+        await permit_pool.seed(conn, region, Limits(ceiling=1000.0, left=12, reserve=10))
+        grant = await permit_pool.take(conn, region, 50)
         assert (len(grant.starts), grant.bulk) == (12, 2)
-        assert not (await bucket.take(conn, region, 50)).starts
-        await bucket.release(conn, region, [(grant.held_until, 0.0)] * 2, unused=2)
-        assert len((await bucket.take(conn, region, 50)).starts) == 2
+        assert not (await permit_pool.take(conn, region, 50)).starts
+        await permit_pool.release(conn, region, [(grant.held_until, 0.0)] * 2, unused=2)
+        assert len((await permit_pool.take(conn, region, 50)).starts) == 2
 
 
 async def test_throttling_halves_the_rate_once_and_it_grows_back(office: Office) -> None:
     region = "eu-test-3"
     async with office.runtime.pool.acquire() as conn:
-        await bucket.seed(conn, region, Limits(ceiling=100.0, left=1e6, reserve=0))
-        assert await bucket.slow_down(conn, region) == 50.0
-        assert await bucket.slow_down(conn, region) is None
+        await permit_pool.seed(conn, region, Limits(ceiling=100.0, left=1e6, reserve=0))
+        assert await permit_pool.slow_down(conn, region) == 50.0
+        assert await permit_pool.slow_down(conn, region) is None
         await asyncio.sleep(1.0)
-        assert 51.5 <= (await bucket.take(conn, region, 1)).rate <= 60.0
+        assert 51.5 <= (await permit_pool.take(conn, region, 1)).rate <= 60.0
 
 
 async def test_a_crowd_does_not_delay_another_projects_few(office: Office, config: Settings, sandbox: Sandbox) -> None:

@@ -16,7 +16,7 @@ from libs.schemas.delivery.domains import (
     RemoveDomain,
     VerifyDomain,
 )
-from tests.service.delivery.office import Office, content
+from tests.service.delivery.driver import Office, content
 from tests.service.delivery.sandbox import Sandbox
 
 

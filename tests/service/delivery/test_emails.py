@@ -17,7 +17,7 @@ from libs.schemas.delivery.emails import (
     ListEmails,
     ResendEmail,
 )
-from tests.service.delivery.office import Office, content
+from tests.service.delivery.driver import Office, content
 from tests.service.delivery.sandbox import Sandbox
 
 

@@ -20,9 +20,9 @@ from libs.schemas.delivery.suppressions import (
 )
 from libs.schemas.feedback.mails import EmailBounced
 from services.delivery.app import build
-from services.delivery.read_models import suppressed_address
+from services.delivery.suppression.read_models import suppressed_address
 from tests.conftest import Stack
-from tests.service.delivery.office import Office, address, content
+from tests.service.delivery.driver import Office, address, content
 
 
 async def delete(office: Office, contact_id: UUID) -> None:

@@ -23,7 +23,7 @@ from libs.schemas.delivery.emails import (
 from libs.schemas.gateway import ProjectUpdated
 from services.delivery.app import build
 from tests.conftest import Stack
-from tests.service.delivery.office import Office, address, content
+from tests.service.delivery.driver import Office, address, content
 from tests.service.delivery.sandbox import Sandbox
 
 

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 from libs.runtime.process.testing import announce
 from libs.schemas.feedback.reputation import ReputationCounts, SendingPaused, SendingResumed
-from tests.service.delivery.office import Office
+from tests.service.delivery.driver import Office
 
 
 async def test_campaigns_of_a_paused_project_wait_and_its_transactional_mail_goes_on(office: Office) -> None:

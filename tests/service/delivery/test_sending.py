@@ -13,7 +13,7 @@ from libs.runtime.process.testing import announce, eventually, tell
 from libs.schemas.delivery.domains import AddDomain, DomainView, ListDomains
 from libs.schemas.delivery.emails import EmailPage, ListEmails
 from libs.schemas.gateway import ProjectUpdated
-from tests.service.delivery.office import Office, address, content
+from tests.service.delivery.driver import Office, address, content
 from tests.service.delivery.sandbox import Sandbox
 
 

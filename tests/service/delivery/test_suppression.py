@@ -33,7 +33,7 @@ from libs.schemas.feedback.mails import (
     MailboxFailing,
     MailboxRecovered,
 )
-from tests.service.delivery.office import Office, address, content
+from tests.service.delivery.driver import Office, address, content
 from tests.service.delivery.sandbox import Sandbox
 
 

@@ -15,14 +15,19 @@ from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import eventually, running, tell
 from libs.schemas.delivery.emails import EmailView, ResendEmail
 from libs.schemas.feedback.mails import EmailConfirmed
-from services.delivery import ledger
 from services.delivery.app import build
-from services.delivery.email import settle
-from services.delivery.message import NOBODYS, SIMULATOR
-from services.delivery.outcome import Outcome, Refused, Throttled, Unknown
-from services.delivery.shelf import Shelf
-from services.delivery.timing import timing
-from tests.service.delivery.office import Office, content
+from services.delivery.ledger import ledger
+from services.delivery.ledger.email import settle
+from services.delivery.ledger.timing import timing
+from services.delivery.rendering.content_cache import Shelf
+from services.delivery.rendering.message import NOBODYS, SIMULATOR
+from services.delivery.ses.outcome import (
+    Outcome,
+    Refused,
+    Throttled,
+    Unknown,
+)
+from tests.service.delivery.driver import Office, content
 from tests.service.delivery.sandbox import Sandbox
 
 ABANDON = """

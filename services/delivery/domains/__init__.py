@@ -1,0 +1,1 @@
+"""Sending domains: added by projects, verified through SES."""

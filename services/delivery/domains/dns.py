@@ -1,0 +1,43 @@
+"""The DNS records that let a domain send through SES, as people have to publish them. Pure."""
+
+from libs.schemas.delivery.domains import DnsRecord
+from services.delivery.domains.domain import Domain
+
+BOUNCES_PRIORITY = 10
+
+
+def records(domain: Domain, region: str) -> list[DnsRecord]:
+    """DKIM proves the domain and signs its mail; MAIL FROM and SPF align the envelope; DMARC is advice."""
+    return [
+        *(_dkim(domain.domain, token) for token in domain.tokens),
+        *(_mail_from(domain.mail_from, region) if domain.mail_from else ()),
+        _dmarc(domain.domain),
+    ]
+
+
+def _dkim(domain: str, token: str) -> DnsRecord:
+    return DnsRecord(
+        type_="CNAME",
+        name=f"{token}._domainkey.{domain}",
+        value=f"{token}.dkim.amazonses.com",
+        purpose="DKIM",
+        required=True,
+    )
+
+
+def _mail_from(name: str, region: str) -> tuple[DnsRecord, DnsRecord]:
+    bounces = DnsRecord(
+        type_="MX",
+        name=name,
+        value=f"feedback-smtp.{region}.amazonses.com",
+        purpose="MAIL_FROM",
+        required=False,
+        priority=BOUNCES_PRIORITY,
+    )
+    spf = DnsRecord(type_="TXT", name=name, value="v=spf1 include:amazonses.com ~all", purpose="SPF", required=False)
+    return bounces, spf
+
+
+def _dmarc(domain: str) -> DnsRecord:
+    """Asks for nothing yet: a stricter policy is for the owner to choose, once reports show that all mail is signed."""
+    return DnsRecord(type_="TXT", name=f"_dmarc.{domain}", value="v=DMARC1; p=none;", purpose="DMARC", required=False)

@@ -1,0 +1,1 @@
+"""The sending domains of projects."""

@@ -1,0 +1,1 @@
+"""The ledger of emails: the decider of one email, changes in batches, queries and the conservation law."""

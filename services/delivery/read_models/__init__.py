@@ -1,1 +1,0 @@
-"""What delivery knows from other services' facts, and its own sending domains."""

@@ -1,0 +1,1 @@
+"""Renders mails from templates and data, as HTML, plain text and MIME."""

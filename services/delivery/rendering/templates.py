@@ -1,0 +1,150 @@
+"""Templates are Liquid, with Plunk's `{{ name ?? default }}`; what a stranger wrote cannot take more than its share.
+
+Values are never evaluated again, and are escaped in HTML. Loops, output and memory are limited by python-liquid; the
+guards here limit what it does not: filters that multiply, ranges that become lists, and time.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import lru_cache, wraps
+from typing import Any
+
+from liquid import BoundTemplate, Environment
+from liquid.exceptions import LiquidError, LoopIterationLimitError, OutputStreamLimitError, ResourceLimitError
+
+from libs.kernel.liquid import (
+    LOADING_TAGS,
+    Mistake,
+    as_liquid,
+    mistake_in,
+)
+from services.delivery.rendering.fast_template import Cut, cut
+
+MAX_LOOPS = 10_000
+MAX_OUTPUT = 2_000_000
+MAX_MEMORY = 4_000_000
+MAX_FILTERED = 20_000_000
+DEEPEST = 30
+LONGEST_SECONDS = 1.0
+CACHED, LARGEST_CACHED = 128, 100_000
+LARGEST_CHECKED = 20_000
+"""Of the templates whose check is kept: orders bring the same one again and again, in each its whole text."""
+
+MULTIPLYING = frozenset({"replace", "replace_first", "replace_last", "join"})
+
+
+class BadTemplate(Exception):
+    """The template cannot be parsed; `line` and `column` count from 1."""
+
+    def __init__(self, message: str, line: int, column: int) -> None:
+        super().__init__(message)
+        self.message, self.line, self.column = message, line, column
+
+
+class Unrenderable(Exception):
+    """The template cannot be rendered with these values."""
+
+
+class _Deadline(threading.local):
+    at = float("inf")
+
+
+_deadline = _Deadline()
+
+
+class _Limited(Environment):
+    loop_iteration_limit = MAX_LOOPS
+    output_stream_limit = MAX_OUTPUT
+    local_namespace_limit = MAX_MEMORY
+    context_depth_limit = DEEPEST
+
+
+def check(source: str) -> None:
+    """Raise BadTemplate if the template cannot be parsed."""
+    if mistake := _checked(source) if len(source) <= LARGEST_CHECKED else mistake_in(source):
+        raise BadTemplate(mistake.message, mistake.line, mistake.column)
+
+
+@lru_cache(maxsize=CACHED)
+def _checked(source: str) -> Mistake | None:
+    return mistake_in(source)
+
+
+def render_html(source: str, values: Mapping[str, Any]) -> str:
+    """The mail's body: values are escaped. Raises Unrenderable."""
+    return _render(source, values, True)
+
+
+def render_text(source: str, values: Mapping[str, Any]) -> str:
+    """Plain text, with the values as they are. Raises Unrenderable."""
+    return _render(source, values, False)
+
+
+def render_line(source: str, values: Mapping[str, Any]) -> str:
+    """A line of plain text, such as a subject: breaks in values become spaces. Raises Unrenderable."""
+    return " ".join(_render(source, values, False).split())
+
+
+def _render(source: str, values: Mapping[str, Any], escape: bool) -> str:
+    _deadline.at = time.monotonic() + LONGEST_SECONDS
+    try:
+        template = _parse(source, escape)
+        return _joined(template, values, escape) if isinstance(template, Cut) else template.render(values)
+    except (LiquidError, RecursionError, ArithmeticError, MemoryError, TypeError, ValueError) as error:
+        raise Unrenderable(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from error
+    finally:
+        _deadline.at = float("inf")
+
+
+def _joined(template: Cut, values: Mapping[str, Any], escape: bool) -> str:
+    text = template.joined(values, escape)
+    if len(text) > MAX_OUTPUT:
+        raise OutputStreamLimitError("the mail becomes too long", token=None)
+    return text
+
+
+def _parse(source: str, escape: bool) -> BoundTemplate | Cut:
+    """A campaign's template is parsed once. Large ones are not kept: they cost less to parse than to hold."""
+    return _kept(source, escape) if len(source) <= LARGEST_CACHED else _parsed(source, escape)
+
+
+@lru_cache(maxsize=CACHED)
+def _kept(source: str, escape: bool) -> BoundTemplate | Cut:
+    return _parsed(source, escape)
+
+
+def _parsed(source: str, escape: bool) -> BoundTemplate | Cut:
+    return cut(source) or (_HTML if escape else _PLAIN).from_string(as_liquid(source))
+
+
+def _guarded(name: str, filter_: Callable[..., object]) -> Callable[..., object]:
+    """The filter, refusing work that is out of proportion to any mail."""
+
+    @wraps(filter_)
+    def guarded(value: object, *args: object, **kwargs: object) -> object:
+        if time.monotonic() > _deadline.at:
+            raise ResourceLimitError("the template takes too long", token=None)
+        if isinstance(value, range) and len(value) > MAX_LOOPS:
+            raise LoopIterationLimitError("the range is too long", token=None)
+        if name in MULTIPLYING and _size(value) * max(1, sum(map(_size, args))) > MAX_FILTERED:
+            raise ResourceLimitError(f"{name} would make too much", token=None)
+        return filter_(value, *args, **kwargs)
+
+    return guarded
+
+
+def _size(value: object) -> int:
+    return len(value) if isinstance(value, str | list | tuple | range) else 20
+
+
+def _environment(escape: bool) -> Environment:
+    environment = _Limited(autoescape=escape, strict_filters=False)
+    for tag in LOADING_TAGS:
+        environment.tags.pop(tag, None)
+    for name, filter_ in list(environment.filters.items()):
+        environment.filters[name] = _guarded(name, filter_)
+    return environment
+
+
+_HTML, _PLAIN = _environment(True), _environment(False)

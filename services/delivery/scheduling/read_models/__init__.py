@@ -1,0 +1,1 @@
+"""What scheduling knows: campaigns' holds, rates and tests, projects' limits and pauses."""

@@ -1,0 +1,1 @@
+"""Amazon SES: the client, its transport, and what its answers mean."""

@@ -1,0 +1,188 @@
+"""The list of addresses that get no mail: put there by hand, or for what their mailbox said.
+
+Only the latest time of each fact is kept, so their order does not matter. Whoever is released is let in again; a
+contact who subscribes is, too, unless somebody put the address on the list on purpose; and where mails only bounced for
+now, a delivery is enough.
+
+An address whose contact was deleted stands here by who has it (see `nameless`), which no address looks like.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
+from libs.schemas.contacts.contacts import ContactSubscribed
+from libs.schemas.delivery.suppressions import (
+    AddressForgotten,
+    AddressReleased,
+    AddressSuppressed,
+    ListedReason,
+)
+from libs.schemas.feedback.mails import (
+    EmailBounced,
+    EmailComplained,
+    MailboxFailing,
+    MailboxRecovered,
+)
+from services.delivery.suppression.address_hash import PERSON
+
+NAME = "suppressed_address"
+TABLES = ("suppressed_address",)
+EVENTS = (
+    AddressSuppressed,
+    AddressReleased,
+    AddressForgotten,
+    EmailBounced,
+    EmailComplained,
+    MailboxFailing,
+    MailboxRecovered,
+    ContactSubscribed,
+)
+# `reason` follows from the times, so that it can be listed and counted.
+DDL = """
+create table if not exists suppressed_address (
+    project uuid not null,
+    address text not null,
+    manual_at timestamptz not null default '-infinity',
+    bounced_at timestamptz not null default '-infinity',
+    complained_at timestamptz not null default '-infinity',
+    released_at timestamptz not null default '-infinity',
+    subscribed_at timestamptz not null default '-infinity',
+    primary key (project, address)
+);
+alter table suppressed_address
+    add column if not exists repeated_at timestamptz not null default '-infinity',
+    add column if not exists recovered_at timestamptz not null default '-infinity';
+alter table suppressed_address add column if not exists reason text generated always as (
+    case when manual_at > released_at then 'MANUAL'
+        when bounced_at > greatest(released_at, subscribed_at) then 'BOUNCE'
+        when complained_at > greatest(released_at, subscribed_at) then 'COMPLAINT'
+        when repeated_at > greatest(released_at, subscribed_at, recovered_at) then 'REPEATED_BOUNCE' end
+) stored;
+"""
+
+# Of those who subscribe only the ones on the list are noted: most never were.
+# What is told of people who are forgotten goes where they stand by no name.
+MERGE = f"""
+with told as (
+    select new.project, new.fact, new.at, coalesce((
+        select nameless.address from suppressed_address as nameless
+        where nameless.project = new.project
+            and nameless.address = {PERSON.format(address="new.address", project="new.project")}
+    ), new.address) as address
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) as new (project, address, fact, at)
+), new as (
+    select project, address,
+        coalesce(max(at) filter (where fact = 'MANUAL'), '-infinity') as manual_at,
+        coalesce(max(at) filter (where fact = 'BOUNCE'), '-infinity') as bounced_at,
+        coalesce(max(at) filter (where fact = 'COMPLAINT'), '-infinity') as complained_at,
+        coalesce(max(at) filter (where fact = 'released'), '-infinity') as released_at,
+        coalesce(max(at) filter (where fact = 'subscribed'), '-infinity') as subscribed_at,
+        coalesce(max(at) filter (where fact = 'REPEATED_BOUNCE'), '-infinity') as repeated_at,
+        coalesce(max(at) filter (where fact = 'recovered'), '-infinity') as recovered_at
+    from told
+    group by project, address
+    order by project, address
+)
+insert into suppressed_address as kept (project, address, manual_at, bounced_at, complained_at, released_at,
+    subscribed_at, repeated_at, recovered_at)
+select project, address, manual_at, bounced_at, complained_at, released_at, subscribed_at, repeated_at, recovered_at
+from new
+on conflict (project, address) do update set
+    manual_at = greatest(excluded.manual_at, kept.manual_at),
+    bounced_at = greatest(excluded.bounced_at, kept.bounced_at),
+    complained_at = greatest(excluded.complained_at, kept.complained_at),
+    released_at = greatest(excluded.released_at, kept.released_at),
+    subscribed_at = greatest(excluded.subscribed_at, kept.subscribed_at),
+    repeated_at = greatest(excluded.repeated_at, kept.repeated_at),
+    recovered_at = greatest(excluded.recovered_at, kept.recovered_at)
+"""  # noqa: S608 - a constant
+FORGET = "delete from suppressed_address where project = $1 and address = $2"
+# The log does not tell any more which one it was: so this looks at all, but only when the list is rebuilt.
+FORGET_WHOSE = f"""
+delete from suppressed_address as kept
+where project = $1 and address like '%@%' and {PERSON.format(address="kept.address", project="$1")} = $2
+"""  # noqa: S608 - a constant
+LISTED = f"""
+select wanted.address, kept.reason, kept.manual_at, kept.bounced_at, kept.complained_at, kept.repeated_at
+from unnest($2::text[]) as wanted (address)
+join suppressed_address kept on kept.project = $1
+    and kept.address in (wanted.address, {PERSON.format(address="wanted.address", project="$1")})
+where kept.reason is not null
+"""  # noqa: S608 - a constant
+PAGE = """
+select address, reason, manual_at, bounced_at, complained_at, repeated_at
+from suppressed_address
+where project = $1 and address > $2 and address like '%@%' and reason is not null and ($3::text is null or reason = $3)
+order by address
+limit $4
+"""
+COUNT = """
+select count(*) from suppressed_address
+where project = $1 and address like '%@%' and reason is not null and ($2::text is null or reason = $2)
+"""
+SINCE: dict[ListedReason, str] = {
+    "MANUAL": "manual_at",
+    "BOUNCE": "bounced_at",
+    "COMPLAINT": "complained_at",
+    "REPEATED_BOUNCE": "repeated_at",
+}
+
+
+async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
+    for event in events:
+        match event.message:
+            case AddressForgotten(address="", contact_id=person):
+                await conn.execute(FORGET_WHOSE, event.project, person.hex)
+            case AddressForgotten(address=address):
+                await conn.execute(FORGET, event.project, address)
+    facts = [fact for event in events if (fact := _fact(event))]
+    if facts:
+        await conn.execute(MERGE, *map(list, zip(*facts, strict=True)))
+
+
+async def listed(conn: Connection, project: UUID, addresses: Sequence[str]) -> dict[str, asyncpg.Record]:
+    """Those of the addresses, in lower case, that get no mail."""
+    return {row["address"]: row for row in await conn.fetch(LISTED, project, list(addresses))}
+
+
+async def page(
+    conn: Connection, project: UUID, after: str, reason: ListedReason | None, most: int
+) -> Sequence[asyncpg.Record]:
+    return await conn.fetch(PAGE, project, after, reason, most)
+
+
+async def count(conn: Connection, project: UUID, reason: ListedReason | None) -> int:
+    found: int = await conn.fetchval(COUNT, project, reason)
+    return found
+
+
+def since(row: asyncpg.Record) -> datetime:
+    at: datetime = row[SINCE[row["reason"]]]
+    return at
+
+
+def _fact(event: Envelope[Any]) -> tuple[UUID, str, str, datetime] | None:
+    match event.message:
+        case AddressSuppressed(address=address, contact_id=person, reason=reason):
+            return event.project, address or person.hex, reason, event.at
+        case AddressReleased(address=address, contact_id=person):
+            return event.project, address or person.hex, "released", event.at
+        case AddressForgotten(contact_id=person, reason=str() as reason):
+            return event.project, person.hex, reason, event.at
+        case EmailBounced(recipient=str() as address, bounce_type="Permanent", at=at):
+            return event.project, address.lower(), "BOUNCE", at
+        case EmailComplained(recipient=str() as address, at=at):
+            return event.project, address.lower(), "COMPLAINT", at
+        case MailboxFailing(recipient=str() as address):
+            return event.project, address, "REPEATED_BOUNCE", event.at
+        case MailboxRecovered(recipient=str() as address):
+            return event.project, address, "recovered", event.at
+        case ContactSubscribed(email=email):
+            return event.project, email.lower(), "subscribed", event.at
+    return None

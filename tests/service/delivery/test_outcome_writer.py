@@ -1,0 +1,55 @@
+"""What came of calls is written until it is known to be written."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from libs.runtime.eventstore.store import Connection, UnitOfWork
+from libs.runtime.process.runtime import Runtime
+from libs.runtime.process.testing import eventually
+from services.delivery.scheduling import permit_pool
+from tests.service.delivery.driver import Office
+
+
+class LostAnswer:
+    """The first commit that returns permits is done, and its answer is lost. Notes how many each attempt returns."""
+
+    def __init__(self, delivery: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._unit, self._release = delivery.unit, permit_pool.release
+        self._lose = False
+        self.returned: list[int] = []
+        monkeypatch.setattr(delivery, "unit", self.unit)
+        monkeypatch.setattr(permit_pool, "release", self.release)
+
+    @asynccontextmanager
+    async def unit(self) -> AsyncIterator[UnitOfWork]:
+        async with self._unit() as unit:
+            yield unit
+        if self._lose:
+            self._lose = False
+            raise ConnectionResetError("the answer to COMMIT is lost")
+
+    async def release(self, conn: Connection, *args: Any) -> None:
+        returned: Sequence[tuple[datetime, float]] = args[1]
+        self._lose = bool(returned) and not self.returned
+        if returned or self.returned:
+            self.returned.append(len(returned))
+        await self._release(conn, *args)
+
+
+async def test_permits_are_returned_once_though_their_outcome_is_written_twice(
+    office: Office, delivery: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = await office.contacts(1)
+    lost = LostAnswer(delivery, monkeypatch)
+    await office.campaign(people)
+
+    async def written_again() -> bool:
+        return len(lost.returned) > 1
+
+    await eventually(written_again)
+    assert lost.returned[:2] == [1, 0]
+    await office.become({"sent": 1})

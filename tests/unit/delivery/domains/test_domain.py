@@ -1,0 +1,127 @@
+"""Sending domains."""
+
+from datetime import UTC, datetime
+from functools import reduce
+from uuid import UUID
+
+import pytest
+from msgspec.structs import replace
+
+from libs.kernel.rejection import Rejected
+from libs.schemas.delivery.domains import (
+    AddDomain,
+    DomainAdded,
+    DomainEvent,
+    DomainIdentified,
+    DomainLost,
+    DomainRemoved,
+    DomainVerified,
+    RemoveDomain,
+    VerifyDomain,
+)
+from services.delivery.domains.dns import records
+from services.delivery.domains.domain import (
+    INITIAL,
+    Domain,
+    Identity,
+    decide,
+    evolve,
+    observe,
+)
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+ID, OTHER = UUID(int=1), UUID(int=2)
+ADDED = DomainAdded(domain_id=ID, domain="example.com", vouched=False)
+IDENTIFIED = DomainIdentified(domain_id=ID, domain="example.com", tokens=["a", "b", "c"], mail_from="b.example.com")
+VERIFIED = DomainVerified(domain_id=ID, domain="example.com", vouched=False)
+LOST = DomainLost(domain_id=ID, domain="example.com", status="FAILED")
+VOUCHED = [
+    DomainAdded(domain_id=ID, domain="example.com", vouched=True),
+    DomainVerified(domain_id=ID, domain="example.com", vouched=True),
+]
+SEEN = Identity(tokens=("a", "b", "c"), mail_from="b.example.com", verified=False, status="PENDING")
+
+
+def given(*history: DomainEvent) -> Domain:
+    return reduce(evolve, history, INITIAL)
+
+
+def add(domain: str = "example.com", domain_id: UUID = ID, verified: bool = False) -> AddDomain:
+    return AddDomain(domain_id=domain_id, domain=domain, verified=verified)
+
+
+def test_a_domain_is_added_in_lower_case() -> None:
+    assert decide(add(" Example.COM "), given(), NOW) == [ADDED]
+
+
+def test_a_domain_that_the_operator_vouches_for_is_verified_at_once() -> None:
+    assert decide(add(verified=True), given(), NOW) == VOUCHED
+
+
+def test_adding_it_again_changes_nothing() -> None:
+    assert decide(add(), given(ADDED), NOW) == []
+    assert decide(add(verified=True, domain_id=OTHER), given(*VOUCHED), NOW) == []
+
+
+def test_adding_it_under_another_id_is_refused() -> None:
+    with pytest.raises(Rejected) as no:
+        decide(add(domain_id=OTHER), given(ADDED), NOW)
+    assert no.value.code == "DOMAIN_ALREADY_EXISTS"
+
+
+def test_what_another_project_has_is_refused_unless_the_operator_vouches_for_it() -> None:
+    with pytest.raises(Rejected) as no:
+        decide(add(), Domain(taken=True), NOW)
+    assert no.value.code == "DOMAIN_NOT_AVAILABLE"
+    assert decide(add(verified=True), Domain(taken=True), NOW) == VOUCHED
+
+
+def test_it_can_be_vouched_for_later() -> None:
+    vouched = DomainVerified(domain_id=ID, domain="example.com", vouched=True)
+    assert decide(add(verified=True, domain_id=OTHER), given(ADDED), NOW) == [vouched]
+    assert given(ADDED, vouched).vouched
+
+
+def test_what_ses_says_first_are_the_tokens() -> None:
+    assert observe(given(ADDED), SEEN) == [IDENTIFIED]
+    assert observe(given(ADDED, IDENTIFIED), SEEN) == []
+
+
+def test_it_is_verified_when_ses_says_so_and_lost_when_it_says_so_no_longer() -> None:
+    verified = replace(SEEN, verified=True, status="SUCCESS")
+    failed = replace(SEEN, status="FAILED")
+    assert observe(given(ADDED, IDENTIFIED), verified) == [VERIFIED]
+    assert observe(given(ADDED, IDENTIFIED, VERIFIED), verified) == []
+    assert observe(given(ADDED, IDENTIFIED, VERIFIED), failed) == [LOST]
+    assert observe(given(ADDED, IDENTIFIED, VERIFIED, LOST), failed) == []
+    assert observe(given(ADDED, IDENTIFIED, VERIFIED, LOST), verified) == [VERIFIED]
+
+
+def test_only_what_is_there_can_be_checked_or_removed() -> None:
+    assert decide(VerifyDomain(domain_id=ID), given(ADDED), NOW) == []
+    assert decide(RemoveDomain(domain_id=ID), given(ADDED), NOW) == [DomainRemoved(domain_id=ID, domain="example.com")]
+    for command in (VerifyDomain(domain_id=ID), RemoveDomain(domain_id=ID)):
+        with pytest.raises(Rejected) as no:
+            decide(command, Domain(taken=True), NOW)
+        assert no.value.code == "DOMAIN_NOT_FOUND"
+
+
+def test_the_records_to_publish_are_those_of_ses_and_advice_on_dmarc() -> None:
+    told = [(r.type_, r.name, r.value, r.required) for r in records(given(ADDED, IDENTIFIED), "eu-west-1")]
+    assert told == [
+        ("CNAME", "a._domainkey.example.com", "a.dkim.amazonses.com", True),
+        ("CNAME", "b._domainkey.example.com", "b.dkim.amazonses.com", True),
+        ("CNAME", "c._domainkey.example.com", "c.dkim.amazonses.com", True),
+        ("MX", "b.example.com", "feedback-smtp.eu-west-1.amazonses.com", False),
+        ("TXT", "b.example.com", "v=spf1 include:amazonses.com ~all", False),
+        ("TXT", "_dmarc.example.com", "v=DMARC1; p=none;", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a", "localhost", "-a.com", "a..com", "exa mple.com", "a.com/x", "a@b.com", "1.2.3.4"]
+)
+def test_what_is_no_domain_is_refused(name: str) -> None:
+    with pytest.raises(Rejected) as no:
+        decide(add(name), given(), NOW)
+    assert no.value.errors[0].field == "domain"

@@ -1,0 +1,112 @@
+"""Whether a transactional mail is taken on."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from libs.kernel.rejection import Rejected
+from libs.schemas.delivery.content import Content
+from libs.schemas.delivery.emails import SendEmail
+from services.delivery.intake.admission import (
+    DomainStatus,
+    content_of,
+    decide,
+    domain_of,
+)
+
+TEMPLATE_ID = UUID(int=9)
+CONTENT = Content(subject="Hi", body="<p>Hi</p>", from_email="me@Example.com", kind="TRANSACTIONAL")
+
+
+def a_command(**changes: Any) -> SendEmail:
+    usual: dict[str, Any] = {
+        "email_id": UUID(int=1),
+        "contact_id": UUID(int=2),
+        "recipient": "ann@example.net",
+        "subscribed": True,
+        "content": CONTENT,
+    }
+    return SendEmail(**usual | changes)
+
+
+def by_template(**changes: Any) -> SendEmail:
+    return a_command(content=None, template_id=TEMPLATE_ID, **changes)
+
+
+def refusal(command: SendEmail, content: Content, domain: DomainStatus = "verified") -> Rejected:
+    with pytest.raises(Rejected) as no:
+        decide(command, content, domain)
+    return no.value
+
+
+def test_a_mail_from_a_verified_domain_is_queued() -> None:
+    (queued,) = decide(a_command(data={"code": 1}), CONTENT, "verified")
+    assert (queued.source, queued.kind, queued.content, queued.data) == (
+        "TRANSACTIONAL",
+        "TRANSACTIONAL",
+        CONTENT,
+        {"code": 1},
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        ("unknown", "DOMAIN_NOT_REGISTERED", 'Domain "example.com" is not registered.'),
+        ("foreign", "DOMAIN_NOT_VERIFIED", 'Domain "example.com" belongs to a different project.'),
+        ("unverified", "DOMAIN_NOT_VERIFIED", 'Domain "example.com" is not verified.'),
+    ],
+)
+def test_a_mail_from_another_domain_is_refused(status: DomainStatus, code: str, words: str) -> None:
+    no = refusal(a_command(), CONTENT, status)
+    assert no.code == code and no.message.startswith(words)
+
+
+def test_a_from_without_a_domain_is_a_mistake_in_that_field() -> None:
+    no = refusal(a_command(), Content(subject="x", body="x", from_email="nobody"), "unknown")
+    assert no.code == "VALIDATION_ERROR" and no.errors[0].field == "from"
+
+
+def test_a_template_that_does_not_exist_is_not_found() -> None:
+    with pytest.raises(Rejected) as no:
+        content_of(by_template(), None)
+    assert no.value.code == "TEMPLATE_NOT_FOUND"
+    assert no.value.message == f'Template with ID "{TEMPLATE_ID}" was not found'
+    assert no.value.details == {"resource": "Template", "id": str(TEMPLATE_ID)}
+
+
+def test_overrides_win_over_the_template() -> None:
+    content = content_of(by_template(overrides={"subject": "Other", "fromEmail": "you@example.org"}), CONTENT)
+    assert (content.subject, domain_of(content), content.body) == ("Other", "example.org", CONTENT.body)
+
+
+def test_an_override_of_the_wrong_type_is_refused() -> None:
+    with pytest.raises(Rejected) as no:
+        content_of(by_template(overrides={"subject": 7}), CONTENT)
+    assert no.value.code == "VALIDATION_ERROR"
+
+
+def test_marketing_to_someone_who_unsubscribed_is_refused() -> None:
+    marketing = Content(subject="x", body="x", from_email="me@example.com", kind="MARKETING")
+    no = refusal(a_command(subscribed=False), marketing)
+    assert no.code == "CONTACT_UNSUBSCRIBED"
+    assert no.message.startswith("Cannot send marketing template to unsubscribed contact ann@example.net.")
+
+
+@pytest.mark.parametrize("kind", ["TRANSACTIONAL", "HEADLESS"])
+def test_other_mail_to_someone_who_unsubscribed_is_queued(kind: Any) -> None:
+    content = Content(subject="x", body="x", from_email="me@example.com", kind=kind)
+    (queued,) = decide(a_command(subscribed=False), content, "verified")
+    assert queued.kind == kind
+
+
+def test_a_mistake_in_a_template_is_told_with_its_place() -> None:
+    no = refusal(a_command(), Content(subject="x", body="line\n{% if %}", from_email="me@example.com"))
+    assert (no.errors[0].field, no.errors[0].code) == ("body", "invalid_template")
+    assert no.errors[0].message.startswith("Line 2, column ")
+
+
+def test_a_body_too_large_for_the_bus_is_refused() -> None:
+    no = refusal(a_command(), Content(subject="x", body="x" * 800_000, from_email="me@example.com"))
+    assert no.errors[0].code == "too_big"

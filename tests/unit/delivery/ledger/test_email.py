@@ -1,0 +1,212 @@
+"""One intent: what follows from everything that can happen to it."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from msgspec.structs import replace
+
+from libs.schemas.delivery.content import Kind
+from libs.schemas.delivery.emails import (
+    EmailFailed,
+    EmailRequeued,
+    EmailSent,
+    EmailSuppressed,
+    EmailUnresolved,
+    Source,
+    SuppressionReason,
+)
+from services.delivery.ledger.email import (
+    Email,
+    Heard,
+    expire,
+    overdue,
+    prove,
+    settle,
+    suppress,
+    suppression,
+)
+from services.delivery.ledger.timing import timing
+from services.delivery.ses.outcome import (
+    GIVEN_BACK,
+    NotTaken,
+    Refused,
+    Sent,
+    Throttled,
+    Unknown,
+)
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+USUAL = timing(None)
+CAMPAIGN_GRACE = 3600.0
+
+
+def an_email(
+    source: Source = "CAMPAIGN",
+    attempt: int = 1,
+    claimed_at: datetime | None = NOW,
+    message_ids: tuple[str, ...] = (),
+) -> Email:
+    return Email(
+        id=UUID(int=1),
+        project=UUID(int=2),
+        contact_id=UUID(int=3),
+        source=source,
+        campaign_id=uuid4() if source == "CAMPAIGN" else None,
+        attempt=attempt,
+        claimed_at=claimed_at,
+        message_ids=message_ids,
+    )
+
+
+def test_a_mail_that_ses_took_is_sent() -> None:
+    change = settle(an_email(), Sent("m-1", "Hello"), USUAL)
+    assert (change.state, change.message_id, change.resolved) == ("sent", "m-1", False)
+    assert isinstance(change.event, EmailSent)
+    assert (change.event.message_id, change.event.attempt, change.event.subject) == ("m-1", 1, "Hello")
+
+
+def test_a_mail_that_ses_refused_for_good_is_failed_with_its_reason() -> None:
+    change = settle(an_email(), Refused("MessageRejected", "Bad content"), USUAL)
+    assert change.state == "failed"
+    assert isinstance(change.event, EmailFailed)
+    assert (change.event.code, change.event.reason) == ("MessageRejected", "Bad content")
+
+
+@pytest.mark.parametrize("outcome", [Throttled(), Throttled(daily=True), NotTaken("SendingPaused"), GIVEN_BACK])
+def test_what_ses_did_not_take_waits_again_and_burns_no_attempt(outcome: Throttled | NotTaken) -> None:
+    change = settle(an_email(), outcome, USUAL)
+    assert (change.state, change.uncounted, change.event) == ("queued", True, None)
+
+
+def test_a_claim_given_back_is_due_at_once() -> None:
+    assert settle(an_email(), GIVEN_BACK, USUAL).due_in == 0
+
+
+def test_no_answer_leaves_the_mail_unknown_until_its_grace_is_over() -> None:
+    change = settle(an_email(), Unknown("NoAnswer"), USUAL)
+    assert (change.state, change.due_in) == ("unknown", CAMPAIGN_GRACE)
+    assert isinstance(change.event, EmailUnresolved)
+
+
+def test_transactional_mail_has_a_shorter_grace_than_campaigns() -> None:
+    assert settle(an_email("TRANSACTIONAL"), Unknown("x"), USUAL).due_in == 600.0
+
+
+def test_a_notification_settles_what_was_unknown() -> None:
+    change = prove(an_email(message_ids=("m-9",)), "Hello")
+    assert (change.state, change.resolved, change.message_id) == ("sent", True, "m-9")
+    assert isinstance(change.event, EmailSent) and change.event.resolved
+
+
+def test_an_expired_claim_is_unknown() -> None:
+    change = expire(an_email(), "", USUAL)
+    assert change.state == "unknown"
+    assert isinstance(change.event, EmailUnresolved)
+
+
+def test_an_expired_claim_that_a_notification_proved_is_sent() -> None:
+    change = expire(an_email(message_ids=("m-1",)), "Hello", USUAL)
+    assert (change.state, change.resolved) == ("sent", True)
+
+
+def test_after_grace_a_mail_is_sent_again_while_notifications_flow() -> None:
+    change = overdue(an_email(), "Hi", Heard(NOW + timedelta(minutes=30)), NOW + timedelta(hours=1), USUAL)
+    assert change.state == "queued"
+    assert isinstance(change.event, EmailRequeued) and change.event.attempt == 2
+
+
+@pytest.mark.parametrize("heard", [None, NOW - timedelta(hours=1), NOW, NOW + timedelta(seconds=5)])
+def test_a_resend_is_held_while_no_notification_came_since_the_call(heard: datetime | None) -> None:
+    change = overdue(an_email(), "Hi", Heard(heard), NOW + timedelta(hours=2), USUAL)
+    assert (change.state, change.event) == ("unknown", None)
+    assert change.due_in > 0
+
+
+@pytest.mark.parametrize(("late_ago", "state"), [(1, "unknown"), (29, "unknown"), (31, "queued")])
+def test_a_resend_is_held_while_notifications_come_late(late_ago: float, state: str) -> None:
+    """Those that could not be handed over come again later, and newer ones pass them by."""
+    now = NOW + timedelta(hours=1)
+    heard = Heard(now, late_at=now - timedelta(seconds=late_ago))
+    assert overdue(an_email(), "Hi", heard, now, USUAL).state == state
+
+
+def test_a_mail_that_a_notification_proved_is_not_sent_again_however_many_flow() -> None:
+    proven = an_email(message_ids=("m-1",))
+    change = overdue(proven, "Hi", Heard(NOW + timedelta(minutes=30)), NOW + timedelta(hours=1), USUAL)
+    assert (change.state, change.message_id, change.resolved) == ("sent", "m-1", True)
+
+
+def test_a_mail_is_not_sent_a_third_time() -> None:
+    change = overdue(an_email(attempt=2), "Hi", Heard(NOW + timedelta(minutes=30)), NOW + timedelta(hours=1), USUAL)
+    assert change.state == "failed"
+    assert isinstance(change.event, EmailFailed) and change.event.code == "UNRESOLVED"
+
+
+def test_a_second_attempt_is_held_too_while_no_notification_came() -> None:
+    change = overdue(an_email(attempt=2), "Hi", Heard(), NOW + timedelta(hours=2), USUAL)
+    assert change.state == "unknown"
+
+
+def test_holding_ends_after_a_day() -> None:
+    change = overdue(an_email(), "Hi", Heard(), NOW + timedelta(hours=25), USUAL)
+    assert change.state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "subscribed", "listed", "reason"),
+    [
+        ("MARKETING", "CAMPAIGN", True, None, None),
+        ("MARKETING", "CAMPAIGN", False, None, "unsubscribed"),
+        ("MARKETING", "TRANSACTIONAL", False, None, "unsubscribed"),
+        ("HEADLESS", "CAMPAIGN", False, None, "unsubscribed"),
+        ("HEADLESS", "WORKFLOW", False, None, "unsubscribed"),
+        ("HEADLESS", "TRANSACTIONAL", False, None, None),
+        ("TRANSACTIONAL", "WORKFLOW", False, None, None),
+        ("TRANSACTIONAL", "TRANSACTIONAL", False, None, None),
+        ("MARKETING", "CAMPAIGN", True, "complained", "complained"),
+        ("TRANSACTIONAL", "TRANSACTIONAL", False, "complained", None),
+        ("TRANSACTIONAL", "TRANSACTIONAL", True, "bounced", "bounced"),
+        ("MARKETING", "WORKFLOW", True, "bounced", "bounced"),
+    ],
+)
+def test_who_must_not_get_what(
+    kind: Kind,
+    source: Source,
+    subscribed: bool,
+    listed: SuppressionReason | None,
+    reason: SuppressionReason | None,
+) -> None:
+    assert suppression(kind, source, subscribed, listed) == reason
+
+
+def test_a_suppressed_mail_says_why_and_counts_no_attempt() -> None:
+    change = suppress(an_email(), "unsubscribed")
+    assert (change.state, change.uncounted) == ("suppressed", True)
+    assert isinstance(change.event, EmailSuppressed) and change.event.reason == "unsubscribed"
+
+
+@pytest.mark.parametrize("shortened", [None, 0.0, 2.0, 15.0, 600.0])
+def test_a_live_sender_is_done_with_a_claim_before_its_lease_is_over(shortened: float | None) -> None:
+    times = timing(shortened)
+    assert times.give_back_after + times.connect + times.read < times.lease
+
+
+def test_a_shortened_grace_shortens_every_class_and_lengthens_none() -> None:
+    assert set(timing(2.0).graces.values()) == {2.0}
+    assert timing(7200.0).graces == USUAL.graces
+
+
+def test_a_campaign_that_sends_nothing_twice_leaves_what_is_unknown_alone_for_a_day() -> None:
+    email = replace(an_email(), never_again=True)
+    later = NOW + timedelta(hours=1)
+    held = overdue(email, "Hello", Heard(later), later, USUAL)
+    assert (held.state, held.event, held.due_in) == ("unknown", None, USUAL.give_up_after - 3600)
+    tomorrow = NOW + timedelta(days=1, seconds=1)
+    failed = overdue(email, "Hello", Heard(tomorrow), tomorrow, USUAL)
+    assert isinstance(failed.event, EmailFailed) and failed.event.code == "UNRESOLVED"
+
+
+def test_proof_settles_a_mail_of_such_a_campaign_like_any_other() -> None:
+    proven = replace(an_email(message_ids=("m-1",)), never_again=True)
+    assert overdue(proven, "Hello", Heard(), NOW, USUAL).state == "sent"

@@ -1,0 +1,200 @@
+"""When the mails of a campaign may go out."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.schemas.campaigns.campaigns import WEEKDAYS, SendWindow, Weekday
+from services.delivery.scheduling.send_schedule import (
+    BURST,
+    HOUR,
+    Meter,
+    Pace,
+    Place,
+    admitted,
+    finish,
+    opening,
+    place,
+    zone_for,
+)
+
+BERLIN, NEW_YORK, LORD_HOWE = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York"), ZoneInfo("Australia/Lord_Howe")
+OFFICE = SendWindow(start="09:00", end="18:00")
+WORKDAYS: tuple[Weekday, ...] = ("MON", "TUE", "WED", "THU", "FRI")
+NIGHT = SendWindow(start="22:00", end="06:00")
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)  # a Friday
+
+clocks = st.builds("{:02}:{:02}".format, st.integers(0, 23), st.integers(0, 59))
+windows = st.builds(
+    lambda start, end, days: SendWindow(start=start, end=end, days=tuple(days)),
+    clocks,
+    clocks,
+    st.lists(st.sampled_from(WEEKDAYS), min_size=1, max_size=7, unique=True),
+).filter(lambda window: window.start != window.end)
+zones = st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC"]).map(
+    ZoneInfo
+)
+moments = st.datetimes(datetime(2024, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC))
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def is_open(window: SendWindow, zone: ZoneInfo, moment: datetime) -> bool:
+    return opening(window, zone, moment) == moment
+
+
+def test_a_window_that_is_open_is_open_now() -> None:
+    assert opening(OFFICE, BERLIN, NOW) == NOW
+
+
+def test_a_window_opens_by_the_clock_of_its_zone() -> None:
+    assert opening(OFFICE, NEW_YORK, NOW) == at("2026-11-20T09:00-05:00")
+    assert opening(OFFICE, BERLIN, at("2026-11-20T18:00+01:00")) == at("2026-11-21T09:00+01:00")
+
+
+def test_a_window_of_workdays_opens_on_monday() -> None:
+    workdays = SendWindow(start="09:00", end="18:00", days=WORKDAYS)
+    assert opening(workdays, BERLIN, at("2026-11-20T18:00+01:00")) == at("2026-11-23T09:00+01:00")
+
+
+def test_a_window_over_midnight_belongs_to_the_day_on_which_it_opens() -> None:
+    friday = SendWindow(start="22:00", end="06:00", days=("FRI",))
+    assert is_open(friday, BERLIN, at("2026-11-21T05:59+01:00"))
+    assert opening(friday, BERLIN, at("2026-11-21T06:00+01:00")) == at("2026-11-27T22:00+01:00")
+
+
+def test_a_window_keeps_the_clocks_hours_when_the_clocks_change() -> None:
+    assert opening(OFFICE, BERLIN, at("2026-03-28T20:00+01:00")) == at("2026-03-29T09:00+02:00")
+    assert opening(OFFICE, BERLIN, at("2026-10-24T20:00+02:00")) == at("2026-10-25T09:00+01:00")
+
+
+def test_a_window_in_the_hour_that_is_left_out_opens_when_it_would_have() -> None:
+    early = SendWindow(start="02:30", end="08:00")
+    assert opening(early, BERLIN, at("2026-03-29T01:59+01:00")) == at("2026-03-29T03:30+02:00")
+
+
+def test_a_window_in_the_hour_that_comes_twice_opens_the_first_time() -> None:
+    early = SendWindow(start="02:30", end="08:00")
+    assert opening(early, BERLIN, at("2026-10-25T01:00+02:00")) == at("2026-10-25T02:30+02:00")
+
+
+@given(windows, zones, moments)
+def test_a_window_opens_within_eight_days_and_is_open_then_and_not_before(
+    window: SendWindow, zone: ZoneInfo, now: datetime
+) -> None:
+    opens = opening(window, zone, now)
+    assert now <= opens <= now + timedelta(days=8 if len(window.days) > 1 else 15)
+    assert is_open(window, zone, opens)
+    for part in range(8):
+        between = now + (opens - now) * part / 8
+        assert not is_open(window, zone, between) or opens == now
+
+
+@given(windows, zones, moments)
+def test_a_window_is_open_by_the_clock_on_days_on_which_clocks_do_not_change(
+    window: SendWindow, zone: ZoneInfo, now: datetime
+) -> None:
+    local = now.astimezone(zone)
+    offsets = {(local + timedelta(days=days)).utcoffset() for days in (-2, -1, 0, 1, 2)}
+    if len(offsets) > 1:
+        return
+    clock, today, before = local.strftime("%H:%M"), WEEKDAYS[local.weekday()], WEEKDAYS[local.weekday() - 1]
+    if window.start < window.end:
+        expected = today in window.days and window.start <= clock < window.end
+    else:
+        expected = (today in window.days and clock >= window.start) or (before in window.days and clock < window.end)
+    assert is_open(window, zone, now) == expected
+
+
+def test_the_recipients_zone_goes_before_the_projects_unless_the_window_is_the_projects() -> None:
+    assert zone_for(OFFICE, "America/New_York", "Europe/Berlin") == NEW_YORK
+    assert (
+        zone_for(SendWindow(start="09:00", end="18:00", timezone="PROJECT"), "America/New_York", "Europe/Berlin")
+        == BERLIN
+    )
+
+
+def test_what_is_no_zone_is_passed_over() -> None:
+    for wrong in (None, "", "Mars/Olympus", "../../etc/passwd", "Europe", "/etc/localtime", 7, "x" * 10_000, "a\0b"):
+        assert zone_for(OFFICE, wrong, "Europe/Berlin") == BERLIN
+    assert zone_for(OFFICE, None, None) == UTC
+
+
+@given(
+    st.integers(1, 1_000_000),
+    st.lists(st.tuples(st.floats(0, 7200), st.integers(0, 5000)), min_size=1, max_size=60),
+)
+def test_no_hour_sees_more_mails_than_the_rate_however_they_are_claimed(
+    rate: int, claims: list[tuple[float, int]]
+) -> None:
+    """More than the rate by what may be made up for at once: a second's mails, and the one that is on its way."""
+    pace, meter, now = Pace(rate), Meter(NOW, NOW), NOW
+    sent: list[tuple[datetime, int]] = []
+    for pause, wanted in claims:
+        now += timedelta(seconds=pause)
+        passed, meter = admitted(pace, meter, now, wanted)
+        assert 0 <= passed <= wanted
+        sent.append((now, passed))
+    for start, _ in sent:
+        within = sum(passed for moment, passed in sent if start <= moment < start + HOUR)
+        assert within <= rate + rate * (BURST / HOUR) + 1
+
+
+def test_a_rate_is_used_up_by_those_who_claim_often() -> None:
+    pace, meter, sent = Pace(7200), Meter(NOW, NOW), 0
+    for tick in range(4 * 3600):
+        passed, meter = admitted(pace, meter, NOW + timedelta(seconds=tick / 4), 100)
+        sent += passed
+    assert 7198 <= sent <= 7203
+
+
+def test_without_a_rate_everything_may_go_out() -> None:
+    assert admitted(Pace(), Meter(NOW, NOW), NOW, 500) == (500, Meter(NOW, NOW))
+
+
+def test_mails_are_placed_one_after_another() -> None:
+    pace, meter, places = Pace(60), Meter(NOW, NOW), []
+    for _ in range(3):
+        found, meter = place(pace, meter, UTC, NOW)
+        places.append(found)
+    minute = timedelta(minutes=1)
+    assert places == [Place(NOW), Place(NOW + minute, "SEND_RATE"), Place(NOW + 2 * minute, "SEND_RATE")]
+
+
+def test_a_reader_whose_window_is_closed_takes_nobodys_place() -> None:
+    pace, meter = Pace(60, OFFICE), Meter(NOW, NOW)
+    found, after = place(pace, meter, NEW_YORK, NOW)
+    assert (found, after) == (Place(at("2026-11-20T09:00-05:00"), "SEND_WINDOW"), meter)
+    assert place(pace, after, BERLIN, NOW)[0] == Place(NOW)
+
+
+def test_places_after_the_closing_are_on_the_next_day() -> None:
+    late = Meter(NOW, at("2026-11-20T18:30+01:00"))
+    assert place(Pace(60, OFFICE), late, BERLIN, NOW)[0] == Place(at("2026-11-21T09:00+01:00"), "SEND_WINDOW")
+
+
+def test_the_end_is_when_the_slower_of_both_rates_is_through() -> None:
+    assert finish(Pace(3600), UTC, NOW, 100, 14) == NOW + timedelta(seconds=100)
+    assert finish(Pace(360_000), UTC, NOW, 140, 14) == NOW + timedelta(seconds=10)
+
+
+def test_the_end_skips_the_hours_in_which_the_window_is_closed() -> None:
+    assert finish(Pace(1000, OFFICE), BERLIN, at("2026-11-20T17:00+01:00"), 2000, 14) == at("2026-11-21T10:00+01:00")
+    assert finish(Pace(None, OFFICE), BERLIN, at("2026-11-20T20:00+01:00"), 3600, 1) == at("2026-11-21T10:00+01:00")
+
+
+def test_an_end_that_is_never_or_ten_years_away_cannot_be_told() -> None:
+    assert finish(Pace(None, OFFICE), BERLIN, NOW, 10, 0.0) is None
+    assert finish(Pace(1), UTC, NOW, 1_000_000, 14) is None
+    assert finish(Pace(1000, SendWindow(start="09:00", end="09:01")), UTC, NOW, 1_000_000, 14) is None
+
+
+def test_every_weekday_has_its_name() -> None:
+    days = Counter(WEEKDAYS[(NOW + timedelta(days=day)).weekday()] for day in range(7))
+    assert days == Counter(WEEKDAYS)
+    assert WEEKDAYS[NOW.weekday()] == "FRI"

@@ -1,0 +1,29 @@
+"""What a permit allows, and until when."""
+
+import time
+from datetime import UTC, datetime
+
+from services.delivery.scheduling.permit_pool import LATEST, Grant
+from services.delivery.sender.job import permits_of
+
+GRANT = Grant(starts=[0.0, 0.25], held_until=datetime(2026, 11, 21, tzinfo=UTC))
+
+
+def test_permits_are_good_from_their_starts_on_for_a_moment() -> None:
+    asked = time.monotonic()
+    first, second = permits_of(GRANT, asked)
+    assert asked <= first.start <= time.monotonic()
+    assert 0.24 < second.start - first.start < 0.26
+    assert first.latest == asked + LATEST and second.latest == asked + 0.25 + LATEST
+
+
+def test_who_was_stopped_before_the_answer_has_no_time_left() -> None:
+    """The bucket takes the permit back as if it had been used at once."""
+    (permit, _) = permits_of(GRANT, time.monotonic() - 1.0)
+    assert permit.latest < permit.start
+
+
+def test_a_used_permit_comes_back_later() -> None:
+    permit = permits_of(GRANT, time.monotonic())[0]
+    held_until, ready_in = permit.used(time.monotonic() + 5.0).back()
+    assert held_until == GRANT.held_until and 0.0 < ready_in <= 5.0

@@ -1,0 +1,41 @@
+"""Which error of SES means what."""
+
+import pytest
+
+from services.delivery.ses.outcome import (
+    NotTaken,
+    Outcome,
+    Refused,
+    Throttled,
+    Unknown,
+    of_error,
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "outcome"),
+    [
+        (429, "TooManyRequestsException", "Maximum sending rate exceeded.", Throttled()),
+        (400, "ThrottlingException", "Maximum sending rate exceeded.", Throttled()),
+        (400, "ThrottlingException", "Daily message quota exceeded.", Throttled(daily=True)),
+        (400, "LimitExceededException", "Daily message quota exceeded.", Throttled(daily=True)),
+        (
+            400,
+            "MessageRejected",
+            "Email address is not verified.",
+            Refused("MessageRejected", "Email address is not verified."),
+        ),
+        (400, "BadRequestException", "Illegal address", Refused("BadRequestException", "Illegal address")),
+        (400, "SendingPausedException", "", NotTaken("SendingPausedException")),
+        (400, "AccountSuspendedException", "", NotTaken("AccountSuspendedException")),
+        (400, "MailFromDomainNotVerifiedException", "", NotTaken("MailFromDomainNotVerifiedException")),
+        (404, "NotFoundException", "No configuration set", NotTaken("NotFoundException")),
+        (403, "SignatureDoesNotMatch", "", NotTaken("SignatureDoesNotMatch")),
+        (418, "", "", NotTaken("HTTP 418")),
+        (500, "InternalFailure", "", Unknown("InternalFailure 500")),
+        (503, "", "", Unknown("HTTP 503")),
+        (302, "", "", Unknown("HTTP 302")),
+    ],
+)
+def test_only_an_answer_that_says_no_is_a_no(status: int, code: str, message: str, outcome: Outcome) -> None:
+    assert of_error(status, code, message) == outcome
