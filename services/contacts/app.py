@@ -23,26 +23,23 @@ from libs.schemas.contacts.segments import (
     UpdateSegment,
 )
 from libs.schemas.feedback.mails import EmailBounced, EmailComplained
-from services.contacts import audience, event_queries, export, job_commands, job_queries, jobs, keeper
-from services.contacts.audience import ResolveAudience
-from services.contacts.commands import change_contacts
-from services.contacts.confirmation_commands import ask_for_confirmations
-from services.contacts.field_deletion import StripField, go_on
-from services.contacts.queries import QUERIES
-from services.contacts.reactions import end_snoozes, end_subscriptions
-from services.contacts.read_models import (
-    confirmation,
-    contact,
-    contact_activity,
-    contact_event,
-    job,
-    segment,
-    segment_change,
-    segment_list,
-    tracked_event,
-)
-from services.contacts.segment_commands import change_segments
-from services.contacts.snooze import EndSnooze
+from services.contacts.audiences import resolving
+from services.contacts.audiences.resolving import ResolveAudience
+from services.contacts.contacts.commands import change_contacts
+from services.contacts.contacts.confirmation_commands import ask_for_confirmations
+from services.contacts.contacts.queries import QUERIES
+from services.contacts.contacts.reactions import end_snoozes, end_subscriptions
+from services.contacts.contacts.read_models import confirmation, contact, contact_activity
+from services.contacts.contacts.snooze import EndSnooze
+from services.contacts.events import queries as event_queries
+from services.contacts.events.read_models import contact_event, tracked_event
+from services.contacts.jobs import commands, export, worker
+from services.contacts.jobs import queries as job_queries
+from services.contacts.jobs.field_deletion import StripField, go_on
+from services.contacts.jobs.read_models import contact_job
+from services.contacts.segments import membership_worker
+from services.contacts.segments.commands import change_segments
+from services.contacts.segments.read_models import segment, segment_change, segment_list
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -64,16 +61,16 @@ def build(config: Settings) -> Service:
             AddSegmentMembers: change_segments,
             RemoveSegmentMembers: change_segments,
             ComputeSegment: change_segments,
-            **job_commands.COMMANDS,
+            **commands.COMMANDS,
         },
         reactions={
             EmailBounced: end_subscriptions,
             EmailComplained: end_subscriptions,
-            CampaignSendingStarted: audience.start,
+            CampaignSendingStarted: resolving.start,
         },
         timers={
             StripField: go_on,
-            ResolveAudience: audience.resolve(config.audience_page),
+            ResolveAudience: resolving.resolve(config.audience_page),
             EndSnooze: end_snoozes,
         },
         queries={**QUERIES, **job_queries.QUERIES, **export.QUERIES, **event_queries.QUERIES},
@@ -85,9 +82,9 @@ def build(config: Settings) -> Service:
             segment,
             segment_list,
             segment_change,
-            job,
+            contact_job,
             confirmation,
         ),
         migrations=MIGRATIONS,
-        work=(keeper.keep, jobs.work, jobs.tidy),
+        work=(membership_worker.keep, worker.work, worker.tidy),
     )

@@ -47,9 +47,9 @@ from libs.schemas.contacts.segments import (
     SegmentView,
     UpdateSegment,
 )
-from services.contacts import members
 from services.contacts.app import build
-from services.contacts.read_models import contact as contacts
+from services.contacts.contacts.read_models import contact as contacts
+from services.contacts.segments import members
 from tests.benchmarks.population import EVENTS_EACH, populate
 
 LIMIT = 900.0

@@ -17,8 +17,8 @@ from libs.schemas.campaigns.audience import Audience
 from libs.schemas.campaigns.campaigns import CampaignSendingStarted
 from libs.schemas.contacts.contacts import ContactCreated
 from libs.schemas.delivery.content import Content, Kind
-from services.contacts import audience
-from services.contacts.audience import ResolveAudience
+from services.contacts.audiences import resolving
+from services.contacts.audiences.resolving import ResolveAudience
 from tests.service.contacts.caller import Caller, all_of, where
 
 EVERYONE = Audience(audience_type="ALL")
@@ -145,7 +145,7 @@ async def test_a_crash_in_any_page_continues_there_and_no_page_comes_twice(
     through. What died left nothing, the timer brings it again, and in the end the pages are as if nothing had been."""
     await add_contacts(caller, 2600)
     deaths = 0
-    whole = audience._resolve_page
+    whole = resolving._resolve_page
 
     async def dying(unit: Any, envelope: Envelope[ResolveAudience], page_size: int) -> None:
         nonlocal deaths
@@ -157,7 +157,7 @@ async def test_a_crash_in_any_page_continues_there_and_no_page_comes_twice(
             await unit.flush()
             raise Killed
 
-    monkeypatch.setattr(audience, "_resolve_page", dying)
+    monkeypatch.setattr(resolving, "_resolve_page", dying)
     campaign = started(EVERYONE)
     end = await resolved(caller, campaign)
     pages = await pages_of(caller, campaign)

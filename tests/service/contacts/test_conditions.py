@@ -25,9 +25,9 @@ from libs.kernel.conditions.person import Occurrences, Person, holds
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.contacts import Condition, Filter, Group
-from services.contacts import members
-from services.contacts.data import refusal
-from services.contacts.read_models import contact as contacts
+from services.contacts.contacts.data import refusal
+from services.contacts.contacts.read_models import contact as contacts
+from services.contacts.segments import members
 from tests.service.contacts.caller import Caller, all_of, where
 
 NOW = datetime.now(UTC)

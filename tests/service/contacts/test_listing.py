@@ -8,7 +8,7 @@ import pytest
 from libs.kernel.rejection import Rejected
 from libs.runtime.process.runtime import Runtime
 from libs.schemas.contacts.contacts import ContactView
-from services.contacts import search as searching
+from services.contacts.contacts import search as searching
 from tests.service.contacts.caller import Caller
 
 

@@ -41,9 +41,9 @@ from libs.schemas.contacts.segments import (
     UpdateSegment,
 )
 from libs.schemas.feedback.mails import EmailOpened
-from services.contacts import members, membership
 from services.contacts.app import build
-from services.contacts.read_models import segment as segment_rows
+from services.contacts.segments import members, membership
+from services.contacts.segments.read_models import segment as segment_rows
 from tests.conftest import Stack
 from tests.service.contacts.caller import Caller, all_of, where
 

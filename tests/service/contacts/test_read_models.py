@@ -12,7 +12,9 @@ from libs.runtime.eventstore.codec import Codec
 from libs.runtime.eventstore.encryption import LoggedEvent, decrypt
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import fold
-from services.contacts.read_models import contact, contact_activity, contact_event, segment, segment_list
+from services.contacts.contacts.read_models import contact, contact_activity
+from services.contacts.events.read_models import contact_event
+from services.contacts.segments.read_models import segment, segment_list
 from tests.conftest import Stack
 from tests.service.contacts.caller import Caller, all_of, where
 

@@ -9,7 +9,7 @@ import pytest
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import running
 from services.contacts.app import build
-from services.contacts.read_models import contact_field
+from services.contacts.fields.read_models import contact_field
 from tests.conftest import Stack
 from tests.service.contacts.caller import Caller
 

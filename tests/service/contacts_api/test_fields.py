@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from libs.runtime.process.testing import eventually
-from services.contacts.read_models.contact_field import MAX_VALUES
+from services.contacts.fields.read_models.contact_field import MAX_VALUES
 from tests.service.contacts_api.test_contacts import created
 
 
@@ -61,7 +61,7 @@ async def test_a_field_with_too_many_values_shows_those_of_the_newest_contacts(
     api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert MAX_VALUES == 1000
-    monkeypatch.setattr("services.contacts.read_models.contact_field.MAX_VALUES", 3)
+    monkeypatch.setattr("services.contacts.fields.read_models.contact_field.MAX_VALUES", 3)
     for n in range(6):
         await created(api, f"user{n}@example.com", data={"number": n})
     answer = (await api.get("/contacts/fields/number/values")).json()

@@ -1,0 +1,1 @@
+"""Contacts: saving, subscribing, pausing, confirming, deleting, searching, and their history."""

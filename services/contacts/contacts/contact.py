@@ -1,0 +1,182 @@
+"""A contact: a person with one address, a subscription and data; and what is tracked about them.
+
+Pure: decides what happens, and how a contact is afterwards.
+"""
+
+from typing import TypeAlias, assert_never
+from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
+
+from libs.kernel.conditions.values import same
+from libs.kernel.rejection import invalid
+from libs.schemas.base import Data
+from libs.schemas.contacts.contacts import (
+    ContactCreated,
+    ContactDeleted,
+    ContactSubscribed,
+    ContactUnsubscribed,
+    ContactUpdated,
+    DeleteContact,
+    EventTracked,
+    SaveContact,
+    SubscribeContact,
+    TrackEvent,
+    UnsubscribeContact,
+    UpdateContact,
+)
+from services.contacts.contacts.address import parse
+from services.contacts.contacts.data import check, merged
+from services.contacts.contacts.errors import address_taken, contact_exists, contact_not_found
+
+Command: TypeAlias = SaveContact | UpdateContact | SubscribeContact | UnsubscribeContact | DeleteContact | TrackEvent
+Fact: TypeAlias = (
+    ContactCreated | ContactUpdated | ContactSubscribed | ContactUnsubscribed | ContactDeleted | EventTracked
+)
+
+MAX_EVENT_NAME = 255
+RESERVED = "Cannot track reserved system event"
+RESERVED_EVENTS = ("contact.subscribed", "contact.unsubscribed")
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """`id` is None for a contact that does not exist; `snoozed_until` of one that has not paused its mails."""
+
+    id: UUID | None = None
+    email: str = ""
+    subscribed: bool = False
+    data: Data = {}
+    snoozed_until: str | None = None
+
+
+INITIAL = Contact()
+
+
+def decide(command: Command, contact: Contact, *, taken: bool = False) -> list[Fact]:
+    """What follows from the command; nothing if it is already so. Raises Rejected for no.
+
+    `contact` is the one that the command names by id, or by address if it carries one for upserting. `taken` says
+    that another contact has the address that the command would give to this one.
+    """
+    match command:
+        case TrackEvent():
+            check_event_name(command.event)
+            return [*_saved(command, contact, default=True), _tracked(command, contact)]
+        case SaveContact(only_new=True) if contact.id is not None:
+            raise contact_exists()
+        case SaveContact():
+            return _saved(command, contact, default=command.default_subscribed)
+        case _ if contact.id is None:
+            raise contact_not_found()
+        case UpdateContact():
+            return _updated(command, contact, taken)
+        case SubscribeContact():
+            return _flipped(contact, True)
+        case UnsubscribeContact():
+            return _unsubscribed(contact, command)
+        case DeleteContact():
+            return [ContactDeleted(contact_id=contact.id)]
+        case _:
+            assert_never(command)
+
+
+def evolve(contact: Contact, event: Fact) -> Contact:
+    match event:
+        case ContactCreated():
+            return Contact(id=event.contact_id, email=event.email, subscribed=event.subscribed, data=event.data)
+        case ContactUpdated():
+            return replace(contact, email=event.email, data=event.data)
+        case ContactSubscribed():
+            return replace(contact, subscribed=True, snoozed_until=None)
+        case ContactUnsubscribed():
+            return replace(contact, subscribed=False, snoozed_until=event.until)
+        case ContactDeleted():
+            return INITIAL
+        case EventTracked():
+            return contact
+        case _:
+            assert_never(event)
+
+
+def _saved(command: SaveContact | TrackEvent, contact: Contact, *, default: bool) -> list[Fact]:
+    """Create, or merge. A subscription that is not mentioned never changes."""
+    email = parse(command.email)
+    check(command.data)
+    data = merged(contact.data, command.data)
+    if contact.id is None:
+        subscribed = default if command.subscribed is None else command.subscribed
+        return [ContactCreated(contact_id=command.contact_id, email=email, subscribed=subscribed, data=data)]
+    return [*_changed(contact, contact.email, data), *_flipped(contact, command.subscribed)]
+
+
+def _updated(command: UpdateContact, contact: Contact, taken: bool) -> list[Fact]:
+    email = contact.email if command.email is None else parse(command.email)
+    if taken and email != contact.email:
+        raise address_taken()
+    changed = _changed(contact, email, _given(command, contact))
+    return [*changed, *_flipped(replace(contact, email=email), command.subscribed)]
+
+
+def _given(command: UpdateContact, contact: Contact) -> Data:
+    if command.data is msgspec.UNSET:
+        return contact.data
+    if command.data is None:
+        return {}
+    check(command.data)
+    return merged(contact.data, command.data)
+
+
+def _changed(contact: Contact, email: str, data: Data) -> list[Fact]:
+    assert contact.id is not None
+    if email == contact.email and same(data, contact.data):
+        return []
+    check(data)
+    return [ContactUpdated(contact_id=contact.id, email=email, data=data)]
+
+
+def _flipped(contact: Contact, subscribed: bool | None) -> list[Fact]:
+    assert contact.id is not None
+    if subscribed is None:
+        return []
+    if not subscribed:
+        return _unsubscribed(contact, UnsubscribeContact(contact_id=contact.id, reason="api"))
+    return [] if contact.subscribed else [ContactSubscribed(contact_id=contact.id, email=contact.email)]
+
+
+def _unsubscribed(contact: Contact, wish: UnsubscribeContact) -> list[Fact]:
+    """A pause can be changed or made for good. Who has unsubscribed for good is never subscribed again by a pause."""
+    assert contact.id is not None
+    if not contact.subscribed and contact.snoozed_until in (None, wish.until):
+        return []
+    return [
+        ContactUnsubscribed(
+            contact_id=contact.id, email=contact.email, reason=wish.reason, email_id=wish.email_id, until=wish.until
+        )
+    ]
+
+
+def _tracked(command: TrackEvent, contact: Contact) -> EventTracked:
+    return EventTracked(
+        event_id=command.event_id,
+        contact_id=contact.id or command.contact_id,
+        email=parse(command.email),
+        name=command.event,
+        data=command.data,
+    )
+
+
+def check_event_name(name: str) -> None:
+    """Raises Rejected for what callers may not track, or delete."""
+    if not name:
+        raise invalid("event", "Event name is required", "too_small")
+    if len(name) > MAX_EVENT_NAME or "\0" in name:
+        raise invalid("event", f"Event name must be text of at most {MAX_EVENT_NAME} characters", "too_big")
+    if _is_reserved(name):
+        raise invalid("event", f"{RESERVED}: {name}", "reserved_event", summary=RESERVED)
+
+
+def _is_reserved(name: str) -> bool:
+    """Names that only the platform itself may say."""
+    of_segment = name.startswith("segment.") and name.endswith((".entry", ".exit"))
+    return name in RESERVED_EVENTS or name.startswith("email.") or of_segment

@@ -1,0 +1,1 @@
+"""Tables of contacts, one module per table."""

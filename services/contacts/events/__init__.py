@@ -1,0 +1,1 @@
+"""Tracked events: listing, counting, and where they are used."""

@@ -1,0 +1,1 @@
+"""Tables of tracked events, one module per table."""

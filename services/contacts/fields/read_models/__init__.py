@@ -1,0 +1,1 @@
+"""Tables of fields, one module per table."""

@@ -1,0 +1,1 @@
+"""Jobs on many contacts: importing, exporting, bulk operations, deleting fields and events."""

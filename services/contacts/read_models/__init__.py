@@ -1,1 +1,0 @@
-"""The tables that the contacts service answers from and decides by."""

@@ -1,0 +1,1 @@
+"""Segments: conditions compiled to SQL, membership kept up to date, and the lists of static segments."""

@@ -1,0 +1,1 @@
+"""Tables of segments, one module per table."""

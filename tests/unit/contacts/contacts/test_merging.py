@@ -1,0 +1,64 @@
+"""Whatever is merged in whatever order, a contact's data follows the rule as the documentation words it."""
+
+from functools import reduce
+from typing import Any
+from uuid import UUID
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from libs.kernel.conditions.values import same
+from libs.schemas.base import Data
+from libs.schemas.contacts.contacts import SaveContact
+from services.contacts.contacts.contact import (
+    INITIAL,
+    Contact,
+    decide,
+    evolve,
+)
+from services.contacts.contacts.data import merged
+
+RESERVED = ["id", "email", "subscribed", "createdAt", "updatedAt", "subscribeUrl", "unsubscribeUrl", "manageUrl"]
+
+KEYS = st.sampled_from(["plan", "seats", "Plan", "a.b", "", "value", "persistent", *RESERVED, "plunk_id", "plunk_x"])
+PLAIN = st.sampled_from(["", "x", 0, 1, 1.5, True, False, [], ["x", None], {}, {"plan": None}, {"value": 1}])
+WRAPPED = st.builds(lambda value, kept: {"value": value, "persistent": kept}, PLAIN | st.none(), st.booleans())
+INCOMING = st.dictionaries(KEYS, PLAIN | st.none() | WRAPPED | st.just({"value": 1, "persistent": "no"}), max_size=6)
+
+
+EMPTY: Data = {}
+
+
+def plainly(stored: Data, incoming: Data) -> Data:
+    """The rule, one sentence a line."""
+    result = dict(stored)
+    for key, value in incoming.items():
+        if key in RESERVED or key.startswith("plunk_"):
+            continue  # reserved keys are dropped
+        if isinstance(value, dict) and "value" in value and value.get("persistent") is False:
+            continue  # used for rendering and the event, not stored
+        if isinstance(value, dict) and "value" in value and value.get("persistent") is True:
+            value = value["value"]  # stores the value
+        if value is None:
+            result.pop(key, None)  # null deletes
+        elif value != "":
+            result[key] = value  # "" is ignored; anything else replaces, key by key and not deeper
+    return result
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(INCOMING, max_size=8))
+def test_any_sequence_of_merges_follows_the_rule(sequence: list[Data]) -> None:
+    assert same(reduce(merged, sequence, EMPTY), reduce(plainly, sequence, EMPTY))
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(INCOMING, min_size=1, max_size=6))
+def test_any_sequence_of_saves_leaves_the_contact_that_the_rule_says(sequence: list[Data]) -> None:
+    contact: Contact = INITIAL
+    for incoming in sequence:
+        facts: list[Any] = decide(SaveContact(contact_id=UUID(int=1), email="ann@example.com", data=incoming), contact)
+        after = reduce(evolve, facts, contact)
+        assert bool(facts) == (contact.id is None or not same(after.data, contact.data))
+        contact = after
+    assert same(contact.data, reduce(plainly, sequence, EMPTY))

@@ -1,0 +1,225 @@
+"""Conditions: what is refused and where, and that no value of the caller's gets into the SQL."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.kernel.conditions.language import MAX_DEPTH, MAX_FILTERS
+from libs.kernel.conditions.values import instant
+from libs.kernel.rejection import Rejected
+from libs.schemas.contacts.contacts import Condition, Filter, Group
+from services.contacts.segments.condition import (
+    Segments,
+    compiled,
+    references,
+    topics,
+)
+
+
+def where(field: str, operator: str, value: Any = None, unit: Any = None) -> Filter:
+    return Filter(field=field, operator=operator, value=value, unit=unit)
+
+
+def of(*filters: Filter) -> Condition:
+    return Condition(logic="AND", groups=[Group(filters=list(filters))])
+
+
+A, B, C = UUID(int=1), UUID(int=2), UUID(int=3)
+PRO = where("data.plan", "equals", "pro")
+
+
+def nested(depth: int) -> Condition:
+    inner = nested(depth - 1) if depth > 1 else None
+    return Condition(logic="OR", groups=[Group(filters=[PRO], conditions=inner)])
+
+
+def errors_of(condition: Condition) -> list[tuple[str, str]]:
+    with pytest.raises(Rejected) as no:
+        compiled(condition)
+    assert no.value.code == "VALIDATION_ERROR"
+    return [(error.field, error.message) for error in no.value.errors]
+
+
+def test_a_condition_becomes_one_predicate_whose_arguments_follow_those_of_the_statement() -> None:
+    two = Condition(logic="OR", groups=[Group(filters=[PRO]), Group(filters=[where("subscribed", "equals", True)])])
+    predicate = compiled(two, after=3)
+    assert predicate.sql == "((data @> $4::jsonb) or (subscribed = $5::boolean))"
+    assert predicate.args == ['{"plan":"pro"}', True]
+
+
+def test_filters_of_a_group_and_its_nested_condition_must_all_hold() -> None:
+    predicate = compiled(nested(2))
+    assert " and (" in predicate.sql and predicate.args == ['{"plan":"pro"}'] * 2
+
+
+@pytest.mark.parametrize(
+    ("bad", "part", "message"),
+    [
+        (where("plan", "equals", "pro"), "field", "Unsupported filter field: plan"),
+        (where("data.", "equals", "pro"), "field", "Unsupported filter field: data."),
+        (where("data.a..b", "equals", "pro"), "field", "Unsupported filter field: data.a..b"),
+        (where("event.", "triggered"), "field", "Unsupported filter field: event."),
+        (where("email.read", "triggered"), "field", "Unsupported filter field: email.read"),
+        (where("email.opened", "equals", 1), "operator", 'Operator "equals" cannot be used on email.opened'),
+        (where(f"segment.{A}", "equals", 1), "operator", f'Operator "equals" cannot be used on segment.{A}'),
+        (where("email", "contains", "  "), "value", "email is compared with text"),
+        (where("segment.x", "memberOfSegment"), "field", "Unsupported filter field: segment.x"),
+        (where("data.plan", "like", "pro"), "operator", "Invalid operator: like"),
+        (where("email", "exists"), "operator", 'Operator "exists" cannot be used on email'),
+        (where("subscribed", "contains", "t"), "operator", 'Operator "contains" cannot be used on subscribed'),
+        (where("event.signup", "equals", 1), "operator", 'Operator "equals" cannot be used on event.signup'),
+        (where("data.plan", "equals"), "value", 'Operator "equals" requires a value'),
+        (where("data.at", "within", None, "days"), "value", 'Operator "within" requires a value'),
+        (where("data.at", "within", 3), "unit", '"within" operator requires a unit (days, hours, or minutes)'),
+        (where("data.at", "within", "3", "days"), "value", 'Operator "within" requires a number'),
+        (where("data.at", "within", True, "days"), "value", 'Operator "within" requires a number'),
+        (where("data.at", "olderThan", 0, "days"), "value", 'Operator "olderThan" requires more than 0'),
+        (where("event.a", "triggeredWithin", 1e18, "days"), "value", 'Operator "triggeredWithin" requires more than 0'),
+        (where("email", "equals", 5), "value", "email is compared with text"),
+        (where("subscribed", "equals", "true"), "value", "subscribed is compared with true or false"),
+        (where("createdAt", "lessThan", "yesterday"), "value", "createdAt is compared with a date (ISO 8601)"),
+        (where("createdAt", "lessThan", 5), "value", "createdAt is compared with a date (ISO 8601)"),
+        (where("data.n", "lessThan", True), "value", 'Operator "lessThan" compares numbers, dates and text'),
+        (where("data.n", "contains", ["a"]), "value", 'Operator "contains" requires a text'),
+    ],
+)
+def test_an_error_names_the_part_of_the_filter_that_is_wrong(bad: Filter, part: str, message: str) -> None:
+    ((field, said),) = errors_of(of(PRO, bad))
+    assert field == f"condition.groups.0.filters.1.{part}" and said.startswith(message)
+
+
+def test_every_error_is_named_at_once_however_deep() -> None:
+    inner = Condition(logic="AND", groups=[Group(filters=[where("x", "equals", 1)])])
+    condition = Condition(logic="OR", groups=[Group(), Group(filters=[PRO], conditions=inner)])
+    assert [field for field, _ in errors_of(condition)] == [
+        "condition.groups.0",
+        "condition.groups.1.conditions.groups.0.filters.0.field",
+    ]
+
+
+def test_the_path_can_start_at_the_callers_own_name_for_it() -> None:
+    with pytest.raises(Rejected) as no:
+        compiled(Condition(logic="AND", groups=[]), root="audienceCondition")
+    assert no.value.errors[0].field == "audienceCondition.groups"
+
+
+def test_depth_and_number_of_filters_are_bounded() -> None:
+    compiled(nested(MAX_DEPTH))
+    assert errors_of(nested(MAX_DEPTH + 1))[0][1] == "Conditions must not be nested deeper than 5 levels"
+    compiled(of(*[PRO] * MAX_FILTERS))
+    assert errors_of(of(*[PRO] * (MAX_FILTERS + 1))) == [("condition", "Condition must have at most 50 filters")]
+
+
+def member(segment: UUID) -> Filter:
+    return where(f"segment.{segment}", "memberOfSegment")
+
+
+def test_another_segment_is_its_own_condition_and_a_list_is_looked_up() -> None:
+    predicate = compiled(of(member(A), where(f"segment.{B}", "notMemberOfSegment")), {A: of(PRO), B: None})
+    assert predicate.sql == "((((data @> $1::jsonb)) and (seen_2.contact_id is not null) is not true))"
+    assert predicate.joins.strip().startswith("left join segment_list as seen_2\n")
+    assert predicate.args == ['{"plan":"pro"}', B]
+
+
+def test_what_several_filters_ask_about_is_looked_up_once() -> None:
+    about_one = of(where("event.a", "triggered"), where("event.a", "triggeredOlderThan", 2, "days"))
+    assert compiled(about_one).joins.count("left join") == 1
+    about_two = of(where("event.opened", "triggered"), where("email.opened", "triggered"))
+    assert compiled(about_two).joins.count("left join") == 2
+
+
+@pytest.mark.parametrize(
+    ("segments", "message"),
+    [
+        ({}, f"Referenced segment not found: {B}"),
+        ({B: of(member(A))}, "Circular segment reference detected"),
+        ({B: of(member(C)), C: of(member(B))}, "Circular segment reference detected"),
+        ({B: of(member(C))}, f"Referenced segment not found: {C}"),
+        ({B: of(*[member(C)] * 50), C: of(*[PRO] * 50)}, "With the segments that it refers to, the condition has more"),
+    ],
+)
+def test_references_lead_somewhere_and_never_in_a_circle(segments: Segments, message: str) -> None:
+    with pytest.raises(Rejected) as no:
+        compiled(of(PRO, member(B)), segments, own_id=A)
+    assert {error.field for error in no.value.errors} == {"condition.groups.0.filters.1.field"}
+    assert no.value.message.startswith(message)
+
+
+def test_a_segment_is_not_its_own_member() -> None:
+    with pytest.raises(Rejected, match="A segment cannot reference itself"):
+        compiled(of(member(A)), {A: of(member(A))}, own_id=A)
+
+
+def test_a_condition_tells_what_it_is_about() -> None:
+    condition = Condition(
+        logic="OR",
+        groups=[
+            Group(filters=[PRO, where("event.a.b", "triggered")], conditions=of(where("email.open", "notTriggered"))),
+            Group(filters=[member(A), where("email", "contains", "x")]),
+        ],
+    )
+    assert topics(condition) == {"event.a.b", "activity.opened"} and references(condition) == {A}
+
+
+def test_only_conditions_on_time_turn_by_themselves() -> None:
+    on_time = of(where("createdAt", "within", 1, "days"), where("event.a", "triggeredOlderThan", 2, "hours"))
+    assert [turn.split("(")[0] for turn in compiled(on_time).turns] == ["next_turn"] * 2
+    assert compiled(of(PRO, where("createdAt", "lessThan", "2026-01-01"), where("event.a", "triggered"))).turns == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        where("data.a\0b", "exists"),
+        where("event.a\0b", "triggered"),
+        where("data.a", "equals", "x\0"),
+        where("data.a", "equals", {"b": ["\0"]}),
+        where("data.a", "equals", 1e300),
+        where("data.a", "equals", "x" * 70_000),
+    ],
+)
+def test_what_postgres_or_the_bus_could_not_carry_is_refused(bad: Filter) -> None:
+    assert errors_of(of(bad))[0][0] == "condition"
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-05-06", datetime(2026, 5, 6, tzinfo=UTC)),
+        ("2026-05-06T10:20", datetime(2026, 5, 6, 10, 20, tzinfo=UTC)),
+        ("2026-05-06T10:20:30Z", datetime(2026, 5, 6, 10, 20, 30, tzinfo=UTC)),
+        ("2026-05-06T10:20:30.123+02:00", datetime(2026, 5, 6, 8, 20, 30, 123000, tzinfo=UTC)),
+        ("2026-05-06T23:00-0200", datetime(2026, 5, 7, 1, tzinfo=UTC)),
+    ],
+)
+def test_dates_are_moments_whatever_their_offset(text: str, moment: datetime) -> None:
+    assert instant(text) == moment
+
+
+@pytest.mark.parametrize("text", ["", "now", "infinity", "2026-13-01", "6.5.2026", "0001-01-01T00:00+14:00", 5, None])
+def test_anything_else_is_no_date(text: object) -> None:
+    assert instant(text) is None
+
+
+@given(
+    name=st.text("'\"; -$}{\\%abc,", min_size=1, max_size=30),
+    value=st.text("'\"; -$}{\\%abc,\u2028", min_size=1, max_size=30),
+)
+def test_names_and_values_are_bound_and_never_written_into_the_sql(name: str, value: str) -> None:
+    marked, sought = f"secret{name}", f"hidden{value}"
+    predicate = compiled(
+        of(
+            where(f"data.{marked}", "equals", sought),
+            where(f"event.{marked}", "triggered"),
+            where("email", "contains", sought),
+            where(f"data.{marked}", "greaterThan", sought),
+            where(f"data.{marked}", "notContains", sought),
+        )
+    )
+    written = predicate.sql + predicate.joins
+    assert "secret" not in written and "hidden" not in written
+    assert len(predicate.args) == 7
