@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
+import structlog
 
 from libs.runtime.messaging.group_commit import COMMAND_TIMEOUT
-from libs.runtime.process.lifecycle import log
 from libs.runtime.process.settings import Settings
+
+log = structlog.get_logger()
 
 CLOSE_SECONDS = 5.0
 """That connections get to be given back, once everything has stopped that uses them."""
