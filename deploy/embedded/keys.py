@@ -28,7 +28,7 @@ def obtain(layout: Layout, given: Mapping[str, str]) -> tuple[dict[str, str], di
 
 def _generate(kind: KeyKind) -> str:
     """As the gateway makes them; imported here, because keys are made once and read often."""
-    from services.gateway.keys import generate
+    from services.gateway.accounts.keys import generate
 
     return generate(kind)
 

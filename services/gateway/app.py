@@ -13,15 +13,16 @@ from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings
 from libs.schemas.gateway import GetProject, UpdateProject
-from services.gateway import idempotency, unanswered, web
-from services.gateway.bootstrap import add_domain, create_project
-from services.gateway.bus import Bus
-from services.gateway.intake import Intake
-from services.gateway.projects import change_projects, get_project
-from services.gateway.read_models import api_key, project
-from services.gateway.server import serve_http
+from services.gateway.accounts.bootstrap import add_domain, create_project
+from services.gateway.accounts.projects import change_projects, get_project
+from services.gateway.accounts.read_models import api_key, project
+from services.gateway.bus import pending_commands
+from services.gateway.bus.bus import Bus
+from services.gateway.http import application, idempotency
+from services.gateway.http.server import serve_http
 from services.gateway.smtp import serve_smtp
 from services.gateway.sns import receiver_from
+from services.gateway.sns.ingest import Intake
 
 log = structlog.get_logger()
 
@@ -42,7 +43,7 @@ def build(config: Settings) -> Service:
 
 def openapi_schema() -> dict[str, Any]:
     """The OpenAPI description of the HTTP API."""
-    return web.openapi_schema()
+    return application.openapi_schema()
 
 
 async def serve(runtime: Runtime) -> None:
@@ -52,7 +53,7 @@ async def serve(runtime: Runtime) -> None:
     bus, intake = Bus(runtime.client, runtime.pool), Intake(Publisher(runtime.client, "INGEST"))
     await bus.start()
     first = await create_project(runtime)
-    app = web.make_app(config, runtime.pool, bus, receiver_from(config), intake)
+    app = application.make_app(config, runtime.pool, bus, receiver_from(config), intake)
     async with asyncio.TaskGroup() as tasks:
         storing = tasks.create_task(intake.run())
         relaying = tasks.create_task(serve_smtp(app, runtime))
@@ -80,7 +81,7 @@ async def sweep(runtime: Runtime) -> None:
     while True:
         try:
             await runtime.pool.execute(idempotency.FORGET)
-            await unanswered.forget(runtime.pool)
+            await pending_commands.forget(runtime.pool)
         except BROKEN as broken:
             log.warning("sweep.database_unreachable", error=repr(broken))
         await asyncio.sleep(SWEEP_SECONDS)

@@ -14,7 +14,7 @@ import uvicorn
 from litestar import Litestar, Request, post
 
 from deploy.embedded.ports import free_ports
-from services.gateway.routes.track import TrackBody
+from services.gateway.routes.v1.track import TrackBody
 
 START_LIMIT = 30.0
 

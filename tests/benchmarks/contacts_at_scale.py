@@ -29,7 +29,7 @@ from libs.runtime.process.lifecycle import GC_THRESHOLD
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import eventually
 from libs.schemas.contacts.contacts import ContactCreated, EventTracked
-from services.gateway.bootstrap import NAMESPACE
+from services.gateway.accounts.bootstrap import NAMESPACE
 from tests.benchmarks.load import Measured, get
 from tests.benchmarks.settled import LIMIT, until_consumed
 

@@ -9,7 +9,7 @@ from deploy.demo.api import Api, Refused
 from deploy.demo.target import Target
 from libs.runtime.clock import uuid5
 from libs.runtime.process.testing import eventually
-from services.gateway.bootstrap import NAMESPACE
+from services.gateway.accounts.bootstrap import NAMESPACE
 from tests.e2e.conftest import godwit
 from tests.e2e.story import SENDER, mails_to, make_campaign, make_contacts, until_sent
 

@@ -6,7 +6,7 @@ from string import Template
 
 import msgspec
 
-from services.gateway.answers import Answer
+from services.gateway.http.raw_response import Answer
 
 TEMPLATE = Template((Path(__file__).parent / "page.html").read_text(encoding="utf-8"))
 BUTTON = Template('<form method="post" action="$action"><button type="submit">$label</button></form>')

@@ -23,13 +23,13 @@ from libs.schemas.contacts.contacts import (
     SubscribeContact,
     UnsubscribeContact,
 )
-from services.gateway.bus import Bus, Unanswered
-from services.gateway.limits import Limiter
-from services.gateway.pages import wording
+from services.gateway.accounts.read_models.project import sender_of
+from services.gateway.bus.bus import Bus, Unanswered
+from services.gateway.http.limits import Limiter
+from services.gateway.pages import page_content
+from services.gateway.pages.page_content import Visit, Wish, page_of
 from services.gateway.pages.pause import PauseLength, end_of
 from services.gateway.pages.render import Page
-from services.gateway.pages.wording import Visit, Wish, page_of
-from services.gateway.read_models.project import sender_of
 
 log = structlog.get_logger()
 
@@ -74,7 +74,7 @@ class Subscription:
         async def changed() -> Page:
             target = links.verify(self._key, token)
             if not self._clicks.take(target.contact_id).allowed:
-                return wording.too_often(chosen(wishes))
+                return page_content.too_often(chosen(wishes))
             await self._tell(target, order(target))
             return page_of(wish, await self._visit(token, target, wishes))
 
@@ -97,12 +97,12 @@ async def _answered(page: Callable[[], Awaitable[Page]], locale: str) -> Page:
     try:
         return await page()
     except (BadToken, Rejected):
-        return wording.gone(locale)
+        return page_content.gone(locale)
     except Unanswered:
-        return wording.on_its_way(locale)
+        return page_content.on_its_way(locale)
     except (Unavailable, NatsError, *BROKEN) as failure:
         log.warning("page.unavailable", error=repr(failure))
-        return wording.later(locale)
+        return page_content.later(locale)
 
 
 def _subscribed(target: Target) -> SubscribeContact:

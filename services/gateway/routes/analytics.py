@@ -8,9 +8,9 @@ from litestar.params import QueryParameter
 
 from libs.runtime.clock import now
 from libs.schemas.feedback.mails import Day, GetTimeseries
-from services.gateway.answers import Answer, shows
-from services.gateway.call import Call
-from services.gateway.problems import invalid_field
+from services.gateway.http.api_request import Call
+from services.gateway.http.errors import invalid_field
+from services.gateway.http.raw_response import Answer, shows
 
 USUAL_DAYS, MAX_DAYS = 30, 90
 FIRST_YEAR, LAST_YEAR = 1970, 2999

@@ -23,11 +23,16 @@ from libs.schemas.contacts.jobs import (
     Selection,
     StartBulk,
 )
-from services.gateway.answers import Answer, accepts, returns, shows
-from services.gateway.call import Call
-from services.gateway.fields import id_of
-from services.gateway.json_body import Body
-from services.gateway.problems import invalid_field
+from services.gateway.http.api_request import Call
+from services.gateway.http.errors import invalid_field
+from services.gateway.http.fields import id_of
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import (
+    Answer,
+    accepts,
+    returns,
+    shows,
+)
 
 TAGS = ["Bulk operations"]
 WHAT = "Bulk action job"

@@ -16,10 +16,10 @@ from libs.schemas.campaigns.ab_tests import (
 )
 from libs.schemas.campaigns.campaigns import CampaignView, ChooseWinner
 from libs.schemas.campaigns.results import GetAbTestResults
-from services.gateway.answers import Answer, returns, shows
-from services.gateway.call import Call
-from services.gateway.fields import Line, id_of
-from services.gateway.json_body import Body
+from services.gateway.http.api_request import Call
+from services.gateway.http.fields import Line, id_of
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import Answer, returns, shows
 
 TAGS = ["Campaigns"]
 LETTERS = "ABCDE"

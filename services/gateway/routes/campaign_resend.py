@@ -21,11 +21,11 @@ from libs.schemas.campaigns.campaigns import (
 )
 from libs.schemas.campaigns.results import CampaignRecipients, ListCampaignRecipients
 from libs.schemas.delivery.content import Content
-from services.gateway.answers import Answer, returns
-from services.gateway.call import Call
-from services.gateway.fields import Line, id_of
-from services.gateway.json_body import Body
-from services.gateway.problems import Problem
+from services.gateway.http.api_request import Call
+from services.gateway.http.errors import Problem
+from services.gateway.http.fields import Line, id_of
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import Answer, returns
 from services.gateway.routes.recipient_list import made_list
 
 TAGS = ["Campaigns"]

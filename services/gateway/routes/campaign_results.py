@@ -39,12 +39,24 @@ from libs.schemas.contacts.contacts import ContactPage, ListContacts
 from libs.schemas.delivery.content import Content, Kind
 from libs.schemas.delivery.emails import FindSuppressed, SendEmail, Suppressed
 from libs.schemas.delivery.sending import GetSendingState, SendingState, WaitingFor
-from services.gateway.answers import Answer, Streamed, returns, shows
-from services.gateway.call import Call
-from services.gateway.fields import Cursor, Email, Limit, PageNumber, PageSize, id_of
-from services.gateway.json_body import Body
-from services.gateway.problems import Problem
-from services.gateway.routes.shapes import Message
+from services.gateway.http.api_request import Call
+from services.gateway.http.errors import Problem
+from services.gateway.http.fields import (
+    Cursor,
+    Email,
+    Limit,
+    PageNumber,
+    PageSize,
+    id_of,
+)
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import (
+    Answer,
+    Streamed,
+    returns,
+    shows,
+)
+from services.gateway.routes.responses import Message
 
 TAGS = ["Campaigns"]
 EXPORT_PAGE = 1000

@@ -37,14 +37,21 @@ from libs.schemas.campaigns.templates import GetTemplate, TemplateView
 from libs.schemas.contacts.audiences import PreviewAudience
 from libs.schemas.contacts.contacts import Condition
 from libs.schemas.delivery.content import Content, Kind, Utm
-from services.gateway.answers import Answer, returns, shows
-from services.gateway.call import Call
-from services.gateway.fields import Email, Line, Name, PageNumber, PageSize, id_of
-from services.gateway.json_body import Body
-from services.gateway.problems import invalid_field
+from services.gateway.http.api_request import Call
+from services.gateway.http.errors import invalid_field
+from services.gateway.http.fields import (
+    Email,
+    Line,
+    Name,
+    PageNumber,
+    PageSize,
+    id_of,
+)
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import Answer, returns, shows
 from services.gateway.routes.campaign_ab_test import AbTestBody, asked_for
 from services.gateway.routes.content import MAX_BYTES, Description, SenderName
-from services.gateway.routes.shapes import Message
+from services.gateway.routes.responses import Message
 
 TAGS = ["Campaigns"]
 

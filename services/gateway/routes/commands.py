@@ -3,10 +3,10 @@
 from litestar import get
 from litestar.params import FromPath
 
-from services.gateway.answers import Answer, returns
-from services.gateway.call import Call
-from services.gateway.fields import id_of
-from services.gateway.routes.shapes import Done
+from services.gateway.http.api_request import Call
+from services.gateway.http.fields import id_of
+from services.gateway.http.raw_response import Answer, returns
+from services.gateway.routes.responses import Done
 
 
 @get("/commands/{command_id:str}", responses=returns(Done, 200), tags=["Commands"])

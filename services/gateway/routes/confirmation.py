@@ -16,12 +16,12 @@ from libs.schemas.contacts.contacts import AskForConfirmation, ContactView
 from libs.schemas.delivery.content import Content
 from libs.schemas.delivery.emails import QueuedEmail, SendEmail
 from libs.schemas.gateway import GetProject, ProjectView
-from services.gateway.answers import Answer, returns
-from services.gateway.call import Call
-from services.gateway.fields import Email, id_of
-from services.gateway.json_body import Body
-from services.gateway.pages.words import WORDS, Words
-from services.gateway.problems import invalid_field
+from services.gateway.http.api_request import Call
+from services.gateway.http.errors import invalid_field
+from services.gateway.http.fields import Email, id_of
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import Answer, returns
+from services.gateway.pages.translations import WORDS, Words
 
 TAGS = ["Contacts"]
 

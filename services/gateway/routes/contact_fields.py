@@ -23,9 +23,9 @@ from libs.schemas.contacts.fields import (
     ListFieldValues,
 )
 from libs.schemas.contacts.segments import NamedReference
-from services.gateway.answers import Answer, returns, shows
-from services.gateway.call import Call
-from services.gateway.problems import Problem, invalid_field
+from services.gateway.http.api_request import Call
+from services.gateway.http.errors import Problem, invalid_field
+from services.gateway.http.raw_response import Answer, returns, shows
 
 TAGS = ["Custom fields"]
 CUSTOM = "data."

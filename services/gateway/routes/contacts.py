@@ -25,10 +25,15 @@ from libs.schemas.contacts.contacts import (
     SavedMeta,
     UpdateContact,
 )
-from services.gateway.answers import Answer, returns, shows
-from services.gateway.call import Call
-from services.gateway.fields import Cursor, Email, Limit, id_of
-from services.gateway.json_body import Body
+from services.gateway.http.api_request import Call
+from services.gateway.http.fields import (
+    Cursor,
+    Email,
+    Limit,
+    id_of,
+)
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import Answer, returns, shows
 
 TAGS = ["Contacts"]
 

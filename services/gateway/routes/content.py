@@ -7,8 +7,13 @@ from msgspec import Meta
 
 from libs.kernel.field_errors import ONE_LINE
 from libs.schemas.delivery.content import Content, Kind
-from services.gateway.fields import Email, Line, Name, Text
-from services.gateway.json_body import Body
+from services.gateway.http.fields import (
+    Email,
+    Line,
+    Name,
+    Text,
+)
+from services.gateway.http.json_body import Body
 
 MAX_BYTES = 900 * 1024
 """Of a request that carries a mail: what is made of it must fit into one message on the bus (1 MiB)."""

@@ -21,11 +21,11 @@ from libs.schemas.delivery.domains import (
     RemoveDomain,
     VerifyDomain,
 )
-from services.gateway.answers import Answer, returns, shows
-from services.gateway.call import Call
-from services.gateway.fields import id_of
-from services.gateway.json_body import Body
-from services.gateway.problems import Problem, not_found
+from services.gateway.http.api_request import Call
+from services.gateway.http.errors import Problem, not_found
+from services.gateway.http.fields import id_of
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import Answer, returns, shows
 
 TAGS = ["Domains"]
 

@@ -22,10 +22,10 @@ from libs.schemas.delivery.emails import (
 )
 from libs.schemas.delivery.sending import GetLedger, Ledger
 from libs.schemas.feedback.mails import EmailFeedback, GetEmailFeedback
-from services.gateway.answers import Answer, returns, shows
-from services.gateway.call import Call
-from services.gateway.fields import Cursor, Limit, id_of
-from services.gateway.timeline import life
+from services.gateway.http.api_request import Call
+from services.gateway.http.fields import Cursor, Limit, id_of
+from services.gateway.http.raw_response import Answer, returns, shows
+from services.gateway.mails.timeline import life
 
 TAGS = ["Emails"]
 OfCampaign = Annotated[UUID | None, QueryParameter(name="campaignId", description="Only mails of this campaign")]

@@ -28,12 +28,17 @@ from libs.schemas.contacts.events import (
 )
 from libs.schemas.contacts.segments import NamedReference
 from libs.schemas.workflows import FindWorkflowsOfEvent, WorkflowUse
-from services.gateway.answers import Answer, returns, shows, wrapped
-from services.gateway.call import Call
-from services.gateway.fields import Cursor, Email, id_of
-from services.gateway.json_body import Body
-from services.gateway.problems import invalid_field
-from services.gateway.routes.shapes import Tracked
+from services.gateway.http.api_request import Call
+from services.gateway.http.errors import invalid_field
+from services.gateway.http.fields import Cursor, Email, id_of
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import (
+    Answer,
+    returns,
+    shows,
+    wrapped,
+)
+from services.gateway.routes.responses import Tracked
 
 TAGS = ["Events"]
 

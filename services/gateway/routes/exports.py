@@ -15,11 +15,11 @@ from libs.schemas.contacts.jobs import (
     ExportPage,
     ListDataKeys,
 )
-from services.gateway.answers import REFUSALS, Answer
-from services.gateway.call import Call
-from services.gateway.csv_export import header, rows
-from services.gateway.problems import ErrorEnvelope, invalid_field
-from services.gateway.streaming import Streamed
+from services.gateway.http.api_request import Call
+from services.gateway.http.csv_export import header, rows
+from services.gateway.http.errors import ErrorEnvelope, invalid_field
+from services.gateway.http.raw_response import REFUSALS, Answer
+from services.gateway.http.streaming import Streamed
 
 TAGS = ["Imports"]
 CSV, JSON_LINES = b"text/csv; charset=utf-8", b"application/x-ndjson"

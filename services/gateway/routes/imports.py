@@ -21,13 +21,18 @@ from libs.schemas.contacts.jobs import (
     StartImport,
     StoreImportChunk,
 )
-from services.gateway.answers import Answer, accepts, returns, shows
-from services.gateway.bus import Unanswered
-from services.gateway.call import Call
-from services.gateway.fields import id_of
-from services.gateway.idempotency import STREAMED
-from services.gateway.problems import Problem, invalid_field, too_large
-from services.gateway.upload import file_in
+from services.gateway.bus.bus import Unanswered
+from services.gateway.http.api_request import Call
+from services.gateway.http.errors import Problem, invalid_field, too_large
+from services.gateway.http.fields import id_of
+from services.gateway.http.idempotency import STREAMED
+from services.gateway.http.multipart_upload import file_in
+from services.gateway.http.raw_response import (
+    Answer,
+    accepts,
+    returns,
+    shows,
+)
 
 TAGS = ["Imports"]
 WHAT = "Import job"

@@ -9,12 +9,12 @@ from litestar.params import FromPath
 from litestar.router import Router
 
 from libs.kernel.locales import accepted
-from services.gateway.answers import Answer
-from services.gateway.call import Call
+from services.gateway.http.api_request import Call
+from services.gateway.http.raw_response import Answer
+from services.gateway.pages.page_content import PAUSE
 from services.gateway.pages.pause import PauseLength
 from services.gateway.pages.render import respond, respond_plainly
 from services.gateway.pages.subscription import Subscription
-from services.gateway.pages.wording import PAUSE
 
 ONE_CLICK = b"List-Unsubscribe=One-Click"
 MAX_BYTES = 16 * 1024

@@ -7,10 +7,10 @@ from litestar import get, patch
 from litestar.params import FromPath, JSONBody
 
 from libs.schemas.gateway import GetProject, ProjectView, UpdateProject
-from services.gateway.answers import Answer, returns, shows
-from services.gateway.call import Call
-from services.gateway.fields import Name, id_of
-from services.gateway.json_body import Body
+from services.gateway.http.api_request import Call
+from services.gateway.http.fields import Name, id_of
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import Answer, returns, shows
 
 TAGS = ["Projects"]
 

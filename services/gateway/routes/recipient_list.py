@@ -6,7 +6,7 @@ from uuid import UUID
 
 from libs.runtime.clock import uuid5, uuid7
 from libs.schemas.contacts.segments import AddSegmentMembers, CreateSegment
-from services.gateway.call import Call
+from services.gateway.http.api_request import Call
 
 MAX_MEMBERS = 500
 """That are put on a list at once."""

@@ -14,11 +14,16 @@ from libs.schemas.feedback.reputation import (
     ReputationView,
     ResumeSending,
 )
-from services.gateway.answers import Answer, returns, shows, wrapped
-from services.gateway.call import Call
-from services.gateway.fields import id_of
-from services.gateway.json_body import Body
-from services.gateway.problems import not_found
+from services.gateway.http.api_request import Call
+from services.gateway.http.errors import not_found
+from services.gateway.http.fields import id_of
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import (
+    Answer,
+    returns,
+    shows,
+    wrapped,
+)
 
 TAGS = ["Projects"]
 

@@ -36,11 +36,16 @@ from libs.schemas.contacts.segments import (
     UpdateSegment,
 )
 from libs.schemas.workflows import FindWorkflowsOfSegment, WorkflowUse
-from services.gateway.answers import Answer, returns, shows
-from services.gateway.call import Call
-from services.gateway.fields import Name, PageNumber, PageSize, id_of
-from services.gateway.json_body import Body
-from services.gateway.problems import Problem
+from services.gateway.http.api_request import Call
+from services.gateway.http.errors import Problem
+from services.gateway.http.fields import (
+    Name,
+    PageNumber,
+    PageSize,
+    id_of,
+)
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import Answer, returns, shows
 
 T = TypeVar("T")
 TAGS = ["Segments"]

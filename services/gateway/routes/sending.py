@@ -3,8 +3,8 @@
 from litestar import get
 
 from libs.schemas.delivery.sending import GetOutgoing, Outgoing
-from services.gateway.answers import Answer, shows
-from services.gateway.call import Call
+from services.gateway.http.api_request import Call
+from services.gateway.http.raw_response import Answer, shows
 
 
 @get("/sending", responses=shows(Outgoing), tags=["Emails"])

@@ -12,9 +12,9 @@ from libs.schemas.delivery.sending_limits import (
     SendingLimits,
     SetSendingLimits,
 )
-from services.gateway.answers import Answer, returns, shows
-from services.gateway.call import Call
-from services.gateway.json_body import Body
+from services.gateway.http.api_request import Call
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import Answer, returns, shows
 from services.gateway.routes.reputation import require_own
 
 TAGS = ["Projects"]

@@ -3,7 +3,7 @@
 from litestar import get
 
 from libs.schemas.base import View
-from services.gateway.answers import Answer, shows
+from services.gateway.http.raw_response import Answer, shows
 
 
 class About(View, frozen=True, kw_only=True):

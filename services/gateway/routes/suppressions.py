@@ -35,11 +35,17 @@ from libs.schemas.delivery.suppressions import (
     SuppressionRuleView,
     UpdateSuppressionRule,
 )
-from services.gateway.answers import Answer, returns, shows
-from services.gateway.call import Call
-from services.gateway.fields import Cursor, Email, Limit, Name, id_of
-from services.gateway.json_body import Body
-from services.gateway.problems import not_found
+from services.gateway.http.api_request import Call
+from services.gateway.http.errors import not_found
+from services.gateway.http.fields import (
+    Cursor,
+    Email,
+    Limit,
+    Name,
+    id_of,
+)
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import Answer, returns, shows
 
 TAGS = ["Suppressions"]
 

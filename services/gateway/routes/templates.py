@@ -40,11 +40,19 @@ from libs.schemas.delivery.content import (
     PreviewMail,
 )
 from libs.schemas.workflows import ListTemplateSteps, TemplateStep
-from services.gateway.answers import Answer, returns, shows
-from services.gateway.call import Call
-from services.gateway.fields import Email, Line, Name, PageNumber, PageSize, Text, id_of
-from services.gateway.json_body import Body
-from services.gateway.problems import Problem
+from services.gateway.http.api_request import Call
+from services.gateway.http.errors import Problem
+from services.gateway.http.fields import (
+    Email,
+    Line,
+    Name,
+    PageNumber,
+    PageSize,
+    Text,
+    id_of,
+)
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import Answer, returns, shows
 from services.gateway.routes.content import MAX_BYTES, ContentBody, Description, SenderName
 
 TAGS = ["Templates"]

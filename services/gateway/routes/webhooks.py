@@ -8,12 +8,12 @@ from litestar import post
 from litestar.router import Router
 
 from libs.schemas.base import View
-from services.gateway.answers import Answer, shows
-from services.gateway.call import Call
-from services.gateway.documentation import described
-from services.gateway.intake import Intake
-from services.gateway.problems import Problem
+from services.gateway.docs.documentation import described
+from services.gateway.http.api_request import Call
+from services.gateway.http.errors import Problem
+from services.gateway.http.raw_response import Answer, shows
 from services.gateway.sns import Confirmed, SnsReceiver, SnsRefused
+from services.gateway.sns.ingest import Intake
 
 MAX_BYTES = 512 * 1024
 """SNS messages have at most 256 KiB of payload, which is JSON within JSON."""

@@ -30,10 +30,15 @@ from libs.schemas.workflows import (
     WorkflowPage,
     WorkflowView,
 )
-from services.gateway.answers import Answer, returns, shows
-from services.gateway.call import Call
-from services.gateway.fields import Name, PageNumber, PageSize, id_of
-from services.gateway.json_body import Body
+from services.gateway.http.api_request import Call
+from services.gateway.http.fields import (
+    Name,
+    PageNumber,
+    PageSize,
+    id_of,
+)
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import Answer, returns, shows
 
 TAGS = ["Workflows"]
 EventName = Annotated[str, Meta(min_length=1, max_length=255, examples=["signed_up"])]

@@ -10,9 +10,9 @@ from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.serving import listen
 from libs.runtime.process.settings import Settings
 from libs.runtime.timeouts import soft_timeout
-from services.gateway.keys import Keys
+from services.gateway.accounts.keys import Keys
 from services.gateway.smtp.certificate import Certificate, host_of, of_settings
-from services.gateway.smtp.counter import Counter
+from services.gateway.smtp.send_client import Counter
 from services.gateway.smtp.session import Conversation, Door
 
 log = structlog.get_logger()

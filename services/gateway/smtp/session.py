@@ -15,11 +15,11 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from libs.kernel.field_errors import EMAIL
 from libs.runtime.clock import uuid7
 from libs.runtime.messaging.group_commit import BROKEN
-from services.gateway import metrics
-from services.gateway.keys import Keys
-from services.gateway.smtp.counter import Counter
-from services.gateway.smtp.letter import Letter, Unreadable, read
+from services.gateway.accounts.keys import Keys
+from services.gateway.http import metrics
+from services.gateway.smtp.message_parser import Letter, Unreadable, read
 from services.gateway.smtp.replies import reply_to
+from services.gateway.smtp.send_client import Counter
 
 log = structlog.get_logger()
 

@@ -20,8 +20,8 @@ was only unlucky: 503 and 502 say that it was not its fault. One receiver serves
 the certificates.
 """
 
-from services.gateway.sns.handover import as_message
+from services.gateway.sns.bus_message import as_message
+from services.gateway.sns.errors import SnsRefused
 from services.gateway.sns.receiver import Confirmed, SnsReceiver, receiver_from
-from services.gateway.sns.refusal import SnsRefused
 
 __all__ = ["Confirmed", "SnsReceiver", "SnsRefused", "as_message", "receiver_from"]

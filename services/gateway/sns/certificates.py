@@ -14,8 +14,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from services.gateway.sns.http import FetchFailed
-from services.gateway.sns.refusal import not_now, not_trusted
+from services.gateway.sns.errors import not_now, not_trusted
+from services.gateway.sns.fetch import FetchFailed
 from services.gateway.sns.source import Source
 
 MAX_CERTIFICATE = 16 * 1024

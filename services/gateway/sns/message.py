@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from msgspec import field
 
 from libs.runtime.uuids import uuid_of
-from services.gateway.sns.refusal import SnsRefused, malformed
+from services.gateway.sns.errors import SnsRefused, malformed
 
 MAX_BODY = 256 * 1024
 """SNS's own limit for a message."""

@@ -14,11 +14,11 @@ import structlog
 from libs.runtime.clock import now
 from libs.runtime.process.settings import Settings
 from libs.schemas.feedback.mails import RecordNotification
-from services.gateway.sns import http
+from services.gateway.sns import fetch as http
 from services.gateway.sns.certificates import Certificates, Fetch
-from services.gateway.sns.http import FetchFailed
+from services.gateway.sns.errors import SnsRefused, not_trusted
+from services.gateway.sns.fetch import FetchFailed
 from services.gateway.sns.message import SnsMessage, parse
-from services.gateway.sns.refusal import SnsRefused, not_trusted
 from services.gateway.sns.source import Source, confirms, source_of_certificate
 
 log = structlog.get_logger()

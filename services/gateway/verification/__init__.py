@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from libs.runtime.process.settings import Settings
-from services.gateway.verification.lists import shipped
-from services.gateway.verification.names import Names
-from services.gateway.verification.shape import Verification
+from services.gateway.verification.dns_lookup import Names
+from services.gateway.verification.domain_lists import shipped
+from services.gateway.verification.results import Verification
 from services.gateway.verification.verdict import judged
 
 Verify: TypeAlias = Callable[[str], Awaitable[Verification]]

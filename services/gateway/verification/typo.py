@@ -1,6 +1,6 @@
 """Misspelled domains: one slip away from a provider that many people use. Pure."""
 
-from services.gateway.verification.lists import Lists
+from services.gateway.verification.domain_lists import Lists
 
 ENDINGS = {
     **dict.fromkeys(("con", "cmo", "ocm", "comm", "vom", "xom", "cim", "coom", "dom"), "com"),

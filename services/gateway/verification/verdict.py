@@ -1,7 +1,7 @@
 """What is to be said of an address, from what is known of its domain. Pure."""
 
-from services.gateway.verification.lists import Lists
-from services.gateway.verification.shape import Domain, Verification
+from services.gateway.verification.domain_lists import Lists
+from services.gateway.verification.results import Domain, Verification
 from services.gateway.verification.typo import suggestion
 
 DISPOSABLE = "Email is from a disposable email provider"

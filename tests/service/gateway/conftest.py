@@ -13,11 +13,11 @@ from libs.runtime.clock import uuid5, uuid7
 from libs.runtime.eventstore.envelope import Origin
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually, running
-from services.gateway import keys
+from services.gateway.accounts import keys
+from services.gateway.accounts.bootstrap import NAMESPACE
 from services.gateway.app import build
-from services.gateway.bootstrap import NAMESPACE
 from tests.conftest import Stack
-from tests.service.gateway.neighbours import Neighbour
+from tests.service.gateway.fake_services import Neighbour
 
 
 class World(msgspec.Struct, frozen=True):

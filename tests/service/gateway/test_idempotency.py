@@ -8,7 +8,7 @@ import httpx
 
 from libs.runtime.clock import uuid7
 from libs.runtime.process.testing import eventually
-from services.gateway.idempotency import fingerprint_of
+from services.gateway.http.idempotency import fingerprint_of
 from tests.service.gateway.conftest import World
 from tests.service.gateway.test_requests import told
 

@@ -10,8 +10,8 @@ from libs.kernel import links
 from libs.kernel.links import Target
 from libs.runtime.clock import now, uuid5
 from libs.schemas.contacts.contacts import UnsubscribeContact
-from services.gateway import keys
-from services.gateway.bootstrap import NAMESPACE
+from services.gateway.accounts import keys
+from services.gateway.accounts.bootstrap import NAMESPACE
 from tests.conftest import Stack
 from tests.service.gateway.conftest import World, gateway_for, url_of
 

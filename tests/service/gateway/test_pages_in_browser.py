@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from libs.kernel.locales import LOCALES
-from services.gateway.pages.words import WORDS
+from services.gateway.pages.translations import WORDS
 from tests.service.gateway.browser import browsing, executable
 from tests.service.gateway.conftest import World
 from tests.service.gateway.test_links import contact_with_link

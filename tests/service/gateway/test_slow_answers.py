@@ -14,9 +14,9 @@ from libs.runtime.messaging.bus import Unavailable
 from libs.runtime.process.testing import eventually
 from libs.schemas.contacts.contacts import SubscribeContact
 from libs.schemas.delivery.emails import SendEmails
-from services.gateway import bus as gateway_bus
-from services.gateway.bus import Bus
-from services.gateway.order import Order
+from services.gateway.bus import bus as gateway_bus
+from services.gateway.bus.bus import Bus
+from services.gateway.bus.order import Order
 from tests.conftest import Stack
 from tests.service.gateway.conftest import World, neighbour
 from tests.service.gateway.test_requests import told

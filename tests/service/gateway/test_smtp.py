@@ -15,8 +15,8 @@ from deploy.embedded.ports import free_ports
 from libs.runtime.clock import uuid5
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually
-from services.gateway import keys
-from services.gateway.bootstrap import NAMESPACE
+from services.gateway.accounts import keys
+from services.gateway.accounts.bootstrap import NAMESPACE
 from services.gateway.smtp.session import MAX_BYTES, MAX_RECIPIENTS
 from tests.conftest import Stack
 from tests.service.gateway.conftest import World, gateway_for

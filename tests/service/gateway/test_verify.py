@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from services.gateway import keys
-from services.gateway.verification import names
+from services.gateway.accounts import keys
+from services.gateway.verification import dns_lookup
 from tests.conftest import Stack
 from tests.service.gateway.conftest import World, gateway_for, url_of
 from tests.service.gateway.nameserver import BROKEN, SILENT, Nameserver, nameserver
@@ -76,7 +76,7 @@ async def test_what_is_known_of_a_domain_is_told(
 async def test_a_server_that_is_silent_is_not_waited_for_long_and_holds_nobody_else_up(
     verifier: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(names, "LOOKUP_SECONDS", 0.2)
+    monkeypatch.setattr(dns_lookup, "LOOKUP_SECONDS", 0.2)
     found = (await verifier.post("/v1/verify", json={"email": f"ada@{SILENT}"})).json()["data"]
     assert (found["valid"], found["domainExists"]) == (True, None)
     assert found["reasons"] == ["Domain could not be checked (DNS did not answer)"]

@@ -1,0 +1,1 @@
+"""Commands and queries to the other services, and their answers."""

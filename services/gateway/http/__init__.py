@@ -1,0 +1,1 @@
+"""What every HTTP request goes through: limits, authentication, idempotency, bodies, errors and responses."""

@@ -1,0 +1,129 @@
+"""The outermost layer: what holds for every request and every answer, whatever happens further in.
+
+Every answer has the request's id, and headers that keep browsers from guessing. `/api/...` is `/...`. Browsers may
+call `/v1` from any origin, because public keys live in web pages; they send no cookies that could be abused. More
+requests at once than this process can hold are turned away at the door.
+"""
+
+import re
+import time
+from typing import Any
+
+import structlog
+from litestar.types import ASGIApp, Message, Receive, Send
+
+from libs.runtime.uuids import new_uuid
+from services.gateway.bus.bus import Bus
+from services.gateway.http import metrics
+from services.gateway.http.errors import Problem, problem_body
+from services.gateway.http.raw_response import Answer
+from services.gateway.http.request_context import Exchange, Room
+
+MAX_IN_FLIGHT = 2_000
+MAX_LARGE = 16
+"""Requests with bodies of megabytes at once."""
+
+PREFIX = "/api/"
+ALIASES = {"/v1": "/v1/track", "/webhooks/incoming/sns": "/webhooks/sns"}
+"""Paths of older versions of the API, and what they are called now."""
+PUBLIC = "/v1"
+REQUEST_ID = re.compile(rb"[!-~]{1,128}")
+TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+ANY_ORIGIN = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"X-Request-ID, Idempotency-Replayed, RateLimit-Remaining, Retry-After"),
+]
+PREFLIGHT = [
+    (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE, OPTIONS"),
+    (b"access-control-allow-headers", b"Authorization, Content-Type, Idempotency-Key, X-Request-ID"),
+    (b"access-control-max-age", b"86400"),
+]
+
+
+class Edge:
+    """Wraps the application; `bus` is what its routes ask."""
+
+    def __init__(self, app: ASGIApp, bus: Bus) -> None:
+        self._app = app
+        self._bus = bus
+        self._in_flight = 0
+        self._room = Room(MAX_LARGE)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        exchange = self._open(scope)
+        structlog.contextvars.bind_contextvars(request=exchange.request_id)
+        answer = Stamped(send, exchange)
+        started = time.perf_counter()
+        self._in_flight += 1
+        try:
+            await self._handle(scope, receive, answer, exchange)
+        finally:
+            self._in_flight -= 1
+            exchange.give_room_back()
+            route = scope.get("path_template", "unknown")
+            metrics.REQUESTS.labels(scope["method"], route, answer.status).observe(time.perf_counter() - started)
+
+    async def _handle(self, scope: Any, receive: Receive, answer: "Stamped", exchange: Exchange) -> None:
+        if self._in_flight > MAX_IN_FLIGHT:
+            await _turn_away(exchange)(scope, receive, answer)
+        elif scope["method"] == "OPTIONS" and scope["path"].startswith(PUBLIC):
+            await answer({"type": "http.response.start", "status": 204, "headers": PREFLIGHT})
+            await answer({"type": "http.response.body", "body": b"", "more_body": False})
+        else:
+            await self._app(scope, receive, answer)
+
+    def _open(self, scope: Any) -> Exchange:
+        headers = dict(scope["headers"])
+        scope["path"] = _canonical(scope["path"])
+        exchange = Exchange(
+            bus=self._bus,
+            room=self._room,
+            headers=headers,
+            request_id=_request_id(headers.get(b"x-request-id", b"")),
+            answer_headers=[(b"x-content-type-options", b"nosniff")],
+            traceparent=_traceparent(headers.get(b"traceparent", b"")),
+        )
+        exchange.answer_headers.append((b"x-request-id", exchange.request_id.encode()))
+        if b"origin" in headers and scope["path"].startswith(PUBLIC):
+            exchange.answer_headers += ANY_ORIGIN
+        scope["state"] = {"exchange": exchange}
+        return exchange
+
+
+class Stamped:
+    """Sends an answer on, with the headers that the exchange has collected for it."""
+
+    __slots__ = ("_exchange", "_send", "status")
+
+    def __init__(self, send: Send, exchange: Exchange) -> None:
+        self._send = send
+        self._exchange = exchange
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], *self._exchange.answer_headers]
+        await self._send(message)
+
+
+def _canonical(path: str) -> str:
+    if path.startswith(PREFIX):
+        path = path[len(PREFIX) - 1 :]
+    return ALIASES.get(path, path)
+
+
+def _turn_away(exchange: Exchange) -> Answer:
+    problem = Problem(503, "SERVICE_UNAVAILABLE", "Too many requests at once")
+    return Answer(problem_body(problem, exchange.request_id), problem.status, headers=[(b"retry-after", b"1")])
+
+
+def _request_id(given: bytes) -> str:
+    """The caller's own id for the request, if it is one that can be echoed and logged."""
+    return given.decode("ascii") if REQUEST_ID.fullmatch(given) else str(new_uuid())
+
+
+def _traceparent(given: bytes) -> str | None:
+    """The W3C Trace Context that the caller sent, if it is one."""
+    return given.decode("ascii") if TRACEPARENT.fullmatch(given) else None

@@ -1,0 +1,1 @@
+"""A mail as a request describes it, checked and turned into what delivery takes."""

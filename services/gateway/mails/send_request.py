@@ -1,0 +1,153 @@
+"""From the body of `/v1/send` to an order for delivery: what can be seen to be wrong without asking anybody. Pure."""
+
+import re
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from libs.kernel.addresses import normal
+from libs.kernel.mail_headers import refusals
+from libs.schemas.base import Data, FieldError, View
+from libs.schemas.delivery.content import Content, MailOptions
+from libs.schemas.delivery.emails import CheckOrder
+from services.gateway.http.errors import invalid, invalid_field
+from services.gateway.http.fields import Line, Text
+from services.gateway.http.json_body import Body
+from services.gateway.mails.attachments import Attachments, wrong_attachments
+from services.gateway.routes.content import SenderName
+
+MAX_RECIPIENTS = 100
+MAX_TEXT = 750 * 1024
+"""Bytes of subject and body: what is made of them must fit into one message on the bus (1 MiB)."""
+
+LIQUID = re.compile(r"\{[{%]")
+
+
+class Person(View, frozen=True, kw_only=True):
+    email: str
+    name: SenderName | None = None
+
+
+class SendBody(Body, frozen=True, kw_only=True):
+    """Either `template`, or `subject` and `body`; what is given beside a template wins over it."""
+
+    # The addresses have no pattern here: msgspec 0.22 corrupts memory for a union of patterned text with a list.
+    to: str | Person | Annotated[list[str | Person], Meta(min_length=1, max_length=MAX_RECIPIENTS)]
+    subject: Line | None = None
+    body: Text | None = None
+    template: UUID | None = None
+    subscribed: bool | None = None
+    from_: str | Person | None = msgspec.field(default=None, name="from")
+    name: SenderName | None = None
+    reply: str | None = None
+    data: Data | None = None
+    headers: Data | None = None
+    tracking: bool | None = None
+    one_time_code: bool = False
+    attachments: Attachments | None = None
+
+    @property
+    def sender(self) -> str | None:
+        return self.from_.email if isinstance(self.from_, Person) else self.from_
+
+    @property
+    def sender_name(self) -> str | None:
+        return self.from_.name if isinstance(self.from_, Person) and self.from_.name else self.name
+
+
+def check(data: SendBody) -> None:
+    """Raise Problem with everything that is wrong with the body on its own."""
+    if data.template is None and not (data.subject and data.body):
+        raise invalid_field("template", "Either template ID or both subject and body are required", "required")
+    wrong = [_no_address(field) for field, address in _addresses(data) if address is not None and not normal(address)]
+    wrong += [_header_error(*refusal) for refusal in refusals(data.headers or {})]
+    wrong += wrong_attachments(data.attachments or [])
+    if len((data.subject or "").encode()) + len((data.body or "").encode()) > MAX_TEXT:
+        wrong.append(FieldError(field="body", message=f"Content is limited to {MAX_TEXT} bytes", code="too_big"))
+    if wrong:
+        raise invalid(wrong)
+
+
+def people(data: SendBody) -> list[Person]:
+    """The recipients, each address once, in the order in which they were given."""
+    given = data.to if isinstance(data.to, list) else [data.to]
+    unique: dict[str, Person] = {}
+    for each in given:
+        person = Person(email=each) if isinstance(each, str) else each
+        unique.setdefault(normal(person.email) or person.email, person)
+    return list(unique.values())
+
+
+def order(data: SendBody) -> CheckOrder:
+    """What the mail is to say, to whoever gets it."""
+    return CheckOrder(
+        content=None if data.template else _content(data),
+        template_id=data.template,
+        overrides=_overrides(data) if data.template else {},
+        extras=MailOptions(
+            headers=data.headers or {},
+            tracking=data.tracking is not False,
+            one_time_code=data.one_time_code,
+        ),
+    )
+
+
+def variables(data: Data) -> Data:
+    """The values that the mail is filled with, those that are not to be stored included."""
+    return {key: _value(given) for key, given in data.items()}
+
+
+def without_words(order: CheckOrder) -> CheckOrder:
+    """The order without what it says, where nothing can be wrong with that: plain words are no template."""
+    content = order.content
+    if content is None or LIQUID.search(content.subject) or LIQUID.search(content.body):
+        return order
+    return msgspec.structs.replace(order, content=msgspec.structs.replace(content, subject="", body=""))
+
+
+def _addresses(data: SendBody) -> list[tuple[str, str | None]]:
+    """Every address in the body, with its place."""
+    given = data.to if isinstance(data.to, list) else [data.to]
+    places = [f"to.{n}" for n in range(len(given))] if isinstance(data.to, list) else ["to"]
+    to = [
+        (place, each) if isinstance(each, str) else (f"{place}.email", each.email)
+        for place, each in zip(places, given, strict=True)
+    ]
+    sender = "from.email" if isinstance(data.from_, Person) else "from"
+    return [*to, (sender, data.sender), ("reply", data.reply)]
+
+
+def _content(data: SendBody) -> Content:
+    return Content(
+        subject=data.subject or "",
+        body=data.body or "",
+        from_email=(data.sender or "").strip(),
+        from_name=data.sender_name,
+        reply_to=data.reply,
+        kind="TRANSACTIONAL",
+    )
+
+
+def _overrides(data: SendBody) -> Data:
+    given = {
+        "subject": data.subject,
+        "body": data.body,
+        "fromEmail": data.sender,
+        "fromName": data.sender_name,
+        "replyTo": data.reply,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _value(given: Any) -> Any:
+    return given["value"] if isinstance(given, dict) and given.keys() >= {"value", "persistent"} else given
+
+
+def _no_address(field: str) -> FieldError:
+    return FieldError(field=field, message="Invalid email", code="invalid_string")
+
+
+def _header_error(name: str, message: str, code: str) -> FieldError:
+    return FieldError(field=f"headers.{name}".rstrip("."), message=message, code=code)

@@ -1,1 +1,0 @@
-"""The tables that the gateway knows projects and keys by."""

@@ -1,0 +1,254 @@
+"""Campaigns as the older API has them, under `/v1/campaigns`: a subject, a body, and recipients one by one.
+
+The recipients become a list (a static segment), so that who unsubscribes in between gets nothing.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from litestar import delete, get, post, put
+from litestar.params import FromPath, JSONBody
+from msgspec import UNSET, Meta
+
+from libs.kernel.field_errors import EMAIL
+from libs.runtime.clock import now, uuid7
+from libs.runtime.eventstore.codec import encode
+from libs.schemas.base import Instant, View
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.campaigns import (
+    CampaignView,
+    CreateCampaign,
+    DeleteCampaign,
+    DuplicateCampaign,
+    GetCampaign,
+    ScheduleCampaign,
+    SendCampaign,
+    UpdateCampaign,
+)
+from libs.schemas.contacts.contacts import ContactView, GetContact
+from libs.schemas.delivery.content import Content
+from libs.schemas.delivery.domains import DomainView, ListDomains
+from services.gateway.http.api_request import Call
+from services.gateway.http.errors import invalid_field
+from services.gateway.http.fields import (
+    Email,
+    Line,
+    Text,
+    id_of,
+)
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import Answer, returns, shows
+from services.gateway.routes.content import MAX_BYTES
+from services.gateway.routes.recipient_list import made_list
+
+TAGS = ["Older API"]
+EVERYONE = ["all"]
+ADDRESS = re.compile(EMAIL)
+MARKUP = re.compile(r"<[a-zA-Z!/]")
+MAX_RECIPIENTS = 5_000
+AT_ONCE = 16
+LONGEST_NAME = 100
+DELIVERED = ("QUEUED", "SENDING", "PAUSED", "SENT")
+
+Style = Literal["PLUNK", "HTML"]
+
+
+class CampaignBodyV1(Body, frozen=True, kw_only=True):
+    """`recipients` are ids or addresses of contacts, or just `"all"`. A PLUNK body without markup is Markdown."""
+
+    subject: Line
+    body: Text
+    recipients: Annotated[list[str], Meta(min_length=1, max_length=MAX_RECIPIENTS)]
+    style: Style = "PLUNK"
+    from_: Email | None = msgspec.field(default=None, name="from")
+
+
+class NamedCampaignBodyV1(CampaignBodyV1, frozen=True, kw_only=True):
+    id: str
+
+
+class NamedV1(Body, frozen=True, kw_only=True):
+    id: str
+
+
+class SendBodyV1(Body, frozen=True, kw_only=True):
+    id: str
+    live: bool = False
+    delay: Annotated[int, Meta(ge=0, le=525_600)] = 0
+
+
+class CampaignV1(View, frozen=True, kw_only=True):
+    """A campaign is DELIVERED as soon as it is being sent."""
+
+    id: UUID
+    subject: str
+    body: str
+    status: Literal["DRAFT", "DELIVERED"]
+    delivered: Instant | None
+    style: Style
+    project_id: UUID
+    created_at: Instant
+    updated_at: Instant
+
+
+class Nothing(View, frozen=True, kw_only=True):
+    pass
+
+
+@post("/v1/campaigns", status_code=200, responses=returns(CampaignV1, 200), tags=TAGS, request_max_body_size=MAX_BYTES)
+async def create_campaign_v1(data: JSONBody[CampaignBodyV1], request: Call) -> Answer:
+    """Create a campaign"""
+    markdown = _markdown(data)
+    command = CreateCampaign(
+        campaign_id=uuid7(),
+        name=data.subject[:LONGEST_NAME],
+        content=Content(
+            subject=data.subject,
+            body="" if markdown else data.body,
+            from_email=data.from_ or await _sender(request),
+        ),
+        markdown=markdown,
+        audience=await _audience(request, data.recipients),
+    )
+    return _shown(request, await request.ask(command))
+
+
+@put("/v1/campaigns", responses=returns(CampaignV1, 200), tags=TAGS, request_max_body_size=MAX_BYTES)
+async def update_campaign_v1(data: JSONBody[NamedCampaignBodyV1], request: Call) -> Answer:
+    """Update a campaign"""
+    audience = await _audience(request, data.recipients)
+    markdown = _markdown(data)
+    command = UpdateCampaign(
+        campaign_id=_id(data.id),
+        name=data.subject[:LONGEST_NAME],
+        subject=data.subject,
+        body=UNSET if markdown else data.body,
+        markdown=markdown or UNSET,
+        from_email=data.from_ or UNSET,
+        audience_type=audience.audience_type,
+        segment_id=None,
+        list_id=audience.list_id,
+        overwrite=True,
+    )
+    return _shown(request, await request.ask(command))
+
+
+@delete("/v1/campaigns", status_code=200, responses=returns(CampaignV1, 200), tags=TAGS)
+async def delete_campaign_v1(data: JSONBody[NamedV1], request: Call) -> Answer:
+    """Delete a campaign
+
+    Answers with the campaign as it was.
+    """
+    campaign = await request.query(GetCampaign(campaign_id=_id(data.id)))
+    await request.ask(DeleteCampaign(campaign_id=_id(data.id), asked_at=now()))
+    return _shown(request, campaign)
+
+
+@post("/v1/campaigns/send", status_code=200, responses=returns(Nothing, 200), tags=TAGS)
+async def send_campaign_v1(data: JSONBody[SendBodyV1], request: Call) -> Answer:
+    """Send a campaign
+
+    After `delay` minutes, to its recipients: `live` must say so. To try it out, use `POST /campaigns/{id}/test`.
+    """
+    if not data.live:
+        raise invalid_field("live", "Must be true: tests are sent by POST /campaigns/{id}/test", "invalid")
+    campaign_id, asked_at = _id(data.id), now()
+    if data.delay:
+        due = asked_at + timedelta(minutes=data.delay)
+        await request.ask(ScheduleCampaign(campaign_id=campaign_id, scheduled_for=due, asked_at=asked_at))
+    else:
+        await request.ask(SendCampaign(campaign_id=campaign_id, asked_at=asked_at))
+    return Answer(b"{}")
+
+
+@post("/v1/campaigns/duplicate", status_code=200, responses=returns(CampaignV1, 200), tags=TAGS)
+async def duplicate_campaign_v1(data: JSONBody[NamedV1], request: Call) -> Answer:
+    """Duplicate a campaign"""
+    return _shown(request, await request.ask(DuplicateCampaign(campaign_id=uuid7(), original_id=_id(data.id))))
+
+
+@get("/v1/campaigns/{campaign_id:str}", responses=shows(CampaignV1), tags=TAGS)
+async def get_campaign_v1(campaign_id: FromPath[str], request: Call) -> Answer:
+    """Get a campaign"""
+    return _shown(request, await request.query(GetCampaign(campaign_id=_id(campaign_id))))
+
+
+def _id(campaign_id: str) -> UUID:
+    return id_of(campaign_id, "Campaign")
+
+
+def _markdown(data: CampaignBodyV1) -> str | None:
+    return data.body if data.style == "PLUNK" and not MARKUP.search(data.body) else None
+
+
+async def _sender(request: Call) -> str:
+    """An address of the project's first verified domain; none if there is none, and it cannot be sent then."""
+    domains = msgspec.json.decode(await request.query(ListDomains()), type=list[DomainView])
+    return next((f"hello@{domain.domain}" for domain in domains if domain.verified), "")
+
+
+async def _audience(request: Call, recipients: list[str]) -> Audience:
+    if recipients == EVERYONE:
+        return Audience(audience_type="ALL")
+    emails = await _addresses(request, recipients)
+    return Audience(audience_type="SEGMENT", list_id=await made_list(request, _once(emails), create_missing=True))
+
+
+async def _once(emails: list[str]) -> AsyncIterator[list[str]]:
+    yield emails
+
+
+async def _addresses(request: Call, recipients: Sequence[str]) -> list[str]:
+    """The addresses of contacts that are named by id or address, each once."""
+    wrong = next((n for n, each in enumerate(recipients) if not (_is_id(each) or ADDRESS.fullmatch(each))), None)
+    if wrong is not None:
+        raise invalid_field(f"recipients.{wrong}", "Neither an id nor an address of a contact", "invalid_string")
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def address(each: str) -> str:
+        if not _is_id(each):
+            return each.strip().lower()
+        async with gate:
+            found = await request.query(GetContact(contact_id=UUID(each)))
+        return msgspec.json.decode(found, type=ContactView).email
+
+    return list(dict.fromkeys(await asyncio.gather(*map(address, recipients))))
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(request: Call, campaign: bytes) -> Answer:
+    view = msgspec.json.decode(campaign, type=CampaignView)
+    shown = CampaignV1(
+        id=view.id,
+        subject=view.subject or "",
+        body=view.content or view.body or "",
+        status="DELIVERED" if view.status in DELIVERED else "DRAFT",
+        delivered=view.sent_at,
+        style="PLUNK" if view.content else "HTML",
+        project_id=request.project,
+        created_at=view.created_at,
+        updated_at=view.updated_at,
+    )
+    return Answer(encode(shown))
+
+
+ROUTES = [
+    create_campaign_v1,
+    update_campaign_v1,
+    delete_campaign_v1,
+    send_campaign_v1,
+    duplicate_campaign_v1,
+    get_campaign_v1,
+]

@@ -1,0 +1,217 @@
+"""Contacts as the older API has them, under `/v1/contacts`."""
+
+from collections.abc import AsyncIterator, Callable
+from uuid import UUID
+
+import msgspec
+from litestar import delete, get, post, put
+from litestar.params import FromPath, JSONBody
+
+from libs.runtime.clock import uuid7
+from libs.runtime.eventstore.codec import encode
+from libs.schemas.base import Data, Instant, View
+from libs.schemas.contacts.contacts import (
+    ContactCount,
+    ContactPage,
+    ContactsCommand,
+    ContactView,
+    CountContacts,
+    DeleteContact,
+    FindContact,
+    GetContact,
+    ListContacts,
+    SaveContact,
+    SubscribeContact,
+    UnsubscribeContact,
+    UpdateContact,
+)
+from services.gateway.http.api_request import Call
+from services.gateway.http.errors import invalid_field
+from services.gateway.http.fields import Email, id_of
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import (
+    Answer,
+    Streamed,
+    returns,
+    shows,
+)
+
+TAGS = ["Older API"]
+LARGEST_PAGE = 100
+
+
+class ListedContact(View, frozen=True, kw_only=True):
+    """`data` is a JSON document in a string."""
+
+    id: UUID
+    email: str
+    subscribed: bool
+    data: str
+    created_at: Instant
+    updated_at: Instant
+
+
+class ChangedContact(ContactView, frozen=True, kw_only=True):
+    success: bool
+
+
+class Subscription(View, frozen=True, kw_only=True):
+    success: bool
+    contact: UUID
+    subscribed: bool
+
+
+class NewContact(Body, frozen=True, kw_only=True):
+    email: Email
+    subscribed: bool
+    data: Data | None = None
+
+
+class Named(Body, frozen=True, kw_only=True):
+    """Either the contact's id or its address."""
+
+    id: str | None = None
+    email: Email | None = None
+
+
+class NamedChanges(Named, frozen=True, kw_only=True):
+    subscribed: bool | None = None
+    data: Data | None = None
+
+
+class NamedById(Body, frozen=True, kw_only=True):
+    id: str
+
+
+_decode_page = msgspec.json.Decoder(ContactPage).decode
+_decode_contact = msgspec.json.Decoder(ContactView).decode
+
+
+@get("/v1/contacts/count", responses=shows(ContactCount), tags=TAGS)
+async def count_contacts_v1(request: Call) -> Answer:
+    """Count contacts"""
+    return Answer(await request.query(CountContacts()))
+
+
+@get("/v1/contacts", responses=shows(list[ListedContact]), tags=TAGS)
+async def list_contacts_v1(request: Call) -> Streamed:
+    """List all contacts
+
+    Every one of them, newest first, as an array that is sent page by page.
+    """
+    return Streamed(_array(request))
+
+
+@get("/v1/contacts/{contact_id:str}", responses=shows(ListedContact), tags=TAGS)
+async def get_contact_v1(contact_id: FromPath[str], request: Call) -> Answer:
+    """Get a contact"""
+    found = await request.query(GetContact(contact_id=id_of(contact_id, "Contact")))
+    return Answer(encode(_listed(_decode_contact(found))))
+
+
+@post("/v1/contacts", status_code=200, responses=returns(ChangedContact, 200), tags=TAGS)
+async def create_contact_v1(data: JSONBody[NewContact], request: Call) -> Answer:
+    """Create a contact
+
+    Refused with 409 if a contact has this address.
+    """
+    command = SaveContact(
+        contact_id=uuid7(), email=data.email, data=data.data or {}, subscribed=data.subscribed, only_new=True
+    )
+    return _changed(_decode_contact(await request.ask(command)))
+
+
+@put("/v1/contacts", responses=returns(ChangedContact, 200), tags=TAGS)
+async def update_contact_v1(data: JSONBody[NamedChanges], request: Call) -> Answer:
+    """Update a contact
+
+    Named by its id or its address. Data is merged key by key: `null` deletes a key, `""` is ignored.
+    """
+    command = UpdateContact(
+        contact_id=await _id_of(data, request),
+        data=msgspec.UNSET if data.data is None else data.data,
+        subscribed=data.subscribed,
+    )
+    return _changed(_decode_contact(await request.ask(command)))
+
+
+@delete("/v1/contacts", status_code=200, responses=returns(ChangedContact, 200), tags=TAGS)
+async def delete_contact_v1(data: JSONBody[NamedById], request: Call) -> Answer:
+    """Delete a contact
+
+    Answers the contact as it was.
+    """
+    contact_id = id_of(data.id, "Contact")
+    before = _decode_contact(await request.query(GetContact(contact_id=contact_id)))
+    await request.ask(DeleteContact(contact_id=contact_id))
+    return _changed(before)
+
+
+@post("/v1/contacts/subscribe", status_code=200, responses=returns(Subscription, 200), tags=TAGS)
+async def subscribe_contact_v1(data: JSONBody[Named], request: Call) -> Answer:
+    """Subscribe a contact
+
+    Named by its id or its address.
+    """
+    return await _subscription(data, request, lambda contact_id: SubscribeContact(contact_id=contact_id))
+
+
+@post("/v1/contacts/unsubscribe", status_code=200, responses=returns(Subscription, 200), tags=TAGS)
+async def unsubscribe_contact_v1(data: JSONBody[Named], request: Call) -> Answer:
+    """Unsubscribe a contact
+
+    Named by its id or its address.
+    """
+    return await _subscription(data, request, lambda contact: UnsubscribeContact(contact_id=contact, reason="api"))
+
+
+async def _subscription(named: Named, request: Call, command: Callable[[UUID], ContactsCommand]) -> Answer:
+    contact = _decode_contact(await request.ask(command(await _id_of(named, request))))
+    return Answer(encode(Subscription(success=True, contact=contact.id, subscribed=contact.subscribed)))
+
+
+async def _id_of(named: Named, request: Call) -> UUID:
+    """Raises Problem unless exactly one of id and address is given, Rejected if there is no such contact."""
+    if named.id is not None and named.email is None:
+        return id_of(named.id, "Contact")
+    if named.email is not None and named.id is None:
+        return _decode_contact(await request.query(FindContact(email=named.email))).id
+    raise invalid_field("id", "Give either id or email", "custom")
+
+
+async def _array(request: Call) -> AsyncIterator[bytes]:
+    cursor, before = None, b"["
+    while True:
+        page = _decode_page(await request.query(ListContacts(limit=LARGEST_PAGE, cursor=cursor)))
+        yield before + b",".join(encode(_listed(contact)) for contact in page.data)
+        if not page.has_more:
+            break
+        cursor, before = page.cursor, b","
+    yield b"]"
+
+
+def _listed(contact: ContactView) -> ListedContact:
+    return ListedContact(
+        id=contact.id,
+        email=contact.email,
+        subscribed=contact.subscribed,
+        data=encode(contact.data).decode(),
+        created_at=contact.created_at,
+        updated_at=contact.updated_at,
+    )
+
+
+def _changed(contact: ContactView) -> Answer:
+    return Answer(b'{"success":true,' + encode(contact)[1:])
+
+
+ROUTES = [
+    count_contacts_v1,
+    list_contacts_v1,
+    create_contact_v1,
+    update_contact_v1,
+    delete_contact_v1,
+    subscribe_contact_v1,
+    unsubscribe_contact_v1,
+    get_contact_v1,
+]

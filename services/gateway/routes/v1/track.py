@@ -1,0 +1,67 @@
+"""Tracking: something happened to a contact."""
+
+from typing import Annotated
+
+from litestar import post
+from litestar.params import JSONBody
+from msgspec import Meta
+
+from libs.runtime.clock import uuid7
+from libs.schemas.base import Data
+from libs.schemas.contacts.contacts import TrackEvent
+from services.gateway.http.api_request import Call
+from services.gateway.http.auth import ALSO_PUBLIC
+from services.gateway.http.errors import invalid_field, too_large
+from services.gateway.http.fields import Email
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import Answer, returns, wrapped
+from services.gateway.routes.responses import Tracked
+
+PUBLIC_BYTES = 32 * 1024
+PUBLIC_PROPERTIES = 50
+
+
+class TrackBody(Body, frozen=True, kw_only=True):
+    email: Email
+    event: Annotated[str, Meta(min_length=1, max_length=255, examples=["signed_up"])]
+    subscribed: bool | None = None
+    data: Data | None = None
+
+
+@post(
+    "/v1/track",
+    status_code=200,
+    responses=returns(Tracked, 200),
+    tags=["Public API"],
+    opt={ALSO_PUBLIC: True},
+)
+async def track(data: JSONBody[TrackBody], request: Call) -> Answer:
+    """Track an event
+
+    Records that something happened to a contact, which is created (subscribed) if the address is new, and starts the
+    workflows that wait for it. Works with a public key too; what a browser sends is not trusted to subscribe a contact
+    again who has unsubscribed, and may have at most 50 properties and 32 KiB.
+    """
+    subscribed = data.subscribed
+    if request.principal.kind == "public":
+        await _check_public(data, request)
+        subscribed = None if subscribed else subscribed
+    command = TrackEvent(
+        contact_id=uuid7(),
+        event_id=uuid7(),
+        email=data.email,
+        event=data.event,
+        data=data.data or {},
+        subscribed=subscribed,
+    )
+    return wrapped(await request.ask(command))
+
+
+async def _check_public(data: TrackBody, request: Call) -> None:
+    if len(await request.body()) > PUBLIC_BYTES:
+        raise too_large()
+    if len(data.data or {}) > PUBLIC_PROPERTIES:
+        raise invalid_field("data", f"Public keys may send at most {PUBLIC_PROPERTIES} properties", "too_big")
+
+
+ROUTES = [track]

@@ -1,0 +1,46 @@
+"""Looking at an address before it is written to."""
+
+from typing import Annotated
+
+from litestar import post
+from litestar.params import JSONBody
+from msgspec import Meta
+
+from libs.kernel.addresses import normal
+from libs.runtime.eventstore.codec import encode
+from services.gateway.http.api_request import Call
+from services.gateway.http.errors import invalid_field
+from services.gateway.http.json_body import Body
+from services.gateway.http.raw_response import Answer, shows, wrapped
+from services.gateway.verification import Verify
+from services.gateway.verification.results import Verification
+
+
+class VerifyBody(Body, frozen=True, kw_only=True):
+    email: Annotated[str, Meta(max_length=998, examples=["ada@example.com"])]
+
+
+class Verified(Verification, frozen=True, kw_only=True):
+    """The same members twice: under `data`, and, for older clients, beside it."""
+
+    success: bool
+    data: Verification
+
+
+@post("/v1/verify", status_code=200, responses=shows(Verified), tags=["Public API"])
+async def verify(data: JSONBody[VerifyBody], request: Call) -> Answer:
+    """Verify an email address
+
+    Its spelling, what is known of its domain (disposable, forwarding, personal), and what DNS says of it. No mail is
+    sent and no mail server is asked. Only a disposable provider, or a domain that is not there or takes no mail, make
+    it invalid; what DNS does not answer in time is null.
+    """
+    address = normal(data.email)
+    if address is None:
+        raise invalid_field("email", "Invalid email", "invalid_string")
+    verify_address: Verify = request.app.state.verify
+    found = await verify_address(address)
+    return wrapped(encode(found))
+
+
+ROUTES = [verify]

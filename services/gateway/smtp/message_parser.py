@@ -1,0 +1,168 @@
+"""A message as SMTP clients write it (RFC 5322, MIME), read into what `/v1/send` takes. Pure.
+
+What the client wrote is sent as it is: braces in it are no template. The header's From, Reply-To and names count, the
+envelope says who gets it.
+"""
+
+import mimetypes
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Sequence
+from email import message_from_bytes
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage, MIMEPart
+from email.policy import SMTP
+from html import escape
+from typing import Any
+
+import msgspec
+
+from libs.kernel.addresses import normal
+from libs.kernel.mail_headers import givable
+from libs.schemas.delivery.content import Mailbox
+from services.gateway.mails.header_recipients import NOBODY, Addressed
+
+MAX_NAMED = 100
+"""In To and Cc together."""
+
+NO_SUBJECT = "(no subject)"
+LITERAL = "{{% raw %}}{}{{% endraw %}}"
+TAG = re.compile(r"\{(?=[{%])")
+UNREADABLE = (MessageError, LookupError, UnicodeError, ValueError, TypeError, AttributeError, RecursionError)
+"""What the standard library's parser raises for headers that nobody should have written."""
+
+
+class Unreadable(Exception):
+    """The message is not one that can be understood."""
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """What a message says, and whom its header names. `identity` is what tells it from every other, if its writer gave
+    it that."""
+
+    body: dict[str, Any]
+    addressed: Addressed
+    identity: str | None
+
+
+def read(content: bytes, sender: str, recipients: Sequence[str]) -> Letter:
+    """Read a message that the envelope says is from `sender` to `recipients`. Raises Unreadable."""
+    try:
+        message = message_from_bytes(content, policy=SMTP)
+        assert isinstance(message, EmailMessage)
+        return Letter(
+            body=_body(message, sender, recipients),
+            addressed=_addressed(message),
+            identity=_line(message, "Message-ID") or _line(message, "Date") or None,
+        )
+    except UNREADABLE as bad:
+        raise Unreadable(f"{type(bad).__name__}: {bad}") from bad
+
+
+def _body(message: EmailMessage, sender: str, recipients: Sequence[str]) -> dict[str, Any]:
+    html, files = _content(message)
+    author = next(iter(_addresses(message, "From")), None)
+    answer = next(iter(_addresses(message, "Reply-To")), None)
+    names = {a.addr_spec.lower(): a.display_name for a in (*_addresses(message, "To"), *_addresses(message, "Cc"))}
+    optional = {
+        "reply": answer.addr_spec if answer else None,
+        "headers": _headers(message),
+        "attachments": list(files),
+    }
+    return {
+        "to": [_person(address, names.get(address.lower(), "")) for address in recipients],
+        "from": _person(author.addr_spec, author.display_name) if author else sender,
+        "subject": _literal(_line(message, "Subject") or NO_SUBJECT),
+        "body": _literal(html),
+        **{name: value for name, value in optional.items() if value},
+    }
+
+
+def _addressed(message: EmailMessage) -> Addressed:
+    """The lines To and Cc, so that answers can go to all. Lines of a crowd are left out: each mail carries them."""
+    to, cc = (
+        [Mailbox(address=a.addr_spec, name=_name(a)) for a in _addresses(message, name) if normal(a.addr_spec)]
+        for name in ("To", "Cc")
+    )
+    return Addressed(to, cc) if len(to) + len(cc) <= MAX_NAMED else NOBODY
+
+
+def _name(address: Address) -> str:
+    return " ".join(address.display_name.split())[:100]
+
+
+def _content(message: EmailMessage) -> tuple[str, Iterable[dict[str, Any]]]:
+    """The HTML to show, and all other parts as attachments."""
+    shown = message.get_body(("html",)), message.get_body(("plain",))
+    html, text = shown
+    if html is not None:
+        markup = _text(html)
+    elif text is not None:
+        markup = f'<div style="white-space: pre-wrap">{escape(_text(text))}</div>'
+    else:
+        markup = "<p></p>"
+    others = (part for part in _leaves(message) if not any(part is each for each in shown))
+    return markup, (_attachment(part, n, markup) for n, part in enumerate(others, start=1))
+
+
+def _leaves(part: MIMEPart) -> Iterator[MIMEPart]:
+    """Parts that hold something, in order. An attached message is one of them, with whatever it holds."""
+    if part.get_content_maintype() != "multipart":
+        yield part
+        return
+    for each in part.iter_parts():
+        yield from _leaves(each)
+
+
+def _text(part: MIMEPart) -> str:
+    raw = part.get_payload(decode=True)
+    octets = raw if isinstance(raw, bytes) else b""
+    try:
+        text = octets.decode(part.get_content_charset("utf-8"), "replace")
+    except LookupError:
+        text = octets.decode("utf-8", "replace")
+    return text.replace("\x00", "")
+
+
+def _attachment(part: MIMEPart, number: int, html: str) -> dict[str, Any]:
+    content_id = _line(part, "Content-ID").strip("<>")
+    kind = part.get_content_type()
+    inline = bool(content_id) and (part.get_content_disposition() == "inline" or f"cid:{content_id}" in html)
+    usual = f"attachment-{number}{mimetypes.guess_extension(kind) or ''}"
+    filename = re.sub(r'[\r\n"\x00]', "", part.get_filename() or usual)
+    file = {"filename": filename, "content": b64encode(_bytes(part)).decode(), "contentType": kind}
+    return file | ({"contentId": content_id, "disposition": "inline"} if inline else {})
+
+
+def _bytes(part: MIMEPart) -> bytes:
+    if part.get_content_maintype() == "message":
+        return b"".join(each.as_bytes() for each in part.iter_parts())
+    payload = part.get_payload(decode=True)
+    return payload if isinstance(payload, bytes) else b""
+
+
+def _headers(message: MIMEPart) -> dict[str, str]:
+    """The writer's own headers; the last one counts where one comes more than once."""
+    return givable({name: _line(message, name) for name in message})
+
+
+def _addresses(message: MIMEPart, name: str) -> tuple[Address, ...]:
+    header = message[name]
+    return tuple(a for a in header.addresses if a.addr_spec != "<>") if header is not None else ()
+
+
+def _person(address: str, name: str) -> dict[str, str]:
+    return {"email": address} | ({"name": " ".join(name.split())[:100]} if name.strip() else {})
+
+
+def _line(message: MIMEPart, name: str) -> str:
+    """A header as one line of text."""
+    return " ".join(str(message[name] or "").replace("\x00", "").split())
+
+
+def _literal(text: str) -> str:
+    """A template that says exactly this."""
+    if not TAG.search(text):
+        return text
+    return LITERAL.format(TAG.sub("{% endraw %}{{ '{' }}{% raw %}", text) if "endraw" in text else text)

@@ -1,0 +1,102 @@
+"""Notifications on their way to INGEST: what arrives while the last ones are being stored goes out with the next.
+
+Every message of its own would cost JetStream an fsync, and everyone on the way the handling of a message; so
+notifications that arrive together travel together.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+
+from libs.runtime.messaging.adaptive_batching import AdaptiveBatching
+from libs.runtime.messaging.bus import Unavailable
+from libs.runtime.messaging.publisher import Publisher
+from libs.schemas.feedback.mails import RecordNotification
+from services.gateway.http import metrics
+from services.gateway.sns import as_message
+
+log = structlog.get_logger()
+
+MAX_WAITING = 5_000
+MAX_AT_ONCE = 512
+MAX_TOGETHER = 64
+"""Notifications in a message. Feedback fetches only so many messages that a transaction does not get too long."""
+MAX_CHARACTERS = 200_000
+"""Of the notifications in a message: the bus takes 1 MiB, and JSON may need several bytes for a character."""
+
+
+LONGEST_WAIT = 0.01
+"""How long notifications are gathered when hundreds come in a second. SNS waits for the answer, but has fifteen
+seconds for it; a message for each of them would cost everyone on the way twice as much."""
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A notification, and whoever waits until it is stored."""
+
+    notification: RecordNotification
+    stored: "asyncio.Future[bool]"
+
+
+class Intake:
+    """Stores notifications in the order in which they came. `run` does the work."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._waiting: deque[Waiting] = deque()
+        self._wake = asyncio.Event()
+        self._gather = AdaptiveBatching(LONGEST_WAIT)
+
+    async def take(self, notification: RecordNotification) -> None:
+        """Returns when it is on disk. Raises Unavailable if it is not: whoever sent it is to send it again."""
+        if len(self._waiting) >= MAX_WAITING:
+            raise Unavailable("too many notifications are waiting")
+        waiting = Waiting(notification, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._wake.set()
+        if not await waiting.stored:
+            raise Unavailable("the bus did not take the notification")
+
+    async def run(self) -> None:
+        """Store until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                batch = self._next()
+                await self._store(batch)
+                pause = self._gather.pause(len(batch))
+                await asyncio.sleep(pause if len(batch) < MAX_TOGETHER else 0)
+
+    def _next(self) -> list[Waiting]:
+        return [self._waiting.popleft() for _ in range(min(MAX_AT_ONCE, len(self._waiting)))]
+
+    async def _store(self, batch: list[Waiting]) -> None:
+        # SNS may post one message twice at once: it is told once
+        unique = {waiting.notification.notification_id: waiting.notification for waiting in batch}
+        parcels = together(list(unique.values()))
+        count = 0
+        try:
+            count = await self._publisher.publish([as_message(parcel) for parcel in parcels])
+        except Exception as error:
+            log.warning("intake.failed", size=len(batch), error=repr(error))
+        stored = {told.notification_id for parcel in parcels[:count] for told in parcel}
+        metrics.NOTIFICATIONS.inc(len(stored))
+        for waiting in batch:
+            if not waiting.stored.done():
+                waiting.stored.set_result(waiting.notification.notification_id in stored)
+
+
+def together(notifications: Sequence[RecordNotification]) -> list[list[RecordNotification]]:
+    """The notifications in their order, as many in each message as it may hold."""
+    parcels: list[list[RecordNotification]] = []
+    size = 0
+    for told in notifications:
+        if not parcels or len(parcels[-1]) == MAX_TOGETHER or size + len(told.message) > MAX_CHARACTERS:
+            parcels.append([])
+            size = 0
+        parcels[-1].append(told)
+        size += len(told.message)
+    return parcels

@@ -1,0 +1,56 @@
+"""The contacts service behind the gateway, with those who use contacts, called over HTTP as a customer calls it."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+
+import httpx
+import msgspec
+import pytest
+
+from deploy.services import build_of
+from libs.runtime.process.runtime import Runtime
+from libs.runtime.process.testing import running
+from services.gateway.accounts import keys
+from tests.conftest import Stack
+from tests.service.gateway.conftest import gateway_for, issue_key, neighbour, url_of
+
+
+class World(msgspec.Struct, frozen=True):
+    contacts: Runtime
+    gateway: Runtime
+
+
+def started(stack: Stack, service: str) -> AbstractAsyncContextManager[Runtime]:
+    config = stack.settings(service)
+    return running(build_of(service)(config), config)
+
+
+@pytest.fixture(scope="package")
+async def world(stack: Stack) -> AsyncIterator[World]:
+    async with (
+        neighbour(stack, "delivery"),
+        started(stack, "contacts") as contacts,
+        started(stack, "campaigns"),
+        started(stack, "workflows"),
+        gateway_for(stack, keys.generate("secret"), keys.generate("public")) as gateway,
+    ):
+        yield World(contacts, gateway)
+
+
+@pytest.fixture
+async def api(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls with the secret key of a project of the test's own."""
+    async with await client_of(world) as client:
+        yield client
+
+
+@pytest.fixture
+async def stranger(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls with the key of another project."""
+    async with await client_of(world) as client:
+        yield client
+
+
+async def client_of(world: World) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {await issue_key(world.gateway)}"}
+    return httpx.AsyncClient(base_url=url_of(world.gateway), headers=headers, timeout=30)

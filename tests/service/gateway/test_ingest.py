@@ -1,0 +1,116 @@
+"""Notifications on their way to the bus."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID, uuid4
+
+import httpx
+import msgspec
+import pytest
+from nats.aio.client import Client
+
+from libs.runtime.clock import now
+from libs.runtime.messaging.bus import Unavailable
+from libs.runtime.messaging.publisher import Outgoing, Publisher
+from libs.schemas.feedback.mails import RecordNotification, RecordNotifications
+from services.gateway.sns import bus_message
+from services.gateway.sns import ingest as intake_module
+from services.gateway.sns.ingest import (
+    MAX_CHARACTERS,
+    MAX_TOGETHER,
+    Intake,
+    together,
+)
+from tests.conftest import Stack
+from tests.service.gateway.test_requests import told
+
+decode = msgspec.json.Decoder(RecordNotification | RecordNotifications).decode
+
+
+@pytest.fixture
+async def subject(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    """Where the intake publishes: a subject of INGEST that nobody else uses, empty again afterwards."""
+    name = f"ingest.test-{uuid4()}"
+    monkeypatch.setattr(bus_message, "SUBJECT", name)
+    yield name
+    await stack.client.jetstream().purge_stream("INGEST", subject=name)
+
+
+async def stored(client: Client, subject: str) -> list[UUID]:
+    """Ids of the notifications that are on the subject, in order."""
+    js, found, place = client.jetstream(), [], 0
+    held = (await js.stream_info("INGEST", subjects_filter=subject)).state.subjects or {}
+    for _ in range(held.get(subject, 0)):
+        raw = await js.get_msg("INGEST", seq=place, next=True, subject=subject)
+        place = (raw.seq or 0) + 1
+        message = decode(raw.data or b"")
+        each = message.notifications if isinstance(message, RecordNotifications) else [message]
+        found += [one.notification_id for one in each]
+    return found
+
+
+def notification(known: UUID | None = None, message: str = "{}") -> RecordNotification:
+    return RecordNotification(notification_id=known or uuid4(), topic_arn="topic", sent_at=now(), message=message)
+
+
+class Broken(Publisher):
+    """A bus that stores the first message of a batch and then fails."""
+
+    async def publish(self, messages: Sequence[Outgoing]) -> int:
+        await super().publish(messages[:1])
+        return 1
+
+
+async def test_what_is_taken_is_stored_once(stack: Stack, subject: str) -> None:
+    intake = Intake(Publisher(stack.client, "INGEST"))
+    ids = [uuid4() for _ in range(300)]
+    taking = [asyncio.create_task(intake.take(notification(each))) for each in [*ids, *ids[:50]]]
+    await asyncio.sleep(0)
+    running = asyncio.create_task(intake.run())
+    await asyncio.gather(*taking)
+    assert await stored(stack.client, subject) == ids
+    running.cancel()
+
+
+async def test_what_is_not_stored_is_not_taken(stack: Stack, subject: str) -> None:
+    intake = Intake(Broken(stack.client, "INGEST"))
+    ids = [uuid4() for _ in range(MAX_TOGETHER + 2)]
+    taking = [asyncio.create_task(intake.take(notification(each))) for each in ids]
+    await asyncio.sleep(0)
+    running = asyncio.create_task(intake.run())
+    outcomes = await asyncio.gather(*taking, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None)] * MAX_TOGETHER + [Unavailable] * 2
+    assert await stored(stack.client, subject) == ids[:MAX_TOGETHER]
+    running.cancel()
+
+
+async def test_more_than_can_wait_is_turned_away(stack: Stack, subject: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake_module, "MAX_WAITING", 2)
+    intake = Intake(Publisher(stack.client, "INGEST"))
+    waiting = [asyncio.create_task(intake.take(notification())) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await intake.take(notification())
+    running = asyncio.create_task(intake.run())
+    await asyncio.gather(*waiting)
+    running.cancel()
+
+
+def test_what_travels_together_fits_into_a_message_of_the_bus() -> None:
+    large = [notification(message="x" * (MAX_CHARACTERS // 2 + 1)) for _ in range(3)]
+    small = [notification() for _ in range(MAX_TOGETHER + 1)]
+    parcels = together([*large, *small])
+    assert [len(parcel) for parcel in parcels] == [1, 1, MAX_TOGETHER, 2]
+    assert [one for parcel in parcels for one in parcel] == [*large, *small]
+
+
+async def test_a_message_that_is_none_of_sns_is_refused_in_the_envelope(stranger: httpx.AsyncClient) -> None:
+    for path in ("/webhooks/sns", "/webhooks/incoming/sns", "/api/webhooks/sns"):
+        assert told(await stranger.post(path, content=b'{"Type":"Notification"}')) == (400, "BAD_REQUEST")
+    assert told(await stranger.post("/webhooks/sns", content=b"x" * 600_000)) == (413, "PAYLOAD_TOO_LARGE")
+
+
+async def test_what_comes_without_a_signature_is_refused(stranger: httpx.AsyncClient) -> None:
+    raw = {"x-amz-sns-rawdelivery": "true"}
+    answer = await stranger.post("/webhooks/sns", content=b'{"eventType":"Open"}', headers=raw)
+    assert told(answer) == (403, "FORBIDDEN")

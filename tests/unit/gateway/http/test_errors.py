@@ -1,0 +1,132 @@
+"""What is told of what went wrong."""
+
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+from litestar.exceptions import (
+    InternalServerException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from nats.errors import ConnectionClosedError, MaxPayloadError
+
+from libs.kernel.rejection import Rejected
+from libs.runtime.messaging.bus import Unavailable
+from libs.schemas.base import FieldError
+from services.gateway.http.errors import (
+    Problem,
+    invalid_field,
+    malformed,
+    problem_body,
+    problem_of,
+    status_of,
+)
+
+
+def told(problem: Problem) -> Any:
+    return msgspec.json.decode(problem_body(problem, "request-1"))
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("VALIDATION_ERROR", 422),
+        ("BAD_REQUEST", 400),
+        ("CONTACT_NOT_FOUND", 404),
+        ("TEMPLATE_NOT_FOUND", 404),
+        ("CONFLICT", 409),
+        ("CAMPAIGN_NOT_SENDABLE", 409),
+        ("CAMPAIGN_TRANSITION_IN_PROGRESS", 409),
+        ("DOMAIN_NOT_VERIFIED", 403),
+        ("INTERNAL_SERVER_ERROR", 500),
+    ],
+)
+def test_the_code_of_a_refusal_decides_its_status(code: str, status: int) -> None:
+    assert status_of(code) == status
+
+
+def test_a_refusal_of_a_service_is_passed_on_whole() -> None:
+    field = FieldError(field="email", message="Invalid email", code="invalid_string")
+    problem = problem_of(Rejected("VALIDATION_ERROR", "Request validation failed", errors=[field], details={"a": 1}))
+    envelope = told(problem)
+    assert envelope["success"] is False
+    assert envelope["timestamp"].endswith("Z")
+    assert envelope["error"] == {
+        "code": "VALIDATION_ERROR",
+        "message": "Request validation failed",
+        "statusCode": 422,
+        "requestId": "request-1",
+        "errors": [{"field": "email", "message": "Invalid email", "code": "invalid_string"}],
+        "details": {"a": 1},
+        "suggestion": "Check the fields named in `errors`.",
+    }
+
+
+def test_what_is_not_there_is_left_out_of_the_envelope() -> None:
+    assert told(Problem(404, "CONTACT_NOT_FOUND", "Contact not found"))["error"] == {
+        "code": "CONTACT_NOT_FOUND",
+        "message": "Contact not found",
+        "statusCode": 404,
+        "requestId": "request-1",
+    }
+
+
+def test_wrong_types_get_a_hint_about_types_and_bad_json_one_about_json() -> None:
+    assert "incorrect types" in told(invalid_field("a", "Expected str, got int", "invalid_type"))["error"]["suggestion"]
+    assert "valid JSON" in told(malformed())["error"]["suggestion"]
+
+
+def test_an_unexpected_error_is_not_told_to_the_caller() -> None:
+    envelope = told(problem_of(ZeroDivisionError("the secret is abracadabra")))
+    assert envelope["error"]["statusCode"] == 500
+    assert envelope["error"]["code"] == "INTERNAL_SERVER_ERROR"
+    assert "abracadabra" not in str(envelope)
+
+
+def test_the_framework_s_own_500_says_no_more_than_any_other() -> None:
+    assert problem_of(InternalServerException("a detail")).message == "An unexpected error occurred"
+
+
+@pytest.mark.parametrize(
+    "outage",
+    [
+        Unavailable("contacts does not answer"),
+        ConnectionClosedError(),
+        asyncpg.CannotConnectNowError("starting up"),
+        asyncpg.InterfaceError("the pool is closing"),
+        ConnectionRefusedError(),
+        TimeoutError(),
+    ],
+)
+def test_an_outage_is_503_and_says_when_to_try_again(outage: Exception) -> None:
+    problem = problem_of(outage)
+    assert (problem.status, problem.code) == (503, "SERVICE_UNAVAILABLE")
+    assert int(problem.headers["Retry-After"]) >= 1
+
+
+def test_routes_and_methods_that_are_not_there() -> None:
+    assert (problem_of(NotFoundException()).status, problem_of(NotFoundException()).message) == (404, "Unknown route")
+    refused = problem_of(MethodNotAllowedException(headers={"allow": "GET, POST"}))
+    assert (refused.status, refused.headers) == (405, {"Allow": "GET, POST"})
+
+
+def test_parameters_are_named_as_in_the_url() -> None:
+    found = [
+        {"key": "page_size", "message": "Expected `int` >= 1"},
+        {"key": "state_", "message": "Invalid enum value 'x'"},
+        {"key": "data", "message": "'data'"},
+    ]
+    problem = problem_of(ValidationException(extra=found))
+    assert problem.status == 422
+    assert [(error.field, error.code) for error in problem.errors] == [
+        ("pageSize", "too_small"),
+        ("state", "invalid_enum_value"),
+        ("", "required"),
+    ]
+
+
+def test_what_the_bus_cannot_carry_is_too_large() -> None:
+    assert problem_of(MaxPayloadError()).status == 413

@@ -1,0 +1,120 @@
+"""What the pages behind mail links say."""
+
+from datetime import UTC, datetime
+from string import Formatter
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+
+from libs.kernel.locales import LOCALES
+from libs.schemas.contacts.contacts import ContactView
+from services.gateway.pages.page_content import Visit, Wish, page_of
+from services.gateway.pages.pause import LENGTHS, PauseLength, end_of
+from services.gateway.pages.render import Action, Page, respond
+from services.gateway.pages.translations import WORDS, Words
+
+MARCH = "2027-03-03T09:00:00.000Z"
+
+
+def visit(subscribed: bool, email: str = "ada@example.com", locale: str = "en", until: str | None = None) -> Visit:
+    contact = ContactView(
+        id=uuid4(),
+        email=email,
+        subscribed=subscribed,
+        data={},
+        created_at="",
+        updated_at="",
+        snoozed_until=until or msgspec.UNSET,
+    )
+    return Visit("TOKEN", contact, "Example", locale)
+
+
+@pytest.mark.parametrize(
+    ("wish", "subscribed", "title", "button"),
+    [
+        ("unsubscribe", True, "Unsubscribe", Action("Unsubscribe", "../unsubscribe/TOKEN")),
+        ("unsubscribe", False, "You are unsubscribed", Action("Subscribe again", "../subscribe/TOKEN")),
+        ("subscribe", False, "Subscribe", Action("Subscribe", "../subscribe/TOKEN")),
+        ("subscribe", True, "You are subscribed", Action("Unsubscribe", "../unsubscribe/TOKEN")),
+        ("manage", True, "You are subscribed", Action("Unsubscribe", "../unsubscribe/TOKEN")),
+        ("manage", False, "You are unsubscribed", Action("Subscribe again", "../subscribe/TOKEN")),
+    ],
+)
+def test_a_page_asks_what_the_link_is_for_or_shows_that_it_is_done(
+    wish: Wish, subscribed: bool, title: str, button: Action
+) -> None:
+    page = page_of(wish, visit(subscribed))
+    assert (page.title, page.button, page.status) == (title, button, 200)
+    assert page.button and "ada@example.com" in page_of("manage", visit(subscribed)).text
+
+
+def test_who_is_subscribed_may_pause_instead_and_who_paused_sees_until_when() -> None:
+    choice = page_of("manage", visit(True)).choice
+    assert choice and (tuple(choice.options), choice.button.to) == (LENGTHS, "../manage/TOKEN")
+    page = page_of("manage", visit(False, locale="de", until=MARCH))
+    assert (page.title, page.choice) == ("E-Mails sind pausiert", None)
+    assert "bis zum 3. März 2027" in page.text
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_every_language_says_everything_and_names_whom_it_is_about(locale: str) -> None:
+    words, english = WORDS[locale], WORDS["en"]
+    for field in Words.__struct_fields__:
+        assert getattr(words, field).strip()
+        assert _gaps(getattr(words, field)) == _gaps(getattr(english, field)), field
+
+
+def test_no_language_speaks_another_ones_words() -> None:
+    spoken = [msgspec.json.encode(words) for words in WORDS.values()]
+    assert len(set(spoken)) == len(LOCALES)
+
+
+def _gaps(text: str) -> set[str | None]:
+    return {gap for _, gap, _, _ in Formatter().parse(text) if gap}
+
+
+@pytest.mark.parametrize(
+    ("length", "end"),
+    [
+        ("two_weeks", (2027, 2, 14)),
+        ("one_month", (2027, 2, 28)),
+        ("six_months", (2027, 7, 31)),
+        ("one_year", (2028, 1, 31)),
+    ],
+)
+def test_a_pause_ends_on_the_same_day_of_the_month_or_on_its_last(
+    length: PauseLength, end: tuple[int, int, int]
+) -> None:
+    assert end_of(length, datetime(2027, 1, 31, 9, tzinfo=UTC)) == datetime(*end, 9, tzinfo=UTC)
+
+
+async def html_of(page: Page) -> tuple[dict[bytes, bytes], str]:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await respond(page)({}, None, send)  # type: ignore[arg-type]  # it looks at neither
+    return dict(sent[0]["headers"]), sent[1]["body"].decode()
+
+
+async def test_what_contacts_are_called_cannot_become_html() -> None:
+    _, html = await html_of(page_of("unsubscribe", visit(True, '"><script>alert(1)</script>@example.com')))
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+
+
+async def test_a_page_runs_no_scripts_loads_nothing_and_leaks_no_link() -> None:
+    headers, html = await html_of(page_of("unsubscribe", visit(True)))
+    assert headers[b"content-security-policy"].startswith(b"default-src 'none'")
+    assert (headers[b"referrer-policy"], headers[b"cache-control"]) == (b"no-referrer", b"no-store")
+    assert "http" not in html.replace("http-equiv", "")
+
+
+async def test_a_page_can_be_used_without_seeing_it() -> None:
+    _, html = await html_of(page_of("unsubscribe", visit(True)))
+    assert '<html lang="en">' in html
+    assert "<title>Unsubscribe</title>" in html
+    assert '<form method="post" action="../unsubscribe/TOKEN"><button type="submit">' in html

@@ -1,0 +1,133 @@
+"""Writing again to those who did not open: whom the list is made of, however many they are."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from libs.runtime.eventstore.codec import encode
+from libs.schemas.base import Command
+from libs.schemas.campaigns.ab_tests import AbTestView, Variant
+from libs.schemas.campaigns.audience import Audience
+from libs.schemas.campaigns.campaigns import CampaignView, Readiness
+from libs.schemas.campaigns.results import CampaignRecipient, CampaignRecipients, ListCampaignRecipients
+from libs.schemas.contacts.segments import AddSegmentMembers, CreateSegment
+from services.gateway.http.api_request import Call
+from services.gateway.routes.campaign_resend import ResendBody, _second, _who_did_not_open
+from services.gateway.routes.recipient_list import MAX_MEMBERS, made_list
+
+MANY = 12_345
+
+
+class Asked:
+    """A request whose services answer from memory: a command whose part is known is not done again."""
+
+    def __init__(self, recipients: int = 0, command_id: UUID | None = None) -> None:
+        self.exchange = self
+        self.command_id = command_id or uuid4()
+        self.recipients = [recipient(number) for number in range(recipients)]
+        self.done: dict[str, Command] = {}
+
+    async def ask(self, command: Command, part: str = "") -> bytes:
+        self.done.setdefault(part, command)
+        return b"{}"
+
+    async def query(self, query: ListCampaignRecipients) -> bytes:
+        start = int(query.cursor or 0)
+        some = self.recipients[start : start + query.limit]
+        more = start + query.limit < len(self.recipients)
+        return encode(CampaignRecipients(data=some, cursor=str(start + query.limit) if more else None, has_more=more))
+
+    @property
+    def listed(self) -> list[str]:
+        added = [command for command in self.done.values() if isinstance(command, AddSegmentMembers)]
+        assert all(len(command.emails) <= MAX_MEMBERS for command in added)
+        return [email for command in added for email in command.emails]
+
+
+def recipient(number: int) -> CampaignRecipient:
+    """Every hundredth was erased since."""
+    nothing: dict[str, Any] = dict.fromkeys(
+        ["reason", "sent_at", "delivered_at", "opened_at", "clicked_at", "bounced_at", "soft_bounced_at"]
+    )
+    known: dict[str, Any] = {"contact_id": uuid4(), "email_id": uuid4(), "status": "sent", "opens": 0, "clicks": 0}
+    email = f"reader.{number}@example.com" if number % 100 else None
+    return CampaignRecipient(email=email, complained_at=None, unsubscribed=False, **nothing, **known)
+
+
+async def of(*pages: Sequence[str]) -> AsyncIterator[Sequence[str]]:
+    for page in pages:
+        yield page
+
+
+async def test_everybody_who_did_not_open_is_put_on_the_list_once() -> None:
+    request = Asked(MANY)
+    await made_list(cast(Call, request), _who_did_not_open(cast(Call, request), uuid4()), create_missing=False)
+    assert request.listed == [each.email for each in request.recipients if each.email]
+    assert isinstance(request.done["recipients"], CreateSegment)
+
+
+async def test_the_same_request_again_makes_the_same_list_and_leaves_nobody_out_who_moved_up() -> None:
+    people = [f"reader.{number}@example.com" for number in range(1500)]
+    first = Asked()
+    made = await made_list(cast(Call, first), of(people[:1000]), create_missing=False)  # and then the client was gone
+    again = Asked(command_id=first.command_id)
+    again.done = first.done
+    without_an_opener = people[:7] + people[8:]
+    assert made == await made_list(cast(Call, again), of(without_an_opener), create_missing=False)
+    assert set(again.listed) == set(people)
+
+
+async def test_nobody_makes_no_page() -> None:
+    request = Asked(1)
+    assert [page async for page in _who_did_not_open(cast(Call, request), uuid4())] == []
+    assert msgspec.json.decode(await request.query(ListCampaignRecipients(campaign_id=uuid4())))["data"]
+
+
+def after_a_test(*variants: Variant, winner: str | None = None) -> CampaignView:
+    """A campaign that was sent with an A/B test."""
+    unknown: dict[str, Any] = dict.fromkeys(CampaignView.__struct_fields__)
+    test = AbTestView(
+        variants=list(variants),
+        share_percent=20,
+        winner_by="opens",
+        decide_after_minutes=60,
+        phase="DECIDED" if winner else None,
+        decide_at=None,
+        winner=winner,
+        decided_by=None,
+        decided_at=None,
+    )
+    said: dict[str, Any] = {
+        "name": "News",
+        "subject": "Plain",
+        "body": "<p>Hi</p>",
+        "content": "Hi",
+        "preheader": "Soon",
+    }
+    given: dict[str, Any] = {"type_": "MARKETING", "readiness": Readiness(can_send=True, missing=[]), "ab_test": test}
+    return CampaignView(**unknown | said | given)
+
+
+@pytest.mark.parametrize(
+    ("campaign", "expected"),
+    [
+        (
+            after_a_test(Variant(key="A"), Variant(key="B", subject="Fresh"), winner="B"),
+            ("Fresh", "<p>Hi</p>", "Hi", "Soon"),
+        ),
+        (
+            after_a_test(Variant(key="A"), Variant(key="B", subject="Fresh"), winner="A"),
+            ("Plain", "<p>Hi</p>", "Hi", "Soon"),
+        ),
+        (after_a_test(Variant(key="A", body="<b>"), Variant(key="B"), winner="A"), ("Plain", "<b>", None, "Soon")),
+        (after_a_test(Variant(key="A", subject="First"), Variant(key="B")), ("First", "<p>Hi</p>", "Hi", "Soon")),
+        (after_a_test(Variant(key="A", preheader=""), Variant(key="B"), winner="A"), ("Plain", "<p>Hi</p>", "Hi", "")),
+    ],
+)
+def test_what_won_the_first_time_is_sent_again(campaign: CampaignView, expected: tuple[str | None, ...]) -> None:
+    second = _second(campaign, ResendBody(), Audience(audience_type="ALL"))
+    assert (second.content.subject, second.content.body, second.markdown, second.preheader) == expected
+    assert second.ab_test is None

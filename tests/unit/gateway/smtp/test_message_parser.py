@@ -1,0 +1,142 @@
+"""Messages of SMTP clients as `/v1/send` gets them."""
+
+from base64 import b64decode
+from email.message import EmailMessage
+from email.policy import SMTP
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.schemas.delivery.content import Mailbox
+from services.gateway.mails.header_recipients import NOBODY
+from services.gateway.smtp.message_parser import Letter, Unreadable, read
+
+PICTURE, PAPER = b"\x89PNG\r\n\x1a\n", b"%PDF-1.7\n"
+
+
+def a_mail(**headers: str) -> EmailMessage:
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = "Ada Lovelace <ada@example.com>"
+    mail["Subject"] = "Notes"
+    for name, value in headers.items():
+        mail[name.replace("_", "-")] = value
+    return mail
+
+
+def letter(mail: EmailMessage, *to: str) -> Letter:
+    return read(mail.as_bytes(), "envelope@example.com", to or ("bob@example.net",))
+
+
+def test_names_and_addresses_come_from_the_header_and_recipients_from_the_envelope() -> None:
+    mail = a_mail(To="Bob <BOB@example.net>", Cc="carol@example.net", Reply_To="Desk <desk@example.com>")
+    mail.set_content("Hi")
+    read = letter(mail, "bob@example.net", "hidden@example.net")
+    assert read.body["from"] == {"email": "ada@example.com", "name": "Ada Lovelace"}
+    assert read.body["to"] == [{"email": "bob@example.net", "name": "Bob"}, {"email": "hidden@example.net"}]
+    assert read.body["reply"] == "desk@example.com"
+    assert read.addressed.to == [Mailbox(address="BOB@example.net", name="Bob")]
+    assert read.addressed.cc == [Mailbox(address="carol@example.net")]
+
+
+def test_lines_that_name_nobody_or_a_crowd_are_left_out() -> None:
+    crowd = ", ".join(f"r{n}@example.net" for n in range(101))
+    for to in ("undisclosed-recipients:;", crowd):
+        mail = a_mail(To=to)
+        mail.set_content("Hi")
+        assert letter(mail).addressed == NOBODY
+
+
+def test_without_a_from_the_envelope_says_who_sends() -> None:
+    mail = EmailMessage()
+    mail.set_content("Hi")
+    assert letter(mail).body["from"] == "envelope@example.com"
+
+
+def test_plain_text_is_shown_as_it_was_written() -> None:
+    mail = a_mail()
+    mail.set_content("1 < 2 & 3\n  indented")
+    body = letter(mail).body["body"]
+    assert "1 &lt; 2 &amp; 3\n  indented" in body.replace("\r", "") and "pre-wrap" in body
+
+
+def test_html_is_taken_where_there_is_some() -> None:
+    mail = a_mail()
+    mail.set_content("plain")
+    mail.add_alternative("<p>Grüße</p>", subtype="html")
+    assert letter(mail).body["body"].strip() == "<p>Grüße</p>"
+    assert "attachments" not in letter(mail).body
+
+
+def test_files_are_attached_and_pictures_stay_where_they_are_shown() -> None:
+    mail = a_mail()
+    mail.set_content("plain")
+    mail.add_alternative('<img src="cid:logo@example">', subtype="html")
+    html = mail.get_body(("html",))
+    assert html
+    html.add_related(PICTURE, "image", "png", cid="<logo@example>")
+    mail.add_attachment(PAPER, "application", "pdf", filename="Übersicht.pdf")
+    picture, paper = letter(mail).body["attachments"]
+    assert (picture["contentId"], picture["disposition"]) == ("logo@example", "inline")
+    assert b64decode(picture["content"]) == PICTURE and picture["filename"] == "attachment-1.png"
+    assert (paper["filename"], paper["contentType"]) == ("Übersicht.pdf", "application/pdf")
+    assert b64decode(paper["content"]) == PAPER and "disposition" not in paper
+
+
+def test_a_message_within_a_message_is_attached_whole() -> None:
+    inner, mail = a_mail(X_Inner="yes"), a_mail()
+    inner.set_content("inner")
+    mail.set_content("outer")
+    mail.add_attachment(inner)
+    [attached] = letter(mail).body["attachments"]
+    assert attached["contentType"] == "message/rfc822"
+    assert b"X-Inner: yes" in b64decode(attached["content"])
+
+
+def test_own_headers_are_kept_and_those_of_the_way_are_not() -> None:
+    mail = a_mail(
+        X_Ticket="7", In_Reply_To="<a@b>", Received="by here", DKIM_Signature="v=1", Date="today", Bcc="x@y.z"
+    )
+    mail.set_content("Hi")
+    assert letter(mail).body["headers"] == {"X-Ticket": "7", "In-Reply-To": "<a@b>"}
+
+
+@pytest.mark.parametrize(
+    ("written", "template"),
+    [
+        ("plain { text }", "plain { text }"),
+        ("{{ name }}", "{% raw %}{{ name }}{% endraw %}"),
+        (
+            "{% endraw %}!",
+            "{% raw %}{% endraw %}{{ '{' }}{% raw %}% endraw %}!{% endraw %}",
+        ),
+    ],
+)
+def test_what_looks_like_a_template_is_none(written: str, template: str) -> None:
+    mail = a_mail()
+    mail.replace_header("Subject", written)
+    mail.set_content("Hi")
+    assert letter(mail).body["subject"] == template
+
+
+def test_a_mail_without_a_subject_gets_one() -> None:
+    mail = EmailMessage()
+    mail.set_content("Hi")
+    assert letter(mail).body["subject"] == "(no subject)"
+
+
+def test_a_charset_that_nobody_knows_is_read_as_well_as_can_be() -> None:
+    raw = b"Subject: Hi\r\nContent-Type: text/plain; charset=klingon\r\n\r\nhello\r\n"
+    assert "hello" in read(raw, "a@example.com", ["b@example.net"]).body["body"]
+
+
+@given(st.binary(max_size=300) | st.builds(b"".join, st.lists(st.sampled_from([
+    b"From: ", b"To: a@b.c\r\n", b"Content-Type: multipart/mixed; boundary=x\r\n", b"\r\n", b"--x\r\n", b"--x--\r\n",
+    b"Subject: =?utf-8?q?=ff?=\r\n", b"Content-Transfer-Encoding: base64\r\n", b"\xff\x00", b"Message-ID: <\r\n",
+    b"Content-Type: message/rfc822\r\n", b"Content-ID: <x>\r\n", b"Reply-To: <>\r\n", b",;:\r\n",
+]), max_size=20)))  # fmt: skip
+def test_whatever_comes_is_read_or_refused(raw: bytes) -> None:
+    try:
+        assert read(raw, "a@example.com", ["b@example.net"]).body["to"] == [{"email": "b@example.net"}]
+    except Unreadable:
+        return
