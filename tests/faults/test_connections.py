@@ -27,7 +27,7 @@ from libs.runtime.process.testing import (
 from tests.conftest import Stack
 from tests.faults.proxy import FaultProxy, before_port, before_socket
 from tests.faults.rig import SOCKET
-from tests.service.runtime.tally import Add, Added, GetTotal, Noticed, Total, build
+from tests.service.runtime.tally_service import Add, Added, GetTotal, Noticed, Total, build
 
 
 class Tally(msgspec.Struct, frozen=True):

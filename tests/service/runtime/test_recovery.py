@@ -28,7 +28,7 @@ from libs.runtime.process.testing import (
     tell,
 )
 from tests.conftest import Stack
-from tests.service.runtime.tally import Add, GetTotal, Noticed, NoticedModel, Total, TotalModel, build
+from tests.service.runtime.tally_service import Add, GetTotal, Noticed, NoticedModel, Total, TotalModel, build
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from libs.runtime.process.testing import (
     tell,
 )
 from tests.conftest import Stack
-from tests.service.runtime.tally import Add, GetTotal, Noticed, Total, build
+from tests.service.runtime.tally_service import Add, GetTotal, Noticed, Total, build
 
 
 @pytest.fixture(scope="module")

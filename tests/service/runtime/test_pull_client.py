@@ -10,7 +10,7 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from libs.runtime.messaging.pull_client import MAX_BYTES, NotFetchable, PullClient
 from libs.runtime.process.testing import announce
 from tests.conftest import Stack
-from tests.service.runtime.tally import Noticed
+from tests.service.runtime.tally_service import Noticed
 
 
 @pytest.fixture
