@@ -51,22 +51,22 @@ from libs.schemas.delivery.emails import (
     EmailSent,
     EmailSuppressed,
 )
-from services.campaigns import queries, reactions
-from services.campaigns.commands import Campaigns, templates
-from services.campaigns.domain_uses import count_domain_uses
-from services.campaigns.field_uses import find_field
-from services.campaigns.read_models import (
-    campaign,
+from services.campaigns.ab_tests.read_models import campaign_experiment
+from services.campaigns.campaigns import queries, reactions
+from services.campaigns.campaigns.commands import Campaigns, templates
+from services.campaigns.campaigns.read_models import campaign
+from services.campaigns.campaigns.timers import CampaignDue, WinnerDue
+from services.campaigns.content.domain_uses import count_domain_uses
+from services.campaigns.content.field_uses import find_field
+from services.campaigns.content.read_models import sender_domain
+from services.campaigns.results.read_models import (
     campaign_click,
-    campaign_experiment,
     campaign_hour,
     campaign_mail,
     campaign_recipient,
-    campaign_run,
-    sender_domain,
-    template,
 )
-from services.campaigns.timers import CampaignDue, WinnerDue
+from services.campaigns.runs.read_models import campaign_run
+from services.campaigns.templates.read_models import template
 
 # Every table of this service is a read model, so there is nothing in it yet.
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -1,0 +1,236 @@
+"""The A/B tests of campaigns that were sent, and what came of each of their variants.
+
+Facts about mails do not say who is in a test: that follows from the ids (see `libs.kernel.ab_assignment`), so the
+order in which facts come does not matter. Those who are not in the test are counted together, under the key ''.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from libs.kernel.ab_assignment import variant_of
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
+from libs.schemas.campaigns.ab_tests import VariantFigures
+from libs.schemas.campaigns.campaigns import CampaignSendingStarted
+from libs.schemas.contacts.contacts import AudiencePageResolved
+from libs.schemas.delivery.emails import (
+    EmailCancelled,
+    EmailFailed,
+    EmailSent,
+    EmailSuppressed,
+)
+from libs.schemas.feedback.mails import (
+    EmailBounced,
+    EmailClicked,
+    EmailComplained,
+    EmailDelivered,
+    EmailOpened,
+)
+from services.campaigns.runs.read_models.campaign_run import counts
+
+NAME = "campaign_experiment"
+TABLES = ("campaign_experiment", "campaign_variant")
+EVENTS = (
+    CampaignSendingStarted,
+    AudiencePageResolved,
+    EmailSent,
+    EmailFailed,
+    EmailSuppressed,
+    EmailCancelled,
+    EmailDelivered,
+    EmailOpened,
+    EmailClicked,
+    EmailBounced,
+    EmailComplained,
+)
+DDL = """
+create table if not exists campaign_experiment (
+    project uuid not null,
+    campaign_id uuid not null,
+    keys text[] not null,
+    share_percent int not null,
+    primary key (project, campaign_id)
+);
+
+create table if not exists campaign_variant (
+    project uuid not null,
+    campaign_id uuid not null,
+    key text not null,
+    resolved int not null,
+    sent int not null,
+    failed int not null,
+    suppressed int not null,
+    cancelled int not null,
+    delivered int not null,
+    opened int not null,
+    clicked int not null,
+    complained int not null,
+    hard_bounced int not null,
+    soft_bounced int not null,
+    opens int not null,
+    clicks int not null,
+    primary key (project, campaign_id, key)
+) with (fillfactor = 50);
+"""
+
+KEEP = """
+insert into campaign_experiment (project, campaign_id, keys, share_percent)
+values ($1, $2, $3, $4)
+on conflict do nothing
+"""
+FIND = """
+select project, campaign_id, keys, share_percent from campaign_experiment
+where (project, campaign_id) in (select * from unnest($1::uuid[], $2::uuid[]))
+"""
+# Rows are locked in one order, so that two replicas cannot wait for each other.
+ADD = """
+insert into campaign_variant as kept (project, campaign_id, key, resolved, sent, failed, suppressed, cancelled,
+    delivered, opened, clicked, complained, hard_bounced, soft_bounced, opens, clicks)
+select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[],
+    $9::int[], $10::int[], $11::int[], $12::int[], $13::int[], $14::int[], $15::int[], $16::int[])
+on conflict (project, campaign_id, key) do update set
+    resolved = kept.resolved + excluded.resolved,
+    sent = kept.sent + excluded.sent,
+    failed = kept.failed + excluded.failed,
+    suppressed = kept.suppressed + excluded.suppressed,
+    cancelled = kept.cancelled + excluded.cancelled,
+    delivered = kept.delivered + excluded.delivered,
+    opened = kept.opened + excluded.opened,
+    clicked = kept.clicked + excluded.clicked,
+    complained = kept.complained + excluded.complained,
+    hard_bounced = kept.hard_bounced + excluded.hard_bounced,
+    soft_bounced = kept.soft_bounced + excluded.soft_bounced,
+    opens = kept.opens + excluded.opens,
+    clicks = kept.clicks + excluded.clicks
+"""
+COUNTED = """
+select key, resolved, sent, failed, suppressed, cancelled, delivered, opened, clicked, complained, hard_bounced,
+    soft_bounced, opens, clicks
+from campaign_variant where project = $1 and campaign_id = $2
+"""
+# Tests in their first phase whose audience is known. `sent` is that everybody's mail in the test has its outcome.
+OVER = """
+select test.project, test.campaign_id,
+    not bool_and(coalesce(tried.resolved, 0) > 0) as too_few,
+    coalesce(sum(tried.sent + tried.failed + tried.suppressed + tried.cancelled), 0)
+        >= coalesce(sum(tried.resolved), 0) as sent
+from unnest($1::uuid[], $2::uuid[]) as touched (project, campaign_id)
+join campaign_experiment as test using (project, campaign_id)
+join campaign_run as run using (project, campaign_id)
+join campaign on campaign.project = test.project and campaign.id = test.campaign_id
+cross join unnest(test.keys) as wanted (key)
+left join campaign_variant as tried
+    on tried.project = test.project and tried.campaign_id = test.campaign_id and tried.key = wanted.key
+where run.total is not null and run.resolved >= run.total and campaign.status in ('QUEUED', 'SENDING', 'PAUSED')
+    and campaign.experiment ->> 'decide_at' is null and campaign.experiment ->> 'winner' is null
+group by test.project, test.campaign_id
+"""
+REST = ""
+
+Key = tuple[UUID, UUID]
+
+
+class Split(msgspec.Struct, frozen=True):
+    """Whom a test is of."""
+
+    keys: list[str]
+    share_percent: int
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of the mails of one variant, or of the rest. `resolved` is for how many people it is."""
+
+    resolved: int = 0
+    sent: int = 0
+    failed: int = 0
+    suppressed: int = 0
+    cancelled: int = 0
+    delivered: int = 0
+    opened: int = 0
+    clicked: int = 0
+    complained: int = 0
+    hard_bounced: int = 0
+    soft_bounced: int = 0
+    opens: int = 0
+    clicks: int = 0
+
+
+class Over(msgspec.Struct, frozen=True, kw_only=True):
+    """A test whose audience is known: `too_few` says that a variant has nobody, `sent` that all its mails are out."""
+
+    project: UUID
+    campaign_id: UUID
+    too_few: bool
+    sent: bool
+
+
+async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
+    for event in events:
+        if isinstance(event.message, CampaignSendingStarted) and (test := event.message.ab_test):
+            await conn.execute(KEEP, event.project, event.message.campaign_id, test.keys, test.share_percent)
+    ours = [e for e in events if e.message.campaign_id is not None]
+    splits = await _splits(conn, {(e.project, e.message.campaign_id) for e in ours})
+    counted: dict[tuple[UUID, UUID, str], Counter[str]] = {}
+    for event in ours:
+        if split := splits.get((event.project, event.message.campaign_id)):
+            for key, added in _counted(event.message, split):
+                counted.setdefault((event.project, event.message.campaign_id, key), Counter()).update(added)
+    if counted:
+        keys = sorted(counted)
+        ids = [[key[part] for key in keys] for part in range(3)]
+        await conn.execute(ADD, *ids, *([counted[key][name] for key in keys] for name in Counts.__struct_fields__))
+
+
+async def counts_of(conn: Connection, project: UUID, campaign_id: UUID) -> dict[str, Counts]:
+    """What came of each variant, by its key, and of the rest, under `REST`. Who has nothing yet is left out."""
+    rows = [dict(row) for row in await conn.fetch(COUNTED, project, campaign_id)]
+    return {row.pop("key"): msgspec.convert(row, Counts) for row in rows}
+
+
+def figures(keys: Sequence[str], counted: Mapping[str, Counts]) -> tuple[VariantFigures, ...]:
+    """What the winner is decided on, in the order of the variants."""
+    return tuple(_figures(key, counted.get(key, Counts())) for key in keys)
+
+
+async def over(conn: Connection, campaigns: Collection[Key]) -> list[Over]:
+    """Those of the (project, campaign) whose test comes to the end of its first phase."""
+    rows = await conn.fetch(OVER, *_columns(campaigns))
+    return [over for row in rows if (over := msgspec.convert(dict(row), Over)).too_few or over.sent]
+
+
+def _figures(key: str, counted: Counts) -> VariantFigures:
+    return VariantFigures(
+        key=key,
+        recipients=counted.resolved,
+        sent=counted.sent,
+        delivered=counted.delivered,
+        opened=counted.opened,
+        clicked=counted.clicked,
+    )
+
+
+async def _splits(conn: Connection, campaigns: Collection[Key]) -> dict[Key, Split]:
+    rows = await conn.fetch(FIND, *_columns(campaigns)) if campaigns else []
+    return {(row["project"], row["campaign_id"]): Split(row["keys"], row["share_percent"]) for row in rows}
+
+
+def _counted(event: Any, split: Split) -> list[tuple[str, Mapping[str, int]]]:
+    """What the event adds to which variant."""
+    if isinstance(event, CampaignSendingStarted):
+        return []
+    if isinstance(event, AudiencePageResolved):
+        members = Counter(_variant(event.campaign_id, member.contact_id, split) for member in event.members)
+        return [(key, {"resolved": count}) for key, count in members.items()]
+    return [(_variant(event.campaign_id, event.contact_id, split), counts(event))]
+
+
+def _variant(campaign_id: UUID, contact_id: UUID, split: Split) -> str:
+    return variant_of(campaign_id, contact_id, split.keys, split.share_percent) or REST
+
+
+def _columns(keys: Collection[Key]) -> tuple[list[UUID], list[UUID]]:
+    return [project for project, _ in keys], [campaign_id for _, campaign_id in keys]

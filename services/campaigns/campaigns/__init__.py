@@ -1,0 +1,1 @@
+"""Campaigns from the first draft to the last mail: editing, scheduling, sending, pausing and cancelling."""
