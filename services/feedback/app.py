@@ -13,14 +13,16 @@ from libs.schemas.feedback.mails import (
     RecordNotifications,
 )
 from libs.schemas.feedback.reputation import GetReputation, PauseSending, ResumeSending
-from services.feedback.archive import forget, forget_old
-from services.feedback.backlog import Backlog
-from services.feedback.guard import get_reputation, obey
-from services.feedback.intake import Intake, ReadAgain
-from services.feedback.polling import polling
-from services.feedback.queries import finding_confirmed, get_email_feedback, get_timeseries
-from services.feedback.queue import HIDDEN_SECONDS
-from services.feedback.read_models import bounce_streak, email_feedback, email_link, reputation, tally
+from services.feedback.analytics.read_models import tally
+from services.feedback.ingest.backlog import Backlog
+from services.feedback.ingest.intake import Intake, ReadAgain
+from services.feedback.ingest.polling import polling
+from services.feedback.ingest.queue import HIDDEN_SECONDS
+from services.feedback.mails.queries import finding_confirmed, get_email_feedback, get_timeseries
+from services.feedback.mails.read_models import email_feedback, email_link
+from services.feedback.notifications.archive import forget, forget_old
+from services.feedback.reputation.monitor import get_reputation, obey
+from services.feedback.reputation.read_models import bounce_streak, reputation
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

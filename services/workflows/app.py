@@ -19,15 +19,16 @@ from libs.schemas.workflows import (
     ListWorkflows,
     UpdateWorkflow,
 )
-from services.workflows import queries
-from services.workflows.advance import AdvanceExecution, Advancing
-from services.workflows.commands import workflows
-from services.workflows.contacts import Contacts
-from services.workflows.field_uses import find_field
-from services.workflows.forgetting import forget
-from services.workflows.reactions import start_executions
-from services.workflows.read_models import execution, workflow
-from services.workflows.triggers import TRIGGERS
+from services.workflows.definitions import queries
+from services.workflows.definitions.commands import workflows
+from services.workflows.definitions.field_uses import find_field
+from services.workflows.definitions.read_models import workflow
+from services.workflows.executions.advance import AdvanceExecution, Advancing
+from services.workflows.executions.contacts_client import Contacts
+from services.workflows.executions.forgetting import forget
+from services.workflows.executions.read_models import execution
+from services.workflows.triggers.enrollment import start_executions
+from services.workflows.triggers.trigger_events import TRIGGERS
 
 # Every table of this service is a read model, so there is nothing in it yet.
 MIGRATIONS = Path(__file__).parent / "migrations"

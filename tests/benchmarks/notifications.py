@@ -18,9 +18,14 @@ from rich.table import Table
 from deploy.demo.target import Target
 from deploy.sandbox.sns.envelopes import Signer, Topic, load_signer
 from libs.runtime.process.testing import eventually
-from services.feedback.email_feedback import INITIAL, Known, decide, evolve
-from services.feedback.notice import notice_of
-from services.feedback.ses import read
+from services.feedback.mails.email_feedback import (
+    INITIAL,
+    Known,
+    decide,
+    evolve,
+)
+from services.feedback.notifications.notice import notice_of
+from services.feedback.notifications.ses import read
 from tests.benchmarks import cpu
 from tests.benchmarks.load import post
 from tests.benchmarks.settled import until_consumed

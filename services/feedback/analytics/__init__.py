@@ -1,0 +1,1 @@
+"""Analytics: counts of mail per project and hour."""

@@ -1,0 +1,1 @@
+"""Feedback per mail: the state folded from its notifications, and queries about it."""

@@ -1,0 +1,1 @@
+"""Reputation: warnings and pauses of projects, and mailboxes that keep bouncing."""

@@ -1,0 +1,44 @@
+"""Commands on workflows: load what they decide on, and answer with the API's views."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from libs.runtime.eventstore.aggregate import Aggregate, Loaded
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
+from libs.schemas.base import View
+from libs.schemas.workflows import AddStep, AddTransition
+from services.workflows.definitions import workflow
+from services.workflows.definitions.read_models import workflow as rows
+from services.workflows.definitions.views import workflow_view
+from services.workflows.definitions.workflow import State, Workflow, same_way
+
+
+def workflows() -> Aggregate[State]:
+    """Handles the commands on workflows."""
+    return Aggregate(workflow, key=_key, load=_load, reply=_reply)
+
+
+def _key(envelope: Envelope[Any]) -> tuple[UUID, UUID]:
+    return envelope.project, envelope.message.workflow_id
+
+
+async def _load(conn: Connection, envelopes: Sequence[Envelope[Any]]) -> Mapping[Hashable, Loaded[State]]:
+    stored = await rows.load(conn, {_key(envelope) for envelope in envelopes})
+    return {
+        key: Loaded(state=state, stream=f"workflow-{key[1]}", version=version)
+        for key, (state, version) in stored.items()
+    }
+
+
+def _reply(envelope: Envelope[Any], state: State, events: Sequence[Any], now: datetime) -> View:
+    assert isinstance(state, Workflow)
+    match envelope.message:
+        case AddStep(step=step):
+            return step
+        case AddTransition(transition=transition):
+            return same_way(state.graph, transition) or transition
+        case _:
+            return workflow_view(envelope.message.workflow_id, state, updated_at=now if events else None, now=now)

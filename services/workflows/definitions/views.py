@@ -1,0 +1,44 @@
+"""Workflows and executions in the shapes of the API."""
+
+from datetime import datetime
+from uuid import UUID
+
+from libs.kernel.instants import iso
+from libs.schemas.workflows import ExecutionView, TriggerConfig, WorkflowView
+from services.workflows.definitions.workflow import Workflow
+from services.workflows.executions.execution import Execution
+
+
+def workflow_view(
+    workflow_id: UUID, workflow: Workflow, *, now: datetime, updated_at: datetime | None = None
+) -> WorkflowView:
+    """`now` stands for the times of a workflow that is just being stored, `updated_at` for that of a change."""
+    graph = workflow.graph
+    return WorkflowView(
+        id=workflow_id,
+        name=workflow.name,
+        description=workflow.description,
+        enabled=workflow.enabled,
+        trigger_type="EVENT",
+        trigger_config=TriggerConfig(event_name=workflow.event_name),
+        allow_reentry=workflow.allow_reentry,
+        steps=list(graph.steps),
+        transitions=list(graph.transitions),
+        created_at=iso(workflow.created_at or now),
+        updated_at=iso(updated_at or workflow.updated_at or now),
+    )
+
+
+def execution_view(execution: Execution) -> ExecutionView:
+    assert execution.started_at is not None
+    return ExecutionView(
+        id=execution.id,
+        workflow_id=execution.workflow_id,
+        contact_id=execution.contact_id,
+        status=execution.status,
+        current_step_id=execution.step_id,
+        exit_reason=execution.reason,
+        context=execution.context,
+        started_at=iso(execution.started_at),
+        completed_at=iso(execution.completed_at) if execution.completed_at else None,
+    )

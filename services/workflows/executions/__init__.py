@@ -1,0 +1,1 @@
+"""Executions: one contact going through one workflow, step by step."""

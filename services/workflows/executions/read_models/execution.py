@@ -1,0 +1,192 @@
+"""Executions as they are now. The process manager's `evolve` says what an event makes of one.
+
+`entry` counts a contact's earlier executions of the workflow. Of two events that would let a contact in at the same
+time both count the same, so the unique index lets one through, and the other decides again with the first in sight.
+"""
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from libs.runtime.eventstore.aggregate import evolved
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.store import Connection
+from libs.schemas.base import Data
+from libs.schemas.workflows import (
+    DelayStarted,
+    EmailRequested,
+    ExecutionCompleted,
+    ExecutionExited,
+    ExecutionFailed,
+    ExecutionStarted,
+    ExecutionStatus,
+    StepCompleted,
+)
+from services.workflows.executions import execution as decider
+from services.workflows.executions.execution import Event, Execution
+
+NAME = "execution"
+TABLES = ("execution",)
+EVENTS = (
+    ExecutionStarted,
+    StepCompleted,
+    EmailRequested,
+    DelayStarted,
+    ExecutionCompleted,
+    ExecutionExited,
+    ExecutionFailed,
+)
+# A quarter of each page is left free, so that updates stay on it and touch no index.
+DDL = """
+create table if not exists execution (
+    project uuid not null,
+    id uuid not null,
+    version int not null,
+    workflow_id uuid not null,
+    contact_id uuid not null,
+    entry int not null,
+    email text not null,
+    trigger_event text not null,
+    context jsonb not null,
+    status text not null,
+    step_id uuid,
+    until timestamptz,
+    reason text,
+    started_at timestamptz not null,
+    completed_at timestamptz,
+    primary key (project, id)
+) with (fillfactor = 75);
+create unique index if not exists execution_entry on execution (project, workflow_id, contact_id, entry);
+create index if not exists execution_newest on execution (project, workflow_id, started_at desc);
+"""
+
+SAVE = """
+insert into execution (project, id, version, workflow_id, contact_id, entry, email, trigger_event, context,
+                       status, step_id, until, reason, started_at, completed_at)
+select project, id, version, workflow_id, contact_id, entry, email, trigger_event, context,
+       status, step_id, until, reason, first_at, case when status not in ('RUNNING', 'WAITING') then last_at end
+from unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::uuid[], $6::int[], $7::text[], $8::text[], $9::jsonb[],
+            $10::text[], $11::uuid[], $12::timestamptz[], $13::text[], $14::timestamptz[], $15::timestamptz[])
+    as new (project, id, version, workflow_id, contact_id, entry, email, trigger_event, context,
+            status, step_id, until, reason, first_at, last_at)
+on conflict (project, id) do update
+    set version = excluded.version, status = excluded.status, step_id = excluded.step_id, until = excluded.until,
+        reason = excluded.reason, completed_at = excluded.completed_at
+"""
+LOAD = """
+select project, id, version, workflow_id, contact_id, entry, email, trigger_event, context,
+       status, step_id, until, reason, started_at, completed_at
+from execution
+where (project, id) in (select * from unnest($1::uuid[], $2::uuid[]))
+"""
+ENTRIES = """
+select project, workflow_id, contact_id, count(*) as count, bool_or(status in ('RUNNING', 'WAITING')) as active
+from execution
+where (project, workflow_id, contact_id) in (select * from unnest($1::uuid[], $2::uuid[], $3::uuid[]))
+group by project, workflow_id, contact_id
+"""
+NEWEST = """
+select project, id, version, workflow_id, contact_id, entry, email, trigger_event, context,
+       status, step_id, until, reason, started_at, completed_at
+from execution
+where project = $1 and workflow_id = $2 and ($3::text is null or status = $3)
+order by started_at desc, id desc limit $4 offset $5
+"""
+COUNT = """
+select count(*) from execution where project = $1 and workflow_id = $2 and ($3::text is null or status = $3)
+"""
+
+Key = tuple[UUID, UUID]
+Place = tuple[UUID, UUID, UUID]
+"""Project, workflow, contact."""
+
+_decode_context = msgspec.json.Decoder(Data).decode
+
+
+class Entries(msgspec.Struct, frozen=True, kw_only=True):
+    """A contact's executions of a workflow so far, and whether one of them has not ended."""
+
+    count: int = 0
+    active: bool = False
+
+
+async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
+    first = {_key(e): e for e in reversed(events)}
+    last = {_key(e): e for e in events}
+    stored = await load(conn, last.keys())
+    states = evolved(decider, {key: state for key, (state, _) in stored.items()}, events, _key)
+    changed = {key: state for key, state in states.items() if isinstance(state, Execution)}
+    await conn.execute(
+        SAVE,
+        [project for project, _ in changed],
+        [state.id for state in changed.values()],
+        [last[key].version for key in changed],
+        [state.workflow_id for state in changed.values()],
+        [state.contact_id for state in changed.values()],
+        [state.entry for state in changed.values()],
+        [state.email for state in changed.values()],
+        [state.trigger_event for state in changed.values()],
+        [encode(state.context).decode() for state in changed.values()],
+        [state.status for state in changed.values()],
+        [state.step_id for state in changed.values()],
+        [state.until for state in changed.values()],
+        [state.reason for state in changed.values()],
+        [first[key].at for key in changed],
+        [last[key].at for key in changed],
+    )
+
+
+async def load(conn: Connection, keys: Collection[Key]) -> dict[Key, tuple[Execution, int]]:
+    """The executions of these (project, id), each with its version."""
+    rows = await conn.fetch(LOAD, [project for project, _ in keys], [execution_id for _, execution_id in keys])
+    return {(row["project"], row["id"]): (_execution(row), row["version"]) for row in rows}
+
+
+async def entries(conn: Connection, places: Collection[Place]) -> dict[Place, Entries]:
+    """How often these contacts have been in these workflows; never is left out."""
+    rows = await conn.fetch(
+        ENTRIES,
+        [project for project, _, _ in places],
+        [workflow_id for _, workflow_id, _ in places],
+        [contact_id for _, _, contact_id in places],
+    )
+    return {
+        (row["project"], row["workflow_id"], row["contact_id"]): Entries(count=row["count"], active=row["active"])
+        for row in rows
+    }
+
+
+async def newest(
+    conn: Connection, project: UUID, workflow_id: UUID, status: ExecutionStatus | None, limit: int, offset: int
+) -> list[Execution]:
+    return [_execution(row) for row in await conn.fetch(NEWEST, project, workflow_id, status, limit, offset)]
+
+
+async def count(conn: Connection, project: UUID, workflow_id: UUID, status: ExecutionStatus | None) -> int:
+    total: int = await conn.fetchval(COUNT, project, workflow_id, status)
+    return total
+
+
+def _key(event: Envelope[Event]) -> Key:
+    return event.project, event.message.execution_id
+
+
+def _execution(row: asyncpg.Record) -> Execution:
+    return Execution(
+        id=row["id"],
+        workflow_id=row["workflow_id"],
+        contact_id=row["contact_id"],
+        email=row["email"],
+        trigger_event=row["trigger_event"],
+        context=_decode_context(row["context"]),
+        entry=row["entry"],
+        status=row["status"],
+        step_id=row["step_id"],
+        until=row["until"],
+        reason=row["reason"],
+        started_at=row["started_at"],
+        completed_at=row["completed_at"],
+    )

@@ -1,1 +1,0 @@
-"""The tables that workflows derives from events."""
