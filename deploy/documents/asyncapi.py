@@ -11,7 +11,7 @@ from libs.runtime.eventstore.codec import tag_of
 from libs.runtime.process.service import Service
 from libs.schemas import registry
 from libs.schemas.base import Command, Event, Message, Query
-from libs.schemas.feedback.mails import RecordNotification, RecordNotifications
+from libs.schemas.feedback.notifications import RecordNotification, RecordNotifications
 
 VERSION = "0.1.0"
 SCHEMA = "#/components/schemas/{name}"

@@ -5,32 +5,11 @@ from datetime import datetime
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from libs.schemas.base import Command, Event, Query, View
+from libs.schemas.base import Event, Query, View
 
 BounceType = Literal["Permanent", "Transient", "Undetermined"]
-
 FeedbackStatus = Literal["UNKNOWN", "SENT", "DELIVERED", "OPENED", "CLICKED", "BOUNCED", "COMPLAINED"]
 """How far a mail has come, in this order: a later one is never taken back."""
-
-
-class RecordNotification(Command, tag="record-notification", frozen=True, kw_only=True):
-    """A notification whose SNS signature was checked at the edge, as it came. Published on `ingest.sns`.
-
-    `message` is the JSON text that SES wrote; `notification_id` is SNS's MessageId, the same on every retry.
-    """
-
-    service: ClassVar[str] = "feedback"
-    notification_id: UUID
-    topic_arn: str
-    sent_at: datetime
-    message: str
-
-
-class RecordNotifications(Command, tag="record-notifications", frozen=True, kw_only=True):
-    """Notifications that arrived together; each is kept and folded by itself."""
-
-    service: ClassVar[str] = "feedback"
-    notifications: list[RecordNotification]
 
 
 class FeedbackEvent(Event, frozen=True, kw_only=True):

@@ -16,12 +16,8 @@ from libs.runtime.eventstore.codec import stream_of
 from libs.runtime.eventstore.envelope import Envelope, Meta, Origin
 from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.base import Message
-from libs.schemas.feedback.mails import (
-    EmailBounced,
-    EmailComplained,
-    RecordNotification,
-    RecordNotifications,
-)
+from libs.schemas.feedback.mails import EmailBounced, EmailComplained
+from libs.schemas.feedback.notifications import RecordNotification, RecordNotifications
 from services.feedback.ingest import metrics
 from services.feedback.mails.email_feedback import INITIAL, decide, evolve
 from services.feedback.mails.read_models import email_feedback
@@ -29,7 +25,8 @@ from services.feedback.notifications import archive
 from services.feedback.notifications.archive import Entry
 from services.feedback.notifications.notice import Notice, notice_of
 from services.feedback.notifications.ses import Unreadable, read
-from services.feedback.reputation import mailbox_monitor, monitor
+from services.feedback.reputation import mailbox_monitor
+from services.feedback.reputation.monitor import ReputationMonitor
 
 NO_PROJECT = UUID(int=0)
 """Of what nobody could read."""
@@ -42,13 +39,12 @@ class ReadAgain(Message, tag="read-again", frozen=True, kw_only=True):
 
 
 class Intake:
-    """Takes notifications in. `pausing` says whether a bad reputation pauses a project or is only warned of; None that
-    nobody looks."""
+    """Records notifications, and has `monitor`, if there is one, judge the projects whose mail was refused."""
 
-    def __init__(self, pausing: bool | None) -> None:
-        self._pausing = pausing
+    def __init__(self, monitor: ReputationMonitor | None) -> None:
+        self._monitor = monitor
 
-    async def take_in(
+    async def record(
         self, unit: UnitOfWork, envelopes: Sequence[Envelope[RecordNotification | RecordNotifications]]
     ) -> None:
         """Keep and fold what the messages tell, and put aside what cannot be read."""
@@ -68,8 +64,8 @@ class Intake:
         new = await archive.keep(unit.conn, entries) if entries else []
         suspects = await _fold(unit, [(entry.told, entry.notice) for entry in new if entry.notice])
         await mailbox_monitor.watch(unit, [entry.notice for entry in new if entry.notice])
-        if suspects and self._pausing is not None:
-            await monitor.judge(unit, suspects, pausing=self._pausing)
+        if suspects and self._monitor:
+            await self._monitor.judge(unit, suspects)
         _count(entries, new, unit)
 
 

@@ -18,7 +18,6 @@ QUEUED = Counter(
     "the list, so left to the queue. Failed counts calls and commits, after which messages come again",
     ["outcome"],
 )
-DECISIONS = Counter("godwit_reputation_decisions_total", "Warnings, pauses and resumptions of projects", ["decision"])
 LAST = Gauge(
     "godwit_feedback_last_notification_timestamp_seconds",
     "When the latest notification about a mail of ours was handled; silence while mail is sent means a broken feed",

@@ -17,7 +17,7 @@ from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.envelope import Envelope, Meta
 from libs.runtime.messaging.group_commit import GroupCommit
 from libs.runtime.process.runtime import Runtime
-from libs.schemas.feedback.mails import RecordNotification, RecordNotifications
+from libs.schemas.feedback.notifications import RecordNotification, RecordNotifications
 from services.feedback.ingest import metrics, queue
 from services.feedback.ingest.backlog import Backlog
 from services.feedback.ingest.intake import NO_PROJECT

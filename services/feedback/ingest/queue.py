@@ -16,7 +16,7 @@ from botocore.config import Config
 
 from libs.runtime.clock import now
 from libs.runtime.process.settings import Settings
-from libs.schemas.feedback.mails import RecordNotification
+from libs.schemas.feedback.notifications import RecordNotification
 
 MAX_AT_ONCE = 10
 """SQS's own limit, for receiving and for deleting."""

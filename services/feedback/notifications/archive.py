@@ -14,7 +14,7 @@ from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.runtime.messaging.group_commit import BROKEN
 from libs.runtime.process.runtime import Runtime
 from libs.schemas.contacts.contacts import ContactDeleted
-from libs.schemas.feedback.mails import RecordNotification
+from libs.schemas.feedback.notifications import RecordNotification
 from services.feedback.notifications.notice import Notice
 
 log = structlog.get_logger()
@@ -77,12 +77,12 @@ def _row(entry: Entry) -> tuple[object, ...]:
     )
 
 
-async def forget(unit: UnitOfWork, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
+async def forget_contacts(unit: UnitOfWork, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
     """What the log knows of a deleted contact's address cannot be read any more; the raw notifications go by age."""
     await erase(unit.conn, {(envelope.project, envelope.message.contact_id) for envelope in envelopes})
 
 
-async def forget_old(runtime: Runtime) -> None:
+async def delete_old_notifications(runtime: Runtime) -> None:
     """Drop what is older than KEPT_DAYS, as long as the process runs. What it meant stays: the events."""
     while True:
         try:

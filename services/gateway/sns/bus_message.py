@@ -7,7 +7,7 @@ from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope, Meta, command_headers
 from libs.runtime.messaging.publisher import Outgoing
-from libs.schemas.feedback.mails import RecordNotification, RecordNotifications
+from libs.schemas.feedback.notifications import RecordNotification, RecordNotifications
 
 SUBJECT = "ingest.sns"
 NO_PROJECT = UUID(int=0)

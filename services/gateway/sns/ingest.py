@@ -14,7 +14,7 @@ import structlog
 from libs.runtime.messaging.adaptive_batching import AdaptiveBatching
 from libs.runtime.messaging.bus import Unavailable
 from libs.runtime.messaging.publisher import Publisher
-from libs.schemas.feedback.mails import RecordNotification
+from libs.schemas.feedback.notifications import RecordNotification
 from services.gateway.http import metrics
 from services.gateway.sns import as_message
 

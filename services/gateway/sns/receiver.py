@@ -13,7 +13,7 @@ import structlog
 
 from libs.runtime.clock import now
 from libs.runtime.process.settings import Settings
-from libs.schemas.feedback.mails import RecordNotification
+from libs.schemas.feedback.notifications import RecordNotification
 from services.gateway.sns import fetch as http
 from services.gateway.sns.certificates import Certificates, Fetch
 from services.gateway.sns.errors import SnsRefused, not_trusted

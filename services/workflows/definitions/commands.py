@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from libs.runtime.eventstore.aggregate import Aggregate, Loaded
@@ -13,12 +13,7 @@ from libs.schemas.workflows import AddStep, AddTransition
 from services.workflows.definitions import workflow
 from services.workflows.definitions.read_models import workflow as rows
 from services.workflows.definitions.views import workflow_view
-from services.workflows.definitions.workflow import State, Workflow, same_way
-
-
-def workflows() -> Aggregate[State]:
-    """Handles the commands on workflows."""
-    return Aggregate(workflow, key=_key, load=_load, reply=_reply)
+from services.workflows.definitions.workflow import Command, State, Workflow, same_way
 
 
 def _key(envelope: Envelope[Any]) -> tuple[UUID, UUID]:
@@ -42,3 +37,6 @@ def _reply(envelope: Envelope[Any], state: State, events: Sequence[Any], now: da
             return same_way(state.graph, transition) or transition
         case _:
             return workflow_view(envelope.message.workflow_id, state, updated_at=now if events else None, now=now)
+
+
+COMMANDS = dict.fromkeys(get_args(Command), Aggregate(workflow, key=_key, load=_load, reply=_reply))

@@ -1,19 +1,19 @@
-"""Answers `qry.workflows.>` from the read models."""
+"""Queries about workflow definitions."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from libs.kernel.paging import window
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now
 from libs.runtime.eventstore.store import Connection
+from libs.runtime.messaging.bus import QueryHandler
+from libs.schemas.base import Query
+from libs.schemas.contacts.fields import FindFieldInWorkflows
 from libs.schemas.workflows import (
-    ExecutionPage,
-    ExecutionView,
     FindWorkflowsOfEvent,
     FindWorkflowsOfSegment,
-    GetExecution,
     GetWorkflow,
-    ListExecutions,
     ListTemplateSteps,
     ListWorkflows,
     TemplateStep,
@@ -21,14 +21,14 @@ from libs.schemas.workflows import (
     WorkflowUse,
     WorkflowView,
 )
+from services.workflows.definitions.field_uses import find_field
 from services.workflows.definitions.read_models import workflow
-from services.workflows.definitions.views import execution_view, workflow_view
+from services.workflows.definitions.views import workflow_view
 from services.workflows.definitions.workflow import Workflow
-from services.workflows.executions.read_models import execution
 
 
 async def get_workflow(conn: Connection, project: UUID, query: GetWorkflow) -> WorkflowView:
-    return workflow_view(query.workflow_id, await _workflow(conn, project, query.workflow_id), now=now())
+    return workflow_view(query.workflow_id, await require_workflow(conn, project, query.workflow_id), now=now())
 
 
 async def list_workflows(conn: Connection, project: UUID, query: ListWorkflows) -> WorkflowPage:
@@ -58,30 +58,18 @@ async def find_workflows_of_event(conn: Connection, project: UUID, query: FindWo
     return await workflow.of_event(conn, project, query.name)
 
 
-async def list_executions(conn: Connection, project: UUID, query: ListExecutions) -> ExecutionPage:
-    await _workflow(conn, project, query.workflow_id)
-    page = window(query.page, query.page_size)
-    found = await execution.newest(conn, project, query.workflow_id, query.status, page.size, page.offset)
-    total = await execution.count(conn, project, query.workflow_id, query.status)
-    return ExecutionPage(
-        executions=[execution_view(state) for state in found],
-        total=total,
-        page=page.number,
-        page_size=page.size,
-        total_pages=page.pages(total),
-    )
-
-
-async def get_execution(conn: Connection, project: UUID, query: GetExecution) -> ExecutionView:
-    found = await execution.load(conn, [(project, query.execution_id)])
-    state = next((state for state, _ in found.values() if state.workflow_id == query.workflow_id), None)
-    if state is None:
-        raise Rejected("WORKFLOW_EXECUTION_NOT_FOUND", "Workflow execution not found")
-    return execution_view(state)
-
-
-async def _workflow(conn: Connection, project: UUID, workflow_id: UUID) -> Workflow:
+async def require_workflow(conn: Connection, project: UUID, workflow_id: UUID) -> Workflow:
     found = await workflow.load(conn, [(project, workflow_id)])
     if not found:
         raise Rejected("WORKFLOW_NOT_FOUND", "Workflow not found")
     return found[project, workflow_id][0]
+
+
+QUERIES: Mapping[type[Query], QueryHandler] = {
+    GetWorkflow: get_workflow,
+    ListWorkflows: list_workflows,
+    ListTemplateSteps: list_template_steps,
+    FindWorkflowsOfEvent: find_workflows_of_event,
+    FindWorkflowsOfSegment: find_workflows_of_segment,
+    FindFieldInWorkflows: find_field,
+}

@@ -1,12 +1,11 @@
-"""Workflows and executions in the shapes of the API."""
+"""Workflows in the shape of the API."""
 
 from datetime import datetime
 from uuid import UUID
 
 from libs.kernel.instants import iso
-from libs.schemas.workflows import ExecutionView, TriggerConfig, WorkflowView
+from libs.schemas.workflows import TriggerConfig, WorkflowView
 from services.workflows.definitions.workflow import Workflow
-from services.workflows.executions.execution import Execution
 
 
 def workflow_view(
@@ -26,19 +25,4 @@ def workflow_view(
         transitions=list(graph.transitions),
         created_at=iso(workflow.created_at or now),
         updated_at=iso(updated_at or workflow.updated_at or now),
-    )
-
-
-def execution_view(execution: Execution) -> ExecutionView:
-    assert execution.started_at is not None
-    return ExecutionView(
-        id=execution.id,
-        workflow_id=execution.workflow_id,
-        contact_id=execution.contact_id,
-        status=execution.status,
-        current_step_id=execution.step_id,
-        exit_reason=execution.reason,
-        context=execution.context,
-        started_at=iso(execution.started_at),
-        completed_at=iso(execution.completed_at) if execution.completed_at else None,
     )

@@ -18,7 +18,7 @@ from libs.schemas.base import Message
 from libs.schemas.contacts.contacts import Condition
 from services.workflows.definitions.graph import Graph
 from services.workflows.definitions.read_models import workflow as workflows
-from services.workflows.executions.contacts_client import Contacts
+from services.workflows.executions.contacts_client import ContactsClient
 from services.workflows.executions.execution import (
     Advance,
     Execution,
@@ -39,10 +39,10 @@ class AdvanceExecution(Message, tag="advance-execution", frozen=True, kw_only=Tr
     execution_id: UUID
 
 
-class Advancing:
+class ExecutionAdvancer:
     """Handles the timers that are due."""
 
-    def __init__(self, contacts: Contacts) -> None:
+    def __init__(self, contacts: ContactsClient) -> None:
         self._contacts = contacts
 
     async def __call__(self, unit: UnitOfWork, envelopes: Sequence[Envelope[AdvanceExecution]]) -> None:

@@ -18,7 +18,7 @@ T = TypeVar("T")
 SILENCE_SECONDS = 1.0
 
 
-class Contacts:
+class ContactsClient:
     """The contacts service, over the bus.
 
     Answers within seconds or raises `Unavailable`; then for a while everyone else is told so at once, instead of

@@ -17,7 +17,7 @@ where execution.project = gone.project and execution.workflow_id = workflow.id
 """
 
 
-async def forget(unit: UnitOfWork, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
+async def forget_contacts(unit: UnitOfWork, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
     people = forgotten(envelopes)
     await erase(unit.conn, people)
     await unit.conn.execute(BLANK, [project for project, _ in people], [contact for _, contact in people])

@@ -21,7 +21,8 @@ from libs.runtime.process.testing import (
     running,
 )
 from libs.schemas.contacts.contacts import ContactDeleted
-from libs.schemas.feedback.mails import EmailFeedback, GetEmailFeedback, RecordNotification
+from libs.schemas.feedback.mails import EmailFeedback, GetEmailFeedback
+from libs.schemas.feedback.notifications import RecordNotification
 from services.feedback.app import build
 from services.gateway.sns import as_message
 from tests.conftest import Stack

@@ -11,7 +11,8 @@ from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.messaging.bus import ask
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import facts, running, tell
-from libs.schemas.feedback.mails import Day, GetTimeseries, RecordNotifications
+from libs.schemas.feedback.mails import Day, GetTimeseries
+from libs.schemas.feedback.notifications import RecordNotifications
 from libs.schemas.feedback.reputation import (
     GetReputation,
     PauseSending,
@@ -20,6 +21,7 @@ from libs.schemas.feedback.reputation import (
 )
 from services.feedback.app import build
 from services.feedback.ingest.intake import Intake
+from services.feedback.reputation.monitor import ReputationMonitor
 from services.gateway.sns import as_message
 from tests.conftest import Stack
 from tests.notifications import SentMail, some_mail, text
@@ -122,7 +124,9 @@ async def test_where_it_is_only_to_be_said_nobody_is_paused(feedback: Runtime, p
     bounced = [notification(text(some_mail(project).published("Bounce"))) for _ in range(120)]
     async with feedback.unit() as unit:
         told = RecordNotifications(notifications=bounced)
-        await Intake(pausing=False).take_in(unit, [Envelope(id=uuid7(), project=project, message=told, at=now())])
+        await Intake(ReputationMonitor(pausing=False)).record(
+            unit, [Envelope(id=uuid7(), project=project, message=told, at=now())]
+        )
     assert await decisions(feedback, project) == ["reputation.warned"]
     found = await standing(feedback, project)
     assert (found.is_disabled, found.status.should_disable) == (False, True)

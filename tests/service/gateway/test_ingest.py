@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from libs.runtime.clock import now
 from libs.runtime.messaging.bus import Unavailable
 from libs.runtime.messaging.publisher import Outgoing, Publisher
-from libs.schemas.feedback.mails import RecordNotification, RecordNotifications
+from libs.schemas.feedback.notifications import RecordNotification, RecordNotifications
 from services.gateway.sns import bus_message
 from services.gateway.sns import ingest as intake_module
 from services.gateway.sns.ingest import (

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from deploy.sandbox.sns.envelopes import Topic, load_signer
 from libs.runtime.clock import now
 from libs.runtime.process.settings import Settings
-from libs.schemas.feedback.mails import RecordNotification
+from libs.schemas.feedback.notifications import RecordNotification
 from services.gateway.sns import Confirmed, SnsReceiver, SnsRefused, as_message, receiver_from
 from tests.unit.gateway.sns.authority import (
     AMAZON,
