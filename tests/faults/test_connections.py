@@ -15,7 +15,8 @@ from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.envelope import Origin
 from libs.runtime.messaging import group_commit
 from libs.runtime.messaging.bus import Unavailable, ask
-from libs.runtime.process import service
+from libs.runtime.process import database as pools
+from libs.runtime.process import runtime as runtimes
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import (
     announce,
@@ -41,7 +42,7 @@ class Tally(msgspec.Struct, frozen=True):
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the database a second instead of twenty."""
-    for module in (group_commit, service):
+    for module in (group_commit, pools, runtimes):
         monkeypatch.setattr(module, "COMMAND_TIMEOUT", 1.0)
 
 

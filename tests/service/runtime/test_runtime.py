@@ -15,7 +15,7 @@ from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.messaging import group_commit
 from libs.runtime.messaging.bus import ask
 from libs.runtime.messaging.group_commit import Item
-from libs.runtime.process import service
+from libs.runtime.process import database, lifecycle
 from libs.runtime.process.database import open_pool
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.serving import listen
@@ -166,7 +166,7 @@ async def test_a_service_whose_port_is_taken_ends_and_says_which(tally: Runtime)
 async def test_a_connection_that_is_never_given_back_does_not_keep_a_service_from_ending(
     tally: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(database, "CLOSE_SECONDS", 0.1)
     async with asyncio.timeout(10):
         async with open_pool(tally.settings) as pool:
             kept = await pool.acquire()
@@ -188,7 +188,7 @@ async def broken(_: Runtime) -> None:
 async def test_a_service_ends_even_if_its_work_forgets_that_it_was_cancelled(
     tally: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "DEAF_SECONDS", 0.1)
+    monkeypatch.setattr(lifecycle, "DEAF_SECONDS", 0.1)
     config = tally.settings
     async with asyncio.timeout(10), running(msgspec.structs.replace(build(config), work=(deaf,)), config):
         pass
