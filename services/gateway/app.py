@@ -22,7 +22,7 @@ from services.gateway.http import application, idempotency
 from services.gateway.http.server import serve_http
 from services.gateway.smtp import serve_smtp
 from services.gateway.sns import receiver_from
-from services.gateway.sns.ingest import Intake
+from services.gateway.sns.ingest import IngestQueue
 
 log = structlog.get_logger()
 
@@ -50,7 +50,7 @@ async def serve(runtime: Runtime) -> None:
     """Answer HTTP until cancelled. The process is ready once the first project is as the settings want it."""
     config, complete = runtime.settings, asyncio.Event()
     runtime.checks["bootstrap"] = lambda: _pending(complete)
-    bus, intake = Bus(runtime.client, runtime.pool), Intake(Publisher(runtime.client, "INGEST"))
+    bus, intake = Bus(runtime.client, runtime.pool), IngestQueue(Publisher(runtime.client, "INGEST"))
     await bus.start()
     first = await create_project(runtime)
     app = application.make_app(config, runtime.pool, bus, receiver_from(config), intake)

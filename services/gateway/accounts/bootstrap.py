@@ -18,8 +18,8 @@ from libs.runtime.process.runtime import Runtime
 from libs.schemas.base import Event
 from libs.schemas.delivery.domains import AddDomain
 from libs.schemas.gateway import ProjectCreated
-from services.gateway.accounts.keys import issued
-from services.gateway.bus.bus import Bus, Unanswered
+from services.gateway.accounts.keys import key_issued
+from services.gateway.bus.bus import Bus, CommandPending
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ async def create_project(runtime: Runtime) -> UUID | None:
         return None
     project = uuid5(NAMESPACE, keys[0])
     facts: list[Event] = [ProjectCreated(project_id=project, name=config.bootstrap_domain)]
-    facts += [issued(key, uuid5(project, key)) for key in keys]
+    facts += [key_issued(key, uuid5(project, key)) for key in keys]
     for fact in facts:
         await _record(runtime, project, fact)
     return project
@@ -64,11 +64,11 @@ async def add_domain(bus: Bus, project: UUID, domain: str) -> None:
     envelope = Envelope(id=uuid5(project, f"add {domain}"), project=project, message=command, at=now(), meta=ACTOR)
     while True:
         try:
-            await bus.ask(envelope)
+            await bus.execute(envelope)
             return
         except Rejected as no:
             log.warning("bootstrap.domain_refused", domain=domain, code=no.code, reason=no.message)
             return
-        except (Unanswered, Unavailable, *BROKEN) as later:
+        except (CommandPending, Unavailable, *BROKEN) as later:
             log.info("bootstrap.waiting_for_delivery", error=repr(later))
             await asyncio.sleep(PAUSE_SECONDS)

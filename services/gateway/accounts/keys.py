@@ -81,7 +81,7 @@ def generate(kind: KeyKind) -> str:
     return text + _check(text)
 
 
-def issued(key: str, key_id: UUID) -> KeyIssued:
+def key_issued(key: str, key_id: UUID) -> KeyIssued:
     """The fact that a project has this key from now on."""
     kind: KeyKind = "public" if key.startswith(PREFIXES["public"]) else "secret"
     return KeyIssued(

@@ -44,7 +44,7 @@ async def _load(
     }
 
 
-def _state(row: rows.Row, untracked: bool) -> Project:
+def _state(row: rows.ProjectRow, untracked: bool) -> Project:
     return Project(
         id=row.id,
         name=row.name,

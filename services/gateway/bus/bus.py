@@ -36,14 +36,14 @@ from libs.runtime.messaging.consumer import (
 from libs.schemas.base import Query
 from services.gateway.bus import pending_commands
 from services.gateway.bus.order import Order
-from services.gateway.bus.unchanged_contacts import Known
+from services.gateway.bus.unchanged_contacts import UnchangedContacts
 
 ACK_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 ACK = ".ack"
 
 
-class Unanswered(Exception):
+class CommandPending(Exception):
     """The command is accepted and will be done, but its answer did not come in time."""
 
     def __init__(self, command_id: UUID) -> None:
@@ -61,7 +61,7 @@ class Ack(msgspec.Struct):
 _decode_ack = msgspec.json.Decoder(Ack).decode
 
 
-class Awaited:
+class AwaitedReply:
     """An answer that is on its way to `reply_to`. `accepted` says that the bus has taken the command."""
 
     __slots__ = ("accepted", "answer", "order", "reply_to")
@@ -91,13 +91,13 @@ class Bus:
         self._pool = pool
         self._inbox = client.new_inbox()
         self._numbers = count()
-        self._awaited: dict[str, Awaited] = {}
-        self.known = Known(self.query)
+        self._awaited: dict[str, AwaitedReply] = {}
+        self.unchanged_contacts = UnchangedContacts(self.query)
 
     async def start(self) -> None:
         await self._client.subscribe(f"{self._inbox}.>", cb=self._receive)
 
-    async def ask(self, envelope: Envelope[Any]) -> bytes:
+    async def execute(self, envelope: Envelope[Any]) -> bytes:
         """Have a command done, and answer after its commit. Raises Unanswered if that takes longer than 10 seconds."""
         order = Order.of(envelope)
         with self._awaiting(order) as awaited:
@@ -105,10 +105,10 @@ class Bus:
             reply = await _reply(awaited)
         if reply is None:
             await pending_commands.keep(self._pool, order)
-            raise Unanswered(order.id)
+            raise CommandPending(order.id)
         return result_of(reply)
 
-    async def ask_again(self, project: UUID, command_id: UUID) -> bytes:
+    async def await_pending(self, project: UUID, command_id: UUID) -> bytes:
         """The answer to a command that raised Unanswered. It is done now if it got lost, and never done twice."""
         order = await pending_commands.find(self._pool, project, command_id)
         if order is None:
@@ -117,22 +117,22 @@ class Bus:
             await self._redeliver(awaited)
             reply = await _reply(awaited)
         if reply is None:
-            raise Unanswered(command_id)
+            raise CommandPending(command_id)
         return result_of(reply)
 
     async def query(self, project: UUID, query: Query) -> bytes:
         return await ask_raw(self._client, project, query)
 
     @contextmanager
-    def _awaiting(self, order: Order) -> Iterator[Awaited]:
+    def _awaiting(self, order: Order) -> Iterator[AwaitedReply]:
         reply_to = f"{self._inbox}.{next(self._numbers)}"
-        awaited = self._awaited[reply_to] = Awaited(order, reply_to)
+        awaited = self._awaited[reply_to] = AwaitedReply(order, reply_to)
         try:
             yield awaited
         finally:
             del self._awaited[reply_to]
 
-    async def _redeliver(self, awaited: Awaited) -> None:
+    async def _redeliver(self, awaited: AwaitedReply) -> None:
         order = awaited.order
         _, service, _ = order.subject.split(".", 2)
         again = {
@@ -143,7 +143,7 @@ class Bus:
         }
         await self._publish(f"cmd.{service}.{REDELIVER}", order.headers | again, awaited)
 
-    async def _publish(self, subject: str, headers: dict[str, str], awaited: Awaited) -> None:
+    async def _publish(self, subject: str, headers: dict[str, str], awaited: AwaitedReply) -> None:
         reply_to = awaited.reply_to
         try:
             await self._client.publish(
@@ -163,7 +163,7 @@ class Bus:
         else:
             awaited.answer.set_result(message.data)
 
-    async def _acknowledge(self, awaited: Awaited, message: Msg) -> None:
+    async def _acknowledge(self, awaited: AwaitedReply, message: Msg) -> None:
         ack = _decode_ack(message.data) if message.data else None  # without data: there is no such stream
         if ack is None or ack.error:
             awaited.answer.set_exception(Unavailable("the bus refused the command"))
@@ -173,7 +173,7 @@ class Bus:
             awaited.accepted = True
 
 
-async def _reply(awaited: Awaited) -> bytes | None:
+async def _reply(awaited: AwaitedReply) -> bytes | None:
     if await awaited.within(ACK_SECONDS):
         return awaited.answer.result()
     if not awaited.accepted:

@@ -22,22 +22,22 @@ LOOK_SECONDS = 1.0
 _decode = msgspec.json.Decoder(list[KnownContact | None]).decode
 
 
-class Waiting(msgspec.Struct, frozen=True):
+class PendingLookup(msgspec.Struct, frozen=True):
     save: SaveContact
     found: "asyncio.Future[KnownContact | None]"
 
 
-class Known:
+class UnchangedContacts:
     """`query` asks a service for a project. Bounded by the requests that a process takes at once."""
 
     def __init__(self, query: Callable[[UUID, FindKnown], Awaitable[bytes]]) -> None:
         self._query = query
-        self._waiting: defaultdict[UUID, deque[Waiting]] = defaultdict(deque)
+        self._waiting: defaultdict[UUID, deque[PendingLookup]] = defaultdict(deque)
         self._asking: dict[UUID, asyncio.Task[None]] = {}
 
     async def find(self, project: UUID, save: SaveContact) -> KnownContact | None:
         """The contact, if it has all that already; None if it has to be saved, or nobody could be asked."""
-        waiting = Waiting(save, asyncio.get_running_loop().create_future())
+        waiting = PendingLookup(save, asyncio.get_running_loop().create_future())
         self._waiting[project].append(waiting)
         if project not in self._asking:
             self._asking[project] = asyncio.create_task(self._ask_for(project))
@@ -54,7 +54,7 @@ class Known:
         finally:
             del self._waiting[project], self._asking[project]
 
-    async def _ask(self, project: UUID, batch: list[Waiting]) -> list[KnownContact | None]:
+    async def _ask(self, project: UUID, batch: list[PendingLookup]) -> list[KnownContact | None]:
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 return _decode(await self._query(project, FindKnown(contacts=[each.save for each in batch])))

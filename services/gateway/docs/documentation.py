@@ -16,7 +16,7 @@ from litestar.openapi.spec import Components, Operation, SecurityScheme, Tag
 from litestar.types import Method
 from litestar.types.internal_types import PathParameterDefinition
 
-from services.gateway.http.raw_response import Answer
+from services.gateway.http.raw_response import RawResponse
 
 FILES = Path(__file__).parent
 
@@ -68,8 +68,8 @@ class DocsPage(OpenAPIRenderPlugin):
 
 
 @get("/page.js", include_in_schema=False)
-async def script() -> Answer:
-    return Answer((FILES / "page.js").read_bytes(), kind=b"text/javascript; charset=utf-8")
+async def script() -> RawResponse:
+    return RawResponse((FILES / "page.js").read_bytes(), kind=b"text/javascript; charset=utf-8")
 
 
 @dataclass

@@ -11,23 +11,23 @@ from libs.runtime.eventstore.envelope import Envelope, Meta
 from libs.schemas.base import Command, Query
 from services.gateway.accounts.keys import Principal
 from services.gateway.http import json_body
-from services.gateway.http.errors import Problem, too_large, too_many_large
-from services.gateway.http.request_context import Exchange, exchange_of
+from services.gateway.http.errors import ApiError, too_large, too_many_large
+from services.gateway.http.request_context import RequestContext, context_of
 
 BODY_SECONDS = 30.0
 LARGE_BODY = 1024 * 1024
 
 
-class Call(Request[Any, Any, Any]):
+class ApiRequest(Request[Any, Any, Any]):
     """A request, who makes it, and the way to have it done."""
 
     @property
-    def exchange(self) -> Exchange:
-        return exchange_of(self.scope)
+    def context(self) -> RequestContext:
+        return context_of(self.scope)
 
     @property
     def principal(self) -> Principal:
-        principal = self.exchange.principal
+        principal = self.context.principal
         assert principal is not None, "a route that is behind no gate asked for the caller"
         return principal
 
@@ -35,32 +35,32 @@ class Call(Request[Any, Any, Any]):
     def project(self) -> UUID:
         return self.principal.project
 
-    async def ask(self, command: Command, part: str = "") -> bytes:
+    async def execute(self, command: Command, part: str = "") -> bytes:
         """Have the command done for the caller's project; answers the JSON of its result.
 
         A request that sends several commands names each `part`. Raises Rejected, Unavailable, Unanswered.
         """
-        exchange, caller = self.exchange, self.principal
-        exchange.asked = True
+        context, caller = self.context, self.principal
+        context.command_sent = True
         envelope = Envelope(
-            id=uuid5(exchange.command_id, part) if part else exchange.command_id,
+            id=uuid5(context.command_id, part) if part else context.command_id,
             project=caller.project,
             message=command,
             at=now(),
-            meta=Meta(actor=caller.actor, traceparent=exchange.traceparent),
+            meta=Meta(actor=caller.actor, traceparent=context.traceparent),
         )
-        return await exchange.bus.ask(envelope)
+        return await context.bus.execute(envelope)
 
     async def query(self, query: Query) -> bytes:
         """Ask the question for the caller's project; answers the JSON of its result. Raises Rejected, Unavailable."""
-        return await self.exchange.bus.query(self.project, query)
+        return await self.context.bus.query(self.project, query)
 
     async def body(self) -> bytes:
         """The whole body. Raises Problem if it is larger than the route takes, or takes too long to arrive."""
-        exchange = self.exchange
-        if exchange.body is None:
-            exchange.body = await self._read(self.route_handler.resolve_request_max_body_size() or 0)
-        return exchange.body
+        context = self.context
+        if context.body is None:
+            context.body = await self._read(self.route_handler.resolve_request_max_body_size() or 0)
+        return context.body
 
     async def _read(self, limit: int) -> bytes:
         body, more = await self._chunk()
@@ -78,17 +78,17 @@ class Call(Request[Any, Any, Any]):
                     chunk, more = await self._chunk()
                     chunks.append(chunk)
                     size += len(chunk)
-                    if size > LARGE_BODY and not self.exchange.take_room():
+                    if size > LARGE_BODY and not self.context.take_body_slot():
                         raise too_many_large()
         except TimeoutError:
-            raise Problem(408, "REQUEST_TIMEOUT", "The request's body did not arrive in time") from None
+            raise ApiError(408, "REQUEST_TIMEOUT", "The request's body did not arrive in time") from None
         return b"".join(chunks)
 
     async def _chunk(self) -> tuple[bytes, bool]:
         """The next part of the body, and whether there are more."""
         event: Any = await self.receive()
         if event["type"] == "http.disconnect":
-            raise Problem(400, "BAD_REQUEST", "The connection ended before the request did")
+            raise ApiError(400, "BAD_REQUEST", "The connection ended before the request did")
         return event.get("body", b""), event.get("more_body", False)
 
     async def json(self) -> Any:
@@ -99,9 +99,9 @@ class Call(Request[Any, Any, Any]):
         return json_body.decode(wanted.annotation, await self.body())
 
     def _require_plain_json(self) -> None:
-        headers = self.exchange.headers
+        headers = self.context.headers
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if kind != b"application/json":
-            raise Problem(415, "UNSUPPORTED_MEDIA_TYPE", "Send the body as JSON, with Content-Type: application/json")
+            raise ApiError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the body as JSON, with Content-Type: application/json")
         if headers.get(b"content-encoding", b"identity") != b"identity":
-            raise Problem(415, "UNSUPPORTED_MEDIA_TYPE", "Send the body as it is: no Content-Encoding is understood")
+            raise ApiError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the body as it is: no Content-Encoding is understood")

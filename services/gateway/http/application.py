@@ -12,20 +12,20 @@ from litestar.types import ASGIApp
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.process.settings import Settings
 from services.gateway.accounts.keys import Keys
-from services.gateway.bus.bus import Bus, Unanswered
+from services.gateway.bus.bus import Bus, CommandPending
 from services.gateway.docs.documentation import described, openapi
-from services.gateway.http.api_request import Call
-from services.gateway.http.auth import Gate
+from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.auth import Authentication
 from services.gateway.http.edge import Edge
 from services.gateway.http.errors import (
     JSON,
     RETRY_SECONDS,
-    problem_body,
-    problem_of,
+    api_error_of,
+    error_json,
 )
-from services.gateway.http.idempotency import Idempotency
-from services.gateway.http.limits import Limiter
-from services.gateway.http.request_context import exchange_of
+from services.gateway.http.idempotency import IdempotencyMiddleware
+from services.gateway.http.limits import RateLimiter
+from services.gateway.http.request_context import context_of
 from services.gateway.pages.subscription import Subscription
 from services.gateway.routes import (
     analytics,
@@ -67,7 +67,7 @@ from services.gateway.routes.v1 import (
 )
 from services.gateway.routes.webhooks import take, webhooks
 from services.gateway.sns import SnsReceiver
-from services.gateway.sns.ingest import Intake
+from services.gateway.sns.ingest import IngestQueue
 from services.gateway.verification import verifier_from
 
 MAX_BODY = 256 * 1024
@@ -106,7 +106,7 @@ API = [
 
 
 def make_app(
-    config: Settings, pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus, receiver: SnsReceiver, intake: Intake
+    config: Settings, pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus, receiver: SnsReceiver, intake: IngestQueue
 ) -> ASGIApp:
     """The whole HTTP side of a gateway process."""
     pages = mail_links(Subscription(bus, pool, config.link_key))
@@ -125,9 +125,9 @@ def _litestar(before: Callable[[ASGIApp], ASGIApp], *others: Router) -> Litestar
     api = Router(path="/", route_handlers=described(API), middleware=[before], security=[{"key": []}])
     return Litestar(
         route_handlers=[api, *others, *described([status.about, status.livez])],
-        request_class=Call,
+        request_class=ApiRequest,
         request_max_body_size=MAX_BODY,
-        exception_handlers={Exception: on_error, HTTPException: on_error, Unanswered: on_unanswered},
+        exception_handlers={Exception: on_error, HTTPException: on_error, CommandPending: on_unanswered},
         openapi_config=openapi(),
         logging_config=None,
     )
@@ -140,21 +140,21 @@ async def _nowhere(_: bytes) -> None:
 def gate(config: Settings, pool: "asyncpg.Pool[asyncpg.Record]") -> Callable[[ASGIApp], ASGIApp]:
     """What stands before every route of the API. A function, because Litestar copies other objects that it is given."""
     keys = Keys(pool)
-    limiter = Limiter(config.api_rate_limit) if config.api_rate_limit else None
+    limiter = RateLimiter(config.api_rate_limit) if config.api_rate_limit else None
 
     def before(app: ASGIApp) -> ASGIApp:
-        return Gate(Idempotency(app, pool), keys, limiter)
+        return Authentication(IdempotencyMiddleware(app, pool), keys, limiter)
 
     return before
 
 
 def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    problem = problem_of(error)
-    body = problem_body(problem, exchange_of(request.scope).request_id)
+    problem = api_error_of(error)
+    body = error_json(problem, context_of(request.scope).request_id)
     return Response(body, status_code=problem.status, media_type=JSON, headers=problem.headers)
 
 
-def on_unanswered(_: Request[Any, Any, Any], error: Unanswered) -> Response[bytes]:
+def on_unanswered(_: Request[Any, Any, Any], error: CommandPending) -> Response[bytes]:
     """Accepted, but not done yet: the answer can be had at Location."""
     command = str(error.command_id)
     body = encode({"success": True, "data": {"command": command}, "command": command})

@@ -3,11 +3,11 @@
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from services.gateway.accounts.keys import Keys, Principal
-from services.gateway.http.errors import Problem
-from services.gateway.http.limits import Limiter
-from services.gateway.http.request_context import exchange_of
+from services.gateway.http.errors import ApiError
+from services.gateway.http.limits import RateLimiter
+from services.gateway.http.request_context import context_of
 
-ALSO_PUBLIC = "also_public"
+ALLOWS_PUBLIC_KEY = "also_public"
 """The option of a route that public keys may call too."""
 
 NO_HEADER = "Authorization header is required"
@@ -17,24 +17,24 @@ BAD_PUBLIC = "Invalid public API key. Ensure you are using a public key (pk_*) f
 BAD_SECRET = "Invalid secret API key. This endpoint requires a secret key (sk_*), not a public key."  # noqa: S105 - no secret
 
 
-class Gate:
+class Authentication:
     """Puts the caller into the exchange, or raises Problem."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, limiter: Limiter | None) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys, limiter: RateLimiter | None) -> None:
         self._app = app
         self._keys = keys
         self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = exchange_of(scope)
-        also_public = ALSO_PUBLIC in scope["route_handler"].opt
-        key = bearer_key(exchange.headers.get(b"authorization"))
-        exchange.principal = caller = await self._caller(key, also_public)
+        context = context_of(scope)
+        also_public = ALLOWS_PUBLIC_KEY in scope["route_handler"].opt
+        key = bearer_key(context.headers.get(b"authorization"))
+        context.principal = caller = await self._caller(key, also_public)
         if self._limiter:
             allowance = self._limiter.take(caller.project)
-            exchange.answer_headers += allowance.headers()
+            context.response_headers += allowance.headers()
             if not allowance.allowed:
-                raise too_fast(allowance.next_in)
+                raise rate_limited(allowance.next_in)
         await self._app(scope, receive, send)
 
     async def _caller(self, key: bytes, also_public: bool) -> Principal:
@@ -42,7 +42,7 @@ class Gate:
         if principal and (also_public or principal.kind == "secret"):
             return principal
         message = BAD_PUBLIC if also_public and not key.startswith(b"sk_") else BAD_SECRET
-        raise Problem(401, "INVALID_API_KEY", message, headers={"WWW-Authenticate": "Bearer"})
+        raise ApiError(401, "INVALID_API_KEY", message, headers={"WWW-Authenticate": "Bearer"})
 
 
 def bearer_key(authorization: bytes | None) -> bytes:
@@ -57,8 +57,8 @@ def bearer_key(authorization: bytes | None) -> bytes:
     return key.strip()
 
 
-def too_fast(retry_after: int) -> Problem:
-    return Problem(
+def rate_limited(retry_after: int) -> ApiError:
+    return ApiError(
         429,
         "RATE_LIMIT_EXCEEDED",
         "Too many requests",
@@ -67,5 +67,5 @@ def too_fast(retry_after: int) -> Problem:
     )
 
 
-def _unauthenticated(message: str) -> Problem:
-    return Problem(401, "MISSING_AUTH", message, headers={"WWW-Authenticate": "Bearer"})
+def _unauthenticated(message: str) -> ApiError:
+    return ApiError(401, "MISSING_AUTH", message, headers={"WWW-Authenticate": "Bearer"})

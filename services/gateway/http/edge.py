@@ -15,9 +15,9 @@ from litestar.types import ASGIApp, Message, Receive, Send
 from libs.runtime.uuids import new_uuid
 from services.gateway.bus.bus import Bus
 from services.gateway.http import metrics
-from services.gateway.http.errors import Problem, problem_body
-from services.gateway.http.raw_response import Answer
-from services.gateway.http.request_context import Exchange, Room
+from services.gateway.http.errors import ApiError, error_json
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.request_context import BodySlots, RequestContext
 
 MAX_IN_FLIGHT = 2_000
 MAX_LARGE = 16
@@ -48,63 +48,63 @@ class Edge:
         self._app = app
         self._bus = bus
         self._in_flight = 0
-        self._room = Room(MAX_LARGE)
+        self._room = BodySlots(MAX_LARGE)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        exchange = self._open(scope)
-        structlog.contextvars.bind_contextvars(request=exchange.request_id)
-        answer = Stamped(send, exchange)
+        context = self._open(scope)
+        structlog.contextvars.bind_contextvars(request=context.request_id)
+        answer = SendWithHeaders(send, context)
         started = time.perf_counter()
         self._in_flight += 1
         try:
-            await self._handle(scope, receive, answer, exchange)
+            await self._handle(scope, receive, answer, context)
         finally:
             self._in_flight -= 1
-            exchange.give_room_back()
+            context.release_body_slot()
             route = scope.get("path_template", "unknown")
             metrics.REQUESTS.labels(scope["method"], route, answer.status).observe(time.perf_counter() - started)
 
-    async def _handle(self, scope: Any, receive: Receive, answer: "Stamped", exchange: Exchange) -> None:
+    async def _handle(self, scope: Any, receive: Receive, answer: "SendWithHeaders", context: RequestContext) -> None:
         if self._in_flight > MAX_IN_FLIGHT:
-            await _turn_away(exchange)(scope, receive, answer)
+            await _turn_away(context)(scope, receive, answer)
         elif scope["method"] == "OPTIONS" and scope["path"].startswith(PUBLIC):
             await answer({"type": "http.response.start", "status": 204, "headers": PREFLIGHT})
             await answer({"type": "http.response.body", "body": b"", "more_body": False})
         else:
             await self._app(scope, receive, answer)
 
-    def _open(self, scope: Any) -> Exchange:
+    def _open(self, scope: Any) -> RequestContext:
         headers = dict(scope["headers"])
         scope["path"] = _canonical(scope["path"])
-        exchange = Exchange(
+        context = RequestContext(
             bus=self._bus,
             room=self._room,
             headers=headers,
             request_id=_request_id(headers.get(b"x-request-id", b"")),
-            answer_headers=[(b"x-content-type-options", b"nosniff")],
+            response_headers=[(b"x-content-type-options", b"nosniff")],
             traceparent=_traceparent(headers.get(b"traceparent", b"")),
         )
-        exchange.answer_headers.append((b"x-request-id", exchange.request_id.encode()))
+        context.response_headers.append((b"x-request-id", context.request_id.encode()))
         if b"origin" in headers and scope["path"].startswith(PUBLIC):
-            exchange.answer_headers += ANY_ORIGIN
-        scope["state"] = {"exchange": exchange}
-        return exchange
+            context.response_headers += ANY_ORIGIN
+        scope["state"] = {"context": context}
+        return context
 
 
-class Stamped:
+class SendWithHeaders:
     """Sends an answer on, with the headers that the exchange has collected for it."""
 
-    __slots__ = ("_exchange", "_send", "status")
+    __slots__ = ("_context", "_send", "status")
 
-    def __init__(self, send: Send, exchange: Exchange) -> None:
+    def __init__(self, send: Send, context: RequestContext) -> None:
         self._send = send
-        self._exchange = exchange
+        self._context = context
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message["headers"], *self._exchange.answer_headers]
+            message["headers"] = [*message["headers"], *self._context.response_headers]
         await self._send(message)
 
 
@@ -114,9 +114,9 @@ def _canonical(path: str) -> str:
     return ALIASES.get(path, path)
 
 
-def _turn_away(exchange: Exchange) -> Answer:
-    problem = Problem(503, "SERVICE_UNAVAILABLE", "Too many requests at once")
-    return Answer(problem_body(problem, exchange.request_id), problem.status, headers=[(b"retry-after", b"1")])
+def _turn_away(context: RequestContext) -> RawResponse:
+    problem = ApiError(503, "SERVICE_UNAVAILABLE", "Too many requests at once")
+    return RawResponse(error_json(problem, context.request_id), problem.status, headers=[(b"retry-after", b"1")])
 
 
 def _request_id(given: bytes) -> str:

@@ -81,7 +81,7 @@ WRONG_TYPES = (
 NO_JSON = "Check that the body is valid JSON in UTF-8."
 
 
-class Problem(Exception):
+class ApiError(Exception):
     """An answer other than yes."""
 
     def __init__(
@@ -123,7 +123,7 @@ class ErrorEnvelope(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     timestamp: str
 
 
-def problem_body(problem: Problem, request_id: str) -> bytes:
+def error_json(problem: ApiError, request_id: str) -> bytes:
     """The envelope that tells of the problem, as JSON."""
     body = ErrorBody(
         code=problem.code,
@@ -137,17 +137,17 @@ def problem_body(problem: Problem, request_id: str) -> bytes:
     return encode(ErrorEnvelope(error=body, timestamp=iso(now())))
 
 
-def problem_of(error: Exception) -> Problem:
+def api_error_of(error: Exception) -> ApiError:
     """What to tell of whatever went wrong."""
     match error:
-        case Problem():
+        case ApiError():
             return error
         case Rejected(code=code):
-            return Problem(status_of(code), code, error.message, errors=error.errors, details=error.details)
+            return ApiError(status_of(code), code, error.message, errors=error.errors, details=error.details)
         case NotFoundException():
-            return Problem(404, "RESOURCE_NOT_FOUND", "Unknown route")
+            return ApiError(404, "RESOURCE_NOT_FOUND", "Unknown route")
         case MethodNotAllowedException():
-            return Problem(405, "METHOD_NOT_ALLOWED", "This route does not take that method", headers=_allow(error))
+            return ApiError(405, "METHOD_NOT_ALLOWED", "This route does not take that method", headers=_allow(error))
         case ValidationException():
             return invalid(parameter_errors(error.extra))
         case MaxPayloadError():
@@ -159,7 +159,7 @@ def problem_of(error: Exception) -> Problem:
         case _ if isinstance(error, BROKEN):
             return unavailable(error)
     log.error("request.failed", error=repr(error), exc_info=error)
-    return Problem(500, "INTERNAL_SERVER_ERROR", "An unexpected error occurred")
+    return ApiError(500, "INTERNAL_SERVER_ERROR", "An unexpected error occurred")
 
 
 def status_of(code: str) -> int:
@@ -169,47 +169,47 @@ def status_of(code: str) -> int:
     return next((status for ending, status in STATUS_OF_ENDING.items() if code.endswith(ending)), 409)
 
 
-def invalid(errors: list[FieldError], message: str = "Request validation failed") -> Problem:
-    return Problem(422, "VALIDATION_ERROR", message, errors=errors)
+def invalid(errors: list[FieldError], message: str = "Request validation failed") -> ApiError:
+    return ApiError(422, "VALIDATION_ERROR", message, errors=errors)
 
 
-def invalid_field(field: str, message: str, code: str) -> Problem:
+def invalid_field(field: str, message: str, code: str) -> ApiError:
     return invalid([FieldError(field=field, message=message, code=code)])
 
 
-def malformed() -> Problem:
-    return Problem(400, "VALIDATION_ERROR", "Invalid JSON in request body")
+def malformed() -> ApiError:
+    return ApiError(400, "VALIDATION_ERROR", "Invalid JSON in request body")
 
 
-def not_found(what: str) -> Problem:
+def not_found(what: str) -> ApiError:
     """`what` is the kind of thing, as people call it: Contact."""
-    return Problem(404, f"{what.upper().replace(' ', '_')}_NOT_FOUND", f"{what} not found")
+    return ApiError(404, f"{what.upper().replace(' ', '_')}_NOT_FOUND", f"{what} not found")
 
 
-def too_large() -> Problem:
-    return Problem(413, "PAYLOAD_TOO_LARGE", "The request is larger than this route takes")
+def too_large() -> ApiError:
+    return ApiError(413, "PAYLOAD_TOO_LARGE", "The request is larger than this route takes")
 
 
-def too_many_large() -> Problem:
+def too_many_large() -> ApiError:
     message = "Too many large requests at once"
-    return Problem(503, "SERVICE_UNAVAILABLE", message, headers={"Retry-After": str(RETRY_SECONDS)})
+    return ApiError(503, "SERVICE_UNAVAILABLE", message, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
-def unavailable(cause: Exception) -> Problem:
+def unavailable(cause: Exception) -> ApiError:
     log.warning("request.unavailable", error=repr(cause))
     message = "The service is not available at the moment"
-    return Problem(503, "SERVICE_UNAVAILABLE", message, headers={"Retry-After": str(RETRY_SECONDS)})
+    return ApiError(503, "SERVICE_UNAVAILABLE", message, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
-def _of_status(status: int, message: str) -> Problem:
-    return Problem(status, CODE_OF_STATUS[status], message)
+def _of_status(status: int, message: str) -> ApiError:
+    return ApiError(status, CODE_OF_STATUS[status], message)
 
 
 def _allow(error: HTTPException) -> dict[str, str]:
     return {"Allow": (error.headers or {}).get("allow", "")}
 
 
-def _suggestion(problem: Problem) -> str | None:
+def _suggestion(problem: ApiError) -> str | None:
     if any(error.code == "invalid_type" for error in problem.errors):
         return WRONG_TYPES
     return NO_JSON if problem.status == 400 and problem.code == "VALIDATION_ERROR" else SUGGESTIONS.get(problem.code)

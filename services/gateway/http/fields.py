@@ -23,7 +23,7 @@ PageNumber = Annotated[int, QueryParameter(name="page", ge=1, le=100_000, descri
 PageSize = Annotated[int, QueryParameter(name="pageSize", ge=1, le=100, description="Items on a page")]
 
 
-def id_of(text: str, what: str) -> UUID:
+def parse_id(text: str, what: str) -> UUID:
     """The id in a path. What is no id of ours names nothing: raises the Problem that says so of `what`."""
     try:
         return UUID(text)

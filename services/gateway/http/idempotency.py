@@ -18,10 +18,10 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.kernel.instants import iso
 from libs.runtime.messaging.group_commit import BROKEN
-from services.gateway.http.api_request import Call
-from services.gateway.http.errors import Problem
-from services.gateway.http.raw_response import Answer
-from services.gateway.http.request_context import Exchange
+from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.errors import ApiError
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.request_context import RequestContext
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ LEASE_SECONDS = 30
 KEPT_HOURS = 24
 MAX_KEY_LENGTH = 255
 TIMEOUT = 5.0
-STREAMED = "streamed"
+STREAMED_BODY = "streamed"
 """The option of a route whose body is too large to be held. Such a route answers itself for what a repeat brings."""
 
 CHANGING = frozenset(("POST", "PUT", "PATCH", "DELETE"))
@@ -70,19 +70,19 @@ where project = $1 and key = $2 and command_id = $3 and status is null
 FORGET = "delete from idempotency where expires_at < clock_timestamp()"
 
 
-class Kept(msgspec.Struct, frozen=True):
+class StoredResponse(msgspec.Struct, frozen=True):
     """An answer that is given again."""
 
     status: int
     location: str | None
     body: bytes
 
-    def answer(self) -> Answer:
+    def answer(self) -> RawResponse:
         location = [(b"location", self.location.encode())] if self.location else []
-        return Answer(self.body, self.status, headers=[*location, (b"idempotency-replayed", b"true")])
+        return RawResponse(self.body, self.status, headers=[*location, (b"idempotency-replayed", b"true")])
 
 
-class Held(msgspec.Struct):
+class BufferedResponse(msgspec.Struct):
     """What a route answers, held back until it is kept."""
 
     start: Any = None
@@ -113,50 +113,50 @@ class Held(msgspec.Struct):
         await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
 
-class Idempotency:
+class IdempotencyMiddleware:
     """Runs a request under its key. Stands behind the gate: keys are a project's own."""
 
     def __init__(self, app: ASGIApp, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._app = app
-        self._claims = Claims(pool)
+        self._claims = IdempotencyKeys(pool)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = Call(scope, receive, send)
-        raw = call.exchange.headers.get(b"idempotency-key")
+        call = ApiRequest(scope, receive, send)
+        raw = call.context.headers.get(b"idempotency-key")
         if raw is None or call.method not in CHANGING:
             await self._app(scope, receive, send)
             return
         key = valid_key(raw)
-        body = b"" if STREAMED in scope["route_handler"].opt else await call.body()
+        body = b"" if STREAMED_BODY in scope["route_handler"].opt else await call.body()
         kept = await self._claims.claim(call, key, body)
         if kept:
             await kept.answer()(scope, receive, send)
         else:
             await self._run(call, key, send)
 
-    async def _run(self, call: Call, key: str, send: Send) -> None:
-        held = Held()
+    async def _run(self, call: ApiRequest, key: str, send: Send) -> None:
+        held = BufferedResponse()
         await self._app(call.scope, call.receive, held.hold)
         try:
-            await self._claims.settle(call.exchange, call.project, key, held)
+            await self._claims.settle(call.context, call.project, key, held)
         except BROKEN as broken:
             # what was done is done: a repeat runs again after the lease, under the same command id
             log.warning("idempotency.answer_not_kept", error=repr(broken))
         await held.send_on(send)
 
 
-class Claims:
+class IdempotencyKeys:
     """The keys that were used, in Postgres."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
 
-    async def claim(self, call: Call, key: str, body: bytes) -> Kept | None:
+    async def claim(self, call: ApiRequest, key: str, body: bytes) -> StoredResponse | None:
         """The answer that is kept for this request; or None, and then it is the caller's turn to run it.
 
         Raises Problem if the key was used for another request, or another run of this one is going on.
         """
-        request, exchange = f"{call.method} {call.scope['path']}", call.exchange
+        request, context = f"{call.method} {call.scope['path']}", call.context
         fingerprint = fingerprint_of(request, call.scope["query_string"], body)
         for _ in range(2):  # between the two statements the other run may give the key back
             claimed = await self._pool.fetchval(
@@ -165,25 +165,25 @@ class Claims:
                 key,
                 fingerprint,
                 request,
-                exchange.command_id,
+                context.command_id,
                 LEASE_SECONDS,
                 KEPT_HOURS,
                 timeout=TIMEOUT,
             )
             if claimed:
                 # under an id that was there before, a run that died may have asked: the key is not to be given back
-                exchange.asked = claimed != exchange.command_id
-                exchange.command_id = claimed
+                context.command_sent = claimed != context.command_id
+                context.command_id = claimed
                 return None
             if known := await self._pool.fetchrow(FIND, call.project, key, timeout=TIMEOUT):
                 return _kept(key, known, fingerprint)
         raise in_use(key, request, None, 1)
 
-    async def settle(self, exchange: Exchange, project: UUID, key: str, held: Held) -> None:
+    async def settle(self, context: RequestContext, project: UUID, key: str, held: BufferedResponse) -> None:
         """Keep the answer if it is final; else let the request be sent again, under the same command id if one was
         used."""
-        claim = (project, key, exchange.command_id)
-        if not exchange.asked and held.status >= 400:
+        claim = (project, key, context.command_id)
+        if not context.command_sent and held.status >= 400:
             await self._pool.execute(GIVE_BACK, *claim, timeout=TIMEOUT)
         elif held.pending or held.status >= 500:
             await self._pool.execute(END_LEASE, *claim, timeout=TIMEOUT)
@@ -194,7 +194,7 @@ class Claims:
 def valid_key(raw: bytes) -> str:
     """The key as text. Raises Problem if it is not one."""
     if not 1 <= len(raw) <= MAX_KEY_LENGTH or not all(0x20 <= byte <= 0x7E for byte in raw):
-        raise Problem(400, "BAD_REQUEST", f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} printable ASCII characters")
+        raise ApiError(400, "BAD_REQUEST", f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} printable ASCII characters")
     return raw.decode("ascii")
 
 
@@ -205,7 +205,7 @@ def fingerprint_of(request: str, query: bytes, body: bytes) -> bytes:
     return sha256(b"\n".join((request.encode(), query, body))).digest()
 
 
-def in_use(key: str, request: str, at: datetime | None, retry_after: int) -> Problem:
+def in_use(key: str, request: str, at: datetime | None, retry_after: int) -> ApiError:
     return _reused(
         key,
         request,
@@ -216,22 +216,22 @@ def in_use(key: str, request: str, at: datetime | None, retry_after: int) -> Pro
     )
 
 
-def _kept(key: str, known: asyncpg.Record, fingerprint: bytes) -> Kept:
+def _kept(key: str, known: asyncpg.Record, fingerprint: bytes) -> StoredResponse:
     request, at, status = known["request"], known["claimed_at"], known["status"]
     if known["fingerprint"] != fingerprint:
         raise _reused(key, request, at, status, "This Idempotency-Key was used for another request", {})
     if status is None:
         raise in_use(key, request, at, known["leased_for"])
-    return Kept(status, known["location"], known["body"])
+    return StoredResponse(status, known["location"], known["body"])
 
 
 def _reused(
     key: str, request: str, at: datetime | None, status: int | None, message: str, headers: dict[str, str]
-) -> Problem:
+) -> ApiError:
     details = {
         "key": key,
         "originalRequest": request,
         "originalRequestAt": iso(at) if at else None,
         "originalStatusCode": status,
     }
-    return Problem(409, "IDEMPOTENCY_KEY_REUSED", message, details=details, headers=headers)
+    return ApiError(409, "IDEMPOTENCY_KEY_REUSED", message, details=details, headers=headers)

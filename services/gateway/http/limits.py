@@ -18,7 +18,7 @@ class Bucket(msgspec.Struct):
     at: float
 
 
-class Allowance(msgspec.Struct, frozen=True):
+class RateLimitState(msgspec.Struct, frozen=True):
     """What a project may still do. `remaining` is negative if this request was one too many."""
 
     limit: int
@@ -39,7 +39,7 @@ class Allowance(msgspec.Struct, frozen=True):
         ]
 
 
-class Limiter:
+class RateLimiter:
     """Takes a token for each request. `per_minute` is the size of a bucket and what flows into it each minute."""
 
     def __init__(self, per_minute: int) -> None:
@@ -47,12 +47,12 @@ class Limiter:
         self._rate = per_minute / 60
         self._buckets: dict[UUID, Bucket] = {}
 
-    def take(self, project: UUID) -> Allowance:
+    def take(self, project: UUID) -> RateLimitState:
         bucket = self._filled(project, time.monotonic())
         allowed = bucket.tokens >= 1
         if allowed:
             bucket.tokens -= 1
-        return Allowance(
+        return RateLimitState(
             limit=self._size,
             remaining=int(bucket.tokens) if allowed else -1,
             full_in=math.ceil((self._size - bucket.tokens) / self._rate),

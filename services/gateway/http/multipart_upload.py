@@ -6,8 +6,8 @@ from typing import Any
 
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
 
-from services.gateway.http.api_request import Call
-from services.gateway.http.errors import Problem, invalid_field, too_large
+from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.errors import ApiError, invalid_field, too_large
 
 IDLE_SECONDS = 30.0
 """Between two pieces of a body."""
@@ -18,7 +18,7 @@ ROOM_FOR_FORM = 64 * 1024
 """What a form may have around its file."""
 
 
-async def file_in(call: Call, field: str, limit: int) -> AsyncIterator[bytes]:
+async def file_in(call: ApiRequest, field: str, limit: int) -> AsyncIterator[bytes]:
     """The content of the form's file, of at most `limit` bytes. Raises Problem for anything but such a form."""
     parser, found = _parser(call, limit), False
     async for piece in _body(call, limit + ROOM_FOR_FORM):
@@ -33,12 +33,12 @@ async def file_in(call: Call, field: str, limit: int) -> AsyncIterator[bytes]:
         raise invalid_field(field, "CSV file is required", "required")
 
 
-def _parser(call: Call, limit: int) -> "_Parser":
-    kind, options = parse_options_header(call.exchange.headers.get(b"content-type", b"").decode("latin-1"))
+def _parser(call: ApiRequest, limit: int) -> "_Parser":
+    kind, options = parse_options_header(call.context.headers.get(b"content-type", b"").decode("latin-1"))
     if kind.lower() != "multipart/form-data" or not options.get("boundary"):
-        raise Problem(415, "UNSUPPORTED_MEDIA_TYPE", "Send the file as multipart/form-data, in the field `file`")
-    if call.exchange.headers.get(b"content-encoding", b"identity") != b"identity":
-        raise Problem(415, "UNSUPPORTED_MEDIA_TYPE", "Send the body as it is: no Content-Encoding is understood")
+        raise ApiError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the file as multipart/form-data, in the field `file`")
+    if call.context.headers.get(b"content-encoding", b"identity") != b"identity":
+        raise ApiError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the body as it is: no Content-Encoding is understood")
     try:
         return _Parser(options["boundary"], limit)
     except MultipartError as bad:
@@ -75,9 +75,9 @@ def _close(parser: _Parser) -> None:
         raise _malformed(bad) from bad
 
 
-async def _body(call: Call, limit: int) -> AsyncIterator[bytes]:
+async def _body(call: ApiRequest, limit: int) -> AsyncIterator[bytes]:
     """The body's pieces. Raises Problem if there are too many, or they take too long to arrive."""
-    declared = call.exchange.headers.get(b"content-length", b"")
+    declared = call.context.headers.get(b"content-length", b"")
     if declared.isdigit() and int(declared) > limit:
         raise too_large()
     size, until = 0, asyncio.get_running_loop().time() + TOTAL_SECONDS
@@ -91,17 +91,17 @@ async def _body(call: Call, limit: int) -> AsyncIterator[bytes]:
             yield piece
 
 
-async def _piece(call: Call, until: float) -> tuple[bytes, bool]:
+async def _piece(call: ApiRequest, until: float) -> tuple[bytes, bool]:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout_at(min(until, loop.time() + IDLE_SECONDS)):
             event: Any = await call.receive()
     except TimeoutError:
-        raise Problem(408, "REQUEST_TIMEOUT", "The request's body did not arrive in time") from None
+        raise ApiError(408, "REQUEST_TIMEOUT", "The request's body did not arrive in time") from None
     if event["type"] == "http.disconnect":
-        raise Problem(400, "BAD_REQUEST", "The connection ended before the request did")
+        raise ApiError(400, "BAD_REQUEST", "The connection ended before the request did")
     return event.get("body", b""), event.get("more_body", False)
 
 
-def _malformed(cause: Exception) -> Problem:
-    return Problem(400, "BAD_REQUEST", f"Not valid multipart/form-data: {cause}")
+def _malformed(cause: Exception) -> ApiError:
+    return ApiError(400, "BAD_REQUEST", f"Not valid multipart/form-data: {cause}")

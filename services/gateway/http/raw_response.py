@@ -11,7 +11,7 @@ from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Receiv
 from libs.schemas.base import View
 from services.gateway.http.errors import ErrorEnvelope
 
-REFUSALS = {
+ERROR_RESPONSES = {
     400: "The request is malformed",
     401: "No API key, or not one that may do this",
     403: "Not allowed",
@@ -37,7 +37,7 @@ class Pending(PendingCommand, frozen=True, kw_only=True):
     data: PendingCommand
 
 
-class Answer(ASGIResponse):
+class RawResponse(ASGIResponse):
     """A finished answer: bytes and headers as they go out. Litestar's own response costs ten times as much to make."""
 
     def __init__(
@@ -81,25 +81,25 @@ def _content_headers(status: int, kind: bytes, body: bytes) -> list[tuple[bytes,
     return [] if status == 204 else [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
 
 
-def wrapped(result: bytes, status: int = 200) -> Answer:
+def data_response(result: bytes, status: int = 200) -> RawResponse:
     """The result object as both generations of the API have it: under `data`, and its members beside `success`."""
-    return Answer(b'{"success":true,"data":' + result + b"," + result[1:], status)
+    return RawResponse(b'{"success":true,"data":' + result + b"," + result[1:], status)
 
 
-def shows(shape: Any) -> dict[int, ResponseSpec]:
+def query_responses(shape: Any) -> dict[int, ResponseSpec]:
     """What the documentation tells of a route that changes nothing: its answer, and its refusals."""
-    return _spec(shape, {200: "Here it is"}) | _spec(ErrorEnvelope, REFUSALS)
+    return _spec(shape, {200: "Here it is"}) | _spec(ErrorEnvelope, ERROR_RESPONSES)
 
 
-def returns(shape: Any, *statuses: int) -> dict[int, ResponseSpec]:
+def command_responses(shape: Any, *statuses: int) -> dict[int, ResponseSpec]:
     """What the documentation tells of a route that changes something and answers so."""
     done = _spec(shape, {status: DONE[status] for status in statuses})
-    return done | _spec(Pending, LATER) | _spec(ErrorEnvelope, REFUSALS | CONFLICT)
+    return done | _spec(Pending, LATER) | _spec(ErrorEnvelope, ERROR_RESPONSES | CONFLICT)
 
 
-def accepts(shape: Any) -> dict[int, ResponseSpec]:
+def job_responses(shape: Any) -> dict[int, ResponseSpec]:
     """What the documentation tells of a route that has something done later, and answers with the job."""
-    return _spec(shape, {202: "Accepted"}) | _spec(ErrorEnvelope, REFUSALS | CONFLICT)
+    return _spec(shape, {202: "Accepted"}) | _spec(ErrorEnvelope, ERROR_RESPONSES | CONFLICT)
 
 
 def _spec(shape: Any, told: dict[int, str]) -> dict[int, ResponseSpec]:

@@ -10,13 +10,13 @@ from services.gateway.accounts.keys import Principal
 from services.gateway.bus.bus import Bus
 
 
-class Room(msgspec.Struct):
+class BodySlots(msgspec.Struct):
     """How many large bodies may still be held in memory at once."""
 
     left: int
 
 
-class Exchange(msgspec.Struct, kw_only=True):
+class RequestContext(msgspec.Struct, kw_only=True):
     """What the layers know of a request.
 
     `headers` are the request's, `answer_headers` what every answer to it will carry. `command_id` is the id that its
@@ -28,13 +28,13 @@ class Exchange(msgspec.Struct, kw_only=True):
     bus: Bus
     headers: dict[bytes, bytes]
     request_id: str
-    answer_headers: list[tuple[bytes, bytes]]
+    response_headers: list[tuple[bytes, bytes]]
     traceparent: str | None = None
     principal: Principal | None = None
     command_id: UUID = msgspec.field(default_factory=uuid7)
-    asked: bool = False
+    command_sent: bool = False
     body: bytes | None = None
-    room: Room = msgspec.field(default_factory=lambda: Room(1))
+    room: BodySlots = msgspec.field(default_factory=lambda: BodySlots(1))
     large: bool = False
 
     @property
@@ -43,19 +43,19 @@ class Exchange(msgspec.Struct, kw_only=True):
         have to do."""
         return b"idempotency-key" in self.headers
 
-    def take_room(self) -> bool:
+    def take_body_slot(self) -> bool:
         """Whether there is room for this request's body, which is a large one; `give_room_back` ends it."""
         if not self.large and self.room.left > 0:
             self.large = True
             self.room.left -= 1
         return self.large
 
-    def give_room_back(self) -> None:
+    def release_body_slot(self) -> None:
         if self.large:
             self.large = False
             self.room.left += 1
 
 
-def exchange_of(scope: Scope) -> Exchange:
-    exchange: Exchange = scope["state"]["exchange"]
-    return exchange
+def context_of(scope: Scope) -> RequestContext:
+    context: RequestContext = scope["state"]["context"]
+    return context

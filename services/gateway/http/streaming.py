@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Iterable
 import structlog
 from litestar.types import Receive, Scope, Send
 
-from services.gateway.http.raw_response import Answer
+from services.gateway.http.raw_response import RawResponse
 
 log = structlog.get_logger()
 
 
-class Streamed(Answer):
+class Streamed(RawResponse):
     """Sends pieces as they come. If one cannot be made the connection is cut, so that nobody takes a part for the
     whole; if the client goes, no more are made."""
 

@@ -15,7 +15,7 @@ from libs.schemas.delivery.content import (
     Attachment,
     StoreFilePiece,
 )
-from services.gateway.http.api_request import Call
+from services.gateway.http.api_request import ApiRequest
 
 AT_ONCE = 4
 """Pieces on their way to delivery for one request."""
@@ -50,7 +50,7 @@ class AttachmentBody(View, frozen=True, kw_only=True):
 Attachments = Annotated[list[AttachmentBody], Meta(max_length=MAX_ATTACHMENTS)]
 
 
-def wrong_attachments(files: Sequence[AttachmentBody]) -> list[FieldError]:
+def attachment_errors(files: Sequence[AttachmentBody]) -> list[FieldError]:
     """What is wrong with them beside their fields. Their size is counted as they come, in Base64."""
     wrong = [
         FieldError(field=f"attachments.{n}.contentId", message="Required for inline attachments", code="required")
@@ -63,7 +63,7 @@ def wrong_attachments(files: Sequence[AttachmentBody]) -> list[FieldError]:
     return wrong
 
 
-async def handed_over(request: Call, files: Sequence[AttachmentBody]) -> list[Attachment]:
+async def store_attachments(request: ApiRequest, files: Sequence[AttachmentBody]) -> list[Attachment]:
     """The attachments once delivery has all their bytes, each file once however often it is attached."""
     described = await asyncio.to_thread(lambda: [file.described for file in files])
     contents = {each.digest: file.content for each, file in zip(described, files, strict=True)}
@@ -75,7 +75,7 @@ async def handed_over(request: Call, files: Sequence[AttachmentBody]) -> list[At
     for at in range(0, len(places), AT_ONCE):
         await asyncio.gather(
             *(
-                request.ask(
+                request.execute(
                     StoreFilePiece(digest=digest, number=number, data=contents[digest][start : start + PIECE_BYTES]),
                     f"file {digest} {number}",
                 )

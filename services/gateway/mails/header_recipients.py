@@ -14,18 +14,18 @@ from libs.schemas.delivery.content import Mailbox
 EXTENSION = "godwit.addressed"
 
 
-class Addressed(msgspec.Struct, frozen=True):
+class HeaderRecipients(msgspec.Struct, frozen=True):
     """Nothing is what a message without such lines says."""
 
     to: list[Mailbox] = []
     cc: list[Mailbox] = []
 
 
-NOBODY = Addressed()
+NO_HEADER_RECIPIENTS = HeaderRecipients()
 
 
-def addressed(scope: Scope) -> Addressed:
+def addressed(scope: Scope) -> HeaderRecipients:
     """What was put into the scope of the request."""
     extensions: Any = scope.get("extensions") or {}
-    found: Addressed = extensions.get(EXTENSION, NOBODY)
+    found: HeaderRecipients = extensions.get(EXTENSION, NO_HEADER_RECIPIENTS)
     return found

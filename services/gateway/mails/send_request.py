@@ -15,7 +15,7 @@ from libs.schemas.delivery.emails import CheckOrder
 from services.gateway.http.errors import invalid, invalid_field
 from services.gateway.http.fields import Line, Text
 from services.gateway.http.json_body import Body
-from services.gateway.mails.attachments import Attachments, wrong_attachments
+from services.gateway.mails.attachments import Attachments, attachment_errors
 from services.gateway.routes.content import SenderName
 
 MAX_RECIPIENTS = 100
@@ -63,7 +63,7 @@ def check(data: SendBody) -> None:
         raise invalid_field("template", "Either template ID or both subject and body are required", "required")
     wrong = [_no_address(field) for field, address in _addresses(data) if address is not None and not normal(address)]
     wrong += [_header_error(*refusal) for refusal in refusals(data.headers or {})]
-    wrong += wrong_attachments(data.attachments or [])
+    wrong += attachment_errors(data.attachments or [])
     if len((data.subject or "").encode()) + len((data.body or "").encode()) > MAX_TEXT:
         wrong.append(FieldError(field="body", message=f"Content is limited to {MAX_TEXT} bytes", code="too_big"))
     if wrong:

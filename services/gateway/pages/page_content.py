@@ -6,11 +6,11 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from libs.schemas.contacts.contacts import ContactView
-from services.gateway.pages.pause import LENGTHS
+from services.gateway.pages.pause import PAUSE_LENGTHS
 from services.gateway.pages.render import Action, Choice, Page
-from services.gateway.pages.translations import WORDS, Words, day
+from services.gateway.pages.translations import TRANSLATIONS, Translation, format_day
 
-Wish = Literal["subscribe", "unsubscribe", "manage"]
+PageKind = Literal["subscribe", "unsubscribe", "manage"]
 
 PAUSE = "pause"
 """The name under which the form posts for how long."""
@@ -27,9 +27,9 @@ class Visit(msgspec.Struct, frozen=True):
     locale: str
 
 
-def page_of(wish: Wish, visit: Visit) -> Page:
+def page_of(wish: PageKind, visit: Visit) -> Page:
     """The question that the link asks, or the state that makes it needless."""
-    words = WORDS[visit.locale]
+    words = TRANSLATIONS[visit.locale]
     names = {"address": visit.contact.email, "sender": visit.sender or words.this_sender}
     title, text, button = _said(wish, visit, words)
     return Page(
@@ -42,26 +42,26 @@ def page_of(wish: Wish, visit: Visit) -> Page:
 
 
 def gone(locale: str) -> Page:
-    words = WORDS[locale]
+    words = TRANSLATIONS[locale]
     return Page(locale=locale, status=404, title=words.gone, text=words.gone_text)
 
 
 def later(locale: str) -> Page:
-    words = WORDS[locale]
+    words = TRANSLATIONS[locale]
     return Page(locale=locale, status=503, title=words.later, text=words.later_text, retry_after=5)
 
 
 def too_often(locale: str) -> Page:
-    words = WORDS[locale]
+    words = TRANSLATIONS[locale]
     return Page(locale=locale, status=429, title=words.too_often, text=words.too_often_text, retry_after=60)
 
 
 def on_its_way(locale: str) -> Page:
-    words = WORDS[locale]
+    words = TRANSLATIONS[locale]
     return Page(locale=locale, status=202, title=words.saved, text=words.saved_text)
 
 
-def _said(wish: Wish, visit: Visit, words: Words) -> tuple[str, str, Action]:
+def _said(wish: PageKind, visit: Visit, words: Translation) -> tuple[str, str, Action]:
     """The title, the text with its gaps, and the main button."""
     subscribe, unsubscribe = f"../subscribe/{visit.token}", f"../unsubscribe/{visit.token}"
     match wish, visit.contact.subscribed:
@@ -77,11 +77,11 @@ def _said(wish: Wish, visit: Visit, words: Words) -> tuple[str, str, Action]:
             return words.unsubscribed, words.unsubscribed_text, Action(words.subscribe_again, subscribe)
 
 
-def _pause(visit: Visit, words: Words) -> Choice:
-    options: Texts = {length: getattr(words, length) for length in LENGTHS}
+def _pause(visit: Visit, words: Translation) -> Choice:
+    options: Texts = {length: getattr(words, length) for length in PAUSE_LENGTHS}
     return Choice(PAUSE, words.pause_question, options, Action(words.pause, f"../manage/{visit.token}"))
 
 
 def _end(visit: Visit) -> str:
     until = visit.contact.snoozed_until
-    return day(datetime.fromisoformat(until), visit.locale) if until else ""
+    return format_day(datetime.fromisoformat(until), visit.locale) if until else ""

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from typing import Literal, get_args
 
 PauseLength = Literal["two_weeks", "one_month", "six_months", "one_year"]
-LENGTHS: tuple[PauseLength, ...] = get_args(PauseLength)
+PAUSE_LENGTHS: tuple[PauseLength, ...] = get_args(PauseLength)
 
 MONTHS: dict[PauseLength, int] = {"one_month": 1, "six_months": 6, "one_year": 12}
 
 
-def end_of(length: PauseLength, start: datetime) -> datetime:
+def pause_end(length: PauseLength, start: datetime) -> datetime:
     """The same time of the day, so many calendar months later; on the month's last day if it is too short."""
     if length == "two_weeks":
         return start + timedelta(weeks=2)

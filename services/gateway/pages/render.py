@@ -6,7 +6,7 @@ from string import Template
 
 import msgspec
 
-from services.gateway.http.raw_response import Answer
+from services.gateway.http.raw_response import RawResponse
 
 TEMPLATE = Template((Path(__file__).parent / "page.html").read_text(encoding="utf-8"))
 BUTTON = Template('<form method="post" action="$action"><button type="submit">$label</button></form>')
@@ -54,7 +54,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     retry_after: int | None = None
 
 
-def respond(page: Page) -> Answer:
+def respond(page: Page) -> RawResponse:
     html = TEMPLATE.substitute(
         lang=page.locale,
         title=escape(page.title),
@@ -63,12 +63,12 @@ def respond(page: Page) -> Answer:
         choice=_choice(page.choice) if page.choice else "",
     )
     language = (b"content-language", page.locale.encode())
-    return Answer(html.encode(), page.status, b"text/html; charset=utf-8", [*HEADERS, language, *_later(page)])
+    return RawResponse(html.encode(), page.status, b"text/html; charset=utf-8", [*HEADERS, language, *_later(page)])
 
 
-def respond_plainly(page: Page) -> Answer:
+def respond_plainly(page: Page) -> RawResponse:
     """For programs: the title alone."""
-    return Answer(page.title.encode(), page.status, b"text/plain; charset=utf-8", _later(page))
+    return RawResponse(page.title.encode(), page.status, b"text/plain; charset=utf-8", _later(page))
 
 
 def _later(page: Page) -> list[tuple[bytes, bytes]]:

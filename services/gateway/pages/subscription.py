@@ -24,11 +24,11 @@ from libs.schemas.contacts.contacts import (
     UnsubscribeContact,
 )
 from services.gateway.accounts.read_models.project import sender_of
-from services.gateway.bus.bus import Bus, Unanswered
-from services.gateway.http.limits import Limiter
+from services.gateway.bus.bus import Bus, CommandPending
+from services.gateway.http.limits import RateLimiter
 from services.gateway.pages import page_content
-from services.gateway.pages.page_content import Visit, Wish, page_of
-from services.gateway.pages.pause import PauseLength, end_of
+from services.gateway.pages.page_content import PageKind, Visit, page_of
+from services.gateway.pages.pause import PauseLength, pause_end
 from services.gateway.pages.render import Page
 
 log = structlog.get_logger()
@@ -36,7 +36,7 @@ log = structlog.get_logger()
 CLICKS_PER_MINUTE = 30
 TIMEOUT = 5.0
 
-Order: TypeAlias = Callable[[Target], SubscribeContact | UnsubscribeContact]
+CommandFor: TypeAlias = Callable[[Target], SubscribeContact | UnsubscribeContact]
 
 
 class Subscription:
@@ -49,9 +49,9 @@ class Subscription:
         self._bus = bus
         self._pool = pool
         self._key = link_key
-        self._clicks = Limiter(CLICKS_PER_MINUTE)
+        self._clicks = RateLimiter(CLICKS_PER_MINUTE)
 
-    async def show(self, wish: Wish, token: str, wishes: list[str]) -> Page:
+    async def show(self, wish: PageKind, token: str, wishes: list[str]) -> Page:
         """The page behind the link. Changes nothing."""
 
         async def seen() -> Page:
@@ -68,7 +68,7 @@ class Subscription:
     async def pause(self, token: str, wishes: list[str], length: PauseLength) -> Page:
         return await self._change("manage", token, wishes, lambda target: _paused(target, length))
 
-    async def _change(self, wish: Wish, token: str, wishes: list[str], order: Order) -> Page:
+    async def _change(self, wish: PageKind, token: str, wishes: list[str], order: CommandFor) -> Page:
         """Do what the button says. Doing it twice changes nothing more."""
 
         async def changed() -> Page:
@@ -82,7 +82,7 @@ class Subscription:
 
     async def _tell(self, target: Target, command: SubscribeContact | UnsubscribeContact) -> None:
         meta = Meta(actor="link")
-        await self._bus.ask(Envelope(id=uuid7(), project=target.project, message=command, at=now(), meta=meta))
+        await self._bus.execute(Envelope(id=uuid7(), project=target.project, message=command, at=now(), meta=meta))
 
     async def _visit(self, token: str, target: Target, wishes: list[str]) -> Visit:
         answer = await self._bus.query(target.project, GetContact(contact_id=target.contact_id))
@@ -98,7 +98,7 @@ async def _answered(page: Callable[[], Awaitable[Page]], locale: str) -> Page:
         return await page()
     except (BadToken, Rejected):
         return page_content.gone(locale)
-    except Unanswered:
+    except CommandPending:
         return page_content.on_its_way(locale)
     except (Unavailable, NatsError, *BROKEN) as failure:
         log.warning("page.unavailable", error=repr(failure))
@@ -114,5 +114,5 @@ def _unsubscribed(target: Target) -> UnsubscribeContact:
 
 
 def _paused(target: Target, length: PauseLength) -> UnsubscribeContact:
-    until = iso(end_of(length, now()))
+    until = iso(pause_end(length, now()))
     return UnsubscribeContact(contact_id=target.contact_id, reason="snooze", email_id=target.email_id, until=until)

@@ -12,7 +12,7 @@ from libs.kernel.locales import LOCALES
 FILES = Path(__file__).parent / "translations"
 
 
-class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Translation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The texts of one language. `{sender}`, `{address}` and `{date}` are filled in by `str.format`."""
 
     unsubscribe: str
@@ -48,13 +48,13 @@ class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confirm_ignore: str
 
 
-def _read(locale: str) -> Words:
-    return msgspec.json.decode((FILES / f"{locale}.json").read_bytes(), type=Words)
+def _read(locale: str) -> Translation:
+    return msgspec.json.decode((FILES / f"{locale}.json").read_bytes(), type=Translation)
 
 
-WORDS = {locale: _read(locale) for locale in LOCALES}
+TRANSLATIONS = {locale: _read(locale) for locale in LOCALES}
 
 
-def day(instant: date, locale: str) -> str:
+def format_day(instant: date, locale: str) -> str:
     """A date as people write it: 3 March 2027, 3. März 2027."""
     return format_date(instant, "long", Locale.parse(locale, sep="-"))

@@ -8,9 +8,9 @@ from litestar.params import QueryParameter
 
 from libs.runtime.clock import now
 from libs.schemas.feedback.mails import Day, GetTimeseries
-from services.gateway.http.api_request import Call
+from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import invalid_field
-from services.gateway.http.raw_response import Answer, shows
+from services.gateway.http.raw_response import RawResponse, query_responses
 
 USUAL_DAYS, MAX_DAYS = 30, 90
 FIRST_YEAR, LAST_YEAR = 1970, 2999
@@ -22,8 +22,8 @@ Start = Annotated[
 End = Annotated[str | None, QueryParameter(name="endDate", max_length=40, description="ISO 8601, likewise; today")]
 
 
-@get("/analytics/timeseries", responses=shows(list[Day]), tags=["Analytics"])
-async def get_timeseries(request: Call, start_date: Start = None, end_date: End = None) -> Answer:
+@get("/analytics/timeseries", responses=query_responses(list[Day]), tags=["Analytics"])
+async def get_timeseries(request: ApiRequest, start_date: Start = None, end_date: End = None) -> RawResponse:
     """Get figures by day
 
     For each day in UTC, also those without any: mails that Amazon SES took, and mails that were delivered, opened or
@@ -35,7 +35,7 @@ async def get_timeseries(request: Call, start_date: Start = None, end_date: End 
         raise invalid_field("startDate", "Must not be after endDate", "invalid_date")
     if (end - start).days >= MAX_DAYS:
         raise invalid_field("startDate", f"At most {MAX_DAYS} days can be asked for", "too_big")
-    return Answer(await request.query(GetTimeseries(start=start, end=end)))
+    return RawResponse(await request.query(GetTimeseries(start=start, end=end)))
 
 
 def _day(field: str, text: str | None) -> date | None:

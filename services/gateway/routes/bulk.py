@@ -23,15 +23,15 @@ from libs.schemas.contacts.jobs import (
     Selection,
     StartBulk,
 )
-from services.gateway.http.api_request import Call
+from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import invalid_field
-from services.gateway.http.fields import id_of
+from services.gateway.http.fields import parse_id
 from services.gateway.http.json_body import Body
 from services.gateway.http.raw_response import (
-    Answer,
-    accepts,
-    returns,
-    shows,
+    RawResponse,
+    command_responses,
+    job_responses,
+    query_responses,
 )
 
 TAGS = ["Bulk operations"]
@@ -69,11 +69,11 @@ class BulkBody(Body, frozen=True, kw_only=True):
 @post(
     "/contacts/bulk-subscribe",
     status_code=202,
-    responses=accepts(JobAccepted),
+    responses=job_responses(JobAccepted),
     tags=TAGS,
     request_max_body_size=MAX_BYTES,
 )
-async def bulk_subscribe(data: JSONBody[BulkBody], request: Call) -> Answer:
+async def bulk_subscribe(data: JSONBody[BulkBody], request: ApiRequest) -> RawResponse:
     """Subscribe many contacts
 
     `{"contactIds": [...]}` with 1 to 1,000 ids, the same with `"mode": "ids"`, or, for everyone who matches,
@@ -85,11 +85,11 @@ async def bulk_subscribe(data: JSONBody[BulkBody], request: Call) -> Answer:
 @post(
     "/contacts/bulk-unsubscribe",
     status_code=202,
-    responses=accepts(JobAccepted),
+    responses=job_responses(JobAccepted),
     tags=TAGS,
     request_max_body_size=MAX_BYTES,
 )
-async def bulk_unsubscribe(data: JSONBody[BulkBody], request: Call) -> Answer:
+async def bulk_unsubscribe(data: JSONBody[BulkBody], request: ApiRequest) -> RawResponse:
     """Unsubscribe many contacts
 
     Takes what `/contacts/bulk-subscribe` takes.
@@ -100,11 +100,11 @@ async def bulk_unsubscribe(data: JSONBody[BulkBody], request: Call) -> Answer:
 @post(
     "/contacts/bulk-delete",
     status_code=202,
-    responses=accepts(JobAccepted),
+    responses=job_responses(JobAccepted),
     tags=TAGS,
     request_max_body_size=MAX_BYTES,
 )
-async def bulk_delete(data: JSONBody[BulkBody], request: Call) -> Answer:
+async def bulk_delete(data: JSONBody[BulkBody], request: ApiRequest) -> RawResponse:
     """Delete many contacts
 
     Takes what `/contacts/bulk-subscribe` takes. Everyone there is, is `{"mode": "query", "filter": {}}`: a query has to
@@ -115,27 +115,27 @@ async def bulk_delete(data: JSONBody[BulkBody], request: Call) -> Answer:
     return await _start(request, "delete", data)
 
 
-@get("/contacts/bulk/{job_id:str}", responses=shows(BulkView), tags=TAGS)
-async def get_bulk(job_id: FromPath[str], request: Call) -> Answer:
+@get("/contacts/bulk/{job_id:str}", responses=query_responses(BulkView), tags=TAGS)
+async def get_bulk(job_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get a bulk operation
 
     `result` comes when the job has ended, with up to 1,000 of the contacts that nothing could be done with.
     """
-    return Answer(await request.query(GetBulk(job_id=id_of(job_id, WHAT))))
+    return RawResponse(await request.query(GetBulk(job_id=parse_id(job_id, WHAT))))
 
 
-@post("/contacts/bulk/{job_id:str}/cancel", status_code=200, responses=returns(JobStopped, 200), tags=TAGS)
-async def cancel_bulk(job_id: FromPath[str], request: Call) -> Answer:
+@post("/contacts/bulk/{job_id:str}/cancel", status_code=200, responses=command_responses(JobStopped, 200), tags=TAGS)
+async def cancel_bulk(job_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Cancel a bulk operation
 
     What is done already stays done.
     """
-    return Answer(await request.ask(CancelJob(job_id=id_of(job_id, WHAT), kind="bulk")))
+    return RawResponse(await request.execute(CancelJob(job_id=parse_id(job_id, WHAT), kind="bulk")))
 
 
-async def _start(request: Call, operation: BulkOperation, body: BulkBody) -> Answer:
-    command = StartBulk(job_id=request.exchange.command_id, operation=operation, selection=body.selection())
-    return Answer(await request.ask(command), 202)
+async def _start(request: ApiRequest, operation: BulkOperation, body: BulkBody) -> RawResponse:
+    command = StartBulk(job_id=request.context.command_id, operation=operation, selection=body.selection())
+    return RawResponse(await request.execute(command), 202)
 
 
 ROUTES = [bulk_subscribe, bulk_unsubscribe, bulk_delete, get_bulk, cancel_bulk]

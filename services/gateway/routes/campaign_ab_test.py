@@ -16,10 +16,10 @@ from libs.schemas.campaigns.ab_tests import (
 )
 from libs.schemas.campaigns.campaigns import CampaignView, ChooseWinner
 from libs.schemas.campaigns.results import GetAbTestResults
-from services.gateway.http.api_request import Call
-from services.gateway.http.fields import Line, id_of
+from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.fields import Line, parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import Answer, returns, shows
+from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
 
 TAGS = ["Campaigns"]
 LETTERS = "ABCDE"
@@ -70,26 +70,35 @@ def asked_for(test: AbTestBody | T) -> AbTest | T:
     return _test(test) if isinstance(test, AbTestBody) else test
 
 
-@get("/campaigns/{campaign_id:str}/ab-test", responses=shows(AbTestResults), tags=TAGS)
-async def get_ab_test_results(campaign_id: FromPath[str], request: Call) -> Answer:
+@get("/campaigns/{campaign_id:str}/ab-test", responses=query_responses(AbTestResults), tags=TAGS)
+async def get_ab_test_results(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Compare the variants of a campaign's A/B test
 
     Those who are in the test, variant by variant, with `lift` against the first one; and apart from them the `rest`.
     `leader` would win by what is counted now; `decision` is what was decided, with the figures of that moment. What
     machines opened or clicked is not counted.
     """
-    return Answer(await request.query(GetAbTestResults(campaign_id=_id(campaign_id))))
+    return RawResponse(await request.query(GetAbTestResults(campaign_id=_id(campaign_id))))
 
 
-@post("/campaigns/{campaign_id:str}/ab-test/winner", status_code=200, responses=returns(CampaignView, 200), tags=TAGS)
-async def choose_winner(campaign_id: FromPath[str], request: Call, data: JSONBody[WinnerBody | None] = None) -> Answer:
+@post(
+    "/campaigns/{campaign_id:str}/ab-test/winner",
+    status_code=200,
+    responses=command_responses(CampaignView, 200),
+    tags=TAGS,
+)
+async def choose_winner(
+    campaign_id: FromPath[str], request: ApiRequest, data: JSONBody[WinnerBody | None] = None
+) -> RawResponse:
     """Choose the winner of a campaign's A/B test
 
     Now, instead of when it is due: this variant, or the best one by what is counted so far. Only while the campaign is
     QUEUED, SENDING or PAUSED. The rest of the audience gets it; those in the test still get what they were to try.
     """
     variant = data.variant if data else None
-    return Answer(await request.ask(ChooseWinner(campaign_id=_id(campaign_id), variant=variant, asked_at=now())))
+    return RawResponse(
+        await request.execute(ChooseWinner(campaign_id=_id(campaign_id), variant=variant, asked_at=now()))
+    )
 
 
 def _test(body: AbTestBody) -> AbTest:
@@ -112,7 +121,7 @@ def _variant(body: VariantBody, letter: str) -> Variant:
 
 
 def _id(campaign_id: str) -> UUID:
-    return id_of(campaign_id, "Campaign")
+    return parse_id(campaign_id, "Campaign")
 
 
 ROUTES = [get_ab_test_results, choose_winner]

@@ -21,11 +21,11 @@ from libs.schemas.campaigns.campaigns import (
 )
 from libs.schemas.campaigns.results import CampaignRecipients, ListCampaignRecipients
 from libs.schemas.delivery.content import Content
-from services.gateway.http.api_request import Call
-from services.gateway.http.errors import Problem
-from services.gateway.http.fields import Line, id_of
+from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.errors import ApiError
+from services.gateway.http.fields import Line, parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import Answer, returns
+from services.gateway.http.raw_response import RawResponse, command_responses
 from services.gateway.routes.recipient_list import made_list
 
 TAGS = ["Campaigns"]
@@ -41,37 +41,37 @@ class ResendBody(Body, frozen=True, kw_only=True):
     scheduled_for: Annotated[datetime, Meta(tz=True)] | None = None
 
 
-@post("/campaigns/{campaign_id:str}/resend", status_code=201, responses=returns(CampaignView, 201), tags=TAGS)
+@post("/campaigns/{campaign_id:str}/resend", status_code=201, responses=command_responses(CampaignView, 201), tags=TAGS)
 async def resend_campaign(
-    campaign_id: FromPath[str], request: Call, data: JSONBody[ResendBody | None] = None
-) -> Answer:
+    campaign_id: FromPath[str], request: ApiRequest, data: JSONBody[ResendBody | None] = None
+) -> RawResponse:
     """Resend a campaign to those who did not open it
 
     Makes a new campaign of one that was SENT, for those to whom it was sent and who have not opened it, and sends it or
     schedules it. They are put on a list first, which takes some seconds for a hundred thousand. Opens that are not
     reported, as where images are not loaded, cannot be known.
     """
-    body, found = data or ResendBody(), id_of(campaign_id, "Campaign")
+    body, found = data or ResendBody(), parse_id(campaign_id, "Campaign")
     first = msgspec.json.decode(await request.query(GetCampaign(campaign_id=found)), type=CampaignView)
     if first.status != "SENT":
-        raise Problem(409, "CAMPAIGN_NOT_RESENDABLE", "Only a campaign that was sent can be sent again")
+        raise ApiError(409, "CAMPAIGN_NOT_RESENDABLE", "Only a campaign that was sent can be sent again")
     pages = _who_did_not_open(request, found)
     first_page = await anext(pages, None)
     if first_page is None:
-        raise Problem(409, "NO_RECIPIENTS", "Everybody to whom the campaign was sent has opened it")
+        raise ApiError(409, "NO_RECIPIENTS", "Everybody to whom the campaign was sent has opened it")
     made = await made_list(request, _after(first_page, pages), create_missing=False)
     audience = Audience(audience_type="SEGMENT", list_id=made)
     create = _second(first, body, audience)
-    await request.ask(create, "campaign")
+    await request.execute(create, "campaign")
     send = (
         ScheduleCampaign(campaign_id=create.campaign_id, scheduled_for=body.scheduled_for, asked_at=now())
         if body.scheduled_for
         else SendCampaign(campaign_id=create.campaign_id, asked_at=now())
     )
-    return Answer(await request.ask(send, "send"), 201)
+    return RawResponse(await request.execute(send, "send"), 201)
 
 
-async def _who_did_not_open(request: Call, campaign_id: UUID) -> AsyncIterator[list[str]]:
+async def _who_did_not_open(request: ApiRequest, campaign_id: UUID) -> AsyncIterator[list[str]]:
     """Page by page, without empty ones."""
     cursor: str | None = None
     while True:

@@ -39,22 +39,22 @@ from libs.schemas.contacts.contacts import ContactPage, ListContacts
 from libs.schemas.delivery.content import Content, Kind
 from libs.schemas.delivery.emails import FindSuppressed, SendEmail, Suppressed
 from libs.schemas.delivery.sending import GetSendingState, SendingState, WaitingFor
-from services.gateway.http.api_request import Call
-from services.gateway.http.errors import Problem
+from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.errors import ApiError
 from services.gateway.http.fields import (
     Cursor,
     Email,
     Limit,
     PageNumber,
     PageSize,
-    id_of,
+    parse_id,
 )
 from services.gateway.http.json_body import Body
 from services.gateway.http.raw_response import (
-    Answer,
+    RawResponse,
     Streamed,
-    returns,
-    shows,
+    command_responses,
+    query_responses,
 )
 from services.gateway.routes.responses import Message
 
@@ -101,17 +101,17 @@ class TestSent(View, frozen=True, kw_only=True):
     email: UUID
 
 
-@get("/campaigns/{campaign_id:str}/contacts", responses=shows(AudiencePreview), tags=TAGS)
+@get("/campaigns/{campaign_id:str}/contacts", responses=query_responses(AudiencePreview), tags=TAGS)
 async def list_campaign_contacts(
-    campaign_id: FromPath[str], request: Call, page: PageNumber = 1, page_size: PageSize = 20
-) -> Answer:
+    campaign_id: FromPath[str], request: ApiRequest, page: PageNumber = 1, page_size: PageSize = 20
+) -> RawResponse:
     """List a campaign's live audience
 
     Who would get it if it was sent now. `leftOut` is the reason for which a contact would not.
     """
     view = msgspec.json.decode(await request.query(GetCampaign(campaign_id=_id(campaign_id))), type=CampaignView)
     if view.audience_type is None:
-        raise Problem(409, "CAMPAIGN_HAS_NO_AUDIENCE", "The campaign has no audience yet")
+        raise ApiError(409, "CAMPAIGN_HAS_NO_AUDIENCE", "The campaign has no audience yet")
     audience = Audience(
         audience_type=view.audience_type,
         segment_id=view.segment_id,
@@ -122,10 +122,10 @@ async def list_campaign_contacts(
         audience=audience, subscribed_only=view.type_ != "TRANSACTIONAL", page=page, page_size=page_size
     )
     preview = msgspec.json.decode(await request.query(query), type=AudiencePreview)
-    return Answer(encode(await _with_suppressed(request, preview, view.type_)))
+    return RawResponse(encode(await _with_suppressed(request, preview, view.type_)))
 
 
-async def _with_suppressed(request: Call, preview: AudiencePreview, kind: Kind) -> AudiencePreview:
+async def _with_suppressed(request: ApiRequest, preview: AudiencePreview, kind: Kind) -> AudiencePreview:
     """Delivery knows whose mailboxes said no, and which addresses are suppressed."""
     readers = {contact.id: contact.email for contact in preview.data}
     answer = await request.query(FindSuppressed(readers=readers, kind=kind))
@@ -137,8 +137,8 @@ async def _with_suppressed(request: Call, preview: AudiencePreview, kind: Kind) 
     return msgspec.structs.replace(preview, data=data)
 
 
-@post("/campaigns/{campaign_id:str}/test", status_code=200, responses=returns(TestSent, 200), tags=TAGS)
-async def test_campaign(campaign_id: FromPath[str], data: JSONBody[TestBody], request: Call) -> Answer:
+@post("/campaigns/{campaign_id:str}/test", status_code=200, responses=command_responses(TestSent, 200), tags=TAGS)
+async def test_campaign(campaign_id: FromPath[str], data: JSONBody[TestBody], request: ApiRequest) -> RawResponse:
     """Send a test
 
     To any address, from any status, written for real with the data of a contact of the project. It is counted nowhere.
@@ -154,34 +154,34 @@ async def test_campaign(campaign_id: FromPath[str], data: JSONBody[TestBody], re
         content=msgspec.structs.replace(content, subject=TEST + content.subject),
         data=sample[0].data if sample else {},
     )
-    await request.ask(command)
+    await request.execute(command)
     sent = TestSent(success=True, message=f"Test email sent to {command.recipient}", email=command.email_id)
-    return Answer(encode(sent))
+    return RawResponse(encode(sent))
 
 
-@get("/campaigns/{campaign_id:str}/stats", responses=shows(CampaignStats), tags=TAGS)
-async def get_campaign_stats(campaign_id: FromPath[str], request: Call) -> Answer:
+@get("/campaigns/{campaign_id:str}/stats", responses=query_responses(CampaignStats), tags=TAGS)
+async def get_campaign_stats(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get a campaign's statistics
 
     Rates are percentages of the mails that were sent.
     """
-    return Answer(await request.query(GetCampaignStats(campaign_id=_id(campaign_id))))
+    return RawResponse(await request.query(GetCampaignStats(campaign_id=_id(campaign_id))))
 
 
-@get("/campaigns/{campaign_id:str}/progress", responses=shows(Progress), tags=TAGS)
-async def watch_campaign(campaign_id: FromPath[str], request: Call) -> ASGIResponse:
+@get("/campaigns/{campaign_id:str}/progress", responses=query_responses(Progress), tags=TAGS)
+async def watch_campaign(campaign_id: FromPath[str], request: ApiRequest) -> ASGIResponse:
     """Watch a campaign's progress
 
     As server-sent events, one whenever something changed, until the campaign is over; with `Accept: application/json`
     as it is now.
     """
     found = _id(campaign_id)
-    if b"application/json" in request.exchange.headers.get(b"accept", b""):
-        return Answer(encode(await _progress(request, found)))
+    if b"application/json" in request.context.headers.get(b"accept", b""):
+        return RawResponse(encode(await _progress(request, found)))
     return Streamed(_events(request, found), b"text/event-stream")
 
 
-async def _events(request: Call, campaign_id: UUID) -> AsyncIterator[bytes]:
+async def _events(request: ApiRequest, campaign_id: UUID) -> AsyncIterator[bytes]:
     last = b""
     for second in range(LONGEST_WATCH):
         try:
@@ -198,7 +198,7 @@ async def _events(request: Call, campaign_id: UUID) -> AsyncIterator[bytes]:
         await asyncio.sleep(LOOK_EVERY)
 
 
-async def _progress(request: Call, campaign_id: UUID) -> Progress:
+async def _progress(request: ApiRequest, campaign_id: UUID) -> Progress:
     run = msgspec.json.decode(await request.query(GetCampaignProgress(campaign_id=campaign_id)), type=CampaignProgress)
     state = await _sending_state(request, campaign_id, run.queued) if run.queued else None
     if state and state.eta_seconds is not None:
@@ -212,7 +212,7 @@ async def _progress(request: Call, campaign_id: UUID) -> Progress:
     )
 
 
-async def _sending_state(request: Call, campaign_id: UUID, queued: int) -> SendingState | None:
+async def _sending_state(request: ApiRequest, campaign_id: UUID, queued: int) -> SendingState | None:
     """Progress can be told without it, as while delivery restarts."""
     try:
         answer = await request.query(GetSendingState(campaign_id=campaign_id, queued=queued))
@@ -221,15 +221,15 @@ async def _sending_state(request: Call, campaign_id: UUID, queued: int) -> Sendi
     return msgspec.json.decode(answer, type=SendingState)
 
 
-@get("/campaigns/{campaign_id:str}/recipients", responses=shows(CampaignRecipients), tags=TAGS)
+@get("/campaigns/{campaign_id:str}/recipients", responses=query_responses(CampaignRecipients), tags=TAGS)
 async def list_campaign_recipients(
     campaign_id: FromPath[str],
-    request: Call,
+    request: ApiRequest,
     status: Status = None,
     variant: OfVariant = None,
     limit: Limit = 20,
     cursor: Cursor = None,
-) -> Answer:
+) -> RawResponse:
     """List a campaign's recipients
 
     Who was written to, and what came of it; with an A/B test also the variant that each one gets. `total` is of the
@@ -238,16 +238,16 @@ async def list_campaign_recipients(
     query = ListCampaignRecipients(
         campaign_id=_id(campaign_id), status=status, variant=variant, limit=limit, cursor=cursor
     )
-    return Answer(await request.query(query))
+    return RawResponse(await request.query(query))
 
 
 @get(
     "/campaigns/{campaign_id:str}/recipients/export",
-    responses=shows(Message),
+    responses=query_responses(Message),
     tags=TAGS,
 )
 async def export_campaign_recipients(
-    campaign_id: FromPath[str], request: Call, status: Status = None, variant: OfVariant = None
+    campaign_id: FromPath[str], request: ApiRequest, status: Status = None, variant: OfVariant = None
 ) -> Streamed:
     """Export a campaign's recipients
 
@@ -257,7 +257,7 @@ async def export_campaign_recipients(
     return Streamed(_rows(request, wanted), b"text/csv; charset=utf-8")
 
 
-async def _rows(request: Call, wanted: ListCampaignRecipients) -> AsyncIterator[bytes]:
+async def _rows(request: ApiRequest, wanted: ListCampaignRecipients) -> AsyncIterator[bytes]:
     columns = [field.encode_name for field in msgspec.structs.fields(CampaignRecipient)]
     head: list[list[str]] = [columns]
     cursor: str | None = None
@@ -282,26 +282,26 @@ def _cell(value: object) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
-@get("/campaigns/{campaign_id:str}/link-clicks", responses=shows(list[LinkClicks]), tags=TAGS)
-async def list_link_clicks(campaign_id: FromPath[str], request: Call) -> Answer:
+@get("/campaigns/{campaign_id:str}/link-clicks", responses=query_responses(list[LinkClicks]), tags=TAGS)
+async def list_link_clicks(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """List a campaign's link clicks
 
     For each link all clicks, and how many contacts clicked; the most clicked first.
     """
-    return Answer(await request.query(ListLinkClicks(campaign_id=_id(campaign_id))))
+    return RawResponse(await request.query(ListLinkClicks(campaign_id=_id(campaign_id))))
 
 
-@get("/campaigns/{campaign_id:str}/timeline", responses=shows(list[CampaignHour]), tags=TAGS)
-async def get_campaign_timeline(campaign_id: FromPath[str], request: Call) -> Answer:
+@get("/campaigns/{campaign_id:str}/timeline", responses=query_responses(list[CampaignHour]), tags=TAGS)
+async def get_campaign_timeline(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get a campaign's timeline
 
     What happened in each hour in which anything did. The hours add up to the statistics.
     """
-    return Answer(await request.query(GetCampaignTimeline(campaign_id=_id(campaign_id))))
+    return RawResponse(await request.query(GetCampaignTimeline(campaign_id=_id(campaign_id))))
 
 
 def _id(campaign_id: str) -> UUID:
-    return id_of(campaign_id, "Campaign")
+    return parse_id(campaign_id, "Campaign")
 
 
 ROUTES = [

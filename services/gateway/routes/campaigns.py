@@ -37,7 +37,7 @@ from libs.schemas.campaigns.templates import GetTemplate, TemplateView
 from libs.schemas.contacts.audiences import PreviewAudience
 from libs.schemas.contacts.contacts import Condition
 from libs.schemas.delivery.content import Content, Kind, Utm
-from services.gateway.http.api_request import Call
+from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import invalid_field
 from services.gateway.http.fields import (
     Email,
@@ -45,10 +45,10 @@ from services.gateway.http.fields import (
     Name,
     PageNumber,
     PageSize,
-    id_of,
+    parse_id,
 )
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import Answer, returns, shows
+from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
 from services.gateway.routes.campaign_ab_test import AbTestBody, asked_for
 from services.gateway.routes.content import MAX_BYTES, Description, SenderName
 from services.gateway.routes.responses import Message
@@ -133,25 +133,25 @@ class ScheduleBody(Body, frozen=True, kw_only=True):
     scheduled_for: Moment
 
 
-@get("/campaigns", responses=shows(CampaignPage), tags=TAGS)
+@get("/campaigns", responses=query_responses(CampaignPage), tags=TAGS)
 async def list_campaigns(
-    request: Call,
+    request: ApiRequest,
     page: PageNumber = 1,
     page_size: PageSize = 20,
     status: Annotated[CampaignStatus | None, QueryParameter(description="Only campaigns in this state")] = None,
     search: Annotated[
         str | None, QueryParameter(max_length=255, pattern=NO_NUL, description="Part of the name")
     ] = None,
-) -> Answer:
+) -> RawResponse:
     """List campaigns
 
     Newest first.
     """
-    return Answer(await request.query(ListCampaigns(page=page, page_size=page_size, status=status, search=search)))
+    return RawResponse(await request.query(ListCampaigns(page=page, page_size=page_size, status=status, search=search)))
 
 
-@post("/campaigns", responses=returns(CampaignView, 201), tags=TAGS, request_max_body_size=MAX_BYTES)
-async def create_campaign(data: JSONBody[NewCampaignBody], request: Call) -> Answer:
+@post("/campaigns", responses=command_responses(CampaignView, 201), tags=TAGS, request_max_body_size=MAX_BYTES)
+async def create_campaign(data: JSONBody[NewCampaignBody], request: ApiRequest) -> RawResponse:
     """Create a campaign
 
     It starts as a DRAFT. The audience is everyone who is subscribed (`ALL`), a segment or a list (`SEGMENT`; with both,
@@ -175,23 +175,25 @@ async def create_campaign(data: JSONBody[NewCampaignBody], request: Call) -> Ans
         unknown_policy=data.unknown_policy,
         ab_test=asked_for(data.ab_test),
     )
-    return Answer(await request.ask(command), 201)
+    return RawResponse(await request.execute(command), 201)
 
 
-@get("/campaigns/{campaign_id:str}", responses=shows(CampaignView), tags=TAGS)
-async def get_campaign(campaign_id: FromPath[str], request: Call) -> Answer:
+@get("/campaigns/{campaign_id:str}", responses=query_responses(CampaignView), tags=TAGS)
+async def get_campaign(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get a campaign"""
-    return Answer(await request.query(GetCampaign(campaign_id=_id(campaign_id))))
+    return RawResponse(await request.query(GetCampaign(campaign_id=_id(campaign_id))))
 
 
 @put(
     "/campaigns/{campaign_id:str}",
     status_code=200,
-    responses=returns(CampaignView, 200),
+    responses=command_responses(CampaignView, 200),
     tags=TAGS,
     request_max_body_size=MAX_BYTES,
 )
-async def replace_campaign(campaign_id: FromPath[str], data: JSONBody[CampaignBody], request: Call) -> Answer:
+async def replace_campaign(
+    campaign_id: FromPath[str], data: JSONBody[CampaignBody], request: ApiRequest
+) -> RawResponse:
     """Replace a campaign
 
     What is not given is emptied. Only in DRAFT, SCHEDULED and FAILED; one that is scheduled must stay ready. A body
@@ -201,11 +203,18 @@ async def replace_campaign(campaign_id: FromPath[str], data: JSONBody[CampaignBo
     await _require_audience(request, _audience(data))
     # Of the two forms of the body, the one that is not given must not empty the other.
     other = {"markdown": UNSET} if data.content is None else {"body": UNSET}
-    return Answer(await request.ask(msgspec.structs.replace(_update(campaign_id, data), **other)))
+    return RawResponse(await request.execute(msgspec.structs.replace(_update(campaign_id, data), **other)))
 
 
-@patch("/campaigns/{campaign_id:str}", responses=returns(CampaignView, 200), tags=TAGS, request_max_body_size=MAX_BYTES)
-async def update_campaign(campaign_id: FromPath[str], data: JSONBody[CampaignChanges], request: Call) -> Answer:
+@patch(
+    "/campaigns/{campaign_id:str}",
+    responses=command_responses(CampaignView, 200),
+    tags=TAGS,
+    request_max_body_size=MAX_BYTES,
+)
+async def update_campaign(
+    campaign_id: FromPath[str], data: JSONBody[CampaignChanges], request: ApiRequest
+) -> RawResponse:
     """Update a campaign
 
     Changes the fields that are given. Only in DRAFT, SCHEDULED and FAILED; one that is scheduled must stay ready. A
@@ -214,32 +223,32 @@ async def update_campaign(campaign_id: FromPath[str], data: JSONBody[CampaignCha
     _require_one_body(data.body, data.content)
     for part in _named(data):
         await _require_audience(request, part)
-    return Answer(await request.ask(_update(campaign_id, data)))
+    return RawResponse(await request.execute(_update(campaign_id, data)))
 
 
-@delete("/campaigns/{campaign_id:str}", status_code=200, responses=returns(Message, 200), tags=TAGS)
-async def delete_campaign(campaign_id: FromPath[str], request: Call) -> Answer:
+@delete("/campaigns/{campaign_id:str}", status_code=200, responses=command_responses(Message, 200), tags=TAGS)
+async def delete_campaign(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Delete a campaign
 
     Only in DRAFT, SENT, FAILED and CANCELLED. What it sent stays in the history of its contacts.
     """
-    await request.ask(DeleteCampaign(campaign_id=_id(campaign_id), asked_at=now()))
-    return Answer(b'{"success":true,"message":"Campaign deleted"}')
+    await request.execute(DeleteCampaign(campaign_id=_id(campaign_id), asked_at=now()))
+    return RawResponse(b'{"success":true,"message":"Campaign deleted"}')
 
 
-@post("/campaigns/{campaign_id:str}/duplicate", responses=returns(CampaignView, 201), tags=TAGS)
-async def duplicate_campaign(campaign_id: FromPath[str], request: Call) -> Answer:
+@post("/campaigns/{campaign_id:str}/duplicate", responses=command_responses(CampaignView, 201), tags=TAGS)
+async def duplicate_campaign(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Duplicate a campaign
 
     The copy is a DRAFT, whatever became of the original.
     """
-    return Answer(await request.ask(DuplicateCampaign(campaign_id=uuid7(), original_id=_id(campaign_id))), 201)
+    return RawResponse(await request.execute(DuplicateCampaign(campaign_id=uuid7(), original_id=_id(campaign_id))), 201)
 
 
-@post("/campaigns/{campaign_id:str}/send", status_code=200, responses=returns(CampaignView, 200), tags=TAGS)
+@post("/campaigns/{campaign_id:str}/send", status_code=200, responses=command_responses(CampaignView, 200), tags=TAGS)
 async def send_campaign(
-    campaign_id: FromPath[str], request: Call, data: JSONBody[SendCampaignBody | None] = None
-) -> Answer:
+    campaign_id: FromPath[str], request: ApiRequest, data: JSONBody[SendCampaignBody | None] = None
+) -> RawResponse:
     """Send a campaign
 
     Freezes its content and queues it for sending now; with `scheduledFor`, schedules it. Only in DRAFT, SCHEDULED and
@@ -250,8 +259,12 @@ async def send_campaign(
     return await _ask(request, SendCampaign, campaign_id)
 
 
-@post("/campaigns/{campaign_id:str}/schedule", status_code=200, responses=returns(CampaignView, 200), tags=TAGS)
-async def schedule_campaign(campaign_id: FromPath[str], data: JSONBody[ScheduleBody], request: Call) -> Answer:
+@post(
+    "/campaigns/{campaign_id:str}/schedule", status_code=200, responses=command_responses(CampaignView, 200), tags=TAGS
+)
+async def schedule_campaign(
+    campaign_id: FromPath[str], data: JSONBody[ScheduleBody], request: ApiRequest
+) -> RawResponse:
     """Schedule a campaign
 
     Or move its schedule. If nothing runs at that time, it is sent up to an hour late; after that it is not sent but
@@ -260,8 +273,13 @@ async def schedule_campaign(campaign_id: FromPath[str], data: JSONBody[ScheduleB
     return await _schedule(request, campaign_id, data.scheduled_for)
 
 
-@post("/campaigns/{campaign_id:str}/unschedule", status_code=200, responses=returns(CampaignView, 200), tags=TAGS)
-async def unschedule_campaign(campaign_id: FromPath[str], request: Call) -> Answer:
+@post(
+    "/campaigns/{campaign_id:str}/unschedule",
+    status_code=200,
+    responses=command_responses(CampaignView, 200),
+    tags=TAGS,
+)
+async def unschedule_campaign(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Unschedule a campaign
 
     It is a DRAFT again.
@@ -269,8 +287,8 @@ async def unschedule_campaign(campaign_id: FromPath[str], request: Call) -> Answ
     return await _ask(request, UnscheduleCampaign, campaign_id)
 
 
-@post("/campaigns/{campaign_id:str}/cancel", status_code=200, responses=returns(CampaignView, 200), tags=TAGS)
-async def cancel_campaign(campaign_id: FromPath[str], request: Call) -> Answer:
+@post("/campaigns/{campaign_id:str}/cancel", status_code=200, responses=command_responses(CampaignView, 200), tags=TAGS)
+async def cancel_campaign(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Cancel a campaign
 
     For good. What is not handed to SES yet is cancelled; what SES has is still reported.
@@ -278,8 +296,8 @@ async def cancel_campaign(campaign_id: FromPath[str], request: Call) -> Answer:
     return await _ask(request, CancelCampaign, campaign_id)
 
 
-@post("/campaigns/{campaign_id:str}/pause", status_code=200, responses=returns(CampaignView, 200), tags=TAGS)
-async def pause_campaign(campaign_id: FromPath[str], request: Call) -> Answer:
+@post("/campaigns/{campaign_id:str}/pause", status_code=200, responses=command_responses(CampaignView, 200), tags=TAGS)
+async def pause_campaign(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Pause a campaign
 
     What is not handed to SES yet waits until the campaign is resumed or cancelled.
@@ -287,23 +305,23 @@ async def pause_campaign(campaign_id: FromPath[str], request: Call) -> Answer:
     return await _ask(request, PauseCampaign, campaign_id)
 
 
-@post("/campaigns/{campaign_id:str}/resume", status_code=200, responses=returns(CampaignView, 200), tags=TAGS)
-async def resume_campaign(campaign_id: FromPath[str], request: Call) -> Answer:
+@post("/campaigns/{campaign_id:str}/resume", status_code=200, responses=command_responses(CampaignView, 200), tags=TAGS)
+async def resume_campaign(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Resume a paused campaign"""
     return await _ask(request, ResumeCampaign, campaign_id)
 
 
-async def _ask(request: Call, transition: type[CampaignCommand], campaign_id: str) -> Answer:
-    return Answer(await request.ask(transition(campaign_id=_id(campaign_id), asked_at=now())))
+async def _ask(request: ApiRequest, transition: type[CampaignCommand], campaign_id: str) -> RawResponse:
+    return RawResponse(await request.execute(transition(campaign_id=_id(campaign_id), asked_at=now())))
 
 
-async def _schedule(request: Call, campaign_id: str, scheduled_for: datetime) -> Answer:
+async def _schedule(request: ApiRequest, campaign_id: str, scheduled_for: datetime) -> RawResponse:
     command = ScheduleCampaign(campaign_id=_id(campaign_id), scheduled_for=scheduled_for, asked_at=now())
-    return Answer(await request.ask(command))
+    return RawResponse(await request.execute(command))
 
 
 def _id(campaign_id: str) -> UUID:
-    return id_of(campaign_id, "Campaign")
+    return parse_id(campaign_id, "Campaign")
 
 
 def _update(campaign_id: str, data: CampaignBody | CampaignChanges) -> UpdateCampaign:
@@ -334,7 +352,7 @@ def _update(campaign_id: str, data: CampaignBody | CampaignChanges) -> UpdateCam
     )
 
 
-async def _written(request: Call, data: NewCampaignBody) -> Content:
+async def _written(request: ApiRequest, data: NewCampaignBody) -> Content:
     if data.template_id is None:
         return _content(data)
     template = msgspec.json.decode(await request.query(GetTemplate(template_id=data.template_id)), type=TemplateView)
@@ -386,7 +404,7 @@ def _named(data: CampaignChanges) -> list[Audience]:
     return named
 
 
-async def _require_audience(request: Call, audience: Audience | None) -> None:
+async def _require_audience(request: ApiRequest, audience: Audience | None) -> None:
     """Raise Rejected if the audience names a segment that is not there, or a condition that cannot be."""
     if audience and (audience.segment_id or audience.list_id or audience.audience_condition):
         await request.query(PreviewAudience(audience=audience, page_size=1))

@@ -16,12 +16,12 @@ from libs.schemas.contacts.contacts import AskForConfirmation, ContactView
 from libs.schemas.delivery.content import Content
 from libs.schemas.delivery.emails import QueuedEmail, SendEmail
 from libs.schemas.gateway import GetProject, ProjectView
-from services.gateway.http.api_request import Call
+from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import invalid_field
-from services.gateway.http.fields import Email, id_of
+from services.gateway.http.fields import Email, parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import Answer, returns
-from services.gateway.pages.translations import WORDS, Words
+from services.gateway.http.raw_response import RawResponse, command_responses
+from services.gateway.pages.translations import TRANSLATIONS, Translation
 
 TAGS = ["Contacts"]
 
@@ -39,8 +39,12 @@ class ConfirmationBody(Body, frozen=True, kw_only=True):
     template: UUID | None = None
 
 
-@post("/contacts/{contact_id:str}/confirmation", status_code=200, responses=returns(QueuedEmail, 200), tags=TAGS)
-async def ask_for_confirmation(contact_id: FromPath[str], data: JSONBody[ConfirmationBody], request: Call) -> Answer:
+@post(
+    "/contacts/{contact_id:str}/confirmation", status_code=200, responses=command_responses(QueuedEmail, 200), tags=TAGS
+)
+async def ask_for_confirmation(
+    contact_id: FromPath[str], data: JSONBody[ConfirmationBody], request: ApiRequest
+) -> RawResponse:
     """Ask a contact to confirm its subscription
 
     Sends a mail with a link to a page where the contact says yes (double opt-in); until then it stays unsubscribed.
@@ -49,13 +53,13 @@ async def ask_for_confirmation(contact_id: FromPath[str], data: JSONBody[Confirm
     if data.template is None and data.from_ is None:
         raise invalid_field("from", "Either from or template is required", "required")
     project = None if data.template else await _project(request)
-    command = AskForConfirmation(contact_id=id_of(contact_id, "Contact"))
-    contact = msgspec.json.decode(await request.ask(command, "ask"), type=ContactView)
+    command = AskForConfirmation(contact_id=parse_id(contact_id, "Contact"))
+    contact = msgspec.json.decode(await request.execute(command, "ask"), type=ContactView)
     content = _content(contact, project, data) if project else None
-    return Answer(await request.ask(_mail(contact, content, data.template), "mail"))
+    return RawResponse(await request.execute(_mail(contact, content, data.template), "mail"))
 
 
-async def _project(request: Call) -> ProjectView:
+async def _project(request: ApiRequest) -> ProjectView:
     return msgspec.json.decode(await request.query(GetProject()), type=ProjectView)
 
 
@@ -72,7 +76,7 @@ def _mail(contact: ContactView, content: Content | None, template: UUID | None) 
 
 def _content(contact: ContactView, project: ProjectView, data: ConfirmationBody) -> Content:
     locale = chosen([contact.data.get("locale"), project.language])
-    words = WORDS[locale]
+    words = TRANSLATIONS[locale]
     return Content(
         subject=words.confirm_subject,
         body=_body(words, locale, project.name),
@@ -82,7 +86,7 @@ def _content(contact: ContactView, project: ProjectView, data: ConfirmationBody)
     )
 
 
-def _body(words: Words, locale: str, sender: str) -> str:
+def _body(words: Translation, locale: str, sender: str) -> str:
     """A template: the address and the link are filled in when the mail is written. The sender's name is text in it."""
     name = escape(sender).replace("{", "&#123;").replace("%", "&#37;")
     question = words.confirm_question.format(sender=name, address="{{ email }}")

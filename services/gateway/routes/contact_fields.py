@@ -23,9 +23,9 @@ from libs.schemas.contacts.fields import (
     ListFieldValues,
 )
 from libs.schemas.contacts.segments import NamedReference
-from services.gateway.http.api_request import Call
-from services.gateway.http.errors import Problem, invalid_field
-from services.gateway.http.raw_response import Answer, returns, shows
+from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.errors import ApiError, invalid_field
+from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
 
 TAGS = ["Custom fields"]
 CUSTOM = "data."
@@ -35,38 +35,38 @@ LONGEST = 255
 MostValues = Annotated[int, QueryParameter(ge=1, le=200, description="Values at most")]
 
 
-@get("/contacts/fields", responses=shows(FieldList), tags=TAGS)
-async def list_fields(request: Call) -> Answer:
+@get("/contacts/fields", responses=query_responses(FieldList), tags=TAGS)
+async def list_fields(request: ApiRequest) -> RawResponse:
     """List fields
 
     The standard ones, and every key that contacts have data under: with the type of its values (`string` where they are
     mixed) and the percentage of contacts that have it.
     """
-    return Answer(await request.query(ListFields()))
+    return RawResponse(await request.query(ListFields()))
 
 
-@get("/contacts/fields/{field:str}/values", responses=shows(FieldValues), tags=TAGS)
-async def list_field_values(field: FromPath[str], request: Call, limit: MostValues = 100) -> Answer:
+@get("/contacts/fields/{field:str}/values", responses=query_responses(FieldValues), tags=TAGS)
+async def list_field_values(field: FromPath[str], request: ApiRequest, limit: MostValues = 100) -> RawResponse:
     """List a field's values
 
     Each once, in the order of text. Of a field with more than 1,000 different values they are those of the newest
     contacts.
     """
     _key_of(field)
-    return Answer(await request.query(ListFieldValues(field=field, limit=limit)))
+    return RawResponse(await request.query(ListFieldValues(field=field, limit=limit)))
 
 
-@get("/contacts/fields/{field:str}/usage", responses=shows(FieldUsage), tags=TAGS)
-async def get_field_usage(field: FromPath[str], request: Call) -> Answer:
+@get("/contacts/fields/{field:str}/usage", responses=query_responses(FieldUsage), tags=TAGS)
+async def get_field_usage(field: FromPath[str], request: ApiRequest) -> RawResponse:
     """Find what uses a field
 
     Segments, campaigns and workflows with a condition on it, and campaigns and templates with a text that names it.
     """
-    return Answer(msgspec.json.encode(await _usage(request, _custom_key_of(field))))
+    return RawResponse(msgspec.json.encode(await _usage(request, _custom_key_of(field))))
 
 
-@delete("/contacts/fields/{field:str}", status_code=200, responses=returns(FieldDeletion, 200), tags=TAGS)
-async def delete_field(field: FromPath[str], request: Call) -> Answer:
+@delete("/contacts/fields/{field:str}", status_code=200, responses=command_responses(FieldDeletion, 200), tags=TAGS)
+async def delete_field(field: FromPath[str], request: ApiRequest) -> RawResponse:
     """Delete a custom field
 
     From every contact of the project, in the background. `deletedFrom` contacts have it now.
@@ -76,11 +76,11 @@ async def delete_field(field: FromPath[str], request: Call) -> Answer:
     key = _custom_key_of(field)
     usage = await _usage(request, key)
     if not usage.can_delete:
-        raise Problem(409, "FIELD_IN_USE", _in_use(usage), details=msgspec.to_builtins(usage))
-    return Answer(await request.ask(DeleteField(job_id=uuid7(), field=key)))
+        raise ApiError(409, "FIELD_IN_USE", _in_use(usage), details=msgspec.to_builtins(usage))
+    return RawResponse(await request.execute(DeleteField(job_id=uuid7(), field=key)))
 
 
-async def _usage(request: Call, key: str) -> FieldUsage:
+async def _usage(request: ApiRequest, key: str) -> FieldUsage:
     """Asks everyone who can name a field."""
     in_segments, in_campaigns, in_workflows = await asyncio.gather(
         request.query(FindFieldInSegments(field=key)),

@@ -21,11 +21,11 @@ from libs.schemas.delivery.domains import (
     RemoveDomain,
     VerifyDomain,
 )
-from services.gateway.http.api_request import Call
-from services.gateway.http.errors import Problem, not_found
-from services.gateway.http.fields import id_of
+from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.errors import ApiError, not_found
+from services.gateway.http.fields import parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import Answer, returns, shows
+from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
 
 TAGS = ["Domains"]
 
@@ -40,7 +40,7 @@ class DomainBody(Body, frozen=True, kw_only=True):
     project_id: Annotated[str, Meta(max_length=64, description="Not needed: the key names the project")] | None = None
 
 
-class Verification(View, frozen=True, kw_only=True):
+class DomainVerification(View, frozen=True, kw_only=True):
     """`status` is what Amazon SES says: Pending, Success, Failed, TemporaryFailure or NotStarted."""
 
     domain: str
@@ -56,67 +56,67 @@ class Removed(View, frozen=True, kw_only=True):
     success: bool = True
 
 
-@get("/domains", responses=shows(list[DomainView]), tags=TAGS)
-async def list_domains(request: Call) -> Answer:
+@get("/domains", responses=query_responses(list[DomainView]), tags=TAGS)
+async def list_domains(request: ApiRequest) -> RawResponse:
     """List the sending domains of the key's project"""
-    return Answer(await request.query(ListDomains()))
+    return RawResponse(await request.query(ListDomains()))
 
 
-@get("/domains/project/{project_id:str}", responses=shows(list[DomainView]), tags=TAGS)
-async def list_domains_of_project(project_id: FromPath[str], request: Call) -> Answer:
+@get("/domains/project/{project_id:str}", responses=query_responses(list[DomainView]), tags=TAGS)
+async def list_domains_of_project(project_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """List the sending domains of a project"""
-    if id_of(project_id, "Project") != request.project:
+    if parse_id(project_id, "Project") != request.project:
         raise not_found("Project")
-    return Answer(await request.query(ListDomains()))
+    return RawResponse(await request.query(ListDomains()))
 
 
-@post("/domains", responses=returns(DomainView, 201), tags=TAGS)
-async def add_domain(data: JSONBody[DomainBody], request: Call) -> Answer:
+@post("/domains", responses=command_responses(DomainView, 201), tags=TAGS)
+async def add_domain(data: JSONBody[DomainBody], request: ApiRequest) -> RawResponse:
     """Add a sending domain
 
     Answers the DNS records to publish. Once they are there, Amazon SES verifies the domain, and mail can be sent from
     its addresses (not from those of its subdomains). A domain belongs to one project.
     """
-    added = _decode(await request.ask(AddDomain(domain_id=uuid7(), domain=data.domain)))
-    return Answer(encode(await _once_checked(request, added, None)), 201)
+    added = _decode(await request.execute(AddDomain(domain_id=uuid7(), domain=data.domain)))
+    return RawResponse(encode(await _once_checked(request, added, None)), 201)
 
 
-@get("/domains/{domain_id:str}/verify", responses=shows(Verification), tags=TAGS)
-async def verify_domain(domain_id: FromPath[str], request: Call) -> Answer:
+@get("/domains/{domain_id:str}/verify", responses=query_responses(DomainVerification), tags=TAGS)
+async def verify_domain(domain_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Check a domain now
 
     Otherwise it is checked every five minutes.
     """
-    wanted = id_of(domain_id, "Domain")
+    wanted = parse_id(domain_id, "Domain")
     before = _decode(await request.query(GetDomain(domain_id=wanted)))
-    await request.ask(VerifyDomain(domain_id=wanted))
+    await request.execute(VerifyDomain(domain_id=wanted))
     found = await _once_checked(request, before, before.checked_at)
-    return Answer(encode(_verification(found)))
+    return RawResponse(encode(_verification(found)))
 
 
-@get("/domains/{domain_id:str}", responses=shows(DomainView), tags=TAGS)
-async def get_domain(domain_id: FromPath[str], request: Call) -> Answer:
+@get("/domains/{domain_id:str}", responses=query_responses(DomainView), tags=TAGS)
+async def get_domain(domain_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get a sending domain"""
-    return Answer(await request.query(GetDomain(domain_id=id_of(domain_id, "Domain"))))
+    return RawResponse(await request.query(GetDomain(domain_id=parse_id(domain_id, "Domain"))))
 
 
-@delete("/domains/{domain_id:str}", status_code=200, responses=returns(Removed, 200), tags=TAGS)
-async def remove_domain(domain_id: FromPath[str], request: Call) -> Answer:
+@delete("/domains/{domain_id:str}", status_code=200, responses=command_responses(Removed, 200), tags=TAGS)
+async def remove_domain(domain_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Remove a sending domain
 
     Not while templates or unfinished campaigns send from it.
     """
-    wanted = id_of(domain_id, "Domain")
+    wanted = parse_id(domain_id, "Domain")
     domain = _decode(await request.query(GetDomain(domain_id=wanted)))
     uses = msgspec.json.decode(await request.query(CountDomainUses(domain=domain.domain)), type=DomainUses)
     if uses.templates or uses.campaigns:
-        raise Problem(409, "DOMAIN_IN_USE", _in_use(uses), details=msgspec.to_builtins(uses))
-    await request.ask(RemoveDomain(domain_id=wanted))
-    return Answer(encode(Removed()))
+        raise ApiError(409, "DOMAIN_IN_USE", _in_use(uses), details=msgspec.to_builtins(uses))
+    await request.execute(RemoveDomain(domain_id=wanted))
+    return RawResponse(encode(Removed()))
 
 
-def _verification(domain: DomainView) -> Verification:
-    return Verification(
+def _verification(domain: DomainView) -> DomainVerification:
+    return DomainVerification(
         domain=domain.domain,
         tokens=domain.tokens,
         status=domain.status.title().replace("_", ""),
@@ -127,7 +127,7 @@ def _verification(domain: DomainView) -> Verification:
     )
 
 
-async def _once_checked(request: Call, domain: DomainView, before: str | None) -> DomainView:
+async def _once_checked(request: ApiRequest, domain: DomainView, before: str | None) -> DomainView:
     """The domain once SES has been asked about it, or as it is if that takes too long."""
     for _ in range(LOOKS):
         found = _decode(await request.query(GetDomain(domain_id=domain.id)))

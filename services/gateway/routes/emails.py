@@ -22,18 +22,18 @@ from libs.schemas.delivery.emails import (
 )
 from libs.schemas.delivery.sending import GetLedger, Ledger
 from libs.schemas.feedback.mails import EmailFeedback, GetEmailFeedback
-from services.gateway.http.api_request import Call
-from services.gateway.http.fields import Cursor, Limit, id_of
-from services.gateway.http.raw_response import Answer, returns, shows
+from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.fields import Cursor, Limit, parse_id
+from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
 from services.gateway.mails.timeline import life
 
 TAGS = ["Emails"]
 OfCampaign = Annotated[UUID | None, QueryParameter(name="campaignId", description="Only mails of this campaign")]
 
 
-@get("/emails", responses=shows(EmailPage), tags=TAGS)
+@get("/emails", responses=query_responses(EmailPage), tags=TAGS)
 async def list_emails(
-    request: Call,
+    request: ApiRequest,
     limit: Limit = 20,
     cursor: Cursor = None,
     state_: Annotated[EmailState | None, QueryParameter(name="state", description="Only mails in this state")] = None,
@@ -44,7 +44,7 @@ async def list_emails(
     to: Annotated[
         str | None, QueryParameter(max_length=254, pattern=NO_NUL, description="Only to this address")
     ] = None,
-) -> Answer:
+) -> RawResponse:
     """List emails
 
     Newest first.
@@ -59,58 +59,58 @@ async def list_emails(
         contact_id=contact_id,
         recipient=to,
     )
-    return Answer(await request.query(query))
+    return RawResponse(await request.query(query))
 
 
-@get("/emails/ledger", responses=shows(Ledger), tags=TAGS)
-async def get_ledger(request: Call, campaign_id: OfCampaign = None) -> Answer:
+@get("/emails/ledger", responses=query_responses(Ledger), tags=TAGS)
+async def get_ledger(request: ApiRequest, campaign_id: OfCampaign = None) -> RawResponse:
     """Get the ledger
 
     How many mails there are in each state. The states add up to the intents, always: no mail is lost.
     """
-    return Answer(await request.query(GetLedger(campaign_id=campaign_id)))
+    return RawResponse(await request.query(GetLedger(campaign_id=campaign_id)))
 
 
-@get("/emails/{email_id:str}", responses=shows(EmailDetail), tags=TAGS)
-async def get_email(email_id: FromPath[str], request: Call) -> Answer:
+@get("/emails/{email_id:str}", responses=query_responses(EmailDetail), tags=TAGS)
+async def get_email(email_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get an email and its life
 
     `timeline` tells in order what we did and what Amazon SES reported: when the mail was queued, what became of each
     attempt, how a doubt was resolved, and when the mail was first delivered, opened and so on. `email.sent` is dated by
     Amazon SES where it took the mail before we noted its answer.
     """
-    wanted = id_of(email_id, "Email")
+    wanted = parse_id(email_id, "Email")
     mail = msgspec.json.decode(await request.query(GetEmail(email_id=wanted)), type=EmailDetail)
     reported = msgspec.json.decode(await request.query(GetEmailFeedback(email_id=wanted)), type=EmailFeedback)
-    return Answer(encode(msgspec.structs.replace(mail, timeline=life(mail.timeline, reported))))
+    return RawResponse(encode(msgspec.structs.replace(mail, timeline=life(mail.timeline, reported))))
 
 
-@post("/emails/{email_id:str}/cancel", status_code=200, responses=returns(EmailView, 200), tags=TAGS)
-async def cancel_email(email_id: FromPath[str], request: Call) -> Answer:
+@post("/emails/{email_id:str}/cancel", status_code=200, responses=command_responses(EmailView, 200), tags=TAGS)
+async def cancel_email(email_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Cancel an email
 
     While it is queued, and only if Amazon SES cannot have it yet: 409 `EMAIL_NOT_CANCELLABLE` after.
     """
-    return Answer(await request.ask(CancelEmail(email_id=id_of(email_id, "Email"))))
+    return RawResponse(await request.execute(CancelEmail(email_id=parse_id(email_id, "Email"))))
 
 
-@post("/emails/{email_id:str}/resend", status_code=200, responses=returns(EmailView, 200), tags=TAGS)
-async def resend_email(email_id: FromPath[str], request: Call) -> Answer:
+@post("/emails/{email_id:str}/resend", status_code=200, responses=command_responses(EmailView, 200), tags=TAGS)
+async def resend_email(email_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Send an email of unknown outcome again
 
     Amazon SES left our call without an answer, and no notification has told us since. It is sent again now, and may
     arrive twice. 409 `EMAIL_ALREADY_SENT` or `EMAIL_NOT_UNKNOWN` if there is no such doubt.
     """
-    return Answer(await request.ask(ResendEmail(email_id=id_of(email_id, "Email"))))
+    return RawResponse(await request.execute(ResendEmail(email_id=parse_id(email_id, "Email"))))
 
 
-@get("/emails/{email_id:str}/feedback", responses=shows(EmailFeedback), tags=TAGS)
-async def get_email_feedback(email_id: FromPath[str], request: Call) -> Answer:
+@get("/emails/{email_id:str}/feedback", responses=query_responses(EmailFeedback), tags=TAGS)
+async def get_email_feedback(email_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get what is known of an email after it was sent
 
     Delivery, opens, clicks, bounce and complaint, as Amazon SES reported them.
     """
-    return Answer(await request.query(GetEmailFeedback(email_id=id_of(email_id, "Email"))))
+    return RawResponse(await request.query(GetEmailFeedback(email_id=parse_id(email_id, "Email"))))
 
 
 ROUTES = [list_emails, get_ledger, get_email, get_email_feedback, cancel_email, resend_email]

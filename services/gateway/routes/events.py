@@ -28,15 +28,15 @@ from libs.schemas.contacts.events import (
 )
 from libs.schemas.contacts.segments import NamedReference
 from libs.schemas.workflows import FindWorkflowsOfEvent, WorkflowUse
-from services.gateway.http.api_request import Call
+from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import invalid_field
-from services.gateway.http.fields import Cursor, Email, id_of
+from services.gateway.http.fields import Cursor, Email, parse_id
 from services.gateway.http.json_body import Body
 from services.gateway.http.raw_response import (
-    Answer,
-    returns,
-    shows,
-    wrapped,
+    RawResponse,
+    command_responses,
+    data_response,
+    query_responses,
 )
 from services.gateway.routes.responses import Tracked
 
@@ -74,8 +74,8 @@ class _Address(msgspec.Struct):
     email: str
 
 
-@post("/events/track", responses=returns(Tracked, 201), tags=TAGS)
-async def track_event(data: JSONBody[EventBody], request: Call) -> Answer:
+@post("/events/track", responses=command_responses(Tracked, 201), tags=TAGS)
+async def track_event(data: JSONBody[EventBody], request: ApiRequest) -> RawResponse:
     """Track an event
 
     What `/v1/track` does, for a contact that may also be named by its id.
@@ -91,60 +91,62 @@ async def track_event(data: JSONBody[EventBody], request: Call) -> Answer:
         data=data.data or {},
         subscribed=data.subscribed,
     )
-    return wrapped(await request.ask(command), 201)
+    return data_response(await request.execute(command), 201)
 
 
-@get("/events", responses=shows(EventList), tags=TAGS)
+@get("/events", responses=query_responses(EventList), tags=TAGS)
 async def list_events(
-    request: Call,
+    request: ApiRequest,
     event_name: Annotated[str | None, QueryParameter(name="eventName", max_length=255, pattern=NO_NUL)] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> Answer:
+) -> RawResponse:
     """List events
 
     Newest first.
     """
-    return Answer(await request.query(ListEvents(name=event_name, limit=limit, cursor=cursor)))
+    return RawResponse(await request.query(ListEvents(name=event_name, limit=limit, cursor=cursor)))
 
 
-@get("/events/stats", responses=shows(list[EventCount]), tags=TAGS)
+@get("/events/stats", responses=query_responses(list[EventCount]), tags=TAGS)
 async def get_event_stats(
-    request: Call,
+    request: ApiRequest,
     start: Annotated[datetime | None, QueryParameter(name="startDate", description="ISO 8601")] = None,
     end: Annotated[datetime | None, QueryParameter(name="endDate", description="ISO 8601")] = None,
-) -> Answer:
+) -> RawResponse:
     """Count events
 
     How often each event was tracked, most often first; between two instants, if they are given.
     """
-    return Answer(await request.query(CountEvents(since=_instant("startDate", start), until=_instant("endDate", end))))
+    return RawResponse(
+        await request.query(CountEvents(since=_instant("startDate", start), until=_instant("endDate", end)))
+    )
 
 
-@get("/events/names", responses=shows(EventNames), tags=TAGS)
-async def list_event_names(request: Call) -> Answer:
+@get("/events/names", responses=query_responses(EventNames), tags=TAGS)
+async def list_event_names(request: ApiRequest) -> RawResponse:
     """List event names
 
     The most frequent first.
     """
     counts = await _ask(request, CountEvents(), list[EventCount])
-    return Answer(msgspec.json.encode(EventNames(event_names=[each.name for each in counts])))
+    return RawResponse(msgspec.json.encode(EventNames(event_names=[each.name for each in counts])))
 
 
-@get("/events/contact/{contact_id:str}", responses=shows(EventList), tags=TAGS)
+@get("/events/contact/{contact_id:str}", responses=query_responses(EventList), tags=TAGS)
 async def list_contact_events(
-    contact_id: FromPath[str], request: Call, limit: Limit = 50, cursor: Cursor = None
-) -> Answer:
+    contact_id: FromPath[str], request: ApiRequest, limit: Limit = 50, cursor: Cursor = None
+) -> RawResponse:
     """List a contact's events
 
     Newest first.
     """
-    query = ListEvents(contact_id=id_of(contact_id, "Contact"), limit=limit, cursor=cursor)
-    return Answer(await request.query(query))
+    query = ListEvents(contact_id=parse_id(contact_id, "Contact"), limit=limit, cursor=cursor)
+    return RawResponse(await request.query(query))
 
 
-@get("/events/{event_name:str}/usage", responses=shows(EventUsage), tags=TAGS)
-async def get_event_usage(event_name: FromPath[str], request: Call) -> Answer:
+@get("/events/{event_name:str}/usage", responses=query_responses(EventUsage), tags=TAGS)
+async def get_event_usage(event_name: FromPath[str], request: ApiRequest) -> RawResponse:
     """Where an event is used
 
     In the conditions of segments, and in the triggers and steps of workflows. It can be deleted if nothing uses it.
@@ -161,11 +163,11 @@ async def get_event_usage(event_name: FromPath[str], request: Call) -> Answer:
         unique_contacts=use.unique_contacts,
         can_delete=not use.used_in_segments and not workflows,
     )
-    return Answer(msgspec.json.encode(usage))
+    return RawResponse(msgspec.json.encode(usage))
 
 
-@delete("/events/{event_name:str}", status_code=200, responses=returns(EventsDeleted, 200), tags=TAGS)
-async def delete_events(event_name: FromPath[str], request: Call) -> Answer:
+@delete("/events/{event_name:str}", status_code=200, responses=command_responses(EventsDeleted, 200), tags=TAGS)
+async def delete_events(event_name: FromPath[str], request: ApiRequest) -> RawResponse:
     """Delete an event
 
     Every occurrence that was tracked so far goes, within moments. Refused while a segment or a workflow uses the name,
@@ -175,10 +177,10 @@ async def delete_events(event_name: FromPath[str], request: Call) -> Answer:
     if used := await _ask(request, FindWorkflowsOfEvent(name=name), list[WorkflowUse]):
         names = ", ".join(workflow.name for workflow in used)
         raise Rejected("EVENT_IN_USE", f"Cannot delete event: used in workflows {names}")
-    return Answer(await request.ask(DeleteEvents(job_id=request.exchange.command_id, name=name)))
+    return RawResponse(await request.execute(DeleteEvents(job_id=request.context.command_id, name=name)))
 
 
-async def _address(body: EventBody, request: Call) -> str:
+async def _address(body: EventBody, request: ApiRequest) -> str:
     if body.email is not None:
         return body.email
     if body.contact_id is None:
@@ -186,7 +188,7 @@ async def _address(body: EventBody, request: Call) -> str:
     return (await _ask(request, GetContact(contact_id=body.contact_id), _Address)).email
 
 
-async def _ask(request: Call, query: Query, answer: type[T]) -> T:
+async def _ask(request: ApiRequest, query: Query, answer: type[T]) -> T:
     return msgspec.json.decode(await request.query(query), type=answer)
 
 

@@ -15,10 +15,10 @@ from libs.schemas.contacts.jobs import (
     ExportPage,
     ListDataKeys,
 )
-from services.gateway.http.api_request import Call
+from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.csv_export import header, rows
 from services.gateway.http.errors import ErrorEnvelope, invalid_field
-from services.gateway.http.raw_response import REFUSALS, Answer
+from services.gateway.http.raw_response import ERROR_RESPONSES, RawResponse
 from services.gateway.http.streaming import Streamed
 
 TAGS = ["Imports"]
@@ -40,16 +40,17 @@ class RawPage(msgspec.Struct, frozen=True):
 _raw_page = msgspec.json.Decoder(RawPage).decode
 
 ANSWERS = {200: ResponseSpec(None, generate_examples=False, description="The file", media_type="text/csv")} | {
-    status: ResponseSpec(ErrorEnvelope, generate_examples=False, description=text) for status, text in REFUSALS.items()
+    status: ResponseSpec(ErrorEnvelope, generate_examples=False, description=text)
+    for status, text in ERROR_RESPONSES.items()
 }
 
 
 @get("/contacts/export", responses=ANSWERS, tags=TAGS)
 async def export_contacts(
-    request: Call,
+    request: ApiRequest,
     format_: Annotated[Literal["csv", "jsonl"], QueryParameter(name="format")] = "csv",
     segment_id: Annotated[UUID | None, QueryParameter(name="segmentId", description="Only its members")] = None,
-) -> Answer:
+) -> RawResponse:
     """Export contacts
 
     All contacts, or the members of a segment, in order of their creation: as CSV with a column for each key of their
@@ -65,7 +66,7 @@ async def export_contacts(
     return Streamed(_csv(request, segment_id, first, keys), CSV, headers)
 
 
-async def _csv(request: Call, segment_id: UUID | None, page: bytes, keys: list[str]) -> AsyncIterator[bytes]:
+async def _csv(request: ApiRequest, segment_id: UUID | None, page: bytes, keys: list[str]) -> AsyncIterator[bytes]:
     yield header(keys)
     while True:
         contacts = _page(page)
@@ -75,7 +76,7 @@ async def _csv(request: Call, segment_id: UUID | None, page: bytes, keys: list[s
         page = await request.query(ExportContacts(segment_id=segment_id, after=contacts.after))
 
 
-async def _lines(request: Call, segment_id: UUID | None, page: bytes) -> AsyncIterator[bytes]:
+async def _lines(request: ApiRequest, segment_id: UUID | None, page: bytes) -> AsyncIterator[bytes]:
     while True:
         contacts = _raw_page(page)
         yield _encode.encode_lines(contacts.data)
@@ -84,7 +85,7 @@ async def _lines(request: Call, segment_id: UUID | None, page: bytes) -> AsyncIt
         page = await request.query(ExportContacts(segment_id=segment_id, after=contacts.after))
 
 
-async def _all_keys(request: Call) -> list[str]:
+async def _all_keys(request: ApiRequest) -> list[str]:
     """The keys of everyone's data, in their order. Raises Problem if they are more than a table can have."""
     keys: set[str] = set()
     after: UUID | None = UUID(int=0)

@@ -21,17 +21,17 @@ from libs.schemas.contacts.jobs import (
     StartImport,
     StoreImportChunk,
 )
-from services.gateway.bus.bus import Unanswered
-from services.gateway.http.api_request import Call
-from services.gateway.http.errors import Problem, invalid_field, too_large
-from services.gateway.http.fields import id_of
-from services.gateway.http.idempotency import STREAMED
+from services.gateway.bus.bus import CommandPending
+from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.errors import ApiError, invalid_field, too_large
+from services.gateway.http.fields import parse_id
+from services.gateway.http.idempotency import STREAMED_BODY
 from services.gateway.http.multipart_upload import file_in
 from services.gateway.http.raw_response import (
-    Answer,
-    accepts,
-    returns,
-    shows,
+    RawResponse,
+    command_responses,
+    job_responses,
+    query_responses,
 )
 
 TAGS = ["Imports"]
@@ -44,11 +44,11 @@ AT_ONCE = 8
 _room = asyncio.Semaphore(AT_ONCE)
 
 
-@post("/contacts/import", status_code=202, responses=accepts(JobAccepted), tags=TAGS, opt={STREAMED: True})
+@post("/contacts/import", status_code=202, responses=job_responses(JobAccepted), tags=TAGS, opt={STREAMED_BODY: True})
 async def import_contacts(
-    request: Call,
+    request: ApiRequest,
     again: Annotated[bool, QueryParameter(description="Import the file although it was imported already")] = False,
-) -> Answer:
+) -> RawResponse:
     """Import a CSV file
 
     A form (`multipart/form-data`) with the field `file`: UTF-8, with `,`, `;` or tabs, at most 100 MB and 1,000,000
@@ -57,30 +57,30 @@ async def import_contacts(
     a day, answers with the job that imported it.
     """
     if _room.locked():
-        raise Problem(503, "SERVICE_UNAVAILABLE", "Too many files are being uploaded", headers={"Retry-After": "5"})
+        raise ApiError(503, "SERVICE_UNAVAILABLE", "Too many files are being uploaded", headers={"Retry-After": "5"})
     async with _room:
         upload = Upload(request)
         async for piece in file_in(request, FIELD, MAX_FILE_BYTES):
             await upload.take(piece)
-        return Answer(await upload.start(again), 202)
+        return RawResponse(await upload.start(again), 202)
 
 
-@get("/contacts/import/{job_id:str}", responses=shows(ImportView), tags=TAGS)
-async def get_import(job_id: FromPath[str], request: Call) -> Answer:
+@get("/contacts/import/{job_id:str}", responses=query_responses(ImportView), tags=TAGS)
+async def get_import(job_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get an import
 
     `result` comes when the job has ended, with up to 1,000 of the rows that could not be imported.
     """
-    return Answer(await request.query(GetImport(job_id=id_of(job_id, WHAT))))
+    return RawResponse(await request.query(GetImport(job_id=parse_id(job_id, WHAT))))
 
 
-@post("/contacts/import/{job_id:str}/cancel", status_code=200, responses=returns(JobStopped, 200), tags=TAGS)
-async def cancel_import(job_id: FromPath[str], request: Call) -> Answer:
+@post("/contacts/import/{job_id:str}/cancel", status_code=200, responses=command_responses(JobStopped, 200), tags=TAGS)
+async def cancel_import(job_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Cancel an import
 
     What is imported already stays.
     """
-    return Answer(await request.ask(CancelJob(job_id=id_of(job_id, WHAT), kind="import")))
+    return RawResponse(await request.execute(CancelJob(job_id=parse_id(job_id, WHAT), kind="import")))
 
 
 class Upload:
@@ -90,9 +90,9 @@ class Upload:
     Idempotency-Key goes on with what is stored.
     """
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: ApiRequest) -> None:
         self._call = call
-        self._id = call.exchange.command_id
+        self._id = call.context.command_id
         self._records = Records()
         self._rows = 0
         self._digest = sha256()
@@ -122,7 +122,7 @@ class Upload:
             digest=self._digest.hexdigest(),
             again=again,
         )
-        return await self._call.ask(command)
+        return await self._call.execute(command)
 
     def _check(self, piece: bytes | None) -> None:
         """Read the rows of the piece, or of what is left after the last."""
@@ -139,8 +139,8 @@ class Upload:
         del self._waiting[:size]
         chunk = StoreImportChunk(import_id=self._id, number=self._chunks, data=data)
         try:
-            await self._call.ask(chunk, f"{self._chunks}:{sha256(data).hexdigest()}")
-        except Unanswered as late:
+            await self._call.execute(chunk, f"{self._chunks}:{sha256(data).hexdigest()}")
+        except CommandPending as late:
             raise Unavailable("the file was not stored in time") from late
         self._chunks += 1
 

@@ -9,8 +9,8 @@ from litestar.params import FromPath
 from litestar.router import Router
 
 from libs.kernel.locales import accepted
-from services.gateway.http.api_request import Call
-from services.gateway.http.raw_response import Answer
+from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.raw_response import RawResponse
 from services.gateway.pages.page_content import PAUSE
 from services.gateway.pages.pause import PauseLength
 from services.gateway.pages.render import respond, respond_plainly
@@ -25,19 +25,19 @@ def mail_links(subscription: Subscription) -> Router:
     """The pages by their paths. The token in the path is all the proof that they need."""
 
     @route("/unsubscribe/{token:str}", http_method=LOOKING)
-    async def ask_to_unsubscribe(token: FromPath[str], request: Call) -> Answer:
+    async def ask_to_unsubscribe(token: FromPath[str], request: ApiRequest) -> RawResponse:
         return respond(await subscription.show("unsubscribe", token, _languages(request)))
 
     @route("/subscribe/{token:str}", http_method=LOOKING)
-    async def ask_to_subscribe(token: FromPath[str], request: Call) -> Answer:
+    async def ask_to_subscribe(token: FromPath[str], request: ApiRequest) -> RawResponse:
         return respond(await subscription.show("subscribe", token, _languages(request)))
 
     @route("/manage/{token:str}", http_method=LOOKING)
-    async def manage(token: FromPath[str], request: Call) -> Answer:
+    async def manage(token: FromPath[str], request: ApiRequest) -> RawResponse:
         return respond(await subscription.show("manage", token, _languages(request)))
 
     @post("/unsubscribe/{token:str}", status_code=200)
-    async def unsubscribe(token: FromPath[str], request: Call) -> Answer:
+    async def unsubscribe(token: FromPath[str], request: ApiRequest) -> RawResponse:
         """The page's button, or the one click of a mail program (RFC 8058)."""
         page = await subscription.unsubscribe(token, _languages(request))
         if ONE_CLICK in await request.body():
@@ -45,11 +45,11 @@ def mail_links(subscription: Subscription) -> Router:
         return respond(page)
 
     @post("/subscribe/{token:str}", status_code=200)
-    async def subscribe(token: FromPath[str], request: Call) -> Answer:
+    async def subscribe(token: FromPath[str], request: ApiRequest) -> RawResponse:
         return respond(await subscription.subscribe(token, _languages(request)))
 
     @post("/manage/{token:str}", status_code=200)
-    async def pause(token: FromPath[str], request: Call) -> Answer:
+    async def pause(token: FromPath[str], request: ApiRequest) -> RawResponse:
         """The form that pauses mails. What is no length of a pause changes nothing."""
         length = _length(await request.body())
         if length is None:
@@ -60,7 +60,7 @@ def mail_links(subscription: Subscription) -> Router:
     return Router(path="/", route_handlers=handlers, request_max_body_size=MAX_BYTES, include_in_schema=False)
 
 
-def _languages(request: Call) -> list[str]:
+def _languages(request: ApiRequest) -> list[str]:
     return accepted(request.headers.get("accept-language", ""))
 
 

@@ -7,10 +7,10 @@ from litestar import get, patch
 from litestar.params import FromPath, JSONBody
 
 from libs.schemas.gateway import GetProject, ProjectView, UpdateProject
-from services.gateway.http.api_request import Call
-from services.gateway.http.fields import Name, id_of
+from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.fields import Name, parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import Answer, returns, shows
+from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
 
 TAGS = ["Projects"]
 
@@ -26,17 +26,17 @@ class ProjectChanges(Body, frozen=True, kw_only=True):
     tracking: bool | None = None
 
 
-@get("/users/@me/projects", responses=shows(list[ProjectView]), tags=TAGS)
-async def list_projects(request: Call) -> Answer:
+@get("/users/@me/projects", responses=query_responses(list[ProjectView]), tags=TAGS)
+async def list_projects(request: ApiRequest) -> RawResponse:
     """List the projects of the caller
 
     A key belongs to one project, so this is that one.
     """
-    return Answer(b"[" + await request.query(GetProject()) + b"]")
+    return RawResponse(b"[" + await request.query(GetProject()) + b"]")
 
 
-@patch("/users/@me/projects/{project_id:str}", responses=returns(ProjectView, 200), tags=TAGS)
-async def update_project(project_id: FromPath[str], data: JSONBody[ProjectChanges], request: Call) -> Answer:
+@patch("/users/@me/projects/{project_id:str}", responses=command_responses(ProjectView, 200), tags=TAGS)
+async def update_project(project_id: FromPath[str], data: JSONBody[ProjectChanges], request: ApiRequest) -> RawResponse:
     """Change the settings of a project
 
     `name` is how the pages behind links in mails call the sender. `language` is what these pages are written in for
@@ -45,13 +45,13 @@ async def update_project(project_id: FromPath[str], data: JSONBody[ProjectChange
     `tracking: false` opens and clicks of campaigns and workflows are not followed.
     """
     command = UpdateProject(
-        project_id=id_of(project_id, "Project"),
+        project_id=parse_id(project_id, "Project"),
         name=data.name,
         language=data.language,
         timezone=data.timezone,
         tracking=data.tracking,
     )
-    return Answer(await request.ask(command))
+    return RawResponse(await request.execute(command))
 
 
 ROUTES = [list_projects, update_project]

@@ -6,25 +6,25 @@ from uuid import UUID
 
 from libs.runtime.clock import uuid5, uuid7
 from libs.schemas.contacts.segments import AddSegmentMembers, CreateSegment
-from services.gateway.http.api_request import Call
+from services.gateway.http.api_request import ApiRequest
 
 MAX_MEMBERS = 500
 """That are put on a list at once."""
 
 
-async def made_list(request: Call, emails: AsyncIterator[Sequence[str]], *, create_missing: bool) -> UUID:
+async def made_list(request: ApiRequest, emails: AsyncIterator[Sequence[str]], *, create_missing: bool) -> UUID:
     """The id of a new list of the contacts with these addresses. The same request again makes the same list, and adds
     to it whoever is named only then."""
-    segment_id = uuid5(request.exchange.command_id, "recipients")
+    segment_id = uuid5(request.context.command_id, "recipients")
     create = CreateSegment(segment_id=segment_id, name=f"Recipients {segment_id}", kind="STATIC")
-    await request.ask(create, "recipients")
+    await request.execute(create, "recipients")
     async for some in emails:
         for start in range(0, len(some), MAX_MEMBERS):
             await _add(request, segment_id, list(some[start : start + MAX_MEMBERS]), create_missing)
     return segment_id
 
 
-async def _add(request: Call, segment_id: UUID, emails: list[str], create_missing: bool) -> None:
+async def _add(request: ApiRequest, segment_id: UUID, emails: list[str], create_missing: bool) -> None:
     ids = [uuid7() for _ in emails] if create_missing else []
     add = AddSegmentMembers(segment_id=segment_id, emails=emails, contact_ids=ids, create_missing=create_missing)
-    await request.ask(add, f"members {sha256(' '.join(emails).encode()).hexdigest()}")
+    await request.execute(add, f"members {sha256(' '.join(emails).encode()).hexdigest()}")

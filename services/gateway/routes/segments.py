@@ -36,16 +36,16 @@ from libs.schemas.contacts.segments import (
     UpdateSegment,
 )
 from libs.schemas.workflows import FindWorkflowsOfSegment, WorkflowUse
-from services.gateway.http.api_request import Call
-from services.gateway.http.errors import Problem
+from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.errors import ApiError
 from services.gateway.http.fields import (
     Name,
     PageNumber,
     PageSize,
-    id_of,
+    parse_id,
 )
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import Answer, returns, shows
+from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
 
 T = TypeVar("T")
 TAGS = ["Segments"]
@@ -89,17 +89,17 @@ class SegmentUsage(View, frozen=True, kw_only=True):
     can_delete: bool
 
 
-@get("/segments", responses=shows(list[SegmentView]), tags=TAGS)
-async def list_segments(request: Call) -> Answer:
+@get("/segments", responses=query_responses(list[SegmentView]), tags=TAGS)
+async def list_segments(request: ApiRequest) -> RawResponse:
     """List segments
 
     Newest first.
     """
-    return Answer(await request.query(ListSegments()))
+    return RawResponse(await request.query(ListSegments()))
 
 
-@post("/segments", responses=returns(SegmentView, 201), tags=TAGS)
-async def create_segment(data: JSONBody[SegmentBody], request: Call) -> Answer:
+@post("/segments", responses=command_responses(SegmentView, 201), tags=TAGS)
+async def create_segment(data: JSONBody[SegmentBody], request: ApiRequest) -> RawResponse:
     """Create a segment
 
     The members of a `DYNAMIC` segment are the contacts for whom its condition holds. Groups are joined by `logic`; the
@@ -118,17 +118,17 @@ async def create_segment(data: JSONBody[SegmentBody], request: Call) -> Answer:
         track_membership=data.track_membership,
         kind=data.type_,
     )
-    return Answer(await request.ask(command), 201)
+    return RawResponse(await request.execute(command), 201)
 
 
-@get("/segments/{segment_id:str}", responses=shows(SegmentView), tags=TAGS)
-async def get_segment(segment_id: FromPath[str], request: Call) -> Answer:
+@get("/segments/{segment_id:str}", responses=query_responses(SegmentView), tags=TAGS)
+async def get_segment(segment_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get a segment"""
-    return Answer(await request.query(GetSegment(segment_id=_id(segment_id))))
+    return RawResponse(await request.query(GetSegment(segment_id=_id(segment_id))))
 
 
-@patch("/segments/{segment_id:str}", responses=returns(SegmentView, 200), tags=TAGS)
-async def update_segment(segment_id: FromPath[str], data: JSONBody[SegmentChanges], request: Call) -> Answer:
+@patch("/segments/{segment_id:str}", responses=command_responses(SegmentView, 200), tags=TAGS)
+async def update_segment(segment_id: FromPath[str], data: JSONBody[SegmentChanges], request: ApiRequest) -> RawResponse:
     """Update a segment
 
     Changes what is given; `description: null` clears it. After a change of the condition, who enters or leaves by it
@@ -141,11 +141,11 @@ async def update_segment(segment_id: FromPath[str], data: JSONBody[SegmentChange
         condition=data.condition,
         track_membership=data.track_membership,
     )
-    return Answer(await request.ask(command))
+    return RawResponse(await request.execute(command))
 
 
-@delete("/segments/{segment_id:str}", status_code=204, responses=returns(None, 204), tags=TAGS)
-async def delete_segment(segment_id: FromPath[str], request: Call) -> None:
+@delete("/segments/{segment_id:str}", status_code=204, responses=command_responses(None, 204), tags=TAGS)
+async def delete_segment(segment_id: FromPath[str], request: ApiRequest) -> None:
     """Delete a segment
 
     Refused while a campaign that is not over, or another segment, uses it. Its contacts stay.
@@ -154,24 +154,24 @@ async def delete_segment(segment_id: FromPath[str], request: Call) -> None:
     users = await _ask(request, FindCampaignsOfSegment(segment_id=wanted), list[CampaignUse])
     if users:
         message = f"Cannot delete segment: it is currently used in {len(users)} active campaign(s)."
-        raise Problem(409, "SEGMENT_IN_USE", message, details={"campaigns": msgspec.to_builtins(users)})
-    await request.ask(DeleteSegment(segment_id=wanted))
+        raise ApiError(409, "SEGMENT_IN_USE", message, details={"campaigns": msgspec.to_builtins(users)})
+    await request.execute(DeleteSegment(segment_id=wanted))
 
 
-@get("/segments/{segment_id:str}/contacts", responses=shows(SegmentContacts), tags=TAGS)
+@get("/segments/{segment_id:str}/contacts", responses=query_responses(SegmentContacts), tags=TAGS)
 async def list_segment_contacts(
-    segment_id: FromPath[str], request: Call, page: PageNumber = 1, page_size: PageSize = 20
-) -> Answer:
+    segment_id: FromPath[str], request: ApiRequest, page: PageNumber = 1, page_size: PageSize = 20
+) -> RawResponse:
     """List a segment's contacts
 
     As they are now: of a dynamic segment the newest contact first, of a static one who was put on its list last.
     """
     query = ListSegmentContacts(segment_id=_id(segment_id), page=page, page_size=page_size)
-    return Answer(await request.query(query))
+    return RawResponse(await request.query(query))
 
 
-@post("/segments/{segment_id:str}/members", status_code=200, responses=returns(AddedMembers, 200), tags=TAGS)
-async def add_members(segment_id: FromPath[str], data: JSONBody[NewMembers], request: Call) -> Answer:
+@post("/segments/{segment_id:str}/members", status_code=200, responses=command_responses(AddedMembers, 200), tags=TAGS)
+async def add_members(segment_id: FromPath[str], data: JSONBody[NewMembers], request: ApiRequest) -> RawResponse:
     """Add members
 
     To the list of a static segment: up to 500 addresses at once. `added` counts those who were not on it. Addresses
@@ -184,39 +184,43 @@ async def add_members(segment_id: FromPath[str], data: JSONBody[NewMembers], req
         create_missing=data.create_missing,
         subscribed=data.subscribed,
     )
-    return Answer(await request.ask(command))
+    return RawResponse(await request.execute(command))
 
 
-@delete("/segments/{segment_id:str}/members", status_code=200, responses=returns(RemovedMembers, 200), tags=TAGS)
-async def remove_members(segment_id: FromPath[str], data: JSONBody[FormerMembers], request: Call) -> Answer:
+@delete(
+    "/segments/{segment_id:str}/members", status_code=200, responses=command_responses(RemovedMembers, 200), tags=TAGS
+)
+async def remove_members(segment_id: FromPath[str], data: JSONBody[FormerMembers], request: ApiRequest) -> RawResponse:
     """Remove members
 
     From the list of a static segment. `removed` counts those who were on it.
     """
-    return Answer(await request.ask(RemoveSegmentMembers(segment_id=_id(segment_id), emails=data.emails)))
+    return RawResponse(await request.execute(RemoveSegmentMembers(segment_id=_id(segment_id), emails=data.emails)))
 
 
-@post("/segments/{segment_id:str}/compute", status_code=200, responses=returns(ComputedSegment, 200), tags=TAGS)
-async def compute_segment(segment_id: FromPath[str], request: Call) -> Answer:
+@post(
+    "/segments/{segment_id:str}/compute", status_code=200, responses=command_responses(ComputedSegment, 200), tags=TAGS
+)
+async def compute_segment(segment_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Compute membership
 
     Membership is kept up to date all the time; this does what is left to do at once. `added` and `removed` count who
     entered and left since it was asked last. Only with `trackMembership`.
     """
-    return Answer(await request.ask(ComputeSegment(segment_id=_id(segment_id))))
+    return RawResponse(await request.execute(ComputeSegment(segment_id=_id(segment_id))))
 
 
-@post("/segments/{segment_id:str}/refresh", status_code=200, responses=shows(MemberCount), tags=TAGS)
-async def refresh_segment(segment_id: FromPath[str], request: Call) -> Answer:
+@post("/segments/{segment_id:str}/refresh", status_code=200, responses=query_responses(MemberCount), tags=TAGS)
+async def refresh_segment(segment_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Count members
 
     Without changing anything.
     """
-    return Answer(await request.query(CountSegment(segment_id=_id(segment_id))))
+    return RawResponse(await request.query(CountSegment(segment_id=_id(segment_id))))
 
 
-@get("/segments/{segment_id:str}/usage", responses=shows(SegmentUsage), tags=TAGS)
-async def get_segment_usage(segment_id: FromPath[str], request: Call) -> Answer:
+@get("/segments/{segment_id:str}/usage", responses=query_responses(SegmentUsage), tags=TAGS)
+async def get_segment_usage(segment_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Where a segment is used
 
     In the conditions of segments, the audiences of campaigns that are not over, and the steps and triggers of
@@ -235,29 +239,29 @@ async def get_segment_usage(segment_id: FromPath[str], request: Call) -> Answer:
         used_in_workflows=workflows,
         can_delete=not segments and not campaigns,
     )
-    return Answer(msgspec.json.encode(usage))
+    return RawResponse(msgspec.json.encode(usage))
 
 
-@get("/segments/{segment_id:str}/contacts/{contact_id:str}/explain", responses=shows(Explanation), tags=TAGS)
-async def explain_membership(segment_id: FromPath[str], contact_id: FromPath[str], request: Call) -> Answer:
+@get("/segments/{segment_id:str}/contacts/{contact_id:str}/explain", responses=query_responses(Explanation), tags=TAGS)
+async def explain_membership(segment_id: FromPath[str], contact_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Why a contact is in a segment, or not
 
     Every filter of the condition with whether it holds, and what the contact has where it looks.
     """
-    query = ExplainMembership(segment_id=_id(segment_id), contact_id=id_of(contact_id, "Contact"))
-    return Answer(await request.query(query))
+    query = ExplainMembership(segment_id=_id(segment_id), contact_id=parse_id(contact_id, "Contact"))
+    return RawResponse(await request.query(query))
 
 
 class _Slug(msgspec.Struct):
     slug: str
 
 
-async def _ask(request: Call, query: Query, answer: type[T]) -> T:
+async def _ask(request: ApiRequest, query: Query, answer: type[T]) -> T:
     return msgspec.json.decode(await request.query(query), type=answer)
 
 
 def _id(text: str) -> UUID:
-    return id_of(text, "Segment")
+    return parse_id(text, "Segment")
 
 
 ROUTES = [

@@ -12,9 +12,9 @@ from libs.schemas.delivery.sending_limits import (
     SendingLimits,
     SetSendingLimits,
 )
-from services.gateway.http.api_request import Call
+from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import Answer, returns, shows
+from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
 from services.gateway.routes.reputation import require_own
 
 TAGS = ["Projects"]
@@ -29,15 +29,15 @@ class LimitsBody(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     )
 
 
-@get("/projects/{project_id:str}/sending/limits", responses=shows(SendingLimits), tags=TAGS)
-async def get_sending_limits(project_id: FromPath[str], request: Call) -> Answer:
+@get("/projects/{project_id:str}/sending/limits", responses=query_responses(SendingLimits), tags=TAGS)
+async def get_sending_limits(project_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get the project's sending limits"""
     require_own(project_id, request)
-    return Answer(await request.query(GetSendingLimits()))
+    return RawResponse(await request.query(GetSendingLimits()))
 
 
-@put("/projects/{project_id:str}/sending/limits", responses=returns(SendingLimits, 200), tags=TAGS)
-async def set_sending_limits(project_id: FromPath[str], data: JSONBody[LimitsBody], request: Call) -> Answer:
+@put("/projects/{project_id:str}/sending/limits", responses=command_responses(SendingLimits, 200), tags=TAGS)
+async def set_sending_limits(project_id: FromPath[str], data: JSONBody[LimitsBody], request: ApiRequest) -> RawResponse:
     """Limit how fast the project sends
 
     All of its mail together (`perSecond`), and its mail to single recipient domains (`domains`): below what Amazon SES
@@ -46,7 +46,7 @@ async def set_sending_limits(project_id: FromPath[str], data: JSONBody[LimitsBod
     """
     project = require_own(project_id, request)
     command = SetSendingLimits(project_id=project, per_second=data.per_second, domains=data.domains)
-    return Answer(await request.ask(command))
+    return RawResponse(await request.execute(command))
 
 
 ROUTES = [get_sending_limits, set_sending_limits]

@@ -3,7 +3,7 @@
 from litestar import get
 
 from libs.schemas.base import View
-from services.gateway.http.raw_response import Answer, shows
+from services.gateway.http.raw_response import RawResponse, query_responses
 
 
 class About(View, frozen=True, kw_only=True):
@@ -11,12 +11,12 @@ class About(View, frozen=True, kw_only=True):
     docs: str
 
 
-@get("/", responses=shows(About), tags=["Status"])
-async def about() -> Answer:
+@get("/", responses=query_responses(About), tags=["Status"])
+async def about() -> RawResponse:
     """What this is, and where its documentation is"""
-    return Answer(b'{"name":"Godwit","docs":"/docs"}')
+    return RawResponse(b'{"name":"Godwit","docs":"/docs"}')
 
 
 @get("/livez", include_in_schema=False)
-async def livez() -> Answer:
-    return Answer(b"ok\n", kind=b"text/plain")
+async def livez() -> RawResponse:
+    return RawResponse(b"ok\n", kind=b"text/plain")

@@ -35,17 +35,17 @@ from libs.schemas.delivery.suppressions import (
     SuppressionRuleView,
     UpdateSuppressionRule,
 )
-from services.gateway.http.api_request import Call
+from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import not_found
 from services.gateway.http.fields import (
     Cursor,
     Email,
     Limit,
     Name,
-    id_of,
+    parse_id,
 )
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import Answer, returns, shows
+from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
 
 TAGS = ["Suppressions"]
 
@@ -66,7 +66,7 @@ class RuleBody(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
     enabled: bool = True
 
 
-class PreviewBody(Body, frozen=True, kw_only=True):
+class AddressPreviewBody(Body, frozen=True, kw_only=True):
     address: Email
 
 
@@ -94,17 +94,17 @@ class SuppressedEmails(View, frozen=True, kw_only=True):
 Reason = Annotated[ListedReason | None, QueryParameter(description="Only addresses that are listed for this reason")]
 
 
-@get("/suppressions", responses=shows(list[SuppressionRuleView]), tags=TAGS)
-async def list_suppression_rules(request: Call) -> Answer:
+@get("/suppressions", responses=query_responses(list[SuppressionRuleView]), tags=TAGS)
+async def list_suppression_rules(request: ApiRequest) -> RawResponse:
     """List suppression rules
 
     In the order in which they are tried: the first that matches is the one that a mail is held back by.
     """
-    return Answer(await request.query(ListSuppressionRules()))
+    return RawResponse(await request.query(ListSuppressionRules()))
 
 
-@post("/suppressions", responses=returns(SuppressionRuleView, 201), tags=TAGS)
-async def create_suppression_rule(data: JSONBody[RuleBody], request: Call) -> Answer:
+@post("/suppressions", responses=command_responses(SuppressionRuleView, 201), tags=TAGS)
+async def create_suppression_rule(data: JSONBody[RuleBody], request: ApiRequest) -> RawResponse:
     """Create a suppression rule
 
     It holds for every mail that is not sent yet, also for those that wait. A project has at most 100.
@@ -112,91 +112,91 @@ async def create_suppression_rule(data: JSONBody[RuleBody], request: Call) -> An
     command = CreateSuppressionRule(
         rule_id=uuid7(), name=data.name, kind=data.kind, pattern=data.pattern, enabled=data.enabled
     )
-    return Answer(await request.ask(command), 201)
+    return RawResponse(await request.execute(command), 201)
 
 
-@put("/suppressions/{rule_id:str}", responses=returns(Changed, 200), tags=TAGS)
-async def update_suppression_rule(rule_id: FromPath[str], data: JSONBody[RuleBody], request: Call) -> Answer:
+@put("/suppressions/{rule_id:str}", responses=command_responses(Changed, 200), tags=TAGS)
+async def update_suppression_rule(rule_id: FromPath[str], data: JSONBody[RuleBody], request: ApiRequest) -> RawResponse:
     """Change a suppression rule"""
     command = UpdateSuppressionRule(
-        rule_id=id_of(rule_id, "Suppression rule"),
+        rule_id=parse_id(rule_id, "Suppression rule"),
         name=data.name,
         kind=data.kind,
         pattern=data.pattern,
         enabled=data.enabled,
     )
-    await request.ask(command)
-    return Answer(encode(Changed()))
+    await request.execute(command)
+    return RawResponse(encode(Changed()))
 
 
-@delete("/suppressions/{rule_id:str}", status_code=200, responses=returns(Changed, 200), tags=TAGS)
-async def delete_suppression_rule(rule_id: FromPath[str], request: Call) -> Answer:
+@delete("/suppressions/{rule_id:str}", status_code=200, responses=command_responses(Changed, 200), tags=TAGS)
+async def delete_suppression_rule(rule_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Delete a suppression rule"""
-    await request.ask(DeleteSuppressionRule(rule_id=id_of(rule_id, "Suppression rule")))
-    return Answer(encode(Changed()))
+    await request.execute(DeleteSuppressionRule(rule_id=parse_id(rule_id, "Suppression rule")))
+    return RawResponse(encode(Changed()))
 
 
-@post("/suppressions/preview", status_code=200, responses=shows(SuppressionPreview), tags=TAGS)
-async def preview_suppression(data: JSONBody[PreviewBody], request: Call) -> Answer:
+@post("/suppressions/preview", status_code=200, responses=query_responses(SuppressionPreview), tags=TAGS)
+async def preview_suppression(data: JSONBody[AddressPreviewBody], request: ApiRequest) -> RawResponse:
     """Ask whether an address gets mail"""
-    return Answer(await request.query(PreviewSuppression(address=data.address)))
+    return RawResponse(await request.query(PreviewSuppression(address=data.address)))
 
 
-@get("/suppressions/emails", responses=shows(SuppressedEmails), tags=TAGS)
-async def list_suppressed_emails(request: Call, limit: Limit = 20, cursor: Cursor = None) -> Answer:
+@get("/suppressions/emails", responses=query_responses(SuppressedEmails), tags=TAGS)
+async def list_suppressed_emails(request: ApiRequest, limit: Limit = 20, cursor: Cursor = None) -> RawResponse:
     """List the mails that were held back
 
     Newest first.
     """
     answer = await request.query(ListEmails(limit=limit, cursor=cursor, state="suppressed"))
     page = msgspec.json.decode(answer, type=EmailPage)
-    return Answer(encode(SuppressedEmails(emails=page.data, next_cursor=page.cursor)))
+    return RawResponse(encode(SuppressedEmails(emails=page.data, next_cursor=page.cursor)))
 
 
-@get("/suppressions/emails/{email_id:str}", responses=shows(EmailView), tags=TAGS)
-async def get_suppressed_email(email_id: FromPath[str], request: Call) -> Answer:
+@get("/suppressions/emails/{email_id:str}", responses=query_responses(EmailView), tags=TAGS)
+async def get_suppressed_email(email_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get a mail that was held back"""
-    answer = await request.query(GetEmail(email_id=id_of(email_id, "Email")))
+    answer = await request.query(GetEmail(email_id=parse_id(email_id, "Email")))
     if msgspec.json.decode(answer, type=EmailView).state != "suppressed":
         raise not_found("Email")
-    return Answer(answer)
+    return RawResponse(answer)
 
 
-@get("/suppressions/addresses", responses=shows(SuppressedAddressPage), tags=TAGS)
+@get("/suppressions/addresses", responses=query_responses(SuppressedAddressPage), tags=TAGS)
 async def list_suppressed_addresses(
-    request: Call, limit: Limit = 20, cursor: Cursor = None, reason: Reason = None
-) -> Answer:
+    request: ApiRequest, limit: Limit = 20, cursor: Cursor = None, reason: Reason = None
+) -> RawResponse:
     """List suppressed addresses
 
     In alphabetical order: those whose mailbox bounced for good (BOUNCE), or for now, five mails in a row with no
     delivery in between (REPEATED_BOUNCE), those whose owner complained, and those that were put there.
     """
-    return Answer(await request.query(ListSuppressedAddresses(limit=limit, cursor=cursor, reason=reason)))
+    return RawResponse(await request.query(ListSuppressedAddresses(limit=limit, cursor=cursor, reason=reason)))
 
 
-@post("/suppressions/addresses", responses=returns(SuppressedAddresses, 201), tags=TAGS)
-async def suppress_address(data: JSONBody[AddressBody], request: Call) -> Answer:
+@post("/suppressions/addresses", responses=command_responses(SuppressedAddresses, 201), tags=TAGS)
+async def suppress_address(data: JSONBody[AddressBody], request: ApiRequest) -> RawResponse:
     """Put an address on the list"""
-    return Answer(await request.ask(SuppressAddresses(addresses=[data.address], reason=data.reason)), 201)
+    return RawResponse(await request.execute(SuppressAddresses(addresses=[data.address], reason=data.reason)), 201)
 
 
 @post(
     "/suppressions/addresses/import",
     status_code=200,
-    responses=returns(SuppressedAddresses, 200),
+    responses=command_responses(SuppressedAddresses, 200),
     tags=TAGS,
     request_max_body_size=MAX_BYTES,
 )
-async def import_suppressed_addresses(data: JSONBody[AddressesBody], request: Call) -> Answer:
+async def import_suppressed_addresses(data: JSONBody[AddressesBody], request: ApiRequest) -> RawResponse:
     """Put up to 1,000 addresses on the list
 
     All of them or, if one is no address, none.
     """
-    return Answer(await request.ask(SuppressAddresses(addresses=data.addresses, reason=data.reason)))
+    return RawResponse(await request.execute(SuppressAddresses(addresses=data.addresses, reason=data.reason)))
 
 
-@get("/suppressions/addresses/export", responses=shows(str), tags=TAGS)
-async def export_suppressed_addresses(request: Call, cursor: Cursor = None, reason: Reason = None) -> Answer:
+@get("/suppressions/addresses/export", responses=query_responses(str), tags=TAGS)
+async def export_suppressed_addresses(request: ApiRequest, cursor: Cursor = None, reason: Reason = None) -> RawResponse:
     """Export suppressed addresses as CSV
 
     A thousand at a time: as long as there are more, the header X-Next-Cursor says where the next part begins.
@@ -204,19 +204,19 @@ async def export_suppressed_addresses(request: Call, cursor: Cursor = None, reas
     query = ListSuppressedAddresses(limit=CSV_PAGE, cursor=cursor, reason=reason)
     page = msgspec.json.decode(await request.query(query), type=SuppressedAddressPage)
     headers = [(b"x-next-cursor", page.cursor.encode())] if page.cursor else []
-    return Answer(_csv(page.data), kind=b"text/csv; charset=utf-8", headers=headers)
+    return RawResponse(_csv(page.data), kind=b"text/csv; charset=utf-8", headers=headers)
 
 
-@delete("/suppressions/addresses/{address:str}", status_code=200, responses=returns(Changed, 200), tags=TAGS)
-async def release_suppressed_address(address: FromPath[str], request: Call) -> Answer:
+@delete("/suppressions/addresses/{address:str}", status_code=200, responses=command_responses(Changed, 200), tags=TAGS)
+async def release_suppressed_address(address: FromPath[str], request: ApiRequest) -> RawResponse:
     """Take an address off the list
 
     Off that of the SES account, too, if it bounced or complained.
     """
     if "\0" in address:
         raise not_found("Suppressed address")
-    await request.ask(ReleaseAddress(address=address))
-    return Answer(encode(Changed()))
+    await request.execute(ReleaseAddress(address=address))
+    return RawResponse(encode(Changed()))
 
 
 def _csv(addresses: list[SuppressedAddressView]) -> bytes:

@@ -40,8 +40,8 @@ from libs.schemas.delivery.content import (
     PreviewMail,
 )
 from libs.schemas.workflows import ListTemplateSteps, TemplateStep
-from services.gateway.http.api_request import Call
-from services.gateway.http.errors import Problem
+from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.errors import ApiError
 from services.gateway.http.fields import (
     Email,
     Line,
@@ -49,10 +49,10 @@ from services.gateway.http.fields import (
     PageNumber,
     PageSize,
     Text,
-    id_of,
+    parse_id,
 )
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import Answer, returns, shows
+from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
 from services.gateway.routes.content import MAX_BYTES, ContentBody, Description, SenderName
 
 TAGS = ["Templates"]
@@ -72,7 +72,7 @@ class TemplateChanges(Body, frozen=True, kw_only=True):
     type_: Kind | UnsetType = msgspec.field(default=UNSET, name="type")
 
 
-class PreviewBody(Body, frozen=True, kw_only=True):
+class TemplatePreviewBody(Body, frozen=True, kw_only=True):
     """For whom: a contact, or an address and data; without either, a contact of the project is taken as a sample.
     `data` wins over the contact's."""
 
@@ -88,48 +88,55 @@ class TemplateUsage(View, frozen=True, kw_only=True):
     workflow_steps: list[TemplateStep]
 
 
-@get("/templates", responses=shows(TemplatePage), tags=TAGS)
+@get("/templates", responses=query_responses(TemplatePage), tags=TAGS)
 async def list_templates(
-    request: Call,
+    request: ApiRequest,
     page: PageNumber = 1,
     page_size: PageSize = 20,
     search: Annotated[
         str | None, QueryParameter(max_length=255, pattern=NO_NUL, description="Part of the name or the subject")
     ] = None,
     kind: Annotated[Kind | None, QueryParameter(name="type", description="Only templates of this type")] = None,
-) -> Answer:
+) -> RawResponse:
     """List templates
 
     Newest first.
     """
-    return Answer(await request.query(ListTemplates(page=page, page_size=page_size, search=search, kind=kind)))
+    return RawResponse(await request.query(ListTemplates(page=page, page_size=page_size, search=search, kind=kind)))
 
 
-@post("/templates", responses=returns(TemplateView, 201), tags=TAGS, request_max_body_size=MAX_BYTES)
-async def create_template(data: JSONBody[ContentBody], request: Call) -> Answer:
+@post("/templates", responses=command_responses(TemplateView, 201), tags=TAGS, request_max_body_size=MAX_BYTES)
+async def create_template(data: JSONBody[ContentBody], request: ApiRequest) -> RawResponse:
     """Create a template
 
     A syntax error in subject or body is refused, with its line and column. `variables` of the answer are the names
     that the template asks for.
     """
     command = CreateTemplate(template_id=uuid7(), name=data.name, content=data.content(), description=data.description)
-    return Answer(await request.ask(command), 201)
+    return RawResponse(await request.execute(command), 201)
 
 
-@get("/templates/{template_id:str}", responses=shows(TemplateView), tags=TAGS)
-async def get_template(template_id: FromPath[str], request: Call) -> Answer:
+@get("/templates/{template_id:str}", responses=query_responses(TemplateView), tags=TAGS)
+async def get_template(template_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get a template"""
-    return Answer(await request.query(GetTemplate(template_id=id_of(template_id, "Template"))))
+    return RawResponse(await request.query(GetTemplate(template_id=parse_id(template_id, "Template"))))
 
 
-@patch("/templates/{template_id:str}", responses=returns(TemplateView, 200), tags=TAGS, request_max_body_size=MAX_BYTES)
-async def update_template(template_id: FromPath[str], data: JSONBody[TemplateChanges], request: Call) -> Answer:
+@patch(
+    "/templates/{template_id:str}",
+    responses=command_responses(TemplateView, 200),
+    tags=TAGS,
+    request_max_body_size=MAX_BYTES,
+)
+async def update_template(
+    template_id: FromPath[str], data: JSONBody[TemplateChanges], request: ApiRequest
+) -> RawResponse:
     """Update a template
 
     Changes the fields that are given. What it said before stays one of its versions.
     """
     command = UpdateTemplate(
-        template_id=id_of(template_id, "Template"),
+        template_id=parse_id(template_id, "Template"),
         name=data.name,
         description=data.description,
         subject=data.subject,
@@ -139,60 +146,60 @@ async def update_template(template_id: FromPath[str], data: JSONBody[TemplateCha
         reply_to=data.reply_to,
         kind=data.type_,
     )
-    return Answer(await request.ask(command))
+    return RawResponse(await request.execute(command))
 
 
-@delete("/templates/{template_id:str}", status_code=204, responses=returns(None, 204), tags=TAGS)
-async def delete_template(template_id: FromPath[str], request: Call) -> None:
+@delete("/templates/{template_id:str}", status_code=204, responses=command_responses(None, 204), tags=TAGS)
+async def delete_template(template_id: FromPath[str], request: ApiRequest) -> None:
     """Delete a template
 
     Not while a step of a workflow sends it, or a campaign that is not over was made of it.
     """
-    found = id_of(template_id, "Template")
+    found = parse_id(template_id, "Template")
     steps = msgspec.json.decode(await request.query(ListTemplateSteps(template_id=found)), type=list[TemplateStep])
     if steps:
-        raise Problem(
+        raise ApiError(
             409,
             "TEMPLATE_IN_USE",
             f"Cannot delete the template: it is used in {len(steps)} workflow step(s)",
             details={"workflowSteps": [str(step.id) for step in steps]},
         )
-    await request.ask(DeleteTemplate(template_id=found))
+    await request.execute(DeleteTemplate(template_id=found))
 
 
-@post("/templates/{template_id:str}/duplicate", responses=returns(TemplateView, 201), tags=TAGS)
-async def duplicate_template(template_id: FromPath[str], request: Call) -> Answer:
+@post("/templates/{template_id:str}/duplicate", responses=command_responses(TemplateView, 201), tags=TAGS)
+async def duplicate_template(template_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Duplicate a template"""
-    command = DuplicateTemplate(template_id=uuid7(), original_id=id_of(template_id, "Template"))
-    return Answer(await request.ask(command), 201)
+    command = DuplicateTemplate(template_id=uuid7(), original_id=parse_id(template_id, "Template"))
+    return RawResponse(await request.execute(command), 201)
 
 
-@get("/templates/{template_id:str}/usage", responses=shows(TemplateUsage), tags=TAGS)
-async def get_template_usage(template_id: FromPath[str], request: Call) -> Answer:
+@get("/templates/{template_id:str}/usage", responses=query_responses(TemplateUsage), tags=TAGS)
+async def get_template_usage(template_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get a template's usage
 
     The campaigns and the steps of workflows that refer to it.
     """
-    found = id_of(template_id, "Template")
+    found = parse_id(template_id, "Template")
     campaigns = await request.query(GetTemplateUsage(template_id=found))
     steps = await request.query(ListTemplateSteps(template_id=found))
     usage = {"campaigns": msgspec.Raw(campaigns), "workflowSteps": msgspec.Raw(steps)}
-    return Answer(encode(usage))
+    return RawResponse(encode(usage))
 
 
-@post("/templates/{template_id:str}/preview", status_code=200, responses=returns(MailPreview, 200), tags=TAGS)
+@post("/templates/{template_id:str}/preview", status_code=200, responses=command_responses(MailPreview, 200), tags=TAGS)
 async def preview_template(
-    template_id: FromPath[str], request: Call, data: JSONBody[PreviewBody | None] = None
-) -> Answer:
+    template_id: FromPath[str], request: ApiRequest, data: JSONBody[TemplatePreviewBody | None] = None
+) -> RawResponse:
     """Preview a template
 
     Written as it would be sent, and sent to nobody. `warnings` tell of variables that nothing is known of, a missing
     unsubscribe link, and mails that are so large that Gmail clips them.
     """
     found = msgspec.json.decode(
-        await request.query(GetTemplate(template_id=id_of(template_id, "Template"))), type=TemplateView
+        await request.query(GetTemplate(template_id=parse_id(template_id, "Template"))), type=TemplateView
     )
-    body = data or PreviewBody()
+    body = data or TemplatePreviewBody()
     sample = await _sample(request, body)
     query = PreviewMail(
         content=Content(
@@ -208,10 +215,10 @@ async def preview_template(
         contact_data=sample.data if sample else {},
         data=body.data or {},
     )
-    return Answer(await request.query(query))
+    return RawResponse(await request.query(query))
 
 
-async def _sample(request: Call, body: PreviewBody) -> ContactView | None:
+async def _sample(request: ApiRequest, body: TemplatePreviewBody) -> ContactView | None:
     if body.contact_id:
         return msgspec.json.decode(await request.query(GetContact(contact_id=body.contact_id)), type=ContactView)
     if body.email:
@@ -220,28 +227,28 @@ async def _sample(request: Call, body: PreviewBody) -> ContactView | None:
     return newest.data[0] if newest.data else None
 
 
-@get("/templates/{template_id:str}/versions", responses=shows(list[TemplateVersion]), tags=TAGS)
-async def list_template_versions(template_id: FromPath[str], request: Call) -> Answer:
+@get("/templates/{template_id:str}/versions", responses=query_responses(list[TemplateVersion]), tags=TAGS)
+async def list_template_versions(template_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """List a template's versions
 
     All that it ever said, newest first.
     """
-    return Answer(await request.query(ListTemplateVersions(template_id=id_of(template_id, "Template"))))
+    return RawResponse(await request.query(ListTemplateVersions(template_id=parse_id(template_id, "Template"))))
 
 
 @post(
     "/templates/{template_id:str}/versions/{version:int}/restore",
     status_code=200,
-    responses=returns(TemplateView, 200),
+    responses=command_responses(TemplateView, 200),
     tags=TAGS,
 )
-async def restore_template(template_id: FromPath[str], version: FromPath[int], request: Call) -> Answer:
+async def restore_template(template_id: FromPath[str], version: FromPath[int], request: ApiRequest) -> RawResponse:
     """Restore a template's version
 
     The template says again what it said then; what it says now stays a version of it.
     """
-    command = RestoreTemplate(template_id=id_of(template_id, "Template"), version=min(version, 2**31 - 1))
-    return Answer(await request.ask(command))
+    command = RestoreTemplate(template_id=parse_id(template_id, "Template"), version=min(version, 2**31 - 1))
+    return RawResponse(await request.execute(command))
 
 
 ROUTES = [

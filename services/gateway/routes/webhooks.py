@@ -9,11 +9,11 @@ from litestar.router import Router
 
 from libs.schemas.base import View
 from services.gateway.docs.documentation import described
-from services.gateway.http.api_request import Call
-from services.gateway.http.errors import Problem
-from services.gateway.http.raw_response import Answer, shows
-from services.gateway.sns import Confirmed, SnsReceiver, SnsRefused
-from services.gateway.sns.ingest import Intake
+from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.errors import ApiError
+from services.gateway.http.raw_response import RawResponse, query_responses
+from services.gateway.sns import SnsReceiver, SnsRejected, SubscriptionChanged
+from services.gateway.sns.ingest import IngestQueue
 
 MAX_BYTES = 512 * 1024
 """SNS messages have at most 256 KiB of payload, which is JSON within JSON."""
@@ -33,29 +33,35 @@ _taken = msgspec.json.encode(Taken(success=True))
 Take: TypeAlias = Callable[[bytes], Awaitable[None]]
 
 
-async def take(receiver: SnsReceiver, intake: Intake, body: bytes) -> None:
+async def take(receiver: SnsReceiver, intake: IngestQueue, body: bytes) -> None:
     """Returns when what a posted message says is dealt with, and on disk if it is a notification. Raises Problem."""
     try:
         received = await receiver.receive(body)
-    except SnsRefused as no:
-        raise Problem(no.status, no.code, no.message) from no
-    if not isinstance(received, Confirmed):
+    except SnsRejected as no:
+        raise ApiError(no.status, no.code, no.message) from no
+    if not isinstance(received, SubscriptionChanged):
         await intake.take(received)
 
 
 def webhooks(taker: Take) -> Router:
     """The routes that need no API key, because the signature of each message proves where it comes from."""
 
-    @post("/webhooks/sns", status_code=200, responses=shows(Taken), tags=["Webhooks"], request_max_body_size=MAX_BYTES)
-    async def sns(request: Call) -> Answer:
+    @post(
+        "/webhooks/sns",
+        status_code=200,
+        responses=query_responses(Taken),
+        tags=["Webhooks"],
+        request_max_body_size=MAX_BYTES,
+    )
+    async def sns(request: ApiRequest) -> RawResponse:
         """Take a message of Amazon SNS
 
         Subscribe this address to the topics in `GODWIT_SNS_TOPIC_ARNS`, with SignatureVersion 2. A notification is on
         disk before it is answered with 200.
         """
-        if request.exchange.headers.get(RAW_DELIVERY) == b"true":
-            raise Problem(403, "FORBIDDEN", UNSIGNED)
+        if request.context.headers.get(RAW_DELIVERY) == b"true":
+            raise ApiError(403, "FORBIDDEN", UNSIGNED)
         await taker(await request.body())
-        return Answer(_taken)
+        return RawResponse(_taken)
 
     return Router(path="/", route_handlers=described([sns]))

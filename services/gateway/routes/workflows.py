@@ -30,15 +30,15 @@ from libs.schemas.workflows import (
     WorkflowPage,
     WorkflowView,
 )
-from services.gateway.http.api_request import Call
+from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.fields import (
     Name,
     PageNumber,
     PageSize,
-    id_of,
+    parse_id,
 )
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import Answer, returns, shows
+from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
 
 TAGS = ["Workflows"]
 EventName = Annotated[str, Meta(min_length=1, max_length=255, examples=["signed_up"])]
@@ -79,17 +79,17 @@ class TransitionBody(Body, frozen=True, kw_only=True):
     priority: Annotated[int, Meta(ge=0)] = 0
 
 
-@get("/workflows", responses=shows(WorkflowPage), tags=TAGS)
-async def list_workflows(request: Call, page: PageNumber = 1, page_size: PageSize = 20) -> Answer:
+@get("/workflows", responses=query_responses(WorkflowPage), tags=TAGS)
+async def list_workflows(request: ApiRequest, page: PageNumber = 1, page_size: PageSize = 20) -> RawResponse:
     """List workflows
 
     Newest first.
     """
-    return Answer(await request.query(ListWorkflows(page=page, page_size=page_size)))
+    return RawResponse(await request.query(ListWorkflows(page=page, page_size=page_size)))
 
 
-@post("/workflows", responses=returns(WorkflowView, 201), tags=TAGS)
-async def create_workflow(data: JSONBody[WorkflowBody], request: Call) -> Answer:
+@post("/workflows", responses=command_responses(WorkflowView, 201), tags=TAGS)
+async def create_workflow(data: JSONBody[WorkflowBody], request: ApiRequest) -> RawResponse:
     """Create a workflow
 
     It starts with its TRIGGER step, disabled unless `enabled` is true. Every contact to whom the event happens enters
@@ -104,34 +104,36 @@ async def create_workflow(data: JSONBody[WorkflowBody], request: Call) -> Answer
         enabled=data.enabled,
         allow_reentry=data.allow_reentry,
     )
-    return Answer(await request.ask(command), 201)
+    return RawResponse(await request.execute(command), 201)
 
 
-@get("/workflows/{workflow_id:str}", responses=shows(WorkflowView), tags=TAGS)
-async def get_workflow(workflow_id: FromPath[str], request: Call) -> Answer:
+@get("/workflows/{workflow_id:str}", responses=query_responses(WorkflowView), tags=TAGS)
+async def get_workflow(workflow_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get a workflow, with its steps and transitions"""
-    return Answer(await request.query(GetWorkflow(workflow_id=id_of(workflow_id, "Workflow"))))
+    return RawResponse(await request.query(GetWorkflow(workflow_id=parse_id(workflow_id, "Workflow"))))
 
 
-@patch("/workflows/{workflow_id:str}", responses=returns(WorkflowView, 200), tags=TAGS)
-async def update_workflow(workflow_id: FromPath[str], data: JSONBody[WorkflowChanges], request: Call) -> Answer:
+@patch("/workflows/{workflow_id:str}", responses=command_responses(WorkflowView, 200), tags=TAGS)
+async def update_workflow(
+    workflow_id: FromPath[str], data: JSONBody[WorkflowChanges], request: ApiRequest
+) -> RawResponse:
     """Update a workflow
 
     Changes the fields that are given. `enabled: true` starts it.
     """
     command = UpdateWorkflow(
-        workflow_id=id_of(workflow_id, "Workflow"),
+        workflow_id=parse_id(workflow_id, "Workflow"),
         name=data.name,
         description=data.description,
         event_name=data.trigger_config.event_name if data.trigger_config else None,
         enabled=data.enabled,
         allow_reentry=data.allow_reentry,
     )
-    return Answer(await request.ask(command))
+    return RawResponse(await request.execute(command))
 
 
-@post("/workflows/{workflow_id:str}/steps", responses=returns(Step, 201), tags=TAGS)
-async def add_step(workflow_id: FromPath[str], data: JSONBody[StepBody], request: Call) -> Answer:
+@post("/workflows/{workflow_id:str}/steps", responses=command_responses(Step, 201), tags=TAGS)
+async def add_step(workflow_id: FromPath[str], data: JSONBody[StepBody], request: ApiRequest) -> RawResponse:
     """Add a step
 
     With `autoConnect` the last step that leads nowhere is made to lead to the new one.
@@ -145,13 +147,15 @@ async def add_step(workflow_id: FromPath[str], data: JSONBody[StepBody], request
         template_id=data.template_id,
     )
     command = AddStep(
-        workflow_id=id_of(workflow_id, "Workflow"), step=step, transition_id=uuid7(), auto_connect=data.auto_connect
+        workflow_id=parse_id(workflow_id, "Workflow"), step=step, transition_id=uuid7(), auto_connect=data.auto_connect
     )
-    return Answer(await request.ask(command), 201)
+    return RawResponse(await request.execute(command), 201)
 
 
-@post("/workflows/{workflow_id:str}/transitions", responses=returns(Transition, 201), tags=TAGS)
-async def add_transition(workflow_id: FromPath[str], data: JSONBody[TransitionBody], request: Call) -> Answer:
+@post("/workflows/{workflow_id:str}/transitions", responses=command_responses(Transition, 201), tags=TAGS)
+async def add_transition(
+    workflow_id: FromPath[str], data: JSONBody[TransitionBody], request: ApiRequest
+) -> RawResponse:
     """Add a transition
 
     From a CONDITION step, `branch` is `yes` or `no`.
@@ -163,32 +167,32 @@ async def add_transition(workflow_id: FromPath[str], data: JSONBody[TransitionBo
         condition=data.condition or (Branch(branch=data.branch) if data.branch else None),
         priority=data.priority,
     )
-    command = AddTransition(workflow_id=id_of(workflow_id, "Workflow"), transition=transition)
-    return Answer(await request.ask(command), 201)
+    command = AddTransition(workflow_id=parse_id(workflow_id, "Workflow"), transition=transition)
+    return RawResponse(await request.execute(command), 201)
 
 
-@get("/workflows/{workflow_id:str}/executions", responses=shows(ExecutionPage), tags=TAGS)
+@get("/workflows/{workflow_id:str}/executions", responses=query_responses(ExecutionPage), tags=TAGS)
 async def list_executions(
     workflow_id: FromPath[str],
-    request: Call,
+    request: ApiRequest,
     page: PageNumber = 1,
     page_size: PageSize = 20,
     status: Annotated[ExecutionStatus | None, QueryParameter(description="Only executions in this state")] = None,
-) -> Answer:
+) -> RawResponse:
     """List executions
 
     Newest first.
     """
-    query = ListExecutions(workflow_id=id_of(workflow_id, "Workflow"), page=page, page_size=page_size, status=status)
-    return Answer(await request.query(query))
+    query = ListExecutions(workflow_id=parse_id(workflow_id, "Workflow"), page=page, page_size=page_size, status=status)
+    return RawResponse(await request.query(query))
 
 
-@get("/workflows/{workflow_id:str}/executions/{execution_id:str}", responses=shows(ExecutionView), tags=TAGS)
-async def get_execution(workflow_id: FromPath[str], execution_id: FromPath[str], request: Call) -> Answer:
+@get("/workflows/{workflow_id:str}/executions/{execution_id:str}", responses=query_responses(ExecutionView), tags=TAGS)
+async def get_execution(workflow_id: FromPath[str], execution_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get an execution"""
     what = "Workflow execution"
-    query = GetExecution(workflow_id=id_of(workflow_id, "Workflow"), execution_id=id_of(execution_id, what))
-    return Answer(await request.query(query))
+    query = GetExecution(workflow_id=parse_id(workflow_id, "Workflow"), execution_id=parse_id(execution_id, what))
+    return RawResponse(await request.query(query))
 
 
 ROUTES = [

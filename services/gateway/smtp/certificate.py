@@ -20,7 +20,7 @@ log = structlog.get_logger()
 VALID = timedelta(days=365)
 
 
-class Certificate:
+class ServerCertificate:
     """`context` is what servers take; `refresh` before a connection has it show a renewed certificate."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
@@ -44,13 +44,13 @@ class Certificate:
         return tuple(file.stat().st_mtime for file in self._files if file.exists())
 
 
-def of_settings(config: Settings) -> Certificate:
+def certificate_of(config: Settings) -> ServerCertificate:
     """The one that the settings name; without one, a certificate that nobody but a developer will trust."""
     if config.smtp_certificate and config.smtp_certificate_key:
-        return Certificate(Path(config.smtp_certificate), Path(config.smtp_certificate_key))
+        return ServerCertificate(Path(config.smtp_certificate), Path(config.smtp_certificate_key))
     log.warning("smtp.certificate_generated", remedy="set GODWIT_SMTP_CERTIFICATE and GODWIT_SMTP_CERTIFICATE_KEY")
     with TemporaryDirectory(prefix="godwit-") as directory:
-        return Certificate(*_generate(Path(directory), host_of(config)))
+        return ServerCertificate(*_generate(Path(directory), host_of(config)))
 
 
 def host_of(config: Settings) -> str:

@@ -21,7 +21,7 @@ import msgspec
 from libs.kernel.addresses import normal
 from libs.kernel.mail_headers import givable
 from libs.schemas.delivery.content import Mailbox
-from services.gateway.mails.header_recipients import NOBODY, Addressed
+from services.gateway.mails.header_recipients import NO_HEADER_RECIPIENTS, HeaderRecipients
 
 MAX_NAMED = 100
 """In To and Cc together."""
@@ -33,31 +33,31 @@ UNREADABLE = (MessageError, LookupError, UnicodeError, ValueError, TypeError, At
 """What the standard library's parser raises for headers that nobody should have written."""
 
 
-class Unreadable(Exception):
+class UnreadableMessage(Exception):
     """The message is not one that can be understood."""
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
+class ParsedMessage(msgspec.Struct, frozen=True, kw_only=True):
     """What a message says, and whom its header names. `identity` is what tells it from every other, if its writer gave
     it that."""
 
     body: dict[str, Any]
-    addressed: Addressed
+    addressed: HeaderRecipients
     identity: str | None
 
 
-def read(content: bytes, sender: str, recipients: Sequence[str]) -> Letter:
+def parse_message(content: bytes, sender: str, recipients: Sequence[str]) -> ParsedMessage:
     """Read a message that the envelope says is from `sender` to `recipients`. Raises Unreadable."""
     try:
         message = message_from_bytes(content, policy=SMTP)
         assert isinstance(message, EmailMessage)
-        return Letter(
+        return ParsedMessage(
             body=_body(message, sender, recipients),
             addressed=_addressed(message),
             identity=_line(message, "Message-ID") or _line(message, "Date") or None,
         )
     except UNREADABLE as bad:
-        raise Unreadable(f"{type(bad).__name__}: {bad}") from bad
+        raise UnreadableMessage(f"{type(bad).__name__}: {bad}") from bad
 
 
 def _body(message: EmailMessage, sender: str, recipients: Sequence[str]) -> dict[str, Any]:
@@ -79,13 +79,13 @@ def _body(message: EmailMessage, sender: str, recipients: Sequence[str]) -> dict
     }
 
 
-def _addressed(message: EmailMessage) -> Addressed:
+def _addressed(message: EmailMessage) -> HeaderRecipients:
     """The lines To and Cc, so that answers can go to all. Lines of a crowd are left out: each mail carries them."""
     to, cc = (
         [Mailbox(address=a.addr_spec, name=_name(a)) for a in _addresses(message, name) if normal(a.addr_spec)]
         for name in ("To", "Cc")
     )
-    return Addressed(to, cc) if len(to) + len(cc) <= MAX_NAMED else NOBODY
+    return HeaderRecipients(to, cc) if len(to) + len(cc) <= MAX_NAMED else NO_HEADER_RECIPIENTS
 
 
 def _name(address: Address) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from litestar.types import ASGIApp
 
-from services.gateway.mails.header_recipients import EXTENSION, Addressed
+from services.gateway.mails.header_recipients import EXTENSION, HeaderRecipients
 from services.gateway.smtp.replies import is_final
 
 PATH = "/v1/send"
@@ -14,14 +14,14 @@ PATIENCE = 25.0
 AGAIN_SECONDS = 1.0
 
 
-class Counter:
+class SendClient:
     """Where messages are handed in: `POST /v1/send` with everything that stands before it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def hand_in(
-        self, api_key: str, idempotency_key: str, body: dict[str, Any], named: Addressed
+    async def send(
+        self, api_key: str, idempotency_key: str, body: dict[str, Any], named: HeaderRecipients
     ) -> tuple[int, bytes]:
         """The status and the body of the answer. Asks until it is final, for at most PATIENCE."""
         loop = asyncio.get_running_loop()
@@ -32,7 +32,9 @@ class Counter:
                 return status, answer
             await asyncio.sleep(AGAIN_SECONDS)
 
-    async def _post(self, api_key: str, idempotency_key: str, body: bytes, named: Addressed) -> tuple[int, bytes]:
+    async def _post(
+        self, api_key: str, idempotency_key: str, body: bytes, named: HeaderRecipients
+    ) -> tuple[int, bytes]:
         headers = {
             "authorization": f"Bearer {api_key}",
             "content-type": "application/json",

@@ -11,9 +11,9 @@ from libs.runtime.process.serving import listen
 from libs.runtime.process.settings import Settings
 from libs.runtime.timeouts import soft_timeout
 from services.gateway.accounts.keys import Keys
-from services.gateway.smtp.certificate import Certificate, host_of, of_settings
-from services.gateway.smtp.send_client import Counter
-from services.gateway.smtp.session import Conversation, Door
+from services.gateway.smtp.certificate import ServerCertificate, certificate_of, host_of
+from services.gateway.smtp.send_client import SendClient
+from services.gateway.smtp.session import Relay, SmtpConnection
 
 log = structlog.get_logger()
 
@@ -30,8 +30,8 @@ async def serve_smtp(app: ASGIApp, runtime: Runtime) -> None:
         return
     listening = asyncio.Event()
     runtime.checks["smtp"] = lambda: _pending(listening)
-    certificate = await asyncio.to_thread(of_settings, config)
-    door = Door(Keys(runtime.pool), Counter(app))
+    certificate = await asyncio.to_thread(certificate_of, config)
+    door = Relay(Keys(runtime.pool), SendClient(app))
     servers = await _listen(config, door, certificate)
     listening.set()
     log.info("smtp.listening", starttls=config.smtp_port, tls=config.smtps_port)
@@ -47,7 +47,7 @@ async def _pending(listening: asyncio.Event) -> str | None:
     return None if listening.is_set() else "the SMTP relay does not listen yet"
 
 
-async def _listen(config: Settings, door: Door, certificate: Certificate) -> list[asyncio.Server]:
+async def _listen(config: Settings, door: Relay, certificate: ServerCertificate) -> list[asyncio.Server]:
     loop, name = asyncio.get_running_loop(), host_of(config)
     servers = []
     if config.smtp_port is not None:
@@ -60,18 +60,18 @@ async def _listen(config: Settings, door: Door, certificate: Certificate) -> lis
     return servers
 
 
-def _in_the_clear(door: Door, certificate: Certificate, name: str) -> Conversation:
+def _in_the_clear(door: Relay, certificate: ServerCertificate, name: str) -> SmtpConnection:
     certificate.refresh()
     loop = asyncio.get_running_loop()
-    return Conversation(door, hostname=name, loop=loop, tls_context=certificate.context, require_starttls=True)
+    return SmtpConnection(door, hostname=name, loop=loop, tls_context=certificate.context, require_starttls=True)
 
 
-def _encrypted(door: Door, certificate: Certificate, name: str) -> Conversation:
+def _encrypted(door: Relay, certificate: ServerCertificate, name: str) -> SmtpConnection:
     certificate.refresh()
-    return Conversation(door, hostname=name, loop=asyncio.get_running_loop(), encrypted=True)
+    return SmtpConnection(door, hostname=name, loop=asyncio.get_running_loop(), encrypted=True)
 
 
-async def _drain(door: Door) -> None:
+async def _drain(door: Relay) -> None:
     door.closing = True
     for conversation in list(door.sessions):
         conversation.leave()

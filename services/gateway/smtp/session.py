@@ -17,9 +17,9 @@ from libs.runtime.clock import uuid7
 from libs.runtime.messaging.group_commit import BROKEN
 from services.gateway.accounts.keys import Keys
 from services.gateway.http import metrics
-from services.gateway.smtp.message_parser import Letter, Unreadable, read
+from services.gateway.smtp.message_parser import ParsedMessage, UnreadableMessage, parse_message
 from services.gateway.smtp.replies import reply_to
-from services.gateway.smtp.send_client import Counter
+from services.gateway.smtp.send_client import SendClient
 
 log = structlog.get_logger()
 
@@ -45,33 +45,33 @@ FULL = b"421 4.3.2 too many connections: try again later\r\n"
 logging.getLogger("mail.log").setLevel(logging.CRITICAL)
 
 
-class Door:
+class Relay:
     """What all connections share. `empty` while there is none."""
 
-    def __init__(self, keys: Keys, counter: Counter) -> None:
+    def __init__(self, keys: Keys, counter: SendClient) -> None:
         self.keys = keys
         self.counter = counter
-        self.sessions: set[Conversation] = set()
+        self.sessions: set[SmtpConnection] = set()
         self.empty = asyncio.Event()
         self.empty.set()
         self.closing = False
 
-    def enter(self, conversation: "Conversation") -> None:
+    def enter(self, conversation: "SmtpConnection") -> None:
         self.sessions.add(conversation)
         self.empty.clear()
         metrics.SMTP_SESSIONS.set(len(self.sessions))
 
-    def leave(self, conversation: "Conversation") -> None:
+    def leave(self, conversation: "SmtpConnection") -> None:
         self.sessions.discard(conversation)
         if not self.sessions:
             self.empty.set()
         metrics.SMTP_SESSIONS.set(len(self.sessions))
 
 
-class Conversation(SMTP):
+class SmtpConnection(SMTP):
     """A connection, `encrypted` from its start or by STARTTLS. `busy` while a message of it is being committed."""
 
-    def __init__(self, door: Door, *, encrypted: bool = False, **options: Any) -> None:
+    def __init__(self, door: Relay, *, encrypted: bool = False, **options: Any) -> None:
         super().__init__(
             self,
             data_size_limit=MAX_BYTES,
@@ -165,15 +165,15 @@ class Conversation(SMTP):
     async def _take(self, api_key: str, envelope: Envelope) -> str:
         content, recipients = bytes(envelope.original_content or b""), envelope.rcpt_tos
         try:
-            letter = await asyncio.to_thread(read, content, envelope.mail_from or "", recipients)
-        except Unreadable as bad:
+            letter = await asyncio.to_thread(parse_message, content, envelope.mail_from or "", recipients)
+        except UnreadableMessage as bad:
             log.info("smtp.unreadable", error=str(bad))
             return "554 5.6.0 the message cannot be read: it is not as RFC 5322 and MIME have it"
         key = _key(letter, content, recipients)
-        return reply_to(*await self._door.counter.hand_in(api_key, key, letter.body, letter.addressed))
+        return reply_to(*await self._door.counter.send(api_key, key, letter.body, letter.addressed))
 
 
-def _key(letter: Letter, content: bytes, recipients: list[str]) -> str:
+def _key(letter: ParsedMessage, content: bytes, recipients: list[str]) -> str:
     """The Idempotency-Key: the same when a client that missed our answer hands in the same message again. What its
     writer gave no identity may be meant twice."""
     if letter.identity is None:

@@ -6,12 +6,12 @@ Knows nothing of HTTP servers and of the bus. The route `/webhooks/sns` calls it
 
     try:
         received = await receiver.receive(body)        # the raw bytes; SNS posts JSON as text/plain
-    except SnsRefused as no:
+    except SnsRejected as no:
         ...                                            # answer no.status with no.code and no.message
     match received:
         case RecordNotification():                     # publish it; answer 200 after JetStream's ack, else 503
-            message = as_message([received])           # or several that arrived together
-        case Confirmed():                              # answer 200, there is nothing to publish
+            message = ingest_message([received])           # or several that arrived together
+        case SubscriptionChanged():                              # answer 200, there is nothing to publish
             ...
 
 Every message is proved by its signature before any other part of it is believed or acted on; see `receiver`.
@@ -20,8 +20,8 @@ was only unlucky: 503 and 502 say that it was not its fault. One receiver serves
 the certificates.
 """
 
-from services.gateway.sns.bus_message import as_message
-from services.gateway.sns.errors import SnsRefused
-from services.gateway.sns.receiver import Confirmed, SnsReceiver, receiver_from
+from services.gateway.sns.bus_message import ingest_message
+from services.gateway.sns.errors import SnsRejected
+from services.gateway.sns.receiver import SnsReceiver, SubscriptionChanged, receiver_from
 
-__all__ = ["Confirmed", "SnsReceiver", "SnsRefused", "as_message", "receiver_from"]
+__all__ = ["SnsReceiver", "SnsRejected", "SubscriptionChanged", "ingest_message", "receiver_from"]

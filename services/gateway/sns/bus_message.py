@@ -14,7 +14,7 @@ NO_PROJECT = UUID(int=0)
 """At the edge nobody knows yet whose mail it is about: the tags inside say so."""
 
 
-def as_message(notifications: Sequence[RecordNotification]) -> Outgoing:
+def ingest_message(notifications: Sequence[RecordNotification]) -> Outgoing:
     """One message for all of them. A single one has SNS's id, so that when SNS posts it again it is the same message;
     what comes again with others is recognised where it is kept."""
     alone = len(notifications) == 1

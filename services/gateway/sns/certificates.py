@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from services.gateway.sns.errors import not_now, not_trusted
+from services.gateway.sns.errors import not_trusted, retry_later
 from services.gateway.sns.fetch import FetchFailed
 from services.gateway.sns.source import Source
 
@@ -29,7 +29,7 @@ Fetch = Callable[[str, int], Awaitable[bytes]]
 """(address, most bytes) -> body; raises FetchFailed."""
 
 
-class Certificate(msgspec.Struct, frozen=True):
+class SigningCertificate(msgspec.Struct, frozen=True):
     key: RSAPublicKey
     valid_from: datetime
     valid_until: datetime
@@ -42,13 +42,13 @@ class Certificate(msgspec.Struct, frozen=True):
         return timedelta(0) <= now - self.fetched_at < KEPT_FOR
 
 
-class Certificates:
+class SigningCertificates:
     """At most MAX_KEPT certificates by their address. `authority` is the file of the sandbox's CA, if it is trusted."""
 
     def __init__(self, fetch: Fetch, authority: Path | None) -> None:
         self._fetch = fetch
         self._authority = authority
-        self._kept: dict[str, Certificate] = {}
+        self._kept: dict[str, SigningCertificate] = {}
         self._fetching = asyncio.Lock()
 
     async def key(self, url: str, source: Source, now: datetime) -> RSAPublicKey:
@@ -59,28 +59,28 @@ class Certificates:
             raise not_trusted("The certificate of this message is not valid now.")
         return certificate.key
 
-    def _fresh(self, url: str, now: datetime) -> Certificate | None:
+    def _fresh(self, url: str, now: datetime) -> SigningCertificate | None:
         known = self._kept.get(url)
         return known if known and known.is_fresh(now) else None
 
-    async def _obtain(self, url: str, source: Source, now: datetime) -> Certificate:
+    async def _obtain(self, url: str, source: Source, now: datetime) -> SigningCertificate:
         """One fetch at a time: many messages under a new certificate fetch it once, strangers cannot cause a flood."""
         try:
             async with asyncio.timeout(PATIENCE), self._fetching:
                 return self._fresh(url, now) or self._keep(url, await self._judged(url, source, now))
         except (FetchFailed, TimeoutError) as failure:
-            raise not_now("The certificate of this message cannot be fetched now.") from failure
+            raise retry_later("The certificate of this message cannot be fetched now.") from failure
 
-    async def _judged(self, url: str, source: Source, now: datetime) -> Certificate:
+    async def _judged(self, url: str, source: Source, now: datetime) -> SigningCertificate:
         certificate = _read(await self._fetch(url, MAX_CERTIFICATE))
         if source is Source.SANDBOX and not self._issued(certificate, now):
             raise not_trusted("The certificate of this message is not issued by the trusted authority.")
         key = certificate.public_key()
         if not isinstance(key, RSAPublicKey) or key.key_size < MIN_KEY_BITS:
             raise not_trusted(f"The key of this message is not RSA with {MIN_KEY_BITS} bits or more.")
-        return Certificate(key, certificate.not_valid_before_utc, certificate.not_valid_after_utc, now)
+        return SigningCertificate(key, certificate.not_valid_before_utc, certificate.not_valid_after_utc, now)
 
-    def _keep(self, url: str, certificate: Certificate) -> Certificate:
+    def _keep(self, url: str, certificate: SigningCertificate) -> SigningCertificate:
         self._kept.pop(url, None)
         self._kept[url] = certificate
         if len(self._kept) > MAX_KEPT:
@@ -92,7 +92,7 @@ class Certificates:
         try:
             authorities = x509.load_pem_x509_certificates(self._authority.read_bytes()) if self._authority else []
         except OSError as missing:
-            raise not_now("The file of the trusted authority cannot be read.") from missing
+            raise retry_later("The file of the trusted authority cannot be read.") from missing
         except ValueError as bad:
             raise not_trusted("The file of the trusted authority holds no certificate.") from bad
         return any(_is_authority(each, now) and _issued_by(each, certificate) for each in authorities)

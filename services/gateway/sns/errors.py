@@ -1,7 +1,7 @@
 """How an SNS message is turned away."""
 
 
-class SnsRefused(Exception):
+class SnsRejected(Exception):
     """Not accepted, and nothing was changed. `status` is the HTTP status that tells SNS so, `message` is for people."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -11,14 +11,14 @@ class SnsRefused(Exception):
         self.message = message
 
 
-def malformed(message: str) -> SnsRefused:
-    return SnsRefused(400, "BAD_REQUEST", message)
+def malformed(message: str) -> SnsRejected:
+    return SnsRejected(400, "BAD_REQUEST", message)
 
 
-def not_trusted(message: str) -> SnsRefused:
-    return SnsRefused(403, "FORBIDDEN", message)
+def not_trusted(message: str) -> SnsRejected:
+    return SnsRejected(403, "FORBIDDEN", message)
 
 
-def not_now(message: str) -> SnsRefused:
+def retry_later(message: str) -> SnsRejected:
     """It may be true, but we could not find out: SNS is to try again."""
-    return SnsRefused(503, "EXTERNAL_SERVICE_ERROR", message)
+    return SnsRejected(503, "EXTERNAL_SERVICE_ERROR", message)

@@ -16,7 +16,7 @@ from libs.runtime.messaging.bus import Unavailable
 from libs.runtime.messaging.publisher import Publisher
 from libs.schemas.feedback.notifications import RecordNotification
 from services.gateway.http import metrics
-from services.gateway.sns import as_message
+from services.gateway.sns import ingest_message
 
 log = structlog.get_logger()
 
@@ -33,19 +33,19 @@ LONGEST_WAIT = 0.01
 seconds for it; a message for each of them would cost everyone on the way twice as much."""
 
 
-class Waiting(msgspec.Struct, frozen=True):
+class PendingNotification(msgspec.Struct, frozen=True):
     """A notification, and whoever waits until it is stored."""
 
     notification: RecordNotification
     stored: "asyncio.Future[bool]"
 
 
-class Intake:
+class IngestQueue:
     """Stores notifications in the order in which they came. `run` does the work."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: deque[PendingNotification] = deque()
         self._wake = asyncio.Event()
         self._gather = AdaptiveBatching(LONGEST_WAIT)
 
@@ -53,7 +53,7 @@ class Intake:
         """Returns when it is on disk. Raises Unavailable if it is not: whoever sent it is to send it again."""
         if len(self._waiting) >= MAX_WAITING:
             raise Unavailable("too many notifications are waiting")
-        waiting = Waiting(notification, asyncio.get_running_loop().create_future())
+        waiting = PendingNotification(notification, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._wake.set()
         if not await waiting.stored:
@@ -70,33 +70,33 @@ class Intake:
                 pause = self._gather.pause(len(batch))
                 await asyncio.sleep(pause if len(batch) < MAX_TOGETHER else 0)
 
-    def _next(self) -> list[Waiting]:
+    def _next(self) -> list[PendingNotification]:
         return [self._waiting.popleft() for _ in range(min(MAX_AT_ONCE, len(self._waiting)))]
 
-    async def _store(self, batch: list[Waiting]) -> None:
+    async def _store(self, batch: list[PendingNotification]) -> None:
         # SNS may post one message twice at once: it is told once
         unique = {waiting.notification.notification_id: waiting.notification for waiting in batch}
-        parcels = together(list(unique.values()))
+        batches = batches_of(list(unique.values()))
         count = 0
         try:
-            count = await self._publisher.publish([as_message(parcel) for parcel in parcels])
+            count = await self._publisher.publish([ingest_message(batch) for batch in batches])
         except Exception as error:
             log.warning("intake.failed", size=len(batch), error=repr(error))
-        stored = {told.notification_id for parcel in parcels[:count] for told in parcel}
+        stored = {told.notification_id for batch in batches[:count] for told in batch}
         metrics.NOTIFICATIONS.inc(len(stored))
         for waiting in batch:
             if not waiting.stored.done():
                 waiting.stored.set_result(waiting.notification.notification_id in stored)
 
 
-def together(notifications: Sequence[RecordNotification]) -> list[list[RecordNotification]]:
+def batches_of(notifications: Sequence[RecordNotification]) -> list[list[RecordNotification]]:
     """The notifications in their order, as many in each message as it may hold."""
-    parcels: list[list[RecordNotification]] = []
+    batches: list[list[RecordNotification]] = []
     size = 0
     for told in notifications:
-        if not parcels or len(parcels[-1]) == MAX_TOGETHER or size + len(told.message) > MAX_CHARACTERS:
-            parcels.append([])
+        if not batches or len(batches[-1]) == MAX_TOGETHER or size + len(told.message) > MAX_CHARACTERS:
+            batches.append([])
             size = 0
-        parcels[-1].append(told)
+        batches[-1].append(told)
         size += len(told.message)
-    return parcels
+    return batches

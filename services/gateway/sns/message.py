@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from msgspec import field
 
 from libs.runtime.uuids import uuid_of
-from services.gateway.sns.errors import SnsRefused, malformed
+from services.gateway.sns.errors import SnsRejected, malformed
 
 MAX_BODY = 256 * 1024
 """SNS's own limit for a message."""
@@ -76,7 +76,7 @@ _decode = msgspec.json.Decoder(SnsMessage).decode
 def parse(body: bytes) -> SnsMessage:
     """Read a message. Raises SnsRefused (413, 400) for what cannot be one."""
     if len(body) > MAX_BODY:
-        raise SnsRefused(413, "PAYLOAD_TOO_LARGE", f"An SNS message has at most {MAX_BODY} bytes.")
+        raise SnsRejected(413, "PAYLOAD_TOO_LARGE", f"An SNS message has at most {MAX_BODY} bytes.")
     try:
         message = _decode(body)
         complete = message.id and message.sent_at.tzinfo

@@ -15,8 +15,8 @@ from libs.runtime.clock import now
 from libs.runtime.process.settings import Settings
 from libs.schemas.feedback.notifications import RecordNotification
 from services.gateway.sns import fetch as http
-from services.gateway.sns.certificates import Certificates, Fetch
-from services.gateway.sns.errors import SnsRefused, not_trusted
+from services.gateway.sns.certificates import Fetch, SigningCertificates
+from services.gateway.sns.errors import SnsRejected, not_trusted
 from services.gateway.sns.fetch import FetchFailed
 from services.gateway.sns.message import SnsMessage, parse
 from services.gateway.sns.source import Source, confirms, source_of_certificate
@@ -29,7 +29,7 @@ NEWEST = timedelta(minutes=5)
 MAX_CONFIRMATION = 16 * 1024
 
 
-class Confirmed(msgspec.Struct, frozen=True, kw_only=True):
+class SubscriptionChanged(msgspec.Struct, frozen=True, kw_only=True):
     """A message about the subscription itself, dealt with. `subscribed` is false for the news that it has ended."""
 
     topic_arn: str
@@ -56,11 +56,11 @@ class SnsReceiver:
         self._topic_arns = topic_arns
         self._versions = ("1", "2") if signature_v1 else ("2",)
         self._trusts_sandbox = trust_ca is not None
-        self._certificates = Certificates(fetch, trust_ca)
+        self._certificates = SigningCertificates(fetch, trust_ca)
         self._fetch = fetch
         self._clock = clock
 
-    async def receive(self, body: bytes) -> RecordNotification | Confirmed:
+    async def receive(self, body: bytes) -> RecordNotification | SubscriptionChanged:
         """What a posted message says, once it is proved. Confirms a subscription before it returns.
 
         Raises SnsRefused: 400 or 413 for what is no SNS message, 403 for what is not to be believed, 503 and 502
@@ -81,7 +81,7 @@ class SnsReceiver:
             case "UnsubscribeConfirmation":
                 # its SubscribeURL would subscribe us again: that is for people to decide
                 log.warning("sns.unsubscribed", topic=message.topic_arn)
-                return Confirmed(topic_arn=message.topic_arn, subscribed=False)
+                return SubscriptionChanged(topic_arn=message.topic_arn, subscribed=False)
 
     async def _prove(self, message: SnsMessage) -> Source:
         """Returns the source that signed the message."""
@@ -100,16 +100,16 @@ class SnsReceiver:
             raise not_trusted("The signature does not fit the message.")
         return source
 
-    async def _confirm(self, message: SnsMessage, source: Source) -> Confirmed:
+    async def _confirm(self, message: SnsMessage, source: Source) -> SubscriptionChanged:
         url, token = message.subscribe_url or "", message.token or ""
         if not confirms(url, source, message.topic_arn, token):
             raise not_trusted("The SubscribeURL of this message does not confirm its subscription at SNS.")
         try:
             await self._fetch(url, MAX_CONFIRMATION)
         except FetchFailed as failure:
-            raise SnsRefused(502, "EXTERNAL_SERVICE_ERROR", "SNS did not take the confirmation.") from failure
+            raise SnsRejected(502, "EXTERNAL_SERVICE_ERROR", "SNS did not take the confirmation.") from failure
         log.info("sns.subscribed", topic=message.topic_arn)
-        return Confirmed(topic_arn=message.topic_arn, subscribed=True)
+        return SubscriptionChanged(topic_arn=message.topic_arn, subscribed=True)
 
 
 def receiver_from(config: Settings) -> SnsReceiver:

@@ -7,19 +7,19 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from libs.runtime.process.settings import Settings
-from services.gateway.verification.dns_lookup import Names
+from services.gateway.verification.dns_lookup import DnsLookup
 from services.gateway.verification.domain_lists import shipped
-from services.gateway.verification.results import Verification
-from services.gateway.verification.verdict import judged
+from services.gateway.verification.results import AddressVerification
+from services.gateway.verification.verdict import verdict_on
 
-Verify: TypeAlias = Callable[[str], Awaitable[Verification]]
+VerifyAddress: TypeAlias = Callable[[str], Awaitable[AddressVerification]]
 """Looks at an address as `libs.kernel.addresses` has it."""
 
 
-def verifier_from(config: Settings) -> Verify:
-    names, lists = Names(config.dns_servers), shipped(config.disposable_domains)
+def verifier_from(config: Settings) -> VerifyAddress:
+    names, lists = DnsLookup(config.dns_servers), shipped(config.disposable_domains)
 
-    async def verify(address: str) -> Verification:
-        return judged(address, await names.look_up(address.rpartition("@")[2]), lists)
+    async def verify(address: str) -> AddressVerification:
+        return verdict_on(address, await names.look_up(address.rpartition("@")[2]), lists)
 
     return verify

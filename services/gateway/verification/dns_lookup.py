@@ -9,7 +9,7 @@ import dns.exception
 import dns.resolver
 import structlog
 
-from services.gateway.verification.results import Domain
+from services.gateway.verification.results import DomainFacts
 
 log = structlog.get_logger()
 
@@ -19,26 +19,26 @@ AT_ONCE = 64
 KEPT_SECONDS = 600.0
 KEPT = 10_000
 PORT = 53
-UNKNOWN = Domain(None, None, None)
-NOWHERE = Domain(exists=False, has_mx=False, has_website=False)
+UNKNOWN = DomainFacts(None, None, None)
+NONEXISTENT = DomainFacts(exists=False, has_mx=False, has_website=False)
 
 
-class NoSuchName(Exception):
+class UnknownDomain(Exception):
     """There is no such domain."""
 
 
-class Names:
+class DnsLookup:
     """Asks, and remembers the answers for ten minutes. `servers` are `host` or `host:port`, by commas; without any the
     machine's own are asked."""
 
     def __init__(self, servers: str = "") -> None:
         self._servers = servers
         self._resolver: dns.asyncresolver.Resolver | None = None
-        self._kept: OrderedDict[str, tuple[float, Domain]] = OrderedDict()
-        self._asked: dict[str, asyncio.Task[Domain]] = {}
+        self._kept: OrderedDict[str, tuple[float, DomainFacts]] = OrderedDict()
+        self._asked: dict[str, asyncio.Task[DomainFacts]] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
 
-    async def look_up(self, domain: str) -> Domain:
+    async def look_up(self, domain: str) -> DomainFacts:
         """What DNS says, within a few seconds. Never raises for what it does not say."""
         until, known = self._kept.get(domain, (0.0, UNKNOWN))
         if until > time.monotonic():
@@ -49,32 +49,32 @@ class Names:
             task.add_done_callback(lambda _: self._asked.pop(domain, None))
         return await asyncio.shield(task)
 
-    async def _ask(self, domain: str) -> Domain:
+    async def _ask(self, domain: str) -> DomainFacts:
         try:
             async with asyncio.timeout(2 * LOOKUP_SECONDS), self._room:
                 mx, v4, v6 = await asyncio.gather(*(self._find(domain, kind) for kind in ("MX", "A", "AAAA")))
-        except NoSuchName:
-            return self._keep(domain, NOWHERE)
+        except UnknownDomain:
+            return self._keep(domain, NONEXISTENT)
         except TimeoutError:
             return UNKNOWN
         if mx is None:
             return UNKNOWN
         website = True if v4 or v6 else None if v4 is None or v6 is None else False
-        return self._keep(domain, Domain(exists=True, has_mx=mx, has_website=website))
+        return self._keep(domain, DomainFacts(exists=True, has_mx=mx, has_website=website))
 
     async def _find(self, domain: str, kind: str) -> bool | None:
         """Whether there are such records; None if nobody says. Raises NoSuchName."""
         try:
             answer = await self._servers_of().resolve(f"{domain}.", kind, search=False, raise_on_no_answer=False)
         except dns.resolver.NXDOMAIN as none:
-            raise NoSuchName from none
+            raise UnknownDomain from none
         except (dns.exception.DNSException, OSError, ValueError) as silence:
             log.info("verification.no_answer", domain=domain, kind=kind, error=repr(silence))
             return None
         # a single MX of "." says that the domain takes no mail (RFC 7505)
         return answer.rrset is not None and any(str(getattr(record, "exchange", "")) != "." for record in answer.rrset)
 
-    def _keep(self, domain: str, found: Domain) -> Domain:
+    def _keep(self, domain: str, found: DomainFacts) -> DomainFacts:
         self._kept[domain] = (time.monotonic() + KEPT_SECONDS, found)
         self._kept.move_to_end(domain)
         if len(self._kept) > KEPT:

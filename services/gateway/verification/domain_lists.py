@@ -8,7 +8,7 @@ import msgspec
 DATA = Path(__file__).parent / "data"
 
 
-class Lists(msgspec.Struct, frozen=True):
+class DomainLists(msgspec.Struct, frozen=True):
     """`popular` are the domains whose misspellings are noticed."""
 
     disposable: frozenset[str]
@@ -24,10 +24,10 @@ class Lists(msgspec.Struct, frozen=True):
 
 
 @cache
-def shipped(own_disposable: str | None = None) -> Lists:
+def shipped(own_disposable: str | None = None) -> DomainLists:
     """The shipped lists; `own_disposable` is a file that is used instead of the list of disposable domains."""
     disposable = Path(own_disposable) if own_disposable else DATA / "disposable.txt"
-    return Lists(
+    return DomainLists(
         disposable=_read(disposable),
         personal=_read(DATA / "personal.txt"),
         forwarding=_read(DATA / "forwarding.txt"),

@@ -5,7 +5,7 @@ import msgspec
 from libs.schemas.base import View
 
 
-class Domain(msgspec.Struct, frozen=True):
+class DomainFacts(msgspec.Struct, frozen=True):
     """None where DNS did not answer."""
 
     exists: bool | None
@@ -13,7 +13,7 @@ class Domain(msgspec.Struct, frozen=True):
     has_website: bool | None
 
 
-class Verification(View, frozen=True, kw_only=True, omit_defaults=True):
+class AddressVerification(View, frozen=True, kw_only=True, omit_defaults=True):
     """`valid` says that nothing is known against the address. What DNS did not answer is null."""
 
     email: str

@@ -1,6 +1,6 @@
 """Misspelled domains: one slip away from a provider that many people use. Pure."""
 
-from services.gateway.verification.domain_lists import Lists
+from services.gateway.verification.domain_lists import DomainLists
 
 ENDINGS = {
     **dict.fromkeys(("con", "cmo", "ocm", "comm", "vom", "xom", "cim", "coom", "dom"), "com"),
@@ -10,7 +10,7 @@ ENDINGS = {
 """Last labels that no domain ends in, and what was meant."""
 
 
-def suggestion(domain: str, lists: Lists) -> str | None:
+def suggest_domain(domain: str, lists: DomainLists) -> str | None:
     """The domain that was probably meant; None if this one is known, or like none."""
     if lists.has(lists.personal | lists.disposable | lists.forwarding, domain) or domain in lists.popular:
         return None

@@ -1,8 +1,8 @@
 """What is to be said of an address, from what is known of its domain. Pure."""
 
-from services.gateway.verification.domain_lists import Lists
-from services.gateway.verification.results import Domain, Verification
-from services.gateway.verification.typo import suggestion
+from services.gateway.verification.domain_lists import DomainLists
+from services.gateway.verification.results import AddressVerification, DomainFacts
+from services.gateway.verification.typo import suggest_domain
 
 DISPOSABLE = "Email is from a disposable email provider"
 NO_DOMAIN = "Domain does not exist (no nameservers found)"
@@ -10,14 +10,14 @@ NO_MX = "Domain cannot receive email (no MX records found)"
 NO_ANSWER = "Domain could not be checked (DNS did not answer)"
 
 
-def judged(address: str, domain: Domain, lists: Lists) -> Verification:
+def verdict_on(address: str, domain: DomainFacts, lists: DomainLists) -> AddressVerification:
     """The verdict. Only a disposable provider, a domain that is not there, or one that takes no mail make an address
     invalid; where DNS does not answer nothing is held against it."""
     local, _, name = address.rpartition("@")
     disposable = lists.has(lists.disposable, name)
-    better = suggestion(name, lists)
+    better = suggest_domain(name, lists)
     reasons = [DISPOSABLE] if disposable else []
-    return Verification(
+    return AddressVerification(
         email=address,
         valid=not disposable and domain.exists is not False and domain.has_mx is not False,
         is_disposable=disposable,
@@ -34,7 +34,7 @@ def judged(address: str, domain: Domain, lists: Lists) -> Verification:
     )
 
 
-def _of_dns(domain: Domain) -> list[str]:
+def _of_dns(domain: DomainFacts) -> list[str]:
     if domain.exists is False:
         return [NO_DOMAIN]
     if domain.has_mx is False:

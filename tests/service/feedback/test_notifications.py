@@ -24,7 +24,7 @@ from libs.schemas.contacts.contacts import ContactDeleted
 from libs.schemas.feedback.mails import EmailFeedback, GetEmailFeedback
 from libs.schemas.feedback.notifications import RecordNotification
 from services.feedback.app import build
-from services.gateway.sns import as_message
+from services.gateway.sns import ingest_message
 from tests.conftest import Stack
 from tests.notifications import BROWSER, SentMail, some_mail, text
 
@@ -48,7 +48,7 @@ def notification(message: str) -> RecordNotification:
 async def publish(feedback: Runtime, written: object) -> UUID:
     """Hand a notification on as the gateway does, once its signature is checked; answers its id."""
     told = notification(written if isinstance(written, str) else text(written))
-    message = as_message([told])
+    message = ingest_message([told])
     await feedback.client.jetstream().publish(message.subject, message.body, headers=message.headers, timeout=5)
     return told.notification_id
 
@@ -173,7 +173,7 @@ async def test_notifications_that_arrive_in_one_message_are_folded_each_by_itsel
     mail, other = some_mail(project), some_mail(project)
     unreadable = notification('{"eventType":"Open"}')
     readable = [notification(text(each.published(kind))) for each in (mail, other) for kind in ("Delivery", "Open")]
-    message = as_message([*readable[:2], unreadable, *readable, *readable])
+    message = ingest_message([*readable[:2], unreadable, *readable, *readable])
     await feedback.client.jetstream().publish(message.subject, message.body, headers=message.headers, timeout=5)
     await handled(feedback, [UUID(message.headers["Nats-Msg-Id"])])
     told = Counter(name for name, _ in await facts(feedback, project))

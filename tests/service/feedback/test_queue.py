@@ -22,7 +22,7 @@ from libs.schemas.feedback.mails import (
     GetEmailFeedback,
 )
 from services.feedback.app import build
-from services.gateway.sns import as_message
+from services.gateway.sns import ingest_message
 from tests.conftest import Stack
 from tests.notifications import SentMail, some_mail, text
 from tests.sandbox.running import Sandbox
@@ -164,7 +164,7 @@ async def test_what_comes_on_both_paths_counts_once(
     opens = [some_mail(project).published("Open") for _ in range(5)]
     for opened in opens:
         send(wrapped(opened))
-        message = as_message([notification(text(opened))])
+        message = ingest_message([notification(text(opened))])
         await feedback.client.jetstream().publish(message.subject, message.body, headers=message.headers, timeout=5)
     await empty(sqs, sandbox)
 

@@ -22,7 +22,7 @@ from libs.schemas.feedback.reputation import (
 from services.feedback.app import build
 from services.feedback.ingest.intake import Intake
 from services.feedback.reputation.monitor import ReputationMonitor
-from services.gateway.sns import as_message
+from services.gateway.sns import ingest_message
 from tests.conftest import Stack
 from tests.notifications import SentMail, some_mail, text
 from tests.service.feedback.test_notifications import handled, notification
@@ -41,7 +41,7 @@ async def sent(feedback: Runtime, project: UUID, count: int, *kinds: str, at: da
     """That many mails of the project were sent, and all of them met with this."""
     mails = [some_mail(project) for _ in range(count)]
     told = [notification(text(_at(mail, kind, at or now()))) for mail in mails for kind in ("Send", *kinds)]
-    message = as_message(told)
+    message = ingest_message(told)
     await feedback.client.jetstream().publish(message.subject, message.body, headers=message.headers, timeout=5)
     await handled(feedback, [UUID(message.headers["Nats-Msg-Id"])])
 
@@ -94,7 +94,7 @@ async def test_complaints_pause_and_bounces_for_now_do_not(feedback: Runtime, pr
     mails = [some_mail(other) for _ in range(150)]
     soft = [notification(text(each)) for mail in mails for each in (
         mail.published("Send"), mail.published("Bounce", bounceType="Transient"))]  # fmt: skip
-    message = as_message(soft)
+    message = ingest_message(soft)
     await feedback.client.jetstream().publish(message.subject, message.body, headers=message.headers, timeout=5)
     await handled(feedback, [UUID(message.headers["Nats-Msg-Id"])])
     await sent(feedback, project, 110, "Delivery", "Complaint")
@@ -106,7 +106,7 @@ async def test_complaints_pause_and_bounces_for_now_do_not(feedback: Runtime, pr
 async def test_what_amazons_simulator_reports_does_not_count(feedback: Runtime, project: UUID) -> None:
     whom = [{"emailAddress": "bounce@simulator.amazonses.com"}]
     mails = [some_mail(project) for _ in range(150)]
-    message = as_message([notification(text(mail.published("Bounce", bouncedRecipients=whom))) for mail in mails])
+    message = ingest_message([notification(text(mail.published("Bounce", bouncedRecipients=whom))) for mail in mails])
     await feedback.client.jetstream().publish(message.subject, message.body, headers=message.headers, timeout=5)
     await handled(feedback, [UUID(message.headers["Nats-Msg-Id"])])
     assert (await standing(feedback, project)).status.all_time.bounces == 0

@@ -111,5 +111,5 @@ async def issue_key(gateway: Runtime) -> str:
     """The secret key of a new project."""
     project, secret = uuid7(), keys.generate("secret")
     async with gateway.unit() as unit:
-        unit.append([keys.issued(secret, uuid7())], Origin(project=project))
+        unit.append([keys.key_issued(secret, uuid7())], Origin(project=project))
     return secret

@@ -18,8 +18,8 @@ from services.gateway.sns import ingest as intake_module
 from services.gateway.sns.ingest import (
     MAX_CHARACTERS,
     MAX_TOGETHER,
-    Intake,
-    together,
+    IngestQueue,
+    batches_of,
 )
 from tests.conftest import Stack
 from tests.service.gateway.test_requests import told
@@ -62,7 +62,7 @@ class Broken(Publisher):
 
 
 async def test_what_is_taken_is_stored_once(stack: Stack, subject: str) -> None:
-    intake = Intake(Publisher(stack.client, "INGEST"))
+    intake = IngestQueue(Publisher(stack.client, "INGEST"))
     ids = [uuid4() for _ in range(300)]
     taking = [asyncio.create_task(intake.take(notification(each))) for each in [*ids, *ids[:50]]]
     await asyncio.sleep(0)
@@ -73,7 +73,7 @@ async def test_what_is_taken_is_stored_once(stack: Stack, subject: str) -> None:
 
 
 async def test_what_is_not_stored_is_not_taken(stack: Stack, subject: str) -> None:
-    intake = Intake(Broken(stack.client, "INGEST"))
+    intake = IngestQueue(Broken(stack.client, "INGEST"))
     ids = [uuid4() for _ in range(MAX_TOGETHER + 2)]
     taking = [asyncio.create_task(intake.take(notification(each))) for each in ids]
     await asyncio.sleep(0)
@@ -86,7 +86,7 @@ async def test_what_is_not_stored_is_not_taken(stack: Stack, subject: str) -> No
 
 async def test_more_than_can_wait_is_turned_away(stack: Stack, subject: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake_module, "MAX_WAITING", 2)
-    intake = Intake(Publisher(stack.client, "INGEST"))
+    intake = IngestQueue(Publisher(stack.client, "INGEST"))
     waiting = [asyncio.create_task(intake.take(notification())) for _ in range(2)]
     await asyncio.sleep(0)
     with pytest.raises(Unavailable):
@@ -99,7 +99,7 @@ async def test_more_than_can_wait_is_turned_away(stack: Stack, subject: str, mon
 def test_what_travels_together_fits_into_a_message_of_the_bus() -> None:
     large = [notification(message="x" * (MAX_CHARACTERS // 2 + 1)) for _ in range(3)]
     small = [notification() for _ in range(MAX_TOGETHER + 1)]
-    parcels = together([*large, *small])
+    parcels = batches_of([*large, *small])
     assert [len(parcel) for parcel in parcels] == [1, 1, MAX_TOGETHER, 2]
     assert [one for parcel in parcels for one in parcel] == [*large, *small]
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from libs.kernel.locales import LOCALES
-from services.gateway.pages.translations import WORDS
+from services.gateway.pages.translations import TRANSLATIONS
 from tests.service.gateway.browser import browsing, executable
 from tests.service.gateway.conftest import World
 from tests.service.gateway.test_links import contact_with_link
@@ -76,7 +76,7 @@ async def test_every_language_fits_the_screen_and_the_finger(world: World, brows
         world.contacts.data[contact] = {"locale": locale}
         await page.goto(f"{world.url}/unsubscribe/{token}")
         await expect(page.locator("html")).to_have_attribute("lang", locale)
-        await expect(page.get_by_role("heading", level=1)).to_have_text(WORDS[locale].unsubscribe)
+        await expect(page.get_by_role("heading", level=1)).to_have_text(TRANSLATIONS[locale].unsubscribe)
         assert await page.evaluate(OVERFLOW) <= 0, locale
         assert await page.evaluate(SMALL_TARGETS) == 0, locale
     await context.close()

@@ -89,8 +89,8 @@ async def test_a_contact_is_created_or_found(world: World, api: httpx.AsyncClien
     created = await api.post("/contacts", json={"email": "new@example.com"})
     assert (created.status_code, created.json()["_meta"]["isNew"]) == (201, True)
     assert last(world, SaveContact).default_subscribed is True
-    known = await api.post("/contacts", json={"email": "known@example.com", "data": {"a": '"isNew":true'}})
-    assert (known.status_code, known.json()["_meta"]["isNew"]) == (200, False)
+    unchanged_contacts = await api.post("/contacts", json={"email": "known@example.com", "data": {"a": '"isNew":true'}})
+    assert (unchanged_contacts.status_code, unchanged_contacts.json()["_meta"]["isNew"]) == (200, False)
 
 
 async def test_a_mail_to_several_is_one_mail_each_and_new_contacts_start_unsubscribed(

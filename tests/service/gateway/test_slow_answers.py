@@ -97,7 +97,7 @@ async def test_a_bus_that_does_not_take_a_command_makes_it_unavailable(stack: St
     order = Envelope(id=uuid7(), project=uuid4(), message=SubscribeContact(contact_id=uuid4()), at=now())
     await client.close()
     with pytest.raises(Unavailable):
-        await bus.ask(order)
+        await bus.execute(order)
 
 
 async def test_a_stream_that_is_not_there_makes_it_unavailable(stack: Stack, world: World) -> None:

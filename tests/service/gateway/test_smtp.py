@@ -21,7 +21,7 @@ from services.gateway.smtp.session import MAX_BYTES, MAX_RECIPIENTS
 from tests.conftest import Stack
 from tests.service.gateway.conftest import World, gateway_for
 
-Answer = TypeVar("Answer")
+RawResponse = TypeVar("RawResponse")
 SENDER = "team@example.com"
 
 
@@ -75,7 +75,7 @@ def anything() -> ssl.SSLContext:
     return context
 
 
-async def aside(work: Callable[..., Answer], *arguments: Any) -> Answer:
+async def aside(work: Callable[..., RawResponse], *arguments: Any) -> RawResponse:
     return await asyncio.wait_for(asyncio.to_thread(work, *arguments), 60)
 
 

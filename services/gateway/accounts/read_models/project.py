@@ -50,7 +50,7 @@ class Sender(msgspec.Struct, frozen=True):
     language: str | None = None
 
 
-class Row(msgspec.Struct, frozen=True):
+class ProjectRow(msgspec.Struct, frozen=True):
     id: UUID
     name: str
     language: str | None
@@ -75,8 +75,8 @@ async def project(conn: Connection, events: Sequence[Envelope[ProjectCreated | P
     )
 
 
-async def load(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, Row]:
-    return {row["id"]: Row(*row) for row in await conn.fetch(LOAD, ids)}
+async def load(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, ProjectRow]:
+    return {row["id"]: ProjectRow(*row) for row in await conn.fetch(LOAD, ids)}
 
 
 async def sender_of(conn: Connection, project_id: UUID) -> Sender:

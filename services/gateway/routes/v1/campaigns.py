@@ -33,16 +33,16 @@ from libs.schemas.campaigns.campaigns import (
 from libs.schemas.contacts.contacts import ContactView, GetContact
 from libs.schemas.delivery.content import Content
 from libs.schemas.delivery.domains import DomainView, ListDomains
-from services.gateway.http.api_request import Call
+from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import invalid_field
 from services.gateway.http.fields import (
     Email,
     Line,
     Text,
-    id_of,
+    parse_id,
 )
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import Answer, returns, shows
+from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
 from services.gateway.routes.content import MAX_BYTES
 from services.gateway.routes.recipient_list import made_list
 
@@ -100,8 +100,14 @@ class Nothing(View, frozen=True, kw_only=True):
     pass
 
 
-@post("/v1/campaigns", status_code=200, responses=returns(CampaignV1, 200), tags=TAGS, request_max_body_size=MAX_BYTES)
-async def create_campaign_v1(data: JSONBody[CampaignBodyV1], request: Call) -> Answer:
+@post(
+    "/v1/campaigns",
+    status_code=200,
+    responses=command_responses(CampaignV1, 200),
+    tags=TAGS,
+    request_max_body_size=MAX_BYTES,
+)
+async def create_campaign_v1(data: JSONBody[CampaignBodyV1], request: ApiRequest) -> RawResponse:
     """Create a campaign"""
     markdown = _markdown(data)
     command = CreateCampaign(
@@ -115,11 +121,11 @@ async def create_campaign_v1(data: JSONBody[CampaignBodyV1], request: Call) -> A
         markdown=markdown,
         audience=await _audience(request, data.recipients),
     )
-    return _shown(request, await request.ask(command))
+    return _shown(request, await request.execute(command))
 
 
-@put("/v1/campaigns", responses=returns(CampaignV1, 200), tags=TAGS, request_max_body_size=MAX_BYTES)
-async def update_campaign_v1(data: JSONBody[NamedCampaignBodyV1], request: Call) -> Answer:
+@put("/v1/campaigns", responses=command_responses(CampaignV1, 200), tags=TAGS, request_max_body_size=MAX_BYTES)
+async def update_campaign_v1(data: JSONBody[NamedCampaignBodyV1], request: ApiRequest) -> RawResponse:
     """Update a campaign"""
     audience = await _audience(request, data.recipients)
     markdown = _markdown(data)
@@ -135,22 +141,22 @@ async def update_campaign_v1(data: JSONBody[NamedCampaignBodyV1], request: Call)
         list_id=audience.list_id,
         overwrite=True,
     )
-    return _shown(request, await request.ask(command))
+    return _shown(request, await request.execute(command))
 
 
-@delete("/v1/campaigns", status_code=200, responses=returns(CampaignV1, 200), tags=TAGS)
-async def delete_campaign_v1(data: JSONBody[NamedV1], request: Call) -> Answer:
+@delete("/v1/campaigns", status_code=200, responses=command_responses(CampaignV1, 200), tags=TAGS)
+async def delete_campaign_v1(data: JSONBody[NamedV1], request: ApiRequest) -> RawResponse:
     """Delete a campaign
 
     Answers with the campaign as it was.
     """
     campaign = await request.query(GetCampaign(campaign_id=_id(data.id)))
-    await request.ask(DeleteCampaign(campaign_id=_id(data.id), asked_at=now()))
+    await request.execute(DeleteCampaign(campaign_id=_id(data.id), asked_at=now()))
     return _shown(request, campaign)
 
 
-@post("/v1/campaigns/send", status_code=200, responses=returns(Nothing, 200), tags=TAGS)
-async def send_campaign_v1(data: JSONBody[SendBodyV1], request: Call) -> Answer:
+@post("/v1/campaigns/send", status_code=200, responses=command_responses(Nothing, 200), tags=TAGS)
+async def send_campaign_v1(data: JSONBody[SendBodyV1], request: ApiRequest) -> RawResponse:
     """Send a campaign
 
     After `delay` minutes, to its recipients: `live` must say so. To try it out, use `POST /campaigns/{id}/test`.
@@ -160,39 +166,39 @@ async def send_campaign_v1(data: JSONBody[SendBodyV1], request: Call) -> Answer:
     campaign_id, asked_at = _id(data.id), now()
     if data.delay:
         due = asked_at + timedelta(minutes=data.delay)
-        await request.ask(ScheduleCampaign(campaign_id=campaign_id, scheduled_for=due, asked_at=asked_at))
+        await request.execute(ScheduleCampaign(campaign_id=campaign_id, scheduled_for=due, asked_at=asked_at))
     else:
-        await request.ask(SendCampaign(campaign_id=campaign_id, asked_at=asked_at))
-    return Answer(b"{}")
+        await request.execute(SendCampaign(campaign_id=campaign_id, asked_at=asked_at))
+    return RawResponse(b"{}")
 
 
-@post("/v1/campaigns/duplicate", status_code=200, responses=returns(CampaignV1, 200), tags=TAGS)
-async def duplicate_campaign_v1(data: JSONBody[NamedV1], request: Call) -> Answer:
+@post("/v1/campaigns/duplicate", status_code=200, responses=command_responses(CampaignV1, 200), tags=TAGS)
+async def duplicate_campaign_v1(data: JSONBody[NamedV1], request: ApiRequest) -> RawResponse:
     """Duplicate a campaign"""
-    return _shown(request, await request.ask(DuplicateCampaign(campaign_id=uuid7(), original_id=_id(data.id))))
+    return _shown(request, await request.execute(DuplicateCampaign(campaign_id=uuid7(), original_id=_id(data.id))))
 
 
-@get("/v1/campaigns/{campaign_id:str}", responses=shows(CampaignV1), tags=TAGS)
-async def get_campaign_v1(campaign_id: FromPath[str], request: Call) -> Answer:
+@get("/v1/campaigns/{campaign_id:str}", responses=query_responses(CampaignV1), tags=TAGS)
+async def get_campaign_v1(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get a campaign"""
     return _shown(request, await request.query(GetCampaign(campaign_id=_id(campaign_id))))
 
 
 def _id(campaign_id: str) -> UUID:
-    return id_of(campaign_id, "Campaign")
+    return parse_id(campaign_id, "Campaign")
 
 
 def _markdown(data: CampaignBodyV1) -> str | None:
     return data.body if data.style == "PLUNK" and not MARKUP.search(data.body) else None
 
 
-async def _sender(request: Call) -> str:
+async def _sender(request: ApiRequest) -> str:
     """An address of the project's first verified domain; none if there is none, and it cannot be sent then."""
     domains = msgspec.json.decode(await request.query(ListDomains()), type=list[DomainView])
     return next((f"hello@{domain.domain}" for domain in domains if domain.verified), "")
 
 
-async def _audience(request: Call, recipients: list[str]) -> Audience:
+async def _audience(request: ApiRequest, recipients: list[str]) -> Audience:
     if recipients == EVERYONE:
         return Audience(audience_type="ALL")
     emails = await _addresses(request, recipients)
@@ -203,7 +209,7 @@ async def _once(emails: list[str]) -> AsyncIterator[list[str]]:
     yield emails
 
 
-async def _addresses(request: Call, recipients: Sequence[str]) -> list[str]:
+async def _addresses(request: ApiRequest, recipients: Sequence[str]) -> list[str]:
     """The addresses of contacts that are named by id or address, each once."""
     wrong = next((n for n, each in enumerate(recipients) if not (_is_id(each) or ADDRESS.fullmatch(each))), None)
     if wrong is not None:
@@ -228,7 +234,7 @@ def _is_id(text: str) -> bool:
     return True
 
 
-def _shown(request: Call, campaign: bytes) -> Answer:
+def _shown(request: ApiRequest, campaign: bytes) -> RawResponse:
     view = msgspec.json.decode(campaign, type=CampaignView)
     shown = CampaignV1(
         id=view.id,
@@ -241,7 +247,7 @@ def _shown(request: Call, campaign: bytes) -> Answer:
         created_at=view.created_at,
         updated_at=view.updated_at,
     )
-    return Answer(encode(shown))
+    return RawResponse(encode(shown))
 
 
 ROUTES = [

@@ -25,15 +25,15 @@ from libs.schemas.contacts.contacts import (
     UnsubscribeContact,
     UpdateContact,
 )
-from services.gateway.http.api_request import Call
+from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import invalid_field
-from services.gateway.http.fields import Email, id_of
+from services.gateway.http.fields import Email, parse_id
 from services.gateway.http.json_body import Body
 from services.gateway.http.raw_response import (
-    Answer,
+    RawResponse,
     Streamed,
-    returns,
-    shows,
+    command_responses,
+    query_responses,
 )
 
 TAGS = ["Older API"]
@@ -87,14 +87,14 @@ _decode_page = msgspec.json.Decoder(ContactPage).decode
 _decode_contact = msgspec.json.Decoder(ContactView).decode
 
 
-@get("/v1/contacts/count", responses=shows(ContactCount), tags=TAGS)
-async def count_contacts_v1(request: Call) -> Answer:
+@get("/v1/contacts/count", responses=query_responses(ContactCount), tags=TAGS)
+async def count_contacts_v1(request: ApiRequest) -> RawResponse:
     """Count contacts"""
-    return Answer(await request.query(CountContacts()))
+    return RawResponse(await request.query(CountContacts()))
 
 
-@get("/v1/contacts", responses=shows(list[ListedContact]), tags=TAGS)
-async def list_contacts_v1(request: Call) -> Streamed:
+@get("/v1/contacts", responses=query_responses(list[ListedContact]), tags=TAGS)
+async def list_contacts_v1(request: ApiRequest) -> Streamed:
     """List all contacts
 
     Every one of them, newest first, as an array that is sent page by page.
@@ -102,15 +102,15 @@ async def list_contacts_v1(request: Call) -> Streamed:
     return Streamed(_array(request))
 
 
-@get("/v1/contacts/{contact_id:str}", responses=shows(ListedContact), tags=TAGS)
-async def get_contact_v1(contact_id: FromPath[str], request: Call) -> Answer:
+@get("/v1/contacts/{contact_id:str}", responses=query_responses(ListedContact), tags=TAGS)
+async def get_contact_v1(contact_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get a contact"""
-    found = await request.query(GetContact(contact_id=id_of(contact_id, "Contact")))
-    return Answer(encode(_listed(_decode_contact(found))))
+    found = await request.query(GetContact(contact_id=parse_id(contact_id, "Contact")))
+    return RawResponse(encode(_listed(_decode_contact(found))))
 
 
-@post("/v1/contacts", status_code=200, responses=returns(ChangedContact, 200), tags=TAGS)
-async def create_contact_v1(data: JSONBody[NewContact], request: Call) -> Answer:
+@post("/v1/contacts", status_code=200, responses=command_responses(ChangedContact, 200), tags=TAGS)
+async def create_contact_v1(data: JSONBody[NewContact], request: ApiRequest) -> RawResponse:
     """Create a contact
 
     Refused with 409 if a contact has this address.
@@ -118,11 +118,11 @@ async def create_contact_v1(data: JSONBody[NewContact], request: Call) -> Answer
     command = SaveContact(
         contact_id=uuid7(), email=data.email, data=data.data or {}, subscribed=data.subscribed, only_new=True
     )
-    return _changed(_decode_contact(await request.ask(command)))
+    return _changed(_decode_contact(await request.execute(command)))
 
 
-@put("/v1/contacts", responses=returns(ChangedContact, 200), tags=TAGS)
-async def update_contact_v1(data: JSONBody[NamedChanges], request: Call) -> Answer:
+@put("/v1/contacts", responses=command_responses(ChangedContact, 200), tags=TAGS)
+async def update_contact_v1(data: JSONBody[NamedChanges], request: ApiRequest) -> RawResponse:
     """Update a contact
 
     Named by its id or its address. Data is merged key by key: `null` deletes a key, `""` is ignored.
@@ -132,23 +132,23 @@ async def update_contact_v1(data: JSONBody[NamedChanges], request: Call) -> Answ
         data=msgspec.UNSET if data.data is None else data.data,
         subscribed=data.subscribed,
     )
-    return _changed(_decode_contact(await request.ask(command)))
+    return _changed(_decode_contact(await request.execute(command)))
 
 
-@delete("/v1/contacts", status_code=200, responses=returns(ChangedContact, 200), tags=TAGS)
-async def delete_contact_v1(data: JSONBody[NamedById], request: Call) -> Answer:
+@delete("/v1/contacts", status_code=200, responses=command_responses(ChangedContact, 200), tags=TAGS)
+async def delete_contact_v1(data: JSONBody[NamedById], request: ApiRequest) -> RawResponse:
     """Delete a contact
 
     Answers the contact as it was.
     """
-    contact_id = id_of(data.id, "Contact")
+    contact_id = parse_id(data.id, "Contact")
     before = _decode_contact(await request.query(GetContact(contact_id=contact_id)))
-    await request.ask(DeleteContact(contact_id=contact_id))
+    await request.execute(DeleteContact(contact_id=contact_id))
     return _changed(before)
 
 
-@post("/v1/contacts/subscribe", status_code=200, responses=returns(Subscription, 200), tags=TAGS)
-async def subscribe_contact_v1(data: JSONBody[Named], request: Call) -> Answer:
+@post("/v1/contacts/subscribe", status_code=200, responses=command_responses(Subscription, 200), tags=TAGS)
+async def subscribe_contact_v1(data: JSONBody[Named], request: ApiRequest) -> RawResponse:
     """Subscribe a contact
 
     Named by its id or its address.
@@ -156,8 +156,8 @@ async def subscribe_contact_v1(data: JSONBody[Named], request: Call) -> Answer:
     return await _subscription(data, request, lambda contact_id: SubscribeContact(contact_id=contact_id))
 
 
-@post("/v1/contacts/unsubscribe", status_code=200, responses=returns(Subscription, 200), tags=TAGS)
-async def unsubscribe_contact_v1(data: JSONBody[Named], request: Call) -> Answer:
+@post("/v1/contacts/unsubscribe", status_code=200, responses=command_responses(Subscription, 200), tags=TAGS)
+async def unsubscribe_contact_v1(data: JSONBody[Named], request: ApiRequest) -> RawResponse:
     """Unsubscribe a contact
 
     Named by its id or its address.
@@ -165,21 +165,21 @@ async def unsubscribe_contact_v1(data: JSONBody[Named], request: Call) -> Answer
     return await _subscription(data, request, lambda contact: UnsubscribeContact(contact_id=contact, reason="api"))
 
 
-async def _subscription(named: Named, request: Call, command: Callable[[UUID], ContactsCommand]) -> Answer:
-    contact = _decode_contact(await request.ask(command(await _id_of(named, request))))
-    return Answer(encode(Subscription(success=True, contact=contact.id, subscribed=contact.subscribed)))
+async def _subscription(named: Named, request: ApiRequest, command: Callable[[UUID], ContactsCommand]) -> RawResponse:
+    contact = _decode_contact(await request.execute(command(await _id_of(named, request))))
+    return RawResponse(encode(Subscription(success=True, contact=contact.id, subscribed=contact.subscribed)))
 
 
-async def _id_of(named: Named, request: Call) -> UUID:
+async def _id_of(named: Named, request: ApiRequest) -> UUID:
     """Raises Problem unless exactly one of id and address is given, Rejected if there is no such contact."""
     if named.id is not None and named.email is None:
-        return id_of(named.id, "Contact")
+        return parse_id(named.id, "Contact")
     if named.email is not None and named.id is None:
         return _decode_contact(await request.query(FindContact(email=named.email))).id
     raise invalid_field("id", "Give either id or email", "custom")
 
 
-async def _array(request: Call) -> AsyncIterator[bytes]:
+async def _array(request: ApiRequest) -> AsyncIterator[bytes]:
     cursor, before = None, b"["
     while True:
         page = _decode_page(await request.query(ListContacts(limit=LARGEST_PAGE, cursor=cursor)))
@@ -201,8 +201,8 @@ def _listed(contact: ContactView) -> ListedContact:
     )
 
 
-def _changed(contact: ContactView) -> Answer:
-    return Answer(b'{"success":true,' + encode(contact)[1:])
+def _changed(contact: ContactView) -> RawResponse:
+    return RawResponse(b'{"success":true,' + encode(contact)[1:])
 
 
 ROUTES = [

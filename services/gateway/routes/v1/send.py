@@ -27,12 +27,12 @@ from libs.schemas.delivery.emails import (
     SendEmails,
     ValidatedEmail,
 )
-from services.gateway.bus.bus import Unanswered
-from services.gateway.http.api_request import Call
-from services.gateway.http.errors import Problem
-from services.gateway.http.raw_response import Answer, returns, wrapped
+from services.gateway.bus.bus import CommandPending
+from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.errors import ApiError
+from services.gateway.http.raw_response import RawResponse, command_responses, data_response
 from services.gateway.http.recent import Recent
-from services.gateway.mails.attachments import handed_over
+from services.gateway.mails.attachments import store_attachments
 from services.gateway.mails.header_recipients import addressed
 from services.gateway.mails.send_request import (
     Person,
@@ -58,9 +58,13 @@ ADMITTED: Recent[Kind] = Recent(seconds=5.0, most=10_000)
 
 
 @post(
-    "/v1/send", status_code=200, responses=returns(SentBoth, 200), tags=["Public API"], request_max_body_size=MAX_BYTES
+    "/v1/send",
+    status_code=200,
+    responses=command_responses(SentBoth, 200),
+    tags=["Public API"],
+    request_max_body_size=MAX_BYTES,
 )
-async def send(data: JSONBody[SendBody], request: Call) -> Answer:
+async def send(data: JSONBody[SendBody], request: ApiRequest) -> RawResponse:
     """Send a transactional email
 
     To one recipient or several (at most 100), each in a mail of its own; all of them are taken on, or none. New
@@ -82,15 +86,15 @@ async def send(data: JSONBody[SendBody], request: Call) -> Answer:
     if await _kind(request, draft) == "MARKETING":
         await _require_subscribed(request, data, recipients)
     named = addressed(request.scope)
-    files = await handed_over(request, data.attachments) if data.attachments else []
+    files = await store_attachments(request, data.attachments) if data.attachments else []
     extras = msgspec.structs.replace(draft.extras, attachments=files, shown_to=named.to, shown_cc=named.cc)
     contacts = await asyncio.gather(*(_saved(request, data, person, n) for n, person in enumerate(recipients)))
     queued = await _queued(request, data, draft, _recipients(recipients, contacts), extras)
     emails = [_sent_to(contact, email) for contact, email in zip(contacts, queued.emails, strict=True)]
-    return wrapped(encode(Sent(emails=emails, timestamp=queued.timestamp)))
+    return data_response(encode(Sent(emails=emails, timestamp=queued.timestamp)))
 
 
-async def _kind(request: Call, draft: CheckOrder) -> Kind:
+async def _kind(request: ApiRequest, draft: CheckOrder) -> Kind:
     """What kind of mail it is. Raises Rejected, before anything is written, if nobody could be sent it."""
     told = encode(without_words(draft))
     key = request.project, blake2b(told, digest_size=16).digest()
@@ -101,7 +105,7 @@ async def _kind(request: Call, draft: CheckOrder) -> Kind:
     return kind
 
 
-async def _require_subscribed(request: Call, data: SendBody, recipients: Sequence[Person]) -> None:
+async def _require_subscribed(request: ApiRequest, data: SendBody, recipients: Sequence[Person]) -> None:
     """Raises Problem if one of them would not be subscribed when the mail is queued."""
     if data.subscribed:
         return
@@ -110,10 +114,10 @@ async def _require_subscribed(request: Call, data: SendBody, recipients: Sequenc
         if not is_subscribed:
             message = f"Cannot send marketing template to unsubscribed contact {person.email.strip()}. "
             advice = "Use a transactional template, or subscribe the contact first."
-            raise Problem(400, "CONTACT_UNSUBSCRIBED", message + advice)
+            raise ApiError(400, "CONTACT_UNSUBSCRIBED", message + advice)
 
 
-async def _is_subscribed(request: Call, data: SendBody, person: Person) -> bool:
+async def _is_subscribed(request: ApiRequest, data: SendBody, person: Person) -> bool:
     if data.subscribed is False:
         return False
     try:
@@ -123,7 +127,7 @@ async def _is_subscribed(request: Call, data: SendBody, person: Person) -> bool:
     return msgspec.json.decode(found, type=ContactView).subscribed
 
 
-async def _saved(request: Call, data: SendBody, person: Person, n: int) -> KnownContact:
+async def _saved(request: ApiRequest, data: SendBody, person: Person, n: int) -> KnownContact:
     """The contact as it is once it has all that the request says of it."""
     named = {"name": person.name} if person.name else {}
     command = SaveContact(
@@ -136,24 +140,24 @@ async def _saved(request: Call, data: SendBody, person: Person, n: int) -> Known
     return await _known(request, command) or await _save(request, command, n)
 
 
-async def _known(request: Call, command: SaveContact) -> KnownContact | None:
+async def _known(request: ApiRequest, command: SaveContact) -> KnownContact | None:
     """The contact, if there is nothing to save. A repeat of a request with a key must find that so, too, whatever
     changed since: so its commands are all given, and remembered."""
-    if request.exchange.keyed:
+    if request.context.keyed:
         return None
-    return await request.exchange.bus.known.find(request.project, command)
+    return await request.context.bus.unchanged_contacts.find(request.project, command)
 
 
-async def _save(request: Call, command: SaveContact, n: int) -> KnownContact:
+async def _save(request: ApiRequest, command: SaveContact, n: int) -> KnownContact:
     try:
-        result = await request.ask(command, f"contact {n}")
-    except Unanswered as late:
+        result = await request.execute(command, f"contact {n}")
+    except CommandPending as late:
         raise Unavailable("without its contact no mail can be accepted") from late
     return msgspec.json.decode(result, type=KnownContact)
 
 
 async def _queued(
-    request: Call, data: SendBody, draft: CheckOrder, recipients: list[EmailRecipient], extras: MailOptions
+    request: ApiRequest, data: SendBody, draft: CheckOrder, recipients: list[EmailRecipient], extras: MailOptions
 ) -> QueuedEmails:
     command = SendEmails(
         recipients=recipients,
@@ -163,7 +167,7 @@ async def _queued(
         data=variables(data.data or {}),
         extras=extras,
     )
-    return msgspec.json.decode(await request.ask(command, "emails"), type=QueuedEmails)
+    return msgspec.json.decode(await request.execute(command, "emails"), type=QueuedEmails)
 
 
 def _recipients(people: Sequence[Person], contacts: Sequence[KnownContact]) -> list[EmailRecipient]:

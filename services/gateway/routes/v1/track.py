@@ -9,12 +9,12 @@ from msgspec import Meta
 from libs.runtime.clock import uuid7
 from libs.schemas.base import Data
 from libs.schemas.contacts.contacts import TrackEvent
-from services.gateway.http.api_request import Call
-from services.gateway.http.auth import ALSO_PUBLIC
+from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.auth import ALLOWS_PUBLIC_KEY
 from services.gateway.http.errors import invalid_field, too_large
 from services.gateway.http.fields import Email
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import Answer, returns, wrapped
+from services.gateway.http.raw_response import RawResponse, command_responses, data_response
 from services.gateway.routes.responses import Tracked
 
 PUBLIC_BYTES = 32 * 1024
@@ -31,11 +31,11 @@ class TrackBody(Body, frozen=True, kw_only=True):
 @post(
     "/v1/track",
     status_code=200,
-    responses=returns(Tracked, 200),
+    responses=command_responses(Tracked, 200),
     tags=["Public API"],
-    opt={ALSO_PUBLIC: True},
+    opt={ALLOWS_PUBLIC_KEY: True},
 )
-async def track(data: JSONBody[TrackBody], request: Call) -> Answer:
+async def track(data: JSONBody[TrackBody], request: ApiRequest) -> RawResponse:
     """Track an event
 
     Records that something happened to a contact, which is created (subscribed) if the address is new, and starts the
@@ -54,10 +54,10 @@ async def track(data: JSONBody[TrackBody], request: Call) -> Answer:
         data=data.data or {},
         subscribed=subscribed,
     )
-    return wrapped(await request.ask(command))
+    return data_response(await request.execute(command))
 
 
-async def _check_public(data: TrackBody, request: Call) -> None:
+async def _check_public(data: TrackBody, request: ApiRequest) -> None:
     if len(await request.body()) > PUBLIC_BYTES:
         raise too_large()
     if len(data.data or {}) > PUBLIC_PROPERTIES:

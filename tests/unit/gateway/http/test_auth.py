@@ -14,8 +14,8 @@ from services.gateway.http.auth import (
     NOT_BEARER,
     bearer_key,
 )
-from services.gateway.http.errors import Problem
-from services.gateway.http.limits import Limiter
+from services.gateway.http.errors import ApiError
+from services.gateway.http.limits import RateLimiter
 
 PROJECT = uuid4()
 
@@ -40,7 +40,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     ],
 )
 def test_a_request_without_a_key_is_told_what_is_missing(header: bytes | None, message: str) -> None:
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(ApiError) as refused:
         bearer_key(header)
     assert (refused.value.status, refused.value.code, refused.value.message) == (401, "MISSING_AUTH", message)
 
@@ -58,13 +58,13 @@ def test_generated_keys_say_their_kind_and_differ() -> None:
 
 def test_only_the_fingerprint_and_a_hint_of_a_key_are_recorded() -> None:
     key = keys.generate("public")
-    fact = keys.issued(key, uuid4())
+    fact = keys.key_issued(key, uuid4())
     assert (fact.kind, len(fact.fingerprint), fact.hint) == ("public", 64, f"pk_…{key[-4:]}")
     assert key not in repr(fact)
 
 
 def test_a_bucket_empties_and_fills_again_with_time(clock: list[float]) -> None:
-    limiter = Limiter(per_minute=60)
+    limiter = RateLimiter(per_minute=60)
     taken = [limiter.take(PROJECT) for _ in range(61)]
     assert [each.allowed for each in taken] == [True] * 60 + [False]
     assert [each.remaining for each in taken[:2]] == [59, 58]
@@ -75,26 +75,26 @@ def test_a_bucket_empties_and_fills_again_with_time(clock: list[float]) -> None:
 
 
 def test_a_bucket_never_holds_more_than_a_minute_of_requests(clock: list[float]) -> None:
-    limiter = Limiter(per_minute=2)
+    limiter = RateLimiter(per_minute=2)
     clock[0] += 3600
     assert [limiter.take(PROJECT).allowed for _ in range(3)] == [True, True, False]
 
 
 def test_projects_do_not_share_a_bucket(clock: list[float]) -> None:
-    limiter = Limiter(per_minute=1)
+    limiter = RateLimiter(per_minute=1)
     assert limiter.take(uuid4()).allowed
     assert limiter.take(uuid4()).allowed
 
 
 def test_the_number_of_buckets_is_bounded(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_BUCKETS", 3)
-    limiter = Limiter(per_minute=1)
+    limiter = RateLimiter(per_minute=1)
     assert all(limiter.take(uuid4()).allowed for _ in range(10))
     assert len(limiter._buckets) == 3
 
 
 def test_the_headers_tell_limit_rest_and_reset(clock: list[float]) -> None:
-    limiter = Limiter(per_minute=60)
+    limiter = RateLimiter(per_minute=60)
     assert limiter.take(PROJECT).headers() == [
         (b"ratelimit-limit", b"60"),
         (b"ratelimit-remaining", b"59"),

@@ -17,17 +17,17 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.messaging.bus import Unavailable
 from libs.schemas.base import FieldError
 from services.gateway.http.errors import (
-    Problem,
+    ApiError,
+    api_error_of,
+    error_json,
     invalid_field,
     malformed,
-    problem_body,
-    problem_of,
     status_of,
 )
 
 
-def told(problem: Problem) -> Any:
-    return msgspec.json.decode(problem_body(problem, "request-1"))
+def told(problem: ApiError) -> Any:
+    return msgspec.json.decode(error_json(problem, "request-1"))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_the_code_of_a_refusal_decides_its_status(code: str, status: int) -> Non
 
 def test_a_refusal_of_a_service_is_passed_on_whole() -> None:
     field = FieldError(field="email", message="Invalid email", code="invalid_string")
-    problem = problem_of(Rejected("VALIDATION_ERROR", "Request validation failed", errors=[field], details={"a": 1}))
+    problem = api_error_of(Rejected("VALIDATION_ERROR", "Request validation failed", errors=[field], details={"a": 1}))
     envelope = told(problem)
     assert envelope["success"] is False
     assert envelope["timestamp"].endswith("Z")
@@ -66,7 +66,7 @@ def test_a_refusal_of_a_service_is_passed_on_whole() -> None:
 
 
 def test_what_is_not_there_is_left_out_of_the_envelope() -> None:
-    assert told(Problem(404, "CONTACT_NOT_FOUND", "Contact not found"))["error"] == {
+    assert told(ApiError(404, "CONTACT_NOT_FOUND", "Contact not found"))["error"] == {
         "code": "CONTACT_NOT_FOUND",
         "message": "Contact not found",
         "statusCode": 404,
@@ -80,14 +80,14 @@ def test_wrong_types_get_a_hint_about_types_and_bad_json_one_about_json() -> Non
 
 
 def test_an_unexpected_error_is_not_told_to_the_caller() -> None:
-    envelope = told(problem_of(ZeroDivisionError("the secret is abracadabra")))
+    envelope = told(api_error_of(ZeroDivisionError("the secret is abracadabra")))
     assert envelope["error"]["statusCode"] == 500
     assert envelope["error"]["code"] == "INTERNAL_SERVER_ERROR"
     assert "abracadabra" not in str(envelope)
 
 
 def test_the_framework_s_own_500_says_no_more_than_any_other() -> None:
-    assert problem_of(InternalServerException("a detail")).message == "An unexpected error occurred"
+    assert api_error_of(InternalServerException("a detail")).message == "An unexpected error occurred"
 
 
 @pytest.mark.parametrize(
@@ -102,14 +102,17 @@ def test_the_framework_s_own_500_says_no_more_than_any_other() -> None:
     ],
 )
 def test_an_outage_is_503_and_says_when_to_try_again(outage: Exception) -> None:
-    problem = problem_of(outage)
+    problem = api_error_of(outage)
     assert (problem.status, problem.code) == (503, "SERVICE_UNAVAILABLE")
     assert int(problem.headers["Retry-After"]) >= 1
 
 
 def test_routes_and_methods_that_are_not_there() -> None:
-    assert (problem_of(NotFoundException()).status, problem_of(NotFoundException()).message) == (404, "Unknown route")
-    refused = problem_of(MethodNotAllowedException(headers={"allow": "GET, POST"}))
+    assert (api_error_of(NotFoundException()).status, api_error_of(NotFoundException()).message) == (
+        404,
+        "Unknown route",
+    )
+    refused = api_error_of(MethodNotAllowedException(headers={"allow": "GET, POST"}))
     assert (refused.status, refused.headers) == (405, {"Allow": "GET, POST"})
 
 
@@ -119,7 +122,7 @@ def test_parameters_are_named_as_in_the_url() -> None:
         {"key": "state_", "message": "Invalid enum value 'x'"},
         {"key": "data", "message": "'data'"},
     ]
-    problem = problem_of(ValidationException(extra=found))
+    problem = api_error_of(ValidationException(extra=found))
     assert problem.status == 422
     assert [(error.field, error.code) for error in problem.errors] == [
         ("pageSize", "too_small"),
@@ -129,4 +132,4 @@ def test_parameters_are_named_as_in_the_url() -> None:
 
 
 def test_what_the_bus_cannot_carry_is_too_large() -> None:
-    assert problem_of(MaxPayloadError()).status == 413
+    assert api_error_of(MaxPayloadError()).status == 413

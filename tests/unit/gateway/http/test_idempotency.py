@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.gateway.http.errors import Problem
+from services.gateway.http.errors import ApiError
 from services.gateway.http.idempotency import fingerprint_of, valid_key
 
 
@@ -13,7 +13,7 @@ def test_printable_ascii_is_a_key(key: bytes) -> None:
 
 @pytest.mark.parametrize("key", [b"", b"x" * 256, "schlüssel".encode(), b"a\tb"])
 def test_anything_else_is_not(key: bytes) -> None:
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(ApiError) as refused:
         valid_key(key)
     assert (refused.value.status, refused.value.code) == (400, "BAD_REQUEST")
 

@@ -8,7 +8,7 @@ import pytest
 from msgspec import Meta
 
 from libs.schemas.contacts.contacts import Condition
-from services.gateway.http.errors import Problem
+from services.gateway.http.errors import ApiError
 from services.gateway.http.fields import Email
 from services.gateway.http.json_body import Body, decode
 
@@ -28,8 +28,8 @@ def encoded(**changes: Any) -> bytes:
     return msgspec.json.encode(VALID | changes)
 
 
-def refusal(raw: bytes) -> Problem:
-    with pytest.raises(Problem) as refused:
+def refusal(raw: bytes) -> ApiError:
+    with pytest.raises(ApiError) as refused:
         decode(Sample, raw)
     return refused.value
 

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from libs.schemas.delivery.content import Content
-from services.gateway.http.errors import Problem
+from services.gateway.http.errors import ApiError
 from services.gateway.http.json_body import decode
 from services.gateway.mails import send_request
 from services.gateway.mails.send_request import SendBody
@@ -23,7 +23,7 @@ def body(**changes: Any) -> SendBody:
 
 
 def field_refused(**changes: Any) -> tuple[str, str]:
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(ApiError) as refused:
         send_request.check(body(**changes))
     [error] = refused.value.errors
     return error.field, error.code
@@ -56,7 +56,7 @@ def test_what_is_wrong_is_told_by_its_place(changes: dict[str, Any], field: str,
 
 @pytest.mark.parametrize("subject", ["", "Hi\nBcc: eve@example.com", "a\rb", "x" * 999])
 def test_a_subject_is_one_line_of_a_header(subject: str) -> None:
-    with pytest.raises(Problem):
+    with pytest.raises(ApiError):
         body(subject=subject)
 
 
@@ -81,7 +81,7 @@ def test_recipients_may_be_one_or_many_named_or_not_and_each_gets_one_mail() -> 
 )
 def test_recipients_that_are_none_are_refused_by_their_place(to: Any, field: str) -> None:
     for _ in range(200):  # the decoder's memory must survive what it refuses
-        with pytest.raises(Problem) as refused:
+        with pytest.raises(ApiError) as refused:
             send_request.check(body(to=to))
         assert refused.value.errors[0].field == field
 

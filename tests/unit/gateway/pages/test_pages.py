@@ -10,10 +10,10 @@ import pytest
 
 from libs.kernel.locales import LOCALES
 from libs.schemas.contacts.contacts import ContactView
-from services.gateway.pages.page_content import Visit, Wish, page_of
-from services.gateway.pages.pause import LENGTHS, PauseLength, end_of
+from services.gateway.pages.page_content import PageKind, Visit, page_of
+from services.gateway.pages.pause import PAUSE_LENGTHS, PauseLength, pause_end
 from services.gateway.pages.render import Action, Page, respond
-from services.gateway.pages.translations import WORDS, Words
+from services.gateway.pages.translations import TRANSLATIONS, Translation
 
 MARCH = "2027-03-03T09:00:00.000Z"
 
@@ -43,7 +43,7 @@ def visit(subscribed: bool, email: str = "ada@example.com", locale: str = "en", 
     ],
 )
 def test_a_page_asks_what_the_link_is_for_or_shows_that_it_is_done(
-    wish: Wish, subscribed: bool, title: str, button: Action
+    wish: PageKind, subscribed: bool, title: str, button: Action
 ) -> None:
     page = page_of(wish, visit(subscribed))
     assert (page.title, page.button, page.status) == (title, button, 200)
@@ -52,7 +52,7 @@ def test_a_page_asks_what_the_link_is_for_or_shows_that_it_is_done(
 
 def test_who_is_subscribed_may_pause_instead_and_who_paused_sees_until_when() -> None:
     choice = page_of("manage", visit(True)).choice
-    assert choice and (tuple(choice.options), choice.button.to) == (LENGTHS, "../manage/TOKEN")
+    assert choice and (tuple(choice.options), choice.button.to) == (PAUSE_LENGTHS, "../manage/TOKEN")
     page = page_of("manage", visit(False, locale="de", until=MARCH))
     assert (page.title, page.choice) == ("E-Mails sind pausiert", None)
     assert "bis zum 3. März 2027" in page.text
@@ -60,14 +60,14 @@ def test_who_is_subscribed_may_pause_instead_and_who_paused_sees_until_when() ->
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_every_language_says_everything_and_names_whom_it_is_about(locale: str) -> None:
-    words, english = WORDS[locale], WORDS["en"]
-    for field in Words.__struct_fields__:
+    words, english = TRANSLATIONS[locale], TRANSLATIONS["en"]
+    for field in Translation.__struct_fields__:
         assert getattr(words, field).strip()
         assert _gaps(getattr(words, field)) == _gaps(getattr(english, field)), field
 
 
 def test_no_language_speaks_another_ones_words() -> None:
-    spoken = [msgspec.json.encode(words) for words in WORDS.values()]
+    spoken = [msgspec.json.encode(words) for words in TRANSLATIONS.values()]
     assert len(set(spoken)) == len(LOCALES)
 
 
@@ -87,7 +87,7 @@ def _gaps(text: str) -> set[str | None]:
 def test_a_pause_ends_on_the_same_day_of_the_month_or_on_its_last(
     length: PauseLength, end: tuple[int, int, int]
 ) -> None:
-    assert end_of(length, datetime(2027, 1, 31, 9, tzinfo=UTC)) == datetime(*end, 9, tzinfo=UTC)
+    assert pause_end(length, datetime(2027, 1, 31, 9, tzinfo=UTC)) == datetime(*end, 9, tzinfo=UTC)
 
 
 async def html_of(page: Page) -> tuple[dict[bytes, bytes], str]:

@@ -14,7 +14,7 @@ from libs.schemas.campaigns.audience import Audience
 from libs.schemas.campaigns.campaigns import CampaignView, Readiness
 from libs.schemas.campaigns.results import CampaignRecipient, CampaignRecipients, ListCampaignRecipients
 from libs.schemas.contacts.segments import AddSegmentMembers, CreateSegment
-from services.gateway.http.api_request import Call
+from services.gateway.http.api_request import ApiRequest
 from services.gateway.routes.campaign_resend import ResendBody, _second, _who_did_not_open
 from services.gateway.routes.recipient_list import MAX_MEMBERS, made_list
 
@@ -25,12 +25,12 @@ class Asked:
     """A request whose services answer from memory: a command whose part is known is not done again."""
 
     def __init__(self, recipients: int = 0, command_id: UUID | None = None) -> None:
-        self.exchange = self
+        self.context = self
         self.command_id = command_id or uuid4()
         self.recipients = [recipient(number) for number in range(recipients)]
         self.done: dict[str, Command] = {}
 
-    async def ask(self, command: Command, part: str = "") -> bytes:
+    async def execute(self, command: Command, part: str = "") -> bytes:
         self.done.setdefault(part, command)
         return b"{}"
 
@@ -64,7 +64,9 @@ async def of(*pages: Sequence[str]) -> AsyncIterator[Sequence[str]]:
 
 async def test_everybody_who_did_not_open_is_put_on_the_list_once() -> None:
     request = Asked(MANY)
-    await made_list(cast(Call, request), _who_did_not_open(cast(Call, request), uuid4()), create_missing=False)
+    await made_list(
+        cast(ApiRequest, request), _who_did_not_open(cast(ApiRequest, request), uuid4()), create_missing=False
+    )
     assert request.listed == [each.email for each in request.recipients if each.email]
     assert isinstance(request.done["recipients"], CreateSegment)
 
@@ -72,17 +74,19 @@ async def test_everybody_who_did_not_open_is_put_on_the_list_once() -> None:
 async def test_the_same_request_again_makes_the_same_list_and_leaves_nobody_out_who_moved_up() -> None:
     people = [f"reader.{number}@example.com" for number in range(1500)]
     first = Asked()
-    made = await made_list(cast(Call, first), of(people[:1000]), create_missing=False)  # and then the client was gone
+    made = await made_list(
+        cast(ApiRequest, first), of(people[:1000]), create_missing=False
+    )  # and then the client was gone
     again = Asked(command_id=first.command_id)
     again.done = first.done
     without_an_opener = people[:7] + people[8:]
-    assert made == await made_list(cast(Call, again), of(without_an_opener), create_missing=False)
+    assert made == await made_list(cast(ApiRequest, again), of(without_an_opener), create_missing=False)
     assert set(again.listed) == set(people)
 
 
 async def test_nobody_makes_no_page() -> None:
     request = Asked(1)
-    assert [page async for page in _who_did_not_open(cast(Call, request), uuid4())] == []
+    assert [page async for page in _who_did_not_open(cast(ApiRequest, request), uuid4())] == []
     assert msgspec.json.decode(await request.query(ListCampaignRecipients(campaign_id=uuid4())))["data"]
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.schemas.delivery.content import Mailbox
-from services.gateway.mails.header_recipients import NOBODY
-from services.gateway.smtp.message_parser import Letter, Unreadable, read
+from services.gateway.mails.header_recipients import NO_HEADER_RECIPIENTS
+from services.gateway.smtp.message_parser import ParsedMessage, UnreadableMessage, parse_message
 
 PICTURE, PAPER = b"\x89PNG\r\n\x1a\n", b"%PDF-1.7\n"
 
@@ -24,19 +24,19 @@ def a_mail(**headers: str) -> EmailMessage:
     return mail
 
 
-def letter(mail: EmailMessage, *to: str) -> Letter:
-    return read(mail.as_bytes(), "envelope@example.com", to or ("bob@example.net",))
+def letter(mail: EmailMessage, *to: str) -> ParsedMessage:
+    return parse_message(mail.as_bytes(), "envelope@example.com", to or ("bob@example.net",))
 
 
 def test_names_and_addresses_come_from_the_header_and_recipients_from_the_envelope() -> None:
     mail = a_mail(To="Bob <BOB@example.net>", Cc="carol@example.net", Reply_To="Desk <desk@example.com>")
     mail.set_content("Hi")
-    read = letter(mail, "bob@example.net", "hidden@example.net")
-    assert read.body["from"] == {"email": "ada@example.com", "name": "Ada Lovelace"}
-    assert read.body["to"] == [{"email": "bob@example.net", "name": "Bob"}, {"email": "hidden@example.net"}]
-    assert read.body["reply"] == "desk@example.com"
-    assert read.addressed.to == [Mailbox(address="BOB@example.net", name="Bob")]
-    assert read.addressed.cc == [Mailbox(address="carol@example.net")]
+    parse_message = letter(mail, "bob@example.net", "hidden@example.net")
+    assert parse_message.body["from"] == {"email": "ada@example.com", "name": "Ada Lovelace"}
+    assert parse_message.body["to"] == [{"email": "bob@example.net", "name": "Bob"}, {"email": "hidden@example.net"}]
+    assert parse_message.body["reply"] == "desk@example.com"
+    assert parse_message.addressed.to == [Mailbox(address="BOB@example.net", name="Bob")]
+    assert parse_message.addressed.cc == [Mailbox(address="carol@example.net")]
 
 
 def test_lines_that_name_nobody_or_a_crowd_are_left_out() -> None:
@@ -44,7 +44,7 @@ def test_lines_that_name_nobody_or_a_crowd_are_left_out() -> None:
     for to in ("undisclosed-recipients:;", crowd):
         mail = a_mail(To=to)
         mail.set_content("Hi")
-        assert letter(mail).addressed == NOBODY
+        assert letter(mail).addressed == NO_HEADER_RECIPIENTS
 
 
 def test_without_a_from_the_envelope_says_who_sends() -> None:
@@ -127,7 +127,7 @@ def test_a_mail_without_a_subject_gets_one() -> None:
 
 def test_a_charset_that_nobody_knows_is_read_as_well_as_can_be() -> None:
     raw = b"Subject: Hi\r\nContent-Type: text/plain; charset=klingon\r\n\r\nhello\r\n"
-    assert "hello" in read(raw, "a@example.com", ["b@example.net"]).body["body"]
+    assert "hello" in parse_message(raw, "a@example.com", ["b@example.net"]).body["body"]
 
 
 @given(st.binary(max_size=300) | st.builds(b"".join, st.lists(st.sampled_from([
@@ -137,6 +137,6 @@ def test_a_charset_that_nobody_knows_is_read_as_well_as_can_be() -> None:
 ]), max_size=20)))  # fmt: skip
 def test_whatever_comes_is_read_or_refused(raw: bytes) -> None:
     try:
-        assert read(raw, "a@example.com", ["b@example.net"]).body["to"] == [{"email": "b@example.net"}]
-    except Unreadable:
+        assert parse_message(raw, "a@example.com", ["b@example.net"]).body["to"] == [{"email": "b@example.net"}]
+    except UnreadableMessage:
         return

@@ -17,7 +17,7 @@ from deploy.sandbox.sns.envelopes import Topic, load_signer
 from libs.runtime.clock import now
 from libs.runtime.process.settings import Settings
 from libs.schemas.feedback.notifications import RecordNotification
-from services.gateway.sns import Confirmed, SnsReceiver, SnsRefused, as_message, receiver_from
+from services.gateway.sns import SnsReceiver, SnsRejected, SubscriptionChanged, ingest_message, receiver_from
 from tests.unit.gateway.sns.authority import (
     AMAZON,
     CERTIFICATE_URL,
@@ -52,11 +52,11 @@ class Edge:
             clock=lambda: self.now,
         )
 
-    async def receive(self, body: bytes) -> RecordNotification | Confirmed:
+    async def receive(self, body: bytes) -> RecordNotification | SubscriptionChanged:
         return await self.receiver.receive(body)
 
     async def refusal(self, body: bytes) -> int:
-        with pytest.raises(SnsRefused) as no:
+        with pytest.raises(SnsRejected) as no:
             await self.receive(body)
         return no.value.status
 
@@ -101,13 +101,13 @@ async def test_a_notification_from_china_is_amazons_too(edge: Edge) -> None:
 async def test_a_subscription_is_confirmed_by_fetching_its_address(edge: Edge) -> None:
     message = confirmation()
     edge.network.bodies[message["SubscribeURL"]] = b"<ConfirmSubscriptionResponse/>"
-    assert await edge.receive(SNS.signed(message)) == Confirmed(topic_arn=TOPIC, subscribed=True)
+    assert await edge.receive(SNS.signed(message)) == SubscriptionChanged(topic_arn=TOPIC, subscribed=True)
     assert edge.network.asked == [CERTIFICATE_URL, message["SubscribeURL"]]
 
 
 async def test_the_news_that_a_subscription_ended_does_not_subscribe_again(edge: Edge) -> None:
     body = SNS.signed(confirmation(Type="UnsubscribeConfirmation"))
-    assert await edge.receive(body) == Confirmed(topic_arn=TOPIC, subscribed=False)
+    assert await edge.receive(body) == SubscriptionChanged(topic_arn=TOPIC, subscribed=False)
     assert edge.network.asked == [CERTIFICATE_URL]
 
 
@@ -327,7 +327,7 @@ async def test_a_sandbox_is_believed_where_its_authority_is_trusted(development:
     assert isinstance(await development.receive(SANDBOX.signed(local())), RecordNotification)
     message = local(confirmation, origin=LOCAL)
     development.network.bodies[message["SubscribeURL"]] = b"<ok/>"
-    assert await development.receive(SANDBOX.signed(message)) == Confirmed(topic_arn=TOPIC, subscribed=True)
+    assert await development.receive(SANDBOX.signed(message)) == SubscriptionChanged(topic_arn=TOPIC, subscribed=True)
 
 
 async def test_amazon_is_believed_there_as_well(development: Edge) -> None:
@@ -385,16 +385,16 @@ async def test_the_sandbox_that_we_ship_signs_what_we_believe(tmp_path: Path) ->
 
 async def test_the_settings_name_the_topics() -> None:
     receiver = receiver_from(Settings(database_url="", sns_topic_arns=f" {TOPIC} ,, other"))
-    with pytest.raises(SnsRefused, match="SignatureVersion"):
+    with pytest.raises(SnsRejected, match="SignatureVersion"):
         await receiver.receive(SNS.signed_as_version_1(notification()))
-    with pytest.raises(SnsRefused, match="topic"):
+    with pytest.raises(SnsRejected, match="topic"):
         await receiver.receive(SNS.signed(notification(TopicArn="")))
 
 
 async def test_a_notification_goes_on_under_its_own_id(edge: Edge) -> None:
     received = await edge.receive(SNS.signed(notification()))
     assert isinstance(received, RecordNotification)
-    message = as_message([received])
+    message = ingest_message([received])
     assert (message.subject, message.headers["Nats-Msg-Id"]) == ("ingest.sns", str(received.notification_id))
     assert json.loads(message.body)["type"] == "record-notification"
 
@@ -402,6 +402,6 @@ async def test_a_notification_goes_on_under_its_own_id(edge: Edge) -> None:
 async def test_notifications_that_go_on_together_are_a_new_message_each_time(edge: Edge) -> None:
     received = await edge.receive(SNS.signed(notification()))
     assert isinstance(received, RecordNotification)
-    once, again = as_message([received] * 2), as_message([received] * 2)
+    once, again = ingest_message([received] * 2), ingest_message([received] * 2)
     assert once.headers["Nats-Msg-Id"] != again.headers["Nats-Msg-Id"]
     assert [each["message"] for each in json.loads(once.body)["notifications"]] == [received.message] * 2

@@ -3,7 +3,7 @@
 import pytest
 
 from services.gateway.verification.domain_lists import shipped
-from services.gateway.verification.typo import one_slip, suggestion
+from services.gateway.verification.typo import one_slip, suggest_domain
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from services.gateway.verification.typo import one_slip, suggestion
     ],
 )
 def test_a_slip_away_from_a_popular_domain_is_a_typo(domain: str, meant: str | None) -> None:
-    assert suggestion(domain, shipped()) == meant
+    assert suggest_domain(domain, shipped()) == meant
 
 
 @pytest.mark.parametrize(
