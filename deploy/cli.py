@@ -14,7 +14,7 @@ from types import ModuleType
 
 import deploy.commands
 from deploy.commands import Failed
-from deploy.embedded.settings import SERVICES
+from deploy.services import SERVICES
 
 DESCRIPTION = "A self-hosted email platform: no recipient twice, none forgotten."
 EPILOG = """\

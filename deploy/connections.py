@@ -85,7 +85,7 @@ async def database() -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
         await conn.close(timeout=TIMEOUT)
 
 
-async def order(client: Client, project: UUID, command: Command, answer: type[T]) -> T:
+async def send_command(client: Client, project: UUID, command: Command, answer: type[T]) -> T:
     """Have a command done, and await its answer. Raises Rejected for no, Unavailable if none comes."""
     envelope = Envelope(id=uuid7(), project=project, message=command, at=now(), meta=Meta(actor="operator"))
     inbox = client.new_inbox()

@@ -14,7 +14,8 @@ import pytest
 from nats.aio.client import Client
 
 from deploy.embedded.backend import Backend
-from deploy.provisioning.prepare import declared_services, prepare_services
+from deploy.provisioning.prepare import prepare_services
+from deploy.services import declared_services
 from libs.runtime.operations.migrations import role_of
 from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings

@@ -9,7 +9,7 @@ from deploy.audit.figure import Figure, compare
 from deploy.audit.lag import Lag, lags
 from deploy.commands import Failed
 from deploy.connections import database
-from deploy.provisioning.prepare import declared_services
+from deploy.services import declared_services
 from libs.runtime.operations.rebuild import KEEP_TABLES
 
 CHECKS = (

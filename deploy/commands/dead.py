@@ -36,38 +36,38 @@ async def _run(args: argparse.Namespace) -> int:
     from libs.runtime.messaging.dead_letters import DeadLetters, NoSuchDeadLetter
 
     async with bus() as client:
-        letters = DeadLetters(client)
+        dead_letters = DeadLetters(client)
         try:
-            await _act(args, letters)
+            await _run_action(args, dead_letters)
         except NoSuchDeadLetter as missing:
             raise Failed(str(missing)) from missing
     return 0
 
 
-async def _act(args: argparse.Namespace, letters: "DeadLetters") -> None:
+async def _run_action(args: argparse.Namespace, dead_letters: "DeadLetters") -> None:
     if args.action == "list":
-        async for letter in letters.all():
-            print(_line(letter))
+        async for dead_letter in dead_letters.all():
+            print(_line(dead_letter))
         return
     if args.action == "show":
-        _show(await letters.get(args.number[0]))
+        _show(await dead_letters.get(args.number[0]))
         return
-    numbers = [letter.number async for letter in letters.all()] if args.all else args.number
+    numbers = [dead_letter.number async for dead_letter in dead_letters.all()] if args.all else args.number
     if not numbers and not args.all:
         raise Failed("name the numbers, or give --all")
     for number in numbers:
-        letter = await (letters.retry(number) if args.action == "retry" else letters.drop(number))
-        print(f"{args.action}: {_line(letter)}")
+        dead_letter = await (dead_letters.retry(number) if args.action == "retry" else dead_letters.drop(number))
+        print(f"{args.action}: {_line(dead_letter)}")
 
 
-def _line(letter: "DeadLetter") -> str:
-    return f"{letter.number:>6}  {letter.consumer:<20} {letter.subject}  {letter.attempts} tries  {letter.error}"
+def _line(dead: "DeadLetter") -> str:
+    return f"{dead.number:>6}  {dead.consumer:<20} {dead.subject}  {dead.attempts} tries  {dead.error}"
 
 
-def _show(letter: "DeadLetter") -> None:
-    print(_line(letter))
-    print(f"died at  {letter.died_at}")
-    for name, value in sorted(letter.headers.items()):
+def _show(dead_letter: "DeadLetter") -> None:
+    print(_line(dead_letter))
+    print(f"died at  {dead_letter.died_at}")
+    for name, value in sorted(dead_letter.headers.items()):
         print(f"{name}: {value}")
     print()
-    sys.stdout.write(letter.body.decode(errors="replace") + "\n")
+    sys.stdout.write(dead_letter.body.decode(errors="replace") + "\n")

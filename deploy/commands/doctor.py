@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from deploy.doctor.deployment import Place
-    from deploy.doctor.diagnosis import Finding
+    from deploy.doctor.deployment import Deployment
+    from deploy.doctor.diagnosis import Diagnosis
 
 EPILOG = """\
 SES (credentials, quota, domains, configuration set, event types), the way back from it (SNS topics and subscriptions,
@@ -25,29 +25,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from deploy.doctor.deployment import place
+    from deploy.doctor.deployment import find_deployment
 
-    findings = asyncio.run(_examine(place(nats_monitor_url=args.nats_monitor)))
-    _show(findings)
-    return 1 if any(finding.verdict == "problem" for finding in findings) else 0
+    diagnoses = asyncio.run(_examine(find_deployment(nats_monitor_url=args.nats_monitor)))
+    _show(diagnoses)
+    return 1 if any(diagnosis.verdict == "problem" for diagnosis in diagnoses) else 0
 
 
-async def _examine(place: "Place") -> "list[Finding]":
+async def _examine(deployment: "Deployment") -> "list[Diagnosis]":
     from deploy.doctor import notifications, servers, ses
 
-    findings = [finding async for finding in servers.postgres(place)]
-    findings += [finding async for finding in servers.bus(place)]
-    domains = await servers.domains_of(place)
-    findings += await asyncio.to_thread(lambda: list(ses.examine(place, domains)))
-    return findings + await asyncio.to_thread(lambda: list(notifications.examine(place)))
+    diagnoses = [diagnosis async for diagnosis in servers.postgres(deployment)]
+    diagnoses += [diagnosis async for diagnosis in servers.bus(deployment)]
+    domains = await servers.domains_of(deployment)
+    diagnoses += await asyncio.to_thread(lambda: list(ses.examine(deployment, domains)))
+    return diagnoses + await asyncio.to_thread(lambda: list(notifications.examine(deployment)))
 
 
-def _show(findings: "Sequence[Finding]") -> None:
-    width = max(len(finding.check) for finding in findings)
+def _show(diagnoses: "Sequence[Diagnosis]") -> None:
+    width = max(len(diagnosis.check) for diagnosis in diagnoses)
     room = max(40, shutil.get_terminal_size().columns - width - 12)
-    for finding in findings:
-        print(f"{finding.check:<{width}}  {MARKS[finding.verdict]:<8}  {finding.found}")
-        for line in textwrap.wrap(finding.todo, room):
+    for diagnosis in diagnoses:
+        print(f"{diagnosis.check:<{width}}  {MARKS[diagnosis.verdict]:<8}  {diagnosis.found}")
+        for line in textwrap.wrap(diagnosis.todo, room):
             print(f"{'':<{width}}  {'':<8}  -> {line}")
-    problems = sum(finding.verdict == "problem" for finding in findings)
+    problems = sum(diagnosis.verdict == "problem" for diagnosis in diagnoses)
     print(f"{problems} problems" if problems else "all is well")

@@ -10,10 +10,10 @@ are read from the stream EVENTS: if that does not reach back far enough, refill 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from deploy.services import NAMES
+    from deploy.services import SERVICES
 
     parser.epilog = EPILOG
-    parser.add_argument("service", choices=NAMES)
+    parser.add_argument("service", choices=SERVICES)
     parser.add_argument("model", nargs="*", help="names of read models; all of the service's if none is given")
 
 
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
 async def _run(args: argparse.Namespace) -> int:
     from deploy.commands import Failed
     from deploy.connections import addresses, bus
-    from deploy.provisioning.prepare import declared_services
+    from deploy.services import declared_services
     from libs.runtime.operations.rebuild import rebuild
 
     [service] = declared_services([args.service])

@@ -12,10 +12,10 @@ example: godwit replay contacts --since 2026-11-01T00:00:00Z
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from deploy.services import NAMES
+    from deploy.services import SERVICES
 
     parser.epilog = EPILOG
-    parser.add_argument("service", choices=NAMES)
+    parser.add_argument("service", choices=SERVICES)
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--since", type=datetime.fromisoformat, metavar="INSTANT", help="ISO 8601, with its offset")
     start.add_argument("--after", type=int, default=0, metavar="SEQUENCE", help="the sequence after which to begin (0)")

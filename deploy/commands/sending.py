@@ -109,7 +109,7 @@ async def _latest_event() -> UUID | None:
 
 
 async def _project(args: argparse.Namespace) -> int:
-    from deploy.connections import bus, order
+    from deploy.connections import bus, send_command
     from libs.runtime.messaging.bus import Unavailable, ask
     from libs.schemas.feedback.reputation import (
         GetReputation,
@@ -125,7 +125,7 @@ async def _project(args: argparse.Namespace) -> int:
                 found = await ask(client, args.project, GetReputation(), ReputationView)
             else:
                 command = decisions[args.action](by="operator", note=args.note)
-                found = await order(client, args.project, command, ReputationView)
+                found = await send_command(client, args.project, command, ReputationView)
         except Unavailable as silent:
             raise Failed(str(silent)) from silent
     _show(found)

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from deploy.demo import scenario, screen
-from deploy.demo.api import Api, Refused, connect, import_contacts
+from deploy.demo.api import Api, RequestFailed, connect, import_contacts
 from deploy.demo.memory import proportional_megabytes
 from deploy.demo.proof import Proof, prove
 from deploy.demo.target import CannotRun, Target, stack
@@ -31,13 +31,13 @@ def main() -> int:
         with stack() as target:
             took = time.monotonic() - started
             console.print(f"[bold]godwit[/] at {target.endpoints.url}, {took:.1f} s after the start")
-            return asyncio.run(tell(target, args.victim, started))
-    except (CannotRun, CannotStart, Refused) as error:
+            return asyncio.run(run_scenario(target, args.victim, started))
+    except (CannotRun, CannotStart, RequestFailed) as error:
         console.print(f"godwit: {error}", style="red", markup=False)
         return 1
 
 
-async def tell(target: Target, victim: str, started: float) -> int:
+async def run_scenario(target: Target, victim: str, started: float) -> int:
     domain = os.environ.get("GODWIT_BOOTSTRAP_DOMAIN", "example.com")
     async with connect(target) as api:
         await show_import(target)

@@ -18,13 +18,13 @@ from deploy.demo.target import Target
 CONTACTS = Path(__file__).parent / "contacts.csv"
 CONNECTIONS = 12
 TIMEOUT = 30.0
-PATIENCE = 20.0
+UNAVAILABLE_LIMIT = 20.0
 UNAVAILABLE = 503
-TOO_MANY = 429
-MORE = "stop it, and the demo starts one of its own; or start it with GODWIT_API_RATE_LIMIT=0"
+TOO_MANY_REQUESTS = 429
+RATE_LIMIT_HINT = "stop it, and the demo starts one of its own; or start it with GODWIT_API_RATE_LIMIT=0"
 
 
-class Refused(Exception):
+class RequestFailed(Exception):
     """The API said no; the message is its answer."""
 
 
@@ -37,7 +37,7 @@ class Api:
 
     async def get(self, path: str, **query: Any) -> Any:
         """Asks again while the service is away, as it is for a moment after it was killed."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + UNAVAILABLE_LIMIT
         while True:
             try:
                 response = await self._client.get(path, params=query)
@@ -122,10 +122,12 @@ def _save_all(target: Target, rows: Iterator[dict[str, Any]], saved: list[int]) 
         connection.request("POST", "/contacts", json.dumps(row), headers)
         answer = connection.getresponse()
         text = answer.read()
-        if answer.status == TOO_MANY:
-            raise Refused(f"{urlsplit(target.endpoints.url).netloc} takes too few requests a minute: {MORE}")
+        if answer.status == TOO_MANY_REQUESTS:
+            raise RequestFailed(
+                f"{urlsplit(target.endpoints.url).netloc} takes too few requests a minute: {RATE_LIMIT_HINT}"
+            )
         if answer.status >= 300:
-            raise Refused(f"POST /contacts: {text.decode()}")
+            raise RequestFailed(f"POST /contacts: {text.decode()}")
         saved.append(answer.status)
     connection.close()
 
@@ -135,10 +137,14 @@ def contacts() -> Iterable[dict[str, Any]]:
     with CONTACTS.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             email, subscribed = row.pop("email"), row.pop("subscribed") == "true"
-            yield {"email": email, "subscribed": subscribed, "data": {key: typed(value) for key, value in row.items()}}
+            yield {
+                "email": email,
+                "subscribed": subscribed,
+                "data": {key: typed_value(value) for key, value in row.items()},
+            }
 
 
-def typed(text: str) -> Any:
+def typed_value(text: str) -> Any:
     """What a cell means: true and false are booleans, digits are numbers, the rest is text."""
     if text in ("true", "false"):
         return text == "true"
@@ -147,5 +153,5 @@ def typed(text: str) -> Any:
 
 def _json(response: httpx.Response) -> Any:
     if response.is_error:
-        raise Refused(f"{response.request.method} {response.request.url.path}: {response.text}")
+        raise RequestFailed(f"{response.request.method} {response.request.url.path}: {response.text}")
     return response.json()

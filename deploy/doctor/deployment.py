@@ -18,7 +18,7 @@ SANDBOX_KEY = "sandbox"
 """The sandbox takes any credentials."""
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """A deployment, as its settings describe it. AWS credentials are given only where they are not to be looked for."""
 
     admin_url: str
@@ -44,7 +44,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return session.client(service, endpoint_url=self.endpoint_url, config=config)
 
 
-def place(environ: Mapping[str, str] | None = None, nats_monitor_url: str | None = None) -> Place:
+def find_deployment(environ: Mapping[str, str] | None = None, nats_monitor_url: str | None = None) -> Deployment:
     """Raises Failed if there is nothing to look at."""
     environ = os.environ if environ is None else environ
     stack = of_running_stack(environ)
@@ -52,24 +52,26 @@ def place(environ: Mapping[str, str] | None = None, nats_monitor_url: str | None
     nats_url = environ.get("NATS_URL") or (stack.nats_url if stack else None)
     if not admin_url or not nats_url:
         raise Failed("nothing to look at: start `godwit up`, or set GODWIT_ADMIN_DATABASE_URL, NATS_URL and AWS_REGION")
-    mine = bool(stack and admin_url == stack.admin_database_url)
-    told = _told(environ, REGION if mine else None)
-    return Place(
+    is_local_stack = bool(stack and admin_url == stack.admin_database_url)
+    settings = _read_settings(environ, REGION if is_local_stack else None)
+    return Deployment(
         admin_url=admin_url,
         nats_url=nats_url,
-        nats_monitor_url=nats_monitor_url or (stack.nats_monitor_url if stack and mine else None),
-        region=told.aws_region,
-        endpoint_url=stack.sandbox_url if stack and mine else told.aws_endpoint_url,
-        configuration_set=told.configuration_set,
-        topic_arns=(TOPIC,) if mine else tuple(filter(None, (arn.strip() for arn in told.sns_topic_arns.split(",")))),
-        queue_url=told.sqs_queue_url or None,
-        public_url=stack.url if stack and mine else told.public_url,
-        access_key_id=SANDBOX_KEY if mine else None,
-        secret_access_key=SANDBOX_KEY if mine else None,
+        nats_monitor_url=nats_monitor_url or (stack.nats_monitor_url if stack and is_local_stack else None),
+        region=settings.aws_region,
+        endpoint_url=stack.sandbox_url if stack and is_local_stack else settings.aws_endpoint_url,
+        configuration_set=settings.configuration_set,
+        topic_arns=(TOPIC,)
+        if is_local_stack
+        else tuple(filter(None, (arn.strip() for arn in settings.sns_topic_arns.split(",")))),
+        queue_url=settings.sqs_queue_url or None,
+        public_url=stack.url if stack and is_local_stack else settings.public_url,
+        access_key_id=SANDBOX_KEY if is_local_stack else None,
+        secret_access_key=SANDBOX_KEY if is_local_stack else None,
     )
 
 
-def _told(environ: Mapping[str, str], region: str | None) -> Any:
+def _read_settings(environ: Mapping[str, str], region: str | None) -> Any:
     """The settings, as a service would read them; only names of theirs count here."""
     own = ("GODWIT_DATA_DIR", "GODWIT_SANDBOX_PORT", "GODWIT_HTTP_PORT")
     kept = {name: value for name, value in environ.items() if name not in own and "REPLICAS" not in name}

@@ -7,7 +7,7 @@ import msgspec
 Verdict = Literal["ok", "warning", "problem"]
 
 
-class Finding(msgspec.Struct, frozen=True):
+class Diagnosis(msgspec.Struct, frozen=True):
     """`todo` is empty for what is as it should be."""
 
     check: str
@@ -16,13 +16,13 @@ class Finding(msgspec.Struct, frozen=True):
     todo: str = ""
 
 
-def ok(check: str, found: str) -> Finding:
-    return Finding(check, "ok", found)
+def ok(check: str, found: str) -> Diagnosis:
+    return Diagnosis(check, "ok", found)
 
 
-def warning(check: str, found: str, todo: str) -> Finding:
-    return Finding(check, "warning", found, todo)
+def warning(check: str, found: str, todo: str) -> Diagnosis:
+    return Diagnosis(check, "warning", found, todo)
 
 
-def problem(check: str, found: str, todo: str) -> Finding:
-    return Finding(check, "problem", found, todo)
+def problem(check: str, found: str, todo: str) -> Diagnosis:
+    return Diagnosis(check, "problem", found, todo)

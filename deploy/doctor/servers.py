@@ -12,9 +12,9 @@ from nats.js.api import StorageType
 from nats.js.errors import NotFoundError
 
 from deploy.connections import connect
-from deploy.doctor.deployment import Place
+from deploy.doctor.deployment import Deployment
 from deploy.doctor.diagnosis import (
-    Finding,
+    Diagnosis,
     ok,
     problem,
     warning,
@@ -23,7 +23,7 @@ from deploy.provisioning import streams
 
 TIMEOUT = 5.0
 MAX_SKEW = 5.0
-OLDEST = 15
+MIN_POSTGRES_VERSION = 15
 """The Postgres version from which on everything here works."""
 
 SETTINGS = """
@@ -35,9 +35,9 @@ STATE = "select reason from delivery.sending where paused_at is not null"
 DOMAINS = "select distinct domain from delivery.domain where verified order by domain limit 100"
 
 
-async def postgres(place: Place) -> AsyncIterator[Finding]:
+async def postgres(deployment: Deployment) -> AsyncIterator[Diagnosis]:
     try:
-        conn = await asyncpg.connect(place.admin_url, timeout=TIMEOUT)
+        conn = await asyncpg.connect(deployment.admin_url, timeout=TIMEOUT)
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
         yield problem("Postgres", str(error) or repr(error), "Start it, and check GODWIT_ADMIN_DATABASE_URL.")
         return
@@ -54,10 +54,10 @@ async def postgres(place: Place) -> AsyncIterator[Finding]:
         await conn.close(timeout=TIMEOUT)
 
 
-async def domains_of(place: Place) -> list[str]:
+async def domains_of(deployment: Deployment) -> list[str]:
     """What projects send from; nothing if the database cannot be asked."""
     try:
-        conn = await asyncpg.connect(place.admin_url, timeout=TIMEOUT)
+        conn = await asyncpg.connect(deployment.admin_url, timeout=TIMEOUT)
     except (OSError, asyncpg.PostgresError, TimeoutError):
         return []
     try:
@@ -68,27 +68,27 @@ async def domains_of(place: Place) -> list[str]:
         await conn.close(timeout=TIMEOUT)
 
 
-async def bus(place: Place) -> AsyncIterator[Finding]:
+async def bus(deployment: Deployment) -> AsyncIterator[Diagnosis]:
     try:
-        client = await connect(place.nats_url)
+        client = await connect(deployment.nats_url)
     except (OSError, NatsError) as error:
         yield problem("NATS", str(error) or repr(error), "Start it, and check NATS_URL.")
         return
     try:
-        async for finding in _streams(client):
-            yield finding
+        async for diagnosis in _streams(client):
+            yield diagnosis
     finally:
         await client.close()
-    yield _sync(place.nats_monitor_url)
+    yield _sync(deployment.nats_monitor_url)
 
 
-def _version(version: int) -> Finding:
-    if version < OLDEST:
-        return problem("Postgres", f"version {version}", f"Use version {OLDEST} or later.")
+def _version(version: int) -> Diagnosis:
+    if version < MIN_POSTGRES_VERSION:
+        return problem("Postgres", f"version {version}", f"Use version {MIN_POSTGRES_VERSION} or later.")
     return ok("Postgres", f"version {version}")
 
 
-def _durability(row: asyncpg.Record) -> Finding:
+def _durability(row: asyncpg.Record) -> Diagnosis:
     off = [name for name in ("fsync", "synchronous", "whole") if not row[name]]
     if not off:
         return ok("Postgres durability", "what is committed is on disk")
@@ -99,14 +99,14 @@ def _durability(row: asyncpg.Record) -> Finding:
     )
 
 
-def _skew(now: float) -> Finding:
+def _skew(now: float) -> Diagnosis:
     skew = abs(time.time() - now)
     if skew > MAX_SKEW:
         return warning("database clock", f"{skew:.0f} s off from here", "Run NTP on both machines.")
     return ok("database clock", f"within {max(1.0, skew):.0f} s")
 
 
-async def _sending(conn: "asyncpg.Connection[asyncpg.Record]") -> Finding:
+async def _sending(conn: "asyncpg.Connection[asyncpg.Record]") -> Diagnosis:
     reason = await conn.fetchval(STATE)
     if reason:
         return problem(
@@ -115,7 +115,7 @@ async def _sending(conn: "asyncpg.Connection[asyncpg.Record]") -> Finding:
     return ok("sending", "not paused")
 
 
-async def _streams(client: Client) -> AsyncIterator[Finding]:
+async def _streams(client: Client) -> AsyncIterator[Diagnosis]:
     js = client.jetstream(timeout=TIMEOUT)
     in_memory = []
     for stream in streams.STREAMS:
@@ -134,7 +134,7 @@ async def _streams(client: Client) -> AsyncIterator[Finding]:
         yield ok("NATS streams", f"{len(streams.STREAMS)}, in files")
 
 
-def _sync(monitor: str | None) -> Finding:
+def _sync(monitor: str | None) -> Diagnosis:
     todo = (
         "Set `sync_interval: always` in the jetstream block: else two minutes of messages can be lost at a power cut."
     )

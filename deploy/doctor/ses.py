@@ -7,62 +7,64 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy.doctor.deployment import Place
+from deploy.doctor.deployment import Deployment
 from deploy.doctor.diagnosis import (
-    Finding,
+    Diagnosis,
     ok,
     problem,
     warning,
 )
 
-NEEDED = ("SEND", "REJECT", "BOUNCE", "COMPLAINT", "DELIVERY", "RENDERING_FAILURE", "DELIVERY_DELAY")
-WANTED = ("OPEN", "CLICK")
+REQUIRED_EVENTS = ("SEND", "REJECT", "BOUNCE", "COMPLAINT", "DELIVERY", "RENDERING_FAILURE", "DELIVERY_DELAY")
+OPTIONAL_EVENTS = ("OPEN", "CLICK")
 MAX_SKEW = 60.0
-LOW = 0.1
+LOW_QUOTA_SHARE = 0.1
 NOT_FOUND = "NotFoundException"
 
 
-def examine(place: Place, domains: Sequence[str]) -> Iterator[Finding]:
+def examine(deployment: Deployment, domains: Sequence[str]) -> Iterator[Diagnosis]:
     """`domains` are those that projects send from."""
-    client = place.client("sesv2")
+    client = deployment.client("sesv2")
     try:
         account = client.get_account()
     except (BotoCoreError, ClientError) as error:
         yield problem(
             "SES credentials",
-            _said(error),
-            f"Give the delivery service credentials for SES in {place.region} that may call ses:* (AWS_ACCESS_KEY_ID, "
-            "a role, ...), and check AWS_REGION.",
+            _error_text(error),
+            f"Give the delivery service credentials for SES in {deployment.region} that may call ses:* "
+            "(AWS_ACCESS_KEY_ID, a role, ...), and check AWS_REGION.",
         )
         return
-    yield ok("SES credentials", f"accepted in {place.region}")
+    yield ok("SES credentials", f"accepted in {deployment.region}")
     yield _clock(account)
     yield from _account(account)
     yield _quota(account["SendQuota"])
     for domain in domains:
-        yield from _asked(f"domain {domain}", _identity(client, domain))
-    yield from _asked(f"configuration set {place.configuration_set}", _configuration_set(client, place))
+        yield from _or_unreadable(f"domain {domain}", _identity(client, domain))
+    yield from _or_unreadable(
+        f"configuration set {deployment.configuration_set}", _configuration_set(client, deployment)
+    )
 
 
-def _asked(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+def _or_unreadable(check: str, diagnoses: Iterator[Diagnosis]) -> Iterator[Diagnosis]:
     """The findings, or that these credentials do not suffice to look."""
     try:
-        yield from findings
+        yield from diagnoses
     except (BotoCoreError, ClientError) as error:
-        yield warning(check, _said(error), "Let these credentials read identities and configuration sets of SES.")
+        yield warning(check, _error_text(error), "Let these credentials read identities and configuration sets of SES.")
 
 
-def _clock(account: Any) -> Finding:
-    told = account["ResponseMetadata"]["HTTPHeaders"].get("date")
-    if told is None:
+def _clock(account: Any) -> Diagnosis:
+    response = account["ResponseMetadata"]["HTTPHeaders"].get("date")
+    if response is None:
         return ok("clock", "SES does not tell the time")
-    skew = abs(time.time() - parsedate_to_datetime(told).timestamp())
+    skew = abs(time.time() - parsedate_to_datetime(response).timestamp())
     if skew > MAX_SKEW:
         return problem("clock", f"{skew:.0f} s off from SES's", "Run NTP: SES refuses signatures that are minutes off.")
     return ok("clock", f"within {max(1.0, skew):.0f} s of SES's")
 
 
-def _account(account: Any) -> Iterator[Finding]:
+def _account(account: Any) -> Iterator[Diagnosis]:
     if not account.get("SendingEnabled", False):
         yield problem("SES account", "sending is disabled", "Look for the reason in the SES console, under Account.")
     elif account.get("EnforcementStatus", "HEALTHY") != "HEALTHY":
@@ -76,17 +78,17 @@ def _account(account: Any) -> Iterator[Finding]:
         yield ok("SES account", "may send")
 
 
-def _quota(quota: Any) -> Finding:
+def _quota(quota: Any) -> Diagnosis:
     per_day, sent = quota["Max24HourSend"], quota["SentLast24Hours"]
     found = f"{quota['MaxSendRate']:g} mails/s, {sent:,.0f} of {per_day:,.0f} today"
-    if per_day > 0 and per_day - sent < per_day * LOW:
+    if per_day > 0 and per_day - sent < per_day * LOW_QUOTA_SHARE:
         return warning(
             "SES quota", found, "The rest of today is kept for transactional mail. Ask AWS for a higher quota."
         )
     return ok("SES quota", found if per_day > 0 else f"{quota['MaxSendRate']:g} mails/s, any number a day")
 
 
-def _identity(client: Any, domain: str) -> Iterator[Finding]:
+def _identity(client: Any, domain: str) -> Iterator[Diagnosis]:
     name = f"domain {domain}"
     try:
         identity = client.get_email_identity(EmailIdentity=domain)
@@ -111,10 +113,10 @@ def _identity(client: Any, domain: str) -> Iterator[Finding]:
         yield ok(name, "verified and signed")
 
 
-def _configuration_set(client: Any, place: Place) -> Iterator[Finding]:
-    name = f"configuration set {place.configuration_set}"
+def _configuration_set(client: Any, deployment: Deployment) -> Iterator[Diagnosis]:
+    name = f"configuration set {deployment.configuration_set}"
     try:
-        client.get_configuration_set(ConfigurationSetName=place.configuration_set)
+        client.get_configuration_set(ConfigurationSetName=deployment.configuration_set)
     except ClientError as error:
         if error.response["Error"].get("Code") != NOT_FOUND:
             raise
@@ -123,30 +125,30 @@ def _configuration_set(client: Any, place: Place) -> Iterator[Finding]:
         )
         return
     yield ok(name, "exists")
-    told = client.get_configuration_set_event_destinations(ConfigurationSetName=place.configuration_set)
-    destinations = [each for each in told.get("EventDestinations", []) if "SnsDestination" in each]
+    response = client.get_configuration_set_event_destinations(ConfigurationSetName=deployment.configuration_set)
+    destinations = [item for item in response.get("EventDestinations", []) if "SnsDestination" in item]
     yield _events(destinations)
     for destination in destinations:
-        yield _allowed(destination["SnsDestination"]["TopicArn"], place)
+        yield _topic_allowed(destination["SnsDestination"]["TopicArn"], deployment)
 
 
-def _events(destinations: Sequence[Any]) -> Finding:
-    reported = {kind for each in destinations if each.get("Enabled") for kind in each["MatchingEventTypes"]}
-    if missing := [kind for kind in NEEDED if kind not in reported]:
+def _events(destinations: Sequence[Any]) -> Diagnosis:
+    reported = {kind for item in destinations if item.get("Enabled") for kind in item["MatchingEventTypes"]}
+    if missing := [kind for kind in REQUIRED_EVENTS if kind not in reported]:
         todo = "Add an SNS event destination for them: without it sends whose answer is lost stay unknown."
         return problem("events of mails", f"not reported: {', '.join(missing)}", todo)
-    if missing := [kind for kind in WANTED if kind not in reported]:
+    if missing := [kind for kind in OPTIONAL_EVENTS if kind not in reported]:
         return warning(
             "events of mails", f"not reported: {', '.join(missing)}", "Add them, if you want opens and clicks."
         )
     return ok("events of mails", f"{len(reported)} kinds go to SNS")
 
 
-def _allowed(topic: str, place: Place) -> Finding:
-    if topic in place.topic_arns or (place.queue_url and not place.topic_arns):
+def _topic_allowed(topic: str, deployment: Deployment) -> Diagnosis:
+    if topic in deployment.topic_arns or (deployment.queue_url and not deployment.topic_arns):
         return ok("topic allow-list", topic)
     return problem("topic allow-list", f"{topic} is not on it", f"Add it to GODWIT_SNS_TOPIC_ARNS: {topic}")
 
 
-def _said(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return error.response["Error"].get("Message", str(error)) if isinstance(error, ClientError) else str(error)

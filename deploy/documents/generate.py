@@ -7,7 +7,7 @@ from msgspec import NODEFAULT
 
 from deploy.documents.asyncapi import document as asyncapi
 from deploy.embedded.settings import Settings as StackSettings
-from deploy.provisioning.prepare import declared_services
+from deploy.services import declared_services
 from libs.runtime.process.settings import PLAIN, Settings
 
 HEAD = """\

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.embedded import nats, postgres
-from deploy.embedded.errors import CannotStart, last_words
+from deploy.embedded.errors import CannotStart, last_error_line
 from deploy.embedded.layout import Layout
 from deploy.embedded.ports import free_ports
 
@@ -36,7 +36,7 @@ def running(data_dir: Path) -> Iterator[Backend]:
     layout = Layout.create(data_dir)
     port, monitor_port = free_ports(2)
     with ExitStack() as stack:
-        stack.callback(postgres.leave, layout)
+        stack.callback(postgres.remove_socket_dir, layout)
         database = stack.enter_context(child(layout, "postgres", signal.SIGINT))
         bus = stack.enter_context(child(layout, "nats", signal.SIGTERM, str(port), str(monitor_port)))
         await_ready(database, lambda: postgres.ready(layout, database.pid), layout.log_file("postgres-1"))
@@ -63,5 +63,5 @@ def await_ready(process: subprocess.Popen[bytes], ready: Callable[[], bool], log
     deadline = time.monotonic() + START_LIMIT
     while not ready():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise CannotStart(f"{log.stem} did not start (exit code {process.returncode}): {last_words(log)}")
+            raise CannotStart(f"{log.stem} did not start (exit code {process.returncode}): {last_error_line(log)}")
         time.sleep(0.02)

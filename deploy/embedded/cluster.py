@@ -60,7 +60,7 @@ def server_user(layout: Layout) -> tuple[int, int]:
     return nobody.pw_uid, nobody.pw_gid
 
 
-def own(directory: Path, layout: Layout) -> None:
+def claim_directory(directory: Path, layout: Layout) -> None:
     """Make the directory the server user's own, closed to everyone else; refuse one that someone else made."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     user, group = server_user(layout)
@@ -102,7 +102,7 @@ def prepare_tool() -> None:
     """initdb insists on a user name; a user id without one (`docker run --user 12345`) borrows nobody's for it."""
     kernel.die_with(os.getppid(), signal.SIGKILL)
     if kernel.LINUX and not has_name(os.geteuid()):
-        kernel.appear_as(pwd.getpwnam("nobody").pw_uid)
+        kernel.map_user(pwd.getpwnam("nobody").pw_uid)
 
 
 def has_name(uid: int) -> bool:

@@ -9,7 +9,7 @@ class CannotStart(Exception):
     """One line that says what is wrong and what to do about it."""
 
 
-def last_words(log: Path, since: int = 0) -> str:
+def last_error_line(log: Path, since: int = 0) -> str:
     """The last fatal line of a program's log, or else its last line, after `since` bytes; with the place to read on."""
     try:
         text = log.read_bytes()

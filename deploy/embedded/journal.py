@@ -18,7 +18,7 @@ GREY, RESET = "\x1b[90m", "\x1b[0m"
 NAME_WIDTH = 12
 BACKLOG = 5_000
 CHUNK = select.PIPE_BUF
-LONGEST_LINE = 64 * 1024
+MAX_LINE = 64 * 1024
 FILE_LIMIT = 10_000_000
 
 
@@ -27,48 +27,48 @@ class Terminal:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self._waiting: deque[bytes] = deque()
-        self._left_out = 0
-        self._gone = False
+        self._pending: deque[bytes] = deque()
+        self._dropped = 0
+        self._closed = False
 
     def write(self, line: bytes) -> None:
         """Take a line, to be shown now or, by `flush`, later."""
-        if len(self._waiting) >= BACKLOG:
-            self._left_out += 1
+        if len(self._pending) >= BACKLOG:
+            self._dropped += 1
             return
-        if self._left_out:
-            self._waiting.append(b"... %d lines left out: see the log files\n" % self._left_out)
-            self._left_out = 0
-        self._waiting.append(line)
+        if self._dropped:
+            self._pending.append(b"... %d lines left out: see the log files\n" % self._dropped)
+            self._dropped = 0
+        self._pending.append(line)
         self.flush()
 
     def flush(self) -> None:
         """Write as much as the descriptor takes without waiting."""
-        while self._waiting and self._takes_more():
-            piece = self._waiting.popleft()
+        while self._pending and self._is_writable():
+            piece = self._pending.popleft()
             try:
                 written = os.write(self.descriptor, piece[:CHUNK])
             except OSError:  # the reader has left: the log files go on
-                self._gone = True
+                self._closed = True
                 continue
             if written < len(piece):
-                self._waiting.appendleft(piece[written:])
+                self._pending.appendleft(piece[written:])
 
     def finish(self, patience: float = 1.0) -> None:
         """Give the reader that many seconds to take what is left."""
         deadline = time.monotonic() + patience
         self.flush()
-        while self._waiting and time.monotonic() < deadline:
+        while self._pending and time.monotonic() < deadline:
             time.sleep(0.01)
             self.flush()
 
     @property
-    def behind(self) -> bool:
-        return bool(self._waiting)
+    def has_backlog(self) -> bool:
+        return bool(self._pending)
 
-    def _takes_more(self) -> bool:
-        if self._gone:
-            self._waiting.clear()
+    def _is_writable(self) -> bool:
+        if self._closed:
+            self._pending.clear()
             return False
         poll = select.poll()
         poll.register(self.descriptor, select.POLLOUT)
@@ -104,25 +104,25 @@ class Journal:
         self._files: dict[str, LogFile] = {}
         self._partial: dict[str, bytes] = {}
 
-    def hear(self, name: str, output: bytes) -> None:
+    def write_output(self, name: str, output: bytes) -> None:
         """Take whatever a process has written."""
         self._file(name).write(output)
         *lines, rest = (self._partial.pop(name, b"") + output).split(b"\n")
         if rest:
-            self._partial[name] = rest[-LONGEST_LINE:]
+            self._partial[name] = rest[-MAX_LINE:]
         for line in lines:
             self.terminal.write(self._prefix(name) + line + b"\n")
 
-    def end(self, name: str) -> None:
+    def end_of_output(self, name: str) -> None:
         """The process has ended: a last line without an end is a line too."""
         if name in self._partial:
-            self.hear(name, b"\n")
+            self.write_output(name, b"\n")
 
-    def say(self, text: str) -> None:
+    def log_line(self, text: str) -> None:
         """A line of the supervisor's own."""
-        self.hear("godwit", text.encode() + b"\n")
+        self.write_output("godwit", text.encode() + b"\n")
 
-    def show(self, text: str) -> None:
+    def show_line(self, text: str) -> None:
         """As `say`, but for eyes only: it is not written to a file."""
         self.terminal.write(self._prefix("godwit") + text.encode() + b"\n")
 
@@ -144,6 +144,6 @@ class Journal:
         return self._files[name]
 
 
-def complain(text: str) -> None:
+def print_error(text: str) -> None:
     """One line on stderr: why a command could not do what it was asked."""
     print(f"godwit: {text}", file=sys.stderr, flush=True)

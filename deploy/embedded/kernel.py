@@ -13,7 +13,7 @@ CAPABILITY_VERSION_3 = 0x20080522
 CLONE_NEWUSER = 0x10000000
 
 # Walk through directories that only root may enter: a checkout below /root stays as closed as it was.
-WALK_ANYWHERE = (1 << 1) | (1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+READ_ANY_DIRECTORY = (1 << 1) | (1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
 LINUX = sys.platform == "linux"
 
@@ -34,16 +34,16 @@ def die_with(parent: int, signal: int) -> None:
         os.kill(os.getpid(), signal)
 
 
-def become(uid: int, gid: int) -> None:
+def switch_user(uid: int, gid: int) -> None:
     """Turn from root into another user that may still walk through root's directories, where root may pass that on."""
-    kept = permitted() & WALK_ANYWHERE if LINUX else 0
+    kept = permitted() & READ_ANY_DIRECTORY if LINUX else 0
     if kept:
         call("prctl", PR_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
     if kept:
-        pass_on(kept)
+        keep_capabilities(kept)
 
 
 def permitted() -> int:
@@ -52,7 +52,7 @@ def permitted() -> int:
     return int(sets[0].permitted)
 
 
-def pass_on(kept: int) -> None:
+def keep_capabilities(kept: int) -> None:
     """Hold these capabilities, and let programs that we execute hold them (they are `ambient`)."""
     header, sets = CapabilityHeader(CAPABILITY_VERSION_3, 0), (Capabilities * 2)()
     sets[0] = Capabilities(kept, kept, kept)
@@ -62,7 +62,7 @@ def pass_on(kept: int) -> None:
             call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)
 
 
-def appear_as(uid: int) -> None:
+def map_user(uid: int) -> None:
     """Go by another user id inside a user namespace of our own; files still belong to the real one."""
     real = os.geteuid()
     call("unshare", CLONE_NEWUSER)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deploy.embedded.errors import CannotStart
 
-LONGEST_SOCKET_PATH = 100
+MAX_SOCKET_PATH = 100
 """Bytes that a unix socket's path may have (107 on Linux, 103 on macOS, less Postgres' temporary suffix)."""
 
 PLAIN_PATH = re.compile(r"[A-Za-z0-9._/+-]+")
@@ -93,4 +93,4 @@ class Layout:
 
 def fits_a_socket(directory: Path) -> bool:
     path = str(directory / ".s.PGSQL.5432")
-    return len(path) <= LONGEST_SOCKET_PATH and PLAIN_PATH.fullmatch(path) is not None
+    return len(path) <= MAX_SOCKET_PATH and PLAIN_PATH.fullmatch(path) is not None

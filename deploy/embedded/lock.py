@@ -14,16 +14,16 @@ from deploy.embedded.errors import CannotStart
 from deploy.embedded.layout import Layout
 from deploy.embedded.process import write_whole
 
-PATIENCE = 0.5
+LOCK_TIMEOUT = 0.5
 """Seconds that a start waits for the lock: those who only ask hold it for a moment."""
 
 
 @contextmanager
-def alone(layout: Layout) -> Iterator[None]:
+def exclusive(layout: Layout) -> Iterator[None]:
     """Hold the data directory, and have nothing in `run` that an earlier stack left there. Raises CannotStart."""
     mine = layout.pid_file("supervisor")
     with layout.lock.open("a") as lock:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + LOCK_TIMEOUT
         while not acquired(lock, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
                 raise CannotStart(already_running(layout))

@@ -18,6 +18,6 @@ class Part:
     ready: Callable[[int], bool]
     environment: Mapping[str, str]
     stop: signal.Signals = signal.SIGTERM
-    hurry: signal.Signals = signal.SIGKILL
+    force_stop: signal.Signals = signal.SIGKILL
     grace: float = 10.0
     once: bool = False

@@ -12,7 +12,7 @@ from deploy.embedded.errors import CannotStart
 
 LOOPBACK = "127.0.0.1"
 
-OWN_RANGE = range(20_000, 30_000)
+PORT_RANGE = range(20_000, 30_000)
 """Below the kernel's range for outgoing connections: such a connection can neither take the port of a part that is
 being restarted, nor, while it is down, end up connected to itself there."""
 
@@ -25,10 +25,12 @@ ANSWER_LIMIT = 0.5
 
 def free_ports(count: int, besides: Collection[int] = ()) -> list[int]:
     """That many ports, all different, which nobody listens on right now; none of those that are meant for others."""
-    candidates = (port for port in random.sample(OWN_RANGE, len(OWN_RANGE)) if port not in besides)
+    candidates = (port for port in random.sample(PORT_RANGE, len(PORT_RANGE)) if port not in besides)
     found = list(islice((port for port in candidates if listening_error(port) is None), count))
     if len(found) < count:
-        raise CannotStart(f"no {count} free ports between {OWN_RANGE.start} and {OWN_RANGE.stop}: stop what uses them")
+        raise CannotStart(
+            f"no {count} free ports between {PORT_RANGE.start} and {PORT_RANGE.stop}: stop what uses them"
+        )
     return found
 
 

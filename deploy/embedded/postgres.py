@@ -39,7 +39,7 @@ SETTINGS = {
 
 
 LOG_LIMIT = 10_000_000
-DEPARTURE = 10.0
+EARLIER_SERVER_LIMIT = 10.0
 """Seconds that an earlier server on the same data gets to leave (it ends by itself when its supervisor did)."""
 
 
@@ -57,7 +57,7 @@ def ready(layout: Layout, pid: int) -> bool:
     return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
 
-def leave(layout: Layout) -> None:
+def remove_socket_dir(layout: Layout) -> None:
     """Take away the short place that the socket was put in, where there was one. The server has ended."""
     if layout.socket_dir != layout.postgres:
         shutil.rmtree(layout.socket_dir, ignore_errors=True)
@@ -66,15 +66,15 @@ def leave(layout: Layout) -> None:
 def run(layout: Layout, parent: int) -> NoReturn:
     """Become the server. Ends with CannotStart before that; afterwards Postgres' own log tells."""
     binaries = cluster.find_binaries()
-    cluster.own(layout.postgres, layout)
-    cluster.own(layout.socket_dir, layout)
+    cluster.claim_directory(layout.postgres, layout)
+    cluster.claim_directory(layout.socket_dir, layout)
     log = open_log(layout.log_file("postgres-1"))
     os.chdir(layout.postgres)
     drop_root(layout)
     kernel.die_with(parent, signal.SIGQUIT)  # an immediate shutdown, which the next start recovers from
     if not layout.cluster.exists():
         cluster.create(binaries, layout)
-    await_departure(layout)
+    await_earlier_server(layout)
     os.dup2(log, 1)
     os.dup2(log, 2)
     command = server_command(binaries, layout)
@@ -96,7 +96,7 @@ def drop_root(layout: Layout) -> None:
     if os.geteuid() != 0:
         return
     try:
-        kernel.become(*cluster.server_user(layout))
+        kernel.switch_user(*cluster.server_user(layout))
         list(layout.postgres.iterdir())
         (cluster.find_binaries() / "postgres").stat()
     except OSError as error:
@@ -112,14 +112,14 @@ def open_log(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 
-def await_departure(layout: Layout) -> None:
+def await_earlier_server(layout: Layout) -> None:
     """See an earlier server out; where its process id is another program's by now, forget it.
 
     The file of a server that is simply gone stays: Postgres itself judges by it whether anything of it still runs.
     """
     lock = layout.cluster / "postmaster.pid"
-    deadline = time.monotonic() + DEPARTURE
-    while (pid := recorded_pid(lock)) and serves(pid, layout):
+    deadline = time.monotonic() + EARLIER_SERVER_LIMIT
+    while (pid := recorded_pid(lock)) and is_our_server(pid, layout):
         if time.monotonic() > deadline:
             raise CannotStart(f"another Postgres (process {pid}) uses {layout.cluster}: stop it and start again")
         time.sleep(0.05)
@@ -134,7 +134,7 @@ def recorded_pid(lock: Path) -> int | None:
         return None
 
 
-def serves(pid: int, layout: Layout) -> bool:
+def is_our_server(pid: int, layout: Layout) -> bool:
     """Whether that process is a Postgres server on our cluster."""
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")

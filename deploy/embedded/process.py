@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from deploy.embedded import kernel
-from deploy.embedded.errors import CannotStart, last_words
+from deploy.embedded.errors import CannotStart, last_error_line
 from deploy.embedded.layout import Layout
 from deploy.embedded.part import Part
 from deploy.embedded.restarts import Restarts
@@ -47,13 +47,13 @@ class Process:
         supervisor = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            live(self.part, supervisor, writing)
+            run_child(self.part, supervisor, writing)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING_SIGNALS)
         os.close(writing)
         self.due, self._started = None, time.monotonic()
         write_whole(self._pid_file, f"{self.pid}\n")
 
-    def reap(self) -> int | None:
+    def poll_exit(self) -> int | None:
         """The exit code (negative: the signal) when the process has ended since the last call, else None."""
         if self.pid is None or os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             return None
@@ -63,7 +63,7 @@ class Process:
         self._pid_file.unlink(missing_ok=True)
         return os.waitstatus_to_exitcode(status)
 
-    def plan_restart(self) -> None:
+    def schedule_restart(self) -> None:
         """Set `due` for the next start, soon after a first death and later after each further one."""
         now = time.monotonic()
         self.due = now + self.restarts.delay(now, lived=now - self._started)
@@ -73,14 +73,14 @@ class Process:
         return self.pid is not None and not self.part.once and self.part.ready(self.pid)
 
     @property
-    def hopeless(self) -> bool:
+    def is_crash_looping(self) -> bool:
         """Whether it died so often of late that another start would be no different."""
-        return self.restarts.hopeless(time.monotonic())
+        return self.restarts.is_crash_looping(time.monotonic())
 
     @property
-    def last_words(self) -> str:
+    def last_error_line(self) -> str:
         """What its log says about its end."""
-        return last_words(self._log, self._log_start)
+        return last_error_line(self._log, self._log_start)
 
     def send(self, number: signal.Signals) -> None:
         if self.pid is None:
@@ -100,12 +100,12 @@ def write_whole(path: Path, text: str) -> None:
     unfinished.replace(path)
 
 
-def live(part: Part, supervisor: int, output: int) -> NoReturn:
+def run_child(part: Part, supervisor: int, output: int) -> NoReturn:
     """The forked process, from its first moment to its last. Never returns into the supervisor's code."""
     code = 1
     try:
         os.setsid()
-        settle(supervisor, output, part.environment)
+        detach(supervisor, output, part.environment)
         code = exit_code(part.run)
     except BaseException:
         traceback.print_exc()
@@ -115,12 +115,12 @@ def live(part: Part, supervisor: int, output: int) -> NoReturn:
         os._exit(code)
 
 
-def settle(supervisor: int, output: int, environment: Mapping[str, str]) -> None:
+def detach(supervisor: int, output: int, environment: Mapping[str, str]) -> None:
     """Leave the supervisor behind: its terminal, its open files, its signal handlers, its environment."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    close_the_rest()
+    close_inherited_files()
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
@@ -133,7 +133,7 @@ def settle(supervisor: int, output: int, environment: Mapping[str, str]) -> None
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # both are text files on a pipe here
 
 
-def close_the_rest() -> None:
+def close_inherited_files() -> None:
     """Above all the lock on the data directory: it must end with the supervisor."""
     listing = Path("/proc/self/fd")
     numbers = [int(entry.name) for entry in listing.iterdir()] if listing.exists() else range(3, 1024)

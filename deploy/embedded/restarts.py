@@ -25,6 +25,6 @@ class Restarts:
         self._in_a_row += 1
         return DELAYS[min(self._in_a_row, len(DELAYS)) - 1]
 
-    def hopeless(self, now: float) -> bool:
+    def is_crash_looping(self, now: float) -> bool:
         """Whether it died ten times within twenty seconds."""
         return len(self._recent) == DEATHS and now - self._recent[0] <= WINDOW

@@ -13,14 +13,12 @@ import msgspec
 from msgspec import Meta
 
 from deploy.embedded.errors import CannotStart
-from deploy.services import NAMES
+from deploy.services import SERVICES
 from libs.runtime.process import settings as services
 
 PREFIX = "GODWIT_"
 REPLICAS = "GODWIT_REPLICAS_"
 TESTS = "GODWIT_TEST_"
-
-SERVICES = NAMES
 
 Replicas = Annotated[int, Meta(ge=1, le=16)]
 

@@ -11,7 +11,8 @@ from deploy.embedded import keys, nats, postgres
 from deploy.embedded.layout import Layout
 from deploy.embedded.part import Part
 from deploy.embedded.ports import LOOPBACK, answers
-from deploy.embedded.settings import SERVICES, Settings
+from deploy.embedded.settings import Settings
+from deploy.services import SERVICES
 
 REGION = "us-east-1"
 TOPIC = f"arn:aws:sns:{REGION}:000000000000:godwit-sandbox"
@@ -52,31 +53,31 @@ class Ports:
     health: dict[str, int]
 
 
-def foundation(settings: Settings, layout: Layout, ports: Ports, programs: Programs) -> list[Part]:
+def servers(settings: Settings, layout: Layout, ports: Ports, programs: Programs) -> list[Part]:
     """What the services stand on; it runs without their code, so it starts while that is loaded."""
-    outside = inherited()
+    environment = inherited()
     parent = os.getpid()
     return [
         Part(
             name="postgres-1",
             run=lambda: postgres.run(layout, parent),
             ready=lambda pid: postgres.ready(layout, pid),
-            environment=outside,
+            environment=environment,
             stop=signal.SIGINT,  # Postgres' fast shutdown: roll back, write everything down, leave
-            hurry=signal.SIGQUIT,
+            force_stop=signal.SIGQUIT,
             grace=20.0,
         ),
         Part(
             name="nats-1",
             run=lambda: nats.run(layout, ports.nats, ports.nats_monitor, parent),
             ready=lambda _: nats.ready(ports.nats_monitor),
-            environment=outside,
+            environment=environment,
         ),
         Part(
             name="sandbox-1",
             run=lambda: call(programs.sandbox, sandbox_arguments(settings, layout)),
             ready=lambda _: answers(settings.sandbox_port, "/sandbox/stats"),
-            environment=outside,
+            environment=environment,
         ),
     ]
 
@@ -145,9 +146,11 @@ def service_environment(
         "GODWIT_SNS_TRUST": str(layout.sandbox / "ca.pem"),
         "GODWIT_SNS_TOPIC_ARNS": TOPIC,
     }
-    told = {name: secret for name, secret in secrets.items() if service == "gateway" or name not in keys.BOOTSTRAP}
+    secrets_of_service = {
+        name: secret for name, secret in secrets.items() if service == "gateway" or name not in keys.BOOTSTRAP
+    }
     given = {name: value for name, value in settings.handed_on.items() if name not in keys.BOOTSTRAP}
-    return inherited() | defaults | given | told | wiring
+    return inherited() | defaults | given | secrets_of_service | wiring
 
 
 def inherited() -> dict[str, str]:

@@ -19,7 +19,7 @@ from deploy.embedded.process import Process
 READY_POLL = 0.03
 IDLE = 1.0
 START_LIMIT = 90.0
-LAST_RESORT = 5.0
+FORCE_STOP_LIMIT = 5.0
 """Seconds between the impatient signal and SIGKILL."""
 
 
@@ -65,22 +65,22 @@ class Supervisor:
         while waiting := [process for process in self._processes if not process.ready]:
             if time.monotonic() > deadline:
                 late = waiting[0]
-                raise CannotStart(f"{late.part.name} is not ready after {START_LIMIT:.0f} s: {late.last_words}")
-            self.attend(READY_POLL)
+                raise CannotStart(f"{late.part.name} is not ready after {START_LIMIT:.0f} s: {late.last_error_line}")
+            self.run_once(READY_POLL)
 
     def run(self) -> None:
         """Attend to everything until someone asks to stop."""
         try:
             while True:
-                self.attend(IDLE)
+                self.run_once(IDLE)
         except Stopped:
             return
 
-    def attend(self, seconds: float = 0.0) -> None:
+    def run_once(self, seconds: float = 0.0) -> None:
         """Wait that long at most for something to happen, and do what it asks for. Raises CannotStart or Stopped."""
-        self._listen(min([seconds, *self._until_restarts()]))
+        self._wait(min([seconds, *self._until_restarts()]))
         for process in self._processes:
-            self._see_to(process)
+            self._update(process)
         if self._asked_to_stop:
             raise Stopped
 
@@ -92,96 +92,96 @@ class Supervisor:
         now = time.monotonic()
         return [max(0.0, process.due - now) for process in self._processes if process.due is not None]
 
-    def _listen(self, seconds: float) -> None:
+    def _wait(self, seconds: float) -> None:
         """Wait for output, a signal or room on the terminal, and pass on what there is."""
         poll = select.poll()
         poll.register(self._wakeup, select.POLLIN)
-        speakers = {process.output: process for process in self._processes if process.output >= 0}
-        for descriptor in speakers:
+        outputs = {process.output: process for process in self._processes if process.output >= 0}
+        for descriptor in outputs:
             poll.register(descriptor, select.POLLIN)
-        if self._journal.terminal.behind:
+        if self._journal.terminal.has_backlog:
             poll.register(self._journal.terminal.descriptor, select.POLLOUT)
         happened = [descriptor for descriptor, _ in poll.poll(seconds * 1000)]
         drain(self._wakeup)
-        for descriptor in speakers.keys() & happened:
-            self._hear(speakers[descriptor])
+        for descriptor in outputs.keys() & happened:
+            self._read_output(outputs[descriptor])
         self._journal.terminal.flush()
 
-    def _hear(self, process: Process) -> None:
+    def _read_output(self, process: Process) -> None:
         try:
             output = os.read(process.output, 1 << 16)
         except BlockingIOError:
             return
         if output:
-            self._journal.hear(process.part.name, output)
+            self._journal.write_output(process.part.name, output)
         else:
-            self._close(process)
+            self._close_output(process)
 
-    def _close(self, process: Process) -> None:
+    def _close_output(self, process: Process) -> None:
         os.close(process.output)
         process.output = -1
-        self._journal.end(process.part.name)
+        self._journal.end_of_output(process.part.name)
 
-    def _see_to(self, process: Process) -> None:
-        code = process.reap()
+    def _update(self, process: Process) -> None:
+        code = process.poll_exit()
         if code is not None:
-            self._ended(process, code)
+            self._handle_exit(process, code)
         if self._stopping:
             return
         if process.due is not None and process.due <= time.monotonic():
             process.start()
         if not process.ready and process.check_ready():
-            self._became_ready(process)
+            self._mark_ready(process)
 
-    def _ended(self, process: Process, code: int) -> None:
+    def _handle_exit(self, process: Process, code: int) -> None:
         """Hear it out, then judge its end."""
         while process.output >= 0 and has_more(process.output):
-            self._hear(process)
+            self._read_output(process)
         if process.output >= 0:
-            self._close(process)
+            self._close_output(process)
         if self._stopping or self._asked_to_stop:
             return
         if process.part.once and code == 0:
-            self._became_ready(process)
+            self._mark_ready(process)
             return
-        process.plan_restart()
-        if process.part.once or (not process.ready and (code == os.EX_CONFIG or process.hopeless)):
-            raise CannotStart(f"{process.part.name} cannot start: {process.last_words}")
-        self._journal.say(f"{process.part.name} ended ({describe(code)}) and is started again")
+        process.schedule_restart()
+        if process.part.once or (not process.ready and (code == os.EX_CONFIG or process.is_crash_looping)):
+            raise CannotStart(f"{process.part.name} cannot start: {process.last_error_line}")
+        self._journal.log_line(f"{process.part.name} ended ({describe(code)}) and is started again")
 
-    def _became_ready(self, process: Process) -> None:
+    def _mark_ready(self, process: Process) -> None:
         process.ready = True
         verb = "done" if process.part.once else "ready"
-        self._journal.say(f"{process.part.name} {verb} after {time.monotonic() - self._began:.1f} s")
+        self._journal.log_line(f"{process.part.name} {verb} after {time.monotonic() - self._began:.1f} s")
 
     def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
         self._asked_to_stop += 1
 
     def _stop(self) -> None:
         self._stopping = True
-        self._journal.say("stopping")
+        self._journal.log_line("stopping")
         for group in reversed(self._groups):
             self._stop_group(group)
-        self._journal.say("stopped")
+        self._journal.log_line("stopped")
         self._journal.terminal.finish()
 
     def _stop_group(self, group: Sequence[Process]) -> None:
         """Ask, insist, kill: each for its time, and faster when someone asks a second time."""
-        living = [process for process in group if process.pid is not None]
-        if not living:
+        running = [process for process in group if process.pid is not None]
+        if not running:
             return
-        for process in living:
+        for process in running:
             process.send(process.part.stop)
-        grace = max(process.part.grace for process in living)
+        grace = max(process.part.grace for process in running)
         if self._await_end(group, grace, unless=lambda: self._asked_to_stop > 1):
             return
         for process in group:
-            process.send(process.part.hurry)
-        if self._await_end(group, LAST_RESORT):
+            process.send(process.part.force_stop)
+        if self._await_end(group, FORCE_STOP_LIMIT):
             return
         for process in group:
             process.send(signal.SIGKILL)
-        self._await_end(group, LAST_RESORT)
+        self._await_end(group, FORCE_STOP_LIMIT)
 
     def _await_end(self, group: Sequence[Process], seconds: float, unless: Callable[[], bool] = lambda: False) -> bool:
         """Whether all of them ended within that time. Gives up early when `unless` says so."""
@@ -189,9 +189,9 @@ class Supervisor:
         while any(process.pid is not None for process in group):
             if time.monotonic() > deadline or unless():
                 return False
-            self._listen(min(0.1, seconds))
+            self._wait(min(0.1, seconds))
             for process in self._processes:
-                self._see_to(process)
+                self._update(process)
         return True
 
 

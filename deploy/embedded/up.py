@@ -5,9 +5,9 @@ from pathlib import Path
 
 from deploy.embedded import endpoints, keys, postgres, preload, stack
 from deploy.embedded.errors import CannotStart
-from deploy.embedded.journal import Journal, complain
+from deploy.embedded.journal import Journal, print_error
 from deploy.embedded.layout import Layout
-from deploy.embedded.lock import alone
+from deploy.embedded.lock import exclusive
 from deploy.embedded.ports import free_ports, require_free
 from deploy.embedded.settings import Settings, load
 from deploy.embedded.stack import Ports, Programs
@@ -21,7 +21,7 @@ def up(programs: Programs = GODWIT) -> int:
     try:
         settings = load()
         layout = Layout.create(Path(settings.data_dir))
-        with alone(layout):
+        with exclusive(layout):
             require_free(settings.http_port, "GODWIT_HTTP_PORT", settings.host)
             require_free(settings.sandbox_port, "GODWIT_SANDBOX_PORT")
             for name, port in settings.relay_ports.items():
@@ -29,9 +29,9 @@ def up(programs: Programs = GODWIT) -> int:
             try:
                 supervise(settings, layout, programs)
             finally:
-                postgres.leave(layout)
+                postgres.remove_socket_dir(layout)
     except CannotStart as error:
-        complain(str(error))
+        print_error(str(error))
         return 1
     except Stopped:
         return 0
@@ -42,17 +42,17 @@ def supervise(settings: Settings, layout: Layout, programs: Programs) -> None:
     journal = Journal(layout)
     ports = choose_ports(settings)
     with Supervisor(layout, journal) as supervisor:
-        supervisor.start(stack.foundation(settings, layout, ports, programs))
-        preload.load(programs.modules, meanwhile=supervisor.attend)
+        supervisor.start(stack.servers(settings, layout, ports, programs))
+        preload.load(programs.modules, meanwhile=supervisor.run_once)
         secrets, new_keys = keys.obtain(layout, settings.handed_on)
-        show(new_keys, layout, journal)
+        show_line(new_keys, layout, journal)
         supervisor.await_ready()
         supervisor.start([stack.setup(layout, ports, programs)])
         supervisor.await_ready()
         supervisor.start(stack.services(settings, layout, ports, programs, secrets))
         supervisor.await_ready()
         endpoints.record(settings, layout, ports)
-        journal.say(f"sent mail {settings.sandbox_url}/   API {settings.url}/docs")
+        journal.log_line(f"sent mail {settings.sandbox_url}/   API {settings.url}/docs")
         journal.print(f"godwit ready {settings.url}")
         supervisor.run()
 
@@ -63,7 +63,7 @@ def choose_ports(settings: Settings) -> Ports:
     return Ports(nats=client, nats_monitor=monitor, health=dict(zip(names, health, strict=True)))
 
 
-def show(new_keys: Mapping[str, str], layout: Layout, journal: Journal) -> None:
+def show_line(new_keys: Mapping[str, str], layout: Layout, journal: Journal) -> None:
     for name, key in new_keys.items():
         kind = "public key" if "PUBLIC" in name else "secret key"
-        journal.show(f"{kind} of the first project: {key}   (shown once, kept in {layout.secrets})")
+        journal.show_line(f"{kind} of the first project: {key}   (shown once, kept in {layout.secrets})")

@@ -4,16 +4,15 @@ Safe to run again, and by several replicas at once.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import asyncpg
 import nats
 
 from deploy.provisioning import streams
-from deploy.services import NAMES, build_of
+from deploy.services import declared_services
 from libs.runtime.operations.migrations import migrate
 from libs.runtime.process.service import Service
-from libs.runtime.process.settings import Settings
 
 CONNECT_TIMEOUT = 10
 
@@ -21,11 +20,6 @@ CONNECT_TIMEOUT = 10
 def prepare(admin_url: str, nats_url: str, password: str | None = None) -> None:
     """Set up everything for all services. `admin_url` connects as the owner of the database."""
     asyncio.run(prepare_services(admin_url, nats_url, declared_services(), password))
-
-
-def declared_services(names: Iterable[str] = NAMES) -> list[Service]:
-    """The services as they are declared, without a process around them."""
-    return [build_of(name)(Settings(database_url="")) for name in names]
 
 
 async def prepare_services(

@@ -6,22 +6,22 @@ from contextlib import suppress
 
 from deploy.sandbox.control import Control
 from deploy.sandbox.http.asgi import (
-    Answer,
     ApiError,
-    NoAnswer,
+    NoResponse,
     Receive,
     Request,
+    Response,
     Router,
     Scope,
     Send,
-    error_answer,
+    error_response,
     respond,
-    stay_silent,
+    withhold_response,
 )
 from deploy.sandbox.mailbox.ledger import Ledger
 from deploy.sandbox.mailbox.pages import Pages
 from deploy.sandbox.routes import add_control, add_pages_and_sns, add_ses
-from deploy.sandbox.ses.account import Account, a_day_ago
+from deploy.sandbox.ses.account import Account, one_day_ago
 from deploy.sandbox.ses.configuration_sets import ConfigurationSets
 from deploy.sandbox.ses.faults import Faults
 from deploy.sandbox.ses.identities import Identities
@@ -50,7 +50,7 @@ class Sandbox:
         self._subscriptions = subscriptions = Subscriptions(store, settings.topic_arn)
         queue = Queue(store, settings.url)
         self._notifier = notifier = Notifier(store, ledger, subscriptions, topic, signer, settings.region, queue)
-        account = Account(settings, ledger.sent_per_minute(since=a_day_ago()))
+        account = Account(settings, ledger.sent_per_minute(since=one_day_ago()))
         faults, suppression = Faults(), SuppressionList(store)
         identities = Identities(store, account, settings.region)
         ses = Ses(account, faults, ledger, identities, suppression, subscriptions)
@@ -87,8 +87,8 @@ class Application:
         request = Request(scope, receive)
         try:
             await respond(await self._answer(request), send)
-        except NoAnswer as silence:
-            await stay_silent(request, silence)
+        except NoResponse as silence:
+            await withhold_response(request, silence)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -98,7 +98,7 @@ class Application:
         await self._sandbox.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _answer(self, request: Request) -> Answer:
+    async def _answer(self, request: Request) -> Response:
         try:
             found = self._sandbox.router.find(request.method, request.path)
             if found is None:
@@ -106,12 +106,12 @@ class Application:
             handler, names = found
             return await handler(request, **names)
         except ApiError as error:
-            return error_answer(error)
-        except NoAnswer:
+            return error_response(error)
+        except NoResponse:
             raise
         except Exception:
             log.exception("request.failed", extra={"path": request.path})
-            return error_answer(ApiError(500, "InternalServiceErrorException", "The sandbox failed; see its log."))
+            return error_response(ApiError(500, "InternalServiceErrorException", "The sandbox failed; see its log."))
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

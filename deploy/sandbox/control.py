@@ -7,10 +7,10 @@ from typing import TypeVar
 import msgspec
 
 from deploy.sandbox.http.asgi import (
-    Answer,
     ApiError,
     Request,
-    json_answer,
+    Response,
+    json_response,
 )
 from deploy.sandbox.mailbox.ledger import Ledger, Message
 from deploy.sandbox.mailbox.mail import raw_mail, read_mail
@@ -33,7 +33,7 @@ class ModeChange(msgspec.Struct, forbid_unknown_fields=True):
     mode: Mode
 
 
-class Verification(msgspec.Struct, forbid_unknown_fields=True):
+class IdentityVerification(msgspec.Struct, forbid_unknown_fields=True):
     identity: str
     verified: bool = True
 
@@ -66,20 +66,20 @@ class Control:
         self._account, self._faults, self._ledger = account, faults, ledger
         self._identities, self._subscriptions, self._notifier, self._ses = identities, subscriptions, notifier, ses
 
-    async def messages(self, request: Request) -> Answer:
+    async def messages(self, request: Request) -> Response:
         """`fields` (names, comma-separated) leaves the others out, and with them the work of reading the mail."""
         query = request.query
         fields = _fields(query.get("fields", ""))
         limit = _limit(query.get("limit", str(DEFAULT_LIMIT)))
         seqs, total = self._ledger.find(to=query.get("to", ""), email_id=query.get("emailId", ""), limit=limit)
-        return Answer(self._written(seqs, total, fields))
+        return Response(self._written(seqs, total, fields))
 
-    async def clear_messages(self, request: Request) -> Answer:
+    async def clear_messages(self, request: Request) -> Response:
         await self._ledger.clear()
-        return json_answer({})
+        return json_response({})
 
-    async def stats(self, request: Request) -> Answer:
-        return json_answer(
+    async def stats(self, request: Request) -> Response:
+        return json_response(
             {
                 **self._ledger.totals(),
                 "throttled": self._account.throttled,
@@ -88,48 +88,48 @@ class Control:
             }
         )
 
-    async def faults(self, request: Request) -> Answer:
-        return json_answer({"faults": self._faults.planted, "struck": self._faults.struck})
+    async def faults(self, request: Request) -> Response:
+        return json_response({"faults": self._faults.planted, "struck": self._faults.struck})
 
-    async def plant_fault(self, request: Request) -> Answer:
+    async def plant_fault(self, request: Request) -> Response:
         self._faults.plant(_read(await request.body(), Fault))
         return await self.faults(request)
 
-    async def clear_faults(self, request: Request) -> Answer:
+    async def clear_faults(self, request: Request) -> Response:
         self._faults.clear()
         return await self.faults(request)
 
-    async def notifications(self, request: Request) -> Answer:
-        office = self._notifier.office
+    async def notifications(self, request: Request) -> Response:
+        context = self._notifier.context
         subscriptions = [
             {"endpoint": each.endpoint, "arn": each.arn, "confirmed": each.confirmed}
             for each in self._subscriptions.current
         ]
-        certificate = f"{office.topic.url}/{office.topic.certificate_name}"
-        return json_answer(
+        certificate = f"{context.topic.url}/{context.topic.certificate_name}"
+        return json_response(
             {
                 **self._notifier.status(),
-                "topicArn": office.topic.arn,
+                "topicArn": context.topic.arn,
                 "signingCertUrl": certificate,
                 "subscriptions": subscriptions,
             }
         )
 
-    async def set_notifications(self, request: Request) -> Answer:
-        self._notifier.office.mode = _read(await request.body(), ModeChange).mode
+    async def set_notifications(self, request: Request) -> Response:
+        self._notifier.context.mode = _read(await request.body(), ModeChange).mode
         return await self.notifications(request)
 
-    async def account(self, request: Request) -> Answer:
-        return json_answer(self._account.state())
+    async def account(self, request: Request) -> Response:
+        return json_response(self._account.state())
 
-    async def set_account(self, request: Request) -> Answer:
+    async def set_account(self, request: Request) -> Response:
         self._account.change(_read(await request.body(), AccountChange))
         return await self.account(request)
 
-    async def behaviour(self, request: Request) -> Answer:
-        return json_answer(self._ses.behaviour)
+    async def behaviour(self, request: Request) -> Response:
+        return json_response(self._ses.behaviour)
 
-    async def set_behaviour(self, request: Request) -> Answer:
+    async def set_behaviour(self, request: Request) -> Response:
         """Fields that are left out, also within `delays`, stay as they are."""
         change = _read(await request.body(), dict[str, object])
         current = msgspec.to_builtins(self._ses.behaviour)
@@ -142,10 +142,10 @@ class Control:
         self._ses.behaviour = _read(msgspec.json.encode(merged), Behaviour)
         return await self.behaviour(request)
 
-    async def verify_identity(self, request: Request) -> Answer:
-        change = _read(await request.body(), Verification)
+    async def verify_identity(self, request: Request) -> Response:
+        change = _read(await request.body(), IdentityVerification)
         await self._identities.set_verified(change.identity, change.verified)
-        return json_answer(change)
+        return json_response(change)
 
     async def _written(self, seqs: Sequence[int], total: int, fields: Sequence[str]) -> AsyncIterator[bytes]:
         yield b'{"messages":['

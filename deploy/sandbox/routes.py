@@ -2,12 +2,12 @@
 
 from deploy.sandbox.control import Control
 from deploy.sandbox.http.asgi import (
-    Answer,
     ApiError,
     Handler,
     Request,
+    Response,
     Router,
-    json_answer,
+    json_response,
     last_values,
 )
 from deploy.sandbox.mailbox.pages import Pages
@@ -52,7 +52,7 @@ def add_ses(
 
 
 def add_control(router: Router, control: Control) -> None:
-    router.add("GET", "/livez", _alive)
+    router.add("GET", "/livez", _livez)
     router.add("GET", "/sandbox/messages", control.messages)
     router.add("DELETE", "/sandbox/messages", control.clear_messages)
     router.add("GET", "/sandbox/stats", control.stats)
@@ -71,19 +71,19 @@ def add_control(router: Router, control: Control) -> None:
 def add_pages_and_sns(router: Router, pages: Pages, subscriptions: Subscriptions, signer: Signer, queue: Queue) -> None:
     """SNS and SQS live at `/`, where the mailbox lives too: a call names an Action or a target, a person does not."""
 
-    async def front(request: Request) -> Answer:
+    async def front(request: Request) -> Response:
         query = request.query
-        return await (subscriptions.answer(query) if "Action" in query else pages.list(request))
+        return await (subscriptions.respond(query) if "Action" in query else pages.list(request))
 
-    async def sns(request: Request) -> Answer:
+    async def sns(request: Request) -> Response:
         if request.header(b"x-amz-target").startswith(TARGET):
             return await sqs(request)
-        return await subscriptions.answer(last_values(await request.body()))
+        return await subscriptions.respond(last_values(await request.body()))
 
-    sqs = _signed(queue.answer)
+    sqs = _signed(queue.respond)
 
-    async def certificate(request: Request) -> Answer:
-        return Answer(signer.certificate, content_type=b"application/x-pem-file")
+    async def certificate(request: Request) -> Response:
+        return Response(signer.certificate, content_type=b"application/x-pem-file")
 
     router.add("GET", "/", front)
     router.add("POST", "/", sns)
@@ -95,7 +95,7 @@ def add_pages_and_sns(router: Router, pages: Pages, subscriptions: Subscriptions
 def _signed(handler: Handler) -> Handler:
     """As AWS refuses a call without credentials. The signature itself is not checked: any key will do."""
 
-    async def checked(request: Request, **names: str) -> Answer:
+    async def checked(request: Request, **names: str) -> Response:
         authorization = request.header(b"authorization")
         if not authorization:
             raise ApiError(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
@@ -108,5 +108,5 @@ def _signed(handler: Handler) -> Handler:
     return checked
 
 
-async def _alive(request: Request) -> Answer:
-    return json_answer({"status": "ok"})
+async def _livez(request: Request) -> Response:
+    return json_response({"status": "ok"})

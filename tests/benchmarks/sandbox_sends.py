@@ -33,11 +33,11 @@ from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
 from deploy.sandbox.http.asgi import (
-    Answer,
     Receive,
+    Response,
     Scope,
     Send,
-    json_answer,
+    json_response,
     respond,
 )
 from deploy.sandbox.http.asgi import Request as SandboxRequest
@@ -188,7 +188,7 @@ async def _until_confirmed(served: Served) -> None:
 
 async def bare(scope: Scope, receive: Receive, send: Send) -> None:
     body = await SandboxRequest(scope, receive).body()
-    await respond(json_answer({"MessageId": read_bare(body).from_email_address}) if body else Answer(), send)
+    await respond(json_response({"MessageId": read_bare(body).from_email_address}) if body else Response(), send)
 
 
 read_bare = msgspec.json.Decoder(SendEmail).decode

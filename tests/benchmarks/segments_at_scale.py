@@ -25,7 +25,8 @@ from rich.table import Table
 
 from deploy.demo.screen import console
 from deploy.embedded.backend import running as servers
-from deploy.provisioning.prepare import declared_services, prepare_services
+from deploy.provisioning.prepare import prepare_services
+from deploy.services import declared_services
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.envelope import Origin
 from libs.runtime.operations.migrations import role_of

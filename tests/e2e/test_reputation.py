@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from deploy.demo.api import Api, Refused
+from deploy.demo.api import Api, RequestFailed
 from deploy.demo.target import Target
 from libs.runtime.clock import uuid5
 from libs.runtime.process.testing import eventually
@@ -73,5 +73,5 @@ async def test_a_project_sees_and_decides_for_itself_only(api: Api) -> None:
     foreign = await api.send("PUT", f"/projects/{uuid4()}/sending/limits", {"perSecond": 1}, {})
     assert (foreign.status_code, foreign.json()["error"]["message"]) == (404, "Project not found")
     for path in ("security", "sending/pause", "sending/resume"):
-        with pytest.raises(Refused, match="Project not found"):
+        with pytest.raises(RequestFailed, match="Project not found"):
             await (api.get if path == "security" else lambda where: api.post(where, {}))(f"/projects/{uuid4()}/{path}")

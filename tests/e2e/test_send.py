@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from deploy.demo.api import Api, Refused
+from deploy.demo.api import Api, RequestFailed
 from libs.runtime.process.testing import eventually
 from tests.e2e.story import mails_to
 
@@ -95,5 +95,5 @@ async def test_what_is_sent_is_left_alone(api: Api, doing: str) -> None:
 
     await eventually(is_sent)
     code = {"cancel": "EMAIL_NOT_CANCELLABLE", "resend": "EMAIL_ALREADY_SENT"}[doing]
-    with pytest.raises(Refused, match=code):
+    with pytest.raises(RequestFailed, match=code):
         await api.post(f"/emails/{email['email']}/{doing}", {})

@@ -7,7 +7,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from deploy.demo.api import Api, Refused
+from deploy.demo.api import Api, RequestFailed
 from deploy.demo.proof import prove
 from deploy.demo.target import Target
 from libs.runtime.process.testing import eventually
@@ -77,7 +77,7 @@ async def test_a_campaign_cannot_be_sent_twice(api: Api, plan: str) -> None:
     await make_contacts(api, plan, 3)
     campaign = await make_campaign(api, plan)
     await api.post(f"/campaigns/{campaign['id']}/send", {})
-    with pytest.raises(Refused, match="CAMPAIGN_NOT_SENDABLE"):
+    with pytest.raises(RequestFailed, match="CAMPAIGN_NOT_SENDABLE"):
         await api.post(f"/campaigns/{campaign['id']}/send", {})
     await until_sent(api, campaign)
 

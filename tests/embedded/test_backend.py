@@ -10,7 +10,7 @@ import pytest
 from deploy.embedded import backend, cluster, postgres
 from deploy.embedded.backend import Backend
 from deploy.embedded.errors import CannotStart
-from deploy.embedded.layout import LONGEST_SOCKET_PATH, Layout
+from deploy.embedded.layout import MAX_SOCKET_PATH, Layout
 
 
 async def answers(servers: Backend) -> dict[str, str]:
@@ -45,7 +45,7 @@ def test_a_commit_and_an_acknowledged_message_are_on_disk(tmp_path: Path) -> Non
 
 
 def test_any_path_will_do_and_the_data_stays(tmp_path: Path) -> None:
-    directory = tmp_path / "a long, strange ünd 'quoted' %20 path" / ("x" * LONGEST_SOCKET_PATH)
+    directory = tmp_path / "a long, strange ünd 'quoted' %20 path" / ("x" * MAX_SOCKET_PATH)
     layout = Layout.create(directory)
     assert layout.socket_dir != layout.postgres
     for _ in range(2):
@@ -75,13 +75,13 @@ def test_a_stale_lock_with_somebody_elses_process_id_is_no_obstacle(tmp_path: Pa
 
 
 def test_a_cluster_that_is_in_use_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres, "DEPARTURE", 0.2)
+    monkeypatch.setattr(postgres, "EARLIER_SERVER_LIMIT", 0.2)
     with backend.running(tmp_path), pytest.raises(CannotStart, match="stop it and start again"):
-        postgres.await_departure(Layout(tmp_path))
+        postgres.await_earlier_server(Layout(tmp_path))
 
 
 def test_a_directory_that_others_may_enter_is_not_used_for_the_socket(tmp_path: Path) -> None:
     layout = Layout.create(tmp_path)
     layout.postgres.mkdir(mode=0o755)
     with pytest.raises(CannotStart, match="not safe to use"):
-        cluster.own(layout.postgres, layout)
+        cluster.claim_directory(layout.postgres, layout)

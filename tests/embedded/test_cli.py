@@ -6,16 +6,16 @@ import pytest
 
 from deploy import cli
 from deploy.commands import Failed
-from deploy.embedded.settings import SERVICES
+from deploy.services import SERVICES
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as leaving:
         cli.main(["--help"])
     assert leaving.value.code == 0
-    told = capsys.readouterr().out
+    secrets_of_service = capsys.readouterr().out
     for name in ("up", "sandbox", *SERVICES, *(name for name, _ in cli.command_modules())):
-        assert re.search(rf"\n    {name}\s", told), name
+        assert re.search(rf"\n    {name}\s", secrets_of_service), name
 
 
 @pytest.mark.parametrize("command", [name for name, _ in cli.command_modules() if name != "sandbox"])

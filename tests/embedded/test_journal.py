@@ -17,11 +17,11 @@ def layout(tmp_path: Path) -> Layout:
 def test_every_line_names_who_said_it(layout: Layout, tmp_path: Path) -> None:
     with (tmp_path / "terminal").open("wb+", buffering=0) as terminal:
         journal = Journal(layout, terminal.fileno())
-        journal.hear("contacts-1", b"one\ntwo\nand a ha")
-        journal.hear("delivery-1", b"three\n")
-        journal.hear("contacts-1", b"lf\n")
-        journal.hear("contacts-1", b"last words")
-        journal.end("contacts-1")
+        journal.write_output("contacts-1", b"one\ntwo\nand a ha")
+        journal.write_output("delivery-1", b"three\n")
+        journal.write_output("contacts-1", b"lf\n")
+        journal.write_output("contacts-1", b"last words")
+        journal.end_of_output("contacts-1")
         journal.print("godwit ready http://127.0.0.1:8000")
         terminal.seek(0)
         assert terminal.read().decode().splitlines() == [
@@ -37,7 +37,7 @@ def test_every_line_names_who_said_it(layout: Layout, tmp_path: Path) -> None:
 
 def test_what_is_shown_only_is_in_no_file(layout: Layout, tmp_path: Path) -> None:
     with (tmp_path / "terminal").open("wb+", buffering=0) as terminal:
-        Journal(layout, terminal.fileno()).show("sk_secret")
+        Journal(layout, terminal.fileno()).show_line("sk_secret")
         terminal.seek(0)
         assert b"sk_secret" in terminal.read()
     assert not any("sk_secret" in file.read_text() for file in layout.logs.iterdir())
@@ -47,12 +47,12 @@ def test_a_reader_who_takes_nothing_holds_nobody_up_and_learns_what_was_left_out
     reading, writing = os.pipe()
     journal = Journal(layout, writing)
     for n in range(2 * BACKLOG):
-        journal.hear("contacts-1", b"line %d\n" % n)
+        journal.write_output("contacts-1", b"line %d\n" % n)
     received = bytearray()
-    while journal.terminal.behind:
+    while journal.terminal.has_backlog:
         received += os.read(reading, 1 << 16)
         journal.terminal.flush()
-    journal.hear("contacts-1", b"and on\n")
+    journal.write_output("contacts-1", b"and on\n")
     received += os.read(reading, 1 << 16)
     lines = received.decode().splitlines()
     shown = len(lines) - 2
@@ -65,8 +65,8 @@ def test_a_reader_who_left_holds_nobody_up(layout: Layout) -> None:
     reading, writing = os.pipe()
     journal = Journal(layout, writing)
     os.close(reading)
-    journal.hear("contacts-1", b"anyone?\n" * 10)
-    assert not journal.terminal.behind
+    journal.write_output("contacts-1", b"anyone?\n" * 10)
+    assert not journal.terminal.has_backlog
     assert layout.log_file("contacts-1").read_text() == "anyone?\n" * 10
 
 
@@ -75,5 +75,5 @@ def test_a_log_file_is_bounded(layout: Layout, monkeypatch: pytest.MonkeyPatch) 
     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 -- a device
         journal = Journal(layout, nowhere.fileno())
         for _ in range(1000):
-            journal.hear("contacts-1", b"a line of 20 letters\n")
+            journal.write_output("contacts-1", b"a line of 20 letters\n")
     assert sum(file.stat().st_size for file in layout.logs.iterdir()) < 2200

@@ -20,13 +20,13 @@ def test_ten_deaths_in_twenty_seconds_are_hopeless() -> None:
     restarts = Restarts()
     for n in range(9):
         restarts.delay(now=float(n), lived=0.1)
-        assert not restarts.hopeless(now=float(n))
+        assert not restarts.is_crash_looping(now=float(n))
     restarts.delay(now=19.0, lived=0.1)
-    assert restarts.hopeless(now=19.0)
+    assert restarts.is_crash_looping(now=19.0)
 
 
 def test_ten_deaths_in_a_longer_time_are_not() -> None:
     restarts = Restarts()
     for n in range(10):
         restarts.delay(now=n * 3.0, lived=0.1)
-    assert not restarts.hopeless(now=27.0)
+    assert not restarts.is_crash_looping(now=27.0)

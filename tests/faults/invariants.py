@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from deploy.provisioning.prepare import declared_services
+from deploy.services import declared_services
 from libs.runtime.eventstore.codec import tag_of
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.operations.rebuild import rebuild

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import httpx
 
-from deploy.demo.api import Refused
+from deploy.demo.api import RequestFailed
 from tests.faults.rig import SENDERS, SERVICES, Rig
 
 AT_ONCE = 2
@@ -81,7 +81,9 @@ class Nemesis:
 
     async def _during(self, act: Act, room: asyncio.Semaphore) -> None:
         try:
-            with suppress(Refused, httpx.TransportError):  # the sandbox was asked in vain: then there is no such fault
+            with suppress(
+                RequestFailed, httpx.TransportError
+            ):  # the sandbox was asked in vain: then there is no such fault
                 await act()
         finally:
             room.release()

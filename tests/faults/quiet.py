@@ -7,10 +7,9 @@ import asyncpg
 import httpx
 from nats.errors import Error as NatsError
 
-from deploy.demo.api import Refused
-from deploy.provisioning.prepare import declared_services
+from deploy.demo.api import RequestFailed
 from deploy.provisioning.streams import consumers_of
-from deploy.services import NAMES
+from deploy.services import SERVICES, declared_services
 from tests.faults.rig import Rig
 
 QUIET_WITHIN = 240.0
@@ -20,14 +19,22 @@ OPEN = (
     "select state, count(*) as mails from delivery.email where state in ('queued', 'claimed', 'unknown') group by state"
 )
 UNPUBLISHED = " union all ".join(
-    f"select '{name}' as service, coalesce(sum(events), 0) as events from {name}.outbox" for name in NAMES
+    f"select '{name}' as service, coalesce(sum(events), 0) as events from {name}.outbox" for name in SERVICES
 )
 DUE = " union all ".join(
     f"select '{name}' as service, count(*) as timers from {name}.timers where due_at < now() + interval '9 s'"
-    for name in NAMES
+    for name in SERVICES
 )
 RUNNING = "select count(*) from campaigns.campaign where status in ('QUEUED', 'SENDING')"
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, NatsError, httpx.TransportError, Refused, TimeoutError)
+AWAY = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    NatsError,
+    httpx.TransportError,
+    RequestFailed,
+    TimeoutError,
+)
 
 
 async def quiet(rig: Rig, within: float = QUIET_WITHIN) -> float:

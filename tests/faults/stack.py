@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deploy.embedded.stack import LIBRARIES, Programs
 from deploy.embedded.up import up
-from deploy.services import NAMES
+from deploy.services import SERVICES
 
 DIRECTORY = "FAULTS_DIR"
 
@@ -29,11 +29,11 @@ def service(name: str) -> None:
     import_module(f"services.{name}.__main__").main()
 
 
-gateway, contacts, campaigns, workflows, delivery, feedback = (partial(service, name) for name in NAMES)
+gateway, contacts, campaigns, workflows, delivery, feedback = (partial(service, name) for name in SERVICES)
 
 PROGRAMS = Programs(
     service="tests.faults.stack:{service}",
-    libraries=(*LIBRARIES, *(f"services.{name}.__main__" for name in NAMES)),
+    libraries=(*LIBRARIES, *(f"services.{name}.__main__" for name in SERVICES)),
 )
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from deploy.services import NAMES
+from deploy.services import SERVICES
 from libs.runtime.process.testing import eventually
 from tests.faults.invariants import busiest_second, check
 from tests.faults.load import Load
@@ -138,7 +138,7 @@ async def test_a_stream_that_was_deleted_by_mistake_is_made_and_filled_again_by_
         await client.jetstream().delete_stream("EVENTS")
     await load.send_mail()
     await rig.operate("migrate")
-    for service in NAMES:
+    for service in SERVICES:
         await rig.operate("replay", service)
     await load.until_sent(await load.send_campaign())
     await quiet(rig)

@@ -18,8 +18,8 @@ from moto.server import ThreadedMotoServer
 from nats.js.api import StorageType, StreamConfig
 
 from deploy.doctor import notifications, servers, ses
-from deploy.doctor.deployment import Place
-from deploy.doctor.diagnosis import Finding
+from deploy.doctor.deployment import Deployment
+from deploy.doctor.diagnosis import Diagnosis
 from deploy.embedded.backend import Backend
 from deploy.embedded.backend import running as servers_in
 from deploy.embedded.ports import free_ports
@@ -67,7 +67,7 @@ class Answers(BaseHTTPRequestHandler):
 @contextmanager
 def answering(said: dict[str, Any], clock_off: float = 0.0) -> Iterator[str]:
     """A server's address. A body may come with its status."""
-    whole = {path: each if isinstance(each, tuple) else (200, each) for path, each in said.items()}
+    whole = {path: item if isinstance(item, tuple) else (200, item) for path, item in said.items()}
     handler = type("Told", (Answers,), {"said": whole, "clock_off": clock_off})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -101,7 +101,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
         yield backend
 
 
-def place(url: str, **changes: Any) -> Place:
+def deployment(url: str, **changes: Any) -> Deployment:
     usual: dict[str, Any] = {
         "admin_url": "postgresql://127.0.0.1:1/none",
         "nats_url": "nats://127.0.0.1:1",
@@ -115,29 +115,29 @@ def place(url: str, **changes: Any) -> Place:
         "access_key_id": "any",
         "secret_access_key": "thing",
     }
-    return Place(**usual | changes)
+    return Deployment(**usual | changes)
 
 
-def of_ses(where: Place, *domains: str) -> dict[str, Finding]:
-    return {each.check: each for each in ses.examine(where, domains)}
+def of_ses(where: Deployment, *domains: str) -> dict[str, Diagnosis]:
+    return {item.check: item for item in ses.examine(where, domains)}
 
 
-def of_notifications(where: Place) -> dict[str, Finding]:
-    return {each.check: each for each in notifications.examine(where)}
+def of_notifications(where: Deployment) -> dict[str, Diagnosis]:
+    return {item.check: item for item in notifications.examine(where)}
 
 
 def account(**changes: Any) -> dict[str, Any]:
     return {ACCOUNT: HEALTHY | changes}
 
 
-def problem(finding: Finding, *words: str) -> None:
-    assert finding.verdict == "problem" and finding.todo
-    assert all(word in f"{finding.found} {finding.todo}" for word in words), finding
+def problem(diagnosis: Diagnosis, *words: str) -> None:
+    assert diagnosis.verdict == "problem" and diagnosis.todo
+    assert all(word in f"{diagnosis.found} {diagnosis.todo}" for word in words), diagnosis
 
 
-def warned(finding: Finding, *words: str) -> None:
-    assert finding.verdict == "warning" and finding.todo
-    assert all(word in f"{finding.found} {finding.todo}" for word in words), finding
+def warned(diagnosis: Diagnosis, *words: str) -> None:
+    assert diagnosis.verdict == "warning" and diagnosis.todo
+    assert all(word in f"{diagnosis.found} {diagnosis.todo}" for word in words), diagnosis
 
 
 # --- SES -------------------------------------------------------------------------------------------------------------
@@ -145,8 +145,8 @@ def warned(finding: Finding, *words: str) -> None:
 
 def test_credentials_that_ses_does_not_accept() -> None:
     with answering({ACCOUNT: (403, {"message": "The security token included in the request is invalid."})}) as url:
-        [finding] = ses.examine(place(url), [])
-    problem(finding, "security token", "AWS_ACCESS_KEY_ID", REGION)
+        [diagnosis] = ses.examine(deployment(url), [])
+    problem(diagnosis, "security token", "AWS_ACCESS_KEY_ID", REGION)
 
 
 def test_no_credentials_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -155,14 +155,14 @@ def test_no_credentials_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    [finding] = ses.examine(place("http://127.0.0.1:1", access_key_id=None, secret_access_key=None), [])
-    assert finding.check == "SES credentials"
-    problem(finding, "Unable to locate credentials", "AWS_ACCESS_KEY_ID")
+    [diagnosis] = ses.examine(deployment("http://127.0.0.1:1", access_key_id=None, secret_access_key=None), [])
+    assert diagnosis.check == "SES credentials"
+    problem(diagnosis, "Unable to locate credentials", "AWS_ACCESS_KEY_ID")
 
 
 def test_an_ses_that_cannot_be_reached() -> None:
-    [finding] = ses.examine(place("http://127.0.0.1:1"), [])
-    problem(finding, "Could not connect", "AWS_REGION")
+    [diagnosis] = ses.examine(deployment("http://127.0.0.1:1"), [])
+    problem(diagnosis, "Could not connect", "AWS_REGION")
 
 
 @pytest.mark.parametrize(
@@ -174,31 +174,31 @@ def test_an_ses_that_cannot_be_reached() -> None:
 )
 def test_an_account_that_may_not_send(said: dict[str, Any], words: tuple[str, ...]) -> None:
     with answering(account(**said)) as url:
-        problem(of_ses(place(url))["SES account"], *words)
+        problem(of_ses(deployment(url))["SES account"], *words)
 
 
 def test_an_account_in_the_sandbox_of_ses() -> None:
     with answering(account(ProductionAccessEnabled=False)) as url:
-        warned(of_ses(place(url))["SES account"], "sandbox", "production access")
+        warned(of_ses(deployment(url))["SES account"], "sandbox", "production access")
 
 
 def test_a_daily_quota_that_is_nearly_used_up(sandbox: Sandbox) -> None:
     with answering(account(SendQuota={"Max24HourSend": 200, "MaxSendRate": 1, "SentLast24Hours": 195})) as url:
-        warned(of_ses(place(url))["SES quota"], "195 of 200 today", "higher quota")
-    assert of_ses(place(sandbox.url))["SES quota"].verdict == "ok"
+        warned(of_ses(deployment(url))["SES quota"], "195 of 200 today", "higher quota")
+    assert of_ses(deployment(sandbox.url))["SES quota"].verdict == "ok"
 
 
 def test_a_clock_that_is_off() -> None:
     with answering(account(), clock_off=-400.0) as url:
-        problem(of_ses(place(url))["clock"], "s off", "NTP")
+        problem(of_ses(deployment(url))["clock"], "s off", "NTP")
     with answering(account()) as url:
-        assert of_ses(place(url))["clock"].verdict == "ok"
+        assert of_ses(deployment(url))["clock"].verdict == "ok"
 
 
 def test_a_domain_that_ses_does_not_know_or_has_not_verified(sandbox: Sandbox) -> None:
     sandbox.post("/sandbox/account", {"verifyNewIdentities": False})
     sandbox.ses.create_email_identity(EmailIdentity="unverified.example")
-    found = of_ses(place(sandbox.url), "stranger.example", "unverified.example")
+    found = of_ses(deployment(sandbox.url), "stranger.example", "unverified.example")
     warned(found["domain stranger.example"], "does not know it", "POST /domains")
     problem(found["domain unverified.example"], "not verified", "DNS records", "GET /domains")
 
@@ -209,51 +209,51 @@ def test_a_domain_that_ses_does_not_know_or_has_not_verified(sandbox: Sandbox) -
 def test_a_domain_whose_mail_is_not_signed(dkim: dict[str, Any]) -> None:
     identity = SIGNED | {"DkimAttributes": dkim}
     with answering(account() | {"/v2/email/identities/a.example": identity}) as url:
-        problem(of_ses(place(url), "a.example")["domain a.example"], "DKIM", "CNAME")
+        problem(of_ses(deployment(url), "a.example")["domain a.example"], "DKIM", "CNAME")
 
 
 def test_a_mail_from_domain_that_lacks_its_records() -> None:
     pending = {"MailFromDomain": "bounces.a.example", "MailFromDomainStatus": "PENDING"}
     identity = SIGNED | {"MailFromAttributes": pending}
     with answering(account() | {"/v2/email/identities/a.example": identity}) as url:
-        warned(of_ses(place(url), "a.example")["domain a.example"], "MAIL FROM PENDING", "MX and TXT")
+        warned(of_ses(deployment(url), "a.example")["domain a.example"], "MAIL FROM PENDING", "MX and TXT")
 
 
 def test_credentials_that_may_send_but_not_look() -> None:
     refused = (403, {"message": "not authorized to perform: ses:GetEmailIdentity"})
     with answering(account() | {"/v2/email/identities/a.example": refused, SET: refused}) as url:
-        found = of_ses(place(url), "a.example")
+        found = of_ses(deployment(url), "a.example")
     warned(found["domain a.example"], "not authorized", "read identities")
     warned(found["configuration set godwit"], "not authorized")
 
 
 def test_a_configuration_set_that_is_not_there(sandbox: Sandbox) -> None:
-    found = of_ses(place(sandbox.url, configuration_set="elsewhere"))
+    found = of_ses(deployment(sandbox.url, configuration_set="elsewhere"))
     problem(found["configuration set elsewhere"], "does not know it", "GODWIT_CONFIGURATION_SET")
 
 
-def reporting(sandbox: Sandbox, name: str, kinds: list[Any], topic: str = TOPIC) -> dict[str, Finding]:
+def reporting(sandbox: Sandbox, name: str, kinds: list[Any], topic: str = TOPIC) -> dict[str, Diagnosis]:
     """What is found of a new configuration set that reports these events."""
     sandbox.ses.create_configuration_set(ConfigurationSetName=name)
     destination: Any = {"Enabled": True, "MatchingEventTypes": kinds, "SnsDestination": {"TopicArn": topic}}
     sandbox.ses.create_configuration_set_event_destination(
         ConfigurationSetName=name, EventDestinationName="sns", EventDestination=destination
     )
-    return of_ses(place(sandbox.url, configuration_set=name))
+    return of_ses(deployment(sandbox.url, configuration_set=name))
 
 
 def test_events_that_are_not_reported(sandbox: Sandbox) -> None:
     found = reporting(sandbox, "forgetful", ["SEND", "DELIVERY", "OPEN", "CLICK"])
     problem(found["events of mails"], "BOUNCE", "COMPLAINT", "SNS event destination")
-    found = reporting(sandbox, "unseeing", list(ses.NEEDED))
+    found = reporting(sandbox, "unseeing", list(ses.REQUIRED_EVENTS))
     warned(found["events of mails"], "OPEN, CLICK", "opens and clicks")
-    found = reporting(sandbox, "complete", [*ses.NEEDED, *ses.WANTED])
+    found = reporting(sandbox, "complete", [*ses.REQUIRED_EVENTS, *ses.OPTIONAL_EVENTS])
     assert {found[check].verdict for check in ("events of mails", "topic allow-list")} == {"ok"}
 
 
 def test_a_topic_that_is_not_on_the_list(sandbox: Sandbox) -> None:
     other = f"arn:aws:sns:{REGION}:000000000000:another"
-    found = reporting(sandbox, "elsewhere-bound", [*ses.NEEDED, *ses.WANTED], other)
+    found = reporting(sandbox, "elsewhere-bound", [*ses.REQUIRED_EVENTS, *ses.OPTIONAL_EVENTS], other)
     problem(found["topic allow-list"], other, "GODWIT_SNS_TOPIC_ARNS")
 
 
@@ -267,17 +267,17 @@ def topic(moto: str) -> str:
 
 
 def test_neither_a_topic_nor_a_queue(moto: str) -> None:
-    found = of_notifications(place(moto, topic_arns=()))
+    found = of_notifications(deployment(moto, topic_arns=()))
     problem(found["notifications"], "GODWIT_SNS_TOPIC_ARNS", "GODWIT_SQS_QUEUE_URL")
 
 
 def test_a_topic_to_which_nobody_here_is_subscribed(moto: str, topic: str) -> None:
     sns = boto3.client("sns", endpoint_url=moto, **KEYS)
     sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="ops@example.com")
-    found = of_notifications(place(moto, topic_arns=(topic,)))
+    found = of_notifications(deployment(moto, topic_arns=(topic,)))
     problem(found["SNS subscription"], "none comes here", "https://mail.example.com/webhooks/sns")
     sns.subscribe(TopicArn=topic, Protocol="https", Endpoint="https://mail.example.com/webhooks/sns")
-    assert of_notifications(place(moto, topic_arns=(topic,)))["SNS subscription"].verdict == "ok"
+    assert of_notifications(deployment(moto, topic_arns=(topic,)))["SNS subscription"].verdict == "ok"
 
 
 def test_a_subscription_that_was_never_confirmed() -> None:
@@ -291,20 +291,22 @@ def test_a_subscription_that_was_never_confirmed() -> None:
         "</ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>"
     )
     with answering_in_xml(listed) as url:
-        problem(of_notifications(place(url))["SNS subscription"], "not confirmed", "webhooks/sns", "confirmation again")
+        problem(
+            of_notifications(deployment(url))["SNS subscription"], "not confirmed", "webhooks/sns", "confirmation again"
+        )
 
 
 def test_a_topic_that_is_not_there(moto: str) -> None:
-    found = of_notifications(place(moto, topic_arns=(f"{TOPIC}-not-there",)))
+    found = of_notifications(deployment(moto, topic_arns=(f"{TOPIC}-not-there",)))
     warned(found["SNS subscription"], "list the subscriptions")
 
 
 def test_a_queue_that_is_not_there_and_one_that_is(moto: str) -> None:
     sqs = boto3.client("sqs", endpoint_url=moto, **KEYS)
     url = sqs.create_queue(QueueName="godwit")["QueueUrl"]
-    found = of_notifications(place(moto, topic_arns=(), queue_url=url))
+    found = of_notifications(deployment(moto, topic_arns=(), queue_url=url))
     assert found["SQS queue"].verdict == "ok" and found["SQS queue"].found == "0 notifications wait"
-    found = of_notifications(place(moto, topic_arns=(), queue_url=url.replace("godwit", "not-there")))
+    found = of_notifications(deployment(moto, topic_arns=(), queue_url=url.replace("godwit", "not-there")))
     problem(found["SQS queue"], "GODWIT_SQS_QUEUE_URL")
 
 
@@ -313,19 +315,21 @@ def test_a_topic_that_feeds_another_queue_than_ours(moto: str, topic: str) -> No
     ours = sqs.create_queue(QueueName="ours")["QueueUrl"]
     other = boto3.client("sns", endpoint_url=moto, **KEYS).create_topic(Name="feeding")["TopicArn"]
     sns.subscribe(TopicArn=other, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:123456789012:theirs")
-    where = place(moto, topic_arns=(other,), queue_url=ours)
+    where = deployment(moto, topic_arns=(other,), queue_url=ours)
     problem(of_notifications(where)["SNS subscription"], "none comes here", "SQS queue")
     sns.subscribe(TopicArn=other, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:123456789012:ours")
     assert of_notifications(where)["SNS subscription"].verdict == "ok"
 
 
 def test_a_queue_that_nobody_empties(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifications, "MAX_WAITING", 2)
+    monkeypatch.setattr(notifications, "MAX_QUEUED", 2)
     sqs = boto3.client("sqs", endpoint_url=moto, **KEYS)
     url = sqs.create_queue(QueueName="full")["QueueUrl"]
     for number in range(3):
         sqs.send_message(QueueUrl=url, MessageBody=str(number))
-    warned(of_notifications(place(moto, topic_arns=(), queue_url=url))["SQS queue"], "3 notifications wait", "replica")
+    warned(
+        of_notifications(deployment(moto, topic_arns=(), queue_url=url))["SQS queue"], "3 notifications wait", "replica"
+    )
 
 
 @contextmanager
@@ -354,19 +358,19 @@ def answering_in_xml(body: str) -> Iterator[str]:
 # --- Postgres and NATS -----------------------------------------------------------------------------------------------
 
 
-async def of_servers(found: AsyncIterator[Finding]) -> dict[str, Finding]:
-    return {each.check: each async for each in found}
+async def of_servers(found: AsyncIterator[Diagnosis]) -> dict[str, Diagnosis]:
+    return {item.check: item async for item in found}
 
 
 async def test_servers_that_are_not_there() -> None:
-    where = place("http://127.0.0.1:1")
+    where = deployment("http://127.0.0.1:1")
     problem((await of_servers(servers.postgres(where)))["Postgres"], "GODWIT_ADMIN_DATABASE_URL")
     problem((await of_servers(servers.bus(where)))["NATS"], "nats://127.0.0.1:1", "Connect call failed", "NATS_URL")
     assert await servers.domains_of(where) == []
 
 
 async def test_servers_that_nobody_has_set_up(bare: Backend) -> None:
-    where = place("http://127.0.0.1:1", admin_url=bare.admin_url, nats_url=bare.nats_url)
+    where = deployment("http://127.0.0.1:1", admin_url=bare.admin_url, nats_url=bare.nats_url)
     problem((await of_servers(servers.postgres(where)))["schemas"], "godwit migrate")
     found = await of_servers(servers.bus(where))
     problem(found["stream COMMANDS"], "godwit migrate")
@@ -381,7 +385,7 @@ async def test_streams_that_are_kept_in_memory_and_letters_that_nobody_could_han
         await js.add_stream(StreamConfig(name=stream.name, subjects=[*stream.subjects], storage=storage))
     await js.publish("dead.a.letter", b"?")
     try:
-        found = await of_servers(servers.bus(place("http://127.0.0.1:1", nats_url=bare.nats_url)))
+        found = await of_servers(servers.bus(deployment("http://127.0.0.1:1", nats_url=bare.nats_url)))
     finally:
         for stream in streams.STREAMS:
             await js.delete_stream(stream.name)
@@ -398,14 +402,14 @@ async def test_a_nats_that_does_not_sync_what_it_acknowledges(
     bare: Backend, jetstream: dict[str, Any], verdict: str
 ) -> None:
     with answering({"/varz": {"jetstream": {"config": jetstream}}}) as monitor:
-        where = place("http://127.0.0.1:1", nats_url=bare.nats_url, nats_monitor_url=monitor)
-        finding = (await of_servers(servers.bus(where)))["NATS durability"]
-    assert finding.verdict == verdict
-    assert verdict == "ok" or ("120 s" in finding.found and "sync_interval: always" in finding.todo)
+        where = deployment("http://127.0.0.1:1", nats_url=bare.nats_url, nats_monitor_url=monitor)
+        diagnosis = (await of_servers(servers.bus(where)))["NATS durability"]
+    assert diagnosis.verdict == verdict
+    assert verdict == "ok" or ("120 s" in diagnosis.found and "sync_interval: always" in diagnosis.todo)
 
 
 async def test_a_postgres_that_may_lose_what_it_committed(bare: Backend) -> None:
-    where = place("http://127.0.0.1:1", admin_url=f"{bare.admin_url}&options=-c%20synchronous_commit%3Doff")
+    where = deployment("http://127.0.0.1:1", admin_url=f"{bare.admin_url}&options=-c%20synchronous_commit%3Doff")
     problem((await of_servers(servers.postgres(where)))["Postgres durability"], "synchronous_commit", "Switch")
-    sound = place("http://127.0.0.1:1", admin_url=bare.admin_url)
+    sound = deployment("http://127.0.0.1:1", admin_url=bare.admin_url)
     assert (await of_servers(servers.postgres(sound)))["Postgres durability"].verdict == "ok"

@@ -19,7 +19,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 MAX_BODY = 56 * 1024 * 1024  # SES takes 40 MB after base64; JSON and headers come on top
-LONGEST_SILENCE = 600.0
+MAX_SILENCE = 600.0
 
 
 class ApiError(Exception):
@@ -30,7 +30,7 @@ class ApiError(Exception):
         self.status, self.code, self.message = status, code, message
 
 
-class NoAnswer(Exception):
+class NoResponse(Exception):
     """The caller gets no answer: the connection stays open in silence, or is reset (RST)."""
 
     def __init__(self, *, reset: bool) -> None:
@@ -38,7 +38,7 @@ class NoAnswer(Exception):
         self.reset = reset
 
 
-class Answer(msgspec.Struct):
+class Response(msgspec.Struct):
     """A body given in pieces is sent as it is produced."""
 
     body: bytes | AsyncIterator[bytes] = b"{}"
@@ -73,7 +73,7 @@ class Request:
         while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise NoAnswer(reset=False)
+                raise NoResponse(reset=False)
             chunks.append(message.get("body", b""))
             size += len(chunks[-1])
             if size > MAX_BODY:
@@ -94,7 +94,7 @@ class Request:
 
 
 EXTENSION = "godwit.connection"
-Handler = Callable[..., Awaitable[Answer]]
+Handler = Callable[..., Awaitable[Response]]
 
 
 class TransportProtocol(HttpToolsProtocol):
@@ -128,37 +128,41 @@ class Router:
         return None
 
 
-async def respond(answer: Answer, send: Send) -> None:
-    headers = [(b"content-type", answer.content_type), (b"x-amzn-requestid", str(uuid4()).encode()), *answer.headers]
-    if isinstance(answer.body, bytes):
-        headers.append((b"content-length", b"%d" % len(answer.body)))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body})
+async def respond(response: Response, send: Send) -> None:
+    headers = [
+        (b"content-type", response.content_type),
+        (b"x-amzn-requestid", str(uuid4()).encode()),
+        *response.headers,
+    ]
+    if isinstance(response.body, bytes):
+        headers.append((b"content-length", b"%d" % len(response.body)))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
         return
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    async for piece in answer.body:
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    async for piece in response.body:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
 
-async def stay_silent(request: Request, silence: NoAnswer) -> None:
+async def withhold_response(request: Request, silence: NoResponse) -> None:
     if silence.reset:
         request.reset_connection()
         return
     try:
-        async with asyncio.timeout(LONGEST_SILENCE):
+        async with asyncio.timeout(MAX_SILENCE):
             await request.disconnected()
     except TimeoutError:
         request.reset_connection()
 
 
-def error_answer(error: ApiError) -> Answer:
+def error_response(error: ApiError) -> Response:
     body = msgspec.json.encode({"message": error.message})
-    return Answer(body, error.status, headers=[(b"x-amzn-errortype", error.code.encode())])
+    return Response(body, error.status, headers=[(b"x-amzn-errortype", error.code.encode())])
 
 
-def json_answer(value: object, status: int = 200) -> Answer:
-    return Answer(msgspec.json.encode(value), status)
+def json_response(value: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status)
 
 
 def last_values(form: bytes) -> dict[str, str]:

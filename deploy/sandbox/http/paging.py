@@ -21,7 +21,7 @@ def page_of(size: str | int | None, token: str | None, *, largest: int) -> tuple
 # Any: rows as sqlite3 gives them; the first column is the key.
 def page(name: str, rows: Sequence[Any], limit: int, shown: Callable[..., object]) -> dict[str, object]:
     """The answer for up to `limit` of the rows; one row more than that says that there is a next page."""
-    answer: dict[str, object] = {name: [shown(*row) for row in rows[:limit]]}
+    response: dict[str, object] = {name: [shown(*row) for row in rows[:limit]]}
     if len(rows) > limit:
-        answer["NextToken"] = base64.urlsafe_b64encode(rows[limit - 1][0].encode()).decode()
-    return answer
+        response["NextToken"] = base64.urlsafe_b64encode(rows[limit - 1][0].encode()).decode()
+    return response

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import msgspec
 
 from deploy.sandbox.mailbox.outcomes import Outcome
-from deploy.sandbox.storage.bodies import Place
-from deploy.sandbox.storage.store import Row, Store
+from deploy.sandbox.storage.bodies import Extent
+from deploy.sandbox.storage.store import SqlRow, Store
 
 ADD_MESSAGE = """
 insert into message (seq, id, email_id, sender, recipients, tags, configuration_set, accepted_at, kind, body_offset,
@@ -53,7 +53,7 @@ from message where accepted_at > ? group by 1 order by 1
 CLEAR = ("delete from notification", "delete from recipient", "delete from message")
 
 PAGE_SIZE = 50
-RECENT, LARGEST_RECENT = 1024, 32 * 1024
+RECENT, MAX_RECENT_SIZE = 1024, 32 * 1024
 """Messages at hand in memory, and the bytes of the largest."""
 
 
@@ -71,7 +71,7 @@ class Message(msgspec.Struct):
     accepted_at: float
     kind: Literal["raw", "simple"]
     content: bytes
-    told: msgspec.Raw | None = None
+    mail_record: msgspec.Raw | None = None
 
 
 class Accepted(msgspec.Struct):
@@ -100,7 +100,7 @@ class Ledger:
             (ADD_NOTIFICATION, [row for each in accepted for row in _notification_rows(each, subscriptions)]),
             (SUPPRESS, suppressions),
         )
-        self._keep_at_hand(each.message for each in accepted)
+        self._cache(each.message for each in accepted)
         return [str(address) for address, *_ in suppressions]
 
     def find(
@@ -137,14 +137,14 @@ class Ledger:
         await self._store.write(*((statement, [()]) for statement in CLEAR))
         self._recent.clear()
 
-    def _keep_at_hand(self, messages: Iterable[Message]) -> None:
+    def _cache(self, messages: Iterable[Message]) -> None:
         for message in messages:
-            if len(message.content) <= LARGEST_RECENT:
+            if len(message.content) <= MAX_RECENT_SIZE:
                 self._recent[message.seq] = message
         while len(self._recent) > RECENT:
             self._recent.popitem(last=False)
 
-    def _row(self, message: Message) -> Row:
+    def _row(self, message: Message) -> SqlRow:
         place = self._store.keep(message.content)
         return (
             message.seq,
@@ -173,15 +173,15 @@ class Ledger:
             configuration_set=configuration_set,
             accepted_at=accepted_at,
             kind=kind,
-            content=self._store.body(Place(offset, size)),
+            content=self._store.body(Extent(offset, size)),
         )
 
 
-def _recipient_rows(message: Message) -> list[Row]:
+def _recipient_rows(message: Message) -> list[SqlRow]:
     return [(address.lower(), message.seq) for address in message.recipients]
 
 
-def _notification_rows(accepted: Accepted, subscriptions: Sequence[int]) -> list[Row]:
+def _notification_rows(accepted: Accepted, subscriptions: Sequence[int]) -> list[SqlRow]:
     seq, now = accepted.message.seq, accepted.message.accepted_at
     return [
         (subscription, seq, event.kind, event.recipient, event.detail, now + event.after, now + event.after)
@@ -190,7 +190,7 @@ def _notification_rows(accepted: Accepted, subscriptions: Sequence[int]) -> list
     ]
 
 
-def _suppression_rows(accepted: Accepted) -> list[Row]:
+def _suppression_rows(accepted: Accepted) -> list[SqlRow]:
     """As SES does by default: a hard bounce or a complaint puts the address on the account's suppression list."""
     now = accepted.message.accepted_at
     return [

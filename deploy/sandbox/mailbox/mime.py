@@ -6,7 +6,7 @@ from email.header import Header
 
 import msgspec
 
-LONGEST_LINE = 998
+MAX_LINE = 998
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -19,7 +19,7 @@ class Part(msgspec.Struct, frozen=True):
 
 def text_part(subtype: str, text: str) -> Part:
     lines = text.splitlines()
-    if text.isascii() and all(len(line) <= LONGEST_LINE for line in lines):
+    if text.isascii() and all(len(line) <= MAX_LINE for line in lines):
         body = "".join(f"{line}\r\n" for line in lines).encode()
         return Part(f"text/{subtype}; charset=UTF-8", body, (("Content-Transfer-Encoding", "7bit"),))
     return Part(f"text/{subtype}; charset=UTF-8", _base64(text.encode()), (("Content-Transfer-Encoding", "base64"),))

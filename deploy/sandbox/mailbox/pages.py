@@ -5,7 +5,7 @@ from html import escape
 from importlib.resources import files
 from urllib.parse import quote, urlencode
 
-from deploy.sandbox.http.asgi import Answer, ApiError, Request
+from deploy.sandbox.http.asgi import ApiError, Request, Response
 from deploy.sandbox.mailbox.ledger import PAGE_SIZE, Ledger, Message
 from deploy.sandbox.mailbox.mail import (
     Mail,
@@ -34,7 +34,7 @@ class Pages:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    async def list(self, request: Request) -> Answer:
+    async def list(self, request: Request) -> Response:
         to, page = request.query.get("to", "").strip(), request.query.get("page", "1")
         number = max(1, int(page)) if page.isdecimal() else 1
         seqs, total = self._ledger.find(to=to, offset=(number - 1) * PAGE_SIZE)
@@ -42,21 +42,21 @@ class Pages:
         table = f"<table><tbody>{rows}</tbody></table>" if rows else _empty(to)
         return _page("Mail", _search(to, total) + table + _pager(to, number, total))
 
-    async def show(self, request: Request, message_id: str) -> Answer:
+    async def show(self, request: Request, message_id: str) -> Response:
         message = self._ledger.by_id(message_id)
         if message is None:
             raise ApiError(404, "NotFound", "There is no such message.")
         mail = read_mail(message)
         return _page(mail.subject or "(no subject)", _heading(message, mail) + _tabs(message, mail))
 
-    async def raw(self, request: Request, message_id: str) -> Answer:
+    async def raw(self, request: Request, message_id: str) -> Response:
         message = self._ledger.by_id(message_id)
         if message is None:
             raise ApiError(404, "NotFound", "There is no such message.")
-        return Answer(raw_mail(message), content_type=b"text/plain; charset=utf-8", headers=SECURITY)
+        return Response(raw_mail(message), content_type=b"text/plain; charset=utf-8", headers=SECURITY)
 
 
-def _page(title: str, content: str) -> Answer:
+def _page(title: str, content: str) -> Response:
     html = f"""<!doctype html>
 <html lang="en">
 <head>
@@ -73,7 +73,7 @@ def _page(title: str, content: str) -> Answer:
 </body>
 </html>
 """
-    return Answer(html.encode(), content_type=b"text/html; charset=utf-8", headers=SECURITY)
+    return Response(html.encode(), content_type=b"text/html; charset=utf-8", headers=SECURITY)
 
 
 def _search(to: str, total: int) -> str:

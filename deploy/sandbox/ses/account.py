@@ -76,5 +76,5 @@ class Account:
         return ApiError(429, "TooManyRequestsException", message)
 
 
-def a_day_ago() -> float:
+def one_day_ago() -> float:
     return time.time() - DAY

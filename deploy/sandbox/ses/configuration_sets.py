@@ -7,10 +7,10 @@ sent with one whose name contains `no-tracking` is neither opened nor clicked.
 import msgspec
 
 from deploy.sandbox.http.asgi import (
-    Answer,
     ApiError,
     Request,
-    json_answer,
+    Response,
+    json_response,
 )
 from deploy.sandbox.http.paging import page, page_of
 from deploy.sandbox.http.requests import (
@@ -62,28 +62,28 @@ class ConfigurationSets:
             (ADD_DESTINATION, [(FIRST, "notifications", msgspec.json.encode(destination))]),
         )
 
-    async def create(self, request: Request) -> Answer:
+    async def create(self, request: Request) -> Response:
         body = await request.body()
         name = read_create(body).configuration_set_name
         if self._store.rows(ONE, (name,)):
             raise ApiError(400, "AlreadyExistsException", f"Configuration set <{name}> already exists.")
         await self._store.write((ADD, [(name, body)]))
-        return json_answer({})
+        return json_response({})
 
-    async def get(self, request: Request, name: str) -> Answer:
-        return Answer(self._require(name))
+    async def get(self, request: Request, name: str) -> Response:
+        return Response(self._require(name))
 
-    async def list(self, request: Request) -> Answer:
+    async def list(self, request: Request) -> Response:
         call = read_list(await request.body())
         limit, after = page_of(call.page_size, call.next_token, largest=1000)
-        return json_answer(page("ConfigurationSets", self._store.rows(PAGE, (after, limit + 1)), limit, str))
+        return json_response(page("ConfigurationSets", self._store.rows(PAGE, (after, limit + 1)), limit, str))
 
-    async def delete(self, request: Request, name: str) -> Answer:
+    async def delete(self, request: Request, name: str) -> Response:
         self._require(name)
         await self._store.write((DELETE, [(name,)]), (DELETE_DESTINATIONS, [(name,)]))
-        return json_answer({})
+        return json_response({})
 
-    async def create_destination(self, request: Request, name: str) -> Answer:
+    async def create_destination(self, request: Request, name: str) -> Response:
         self._require(name)
         call = read_create_destination(await request.body())
         if self._store.rows(DESTINATION, (name, call.event_destination_name)):
@@ -91,15 +91,15 @@ class ConfigurationSets:
                 400, "AlreadyExistsException", f"Event destination <{call.event_destination_name}> already exists."
             )
         await self._store.write((ADD_DESTINATION, [(name, call.event_destination_name, bytes(call.event_destination))]))
-        return json_answer({})
+        return json_response({})
 
-    async def destinations(self, request: Request, name: str) -> Answer:
+    async def destinations(self, request: Request, name: str) -> Response:
         self._require(name)
         shown = [
             {"MatchingEventTypes": [], **msgspec.json.decode(body), "Name": destination}
             for destination, body in self._store.rows(DESTINATIONS, (name,))
         ]
-        return json_answer({"EventDestinations": shown})
+        return json_response({"EventDestinations": shown})
 
     def _require(self, name: str) -> bytes:
         rows = self._store.rows(ONE, (name,))

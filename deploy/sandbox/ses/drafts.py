@@ -58,7 +58,7 @@ def bad_request(message: str) -> ApiError:
     return ApiError(400, "BadRequestException", message)
 
 
-def bare(address: str) -> str:
+def bare_address(address: str) -> str:
     """The address of `Name <address>`."""
     if address.endswith(">"):
         return address[address.rfind("<") + 1 : -1].strip()
@@ -103,8 +103,8 @@ def _draft(
         raise bad_request(f"Message length is more than {MAX_SIZE} bytes long: '{len(content)}'.")
     if not sender:
         raise bad_request("Missing required header 'From'.")
-    _check_address(bare(sender))
-    recipients = [bare(address) for address in addresses]
+    _check_address(bare_address(sender))
+    recipients = [bare_address(address) for address in addresses]
     _check_recipients(recipients)
     tags = {**header_tags, **{tag.name: tag.value for tag in call.email_tags}}
     _check_tags(tags)

@@ -5,10 +5,10 @@ import secrets
 import msgspec
 
 from deploy.sandbox.http.asgi import (
-    Answer,
     ApiError,
     Request,
-    json_answer,
+    Response,
+    json_response,
 )
 from deploy.sandbox.http.paging import page, page_of
 from deploy.sandbox.http.requests import (
@@ -18,7 +18,7 @@ from deploy.sandbox.http.requests import (
     decoder,
 )
 from deploy.sandbox.ses.account import Account
-from deploy.sandbox.ses.drafts import bare
+from deploy.sandbox.ses.drafts import bare_address
 from deploy.sandbox.storage.store import Store
 
 ONE = "select name, verified, tokens from identity where name = ?"
@@ -37,7 +37,7 @@ on conflict (identity) do update set domain = excluded.domain, on_failure = excl
 """
 DELETE_MAIL_FROM = "delete from mail_from where identity = ?"
 
-LONGEST_DOMAIN = 253
+MAX_DOMAIN = 253
 
 read_create = decoder(CreateEmailIdentity)
 read_list = decoder(ListRequest)
@@ -49,7 +49,7 @@ class Identities:
         self._store, self._account, self._region = store, account, region
 
     def require_verified(self, sender: str) -> None:
-        address = bare(sender).lower()
+        address = bare_address(sender).lower()
         domain = address.rpartition("@")[2]
         if not self._store.rows(VERIFIED, {"address": address, "domain": domain}):
             raise ApiError(
@@ -59,27 +59,29 @@ class Identities:
                 f"{self._region.upper()}: {sender}",
             )
 
-    async def create(self, request: Request) -> Answer:
+    async def create(self, request: Request) -> Response:
         name = read_create(await request.body()).email_identity.lower()
         if self._store.rows(ONE, (name,)):
             raise ApiError(400, "AlreadyExistsException", f"Email identity {name} already exist.")
         tokens = msgspec.json.encode([secrets.token_hex(16) for _ in range(3)]).decode()
         await self._store.write((ADD, [(name, self._account.verify_new_identities, tokens)]))
         shown = self._shown(name)
-        return json_answer({key: shown[key] for key in ("IdentityType", "VerifiedForSendingStatus", "DkimAttributes")})
+        return json_response(
+            {key: shown[key] for key in ("IdentityType", "VerifiedForSendingStatus", "DkimAttributes")}
+        )
 
-    async def get(self, request: Request, name: str) -> Answer:
-        return json_answer(self._shown(name))
+    async def get(self, request: Request, name: str) -> Response:
+        return json_response(self._shown(name))
 
-    async def put_mail_from(self, request: Request, name: str) -> Answer:
+    async def put_mail_from(self, request: Request, name: str) -> Response:
         """An empty domain takes the setting back."""
         found, _, _ = self._require(name)
         call = read_mail_from(await request.body())
         domain = call.mail_from_domain.lower()
         if not domain:
             await self._store.write((DELETE_MAIL_FROM, [(found,)]))
-            return json_answer({})
-        if len(domain) > LONGEST_DOMAIN:
+            return json_response({})
+        if len(domain) > MAX_DOMAIN:
             raise ApiError(400, "BadRequestException", "The MAIL-FROM domain is too long.")
         if not domain.endswith(f".{found.rpartition('@')[2]}"):
             raise ApiError(
@@ -89,23 +91,23 @@ class Identities:
                 f"<{name}>.",
             )
         await self._store.write((SET_MAIL_FROM, [(found, domain, call.behavior_on_mx_failure)]))
-        return json_answer({})
+        return json_response({})
 
-    async def put_dkim_signing(self, request: Request, name: str) -> Answer:
+    async def put_dkim_signing(self, request: Request, name: str) -> Response:
         """Starts the verification anew: here, nothing changes until somebody says that the records are published."""
         dkim = self._shown(name)["DkimAttributes"]
         assert isinstance(dkim, dict)
-        return json_answer({"DkimStatus": dkim["Status"], "DkimTokens": dkim["Tokens"]})
+        return json_response({"DkimStatus": dkim["Status"], "DkimTokens": dkim["Tokens"]})
 
-    async def delete(self, request: Request, name: str) -> Answer:
+    async def delete(self, request: Request, name: str) -> Response:
         self._require(name)
         await self._store.write((DELETE, [(name.lower(),)]), (DELETE_MAIL_FROM, [(name.lower(),)]))
-        return json_answer({})
+        return json_response({})
 
-    async def list(self, request: Request) -> Answer:
+    async def list(self, request: Request) -> Response:
         call = read_list(await request.body())
         limit, after = page_of(call.page_size, call.next_token, largest=1000)
-        return json_answer(page("EmailIdentities", self._store.rows(PAGE, (after, limit + 1)), limit, _summary))
+        return json_response(page("EmailIdentities", self._store.rows(PAGE, (after, limit + 1)), limit, _summary))
 
     async def set_verified(self, name: str, verified: bool) -> None:
         """What publishing the DNS records, or removing them, does in real life."""

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from uuid_utils import uuid4
 
 from deploy.sandbox.http.asgi import (
-    Answer,
     ApiError,
-    NoAnswer,
+    NoResponse,
     Request,
-    json_answer,
+    Response,
+    json_response,
 )
 from deploy.sandbox.http.requests import (
     BulkEntry,
@@ -54,26 +54,26 @@ class Ses:
         self._identities, self._suppression, self._subscriptions = identities, suppression, subscriptions
         self.behaviour = Behaviour()
 
-    async def send_email(self, request: Request) -> Answer:
+    async def send_email(self, request: Request) -> Response:
         body = await request.body()
         draft = draft_of(read_email(body), body)
         fault = self._faults.draw(draft.tags)
         _refuse(fault)
         accepted = self._accept(draft)
         await self._keep([accepted], fault)
-        return json_answer({"MessageId": accepted.message.id})
+        return json_response({"MessageId": accepted.message.id})
 
-    async def send_bulk_email(self, request: Request) -> Answer:
+    async def send_bulk_email(self, request: Request) -> Response:
         """A fault strikes the call as a whole; each entry is then checked by itself."""
         call = read_bulk(await request.body())
         fault = self._faults.draw({tag.name: tag.value for tag in call.default_email_tags})
         _refuse(fault)
         entries = [self._accept_entry(call, entry) for entry in call.bulk_email_entries]
         await self._keep([entry for entry in entries if isinstance(entry, Accepted)], fault)
-        return json_answer({"BulkEmailEntryResults": [_entry_result(entry) for entry in entries]})
+        return json_response({"BulkEmailEntryResults": [_entry_result(entry) for entry in entries]})
 
-    async def get_account(self, request: Request) -> Answer:
-        return json_answer(
+    async def get_account(self, request: Request) -> Response:
+        return json_response(
             {
                 "DedicatedIpAutoWarmupEnabled": False,
                 "EnforcementStatus": "HEALTHY",
@@ -111,12 +111,12 @@ class Ses:
         if self._account.latency:
             await asyncio.sleep(self._account.latency)
         if fault is not None:
-            raise NoAnswer(reset=fault == "reset_after_accept")
+            raise NoResponse(reset=fault == "reset_after_accept")
 
 
 def _refuse(fault: FaultName | None) -> None:
     if fault == "hang":
-        raise NoAnswer(reset=False)
+        raise NoResponse(reset=False)
     if fault in REFUSALS:
         raise REFUSALS[fault]
 

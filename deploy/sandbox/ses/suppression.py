@@ -7,10 +7,10 @@ from datetime import datetime
 import msgspec
 
 from deploy.sandbox.http.asgi import (
-    Answer,
     ApiError,
     Request,
-    json_answer,
+    Response,
+    json_response,
 )
 from deploy.sandbox.http.paging import page, page_of
 from deploy.sandbox.http.requests import PutSuppressedDestination, decoder
@@ -47,22 +47,22 @@ class SuppressionList:
         """Take note of addresses that were written with the mail that got them suppressed."""
         self._addresses.update(addresses)
 
-    async def put(self, request: Request) -> Answer:
+    async def put(self, request: Request) -> Response:
         call = read_put(await request.body())
         await self._store.write((PUT, [(call.email_address.lower(), call.reason, time.time())]))
         self.add([call.email_address.lower()])
-        return json_answer({})
+        return json_response({})
 
-    async def get(self, request: Request, address: str) -> Answer:
-        return json_answer({"SuppressedDestination": _summary(*self._require(address))})
+    async def get(self, request: Request, address: str) -> Response:
+        return json_response({"SuppressedDestination": _summary(*self._require(address))})
 
-    async def delete(self, request: Request, address: str) -> Answer:
+    async def delete(self, request: Request, address: str) -> Response:
         self._require(address)
         await self._store.write((DELETE, [(address.lower(),)]))
         self._addresses.discard(address.lower())
-        return json_answer({})
+        return json_response({})
 
-    async def list(self, request: Request) -> Answer:
+    async def list(self, request: Request) -> Response:
         query = request.query
         limit, after = page_of(query.get("PageSize"), query.get("NextToken"), largest=1000)
         values: dict[str, Value] = {
@@ -73,7 +73,7 @@ class SuppressionList:
             "limit": limit + 1,
         }
         rows = self._store.rows(PAGE, values)
-        return json_answer(page("SuppressedDestinationSummaries", rows, limit, _summary))
+        return json_response(page("SuppressedDestinationSummaries", rows, limit, _summary))
 
     def _require(self, address: str) -> tuple[str, str, float]:
         rows = self._store.rows(ONE, (address.lower(),))

@@ -20,7 +20,7 @@ from deploy.sandbox.mailbox.outcomes import (
     UNKNOWN_USER,
     EventType,
 )
-from deploy.sandbox.ses.drafts import bare
+from deploy.sandbox.ses.drafts import bare_address
 from deploy.sandbox.settings import ACCOUNT_ID
 from deploy.sandbox.timestamps import iso
 
@@ -52,14 +52,14 @@ def event_id(message: Message, event: Event) -> UUID:
 
 def event_record(message: Message, event: Event, region: str) -> Record | None:
     """None when the mail makes the event impossible: no HTML to open, no link to click."""
-    happened = _happened(message, event)
+    happened = _event_record(message, event)
     if happened is None:
         return None
     name = event.kind[0].lower() + event.kind[1:]
-    return {"eventType": event.kind, "mail": _told(message, region), name: happened}
+    return {"eventType": event.kind, "mail": _mail_record(message, region), name: happened}
 
 
-def _happened(message: Message, event: Event) -> Record | None:
+def _event_record(message: Message, event: Event) -> Record | None:
     match event.kind:
         case "Send":
             return {}
@@ -79,11 +79,11 @@ def _happened(message: Message, event: Event) -> Record | None:
             return {"reason": "Bad content"}
 
 
-def _told(message: Message, region: str) -> msgspec.Raw:
+def _mail_record(message: Message, region: str) -> msgspec.Raw:
     """What all records say of the mail: written with the first, as long as the message stays in memory."""
-    if message.told is None:
-        message.told = msgspec.Raw(msgspec.json.encode(_mail(message, region)))
-    return message.told
+    if message.mail_record is None:
+        message.mail_record = msgspec.Raw(msgspec.json.encode(_mail(message, region)))
+    return message.mail_record
 
 
 def _mail(message: Message, region: str) -> Record:
@@ -126,7 +126,7 @@ def _tags(message: Message, source: str) -> dict[str, list[str]]:
 
 
 def _domain_of(source: str) -> str:
-    return bare(source).rpartition("@")[2]
+    return bare_address(source).rpartition("@")[2]
 
 
 def _delivery(message: Message, event: Event) -> Record:

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 from deploy.sandbox.mailbox.ledger import Ledger
 from deploy.sandbox.sns.envelopes import Signer, Topic
-from deploy.sandbox.sns.signing import Signing
-from deploy.sandbox.sns.subscription_delivery import Courier, PostOffice
+from deploy.sandbox.sns.signing import SigningClient
+from deploy.sandbox.sns.subscription_delivery import DeliveryContext, SubscriptionDelivery
 from deploy.sandbox.sns.subscriptions import Subscriptions
 from deploy.sandbox.sqs.queue import Queue
 from deploy.sandbox.storage.store import Store
@@ -16,7 +16,7 @@ from deploy.sandbox.storage.store import Store
 log = logging.getLogger("sandbox.notifications")
 
 PENDING = "select count(*), min(due) from notification"
-LAST_LOOKS = 10
+STOP_POLLS = 10
 
 
 class Notifier:
@@ -30,10 +30,10 @@ class Notifier:
         region: str,
         queue: Queue,
     ) -> None:
-        self._store, self._subscriptions, self._signing = store, subscriptions, Signing(signer)
+        self._store, self._subscriptions, self._signing = store, subscriptions, SigningClient(signer)
         sign = self._signing.sign
-        self.office = PostOffice(store=store, ledger=ledger, topic=topic, region=region, sign=sign, queue=queue)
-        self._at_work: dict[int, tuple[Courier, asyncio.Task[None]]] = {}
+        self.context = DeliveryContext(store=store, ledger=ledger, topic=topic, region=region, sign=sign, queue=queue)
+        self._deliveries: dict[int, tuple[SubscriptionDelivery, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
         """Follow the subscriptions: a new one gets a courier, a removed one loses it."""
@@ -43,47 +43,47 @@ class Notifier:
 
     async def stop(self) -> None:
         """Let the posts under way finish, briefly. Whatever else is due stays on disk."""
-        self.office.mode = "paused"
+        self.context.mode = "paused"
         await self._let_posts_finish()
-        for courier_id in list(self._at_work):
-            courier, task = self._at_work.pop(courier_id)
+        for subscription_id in list(self._deliveries):
+            delivery, task = self._deliveries.pop(subscription_id)
             await _cancelled(task)
-            await courier.settle()
+            await delivery.settle()
         await self._signing.stop()
 
     def status(self) -> dict[str, object]:
         pending, next_due = self._store.rows(PENDING)[0]
         return {
-            "mode": self.office.mode,
+            "mode": self.context.mode,
             "pending": pending,
             "overdueSeconds": round(max(0.0, time.time() - next_due), 3) if next_due else 0.0,
-            "delivered": dict(self.office.delivered),
-            "failedPosts": self.office.failed_posts,
-            "givenUp": self.office.given_up,
+            "delivered": dict(self.context.delivered),
+            "failedPosts": self.context.failed_posts,
+            "givenUp": self.context.given_up,
         }
 
     def _follow_subscriptions(self) -> None:
         current = {subscription.id: subscription for subscription in self._subscriptions.current}
-        for gone in self._at_work.keys() - current.keys():
-            self._at_work.pop(gone)[1].cancel()
+        for gone in self._deliveries.keys() - current.keys():
+            self._deliveries.pop(gone)[1].cancel()
         for subscription in current.values():
-            if subscription.id in self._at_work and not self._has_died(subscription.id):
-                self._at_work[subscription.id][0].subscription = subscription
+            if subscription.id in self._deliveries and not self._has_failed(subscription.id):
+                self._deliveries[subscription.id][0].subscription = subscription
             else:
-                courier = Courier(self.office, subscription)
-                self._at_work[subscription.id] = (courier, asyncio.create_task(courier.run()))
+                delivery = SubscriptionDelivery(self.context, subscription)
+                self._deliveries[subscription.id] = (delivery, asyncio.create_task(delivery.run()))
 
-    def _has_died(self, subscription_id: int) -> bool:
+    def _has_failed(self, subscription_id: int) -> bool:
         """A courier ends by an error only, such as a full disk; the next one finds all work as it was left."""
-        task = self._at_work[subscription_id][1]
+        task = self._deliveries[subscription_id][1]
         if not task.done():
             return False
         log.error("courier.died", exc_info=task.exception())
         return True
 
     async def _let_posts_finish(self) -> None:
-        for _ in range(LAST_LOOKS):
-            if all(courier.is_idle for courier, _ in self._at_work.values()):
+        for _ in range(STOP_POLLS):
+            if all(delivery.is_idle for delivery, _ in self._deliveries.values()):
                 return
             await asyncio.sleep(0.05)
 

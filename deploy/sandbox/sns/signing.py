@@ -14,19 +14,19 @@ from pathlib import Path
 from deploy.sandbox.sns import signing_process
 from deploy.sandbox.sns.envelopes import Envelope, Signer, string_to_sign
 
-TOGETHER = 16
-LONGEST = 30.0
+BATCH = 16
+SIGNING_TIMEOUT = 30.0
 """Seconds for a batch: it gives way to everything else."""
 
-Waiting = tuple[Envelope, "asyncio.Future[Envelope]"]
+PendingSignature = tuple[Envelope, "asyncio.Future[Envelope]"]
 
 
-class Signing:
+class SigningClient:
     """Signs for everybody who tells subscribers something."""
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: deque[PendingSignature] = deque()
         self._working: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
 
@@ -47,15 +47,17 @@ class Signing:
 
     async def _work(self) -> None:
         while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(TOGETHER, len(self._waiting)))]
+            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
             try:
-                async with asyncio.timeout(LONGEST):
+                async with asyncio.timeout(SIGNING_TIMEOUT):
                     signatures = await self._signatures([string_to_sign(envelope) for envelope, _ in batch])
             except Exception as failure:  # whatever it is, those who wait must hear of it
                 await self._end()
-                _settle(batch, failure)
+                _resolve(batch, failure)
             else:
-                _settle(batch, [self._signer.signed(each, by) for (each, _), by in zip(batch, signatures, strict=True)])
+                _resolve(
+                    batch, [self._signer.signed(each, by) for (each, _), by in zip(batch, signatures, strict=True)]
+                )
 
     async def _signatures(self, texts: Sequence[bytes]) -> list[bytes]:
         process = self._process = self._process or await self._start()
@@ -79,7 +81,7 @@ class Signing:
             await process.wait()
 
 
-def _settle(batch: Sequence[Waiting], outcome: Sequence[Envelope] | Exception) -> None:
+def _resolve(batch: Sequence[PendingSignature], outcome: Sequence[Envelope] | Exception) -> None:
     for place, (_, signed) in enumerate(batch):
         if signed.done():  # whoever waited has gone
             continue

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-NICE = 10
+NICENESS = 10
 """Signing is most of the work of the sandbox and none of the hurry."""
 
 NUMBER = Struct(">I")
@@ -22,7 +22,7 @@ NUMBER = Struct(">I")
 
 def main() -> None:
     """Serves until its input ends."""
-    _stand_back()
+    _lower_priority()
     key = serialization.load_pem_private_key(Path(sys.argv[1]).read_bytes(), password=None)
     assert isinstance(key, rsa.RSAPrivateKey)  # the only kind that the sandbox writes
     texts, signatures = sys.stdin.buffer, sys.stdout.buffer
@@ -32,13 +32,13 @@ def main() -> None:
         signatures.flush()
 
 
-def _stand_back() -> None:
+def _lower_priority() -> None:
     """Let everything else go first. Linux may share processors among sessions before it looks at their processes: so
     this one has a session of its own, and that is told the same."""
     os.setsid()
-    os.nice(NICE)
+    os.nice(NICENESS)
     with suppress(OSError):  # elsewhere there is no such file, or nobody may write it
-        Path("/proc/self/autogroup").write_text(str(NICE))
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 def _number(source: BinaryIO) -> int:

@@ -26,8 +26,8 @@ from deploy.sandbox.sns.events import (
     event_record,
 )
 from deploy.sandbox.sns.subscriptions import Subscription
-from deploy.sandbox.sqs.queue import Hatch, Queue
-from deploy.sandbox.storage.store import Row, Store
+from deploy.sandbox.sqs.queue import Queue, QueueSubscriber
+from deploy.sandbox.storage.store import SqlRow, Store
 
 Mode = Literal["on", "paused", "duplicated", "shuffled"]
 
@@ -42,10 +42,10 @@ POLL_SECONDS = 0.05
 POSTS_AT_ONCE = 32
 TAKEN_AT_ONCE, TAKEN_AT_ONCE_SHUFFLED = 256, 1024
 SHUFFLE_SECONDS = 2.0
-FIRST_RETRY, LONGEST_RETRY = 0.5, 20.0
-LONGEST_ABSENCE = 4.0
+FIRST_RETRY, MAX_RETRY = 0.5, 20.0
+MAX_PAUSE = 4.0
 GIVE_UP_AFTER = 3600.0
-ASK_AGAIN_AFTER = 2.0
+CONFIRMATION_RETRY = 2.0
 BUSY = (429, 502, 503, 504)
 
 log = logging.getLogger("sandbox.notifications")
@@ -64,7 +64,7 @@ class Notification(msgspec.Struct, frozen=True):
         return self.give_up_at and self.give_up_at - GIVE_UP_AFTER
 
 
-class PostOffice(msgspec.Struct, kw_only=True):
+class DeliveryContext(msgspec.Struct, kw_only=True):
     """What all couriers share. `mode` may change at any time."""
 
     store: Store
@@ -79,24 +79,24 @@ class PostOffice(msgspec.Struct, kw_only=True):
     given_up: int = 0
 
 
-class Courier:
-    def __init__(self, office: PostOffice, subscription: Subscription) -> None:
+class SubscriptionDelivery:
+    def __init__(self, context: DeliveryContext, subscription: Subscription) -> None:
         self.subscription = subscription
-        self._office = office
+        self._context = context
         to_queue = subscription.endpoint.startswith(QUEUE_ARN)
-        self._client = Hatch(office.queue) if to_queue else Client(subscription.endpoint)
+        self._client = QueueSubscriber(context.queue) if to_queue else Client(subscription.endpoint)
         self._slots = asyncio.Semaphore(POSTS_AT_ONCE)
-        self._taken: set[int] = set()  # on their way, or done and not yet forgotten on disk
+        self._in_flight: set[int] = set()  # on their way, or done and not yet forgotten on disk
         self._done: list[int] = []
-        self._later: list[Row] = []
-        self._introduced = to_queue  # a queue of the topic's own account is not asked
-        self._introduce_at = 0.0
-        self._away_until = 0.0
-        self._absences = 0
+        self._postponed: list[SqlRow] = []
+        self._confirmation_requested = to_queue  # a queue of the topic's own account is not asked
+        self._request_confirmation_at = 0.0
+        self._paused_until = 0.0
+        self._failures = 0
 
     @property
     def is_idle(self) -> bool:
-        return not self._taken
+        return not self._in_flight
 
     async def run(self) -> None:
         try:
@@ -110,84 +110,84 @@ class Courier:
 
     async def settle(self) -> None:
         """Write down what became of the notifications that have come back."""
-        done, later = self._done, self._later
+        done, later = self._done, self._postponed
         if not done and not later:
             return
-        self._done, self._later = [], []
-        await self._office.store.write((FORGET, [(each,) for each in done]), (TRY_LATER, later))
-        self._taken.difference_update(done, (row[-1] for row in later))
+        self._done, self._postponed = [], []
+        await self._context.store.write((FORGET, [(each,) for each in done]), (TRY_LATER, later))
+        self._in_flight.difference_update(done, (row[-1] for row in later))
 
     def _start(self, errands: asyncio.TaskGroup) -> None:
         now = time.time()
-        if now < self._away_until:
+        if now < self._paused_until:
             return
-        if now >= self._introduce_at and not (self._introduced and self.subscription.confirmed):
-            self._introduce_at = now + ASK_AGAIN_AFTER
-            errands.create_task(self._introduce())
+        if now >= self._request_confirmation_at and not (self._confirmation_requested and self.subscription.confirmed):
+            self._request_confirmation_at = now + CONFIRMATION_RETRY
+            errands.create_task(self._request_confirmation())
         if self._may_deliver:
             for notification in self._take_due(now):
                 errands.create_task(self._deliver(notification))
 
     @property
     def _may_deliver(self) -> bool:
-        return self.subscription.confirmed and self._office.mode != "paused" and time.time() >= self._away_until
+        return self.subscription.confirmed and self._context.mode != "paused" and time.time() >= self._paused_until
 
     def _take_due(self, now: float) -> list[Notification]:
-        at_once = TAKEN_AT_ONCE_SHUFFLED if self._office.mode == "shuffled" else TAKEN_AT_ONCE
-        if len(self._taken) > at_once // 2:
+        at_once = TAKEN_AT_ONCE_SHUFFLED if self._context.mode == "shuffled" else TAKEN_AT_ONCE
+        if len(self._in_flight) > at_once // 2:
             return []
-        rows = self._office.store.rows(DUE, (self.subscription.id, now, at_once + len(self._taken)))
-        due = [_notification(*row) for row in rows if row[0] not in self._taken]
-        self._taken.update(notification.id for notification in due)
+        rows = self._context.store.rows(DUE, (self.subscription.id, now, at_once + len(self._in_flight)))
+        due = [_notification(*row) for row in rows if row[0] not in self._in_flight]
+        self._in_flight.update(notification.id for notification in due)
         return due
 
-    async def _introduce(self) -> None:
+    async def _request_confirmation(self) -> None:
         """Ask for confirmation. A subscriber that has confirmed before is asked once per run: it may have forgotten."""
-        envelope = self._office.topic.confirmation(str(uuid4()), self.subscription.token, time.time())
-        self._introduced = await self._post(envelope)
+        envelope = self._context.topic.confirmation(str(uuid4()), self.subscription.token, time.time())
+        self._confirmation_requested = await self._post(envelope)
 
     async def _deliver(self, notification: Notification) -> None:
-        if self._office.mode == "shuffled":
+        if self._context.mode == "shuffled":
             await asyncio.sleep(random.random() * SHUFFLE_SECONDS)  # noqa: S311 - disorder, not secrecy
         async with self._slots:
             if not self._may_deliver:
-                self._taken.discard(notification.id)  # it stays on disk as it is
+                self._in_flight.discard(notification.id)  # it stays on disk as it is
                 return
-            await self._tell(notification)
+            await self._try_to_deliver(notification)
 
-    async def _tell(self, notification: Notification) -> None:
+    async def _try_to_deliver(self, notification: Notification) -> None:
         try:
-            told = await self._post_event(notification)
+            mail_record = await self._post_event(notification)
         except Exception:
             # One mail that cannot be described must not silence all others.
             log.exception("notification.failed", extra={"seq": notification.seq, "kind": notification.event.kind})
-            told = False
-        if told:
+            mail_record = False
+        if mail_record:
             self._done.append(notification.id)
         else:
-            self._put_off(notification)
+            self._postpone(notification)
 
     async def _post_event(self, notification: Notification) -> bool:
-        message = self._office.ledger.get(notification.seq)
-        record = event_record(message, notification.event, self._office.region) if message else None
+        message = self._context.ledger.get(notification.seq)
+        record = event_record(message, notification.event, self._context.region) if message else None
         if message is None or record is None:
             return True  # forgotten meanwhile, or impossible: there is nothing to tell
-        envelope = self._office.topic.notification(
+        envelope = self._context.topic.notification(
             message_id=str(event_id(message, notification.event)),
             subject=SUBJECT,
             message=msgspec.json.encode(record).decode(),
             at=notification.published_at or time.time(),
             subscription=self.subscription.arn,
         )
-        copies = 2 if self._office.mode == "duplicated" else 1
+        copies = 2 if self._context.mode == "duplicated" else 1
         for _ in range(copies):
             if not await self._post(envelope):
                 return False
-            self._office.delivered[notification.event.kind] += 1
+            self._context.delivered[notification.event.kind] += 1
         return True
 
     async def _post(self, envelope: Envelope) -> bool:
-        signed = await self._office.sign(envelope)
+        signed = await self._context.sign(envelope)
         headers = {
             "Content-Type": "text/plain; charset=UTF-8",
             "User-Agent": "Amazon Simple Notification Service Agent",
@@ -201,33 +201,33 @@ class Courier:
         except NETWORK_ERRORS:
             status = 0
         if 200 <= status < 300:
-            self._absences = 0
+            self._failures = 0
             return True
-        self._office.failed_posts += 1
+        self._context.failed_posts += 1
         if status == 0 or status in BUSY:
-            self._stay_away()
+            self._pause()
         return False
 
-    def _stay_away(self) -> None:
+    def _pause(self) -> None:
         """Nobody home: leave the subscriber alone for a while. Posts that fail together count as one absence."""
-        if time.time() < self._away_until:
+        if time.time() < self._paused_until:
             return
-        self._away_until = time.time() + min(_back_off(self._absences), LONGEST_ABSENCE)
-        self._absences += 1
+        self._paused_until = time.time() + min(_back_off(self._failures), MAX_PAUSE)
+        self._failures += 1
 
-    def _put_off(self, notification: Notification) -> None:
+    def _postpone(self, notification: Notification) -> None:
         now = time.time()
         give_up_at = notification.give_up_at or now + GIVE_UP_AFTER
         if now >= give_up_at:
-            self._office.given_up += 1
+            self._context.given_up += 1
             self._done.append(notification.id)
             return
         due = now + _back_off(notification.attempts)
-        self._later.append((due, notification.attempts + 1, give_up_at, notification.id))
+        self._postponed.append((due, notification.attempts + 1, give_up_at, notification.id))
 
 
 def _back_off(failures: int) -> float:
-    return min(FIRST_RETRY * 2.0 ** min(failures, 10), LONGEST_RETRY)
+    return min(FIRST_RETRY * 2.0 ** min(failures, 10), MAX_RETRY)
 
 
 def _notification(

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from deploy.sandbox.http.asgi import Answer, ApiError
+from deploy.sandbox.http.asgi import ApiError, Response
 from deploy.sandbox.settings import ACCOUNT_ID, QUEUE_ARN
 from deploy.sandbox.storage.store import Store
 
@@ -75,7 +75,7 @@ class Subscriptions:
     def _arn(self, number: int) -> str:
         return f"{self._topic_arn}:{number:08x}-0000-4000-8000-000000000000"
 
-    async def answer(self, call: Mapping[str, str]) -> Answer:
+    async def respond(self, call: Mapping[str, str]) -> Response:
         try:
             match call.get("Action"):
                 case "Subscribe":
@@ -91,7 +91,7 @@ class Subscriptions:
         except ApiError as error:
             return _refusal(error)
 
-    async def _subscribe(self, call: Mapping[str, str]) -> Answer:
+    async def _subscribe(self, call: Mapping[str, str]) -> Response:
         self._require_topic(call)
         endpoint = call.get("Endpoint", "")
         if call.get("Protocol") not in ("http", "https") or not endpoint.startswith(f"{call['Protocol']}://"):
@@ -101,7 +101,7 @@ class Subscriptions:
         arn = subscription.arn if subscription.confirmed else "pending confirmation"
         return _result("Subscribe", f"<SubscriptionArn>{escape(arn)}</SubscriptionArn>")
 
-    async def _confirm(self, call: Mapping[str, str]) -> Answer:
+    async def _confirm(self, call: Mapping[str, str]) -> Response:
         self._require_topic(call)
         given = call.get("Token", "").encode()
         for subscription in self.current:
@@ -111,14 +111,14 @@ class Subscriptions:
                 return _result("ConfirmSubscription", f"<SubscriptionArn>{arn}</SubscriptionArn>")
         raise ApiError(400, "InvalidParameter", "Invalid parameter: Token")
 
-    async def _unsubscribe(self, call: Mapping[str, str]) -> Answer:
+    async def _unsubscribe(self, call: Mapping[str, str]) -> Response:
         for subscription in self.current:
             if subscription.arn == call.get("SubscriptionArn"):
                 await self.remove(subscription)
                 return _result("Unsubscribe")
         raise ApiError(404, "NotFound", "Subscription does not exist")
 
-    def _list(self, call: Mapping[str, str]) -> Answer:
+    def _list(self, call: Mapping[str, str]) -> Response:
         """All on one page: there are never more than a few."""
         self._require_topic(call)
         members = "".join(self._member(subscription) for subscription in self.current)
@@ -144,16 +144,16 @@ class Subscriptions:
 NAMESPACE = "http://sns.amazonaws.com/doc/2010-03-31/"
 
 
-def _result(action: str, content: str = "") -> Answer:
+def _result(action: str, content: str = "") -> Response:
     result = f"<{action}Result>{content}</{action}Result>" if content else ""
-    return Answer(
+    return Response(
         _document(f"{action}Response", f"{result}<ResponseMetadata>{_request_id()}</ResponseMetadata>"), 200, XML
     )
 
 
-def _refusal(error: ApiError) -> Answer:
+def _refusal(error: ApiError) -> Response:
     detail = f"<Type>Sender</Type><Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
-    return Answer(_document("ErrorResponse", f"<Error>{detail}</Error>{_request_id()}"), error.status, XML)
+    return Response(_document("ErrorResponse", f"<Error>{detail}</Error>{_request_id()}"), error.status, XML)
 
 
 def _document(name: str, content: str) -> bytes:

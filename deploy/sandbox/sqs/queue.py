@@ -12,14 +12,14 @@ from uuid import uuid4
 
 import msgspec
 
-from deploy.sandbox.http.asgi import Answer, ApiError, Request
+from deploy.sandbox.http.asgi import ApiError, Request, Response
 from deploy.sandbox.settings import ACCOUNT_ID
 from deploy.sandbox.storage.store import Store
 
 NAME = "godwit-sandbox"
 TARGET = "AmazonSQS."
 POLL_SECONDS = 0.05
-LONGEST_WAIT = 20.0
+MAX_WAIT = 20.0
 MAX_AT_ONCE = 10
 
 ADD = "insert into queued (id, body, sent_at, visible_at) values (?, ?, ?, ?)"
@@ -30,22 +30,22 @@ PURGE = "delete from queued where seq >= ?"
 COUNT = "select count(*) filter (where visible_at <= ?), count(*) filter (where visible_at > ?) from queued"
 
 
-class Receive(msgspec.Struct, rename="pascal"):
+class ReceiveMessage(msgspec.Struct, rename="pascal"):
     max_number_of_messages: int = 1
     wait_time_seconds: float = 0.0
     visibility_timeout: float = 30.0
 
 
-class Receipt(msgspec.Struct, rename="pascal"):
+class DeleteMessage(msgspec.Struct, rename="pascal"):
     receipt_handle: str
     id: str = ""
 
 
-class Receipts(msgspec.Struct, rename="pascal"):
-    entries: list[Receipt]
+class DeleteMessages(msgspec.Struct, rename="pascal"):
+    entries: list[DeleteMessage]
 
 
-class Sent(msgspec.Struct, rename="pascal"):
+class SendMessage(msgspec.Struct, rename="pascal"):
     message_body: str
 
 
@@ -55,7 +55,7 @@ class Queue:
     def __init__(self, store: Store, url: str) -> None:
         self._store = store
         self.url = f"{url}/{ACCOUNT_ID}/{NAME}"
-        self._taken: set[int] = set()  # received, but not yet hidden on disk
+        self._in_flight: set[int] = set()  # received, but not yet hidden on disk
         self._calls: Mapping[str, Callable[[bytes], Awaitable[dict[str, Any]]]] = {
             "SendMessage": self._send,
             "ReceiveMessage": self._receive,
@@ -68,11 +68,11 @@ class Queue:
 
     async def add(self, body: str) -> str:
         """Put a message in; its id once it is on disk."""
-        now, known = time.time(), str(uuid4())
-        await self._store.write((ADD, [(known, body, now, now)]))
-        return known
+        now, message_id = time.time(), str(uuid4())
+        await self._store.write((ADD, [(message_id, body, now, now)]))
+        return message_id
 
-    async def answer(self, request: Request) -> Answer:
+    async def respond(self, request: Request) -> Response:
         """A call of SQS, named by its `X-Amz-Target`."""
         action = request.header(b"x-amz-target").removeprefix(TARGET)
         if action not in self._calls:
@@ -81,17 +81,17 @@ class Queue:
             result = await self._calls[action](await request.body())
         except msgspec.MsgspecError as wrong:
             raise ApiError(400, "com.amazonaws.sqs#InvalidParameterValue", str(wrong)) from None
-        return Answer(msgspec.json.encode(result), content_type=b"application/x-amz-json-1.0")
+        return Response(msgspec.json.encode(result), content_type=b"application/x-amz-json-1.0")
 
     async def _send(self, body: bytes) -> dict[str, Any]:
-        text = msgspec.json.decode(body, type=Sent).message_body
+        text = msgspec.json.decode(body, type=SendMessage).message_body
         return {"MessageId": await self.add(text), "MD5OfMessageBody": _digest(text)}
 
     async def _receive(self, body: bytes) -> dict[str, Any]:
-        asked = msgspec.json.decode(body, type=Receive)
-        until = time.monotonic() + min(asked.wait_time_seconds, LONGEST_WAIT)
+        call = msgspec.json.decode(body, type=ReceiveMessage)
+        until = time.monotonic() + min(call.wait_time_seconds, MAX_WAIT)
         while True:
-            if messages := await self._take(asked):
+            if messages := await self._take(call):
                 return {"Messages": messages}
             if time.monotonic() >= until:
                 return {}
@@ -100,27 +100,27 @@ class Queue:
             except asyncio.CancelledError:  # the sandbox stops: whoever waits gets its answer now
                 return {}
 
-    async def _take(self, asked: Receive) -> list[dict[str, Any]]:
-        now, most = time.time(), min(asked.max_number_of_messages, MAX_AT_ONCE)
-        rows = self._store.rows(DUE, (now, most + len(self._taken)))
-        rows = [row for row in rows if row[0] not in self._taken][:most]
+    async def _take(self, call: ReceiveMessage) -> list[dict[str, Any]]:
+        now, most = time.time(), min(call.max_number_of_messages, MAX_AT_ONCE)
+        rows = self._store.rows(DUE, (now, most + len(self._in_flight)))
+        rows = [row for row in rows if row[0] not in self._in_flight][:most]
         if not rows:
             return []
         numbers = [row[0] for row in rows]
-        self._taken.update(numbers)
+        self._in_flight.update(numbers)
         try:
-            await self._store.write((HIDE, [(now + asked.visibility_timeout, number) for number in numbers]))
+            await self._store.write((HIDE, [(now + call.visibility_timeout, number) for number in numbers]))
         finally:
-            self._taken.difference_update(numbers)
+            self._in_flight.difference_update(numbers)
         return [_shown(*row) for row in rows]
 
     async def _delete(self, body: bytes) -> dict[str, Any]:
-        handle = msgspec.json.decode(body, type=Receipt).receipt_handle
+        handle = msgspec.json.decode(body, type=DeleteMessage).receipt_handle
         await self._store.write((REMOVE, [(handle,)]))
         return {}
 
     async def _delete_batch(self, body: bytes) -> dict[str, Any]:
-        entries = msgspec.json.decode(body, type=Receipts).entries
+        entries = msgspec.json.decode(body, type=DeleteMessages).entries
         await self._store.write((REMOVE, [(entry.receipt_handle,) for entry in entries]))
         return {"Successful": [{"Id": entry.id} for entry in entries], "Failed": []}
 
@@ -141,7 +141,7 @@ class Queue:
         return {}
 
 
-class Hatch:
+class QueueSubscriber:
     """A courier's way into the queue, in place of its connection to an HTTP subscriber."""
 
     def __init__(self, queue: Queue) -> None:
@@ -155,9 +155,9 @@ class Hatch:
         """There is nothing to close."""
 
 
-def _shown(seq: int, known: str, body: str, sent_at: float, receives: int) -> dict[str, Any]:
+def _shown(seq: int, message_id: str, body: str, sent_at: float, receives: int) -> dict[str, Any]:
     return {
-        "MessageId": known,
+        "MessageId": message_id,
         "ReceiptHandle": str(seq),
         "Body": body,
         "MD5OfBody": _digest(body),

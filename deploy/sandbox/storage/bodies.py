@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 
-class Place(msgspec.Struct, frozen=True):
+class Extent(msgspec.Struct, frozen=True):
     offset: int
     size: int
 
@@ -22,20 +22,20 @@ class Bodies:
         os.ftruncate(self._file, end)
         self._end = end
 
-    def reserve(self, body: bytes) -> Place:
+    def reserve(self, body: bytes) -> Extent:
         """Where this body will be once it is written."""
-        place = Place(self._end, len(body))
+        place = Extent(self._end, len(body))
         self._end += len(body)
         return place
 
-    def write(self, bodies: list[bytes], first: Place) -> None:
+    def write(self, bodies: list[bytes], first: Extent) -> None:
         """Put bodies that were reserved one after another on disk. Blocks until they are."""
         content, written = b"".join(bodies), 0
         while written < len(content):
             written += os.pwrite(self._file, content[written:], first.offset + written)
         os.fdatasync(self._file)
 
-    def read(self, place: Place) -> bytes:
+    def read(self, place: Extent) -> bytes:
         return os.pread(self._file, place.size, place.offset)
 
     def close(self) -> None:

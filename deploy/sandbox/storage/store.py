@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from deploy.sandbox.storage.bodies import Bodies, Place
+from deploy.sandbox.storage.bodies import Bodies, Extent
 
 Value = str | bytes | float | int | None
-Row = Sequence[Value]
-Statement = tuple[str, Sequence[Row]]
+SqlRow = Sequence[Value]
+Statement = tuple[str, Sequence[SqlRow]]
 
 SCHEMA = """
 create table if not exists message (
@@ -108,14 +108,14 @@ class Store:
         self._wake = asyncio.Event()
 
     # Any: the types of a result row are known to the SQL text, not to Python.
-    def rows(self, sql: str, values: Row | Mapping[str, Value] = ()) -> list[Any]:
+    def rows(self, sql: str, values: SqlRow | Mapping[str, Value] = ()) -> list[Any]:
         """Committed rows only. For short queries: it runs on the event loop."""
         return self._reader.execute(sql, values).fetchall()
 
-    def body(self, place: Place) -> bytes:
+    def body(self, place: Extent) -> bytes:
         return self._bodies.read(place)
 
-    def keep(self, body: bytes) -> Place:
+    def keep(self, body: bytes) -> Extent:
         """Have this body written with the next `write`, which must follow before anything is awaited."""
         place = self._bodies.reserve(body)
         self._batch.bodies.append((place, body))
@@ -174,8 +174,8 @@ class Batch:
     """What one coming transaction will write, and who is waiting for it."""
 
     def __init__(self) -> None:
-        self.bodies: list[tuple[Place, bytes]] = []
-        self.statements: dict[str, list[Row]] = {}
+        self.bodies: list[tuple[Extent, bytes]] = []
+        self.statements: dict[str, list[SqlRow]] = {}
         self._waiting: list[asyncio.Future[None]] = []
 
     def add(self, statements: Iterable[Statement]) -> asyncio.Future[None]:

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from deploy.provisioning.prepare import declared_services
 from deploy.provisioning.streams import consumers_of
+from deploy.services import declared_services
 from libs.runtime.eventstore.codec import tag_of
 from libs.schemas.base import Message
 from libs.schemas.registry import commands, events, queries
