@@ -24,7 +24,7 @@ from libs.runtime.eventstore.envelope import (
 )
 from libs.runtime.messaging.bus import Unavailable, result_of
 from libs.runtime.messaging.consumer import REPLY_HEADER
-from libs.runtime.messaging.headers import lighten
+from libs.runtime.messaging.headers import use_fast_headers
 from libs.schemas.base import Command
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ async def connect(url: str) -> Client:
         client = await nats.connect(url, connect_timeout=TIMEOUT, error_cb=note, **tries)
     except (NoServersError, TimeoutError) as none:
         raise ConnectionError(f"{url}: {reasons[-1] if reasons else none!r}") from none
-    lighten(client)
+    use_fast_headers(client)
     return client
 
 

@@ -10,7 +10,7 @@ from deploy.audit.lag import Lag, lags
 from deploy.commands import Failed
 from deploy.connections import database
 from deploy.services import declared_services
-from libs.runtime.operations.rebuild import KEEP_TABLES
+from libs.runtime.operations.rebuild import PREVENT_REBUILD
 
 CHECKS = (
     *contacts.CHECKS,
@@ -40,7 +40,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
 async def audit(project: UUID | None = None) -> Audit:
     """Count every project, or one. Raises Failed while tables are rebuilt: they would change places under the count."""
     async with database() as conn:
-        if not await conn.fetchval(KEEP_TABLES):
+        if not await conn.fetchval(PREVENT_REBUILD):
             raise Failed("read models are being rebuilt: audit when `godwit rebuild` is done")
         async with conn.transaction(isolation="repeatable_read", readonly=True):
             figures = [figure async for figure in compare(conn, CHECKS, project)]

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from libs.runtime.eventstore.store import Connection
-from libs.runtime.messaging.inbox import KEPT_DAYS
+from libs.runtime.messaging.inbox import RETENTION_DAYS
 
 # Both sides answer (project, figure, key, n), and are compared key by key: two mistakes do not make up for each other.
 # A counted n that is null cannot be told from the log, so what is shown is believed.
@@ -61,6 +61,6 @@ HANDLED = """(
 async def compare(conn: Connection, checks: Iterable[Check], project: UUID | None) -> AsyncIterator[Figure]:
     """Every figure of every project, or of one."""
     for check in checks:
-        counted = check.counted.format(handled=HANDLED.format(service=check.service, days=KEPT_DAYS))
+        counted = check.counted.format(handled=HANDLED.format(service=check.service, days=RETENTION_DAYS))
         for row in await conn.fetch(COMPARE.format(counted=counted, shown=check.shown), project, timeout=None):
             yield Figure(service=check.service, **row)

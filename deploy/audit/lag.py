@@ -7,7 +7,7 @@ import msgspec
 
 from libs.runtime.eventstore.codec import tag_of
 from libs.runtime.eventstore.store import Connection
-from libs.runtime.messaging.inbox import KEPT_DAYS
+from libs.runtime.messaging.inbox import RETENTION_DAYS
 from libs.runtime.process.service import Service
 
 UNPUBLISHED = """
@@ -49,6 +49,6 @@ async def lags(conn: Connection, services: Sequence[Service], project: UUID | No
         for source in sorted({kind.service for kind in service.foreign_events}):
             tags = [tag_of(kind) for kind in service.foreign_events if kind.service == source]
             query = UNHANDLED.format(source=source, service=service.name)
-            row = await conn.fetchrow(query, project, tags, KEPT_DAYS, timeout=None)
+            row = await conn.fetchrow(query, project, tags, RETENTION_DAYS, timeout=None)
             if row and row["events"]:
                 yield Lag(source=source, service=service.name, **row)

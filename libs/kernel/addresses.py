@@ -13,7 +13,7 @@ _PLAIN = re.compile(rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?=[a-
 
 
 @lru_cache(maxsize=4096)  # a batch asks for each of its addresses several times
-def normal(text: str) -> str | None:
+def normalize_address(text: str) -> str | None:
     """The address as it is stored and sent to: trimmed, lower-case, its domain in ASCII (IDNA, RFC 5891).
 
     None for anything but one plain mailbox of at most 254 octets: comments, quoted or non-ASCII local parts (SES

@@ -14,13 +14,13 @@ BOM = b"\xef\xbb\xbf"
 DELIMITERS = (",", ";", "\t")
 
 MAX_COLUMNS = 200
-MAX_IN_FIELD = 64 * 1024
-MAX_IN_ROW = 256 * 1024
+MAX_FIELD_BYTES = 64 * 1024
+MAX_ROW_BYTES = 256 * 1024
 
-csv.field_size_limit(MAX_IN_FIELD)
+csv.field_size_limit(MAX_FIELD_BYTES)
 
 
-class BrokenCsv(ValueError):
+class InvalidCsv(ValueError):
     """The file cannot be read from this row on. `row` counts from 1, the row of the column names."""
 
     def __init__(self, row: int, reason: str, code: str = "invalid_csv") -> None:
@@ -37,17 +37,17 @@ class Record(msgspec.Struct, frozen=True):
     end: int
 
 
-class Records:
+class RecordReader:
     """Cuts records out of the pieces of a file. To go on in the middle, start with the `row` and the `end` of a record.
 
     What is at hand is one piece and the beginning of one record, however large the file is. `row` and `at` are those
     of the last record that was cut.
     """
 
-    def __init__(self, delimiter: str | None = None, *, row: int = 0, at: int = 0) -> None:
+    def __init__(self, delimiter: str | None = None, *, row: int = 0, offset: int = 0) -> None:
         self.delimiter = delimiter
         self.row = row
-        self.at = at
+        self.offset = offset
         self._rest = b""
 
     def feed(self, piece: bytes) -> Iterator[Record]:
@@ -56,8 +56,8 @@ class Records:
         # what does not end in LF may go on; so may a CR, with the LF of its line
         self._rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
         yield from self._cut(lines, last=False)
-        if len(self._rest) > MAX_IN_ROW:
-            raise BrokenCsv(self.row + 1, f"is longer than {MAX_IN_ROW} bytes, or a quote in it is never closed")
+        if len(self._rest) > MAX_ROW_BYTES:
+            raise InvalidCsv(self.row + 1, f"is longer than {MAX_ROW_BYTES} bytes, or a quote in it is never closed")
 
     def finish(self) -> Iterator[Record]:
         """The last record, if no line break ended it. Raises BrokenCsv."""
@@ -65,7 +65,7 @@ class Records:
         yield from self._cut(lines, last=True)
 
     def _cut(self, lines: Sequence[bytes], *, last: bool) -> Iterator[Record]:
-        source = _Lines(lines, self.at, self.row)
+        source = _Lines(lines, self.offset, self.row)
         done = 0
         reader = csv.reader(source, delimiter=self._delimiter_of(lines), strict=True)
         while True:
@@ -76,28 +76,28 @@ class Records:
             except csv.Error as error:
                 if source.exhausted and not last:
                     break  # a quoted field goes on in what is still to come
-                raise BrokenCsv(self.row + 1, f"is not valid CSV: {error}") from error
-            done, self.at = source.taken, source.at
+                raise InvalidCsv(self.row + 1, f"is not valid CSV: {error}") from error
+            done, self.offset = source.taken, source.offset
             self.row = source.row = self.row + 1
             if len(cells) > MAX_COLUMNS:
-                raise BrokenCsv(self.row, f"has more than {MAX_COLUMNS} columns", "too_many_columns")
-            yield Record(self.row, cells, self.at)
+                raise InvalidCsv(self.row, f"has more than {MAX_COLUMNS} columns", "too_many_columns")
+            yield Record(self.row, cells, self.offset)
         self._rest = b"".join(lines[done:]) + self._rest
 
     def _delimiter_of(self, lines: Sequence[bytes]) -> str:
         """Detected in the first line of all."""
         if self.delimiter is None and lines:
-            self.delimiter = detect(lines[0])
+            self.delimiter = detect_delimiter(lines[0])
         return self.delimiter or DELIMITERS[0]
 
 
 class _Lines:
     """Hands lines to the reader as text, and counts what it has taken."""
 
-    def __init__(self, lines: Sequence[bytes], at: int, row: int) -> None:
+    def __init__(self, lines: Sequence[bytes], offset: int, row: int) -> None:
         self._lines = lines
         self.taken = 0
-        self.at = at
+        self.offset = offset
         self.row = row
         self.exhausted = False
 
@@ -109,26 +109,26 @@ class _Lines:
             self.exhausted = True
             raise StopIteration
         line = self._lines[self.taken]
-        text = _text(line.removeprefix(BOM) if self.at == 0 else line, self.row + 1)
+        text = _text(line.removeprefix(BOM) if self.offset == 0 else line, self.row + 1)
         self.taken += 1
-        self.at += len(line)
+        self.offset += len(line)
         return text
 
 
-def detect(header: bytes) -> str:
+def detect_delimiter(header: bytes) -> str:
     """The delimiter of the line of column names: the one that makes the most columns, and the comma if none does."""
     line = _text(header.removeprefix(BOM), 1)
     try:
         return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([line], delimiter=delimiter), [])))
     except csv.Error as error:
-        raise BrokenCsv(1, f"is not valid CSV: {error}") from error
+        raise InvalidCsv(1, f"is not valid CSV: {error}") from error
 
 
 def _text(line: bytes, row: int) -> str:
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
-        raise BrokenCsv(row, f"is not valid UTF-8 ({error.reason})", "invalid_encoding") from error
+        raise InvalidCsv(row, f"is not valid UTF-8 ({error.reason})", "invalid_encoding") from error
     if "\0" in text:
-        raise BrokenCsv(row, "contains a NUL character", "invalid_string")
+        raise InvalidCsv(row, "contains a NUL character", "invalid_string")
     return text

@@ -17,7 +17,7 @@ MAC_BYTES = 16
 PAYLOAD_BYTES = 48
 
 
-class Target(msgspec.Struct, frozen=True):
+class LinkTarget(msgspec.Struct, frozen=True):
     """Whom and what a link is about. `email_id` is the mail that carried it."""
 
     project: UUID
@@ -25,28 +25,28 @@ class Target(msgspec.Struct, frozen=True):
     email_id: UUID
 
 
-class BadToken(ValueError):
+class InvalidToken(ValueError):
     """Not a token of ours. One answer for every reason, so that it tells nothing."""
 
 
-def sign(key: str, target: Target) -> str:
+def sign(key: str, target: LinkTarget) -> str:
     """The token of a link, about 88 URL-safe characters."""
     payload = VERSION + target.project.bytes + target.contact_id.bytes + target.email_id.bytes
     return _spelled(payload + _mac(key, payload))
 
 
-def verify(key: str, token: str) -> Target:
+def verify(key: str, token: str) -> LinkTarget:
     """What the token is about. Raises BadToken."""
     try:
         raw = base64.b64decode(token.encode("ascii") + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError) as bad:
-        raise BadToken from bad
+        raise InvalidToken from bad
     payload, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
     if _spelled(raw) != token:  # its last character has bits to spare: one token is spelled one way
-        raise BadToken
+        raise InvalidToken
     if len(payload) != 1 + PAYLOAD_BYTES or not hmac.compare_digest(mac, _mac(key, payload)):
-        raise BadToken
-    return Target(UUID(bytes=payload[1:17]), UUID(bytes=payload[17:33]), UUID(bytes=payload[33:49]))
+        raise InvalidToken
+    return LinkTarget(UUID(bytes=payload[1:17]), UUID(bytes=payload[17:33]), UUID(bytes=payload[33:49]))
 
 
 def _spelled(raw: bytes) -> str:

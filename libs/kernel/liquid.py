@@ -32,7 +32,7 @@ _SPACED_NAME = re.compile(r"\s*[^\W\d][\w-]*(?: +[\w-]+)+\s*")
 _LITERAL = re.compile(r"""\s*("[^"]*"|'[^']*'|-?\d+(?:\.\d+)?|true|false)\s*(\|.*)?""", re.DOTALL)
 
 
-class Mistake(msgspec.Struct, frozen=True):
+class TemplateMistake(msgspec.Struct, frozen=True):
     """Why a template cannot be parsed, and where; `line` and `column` count from 1."""
 
     message: str
@@ -53,13 +53,13 @@ def _environment() -> Environment:
 _ENVIRONMENT = _environment()
 
 
-def mistake_in(text: str) -> Mistake | None:
+def find_mistake(text: str) -> TemplateMistake | None:
     """The first mistake of a template, or None. Unknown filters are mistakes as unknown tags are."""
     if not _OPENING.search(text):  # plain words
         return None
     if unbounded := _unbounded(text):
         return unbounded
-    plain = as_liquid(text)
+    plain = to_liquid(text)
     try:
         template = _ENVIRONMENT.from_string(plain)
         unknown = [
@@ -81,13 +81,13 @@ def variables_in(text: str) -> list[str]:
     """The names that a template asks for, such as `firstName` or `order.total`, sorted. What it makes itself is left
     out; what cannot be parsed asks for nothing."""
     try:
-        asked = _ENVIRONMENT.from_string(as_liquid(text)).analyze().globals
+        asked = _ENVIRONMENT.from_string(to_liquid(text)).analyze().globals
     except (LiquidError, RecursionError):
         return []
     return sorted({_dotted(variable.segments) for variables in asked.values() for variable in variables})
 
 
-def as_liquid(text: str) -> str:
+def to_liquid(text: str) -> str:
     """The template as plain Liquid.
 
     `{{ name ?? default }}` becomes a default filter, `{{ first name }}` a look-up of that key, and what an HTML editor
@@ -96,7 +96,7 @@ def as_liquid(text: str) -> str:
     return _CODE.sub(_plain_code, text)
 
 
-def _unbounded(text: str) -> Mistake | None:
+def _unbounded(text: str) -> TemplateMistake | None:
     """The first output or tag that is never closed, is too long, or is one too many."""
     place = count = 0
     while opening := _OPENING.search(text, place):
@@ -155,9 +155,11 @@ def _parses(text: str) -> bool:
     return True
 
 
-def _mistake(text: str, index: int, message: str) -> Mistake:
+def _mistake(text: str, index: int, message: str) -> TemplateMistake:
     before = text[:index]
-    return Mistake(message=message, line=before.count("\n") + 1, column=len(before) - (before.rfind("\n") + 1) + 1)
+    return TemplateMistake(
+        message=message, line=before.count("\n") + 1, column=len(before) - (before.rfind("\n") + 1) + 1
+    )
 
 
 def _original(text: str, index: int) -> int:
@@ -173,10 +175,10 @@ def _original(text: str, index: int) -> int:
     return index - grown
 
 
-def data_named_in(text: str) -> set[str]:
+def data_keys_in(text: str) -> set[str]:
     """The keys of a contact's data that a template names, at the top or under `data`; none if it has a mistake."""
     try:
-        found = _ENVIRONMENT.from_string(as_liquid(text)).analyze().globals.values()
+        found = _ENVIRONMENT.from_string(to_liquid(text)).analyze().globals.values()
     except (LiquidError, RecursionError):
         return set()
     paths = [variable.segments for variables in found for variable in variables]

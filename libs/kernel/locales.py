@@ -5,22 +5,22 @@ from collections.abc import Iterable
 LOCALES = (
     "en", "nl", "fr", "de", "es", "it", "pt", "pl", "cs", "bg", "hi", "zh-CN", "zh-TW", "zh-HK", "ja", "sv", "cy",
 )  # fmt: skip
-DEFAULT = "en"
+DEFAULT_LOCALE = "en"
 
 _BY_NAME = {locale.lower(): locale for locale in LOCALES}
 _SCRIPTS = {"zh": "zh-CN", "zh-hans": "zh-CN", "zh-hant": "zh-TW", "zh-mo": "zh-HK"}
 
 
-def chosen(wishes: Iterable[object]) -> str:
+def negotiate_locale(wishes: Iterable[object]) -> str:
     """The first wish that can be met, the most important first; else English.
 
     A wish is a language tag (RFC 5646) such as `de`, `pt-BR` or `zh_Hant_TW`, in any case. A region that is not
     spoken is met by its language. What is no tag is passed over: wishes come from contacts' data and from browsers.
     """
-    return next((locale for wish in wishes if (locale := _spoken(wish))), DEFAULT)
+    return next((locale for wish in wishes if (locale := _spoken(wish))), DEFAULT_LOCALE)
 
 
-def accepted(header: str) -> list[str]:
+def parse_accept_language(header: str) -> list[str]:
     """The tags of an `Accept-Language` header (RFC 9110), in its order; browsers write the most wanted first."""
     return [part.partition(";")[0].strip() for part in header[:500].split(",")]
 

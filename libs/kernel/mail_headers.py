@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-MOST = 20
-LONGEST_VALUE = 998
+MAX_HEADERS = 20
+MAX_VALUE_BYTES = 998
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 ALLOWED = frozenset(
     (
@@ -18,14 +18,14 @@ ALLOWED = frozenset(
         *("priority", "references", "sensitivity"),
     )
 )
-OURS = ("x-godwit-", "x-plunk-", "x-ses-")
+RESERVED_PREFIXES = ("x-godwit-", "x-plunk-", "x-ses-")
 """What begins so is for us or for Amazon SES to say."""
 
 
-def refusals(headers: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
+def header_errors(headers: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
     """What is wrong with them: the name, a sentence and a code, for each that cannot be given."""
-    if len(headers) > MOST:
-        yield "", f"At most {MOST} headers can be given", "too_big"
+    if len(headers) > MAX_HEADERS:
+        yield "", f"At most {MAX_HEADERS} headers can be given", "too_big"
     seen: set[str] = set()
     for name, value in headers.items():
         if name.lower() in seen:
@@ -35,17 +35,17 @@ def refusals(headers: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
         seen.add(name.lower())
 
 
-def givable(headers: Mapping[str, str]) -> dict[str, str]:
+def allowed_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Those of a mail's headers that a caller may give: where a mail is taken as it is, the others are left out."""
     found = {name: value for name, value in headers.items() if not (_wrong_name(name) or _wrong_value(value))}
-    return dict(islice(found.items(), MOST))
+    return dict(islice(found.items(), MAX_HEADERS))
 
 
 def _wrong_name(name: str) -> tuple[str, str] | None:
     lower = name.lower()
     if not NAME.fullmatch(name):
         return "Is not the name of a header", "invalid_string"
-    if lower.startswith(OURS) or not (lower.startswith("x-") or lower in ALLOWED):
+    if lower.startswith(RESERVED_PREFIXES) or not (lower.startswith("x-") or lower in ALLOWED):
         return "Cannot be set: it is written by Godwit, or would change who gets the mail", "not_allowed"
     return None
 
@@ -53,8 +53,8 @@ def _wrong_name(name: str) -> tuple[str, str] | None:
 def _wrong_value(value: object) -> tuple[str, str] | None:
     if not isinstance(value, str):
         return "Expected string", "invalid_type"
-    if len(value.encode(errors="replace")) > LONGEST_VALUE:
-        return f"Must have at most {LONGEST_VALUE} bytes", "too_big"
+    if len(value.encode(errors="replace")) > MAX_VALUE_BYTES:
+        return f"Must have at most {MAX_VALUE_BYTES} bytes", "too_big"
     if not value.isprintable():
         return "Must be a single line without control characters", "invalid_string"
     return None

@@ -3,14 +3,14 @@
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-LONGEST_NAME = 64
+MAX_NAME_LENGTH = 64
 """The longest that there is has 32 characters."""
 
 
 @lru_cache(maxsize=1024)
 def zone_of(name: object) -> ZoneInfo | None:
     """The zone of this name, such as `Europe/Berlin`; None for what is none."""
-    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_LENGTH:
         return None
     try:
         return ZoneInfo(name)

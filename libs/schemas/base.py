@@ -37,7 +37,7 @@ class Event(Message, frozen=True, kw_only=True):
     service: ClassVar[str]
     stream: ClassVar[str]
     personal: ClassVar[tuple[str, ...]] = ()
-    people: ClassVar[str] = ""
+    personal_list: ClassVar[str] = ""
     forgets: ClassVar[bool] = False
 
 

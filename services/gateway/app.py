@@ -7,7 +7,7 @@ from uuid import UUID
 
 import structlog
 
-from libs.runtime.messaging.group_commit import BROKEN
+from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
 from libs.runtime.messaging.publisher import Publisher
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.service import Service
@@ -82,6 +82,6 @@ async def sweep(runtime: Runtime) -> None:
         try:
             await runtime.pool.execute(idempotency.FORGET)
             await pending_commands.forget(runtime.pool)
-        except BROKEN as broken:
+        except CONNECTION_ERRORS as broken:
             log.warning("sweep.database_unreachable", error=repr(broken))
         await asyncio.sleep(SWEEP_SECONDS)

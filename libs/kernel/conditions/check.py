@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from libs.kernel.conditions.language import (
-    LONGEST,
     MAX_DEPTH,
     MAX_FILTERS,
+    MAX_SPAN_SECONDS,
     NEED_UNIT,
     NEED_VALUE,
     OPERATORS,
@@ -16,7 +16,7 @@ from libs.kernel.conditions.language import (
     Field,
     field_of,
 )
-from libs.kernel.conditions.values import instant, is_number
+from libs.kernel.conditions.values import is_number, parse_instant
 from libs.schemas.base import FieldError
 from libs.schemas.contacts.contacts import Condition, Filter, Group
 
@@ -102,7 +102,7 @@ def _flaw_of_span(test: Filter) -> Flaw | None:
         return "unit", f'"{test.operator}" operator requires a unit (days, hours, or minutes)', "required"
     if not is_number(test.value):
         return "value", f'Operator "{test.operator}" requires a number', "invalid_type"
-    if not 0 < test.value * SECONDS[test.unit] <= LONGEST:
+    if not 0 < test.value * SECONDS[test.unit] <= MAX_SPAN_SECONDS:
         return "value", f'Operator "{test.operator}" requires more than 0 and at most 100 years', "custom"
     return None
 
@@ -114,7 +114,7 @@ def _flaw_of_value(test: Filter, field: Field) -> Flaw | None:
             return "value", "email is compared with text", "invalid_type"
         case "subscribed" if not isinstance(value, bool):
             return "value", "subscribed is compared with true or false", "invalid_type"
-        case "createdAt" | "updatedAt" if instant(value) is None:
+        case "createdAt" | "updatedAt" if parse_instant(value) is None:
             return "value", f"{test.field} is compared with a date (ISO 8601)", "invalid_date"
         case "data" if operator in SUBSTRING and (isinstance(value, dict | list) or value == ""):
             return "value", f'Operator "{operator}" requires a text', "invalid_type"

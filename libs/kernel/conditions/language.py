@@ -20,7 +20,7 @@ NEED_UNIT = RELATIVE | {"triggeredWithin", "notTriggeredWithin", "triggeredOlder
 NEED_VALUE = ORDER | EQUALITY | SUBSTRING | NEED_UNIT
 
 SECONDS = {"minutes": 60, "hours": 3600, "days": 86400}
-LONGEST = 100 * 366 * SECONDS["days"]
+MAX_SPAN_SECONDS = 100 * 366 * SECONDS["days"]
 MAX_DEPTH = 5
 MAX_FILTERS = 50
 
@@ -58,7 +58,7 @@ class Field(msgspec.Struct, frozen=True):
         return UUID(self.name)
 
 
-OWN = {
+CONTACT_FIELDS = {
     "email": Field("email", EQUALITY | SUBSTRING),
     "subscribed": Field("subscribed", EQUALITY),
     "createdAt": Field("createdAt", TIMES),
@@ -68,7 +68,7 @@ OWN = {
 
 def field_of(text: str) -> Field | None:
     """The field of a contact that a filter names; None if contacts have no such field."""
-    if own := OWN.get(text):
+    if own := CONTACT_FIELDS.get(text):
         return own
     scope, _, name = text.partition(".")
     match scope:

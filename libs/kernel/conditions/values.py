@@ -48,11 +48,11 @@ def passes(test: Filter, value: object, now: datetime) -> bool:
     if test.operator in RELATIVE:
         return _relative(test, value, now)
     if test.operator in SUBSTRING:
-        return isinstance(value, str) and (text_of(test.value) in value.lower()) == (test.operator == "contains")
-    if (moment := instant(test.value)) is not None:
+        return isinstance(value, str) and (search_text(test.value) in value.lower()) == (test.operator == "contains")
+    if (moment := parse_instant(test.value)) is not None:
         return _compare_instants(test, value, moment)
     if test.operator in EQUALITY:
-        return same(value, test.value) == (test.operator == "equals")
+        return equal_as_json(value, test.value) == (test.operator == "equals")
     return _comparable(value, test.value) and COMPARE[test.operator](value, test.value)
 
 
@@ -69,7 +69,7 @@ def value_at(data: Data, path: str) -> object:
     return value
 
 
-def instant(text: object) -> datetime | None:
+def parse_instant(text: object) -> datetime | None:
     """ISO 8601 as a moment: UTC where no offset is given, midnight where no time is. None for anything else."""
     shape = _INSTANT.fullmatch(text) if isinstance(text, str) else None
     if not shape:
@@ -86,26 +86,26 @@ def is_whole_day(text: object) -> bool:
     return isinstance(text, str) and "T" not in text
 
 
-def span_of(test: Filter) -> timedelta:
+def timespan(test: Filter) -> timedelta:
     """How long ago the test means."""
     assert test.unit is not None
     return timedelta(seconds=test.value * SECONDS[test.unit])
 
 
-def text_of(value: object) -> str:
+def search_text(value: object) -> str:
     """What is sought in a text, in lower case: numbers and truth values as JSON spells them."""
     return (value if isinstance(value, str) else msgspec.json.encode(value).decode()).lower()
 
 
-def same(one: object, other: object) -> bool:
+def equal_as_json(one: object, other: object) -> bool:
     """Equality as JSON has it: true is not 1, but 1.0 is, and the order of keys means nothing."""
     match one, other:
         case (bool(), _) | (_, bool()):
             return one is other
         case dict(), dict():
-            return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+            return one.keys() == other.keys() and all(equal_as_json(value, other[key]) for key, value in one.items())
         case list(), list():
-            return len(one) == len(other) and all(map(same, one, other))
+            return len(one) == len(other) and all(map(equal_as_json, one, other))
         case _:
             return one == other
 
@@ -115,15 +115,15 @@ def is_number(value: object) -> bool:
 
 
 def _relative(test: Filter, value: object, now: datetime) -> bool:
-    moment = instant(value)
+    moment = parse_instant(value)
     if moment is None:
         return False
-    ago = now - span_of(test)
+    ago = now - timespan(test)
     return moment < ago if test.operator == "olderThan" else ago <= moment <= now
 
 
 def _compare_instants(test: Filter, value: object, bound: datetime) -> bool:
-    moment = instant(value)
+    moment = parse_instant(value)
     if test.operator in ORDER:
         return moment is not None and COMPARE[test.operator](moment, bound)
     within = _DAY if is_whole_day(test.value) else timedelta(microseconds=1)

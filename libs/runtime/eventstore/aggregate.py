@@ -53,13 +53,13 @@ class Aggregate(Generic[S]):
         key: Callable[[Envelope[Any]], Hashable],
         load: Load[S],
         reply: Callable[[Envelope[Any], S, Sequence[Any], datetime], View],
-        then: Callable[[UnitOfWork, Envelope[Any], Sequence[Any]], Awaitable[None]] | None = None,
+        on_events: Callable[[UnitOfWork, Envelope[Any], Sequence[Any]], Awaitable[None]] | None = None,
     ) -> None:
         self._decider = decider
         self._key = key
         self._load = load
         self._reply = reply
-        self._then = then
+        self._on_events = on_events
 
     async def __call__(self, unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
         loaded = await self._load(unit.conn, envelopes)
@@ -78,9 +78,9 @@ class Aggregate(Generic[S]):
             return encode(no.as_reply())
         states[key] = state = self._evolved(state, events)
         unit.append(events, envelope)
-        if self._then and events:
-            await self._then(unit, envelope, events)
-        return accepted(self._reply(envelope, state, events, unit.now))
+        if self._on_events and events:
+            await self._on_events(unit, envelope, events)
+        return accepted_reply(self._reply(envelope, state, events, unit.now))
 
     def _evolved(self, state: S, events: Iterable[Any]) -> S:
         for event in events:
@@ -88,7 +88,7 @@ class Aggregate(Generic[S]):
         return state
 
 
-def evolved(
+def evolve_states(
     decider: Decider[S],
     stored: Mapping[K, S],
     events: Iterable[Envelope[Any]],
@@ -103,6 +103,6 @@ def evolved(
     return states
 
 
-def accepted(result: object) -> bytes:
+def accepted_reply(result: object) -> bytes:
     """The encoded reply that says yes, with `result` as its JSON."""
     return encode(Accepted(result=msgspec.Raw(encode(result))))

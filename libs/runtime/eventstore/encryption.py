@@ -27,7 +27,7 @@ from libs.schemas.base import Event
 SEALED = "_sealed"
 MARK = b'"_sealed"'
 MEMBER = b',"_sealed":'
-NOT_KEPT = b'"_sealed": null'
+ERASED = b'"_sealed": null'
 WHO = "contactId"
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -35,7 +35,7 @@ CIPHERS_KEPT = 4096
 """Several events in a row tell of one person; setting up a cipher costs as much as using it."""
 # A scalar sub-query is looked up row by row; for a join the planner may read the whole table instead. A key that was
 # taken away comes as an empty one.
-FIND = """
+LOAD_KEYS = """
 select project, person, (
     select coalesce(person_key.key, '') from person_key
     where person_key.project = wanted.project and person_key.person = wanted.person
@@ -44,7 +44,7 @@ from unnest($1::uuid[], $2::uuid[]) as wanted (project, person)
 """
 # A key for everyone who has none; in one order everywhere, so that two replicas cannot wait for each other. The answer
 # is about those who had one; a key that another transaction made at the same moment is missing in it.
-MAKE = """
+CREATE_MISSING_KEYS = """
 with made as (
     insert into person_key (project, person, key)
     select * from unnest($1::uuid[], $2::uuid[], $3::bytea[]) as new (project, person, key) order by project, person
@@ -58,15 +58,15 @@ select project, person, (
 from unnest($1::uuid[], $2::uuid[]) as wanted (project, person)
 where (project, person) not in (select project, person from made)
 """
-ERASE = """
+ERASE_KEYS = """
 insert into person_key (project, person, key)
 select project, person, null from unnest($1::uuid[], $2::uuid[]) as gone (project, person) order by project, person
 on conflict (project, person) do update set key = null where person_key.key is not null
 """
-Person = tuple[UUID, UUID]
+DataSubject = tuple[UUID, UUID]
 """Project and contact."""
 _parts: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
-Keys = Mapping[Person, AESGCM | None]
+DataKeys = Mapping[DataSubject, AESGCM | None]
 """None for those who are forgotten. Someone of whom nothing was written yet is not in it."""
 
 
@@ -98,37 +98,37 @@ async def decrypt(conn: Database, written: Sequence[LoggedEvent]) -> list[bytes]
     parts = {n: _parts.decode(each.body) for n, each in enumerate(written) if MARK in each.body}
     sealed = {n: EncryptedEvent(written[n], part) for n, part in parts.items() if SEALED in part}
     people = {person for each in sealed.values() for person in each.people()}
-    keys = await find(conn, people) if people else {}
+    keys = await load_keys(conn, people) if people else {}
     return [sealed[n].decrypted(keys) if n in sealed else each.body for n, each in enumerate(written)]
 
 
-async def erase(conn: Database, people: Collection[Person]) -> None:
+async def erase_data_keys(conn: Database, people: Collection[DataSubject]) -> None:
     """Forget these people: nothing that the log knows of them can be read again, and nothing new is kept."""
     if people:
-        await conn.execute(ERASE, *_columns(people))
+        await conn.execute(ERASE_KEYS, *_columns(people))
 
 
-def forgotten(events: Iterable[Envelope[Any]]) -> set[Person]:
+def forgotten_subjects(events: Iterable[Envelope[Any]]) -> set[DataSubject]:
     """Whom these events are the last to tell of."""
     return {(event.project, event.message.contact_id) for event in events if event.message.forgets}
 
 
-async def find(conn: Database, people: Collection[Person]) -> dict[Person, AESGCM | None]:
+async def load_keys(conn: Database, people: Collection[DataSubject]) -> dict[DataSubject, AESGCM | None]:
     """The keys that there are."""
-    return _keys(await conn.fetch(FIND, *_columns(people)))
+    return _keys(await conn.fetch(LOAD_KEYS, *_columns(people)))
 
 
-async def _made(conn: Database, people: Collection[Person]) -> Keys:
+async def _made(conn: Database, people: Collection[DataSubject]) -> DataKeys:
     """Everyone's key; those who have none get one."""
     drawn = dict(zip(people, _random(len(people), KEY_BYTES), strict=True))
-    rows = await conn.fetch(MAKE, *_columns(people), list(drawn.values()))
+    rows = await conn.fetch(CREATE_MISSING_KEYS, *_columns(people), list(drawn.values()))
     had = {(row["project"], row["person"]) for row in rows}
     keys = {person: _cipher(key) for person, key in drawn.items() if person not in had} | _keys(rows)
     missing = had - keys.keys()
-    return keys | await find(conn, missing) if missing else keys
+    return keys | await load_keys(conn, missing) if missing else keys
 
 
-def _keys(rows: Iterable[Any]) -> dict[Person, AESGCM | None]:
+def _keys(rows: Iterable[Any]) -> dict[DataSubject, AESGCM | None]:
     found = ((row["project"], row["person"], row["key"]) for row in rows)
     return {(project, person): _cipher(key) if key else None for project, person, key in found if key is not None}
 
@@ -144,10 +144,10 @@ def _random(count: int, size: int) -> list[bytes]:
     return [drawn[start : start + size] for start in range(0, len(drawn), size)]
 
 
-def _people(event: Envelope[Event]) -> Iterator[Person]:
+def _people(event: Envelope[Event]) -> Iterator[DataSubject]:
     message: Any = event.message
-    if message.people:
-        yield from ((event.project, each.contact_id) for each in getattr(message, message.people))
+    if message.personal_list:
+        yield from ((event.project, each.contact_id) for each in getattr(message, message.personal_list))
     elif message.personal:
         yield event.project, message.contact_id
 
@@ -159,11 +159,11 @@ def _members(kind: type[Event]) -> Sequence[tuple[str, str, Any]]:
     return [(name, fields[name].name, fields[name].default) for name in kind.personal]
 
 
-def _encrypted_event(event: Envelope[Event], keys: Keys) -> bytes:
+def _encrypted_event(event: Envelope[Event], keys: DataKeys) -> bytes:
     message = event.message
     if not message.personal:
         return encode(message)
-    if message.people:
+    if message.personal_list:
         return _encrypted_list(event, keys)
     person = next(_people(event))
     told = {name: getattr(message, attribute) for name, attribute, _ in _members(type(message))}
@@ -173,15 +173,15 @@ def _encrypted_event(event: Envelope[Event], keys: Keys) -> bytes:
     return encode(replace(message, **blank))[:-1] + MEMBER + encode(sealed) + b"}"
 
 
-def _encrypted_list(event: Envelope[Event], keys: Keys) -> bytes:
+def _encrypted_list(event: Envelope[Event], keys: DataKeys) -> bytes:
     message = event.message
     body: dict[str, Any] = msgspec.to_builtins(message)
     sealed = {}
-    for each in body[message.people]:
+    for each in body[message.personal_list]:
         told = {name: each[name] for name in message.personal}
         sealed[each[WHO]] = _encrypted(told, (event.project, UUID(each[WHO])), event, keys)
         each |= {name: _blank(value, NODEFAULT) for name, value in told.items()}
-    return encode(body | {SEALED: {message.people: sealed}})
+    return encode(body | {SEALED: {message.personal_list: sealed}})
 
 
 def _blank(value: object, default: object) -> object:
@@ -191,7 +191,7 @@ def _blank(value: object, default: object) -> object:
     return type(value)() if isinstance(value, str | dict) else type(msgspec.to_builtins(value))()
 
 
-def _encrypted(told: dict[str, Any], person: Person, event: Envelope[Event], keys: Keys) -> str | None:
+def _encrypted(told: dict[str, Any], person: DataSubject, event: Envelope[Event], keys: DataKeys) -> str | None:
     """None if the person is forgotten."""
     key = keys.get(person)
     if key is None:
@@ -208,14 +208,14 @@ class EncryptedEvent:
         self._parts = parts
         self._sealed: Any = msgspec.json.decode(parts.pop(SEALED))
 
-    def people(self) -> Iterator[Person]:
+    def people(self) -> Iterator[DataSubject]:
         """Whose keys it takes."""
         if isinstance(self._sealed, dict):
             yield from (self._person(who) for by_person in self._sealed.values() for who in by_person)
         elif self._sealed:
             yield self._person(msgspec.json.decode(self._parts[WHO]))
 
-    def decrypted(self, keys: Keys) -> bytes:
+    def decrypted(self, keys: DataKeys) -> bytes:
         """The event as it was appended; blank where the key is gone."""
         if isinstance(self._sealed, dict):
             return encode(self._parts | {name: self._list(name, sealed, keys) for name, sealed in self._sealed.items()})
@@ -223,7 +223,7 @@ class EncryptedEvent:
             return encode(self._parts | self._opened(self._sealed, next(self.people()), keys))
         return encode(self._parts)
 
-    def _list(self, name: str, sealed: Mapping[str, str | None], keys: Keys) -> list[dict[str, msgspec.Raw]]:
+    def _list(self, name: str, sealed: Mapping[str, str | None], keys: DataKeys) -> list[dict[str, msgspec.Raw]]:
         items: list[dict[str, msgspec.Raw]] = msgspec.json.decode(self._parts[name], type=list[dict[str, msgspec.Raw]])
         people: list[str] = [msgspec.json.decode(each[WHO]) for each in items]
         return [
@@ -231,10 +231,10 @@ class EncryptedEvent:
             for who, each in zip(people, items, strict=True)
         ]
 
-    def _person(self, who: str) -> Person:
+    def _person(self, who: str) -> DataSubject:
         return self._logged.project, uuid_of(who)
 
-    def _opened(self, sealed: str | None, person: Person, keys: Keys) -> dict[str, msgspec.Raw]:
+    def _opened(self, sealed: str | None, person: DataSubject, keys: DataKeys) -> dict[str, msgspec.Raw]:
         key = keys.get(person)
         if key is None or sealed is None:
             return {}
@@ -242,19 +242,19 @@ class EncryptedEvent:
         try:
             plain = key.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], _context(person, self._logged.id))
         except InvalidTag as forged:
-            raise Damaged(f"event {self._logged.id} was changed after it was written") from forged
+            raise CorruptedEvent(f"event {self._logged.id} was changed after it was written") from forged
         return _parts.decode(plain)
 
 
-class Damaged(Exception):
+class CorruptedEvent(Exception):
     """What the log holds is not what was written there."""
 
 
-def _context(person: Person, event_id: UUID) -> bytes:
+def _context(person: DataSubject, event_id: UUID) -> bytes:
     project, who = person
     return project.bytes + who.bytes + event_id.bytes
 
 
-def _columns(people: Iterable[Person]) -> tuple[list[UUID], list[UUID]]:
+def _columns(people: Iterable[DataSubject]) -> tuple[list[UUID], list[UUID]]:
     pairs = list(people)
     return [project for project, _ in pairs], [person for _, person in pairs]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-MANY = 50
+COPY_THRESHOLD = 50
 """From so many on they go by COPY, which costs a round trip more, and half as much for each row: the driver looks at
 every member of an array, and Postgres writes what is copied page by page."""
 
@@ -18,11 +18,11 @@ class Database(Protocol):
     ) -> Any: ...
 
 
-async def insert(
+async def insert_rows(
     conn: Database, statement: str, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
 ) -> None:
     """Insert the rows, in order. `statement` does it from one array for each of the columns."""
-    if len(rows) >= MANY:
+    if len(rows) >= COPY_THRESHOLD:
         await conn.copy_records_to_table(table, records=rows, columns=columns)
     elif rows:
         await conn.execute(statement, *zip(*rows, strict=True))

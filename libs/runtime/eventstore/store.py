@@ -12,14 +12,14 @@ from libs.kernel.rejection import Rejected
 from libs.runtime import metrics
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.codec import encode, stream_of, tag_of
-from libs.runtime.eventstore.encryption import encrypt, erase, forgotten
+from libs.runtime.eventstore.encryption import encrypt, erase_data_keys, forgotten_subjects
 from libs.runtime.eventstore.envelope import (
     MAX_DEPTH,
     Cause,
     Envelope,
     new_event,
 )
-from libs.runtime.eventstore.rows import MANY
+from libs.runtime.eventstore.rows import COPY_THRESHOLD
 from libs.runtime.uuids import new_uuid
 from libs.schemas.base import Event, Message
 
@@ -27,7 +27,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 
 log = structlog.get_logger()
 
-MAX_BYTES = 900_000
+MAX_EVENT_BYTES = 900_000
 """Of one event. The bus takes 1 MiB with its headers, and an event that it refused would hold up the relay for ever."""
 
 # Who appends says so in the outbox, by a row for all that is appended together; it tells where in the log that goes.
@@ -83,7 +83,7 @@ class ReadModel(Protocol):
     def project(self, conn: Connection, events: Sequence[Envelope[Any]], /) -> Awaitable[None]: ...
 
 
-async def make_indexes(conn: Connection, models: Sequence[ReadModel]) -> None:
+async def create_indexes(conn: Connection, models: Sequence[ReadModel]) -> None:
     """Make the indexes that only queries need, where they are missing."""
     for model in models:
         if indexes := getattr(model, "INDEXES", None):
@@ -173,11 +173,11 @@ class UnitOfWork:
             await _append(self.conn, rows)
         except asyncpg.UniqueViolationError as taken:
             raise StreamConflict(str(taken)) from taken
-        await erase(self.conn, forgotten(events))
+        await erase_data_keys(self.conn, forgotten_subjects(events))
 
 
 async def _append(conn: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    if len(rows) < MANY:
+    if len(rows) < COPY_THRESHOLD:
         await conn.execute(APPEND, *zip(*rows, strict=True))
     else:
         first = await conn.fetchval(ENQUEUE, len(rows))
@@ -186,8 +186,10 @@ async def _append(conn: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
 
 
 def _bounded(body: bytes) -> str:
-    if len(body) > MAX_BYTES:
-        raise Rejected("PAYLOAD_TOO_LARGE", f"What this would record is {len(body)} bytes; {MAX_BYTES} are possible.")
+    if len(body) > MAX_EVENT_BYTES:
+        raise Rejected(
+            "PAYLOAD_TOO_LARGE", f"What this would record is {len(body)} bytes; {MAX_EVENT_BYTES} are possible."
+        )
     return body.decode()
 
 

@@ -16,11 +16,11 @@ from nats.errors import TimeoutError as NatsTimeout
 
 from libs.kernel.rejection import Rejected
 from libs.runtime import metrics
-from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.aggregate import accepted_reply
 from libs.runtime.eventstore.codec import Codec, encode, tag_of
 from libs.runtime.eventstore.store import Connection
-from libs.runtime.messaging.group_commit import BROKEN
-from libs.runtime.messaging.headers import lighten
+from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
+from libs.runtime.messaging.headers import use_fast_headers
 from libs.schemas.base import Accepted, Query, Refused
 
 log = structlog.get_logger()
@@ -65,7 +65,7 @@ def make_broker(url: str, name: str) -> NatsBroker:
 def client_of(broker: NatsBroker) -> Client:
     """The nats-py client under a connected broker, for what FastStream has no call for."""
     client: Client = broker.config.broker_config.connection_state.connection
-    lighten(client)
+    use_fast_headers(client)
     return client
 
 
@@ -85,10 +85,10 @@ def answer_queries(
             project = UUID((raw.headers or {})["godwit-project"])
             with metrics.QUERY_SECONDS.labels(tag_of(type(query))).time():
                 async with asyncio.timeout(QUERY_TIMEOUT), pool.acquire() as conn:
-                    return accepted(await handlers[type(query)](conn, project, query))
+                    return accepted_reply(await handlers[type(query)](conn, project, query))
         except Rejected as no:
             return encode(no.as_reply())
-        except BROKEN as away:
+        except CONNECTION_ERRORS as away:
             log.warning("query.unavailable", service=service, error=repr(away))
             return encode(Refused(code=UNAVAILABLE, message=f"{service} cannot reach its database"))
         except Exception as error:

@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 from libs.runtime import crash, metrics
 from libs.runtime.eventstore.codec import Codec
 from libs.runtime.eventstore.envelope import Envelope, envelope_of
-from libs.runtime.messaging.group_commit import MAX_BYTES, GroupCommit, Item
+from libs.runtime.messaging.group_commit import MAX_TRANSACTION_BYTES, GroupCommit, QueuedMessage
 from libs.schemas.base import Message
 
 log = structlog.get_logger()
@@ -30,11 +30,11 @@ SUBJECT = "godwit-subject"
 ERROR = "godwit-error"
 ATTEMPTS = "godwit-attempts"
 REDELIVER = "redeliver"
-UNREADABLE = (msgspec.DecodeError, KeyError, ValueError, RecursionError)
+DECODE_ERRORS = (msgspec.DecodeError, KeyError, ValueError, RecursionError)
 DEAD_TIMEOUT = 5.0
-WITHOUT_DOMAIN = 9
+TOKENS_WITHOUT_DOMAIN = 9
 """Tokens of the subject by which JetStream has a message acknowledged, where it names no domain and no account."""
-PLACE, PLACE_AFTER_DOMAIN = 5, 7
+SEQUENCE_TOKEN, SEQUENCE_TOKEN_AFTER_DOMAIN = 5, 7
 
 
 class Consumer:
@@ -52,10 +52,10 @@ class Consumer:
     async def receive(self, raws: Sequence[Msg]) -> None:
         """Handle JetStream messages and settle each: acknowledged after its commit, or later again, or dead."""
         readable = [delivery for raw in raws if (delivery := await self._read(raw))]
-        await asyncio.gather(*(self._handle(part) for part in parts(readable)))
+        await asyncio.gather(*(self._handle(part) for part in split_by_size(readable)))
 
     async def _handle(self, deliveries: Sequence["Delivery"]) -> None:
-        items = [Item(each.envelope, place_of(each.raw), len(each.raw.data)) for each in deliveries]
+        items = [QueuedMessage(each.envelope, stream_sequence(each.raw), len(each.raw.data)) for each in deliveries]
         outcomes = await self.commit.submit_all(items)
         for delivery, outcome in zip(deliveries, outcomes, strict=True):
             if isinstance(outcome, Exception):
@@ -67,7 +67,7 @@ class Consumer:
         try:
             _, headers = origin_of(raw)
             return Delivery(raw, envelope_of(self.codec.decode(raw.data), headers), headers.get(REPLY_HEADER))
-        except UNREADABLE as error:
+        except DECODE_ERRORS as error:
             await self._give_up(raw, error)
             return None
 
@@ -106,12 +106,12 @@ class Delivery(msgspec.Struct, frozen=True):
     reply_to: str | None
 
 
-def parts(deliveries: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
+def split_by_size(deliveries: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
     """The deliveries in their order, as many at a time as one transaction takes."""
     start = size = 0
     for end, delivery in enumerate(deliveries):
         size += len(delivery.raw.data)
-        if size > MAX_BYTES and end > start:
+        if size > MAX_TRANSACTION_BYTES and end > start:
             yield deliveries[start:end]
             start, size = end, len(delivery.raw.data)
     if start < len(deliveries):
@@ -124,7 +124,7 @@ class FailedMessage(msgspec.Struct, frozen=True):
     consumer: str
     subject: str
     attempts: int
-    place: str
+    failure_id: str
 
 
 async def dead_letter(
@@ -134,7 +134,7 @@ async def dead_letter(
     original = headers.get("Nats-Msg-Id", "")
     dead = {name: value for name, value in headers.items() if not name.lower().startswith("nats-")}
     dead |= {
-        "Nats-Msg-Id": f"{failed.consumer}:{failed.place}",
+        "Nats-Msg-Id": f"{failed.consumer}:{failed.failure_id}",
         ORIGINAL_ID: original,
         CONSUMER: failed.consumer,
         SUBJECT: failed.subject,
@@ -155,10 +155,10 @@ def origin_of(raw: Msg) -> tuple[str, Mapping[str, str]]:
     return raw.subject, headers
 
 
-def place_of(raw: Msg) -> int:
+def stream_sequence(raw: Msg) -> int:
     """The message's sequence in its stream: one token of its reply subject, for which nats-py would read all."""
     tokens = raw.reply.split(".")
-    return int(tokens[PLACE if len(tokens) == WITHOUT_DOMAIN else PLACE_AFTER_DOMAIN])
+    return int(tokens[SEQUENCE_TOKEN if len(tokens) == TOKENS_WITHOUT_DOMAIN else SEQUENCE_TOKEN_AFTER_DOMAIN])
 
 
 def is_redelivery(raw: Msg) -> bool:

@@ -6,13 +6,13 @@ from msgspec.structs import replace
 from nats.aio.client import Client
 
 from libs.runtime.eventstore.codec import encode
-from libs.runtime.eventstore.encryption import NOT_KEPT, Database, LoggedEvent, decrypt
+from libs.runtime.eventstore.encryption import ERASED, Database, LoggedEvent, decrypt
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.messaging.publisher import Outgoing, Publisher
 from libs.runtime.uuids import uuid_of
 from libs.schemas.base import Event
 
-KNOWN_BYTES = 4 * 1024 * 1024
+MAX_RECENT_BYTES = 4 * 1024 * 1024
 """Of events that were just sealed, for the relay, which is soon to publish them."""
 
 
@@ -22,20 +22,20 @@ class DecryptingPublisher(Publisher):
     def __init__(self, client: Client, stream: str, database: Database) -> None:
         super().__init__(client, stream)
         self._database = database
-        self._known: dict[str, bytes] = {}
-        self._known_bytes = 0
+        self._recent_bodies: dict[str, bytes] = {}
+        self._recent_bytes = 0
 
-    def know(self, events: Iterable[Envelope[Event]]) -> None:
+    def remember(self, events: Iterable[Envelope[Event]]) -> None:
         """These were just committed here: what they tell need not be read out of the log again. The latest are kept,
         as far as there is room, and none once somebody is to be forgotten."""
         for event in events:
             if event.message.forgets:
                 self._forget_all()
-            elif event.message.personal and not event.message.people:
-                self._known[str(event.id)] = body = encode(event.message)
-                self._known_bytes += len(body)
-        while self._known_bytes > KNOWN_BYTES:
-            self._known_bytes -= len(self._known.pop(next(iter(self._known))))
+            elif event.message.personal and not event.message.personal_list:
+                self._recent_bodies[str(event.id)] = body = encode(event.message)
+                self._recent_bytes += len(body)
+        while self._recent_bytes > MAX_RECENT_BYTES:
+            self._recent_bytes -= len(self._recent_bodies.pop(next(iter(self._recent_bodies))))
 
     async def publish(self, messages: Sequence[Outgoing]) -> int:
         known = {n: body for n, message in enumerate(messages) if (body := self._taken(message))}
@@ -46,13 +46,13 @@ class DecryptingPublisher(Publisher):
 
     def _taken(self, message: Outgoing) -> bytes | None:
         """What is known of the event, unless it tells of someone who was forgotten already."""
-        body = self._known.pop(message.headers["ce-id"], b"")
-        self._known_bytes -= len(body)
-        return None if NOT_KEPT in message.body else body
+        body = self._recent_bodies.pop(message.headers["ce-id"], b"")
+        self._recent_bytes -= len(body)
+        return None if ERASED in message.body else body
 
     def _forget_all(self) -> None:
-        self._known.clear()
-        self._known_bytes = 0
+        self._recent_bodies.clear()
+        self._recent_bytes = 0
 
 
 def _logged(message: Outgoing) -> LoggedEvent:

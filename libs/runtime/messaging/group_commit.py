@@ -34,13 +34,13 @@ from libs.schemas.base import Command, Event, Message
 
 log = structlog.get_logger()
 
-CONFLICTS = (
+CONFLICT_ERRORS = (
     StreamConflict,
     asyncpg.UniqueViolationError,
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
 )
-BROKEN = (
+CONNECTION_ERRORS = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # the server is stopping, starting, or ended our session
     asyncpg.InsufficientResourcesError,
@@ -51,7 +51,7 @@ BROKEN = (
 """The database cannot be reached for now; what was asked of it may or may not have happened."""
 
 ATTEMPTS = 4
-MAX_BYTES = 1024 * 1024
+MAX_TRANSACTION_BYTES = 1024 * 1024
 """Of messages for one transaction. A message may stand for a thousand rows: without this a backlog of such would be one
 transaction that takes minutes and gigabytes, or never ends."""
 
@@ -67,12 +67,12 @@ MAX_BACKPRESSURE_SECONDS = 10.0
 """Seconds after which it is no crowd any more, but the usual load: nobody should wait for its end."""
 
 
-class Item(msgspec.Struct, frozen=True):
+class QueuedMessage(msgspec.Struct, frozen=True):
     """A message for a transaction. `place` is its position in the stream that it came from, `size` how many bytes it
     had."""
 
     envelope: Envelope[Any]
-    place: int = 0
+    sequence: int = 0
     size: int = 0
 
 
@@ -83,7 +83,7 @@ Outcome: TypeAlias = bytes | Exception | None
 class Submission(msgspec.Struct, frozen=True):
     """Messages that were handed in together and are answered together."""
 
-    items: Sequence[Item]
+    items: Sequence[QueuedMessage]
     done: "asyncio.Future[list[Outcome]]"
 
     @property
@@ -118,10 +118,10 @@ class GroupCommit:
         self._models = read_models
         self._on_commit = on_commit
         self._max_batch = max_batch
-        self._waiting: deque[Submission] = deque()
+        self._queue: deque[Submission] = deque()
         self._wake = asyncio.Event()
-        self._resting = asyncio.Event()
-        self._resting.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._backpressure_since = self._backpressure_until = 0.0
         self.batches = 0
         """How many were committed, or tried, so far."""
@@ -144,22 +144,22 @@ class GroupCommit:
             self._backpressure_since = now
         self._backpressure_until = now + BACKPRESSURE_MEMORY_SECONDS
 
-    async def rest(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait until nothing is at hand."""
-        await self._resting.wait()
+        await self._idle.wait()
 
     async def submit(self, envelope: Envelope[Any]) -> bytes | None:
         """Handle one message; its reply comes after the commit. Raises what its handler raised."""
-        [outcome] = await self.submit_all([Item(envelope)])
+        [outcome] = await self.submit_all([QueuedMessage(envelope)])
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    async def submit_all(self, items: Sequence[Item]) -> list[Outcome]:
+    async def submit_all(self, items: Sequence[QueuedMessage]) -> list[Outcome]:
         """Handle messages; each has its own outcome, after the commit."""
         submission = Submission(items, asyncio.get_running_loop().create_future())
-        self._waiting.append(submission)
-        self._resting.clear()
+        self._queue.append(submission)
+        self._idle.clear()
         self._wake.set()
         return await submission.done
 
@@ -168,24 +168,26 @@ class GroupCommit:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._waiting:
+            while self._queue:
                 await self._commit(self._next_batch())
                 self.batches += 1
-            self._resting.set()
+            self._idle.set()
 
     def _next_batch(self) -> list[Submission]:
-        submissions = [self._waiting.popleft()]
+        submissions = [self._queue.popleft()]
         count, size = len(submissions[0].items), submissions[0].size
-        while self._waiting:
-            following = self._waiting[0]
+        while self._queue:
+            following = self._queue[0]
             count, size = count + len(following.items), size + following.size
-            if count > self._max_batch or size > MAX_BYTES:
+            if count > self._max_batch or size > MAX_TRANSACTION_BYTES:
                 break
-            submissions.append(self._waiting.popleft())
+            submissions.append(self._queue.popleft())
         return submissions
 
     async def _commit(self, submissions: Sequence[Submission]) -> None:
-        items = sorted((item for submission in submissions for item in submission.items), key=lambda item: item.place)
+        items = sorted(
+            (item for submission in submissions for item in submission.items), key=lambda item: item.sequence
+        )
         if len(items) >= BACKPRESSURE_MESSAGES:
             self._note_backpressure()
         try:
@@ -219,7 +221,7 @@ class GroupCommit:
         for attempt in range(1, ATTEMPTS):
             try:
                 return await self._transact([envelope])
-            except (*CONFLICTS, *BROKEN) as failure:
+            except (*CONFLICT_ERRORS, *CONNECTION_ERRORS) as failure:
                 log.info("commit.again", consumer=self._consumer, attempt=attempt, error=repr(failure))
                 await asyncio.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
         return await self._transact([envelope])
@@ -242,10 +244,10 @@ class GroupCommit:
     ) -> dict[UUID, bytes | None]:
         conn = unit.conn
         seen = [envelope.id for envelope in batch if envelope.id not in fresh]
-        answers: dict[UUID, bytes | None] = await inbox.replies(conn, self._consumer, seen) if seen else {}
+        answers: dict[UUID, bytes | None] = await inbox.load_replies(conn, self._consumer, seen) if seen else {}
         new = _each_once(envelope for envelope in batch if envelope.id in fresh)
         replied = await handle(unit, new, self._handlers, self._models)
-        await inbox.keep(conn, self._consumer, replied)
+        await inbox.store_replies(conn, self._consumer, replied)
         return {**answers, **replied}
 
 

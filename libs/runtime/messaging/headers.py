@@ -21,13 +21,13 @@ NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 ON_ONE_LINE = str.maketrans("\r\n", "  ")
 
 
-def lighten(client: Client) -> None:
+def use_fast_headers(client: Client) -> None:
     """Have this connection read and write headers so. nats-py has no hook for it: its own methods are replaced."""
-    client._parse_header_lines = read  # type: ignore[method-assign]
+    client._parse_header_lines = parse  # type: ignore[method-assign]
     client._send_publish = partial(_send, client)  # type: ignore[method-assign]
 
 
-def read(raw: bytes) -> dict[str, str]:
+def parse(raw: bytes) -> dict[str, str]:
     """The headers in a block of lines. Lines that are none, and names that cannot be one, are left out."""
     found: dict[str, str] = {}
     for line in raw.decode("utf-8", "replace").split(LINE_END):
@@ -37,7 +37,7 @@ def read(raw: bytes) -> dict[str, str]:
     return found
 
 
-def written(headers: Mapping[str, str]) -> bytes:
+def serialize(headers: Mapping[str, str]) -> bytes:
     """The headers as a message carries them. Raises BadHeaderError for a name that cannot be one."""
     lines = [f"{_written_name(name)}{value.strip()}{LINE_END}" for name, value in headers.items() if name.strip()]
     text = "".join(lines)
@@ -72,7 +72,7 @@ async def _send(
     if headers is None:
         order = command.pub_cmd(subject, reply, payload)
     else:
-        order = command.hpub_cmd(subject, reply, written(headers), payload)
+        order = command.hpub_cmd(subject, reply, serialize(headers), payload)
     client.stats["out_msgs"] += 1
     client.stats["out_bytes"] += size
     await client._send_command(order)

@@ -11,7 +11,7 @@ import asyncpg
 from libs.runtime.eventstore.store import Connection, ReadModel, UnitOfWork
 
 # It takes the lock that every unit shares and tells the time, as `store.begin` does: a round trip less for a batch.
-REMEMBER = """
+RECORD = """
 with new as (
     insert into inbox (consumer, message_id)
     select $1, unnest($2::uuid[])
@@ -22,20 +22,20 @@ select clock_timestamp() as now, array(select message_id from new) as fresh
 from pg_advisory_xact_lock_shared(hashtext('godwit.units'), hashtext(current_schema()))
 """
 
-REPLIES = "select message_id, reply from inbox where consumer = $1 and message_id = any($2::uuid[])"
+LOAD_REPLIES = "select message_id, reply from inbox where consumer = $1 and message_id = any($2::uuid[])"
 
-KEEP_REPLIES = """
+STORE_REPLIES = """
 update inbox set reply = new.reply
 from unnest($2::uuid[], $3::bytea[]) as new (message_id, reply)
 where inbox.consumer = $1 and inbox.message_id = new.message_id
 """
 
-FORGET = """
+DELETE_OLD = """
 delete from inbox where ctid = any(array(
     select ctid from inbox where received_at < statement_timestamp() - make_interval(days => $1) limit $2
 ))
 """
-KEPT_DAYS = 45
+RETENTION_DAYS = 45
 """Longer than any message can still arrive: EVENTS keeps 30 days."""
 BATCH = 10_000
 
@@ -45,24 +45,24 @@ async def begin(
 ) -> tuple[UnitOfWork, set[UUID]]:
     """Open a unit in the transaction that runs on `conn`, for these messages, and note that they are handled; answers
     those that were new besides. What is noted commits with the work, or neither does."""
-    row = await conn.fetchrow(REMEMBER, consumer, ids)
+    row = await conn.fetchrow(RECORD, consumer, ids)
     assert row
     return UnitOfWork(conn, row["now"], read_models), set(row["fresh"])
 
 
-async def replies(conn: Connection, consumer: str, ids: Sequence[UUID]) -> dict[UUID, bytes | None]:
+async def load_replies(conn: Connection, consumer: str, ids: Sequence[UUID]) -> dict[UUID, bytes | None]:
     """The stored replies of messages that were handled before."""
-    rows = await conn.fetch(REPLIES, consumer, ids)
+    rows = await conn.fetch(LOAD_REPLIES, consumer, ids)
     return {row["message_id"]: row["reply"] for row in rows}
 
 
-async def keep(conn: Connection, consumer: str, answers: Mapping[UUID, bytes]) -> None:
+async def store_replies(conn: Connection, consumer: str, answers: Mapping[UUID, bytes]) -> None:
     """Store replies, so that a repeat of the message gets the same answer."""
     if answers:
-        await conn.execute(KEEP_REPLIES, consumer, list(answers.keys()), list(answers.values()))
+        await conn.execute(STORE_REPLIES, consumer, list(answers.keys()), list(answers.values()))
 
 
-async def forget_old(pool: "asyncpg.Pool[asyncpg.Record]") -> bool:
+async def delete_old(pool: "asyncpg.Pool[asyncpg.Record]") -> bool:
     """Drop some of what is older than any message that could still arrive; answers whether there may be more."""
-    outcome: str = await pool.execute(FORGET, KEPT_DAYS, BATCH, timeout=30)
+    outcome: str = await pool.execute(DELETE_OLD, RETENTION_DAYS, BATCH, timeout=30)
     return outcome == f"DELETE {BATCH}"

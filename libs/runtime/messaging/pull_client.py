@@ -17,12 +17,12 @@ from nats.errors import Error as NatsError
 
 from libs.runtime.timeouts import soft_timeout
 
-NOTHING_MORE = ("404", "408")
+END_OF_REQUEST = ("404", "408")
 """The server's words for the end of a request: there is nothing, or the time is over. That the answer would become too
 large comes as another one, after what there was."""
 
 HEARTBEAT = "100"
-MAX_BYTES = 4 * 1024 * 1024
+MAX_REPLY_BYTES = 4 * 1024 * 1024
 """Of one answer: what is fetched is held in memory. A message has no more than one mebibyte."""
 
 GRACE_SECONDS = 0.25
@@ -38,7 +38,7 @@ class Request(msgspec.Struct, frozen=True):
     batch: int
     expires: int
     no_wait: bool = True
-    max_bytes: int = MAX_BYTES
+    max_bytes: int = MAX_REPLY_BYTES
 
 
 class NotFetchable(NatsError):
@@ -95,7 +95,7 @@ class PullClient:
             if len(self._arrived) == self._wanted:
                 self._over.set()
         elif message.subject == self._request and status != HEARTBEAT:
-            self._reason = "" if status in NOTHING_MORE else f"{status} {message.header}"
+            self._reason = "" if status in END_OF_REQUEST else f"{status} {message.header}"
             self._over.set()
 
 

@@ -35,15 +35,15 @@ class PullLoop:
     """Pulls until it is stopped. `receive` settles the messages and raises only when the connection is broken."""
 
     def __init__(
-        self, client: Client, stream: str, durable: str, receive: Receive, gather: AdaptiveBatching, most: int = FETCH
+        self, client: Client, stream: str, durable: str, receive: Receive, batching: AdaptiveBatching, most: int = FETCH
     ) -> None:
         self._client = client
         self._stream = stream
         self._durable = durable
         self._receive = receive
-        self._gather = gather
+        self._batching = batching
         self._most = most
-        self._room = asyncio.Semaphore(IN_FLIGHT)
+        self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._stopping = False
         self._running: set[asyncio.Task[None]] = set()
         self.pulling = False
@@ -69,9 +69,9 @@ class PullLoop:
         try:
             while not self._stopping:
                 if messages := await pull_client.fetch(self._most, FETCH_SECONDS):
-                    await self._room.acquire()
+                    await self._slots.acquire()
                     self._start(messages)
-                pause = self._gather.pause(len(messages))
+                pause = self._batching.pause(len(messages))
                 await asyncio.sleep(pause if len(messages) < self._most else 0)
         finally:
             await pull_client.stop()
@@ -87,4 +87,4 @@ class PullLoop:
         except (NatsError, OSError, TimeoutError) as broken:
             log.warning("pull_loop.not_settled", consumer=self._durable, error=repr(broken))
         finally:
-            self._room.release()
+            self._slots.release()

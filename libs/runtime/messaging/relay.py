@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 BATCH = 500
 POLL_SECONDS = 0.2
-LONGEST_WAIT = 0.1
+MAX_WAIT_SECONDS = 0.1
 """How long the events of a busy service are gathered."""
 
 STANDBY_SECONDS = 1.0
@@ -89,7 +89,7 @@ class Relay:
         self._publisher = publisher
         self.wake = wake
         self._seen = 0.0
-        self._gather = AdaptiveBatching(LONGEST_WAIT)
+        self._batching = AdaptiveBatching(MAX_WAIT_SECONDS)
         self.active = False
 
     async def run(self) -> None:
@@ -111,7 +111,7 @@ class Relay:
             log.info("relay.leading", service=self._schema, epoch=epoch)
             while True:
                 published = await self._publish_all(conn, epoch)
-                await asyncio.sleep(self._gather.pause(published))
+                await asyncio.sleep(self._batching.pause(published))
                 await self._rest(conn, epoch)
         finally:
             with suppress(Exception):

@@ -14,7 +14,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from libs.runtime.eventstore.codec import Codec, tag_of
 from libs.runtime.eventstore.encryption import LoggedEvent, decrypt
 from libs.runtime.eventstore.envelope import Envelope, envelope_of, meta_of
-from libs.runtime.messaging.consumer import UNREADABLE
+from libs.runtime.messaging.consumer import DECODE_ERRORS
 from libs.runtime.messaging.pull_client import PullClient
 from libs.runtime.operations.replay import pages
 from libs.schemas.base import Event
@@ -136,16 +136,16 @@ class ForeignEvents:
             info = await self._js.consumer_info("EVENTS", reader)
             sent = (info.delivered.consumer_seq if info.delivered else 0) + (info.num_pending or 0)
         if sent != received + len(messages):
-            raise Lost("events were lost on the way from the bus, or it is too slow: rebuild again")
+            raise EventsLost("events were lost on the way from the bus, or it is too slow: rebuild again")
         return messages
 
     def _read(self, message: Msg) -> Envelope[Any] | None:
         """The event in the message; None if it cannot be read, for then the service cannot have handled it either."""
         try:
             return envelope_of(self._codec.decode(message.data), message.headers or {})
-        except UNREADABLE:
+        except DECODE_ERRORS:
             return None
 
 
-class Lost(ConnectionError):
+class EventsLost(ConnectionError):
     """Not every event arrived."""

@@ -14,12 +14,12 @@ from typing import Any
 import asyncpg
 import structlog
 
-from libs.runtime.eventstore.store import make_indexes
+from libs.runtime.eventstore.store import create_indexes
 from libs.runtime.process.service import Service
 
 log = structlog.get_logger()
 
-RUNTIME = Path(__file__).parent / "migrations"
+RUNTIME_MIGRATIONS = Path(__file__).parent / "migrations"
 
 LOCK = "select pg_advisory_xact_lock(hashtext('godwit.migrations'))"
 ROLE_EXISTS = "select true from pg_roles where rolname = $1"
@@ -39,7 +39,7 @@ create table if not exists migrations (
 );
 """
 RAN = "select name, digest from migrations"
-REMEMBER = "insert into migrations (name, digest) values ($1, $2)"
+RECORD = "insert into migrations (name, digest) values ($1, $2)"
 RENAME = "update migrations set name = $2 where name = $1"
 
 
@@ -64,13 +64,13 @@ async def _migrate(conn: "asyncpg.Connection[Any]", service: Service, password: 
     role = role_of(service.name)
     await _ensure_role(conn, role, password)
     await conn.execute(SCHEMA.format(schema=service.name, role=role))
-    files = [*_files("runtime", RUNTIME), *_files(service.name, service.migrations)]
+    files = [*_files("runtime", RUNTIME_MIGRATIONS), *_files(service.name, service.migrations)]
     ran = await _load_ran(conn, dict(files))
     for name, sql in files:
         await _run(conn, name, sql, ran)
     for model in service.read_models:
         await conn.execute(model.DDL)
-    await make_indexes(conn, service.read_models)
+    await create_indexes(conn, service.read_models)
     log.info("migrations.done", service=service.name)
 
 
@@ -91,7 +91,7 @@ async def _run(conn: "asyncpg.Connection[Any]", name: str, sql: str, ran: Mappin
     digest = _digest(sql)
     if name not in ran:
         await conn.execute(sql)
-        await conn.execute(REMEMBER, name, digest)
+        await conn.execute(RECORD, name, digest)
     elif ran[name] != digest:
         raise ChangedMigration(f"{name} was changed after it ran")
 

@@ -19,7 +19,7 @@ import msgspec
 from nats.aio.client import Client
 
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.store import ReadModel, fold, make_indexes
+from libs.runtime.eventstore.store import ReadModel, create_indexes, fold
 from libs.runtime.operations.event_readers import ForeignEvents, OwnEvents, Page
 from libs.runtime.operations.migrations import role_of
 from libs.runtime.operations.replay import SET_PATH
@@ -32,12 +32,12 @@ LOSE_NOTHING_BUT_TIME = "set synchronous_commit = off"
 DURABLY = "set local synchronous_commit = on"
 
 HANDLED = "select message_id from inbox where consumer = $1 and message_id = any($2::uuid[])"
-TAKE = "insert into rebuild_taken select unnest($1::uuid[]) on conflict do nothing returning message_id"
+TAKE_ONCE = "insert into rebuild_taken select unnest($1::uuid[]) on conflict do nothing returning message_id"
 HOLD_UNITS = "select pg_advisory_xact_lock(hashtext('godwit.units'), hashtext($1))"
 
 # Tables change places under nobody who counts them, and one rebuild does not undo another's work.
-CHANGE_TABLES = "select pg_advisory_lock(hashtext('godwit.rebuild'))"
-KEEP_TABLES = "select pg_try_advisory_lock_shared(hashtext('godwit.rebuild'))"
+LOCK_REBUILD = "select pg_advisory_lock(hashtext('godwit.rebuild'))"
+PREVENT_REBUILD = "select pg_try_advisory_lock_shared(hashtext('godwit.rebuild'))"
 """Answers false while a rebuild runs; else none begins until the session ends."""
 
 
@@ -55,7 +55,7 @@ async def rebuild(database_url: str, client: Client, service: Service, models: S
     The address is the database owner's, and `client` may read EVENTS. Waits for a rebuild that runs already.
     """
     async with _connection(database_url) as conn, _connection(database_url) as reader:
-        await conn.execute(CHANGE_TABLES)  # until the connection is closed
+        await conn.execute(LOCK_REBUILD)  # until the connection is closed
         return await _Rebuild(conn, reader, client, service, models).run()
 
 
@@ -95,7 +95,7 @@ class _Rebuild:
         await self._prepare()
         await _use(self._own.pages(), self._fold_own)
         await _use(self._foreign.pages(), self._fold_handled)
-        await make_indexes(self._conn, self._models)
+        await create_indexes(self._conn, self._models)
         await _use(self._own.pages(), self._fold_own)
         async with self._conn.transaction():
             await self._conn.execute(DURABLY)
@@ -126,7 +126,7 @@ class _Rebuild:
         """Fold what the service has handled, each event once; keep the rest: it may be handled by the next look."""
         ids = [envelope.id for envelope in batch]
         handled = {row["message_id"] for row in await self._conn.fetch(HANDLED, f"{self._service.name}-events", ids)}
-        fresh = {row["message_id"] for row in await self._conn.fetch(TAKE, list(handled))}
+        fresh = {row["message_id"] for row in await self._conn.fetch(TAKE_ONCE, list(handled))}
         events = {envelope.id: envelope for envelope in batch if envelope.id in fresh}
         await fold(self._conn, self._models, list(events.values()))
         self._foreign_count += len(events)

@@ -17,7 +17,7 @@ from libs.runtime.eventstore.store import (
     UnitOfWork,
 )
 from libs.runtime.messaging import bus, inbox
-from libs.runtime.messaging.group_commit import BROKEN
+from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
 from libs.runtime.process import logging, settings
 from libs.runtime.process.database import open_pool
 from libs.runtime.process.readiness import _serve_health
@@ -136,8 +136,8 @@ async def _tidy_inbox(runtime: Runtime) -> None:
     """Keep the inbox from growing for ever."""
     while True:
         try:
-            more = await inbox.forget_old(runtime.pool)
-        except BROKEN as broken:
+            more = await inbox.delete_old(runtime.pool)
+        except CONNECTION_ERRORS as broken:
             log.warning("inbox.not_tidied", error=repr(broken))
             more = False
         await asyncio.sleep(1 if more else TIDY_SECONDS)

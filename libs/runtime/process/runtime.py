@@ -79,7 +79,7 @@ class Runtime:
         """Let the commands at hand go first, at most so many seconds. Answers how many batches of commands were handled
         so far, by which work can tell whether somebody waits for answers."""
         async with soft_timeout(longest):
-            await self._commands.rest()
+            await self._commands.wait_until_idle()
         return self._commands.batches
 
     async def wait_out_backpressure(self, longest: float) -> None:
@@ -104,7 +104,7 @@ class Runtime:
         self.committed.set()
         if unit.appended:
             if self.relay.active:
-                self.publisher.know(unit.appended)
+                self.publisher.remember(unit.appended)
             self.relay.wake.set()
         if unit.scheduled and self.timers:
             self.timers.wake.set()
@@ -118,8 +118,8 @@ class Runtime:
         if stream:
             commands = kind == "commands"
             receive = self.receive if commands else consumer.receive
-            gather, most = _pulling(kind)
-            self.pull_loops.append(PullLoop(self.client, stream, name, receive, gather, most))
+            batching, most = _pulling(kind)
+            self.pull_loops.append(PullLoop(self.client, stream, name, receive, batching, most))
         return consumer
 
     async def receive(self, raws: Sequence[Msg]) -> None:

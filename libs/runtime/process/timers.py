@@ -18,7 +18,7 @@ from libs.runtime.clock import now
 from libs.runtime.eventstore.codec import Codec
 from libs.runtime.eventstore.envelope import Envelope, meta_of
 from libs.runtime.messaging.consumer import FailedMessage, dead_letter
-from libs.runtime.messaging.group_commit import BROKEN, GroupCommit
+from libs.runtime.messaging.group_commit import CONNECTION_ERRORS, GroupCommit
 from libs.runtime.timeouts import soft_timeout
 from libs.schemas.base import Message
 
@@ -68,7 +68,7 @@ class Timers:
                 fired = await self._fire_due()
                 if not fired:
                     await self._sleep()
-            except BROKEN as broken:
+            except CONNECTION_ERRORS as broken:
                 log.warning("timers.database_unreachable", service=self._service, error=repr(broken))
                 await asyncio.sleep(MAX_SLEEP_SECONDS)
 

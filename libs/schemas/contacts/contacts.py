@@ -201,7 +201,7 @@ class AudiencePageResolved(AudienceEvent, tag="audience.page_resolved", frozen=T
     """Up to 1,000 contacts that the campaign goes to, in order of their ids; `page` counts from 1."""
 
     personal: ClassVar[tuple[str, ...]] = ("email",)
-    people: ClassVar[str] = "members"
+    personal_list: ClassVar[str] = "members"
     page: int
     members: list[AudienceMember]
 

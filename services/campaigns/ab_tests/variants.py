@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from libs.kernel.liquid import mistake_in
+from libs.kernel.liquid import find_mistake
 from libs.kernel.rejection import invalid, invalid_fields
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import FieldError
@@ -103,7 +103,7 @@ def _texts(variants: list[Variant]) -> Iterator[FieldError]:
         path = f"abTest.variants.{place}"
         body = ("content", variant.markdown) if variant.markdown else ("body", variant.body)
         for field, text in (("subject", variant.subject), ("preheader", variant.preheader), body):
-            if text and (mistake := mistake_in(text)):
+            if text and (mistake := find_mistake(text)):
                 yield FieldError(field=f"{path}.{field}", message=str(mistake), code="invalid_template")
         if variant.subject and ("\n" in variant.subject or "\r" in variant.subject):
             yield FieldError(field=f"{path}.subject", message="A subject is one line", code="invalid_string")

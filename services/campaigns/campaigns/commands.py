@@ -55,7 +55,7 @@ class Campaigns:
     def __init__(self) -> None:
         self._runs: dict[Key, Run] = {}
         self._aggregate: Aggregate[campaign.State] = Aggregate(
-            campaign, key=_campaign_key, load=self._load, reply=self._reply, then=_set_timers
+            campaign, key=_campaign_key, load=self._load, reply=self._reply, on_events=_set_timers
         )
 
     async def __call__(self, unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:

@@ -6,7 +6,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from libs.kernel.cursors import invalid_cursor
-from libs.kernel.paging import window
+from libs.kernel.paging import numbered_page
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now
 from libs.runtime.eventstore.store import Connection
@@ -80,7 +80,7 @@ async def get_template(conn: Connection, project: UUID, query: GetTemplate) -> T
 
 
 async def list_templates(conn: Connection, project: UUID, query: ListTemplates) -> TemplatePage:
-    page = window(query.page, query.page_size)
+    page = numbered_page(query.page, query.page_size)
     search = query.search.lower() if query.search else None
     found = await template.newest(conn, project, query.kind, search, page.size, page.offset)
     total = await template.count(conn, project, query.kind, search)
@@ -89,7 +89,7 @@ async def list_templates(conn: Connection, project: UUID, query: ListTemplates) 
         total=total,
         page=page.number,
         page_size=page.size,
-        total_pages=page.pages(total),
+        total_pages=page.page_count(total),
     )
 
 
@@ -117,7 +117,7 @@ async def get_campaign(conn: Connection, project: UUID, query: GetCampaign) -> C
 
 
 async def list_campaigns(conn: Connection, project: UUID, query: ListCampaigns) -> CampaignPage:
-    page = window(query.page, query.page_size)
+    page = numbered_page(query.page, query.page_size)
     search = query.search.lower() if query.search else None
     found = await campaign.newest(conn, project, query.status, search, page.size, page.offset)
     total = await campaign.count(conn, project, query.status, search)
@@ -126,7 +126,7 @@ async def list_campaigns(conn: Connection, project: UUID, query: ListCampaigns) 
         total=total,
         page=page.number,
         page_size=page.size,
-        total_pages=page.pages(total),
+        total_pages=page.page_count(total),
     )
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.kernel.fields import names_field
+from libs.kernel.field_references import refers_to_field
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.fields import FieldInCampaigns, FindFieldInCampaigns
@@ -40,5 +40,5 @@ def _naming(rows: Iterable[Any], key: str) -> list[NamedReference]:
     return [
         NamedReference(id=row["id"], name=row["name"])
         for row in rows
-        if names_field(msgspec.json.decode(row["document"]), key)
+        if refers_to_field(msgspec.json.decode(row["document"]), key)
     ]

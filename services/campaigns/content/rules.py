@@ -4,7 +4,7 @@ from html import escape
 
 import msgspec
 
-from libs.kernel.liquid import mistake_in
+from libs.kernel.liquid import find_mistake
 from libs.kernel.rejection import Rejected, invalid_fields
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import FieldError
@@ -63,7 +63,7 @@ def _mistakes(content: Content, preheader: str | None) -> list[FieldError]:
     errors = [
         FieldError(field=field, message=str(mistake), code="invalid_template")
         for field, text in (("subject", content.subject), ("body", content.body), ("preheader", preheader))
-        if text and (mistake := mistake_in(text))
+        if text and (mistake := find_mistake(text))
     ]
     if "\n" in content.subject or "\r" in content.subject:
         errors.append(FieldError(field="subject", message="A subject is one line", code="invalid_string"))

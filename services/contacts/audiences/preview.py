@@ -4,7 +4,7 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.kernel.paging import window
+from libs.kernel.paging import numbered_page
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.audiences import (
@@ -45,7 +45,7 @@ async def preview_audience(conn: Connection, project: UUID, query: PreviewAudien
     except Unresolvable as gone:
         raise Rejected("SEGMENT_NOT_FOUND", "Segment not found") from gone
     known = await referenced(conn, project, condition) if condition else {}
-    page = window(query.page, query.page_size)
+    page = numbered_page(query.page, query.page_size)
     matching = compiled(condition, known, after=3) if condition else EVERYONE
     size = await conn.fetchrow(_filled(COUNT, matching), project, query.subscribed_only, lists, *matching.args)
     matching = compiled(condition, known, after=4) if condition else EVERYONE
@@ -57,7 +57,7 @@ async def preview_audience(conn: Connection, project: UUID, query: PreviewAudien
         total=size["total"],
         page=page.number,
         page_size=page.size,
-        total_pages=page.pages(size["total"]),
+        total_pages=page.page_count(size["total"]),
     )
 
 

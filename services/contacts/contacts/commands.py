@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 
 from libs.kernel.instants import iso
 from libs.kernel.rejection import Rejected
-from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.aggregate import accepted_reply
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import UnitOfWork
@@ -58,10 +58,10 @@ def _answer(unit: UnitOfWork, book: Book, envelope: Envelope[Any]) -> bytes:
     unit.append(events, envelope)
     if isinstance(envelope.message, DeleteContact):
         book.forget(envelope.project, envelope.message.contact_id)
-        return accepted(DeletedContact(id=envelope.message.contact_id))
+        return accepted_reply(DeletedContact(id=envelope.message.contact_id))
     known = known.after(events, unit.now)
     book.keep(envelope.project, known)
-    return accepted(_reply(envelope.message, known, events, unit.now))
+    return accepted_reply(_reply(envelope.message, known, events, unit.now))
 
 
 def _subject(book: Book, envelope: Envelope[Any]) -> tuple[Known, bool]:

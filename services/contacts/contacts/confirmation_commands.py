@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from libs.kernel.rejection import Rejected
-from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.aggregate import accepted_reply
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import UnitOfWork
@@ -30,4 +30,4 @@ async def _ask(unit: UnitOfWork, envelope: Envelope[AskForConfirmation]) -> byte
     unit.expect(f"confirmation-{envelope.message.contact_id}", version)
     unit.append(events, envelope)
     await unit.flush()
-    return accepted(view_of(rows[0]))
+    return accepted_reply(view_of(rows[0]))

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from libs.kernel.conditions.values import same
+from libs.kernel.conditions.values import equal_as_json
 from libs.kernel.rejection import invalid
 from libs.schemas.base import Data
 from libs.schemas.contacts.contacts import (
@@ -129,7 +129,7 @@ def _given(command: UpdateContact, contact: Contact) -> Data:
 
 def _changed(contact: Contact, email: str, data: Data) -> list[Fact]:
     assert contact.id is not None
-    if email == contact.email and same(data, contact.data):
+    if email == contact.email and equal_as_json(data, contact.data):
         return []
     check(data)
     return [ContactUpdated(contact_id=contact.id, email=email, data=data)]

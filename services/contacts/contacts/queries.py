@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from libs.kernel.conditions.values import instant
+from libs.kernel.conditions.values import parse_instant
 from libs.kernel.cursors import decode_cursor, encode_cursor, invalid_cursor
 from libs.kernel.rejection import invalid
 from libs.runtime.eventstore.store import Connection
@@ -55,7 +55,7 @@ async def get_contact(conn: Connection, project: UUID, query: GetContact) -> Con
 
 
 async def get_contact_at(conn: Connection, project: UUID, query: GetContactAt) -> ContactView:
-    at = instant(query.at)
+    at = parse_instant(query.at)
     if at is None:
         raise invalid("at", "Must be an instant in ISO 8601, such as 2026-05-06T07:08:09Z", "invalid_date")
     known = await history.as_it_was(conn, project, query.contact_id, at)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TypeAlias
 from uuid import UUID
 
-from libs.kernel.conditions.values import instant
+from libs.kernel.conditions.values import parse_instant
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import Data
 from libs.schemas.contacts.fields import FieldType
@@ -80,7 +80,7 @@ def kind_of(value: object) -> FieldType:
             return "boolean"
         case int() | float():
             return "number"
-        case str() if instant(value) is not None:
+        case str() if parse_instant(value) is not None:
             return "date"
         case _:
             return "string"

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.kernel.fields import names_field
+from libs.kernel.field_references import refers_to_field
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import Query
@@ -65,7 +65,7 @@ async def find_field_in_segments(conn: Connection, project: UUID, query: FindFie
         segments=[
             NamedReference(id=row.id, name=row.name)
             for row in rows
-            if row.condition and names_field(msgspec.to_builtins(row.condition), query.field)
+            if row.condition and refers_to_field(msgspec.to_builtins(row.condition), query.field)
         ],
         contact_count=known.contacts if known else 0,
     )

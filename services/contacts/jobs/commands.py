@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from libs.kernel.csv_records import BrokenCsv
+from libs.kernel.csv_records import InvalidCsv
 from libs.kernel.rejection import Rejected
-from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.aggregate import accepted_reply
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import BatchHandler, UnitOfWork
@@ -48,7 +48,7 @@ def one_by_one(handle: Callable[[UnitOfWork, Envelope[Any]], Awaitable[View]]) -
         except Rejected as no:
             return encode(no.as_reply())
         await unit.flush()
-        return accepted(view)
+        return accepted_reply(view)
 
     return handle_all
 
@@ -96,7 +96,7 @@ async def cancel_job(unit: UnitOfWork, envelope: Envelope[CancelJob]) -> JobStop
 async def _header(unit: UnitOfWork, project: UUID, command: StartImport) -> tuple[str, list[str]]:
     try:
         delimiter, record = await import_file.first_row(unit.conn, project, command.import_id, command.size)
-    except BrokenCsv as broken:
+    except InvalidCsv as broken:
         raise refused(str(broken), broken.code) from broken
     return delimiter, list(record.cells) if record else []
 

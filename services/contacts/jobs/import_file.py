@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
-from libs.kernel.csv_records import BrokenCsv, Record, Records
+from libs.kernel.csv_records import InvalidCsv, Record, RecordReader
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.jobs import CHUNK_BYTES
 
@@ -55,15 +55,15 @@ async def is_complete(conn: Connection, project: UUID, import_id: UUID, chunks: 
 
 async def first_row(conn: Connection, project: UUID, import_id: UUID, size: int) -> tuple[str, Record | None]:
     """The delimiter, and the row that names the columns. Raises BrokenCsv."""
-    records = Records()
+    records = RecordReader()
     async for record in _records(conn, project, import_id, records, size):
         return records.delimiter or ",", record
     return ",", None
 
 
 async def page(
-    conn: Connection, project: UUID, import_id: UUID, records: Records, size: int, most: int
-) -> tuple[Sequence[Record], BrokenCsv | None]:
+    conn: Connection, project: UUID, import_id: UUID, records: RecordReader, size: int, most: int
+) -> tuple[Sequence[Record], InvalidCsv | None]:
     """The next rows, at most so many; fewer if the file ends there, or is broken there."""
     found: list[Record] = []
     try:
@@ -71,7 +71,7 @@ async def page(
             found.append(record)
             if len(found) == most:
                 break
-    except BrokenCsv as broken:
+    except InvalidCsv as broken:
         return found, broken
     return found, None
 
@@ -85,14 +85,14 @@ async def forget_old(conn: Connection) -> None:
 
 
 async def _records(
-    conn: Connection, project: UUID, import_id: UUID, records: Records, size: int
+    conn: Connection, project: UUID, import_id: UUID, records: RecordReader, size: int
 ) -> AsyncIterator[Record]:
-    at = records.at
+    at = records.offset
     while at < size:
         number, begin = divmod(at, CHUNK_BYTES)
         piece = await conn.fetchval(READ, project, import_id, number, begin + 1, READ_BYTES)
         if not piece:
-            raise BrokenCsv(records.row + 1, "is not in the file any more", "lost")
+            raise InvalidCsv(records.row + 1, "is not in the file any more", "lost")
         at += len(piece)
         for record in records.feed(piece):
             yield record

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from libs.kernel.csv_records import BrokenCsv, Record, Records
+from libs.kernel.csv_records import InvalidCsv, Record, RecordReader
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.envelope import Cause
 from libs.runtime.eventstore.store import UnitOfWork
@@ -105,18 +105,18 @@ def _failure(row: int, email: str, no: Rejected) -> Failure:
     return Failure(place=row, email=email, error=text)
 
 
-def _reason(broken: BrokenCsv | None, counts: JobCounts) -> str | None:
+def _reason(broken: InvalidCsv | None, counts: JobCounts) -> str | None:
     if broken:
         return str(broken)
     done = counts.created + counts.changed + counts.unchanged + counts.failed
     return f"The file has more than {MAX_ROWS} rows" if done > MAX_ROWS else None
 
 
-def _records_of(job: Job, spec: ImportStarted) -> Records:
+def _records_of(job: Job, spec: ImportStarted) -> RecordReader:
     row, _, at = job.cursor.partition(":")
-    return Records(spec.delimiter, row=int(row or 0), at=int(at or 0))
+    return RecordReader(spec.delimiter, row=int(row or 0), offset=int(at or 0))
 
 
-def _cursor(records: Records, found: Sequence[Record]) -> str:
+def _cursor(records: RecordReader, found: Sequence[Record]) -> str:
     """The last row that is done, and where the next begins."""
-    return f"{found[-1].row}:{found[-1].end}" if found else f"{records.row}:{records.at}"
+    return f"{found[-1].row}:{found[-1].end}" if found else f"{records.row}:{records.offset}"

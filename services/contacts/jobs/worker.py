@@ -15,7 +15,7 @@ import structlog
 from libs.runtime import crash
 from libs.runtime.eventstore.envelope import Cause, Origin
 from libs.runtime.eventstore.store import UnitOfWork
-from libs.runtime.messaging.group_commit import BROKEN, CONFLICTS
+from libs.runtime.messaging.group_commit import CONFLICT_ERRORS, CONNECTION_ERRORS
 from libs.runtime.process.runtime import Runtime
 from libs.schemas.contacts.jobs import JobEnded, JobKind
 from services.contacts.jobs import failures, import_file
@@ -68,7 +68,7 @@ async def tidy(runtime: Runtime) -> None:
             async with runtime.pool.acquire() as conn:
                 await import_file.forget_old(conn)
                 await failures.forget_old(conn)
-        except BROKEN as broken:
+        except CONNECTION_ERRORS as broken:
             log.warning("jobs.not_tidied", error=repr(broken))
         await asyncio.sleep(TIDY_SECONDS)
 
@@ -90,7 +90,7 @@ class Worker:
                 elif not await self._paced_page():
                     self._pace = Pace()
                     await asyncio.sleep(IDLE_SECONDS)
-            except (*BROKEN, *CONFLICTS) as broken:
+            except (*CONNECTION_ERRORS, *CONFLICT_ERRORS) as broken:
                 log.warning("jobs.interrupted", error=repr(broken))
                 await asyncio.sleep(BROKEN_SECONDS)
 
@@ -116,7 +116,7 @@ class Worker:
                 row = await jobs.claim(unit.conn)
                 if row:
                     await self._do(unit, row)
-        except BROKEN:
+        except CONNECTION_ERRORS:
             raise
         except Exception as error:
             if row is None:
@@ -141,7 +141,7 @@ class Worker:
         """Another was first with one of the page's contacts: again. Whatever else it is: again, but not for ever."""
         job = row.job
         times = self._trouble[job.id] = self._trouble.get(job.id, 0) + 1
-        if isinstance(error, CONFLICTS):
+        if isinstance(error, CONFLICT_ERRORS):
             self._trouble[job.id] = times % ATTEMPTS
             return
         log.error("jobs.page_failed", job=str(job.id), times=times, error=repr(error), exc_info=error)

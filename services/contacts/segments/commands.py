@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.kernel.rejection import Rejected, invalid
-from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.aggregate import accepted_reply
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import UnitOfWork
@@ -57,7 +57,7 @@ async def change_segments(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) 
 async def _answer(unit: UnitOfWork, envelope: Envelope[Any]) -> bytes:
     try:
         await membership.lock(unit.conn, envelope.project)
-        return accepted(await HANDLERS[type(envelope.message)](unit, envelope))
+        return accepted_reply(await HANDLERS[type(envelope.message)](unit, envelope))
     except Rejected as no:
         return encode(no.as_reply())
 

@@ -15,10 +15,10 @@ from libs.kernel.conditions.language import (
     field_of,
 )
 from libs.kernel.conditions.values import (
-    instant,
     is_number,
     is_whole_day,
-    span_of,
+    parse_instant,
+    timespan,
 )
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.contacts.contacts import Filter
@@ -76,7 +76,7 @@ class Statement:
     def ago(self, test: Filter, moment: str) -> str:
         """The start of the test's span; `moment` crosses it while nobody touches the contact."""
         # in seconds: a day of an interval is longer or shorter where the session's clock changes
-        span = f"make_interval(secs => {self.bind(span_of(test).total_seconds(), 'float8')})"
+        span = f"make_interval(secs => {self.bind(timespan(test).total_seconds(), 'float8')})"
         self.turns.append(f"next_turn({moment}, {span})")
         return f"statement_timestamp() - {span}"
 
@@ -128,7 +128,7 @@ def _data(test: Filter, field: Field, statement: Statement) -> str:
     present = f"coalesce({value} <> 'null', false)"
     if test.operator in PRESENCE:
         return present if test.operator == "exists" else f"not {present}"
-    if test.operator in RELATIVE or (instant(test.value) is not None and test.operator not in SUBSTRING):
+    if test.operator in RELATIVE or (parse_instant(test.value) is not None and test.operator not in SUBSTRING):
         return _time(test, f"instant({value})", present, statement)
     if test.operator in SUBSTRING:
         return _data_substring(test, value, statement)
@@ -141,7 +141,7 @@ def _data(test: Filter, field: Field, statement: Statement) -> str:
 def _is_contained(test: Filter, field: Field) -> bool:
     """Is equality the same as containment? For plain values in objects it is, and much cheaper than looking them up.
     A number in the path could lead into a list."""
-    plain = isinstance(test.value, str | bool | int | float) and instant(test.value) is None
+    plain = isinstance(test.value, str | bool | int | float) and parse_instant(test.value) is None
     return plain and not any(_may_be_index(step) for step in field.path)
 
 
@@ -182,7 +182,7 @@ def _time(test: Filter, moment: str, present: str, statement: Statement) -> str:
     if test.operator in RELATIVE:
         ago = statement.ago(test, moment)
         return f"{moment} < {ago}" if test.operator == "olderThan" else _between(moment, ago)
-    sought = instant(test.value)
+    sought = parse_instant(test.value)
     assert sought is not None
     bound = statement.bind(sought.isoformat(), "text::timestamptz")  # asyncpg would send the year 1 as minus infinity
     if test.operator in ORDER:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import structlog
 
-from libs.runtime.messaging.group_commit import BROKEN, CONFLICTS
+from libs.runtime.messaging.group_commit import CONFLICT_ERRORS, CONNECTION_ERRORS
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.timeouts import soft_timeout
 from services.contacts.segments import membership
@@ -50,7 +50,7 @@ async def keep(runtime: Runtime) -> None:
             busy = [project for project in projects if await _turn(runtime, project)]
             if not busy:
                 await _rest(runtime)
-        except BROKEN as broken:
+        except CONNECTION_ERRORS as broken:
             log.warning("segments.database_unreachable", error=repr(broken))
             await asyncio.sleep(BACK_OFF_SECONDS)
 
@@ -60,9 +60,9 @@ async def _turn(runtime: Runtime, project: UUID) -> bool:
     try:
         async with runtime.unit() as unit:
             return await membership.try_lock(unit.conn, project) and await membership.advance(unit, project)
-    except BROKEN:
+    except CONNECTION_ERRORS:
         raise
-    except CONFLICTS as conflict:
+    except CONFLICT_ERRORS as conflict:
         log.info("segments.again", project=str(project), error=repr(conflict))
     except Exception:
         # one project's trouble must not end the keeping of all others'

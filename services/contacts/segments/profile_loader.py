@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from libs.kernel.conditions.person import Occurrences, Person
+from libs.kernel.conditions.evaluation import ContactProfile, Occurrences
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.contacts import Condition
 from services.contacts.contacts.read_models import contact as contacts
@@ -17,13 +17,15 @@ EVENTS = "select name, count, last_at from contact_event where project = $1 and 
 ACTIVITIES = "select name, count, last_at from contact_activity where project = $1 and contact_id = $2"
 
 
-async def find_person(conn: Connection, project: UUID, contact_id: UUID, asked: Condition | None) -> Person | None:
+async def find_person(
+    conn: Connection, project: UUID, contact_id: UUID, asked: Condition | None
+) -> ContactProfile | None:
     """The contact, with its membership of the segments that the condition names. None if there is no such contact."""
     found = await contacts.load(conn, [], [(project, contact_id)])
     if not found:
         return None
     row = found[0]
-    return Person(
+    return ContactProfile(
         email=row.contact.email,
         subscribed=row.contact.subscribed,
         data=row.contact.data,

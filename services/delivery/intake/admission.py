@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
-from libs.kernel.mail_headers import refusals
+from libs.kernel.mail_headers import header_errors
 from libs.kernel.rejection import Rejected, invalid, invalid_fields
 from libs.schemas.base import FieldError
 from libs.schemas.delivery.content import (
@@ -71,7 +71,7 @@ def admit(order: Order, content: Content, domain: DomainStatus, untracked: bool 
     """
     if domain != "verified":
         _refuse_domain(content, domain)
-    if wrong := [_header_error(*refusal) for refusal in refusals(order.extras.headers)]:
+    if wrong := [_header_error(*refusal) for refusal in header_errors(order.extras.headers)]:
         raise invalid_fields(wrong)
     if not (order.extras.tracking or untracked):
         message = "Tracking cannot be turned off here: GODWIT_CONFIGURATION_SET_UNTRACKED is not set"

@@ -12,7 +12,7 @@ import msgspec
 
 from libs.kernel.instants import iso
 from libs.kernel.rejection import Rejected
-from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.aggregate import accepted_reply
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import BatchHandler, Connection, UnitOfWork
@@ -125,7 +125,7 @@ def _answer(envelope: Envelope[Command], decided: list[Intent] | Rejected, since
     ids = _ids(envelope)
     if isinstance(decided, Rejected) and not since.keys() >= set(ids):
         return encode(decided.as_reply())
-    return accepted(_reply(envelope.message, ids, iso(min(since[each] for each in ids))))
+    return accepted_reply(_reply(envelope.message, ids, iso(min(since[each] for each in ids))))
 
 
 def _ids(envelope: Envelope[Command]) -> list[UUID]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from libs.kernel.rejection import Rejected
-from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.aggregate import accepted_reply
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import BatchHandler, UnitOfWork
@@ -29,7 +29,7 @@ def change_emails(shelf: Shelf) -> BatchHandler:
 
 async def _answer(unit: UnitOfWork, envelope: Envelope[Command], shelf: Shelf) -> bytes:
     try:
-        return accepted(await _change(unit, envelope, shelf))
+        return accepted_reply(await _change(unit, envelope, shelf))
     except Rejected as no:
         return encode(no.as_reply())
 

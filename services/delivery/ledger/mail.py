@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from libs.kernel import links
-from libs.kernel.locales import DEFAULT
+from libs.kernel.locales import DEFAULT_LOCALE
 from libs.schemas.delivery.content import Content, MailOptions
 from libs.schemas.delivery.emails import SuppressionReason
 from services.delivery.ledger.email import Email
@@ -52,7 +52,7 @@ class Links(msgspec.Struct, frozen=True):
     key: str
 
     def of(self, project: UUID, contact_id: UUID, email_id: UUID) -> Urls:
-        token = links.sign(self.key, links.Target(project, contact_id, email_id))
+        token = links.sign(self.key, links.LinkTarget(project, contact_id, email_id))
         base = self.public_url.rstrip("/")
         return Urls(f"{base}/unsubscribe/{token}", f"{base}/subscribe/{token}", f"{base}/manage/{token}")
 
@@ -69,7 +69,7 @@ def variables(mail: Mail, urls: Urls) -> dict[str, Any]:
         "id": str(mail.contact_id),
         "email": mail.recipient,
         "subscribed": mail.subscribed,
-        "locale": _text(data.get("locale")) or mail.content.language or mail.language or DEFAULT,
+        "locale": _text(data.get("locale")) or mail.content.language or mail.language or DEFAULT_LOCALE,
         "unsubscribeUrl": urls.unsubscribe,
         "subscribeUrl": urls.subscribe,
         "manageUrl": urls.manage,

@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 from msgspec.structs import asdict
 
-from libs.kernel.addresses import normal
+from libs.kernel.addresses import normalize_address
 from libs.kernel.instants import iso
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.store import Connection
@@ -94,7 +94,7 @@ async def view_of(conn: Connection, project: UUID, email_id: UUID) -> EmailView:
 async def list_emails(conn: Connection, project: UUID, query: ListEmails) -> EmailPage:
     limit = max(1, min(query.limit, MOST))
     created_at, last = _place(query.cursor)
-    recipient = query.recipient and (normal(query.recipient) or query.recipient)
+    recipient = query.recipient and (normalize_address(query.recipient) or query.recipient)
     wanted = (query.state, query.campaign_id, query.workflow_id, query.contact_id, query.source, recipient)
     rows = await conn.fetch(PAGE, project, *wanted, created_at, last, limit + 1)
     more = len(rows) > limit

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
 from libs.kernel.rejection import Rejected
-from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.aggregate import accepted_reply
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.delivery.content import Attachment, KeptPiece, StoreFilePiece
@@ -61,7 +61,7 @@ Key = tuple[UUID, str]
 async def store_pieces(unit: UnitOfWork, envelopes: Sequence[Envelope[StoreFilePiece]]) -> list[bytes]:
     pieces = {(e.project, e.message.digest, e.message.number): e.message.data for e in envelopes}
     await unit.conn.execute(KEEP, *map(list, zip(*pieces, strict=True)), list(pieces.values()), unit.now)
-    return [accepted(KeptPiece(digest=e.message.digest, number=e.message.number)) for e in envelopes]
+    return [accepted_reply(KeptPiece(digest=e.message.digest, number=e.message.number)) for e in envelopes]
 
 
 async def touch(unit: UnitOfWork, keys: Collection[Key]) -> dict[Key, int]:

@@ -3,7 +3,7 @@
 import re
 from html import escape
 
-from libs.kernel.locales import chosen
+from libs.kernel.locales import negotiate_locale
 
 BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 TAIL = 200
@@ -50,4 +50,4 @@ def with_text_footer(text: str, url: str, locale: str) -> str:
 
 
 def _words(locale: str) -> tuple[str, str]:
-    return WORDS[chosen([locale])]
+    return WORDS[negotiate_locale([locale])]

@@ -15,9 +15,9 @@ from liquid.exceptions import LiquidError, LoopIterationLimitError, OutputStream
 
 from libs.kernel.liquid import (
     LOADING_TAGS,
-    Mistake,
-    as_liquid,
-    mistake_in,
+    TemplateMistake,
+    find_mistake,
+    to_liquid,
 )
 from services.delivery.rendering.fast_template import Cut, cut
 
@@ -62,13 +62,13 @@ class _Limited(Environment):
 
 def check(source: str) -> None:
     """Raise BadTemplate if the template cannot be parsed."""
-    if mistake := _checked(source) if len(source) <= LARGEST_CHECKED else mistake_in(source):
+    if mistake := _checked(source) if len(source) <= LARGEST_CHECKED else find_mistake(source):
         raise BadTemplate(mistake.message, mistake.line, mistake.column)
 
 
 @lru_cache(maxsize=CACHED)
-def _checked(source: str) -> Mistake | None:
-    return mistake_in(source)
+def _checked(source: str) -> TemplateMistake | None:
+    return find_mistake(source)
 
 
 def render_html(source: str, values: Mapping[str, Any]) -> str:
@@ -115,7 +115,7 @@ def _kept(source: str, escape: bool) -> BoundTemplate | Cut:
 
 
 def _parsed(source: str, escape: bool) -> BoundTemplate | Cut:
-    return cut(source) or (_HTML if escape else _PLAIN).from_string(as_liquid(source))
+    return cut(source) or (_HTML if escape else _PLAIN).from_string(to_liquid(source))
 
 
 def _guarded(name: str, filter_: Callable[..., object]) -> Callable[..., object]:

@@ -50,7 +50,7 @@ class MoveMails(Message, tag="move-mails", frozen=True, kw_only=True):
 
 def set_sending_limits() -> Aggregate[Limits]:
     """Handles the command on limits."""
-    return Aggregate(decider, key=_key, load=_load, reply=_reply, then=_then)
+    return Aggregate(decider, key=_key, load=_load, reply=_reply, on_events=_then)
 
 
 async def get_sending_limits(conn: Connection, project: UUID, _: GetSendingLimits) -> SendingLimits:

@@ -19,8 +19,8 @@ from services.delivery.ses.client import ACCOUNT_ERRORS, Ses
 log = structlog.get_logger()
 
 BROKEN = (
-    *group_commit.BROKEN,
-    *group_commit.CONFLICTS,
+    *group_commit.CONNECTION_ERRORS,
+    *group_commit.CONFLICT_ERRORS,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
     asyncpg.PostgresSystemError,

@@ -10,7 +10,7 @@ import asyncpg
 from libs.kernel.instants import iso
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.eventstore.aggregate import Aggregate, Loaded, accepted
+from libs.runtime.eventstore.aggregate import Aggregate, Loaded, accepted_reply
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection, UnitOfWork
@@ -118,7 +118,7 @@ async def _suppress(unit: UnitOfWork, envelope: Envelope[SuppressAddresses]) -> 
     await unit.flush()
     if command.reason in account_list.TOLD_OF:
         await account_list.tell(unit.conn, new, command.reason)
-    return accepted(SuppressedAddresses(added=len(new), known=len(known)))
+    return accepted_reply(SuppressedAddresses(added=len(new), known=len(known)))
 
 
 async def _release(unit: UnitOfWork, envelope: Envelope[ReleaseAddress]) -> bytes:
@@ -133,7 +133,7 @@ async def _release(unit: UnitOfWork, envelope: Envelope[ReleaseAddress]) -> byte
     await unit.flush()
     if row["reason"] in account_list.TOLD_OF:
         await account_list.tell(unit.conn, [address], None)
-    return accepted(_address_view(row))
+    return accepted_reply(_address_view(row))
 
 
 def _key(envelope: Envelope[Any]) -> Hashable:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.runtime.clock import uuid7
-from libs.runtime.eventstore.encryption import erase, forgotten
+from libs.runtime.eventstore.encryption import erase_data_keys, forgotten_subjects
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import BatchHandler, UnitOfWork
 from libs.schemas.base import Message
@@ -61,7 +61,7 @@ def begin(shelf: Shelf) -> BatchHandler:
     forget_mails = _forget(shelf)
 
     async def forget(unit: UnitOfWork, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
-        await erase(unit.conn, forgotten(envelopes))
+        await erase_data_keys(unit.conn, forgotten_subjects(envelopes))
         await _forget_addresses(unit, envelopes)
         await forget_mails(unit, envelopes)
         for envelope in envelopes:
@@ -94,7 +94,7 @@ async def _forget_listed(unit: UnitOfWork, envelope: Envelope[ContactDeleted], a
     )
     unit.append(gone, envelope)
     await unit.flush()
-    await erase(unit.conn, {(envelope.project, person) for person in people.values()})
+    await erase_data_keys(unit.conn, {(envelope.project, person) for person in people.values()})
 
 
 def again(shelf: Shelf) -> BatchHandler:

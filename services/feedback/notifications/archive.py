@@ -8,10 +8,10 @@ import asyncpg
 import msgspec
 import structlog
 
-from libs.runtime.eventstore.encryption import erase
+from libs.runtime.eventstore.encryption import erase_data_keys
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection, UnitOfWork
-from libs.runtime.messaging.group_commit import BROKEN
+from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
 from libs.runtime.process.runtime import Runtime
 from libs.schemas.contacts.contacts import ContactDeleted
 from libs.schemas.feedback.notifications import RecordNotification
@@ -79,7 +79,7 @@ def _row(entry: Entry) -> tuple[object, ...]:
 
 async def forget_contacts(unit: UnitOfWork, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
     """What the log knows of a deleted contact's address cannot be read any more; the raw notifications go by age."""
-    await erase(unit.conn, {(envelope.project, envelope.message.contact_id) for envelope in envelopes})
+    await erase_data_keys(unit.conn, {(envelope.project, envelope.message.contact_id) for envelope in envelopes})
 
 
 async def delete_old_notifications(runtime: Runtime) -> None:
@@ -87,7 +87,7 @@ async def delete_old_notifications(runtime: Runtime) -> None:
     while True:
         try:
             dropped = await _drop_page(runtime)
-        except (*BROKEN, asyncpg.PostgresError) as failure:
+        except (*CONNECTION_ERRORS, asyncpg.PostgresError) as failure:
             log.warning("archive.cannot_forget", error=repr(failure))
             await asyncio.sleep(RETRY_SECONDS)
         else:

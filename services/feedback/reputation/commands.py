@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import TypeAlias, get_args
 
-from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.aggregate import accepted_reply
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.feedback.reputation import PauseSending, ResumeSending
@@ -27,7 +27,7 @@ async def pause_or_resume(unit: UnitOfWork, envelopes: Sequence[Envelope[Command
         append_decisions(unit, events, version, envelope)
         reputation = reduce(lambda state, event: evolve(state, event, unit.now), events, reputation)
         loaded[project] = reputation, version
-        replies.append(accepted(reputation_view(project, reputation, unit.now)))
+        replies.append(accepted_reply(reputation_view(project, reputation, unit.now)))
     return replies
 
 

@@ -13,7 +13,7 @@ from libs.runtime.clock import now, uuid5
 from libs.runtime.eventstore.envelope import Envelope, Meta, Origin
 from libs.runtime.eventstore.store import StreamConflict
 from libs.runtime.messaging.bus import Unavailable
-from libs.runtime.messaging.group_commit import BROKEN
+from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
 from libs.runtime.process.runtime import Runtime
 from libs.schemas.base import Event
 from libs.schemas.delivery.domains import AddDomain
@@ -53,7 +53,7 @@ async def _record(runtime: Runtime, project: UUID, fact: Event) -> None:
             return
         except StreamConflict:
             return  # another replica did it, or an earlier start
-        except BROKEN as broken:
+        except CONNECTION_ERRORS as broken:
             log.warning("bootstrap.database_unreachable", error=repr(broken))
             await asyncio.sleep(PAUSE_SECONDS)
 
@@ -69,6 +69,6 @@ async def add_domain(bus: Bus, project: UUID, domain: str) -> None:
         except Rejected as no:
             log.warning("bootstrap.domain_refused", domain=domain, code=no.code, reason=no.message)
             return
-        except (CommandPending, Unavailable, *BROKEN) as later:
+        except (CommandPending, Unavailable, *CONNECTION_ERRORS) as later:
             log.info("bootstrap.waiting_for_delivery", error=repr(later))
             await asyncio.sleep(PAUSE_SECONDS)

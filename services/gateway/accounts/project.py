@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.kernel.locales import LOCALES, chosen
+from libs.kernel.locales import LOCALES, negotiate_locale
 from libs.kernel.rejection import Rejected, invalid
 from libs.kernel.time_zones import zone_of
 from libs.schemas.gateway import ProjectCreated, ProjectUpdated, UpdateProject
@@ -77,7 +77,7 @@ def _changed(project: Project, command: UpdateProject) -> Project:
 
 def _check_language(language: str | None) -> None:
     """A language that nobody speaks here would be English without saying so."""
-    if language is None or chosen([language]) != "en" or language.lower().startswith("en"):
+    if language is None or negotiate_locale([language]) != "en" or language.lower().startswith("en"):
         return
     raise invalid("language", f"Language must be one of {', '.join(LOCALES)}", "invalid_enum_value")
 

@@ -23,7 +23,7 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.messaging.bus import Unavailable
-from libs.runtime.messaging.group_commit import BROKEN
+from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
 from libs.schemas.base import Data, FieldError
 from services.gateway.http.parameter_errors import parameter_errors
 
@@ -156,7 +156,7 @@ def api_error_of(error: Exception) -> ApiError:
             return _of_status(status, error.detail)
         case Unavailable() | NatsError() | asyncpg.PostgresConnectionError() | asyncpg.InterfaceError():
             return unavailable(error)
-        case _ if isinstance(error, BROKEN):
+        case _ if isinstance(error, CONNECTION_ERRORS):
             return unavailable(error)
     log.error("request.failed", error=repr(error), exc_info=error)
     return ApiError(500, "INTERNAL_SERVER_ERROR", "An unexpected error occurred")

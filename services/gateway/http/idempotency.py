@@ -17,7 +17,7 @@ import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.kernel.instants import iso
-from libs.runtime.messaging.group_commit import BROKEN
+from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import ApiError
 from services.gateway.http.raw_response import RawResponse
@@ -139,7 +139,7 @@ class IdempotencyMiddleware:
         await self._app(call.scope, call.receive, held.hold)
         try:
             await self._claims.settle(call.context, call.project, key, held)
-        except BROKEN as broken:
+        except CONNECTION_ERRORS as broken:
             # what was done is done: a repeat runs again after the lease, under the same command id
             log.warning("idempotency.answer_not_kept", error=repr(broken))
         await held.send_on(send)

@@ -7,8 +7,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from libs.kernel.addresses import normal
-from libs.kernel.mail_headers import refusals
+from libs.kernel.addresses import normalize_address
+from libs.kernel.mail_headers import header_errors
 from libs.schemas.base import Data, FieldError, View
 from libs.schemas.delivery.content import Content, MailOptions
 from libs.schemas.delivery.emails import CheckOrder
@@ -61,8 +61,12 @@ def check(data: SendBody) -> None:
     """Raise Problem with everything that is wrong with the body on its own."""
     if data.template is None and not (data.subject and data.body):
         raise invalid_field("template", "Either template ID or both subject and body are required", "required")
-    wrong = [_no_address(field) for field, address in _addresses(data) if address is not None and not normal(address)]
-    wrong += [_header_error(*refusal) for refusal in refusals(data.headers or {})]
+    wrong = [
+        _no_address(field)
+        for field, address in _addresses(data)
+        if address is not None and not normalize_address(address)
+    ]
+    wrong += [_header_error(*refusal) for refusal in header_errors(data.headers or {})]
     wrong += attachment_errors(data.attachments or [])
     if len((data.subject or "").encode()) + len((data.body or "").encode()) > MAX_TEXT:
         wrong.append(FieldError(field="body", message=f"Content is limited to {MAX_TEXT} bytes", code="too_big"))
@@ -76,7 +80,7 @@ def people(data: SendBody) -> list[Person]:
     unique: dict[str, Person] = {}
     for each in given:
         person = Person(email=each) if isinstance(each, str) else each
-        unique.setdefault(normal(person.email) or person.email, person)
+        unique.setdefault(normalize_address(person.email) or person.email, person)
     return list(unique.values())
 
 

@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from libs.kernel.field_errors import ONE_LINE
-from libs.kernel.locales import chosen
+from libs.kernel.locales import negotiate_locale
 from libs.runtime.clock import uuid7
 from libs.schemas.contacts.contacts import AskForConfirmation, ContactView
 from libs.schemas.delivery.content import Content
@@ -75,7 +75,7 @@ def _mail(contact: ContactView, content: Content | None, template: UUID | None) 
 
 
 def _content(contact: ContactView, project: ProjectView, data: ConfirmationBody) -> Content:
-    locale = chosen([contact.data.get("locale"), project.language])
+    locale = negotiate_locale([contact.data.get("locale"), project.language])
     words = TRANSLATIONS[locale]
     return Content(
         subject=words.confirm_subject,

@@ -7,7 +7,7 @@ from typing import Annotated
 from litestar import get, post
 from litestar.params import FromPath, QueryParameter
 
-from libs.kernel.csv_records import BrokenCsv, Records
+from libs.kernel.csv_records import InvalidCsv, RecordReader
 from libs.runtime.messaging.bus import Unavailable
 from libs.schemas.contacts.jobs import (
     CHUNK_BYTES,
@@ -93,7 +93,7 @@ class Upload:
     def __init__(self, call: ApiRequest) -> None:
         self._call = call
         self._id = call.context.command_id
-        self._records = Records()
+        self._records = RecordReader()
         self._rows = 0
         self._digest = sha256()
         self._size = 0
@@ -129,7 +129,7 @@ class Upload:
         try:
             for record in self._records.finish() if piece is None else self._records.feed(piece):
                 self._rows += any(record.cells)
-        except BrokenCsv as broken:
+        except InvalidCsv as broken:
             raise invalid_field(FIELD, str(broken), broken.code) from broken
         if self._rows > MAX_ROWS + 1:
             raise too_large()

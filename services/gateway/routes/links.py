@@ -8,7 +8,7 @@ from litestar import HttpMethod, post, route
 from litestar.params import FromPath
 from litestar.router import Router
 
-from libs.kernel.locales import accepted
+from libs.kernel.locales import parse_accept_language
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.raw_response import RawResponse
 from services.gateway.pages.page_content import PAUSE
@@ -61,7 +61,7 @@ def mail_links(subscription: Subscription) -> Router:
 
 
 def _languages(request: ApiRequest) -> list[str]:
-    return accepted(request.headers.get("accept-language", ""))
+    return parse_accept_language(request.headers.get("accept-language", ""))
 
 
 def _length(body: bytes) -> PauseLength | None:

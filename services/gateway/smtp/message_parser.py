@@ -18,8 +18,8 @@ from typing import Any
 
 import msgspec
 
-from libs.kernel.addresses import normal
-from libs.kernel.mail_headers import givable
+from libs.kernel.addresses import normalize_address
+from libs.kernel.mail_headers import allowed_headers
 from libs.schemas.delivery.content import Mailbox
 from services.gateway.mails.header_recipients import NO_HEADER_RECIPIENTS, HeaderRecipients
 
@@ -82,7 +82,11 @@ def _body(message: EmailMessage, sender: str, recipients: Sequence[str]) -> dict
 def _addressed(message: EmailMessage) -> HeaderRecipients:
     """The lines To and Cc, so that answers can go to all. Lines of a crowd are left out: each mail carries them."""
     to, cc = (
-        [Mailbox(address=a.addr_spec, name=_name(a)) for a in _addresses(message, name) if normal(a.addr_spec)]
+        [
+            Mailbox(address=a.addr_spec, name=_name(a))
+            for a in _addresses(message, name)
+            if normalize_address(a.addr_spec)
+        ]
         for name in ("To", "Cc")
     )
     return HeaderRecipients(to, cc) if len(to) + len(cc) <= MAX_NAMED else NO_HEADER_RECIPIENTS
@@ -144,7 +148,7 @@ def _bytes(part: MIMEPart) -> bytes:
 
 def _headers(message: MIMEPart) -> dict[str, str]:
     """The writer's own headers; the last one counts where one comes more than once."""
-    return givable({name: _line(message, name) for name in message})
+    return allowed_headers({name: _line(message, name) for name in message})
 
 
 def _addresses(message: MIMEPart, name: str) -> tuple[Address, ...]:

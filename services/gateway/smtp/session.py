@@ -14,7 +14,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from libs.kernel.field_errors import EMAIL
 from libs.runtime.clock import uuid7
-from libs.runtime.messaging.group_commit import BROKEN
+from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
 from services.gateway.accounts.keys import Keys
 from services.gateway.http import metrics
 from services.gateway.smtp.message_parser import ParsedMessage, UnreadableMessage, parse_message
@@ -127,7 +127,7 @@ class SmtpConnection(SMTP):
         user, password = _login(given.auth_data)
         try:
             caller = await self._door.keys.principal_of(password)
-        except BROKEN as broken:
+        except CONNECTION_ERRORS as broken:
             log.warning("smtp.keys_unavailable", error=repr(broken))
             return AuthResult(success=False, handled=False, message=UNAVAILABLE)
         if user.lower() not in USERS or caller is None or caller.kind != "secret":

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.kernel.fields import names_field
+from libs.kernel.field_references import refers_to_field
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.fields import FindFieldInWorkflows
@@ -24,5 +24,5 @@ async def find_field(conn: Connection, project: UUID, query: FindFieldInWorkflow
     return [
         NamedReference(id=row["id"], name=row["name"])
         for row in rows
-        if names_field(msgspec.json.decode(row["document"]), query.field)
+        if refers_to_field(msgspec.json.decode(row["document"]), query.field)
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from libs.kernel.paging import window
+from libs.kernel.paging import numbered_page
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now
 from libs.runtime.eventstore.store import Connection
@@ -32,7 +32,7 @@ async def get_workflow(conn: Connection, project: UUID, query: GetWorkflow) -> W
 
 
 async def list_workflows(conn: Connection, project: UUID, query: ListWorkflows) -> WorkflowPage:
-    page = window(query.page, query.page_size)
+    page = numbered_page(query.page, query.page_size)
     found = await workflow.newest(conn, project, page.size, page.offset)
     total = await workflow.count(conn, project)
     return WorkflowPage(
@@ -40,7 +40,7 @@ async def list_workflows(conn: Connection, project: UUID, query: ListWorkflows) 
         total=total,
         page=page.number,
         page_size=page.size,
-        total_pages=page.pages(total),
+        total_pages=page.page_count(total),
     )
 
 

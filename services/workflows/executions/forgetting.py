@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from libs.runtime.eventstore.encryption import erase, forgotten
+from libs.runtime.eventstore.encryption import erase_data_keys, forgotten_subjects
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.contacts.contacts import ContactDeleted
@@ -18,6 +18,6 @@ where execution.project = gone.project and execution.workflow_id = workflow.id
 
 
 async def forget_contacts(unit: UnitOfWork, envelopes: Sequence[Envelope[ContactDeleted]]) -> None:
-    people = forgotten(envelopes)
-    await erase(unit.conn, people)
+    people = forgotten_subjects(envelopes)
+    await erase_data_keys(unit.conn, people)
     await unit.conn.execute(BLANK, [project for project, _ in people], [contact for _, contact in people])

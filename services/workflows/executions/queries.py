@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from libs.kernel.paging import window
+from libs.kernel.paging import numbered_page
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.bus import QueryHandler
@@ -16,7 +16,7 @@ from services.workflows.executions.views import execution_view
 
 async def list_executions(conn: Connection, project: UUID, query: ListExecutions) -> ExecutionPage:
     await require_workflow(conn, project, query.workflow_id)
-    page = window(query.page, query.page_size)
+    page = numbered_page(query.page, query.page_size)
     found = await execution.newest(conn, project, query.workflow_id, query.status, page.size, page.offset)
     total = await execution.count(conn, project, query.workflow_id, query.status)
     return ExecutionPage(
@@ -24,7 +24,7 @@ async def list_executions(conn: Connection, project: UUID, query: ListExecutions
         total=total,
         page=page.number,
         page_size=page.size,
-        total_pages=page.pages(total),
+        total_pages=page.page_count(total),
     )
 
 

@@ -14,7 +14,7 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.envelope import Envelope, Origin
 from libs.runtime.messaging.bus import ask
-from libs.runtime.messaging.group_commit import Item
+from libs.runtime.messaging.group_commit import QueuedMessage
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually, running
 from libs.schemas.base import Event
@@ -175,7 +175,7 @@ async def told(service: Runtime, project: UUID) -> Happened:
     happened.random.shuffle(again)
     consumer = service.consumers["campaigns-events"].commit
     for start in range(0, len(again), 40):
-        outcomes = await consumer.submit_all([Item(envelope) for envelope in again[start : start + 40]])
+        outcomes = await consumer.submit_all([QueuedMessage(envelope) for envelope in again[start : start + 40]])
         assert not any(isinstance(outcome, Exception) for outcome in outcomes)
     return happened
 

@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from libs.kernel.conditions.check import flaws
+from libs.kernel.conditions.evaluation import ContactProfile, Occurrences, holds
 from libs.kernel.conditions.language import (
+    CONTACT_FIELDS,
     HISTORY,
     MEMBERSHIP,
     NEED_UNIT,
     NEED_VALUE,
     ORDER,
-    OWN,
     RELATIVE,
     SUBSTRING,
     VALUES,
 )
-from libs.kernel.conditions.person import Occurrences, Person, holds
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.contacts import Condition, Filter, Group
@@ -89,9 +89,9 @@ DEFINITIONS = {
 }
 
 
-def person_of(number: int, value: Any) -> Person:
+def person_of(number: int, value: Any) -> ContactProfile:
     happened = {EVENTS[number % len(EVENTS)]: ago(hours=number), "signup": ago(days=number)}
-    person = Person(
+    person = ContactProfile(
         email=f"user{number}@{'Example' if number % 3 else 'Acme'}.com".lower(),
         subscribed=number % 2 == 0,
         data={
@@ -110,7 +110,7 @@ def person_of(number: int, value: Any) -> Person:
     return in_segments(person)
 
 
-def in_segments(person: Person) -> Person:
+def in_segments(person: ContactProfile) -> ContactProfile:
     """The person, in the dynamic segments too. They are not about time."""
     for segment, condition in DEFINITIONS.items():
         if condition and holds(condition, person, NOW):
@@ -119,13 +119,15 @@ def in_segments(person: Person) -> Person:
 
 
 PEOPLE = [person_of(number, value) for number, value in enumerate(SOME_VALUES)]
-PEOPLE.append(in_segments(Person(email="empty@example.com", subscribed=True, data={}, created_at=NOW, updated_at=NOW)))
+PEOPLE.append(
+    in_segments(ContactProfile(email="empty@example.com", subscribed=True, data={}, created_at=NOW, updated_at=NOW))
+)
 
 
 @st.composite
 def filters(draw: st.DrawFn) -> Filter:
     field, operators = draw(
-        st.sampled_from([(name, sorted(field.operators)) for name, field in OWN.items()])
+        st.sampled_from([(name, sorted(field.operators)) for name, field in CONTACT_FIELDS.items()])
         | st.sampled_from(PATHS).map(lambda path: (f"data.{path}", sorted(VALUES)))
         | st.sampled_from(EVENTS).map(lambda name: (f"event.{name}", sorted(HISTORY)))
         | st.sampled_from(["opened", "open", "sent", "bounced"]).map(lambda name: (f"email.{name}", sorted(HISTORY)))
@@ -178,7 +180,7 @@ async def populated(caller: Caller) -> Caller:
     return caller
 
 
-async def add(conn: Connection, caller: Caller, person: Person) -> UUID:
+async def add(conn: Connection, caller: Caller, person: ContactProfile) -> UUID:
     contact = uuid4()
     data, times = encode(person.data).decode(), (person.created_at, person.updated_at)
     await conn.execute(INSERT, caller.project, contact, person.email, person.subscribed, data, *times)
@@ -234,7 +236,7 @@ def filters_on_data(draw: st.DrawFn, value: Any) -> Filter:
 async def test_sql_reads_any_value_as_a_plain_reading_does(caller: Caller, drawn: st.DataObject, value: Any) -> None:
     test = drawn.draw(filters_on_data(value))
     assume(not flaws(all_of(test)) and refusal(value) is None)
-    person = Person(
+    person = ContactProfile(
         email=f"{uuid4()}@example.com",
         subscribed=True,
         data={"v": value, "in": {"v": value}, "list": [{"v": value}, value]},

@@ -3,7 +3,7 @@
 import pytest
 
 from libs.runtime.clock import uuid7
-from libs.runtime.eventstore.encryption import Damaged, LoggedEvent, decrypt
+from libs.runtime.eventstore.encryption import CorruptedEvent, LoggedEvent, decrypt
 from libs.runtime.eventstore.envelope import Origin
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import facts
@@ -89,7 +89,7 @@ async def test_the_log_cannot_be_changed_unnoticed(contacts: Runtime, caller: Ca
     first, second = await contacts.pool.fetch(
         "select id, data from events where project = $1 order by position", caller.project
     )
-    with pytest.raises(Damaged):
+    with pytest.raises(CorruptedEvent):
         await decrypt(contacts.pool, [LoggedEvent(second["id"], caller.project, first["data"].encode())])
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from libs.kernel.instants import iso
 from libs.kernel.rejection import Rejected
-from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.aggregate import accepted_reply
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection, UnitOfWork
@@ -109,7 +109,7 @@ class Neighbour:
         except Rejected as no:
             return encode(no.as_reply())
         self.seen.append(envelope)
-        return accepted(view)
+        return accepted_reply(view)
 
     def _decide(self, now: str, message: Any) -> View:
         match message:

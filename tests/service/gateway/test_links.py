@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import httpx
 
 from libs.kernel import links
-from libs.kernel.links import Target
+from libs.kernel.links import LinkTarget
 from libs.runtime.clock import now, uuid5
 from libs.schemas.contacts.contacts import UnsubscribeContact
 from services.gateway.accounts import keys
@@ -22,7 +22,7 @@ def contact_with_link(world: World, subscribed: bool = True) -> tuple[UUID, UUID
     """A contact, the mail that reached it, and the token in its links."""
     contact, mail = uuid4(), uuid4()
     world.contacts.subscribed[contact] = subscribed
-    target = Target(world.project, contact, mail)
+    target = LinkTarget(world.project, contact, mail)
     return contact, mail, links.sign(world.gateway.settings.link_key, target)
 
 
@@ -103,7 +103,7 @@ async def test_a_projects_language_goes_before_the_browsers(stack: Stack, world:
     async with gateway_for(stack, secret, public) as gateway:
         contact, project = uuid4(), uuid5(NAMESPACE, secret)
         world.contacts.subscribed[contact] = True
-        token = links.sign(gateway.settings.link_key, Target(project, contact, uuid4()))
+        token = links.sign(gateway.settings.link_key, LinkTarget(project, contact, uuid4()))
         headers = {"Authorization": f"Bearer {secret}"}
         async with httpx.AsyncClient(base_url=url_of(gateway), timeout=30) as client:
             changed = await client.patch(
@@ -134,8 +134,8 @@ async def test_a_project_is_changed_by_its_own_key_to_a_language_that_is_spoken(
 
 async def test_a_wrong_link_and_a_link_to_nobody_look_the_same(world: World, stranger: httpx.AsyncClient) -> None:
     _, _, good = contact_with_link(world)
-    nobody = links.sign(world.gateway.settings.link_key, Target(world.project, uuid4(), uuid4()))
-    foreign = links.sign("another key of another installation 123", Target(world.project, uuid4(), uuid4()))
+    nobody = links.sign(world.gateway.settings.link_key, LinkTarget(world.project, uuid4(), uuid4()))
+    foreign = links.sign("another key of another installation 123", LinkTarget(world.project, uuid4(), uuid4()))
     wrong = ["nonsense", good[:-1] + ("A" if good[-1] != "A" else "B"), nobody, foreign, "A" * 88, "%00", "é"]
     pages = [await stranger.get(f"/unsubscribe/{token}") for token in wrong]
     assert {page.status_code for page in pages} == {404}

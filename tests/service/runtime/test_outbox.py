@@ -16,7 +16,7 @@ from libs.runtime.messaging.relay import (
     TAKE_OVER,
     UNPUBLISHED,
 )
-from libs.runtime.operations.migrations import RUNTIME
+from libs.runtime.operations.migrations import RUNTIME_MIGRATIONS
 from libs.runtime.operations.replay import LOG
 from tests.conftest import Stack
 
@@ -41,7 +41,7 @@ async def conn(stack: Stack) -> AsyncIterator["asyncpg.Connection[Any]"]:
 
 
 async def migrate(conn: "asyncpg.Connection[Any]", after: str = "", until: str = "9") -> None:
-    for file in sorted(RUNTIME.glob("*.sql")):
+    for file in sorted(RUNTIME_MIGRATIONS.glob("*.sql")):
         if after < file.name <= until:
             await conn.execute(file.read_text())
 

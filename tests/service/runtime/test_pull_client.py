@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from libs.runtime.messaging.pull_client import MAX_BYTES, NotFetchable, PullClient
+from libs.runtime.messaging.pull_client import MAX_REPLY_BYTES, NotFetchable, PullClient
 from libs.runtime.process.testing import announce
 from tests.conftest import Stack
 from tests.service.runtime.tally_service import Noticed
@@ -44,7 +44,7 @@ async def test_what_would_be_too_large_for_one_answer_comes_in_several(
     numbers: list[int] = []
     for _ in range(12):
         fetched = await pull_client.fetch(500, 2.0)
-        assert sum(len(message.data) for message in fetched) <= MAX_BYTES
+        assert sum(len(message.data) for message in fetched) <= MAX_REPLY_BYTES
         numbers += [message.metadata.sequence.consumer for message in fetched]
         if len(numbers) == 12:
             break

@@ -16,7 +16,7 @@ from libs.runtime.messaging.publisher import Outgoing, Publisher
 from libs.runtime.messaging.pull_client import PullClient
 from libs.runtime.messaging.relay import MARK, TAKE_OVER
 from libs.runtime.operations import event_readers
-from libs.runtime.operations.event_readers import Lost
+from libs.runtime.operations.event_readers import EventsLost
 from libs.runtime.operations.rebuild import rebuild
 from libs.runtime.operations.replay import replay
 from libs.runtime.process.runtime import Runtime
@@ -208,7 +208,7 @@ async def test_a_rebuild_that_lost_events_on_their_way_fails_and_the_old_table_g
     for _ in range(3):
         await announce(tally.client, project, Noticed(key=str(project), amount=1))
     await eventually(partial(noticed, 3))
-    with monkeypatch.context() as losing, pytest.raises(Lost):
+    with monkeypatch.context() as losing, pytest.raises(EventsLost):
         losing.setattr(event_readers, "PullClient", Losing)
         await rebuild(stack.admin_url, tally.client, tally.service, [NoticedModel()])
     assert await noticed(3)

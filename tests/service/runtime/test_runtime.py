@@ -14,7 +14,7 @@ from libs.runtime.clock import now
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.messaging import group_commit
 from libs.runtime.messaging.bus import ask
-from libs.runtime.messaging.group_commit import Item
+from libs.runtime.messaging.group_commit import QueuedMessage
 from libs.runtime.process import database, lifecycle
 from libs.runtime.process.database import open_pool
 from libs.runtime.process.runtime import Runtime
@@ -78,7 +78,8 @@ async def test_work_lets_a_crowd_of_commands_pass_but_not_for_ever(
     monkeypatch.setattr(group_commit, "BACKPRESSURE_MEMORY_SECONDS", 60.0)
     commit, key = tally.consumers["tally-commands"].commit, str(uuid4())
     one, *crowd = [
-        Item(_command(uuid4(), project, Add(key=key, amount=1))) for _ in range(group_commit.BACKPRESSURE_MESSAGES + 1)
+        QueuedMessage(_command(uuid4(), project, Add(key=key, amount=1)))
+        for _ in range(group_commit.BACKPRESSURE_MESSAGES + 1)
     ]
     await commit.submit_all([one])
     await asyncio.wait_for(commit.until_backpressure_ends(), 10)
@@ -87,7 +88,7 @@ async def test_work_lets_a_crowd_of_commands_pass_but_not_for_ever(
     await tally.wait_out_backpressure(0.01)
     assert not passing.done()
     monkeypatch.setattr(group_commit, "MAX_BACKPRESSURE_SECONDS", 0.0)
-    await commit.submit_all([Item(_command(uuid4(), project, Add(key=key, amount=1))) for _ in crowd])
+    await commit.submit_all([QueuedMessage(_command(uuid4(), project, Add(key=key, amount=1))) for _ in crowd])
     await asyncio.wait_for(commit.until_backpressure_ends(), 10)
     passing.cancel()
 

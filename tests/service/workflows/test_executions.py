@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.eventstore.aggregate import accepted
+from libs.runtime.eventstore.aggregate import accepted_reply
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.messaging.bus import ask
@@ -61,7 +61,7 @@ async def contacts(stack: Stack, answer: Callable[[Any], object]) -> AsyncIterat
     async def on_query(raw: Msg) -> None:
         asked.append(question := msgspec.json.decode(raw.data, type=MatchContact | GetContact))
         try:
-            await raw.respond(accepted(answer(question)))
+            await raw.respond(accepted_reply(answer(question)))
         except Rejected as no:
             await raw.respond(encode(no.as_reply()))
 

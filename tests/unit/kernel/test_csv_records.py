@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 
 from libs.kernel.csv_records import (
     MAX_COLUMNS,
-    MAX_IN_FIELD,
-    MAX_IN_ROW,
-    BrokenCsv,
+    MAX_FIELD_BYTES,
+    MAX_ROW_BYTES,
+    InvalidCsv,
     Record,
-    Records,
-    detect,
+    RecordReader,
+    detect_delimiter,
 )
 
 
 def read(raw: bytes, size: int = 7) -> list[Record]:
-    records = Records()
+    records = RecordReader()
     pieces = [raw[start : start + size] for start in range(0, len(raw), size)]
     return [record for piece in pieces for record in records.feed(piece)] + list(records.finish())
 
@@ -55,7 +55,7 @@ def test_every_kind_of_line_break_ends_a_row(line_break: bytes) -> None:
     [(b"email,a", ","), (b"email;a", ";"), (b"email\ta,b\tc", "\t"), (b"email", ","), (b'"a;b",email', ",")],
 )
 def test_the_delimiter_is_the_one_that_makes_most_columns(header: bytes, delimiter: str) -> None:
-    assert detect(header) == delimiter
+    assert detect_delimiter(header) == delimiter
 
 
 @pytest.mark.parametrize(
@@ -67,14 +67,14 @@ def test_the_delimiter_is_the_one_that_makes_most_columns(header: bytes, delimit
         (b"email\na\0@x.io\n", 2, "invalid_string"),
         (b'email\n"a@x.io\nb@x.io\n', 2, "invalid_csv"),
         (b'email,a\nb@x.io,"x"y\n', 2, "invalid_csv"),
-        (b"email\n" + b"x" * (MAX_IN_FIELD + 1), 2, "invalid_csv"),
-        (b"email," + b"x" * (MAX_IN_FIELD + 1) + b"\n", 1, "invalid_csv"),
-        (b'email\n"' + b"x\n" * MAX_IN_ROW, 2, "invalid_csv"),
+        (b"email\n" + b"x" * (MAX_FIELD_BYTES + 1), 2, "invalid_csv"),
+        (b"email," + b"x" * (MAX_FIELD_BYTES + 1) + b"\n", 1, "invalid_csv"),
+        (b'email\n"' + b"x\n" * MAX_ROW_BYTES, 2, "invalid_csv"),
         (b"," * MAX_COLUMNS + b"\n", 1, "too_many_columns"),
     ],
 )
 def test_what_is_no_csv_is_refused_with_its_row(raw: bytes, row: int, code: str) -> None:
-    with pytest.raises(BrokenCsv) as refused:
+    with pytest.raises(InvalidCsv) as refused:
         read(raw, 4096)
     assert (refused.value.row, refused.value.code) == (row, code)
 
@@ -92,6 +92,6 @@ def test_any_file_reads_the_same_in_any_pieces_and_from_any_row_on(
     found = read(raw, size)
     assert [list(record.cells) for record in found] == [["email", "x"], *rows]
     last = data.draw(st.sampled_from(found))
-    again = Records(",", row=last.row, at=last.end)
+    again = RecordReader(",", row=last.row, offset=last.end)
     rest = [*again.feed(raw[last.end :]), *again.finish()]
     assert rest == found[last.row :]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from libs.kernel.fields import names_field
+from libs.kernel.field_references import refers_to_field
 
 CONDITION = {
     "logic": "AND",
@@ -24,7 +24,7 @@ CONDITION = {
     ],
 )
 def test_a_document_names_the_field(document: object) -> None:
-    assert names_field(document, "plan")
+    assert refers_to_field(document, "plan")
 
 
 @pytest.mark.parametrize(
@@ -39,4 +39,4 @@ def test_a_document_names_the_field(document: object) -> None:
     ],
 )
 def test_a_document_that_only_sounds_like_it_does_not(document: object) -> None:
-    assert not names_field(document, "plan")
+    assert not refers_to_field(document, "plan")

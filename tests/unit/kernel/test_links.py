@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.kernel.links import (
-    BadToken,
-    Target,
+    InvalidToken,
+    LinkTarget,
     sign,
     verify,
 )
 
 KEY = "k" * 32
-TARGET = Target(uuid4(), uuid4(), uuid4())
+TARGET = LinkTarget(uuid4(), uuid4(), uuid4())
 
 
 def test_a_token_names_what_it_was_made_for() -> None:
@@ -22,7 +22,7 @@ def test_a_token_names_what_it_was_made_for() -> None:
 
 
 def test_a_token_of_another_key_is_refused() -> None:
-    with pytest.raises(BadToken):
+    with pytest.raises(InvalidToken):
         verify("x" * 32, sign(KEY, TARGET))
 
 
@@ -31,11 +31,11 @@ def test_a_token_with_one_letter_changed_is_refused(place: int, dead_letter: str
     token = sign(KEY, TARGET)
     changed = token[:place] + dead_letter + token[place + 1 :]
     if changed != token:
-        with pytest.raises(BadToken):
+        with pytest.raises(InvalidToken):
             verify(KEY, changed)
 
 
 @given(st.text(max_size=120))
 def test_nonsense_is_refused(token: str) -> None:
-    with pytest.raises(BadToken):
+    with pytest.raises(InvalidToken):
         verify(KEY, token)

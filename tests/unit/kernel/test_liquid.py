@@ -5,9 +5,9 @@ import time
 import pytest
 
 from libs.kernel.liquid import (
-    Mistake,
-    as_liquid,
-    mistake_in,
+    TemplateMistake,
+    find_mistake,
+    to_liquid,
     variables_in,
 )
 
@@ -30,7 +30,7 @@ from libs.kernel.liquid import (
     ],
 )
 def test_a_sound_template_has_no_mistake(text: str) -> None:
-    assert mistake_in(text) is None
+    assert find_mistake(text) is None
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,15 @@ def test_a_sound_template_has_no_mistake(text: str) -> None:
     ],
 )
 def test_a_mistake_is_placed_where_the_author_wrote_it(text: str, place: tuple[int, int]) -> None:
-    mistake = mistake_in(text)
+    mistake = find_mistake(text)
     assert mistake is not None
     assert (mistake.line, mistake.column) == place
 
 
 def test_a_mistake_reads_as_a_sentence() -> None:
     assert (
-        str(Mistake(message="unknown filter 'nope'", line=2, column=17)) == "Line 2, column 17: unknown filter 'nope'"
+        str(TemplateMistake(message="unknown filter 'nope'", line=2, column=17))
+        == "Line 2, column 17: unknown filter 'nope'"
     )
 
 
@@ -80,7 +81,7 @@ def test_a_mistake_reads_as_a_sentence() -> None:
     ],
 )
 def test_what_authors_write_is_plain_liquid_underneath(written: str, parsed: str) -> None:
-    assert " ".join(as_liquid(written).split()) == parsed
+    assert " ".join(to_liquid(written).split()) == parsed
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_what_authors_write_is_plain_liquid_underneath(written: str, parsed: str
 )
 def test_no_template_takes_long_to_refuse(text: str) -> None:
     started = time.process_time()
-    assert mistake_in(text) is not None
+    assert find_mistake(text) is not None
     assert time.process_time() - started < 2
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from libs.kernel.locales import LOCALES, accepted, chosen
+from libs.kernel.locales import LOCALES, negotiate_locale, parse_accept_language
 
 
 @pytest.mark.parametrize(
@@ -23,15 +23,15 @@ from libs.kernel.locales import LOCALES, accepted, chosen
     ],
 )
 def test_a_wish_is_met_as_well_as_can_be(wish: object, locale: str) -> None:
-    assert chosen([wish]) == locale
+    assert negotiate_locale([wish]) == locale
 
 
 def test_the_first_wish_that_can_be_met_counts() -> None:
-    assert chosen([None, "tlh", "sv", "de"]) == "sv"
-    assert [chosen([locale]) for locale in LOCALES] == list(LOCALES)
+    assert negotiate_locale([None, "tlh", "sv", "de"]) == "sv"
+    assert [negotiate_locale([locale]) for locale in LOCALES] == list(LOCALES)
 
 
 def test_a_browser_wishes_in_the_order_of_its_header() -> None:
-    assert accepted("cy;q=1.0, fr-CH, *;q=0.5") == ["cy", "fr-CH", "*"]
-    assert chosen(accepted("*, fr-CH, de")) == "fr"
-    assert chosen(accepted("")) == "en"
+    assert parse_accept_language("cy;q=1.0, fr-CH, *;q=0.5") == ["cy", "fr-CH", "*"]
+    assert negotiate_locale(parse_accept_language("*, fr-CH, de")) == "fr"
+    assert negotiate_locale(parse_accept_language("")) == "en"

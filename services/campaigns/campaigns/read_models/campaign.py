@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from libs.runtime.eventstore.aggregate import evolved
+from libs.runtime.eventstore.aggregate import evolve_states
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
@@ -176,7 +176,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
     last = {_key(e): e for e in events}
     moved = {_key(e): e.at for e in events if isinstance(e.message, TRANSITIONS)}
     stored = await load(conn, last.keys())
-    states = evolved(decider, {key: state for key, (state, _) in stored.items()}, events, _key)
+    states = evolve_states(decider, {key: state for key, (state, _) in stored.items()}, events, _key)
     kept = {key: state for key, state in states.items() if isinstance(state, Campaign)}
     gone = states.keys() - kept.keys()
     if gone:

@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from libs.runtime.eventstore.aggregate import evolved
+from libs.runtime.eventstore.aggregate import evolve_states
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
@@ -67,7 +67,7 @@ _decode_content = msgspec.json.Decoder(Content).decode
 async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
     first = {_key(e): e.at for e in reversed(events)}
     last = {_key(e): e for e in events}
-    states = evolved(decider, await load(conn, last.keys()), events, _key)
+    states = evolve_states(decider, await load(conn, last.keys()), events, _key)
     kept = {key: state for key, state in states.items() if isinstance(state, Template)}
     gone = states.keys() - kept.keys()
     if gone:

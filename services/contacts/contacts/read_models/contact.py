@@ -10,7 +10,7 @@ import msgspec
 from libs.kernel.instants import iso
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.rows import insert
+from libs.runtime.eventstore.rows import insert_rows
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.base import Data
 from libs.schemas.contacts.contacts import (
@@ -171,7 +171,7 @@ async def _insert(changes: Sequence[_Change], conn: Connection, tally: Tally) ->
         )
         for change in changes
     ]
-    await insert(conn, INSERT, "contact", INSERTED, rows)
+    await insert_rows(conn, INSERT, "contact", INSERTED, rows)
     for change in changes:
         tally.came(change.project, change.values)
 

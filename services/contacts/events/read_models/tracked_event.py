@@ -9,7 +9,7 @@ import msgspec
 
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.eventstore.rows import insert
+from libs.runtime.eventstore.rows import insert_rows
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.base import Data
 from libs.schemas.contacts.contacts import ContactDeleted, EventTracked
@@ -126,7 +126,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
         )
         for envelope in tracked
     ]
-    await insert(conn, INSERT, "tracked_event", INSERTED, rows)
+    await insert_rows(conn, INSERT, "tracked_event", INSERTED, rows)
     if deleted:
         await conn.execute(FORGET_CONTACTS, [e.project for e in deleted], [e.message.contact_id for e in deleted])
     for envelope in events:

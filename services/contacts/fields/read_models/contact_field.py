@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.runtime.eventstore.rows import MANY
+from libs.runtime.eventstore.rows import COPY_THRESHOLD
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.fields import FieldType
 from services.contacts.fields.count_deltas import Tally, Value
@@ -201,7 +201,7 @@ async def values(conn: Connection, project: UUID, field: str) -> list[Any]:
 async def _counted(conn: Connection, values: Counter[Value]) -> Counter[Value]:
     """Those that are not of open fields, if there are many: everybody may have another name, and names are not
     counted."""
-    if len(values) < MANY:
+    if len(values) < COPY_THRESHOLD:
         return values
     fields = list({(project, field) for project, field, _ in values})
     uncounted = {(row["project"], row["field"]) for row in await conn.fetch(OPEN, *_columns(fields, 2))}

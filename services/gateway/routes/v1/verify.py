@@ -6,7 +6,7 @@ from litestar import post
 from litestar.params import JSONBody
 from msgspec import Meta
 
-from libs.kernel.addresses import normal
+from libs.kernel.addresses import normalize_address
 from libs.runtime.eventstore.codec import encode
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import invalid_field
@@ -35,7 +35,7 @@ async def verify(data: JSONBody[VerifyBody], request: ApiRequest) -> RawResponse
     sent and no mail server is asked. Only a disposable provider, or a domain that is not there or takes no mail, make
     it invalid; what DNS does not answer in time is null.
     """
-    address = normal(data.email)
+    address = normalize_address(data.email)
     if address is None:
         raise invalid_field("email", "Invalid email", "invalid_string")
     verify_address: VerifyAddress = request.app.state.verify

@@ -6,7 +6,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from libs.runtime.eventstore.aggregate import evolved
+from libs.runtime.eventstore.aggregate import evolve_states
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
@@ -130,7 +130,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
     first = {_key(e): e for e in reversed(events)}
     last = {_key(e): e for e in events}
     stored = await load(conn, last.keys())
-    states = evolved(decider, {key: state for key, (state, _) in stored.items()}, events, _key)
+    states = evolve_states(decider, {key: state for key, (state, _) in stored.items()}, events, _key)
     changed = {key: state for key, state in states.items() if isinstance(state, Workflow)}
     await conn.execute(
         SAVE,

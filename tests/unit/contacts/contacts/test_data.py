@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from libs.kernel.conditions.values import same
+from libs.kernel.conditions.values import equal_as_json
 from libs.kernel.rejection import Rejected
 from services.contacts.contacts.data import (
     MAX_BYTES,
@@ -89,8 +89,8 @@ def test_merging_leaves_what_it_was_given_as_it_was() -> None:
     ],
 )
 def test_values_are_the_same_if_json_says_so(one: object, other: object, equal: bool) -> None:
-    assert same(one, other) is equal
-    assert same(other, one) is equal
+    assert equal_as_json(one, other) is equal
+    assert equal_as_json(other, one) is equal
 
 
 def nested(depth: int) -> Any:

@@ -60,7 +60,7 @@ def transactional(**changes: Any) -> Mail:
 
 
 def test_a_campaigns_mail_in_full() -> None:
-    token = links.sign(KEY, links.Target(MAIL.project, MAIL.contact_id, MAIL.id))
+    token = links.sign(KEY, links.LinkTarget(MAIL.project, MAIL.contact_id, MAIL.id))
     unsubscribe = f"https://mail.example.com/unsubscribe/{token}"
     footer = html_of(MAIL).partition("pro.</p>")[2]
     assert request_of(MAIL) == {

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from libs.kernel.liquid import as_liquid
+from libs.kernel.liquid import to_liquid
 from services.delivery.rendering.templates import (
     BadTemplate,
     Unrenderable,
@@ -58,7 +58,7 @@ def test_a_subject_is_one_line_of_plain_text() -> None:
 
 def test_what_is_plain_liquid_stays_as_it_is() -> None:
     source = '{{ a | default: "x" }}{% if a %}{{ a.b[0] }}{% endif %}'
-    assert as_liquid(source) == source
+    assert to_liquid(source) == source
 
 
 @pytest.mark.parametrize(

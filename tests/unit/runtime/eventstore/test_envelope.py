@@ -16,7 +16,7 @@ from libs.runtime.eventstore.envelope import (
     event_subject,
     new_event,
 )
-from libs.runtime.messaging.consumer import UNREADABLE
+from libs.runtime.messaging.consumer import DECODE_ERRORS
 from libs.schemas.contacts.contacts import ContactSubscribed, SubscribeContact
 
 PROJECT, CONTACT = uuid4(), uuid4()
@@ -75,7 +75,7 @@ def test_messages_are_camel_case_on_the_wire() -> None:
 @pytest.mark.parametrize("bad", [{"Nats-Msg-Id": "no id"}, {"godwit-project": ""}, {"godwit-version": "one"}])
 def test_an_envelope_that_cannot_be_read_is_said_to_be_unreadable(bad: dict[str, str]) -> None:
     headers = command_headers(COMMAND) | bad
-    with pytest.raises(UNREADABLE):
+    with pytest.raises(DECODE_ERRORS):
         envelope_of(COMMAND.message, headers)
 
 
@@ -83,5 +83,5 @@ def test_an_envelope_needs_an_id_and_a_project() -> None:
     for needed in ("Nats-Msg-Id", "godwit-project"):
         headers = command_headers(COMMAND)
         del headers[needed]
-        with pytest.raises(UNREADABLE):
+        with pytest.raises(DECODE_ERRORS):
             envelope_of(COMMAND.message, headers)

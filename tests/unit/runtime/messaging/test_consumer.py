@@ -11,8 +11,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.messaging.consumer import Delivery, parts, place_of
-from libs.runtime.messaging.group_commit import MAX_BYTES
+from libs.runtime.messaging.consumer import Delivery, split_by_size, stream_sequence
+from libs.runtime.messaging.group_commit import MAX_TRANSACTION_BYTES
 from libs.schemas.base import Message
 
 REPLIES = [
@@ -25,7 +25,7 @@ REPLIES = [
 @pytest.mark.parametrize("reply", REPLIES)
 def test_a_messages_place_in_its_stream_is_the_one_that_nats_py_reads(reply: str) -> None:
     message = Msg(_client=Client(), reply=reply)
-    assert place_of(message) == message.metadata.sequence.stream == 1234
+    assert stream_sequence(message) == message.metadata.sequence.stream == 1234
 
 
 def delivery(size: int) -> Delivery:
@@ -35,14 +35,14 @@ def delivery(size: int) -> Delivery:
 
 def test_small_messages_go_into_one_transaction() -> None:
     many = [delivery(100) for _ in range(500)]
-    assert list(parts(many)) == [many]
-    assert list(parts([])) == []
+    assert list(split_by_size(many)) == [many]
+    assert list(split_by_size([])) == []
 
 
-@given(st.lists(st.integers(0, 2 * MAX_BYTES), max_size=20))
+@given(st.lists(st.integers(0, 2 * MAX_TRANSACTION_BYTES), max_size=20))
 def test_large_ones_go_into_several_in_their_order(sizes: list[int]) -> None:
     deliveries = [delivery(size) for size in sizes]
-    found = list(parts(deliveries))
+    found = list(split_by_size(deliveries))
     assert [each for part in found for each in part] == deliveries
     for part in found:
-        assert len(part) == 1 or sum(len(each.raw.data) for each in part) <= MAX_BYTES
+        assert len(part) == 1 or sum(len(each.raw.data) for each in part) <= MAX_TRANSACTION_BYTES

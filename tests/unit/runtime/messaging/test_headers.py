@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nats.aio.client import Client
 from nats.errors import BadHeaderError, BadSubjectError
 
-from libs.runtime.messaging.headers import _send, lighten, read
+from libs.runtime.messaging.headers import _send, parse, use_fast_headers
 
 LINES = st.one_of(
     st.binary(max_size=40),
@@ -45,7 +45,7 @@ async def outcome(line: Line, send: Any, subject: str, headers: dict[str, str] |
 @given(st.lists(LINES, max_size=8))
 def test_what_is_read_is_what_nats_py_reads(lines: list[bytes]) -> None:
     block = b"\r\n".join(lines)
-    assert read(block) == Client._parse_header_lines(block)
+    assert parse(block) == Client._parse_header_lines(block)
 
 
 @given(st.one_of(st.none(), st.dictionaries(NAMES, VALUES, max_size=6)), st.sampled_from(["evt.x", ""]))
@@ -62,7 +62,7 @@ async def test_what_is_written_is_what_nats_py_writes(headers: dict[str, str] | 
 
 async def test_a_lightened_client_sends_and_reads_so() -> None:
     line = Line()
-    lighten(line.client)
+    use_fast_headers(line.client)
     await line.client._send_publish("evt.x", "", b"", 0, {"A": "b"})
     [order] = line.sent
     assert order == b"HPUB evt.x  18 18\r\nNATS/1.0\r\nA: b\r\n\r\n\r\n"

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from deploy.services import SERVICES, build_of
-from libs.runtime.operations.migrations import RUNTIME
+from libs.runtime.operations.migrations import RUNTIME_MIGRATIONS
 from libs.runtime.process.settings import Settings
 
 SHARED = {("delivery", "0003"), ("delivery", "0011")}
 """Numbers that two files still share."""
 
-FOLDERS = {"runtime": RUNTIME} | {name: build_of(name)(Settings(database_url="")).migrations for name in SERVICES}
+FOLDERS = {"runtime": RUNTIME_MIGRATIONS} | {
+    name: build_of(name)(Settings(database_url="")).migrations for name in SERVICES
+}
 
 
 def names_in(folder: Path) -> list[str]:

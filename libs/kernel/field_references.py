@@ -2,19 +2,19 @@
 
 from typing import Any
 
-from libs.kernel.liquid import data_named_in
+from libs.kernel.liquid import data_keys_in
 
-WRITTEN = ("data", "updates")
+WRITING_MEMBERS = ("data", "updates")
 """Members under which a workflow's step has the data that it writes."""
 
 
-def names_field(document: object, key: str) -> bool:
+def refers_to_field(document: object, key: str) -> bool:
     """Does a JSON document (a condition, a mail's content, a step's configuration) name this key of contacts' data?"""
     waiting = [document]
     while waiting:
         part = waiting.pop()
         match part:
-            case str() if "{" in part and key in part and key in data_named_in(part):
+            case str() if "{" in part and key in part and key in data_keys_in(part):
                 return True
             case dict() if _filters(part, key) or _writes(part, key):
                 return True
@@ -35,4 +35,4 @@ def _filters(part: dict[str, Any], key: str) -> bool:
 
 
 def _writes(part: dict[str, Any], key: str) -> bool:
-    return any(isinstance(written := part.get(name), dict) and key in written for name in WRITTEN)
+    return any(isinstance(written := part.get(name), dict) and key in written for name in WRITING_MEMBERS)

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from libs.kernel.conditions.language import Field, field_of
-from libs.kernel.conditions.values import passes, span_of, value_at
+from libs.kernel.conditions.values import passes, timespan, value_at
 from libs.kernel.instants import iso
 from libs.schemas.base import Data
 from libs.schemas.contacts.contacts import Condition, Filter, Group
@@ -25,7 +25,7 @@ class Occurrences(msgspec.Struct, frozen=True):
     last_at: datetime
 
 
-class Person(msgspec.Struct, frozen=True, kw_only=True):
+class ContactProfile(msgspec.Struct, frozen=True, kw_only=True):
     """A contact with all that conditions can ask about: what happened to it, what became of its mails (`opened`), and
     the segments that it is in."""
 
@@ -39,13 +39,13 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     segments: Collection[UUID] = ()
 
 
-def holds(condition: Condition, person: Person, now: datetime) -> bool:
+def holds(condition: Condition, person: ContactProfile, now: datetime) -> bool:
     """Does the condition, which has no flaws, hold for the person?"""
     verdicts = (_group_holds(group, person, now) for group in condition.groups)
     return all(verdicts) if condition.logic == "AND" else any(verdicts)
 
 
-def filter_holds(test: Filter, person: Person, now: datetime) -> bool:
+def filter_holds(test: Filter, person: ContactProfile, now: datetime) -> bool:
     field = _field(test)
     match field.scope:
         case "event" | "activity":
@@ -55,10 +55,10 @@ def filter_holds(test: Filter, person: Person, now: datetime) -> bool:
         case "email":
             return passes(replace(test, value=test.value.strip().lower()), person.email, now)
         case _:
-            return passes(test, seen(test, person), now)
+            return passes(test, actual_value(test, person), now)
 
 
-def seen(test: Filter, person: Person) -> object:
+def actual_value(test: Filter, person: ContactProfile) -> object:
     """What the person has where the filter looks: JSON, with times as the API spells them. None is nothing."""
     field = _field(test)
     match field.scope:
@@ -81,7 +81,7 @@ def seen(test: Filter, person: Person) -> object:
             assert_never(field.scope)
 
 
-def _group_holds(group: Group, person: Person, now: datetime) -> bool:
+def _group_holds(group: Group, person: ContactProfile, now: datetime) -> bool:
     within = group.conditions is None or holds(group.conditions, person, now)
     return within and all(filter_holds(test, person, now) for test in group.filters)
 
@@ -93,14 +93,14 @@ def _happened(test: Filter, found: Occurrences | None, now: datetime) -> bool:
         case "notTriggered":
             return found is None
         case "triggeredWithin":
-            return found is not None and found.last_at >= now - span_of(test)
+            return found is not None and found.last_at >= now - timespan(test)
         case "notTriggeredWithin":
-            return found is None or found.last_at < now - span_of(test)
+            return found is None or found.last_at < now - timespan(test)
         case _:
-            return found is not None and found.last_at < now - span_of(test)
+            return found is not None and found.last_at < now - timespan(test)
 
 
-def _occurrences(field: Field, person: Person) -> Occurrences | None:
+def _occurrences(field: Field, person: ContactProfile) -> Occurrences | None:
     return (person.events if field.scope == "event" else person.activities).get(field.name)
 
 
