@@ -144,19 +144,23 @@ class StepCompleted(ExecutionEvent, tag="execution.step_completed", frozen=True,
     next_step_id: UUID | None = None
 
 
-class EmailRequested(ExecutionEvent, tag="execution.email_requested", frozen=True, kw_only=True):
+class StepEvent(ExecutionEvent, frozen=True, kw_only=True):
+    """What a step of one type does when an execution reaches it."""
+
+    step_id: UUID
+
+
+class EmailRequested(StepEvent, tag="execution.email_requested", frozen=True, kw_only=True):
     """A SEND_EMAIL step was reached: delivery queues the mail, once for each execution and step."""
 
     personal: ClassVar[tuple[str, ...]] = ("email", "context")
-    step_id: UUID
     email_id: UUID
     template_id: UUID
     email: str
     context: Data
 
 
-class DelayStarted(ExecutionEvent, tag="execution.delay_started", frozen=True, kw_only=True):
-    step_id: UUID
+class DelayStarted(StepEvent, tag="execution.delay_started", frozen=True, kw_only=True):
     until: datetime
 
 

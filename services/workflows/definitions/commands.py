@@ -1,4 +1,4 @@
-"""Commands on workflows: load what they decide on, and answer with the API's views."""
+"""Commands on workflows: how their state is loaded and what they reply."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from libs.schemas.workflows import AddStep, AddTransition
 from services.workflows.definitions import workflow
 from services.workflows.definitions.read_models import workflow as rows
 from services.workflows.definitions.views import workflow_view
-from services.workflows.definitions.workflow import Command, State, Workflow, same_way
+from services.workflows.definitions.workflow import Command, State, Workflow, equal_transition
 
 
 def _key(envelope: Envelope[Any]) -> tuple[UUID, UUID]:
@@ -34,7 +34,7 @@ def _reply(envelope: Envelope[Any], state: State, events: Sequence[Any], now: da
         case AddStep(step=step):
             return step
         case AddTransition(transition=transition):
-            return same_way(state.graph, transition) or transition
+            return equal_transition(state.graph, transition) or transition
         case _:
             return workflow_view(envelope.message.workflow_id, state, updated_at=now if events else None, now=now)
 

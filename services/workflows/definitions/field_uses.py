@@ -1,4 +1,4 @@
-"""Workflows that name a custom field of contacts: in a condition, in a text, or because they write it."""
+"""The query for workflows that use a custom field of contacts: in a condition, in a text, or by writing it."""
 
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.fields import FindFieldInWorkflows
 from libs.schemas.contacts.segments import NamedReference
 
-# What the key does not occur in at all does not name it.
+# A workflow whose steps do not contain the key cannot use the field; the rest are checked below.
 WORKFLOWS = """
 select id, name, steps::text as document
 from workflow

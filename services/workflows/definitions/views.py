@@ -11,7 +11,11 @@ from services.workflows.definitions.workflow import Workflow
 def workflow_view(
     workflow_id: UUID, workflow: Workflow, *, now: datetime, updated_at: datetime | None = None
 ) -> WorkflowView:
-    """`now` stands for the times of a workflow that is just being stored, `updated_at` for that of a change."""
+    """Return the view of a workflow.
+
+    A workflow that is not stored yet has no times and gets `now`; `updated_at` is the time of a change that is not
+    stored yet.
+    """
     graph = workflow.graph
     return WorkflowView(
         id=workflow_id,

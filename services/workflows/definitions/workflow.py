@@ -1,4 +1,4 @@
-"""The workflow decider: a graph that grows step by step, and whether it takes contacts in."""
+"""The decider of workflows: their settings, and the graph of steps and transitions. Pure."""
 
 from datetime import datetime
 from typing import TypeAlias, assert_never
@@ -21,14 +21,14 @@ from libs.schemas.workflows import (
     WorkflowUpdated,
 )
 from services.workflows.definitions.graph import Graph
-from services.workflows.steps.condition import Question
-from services.workflows.steps.registry import work_of
+from services.workflows.steps.registry import STEP_TYPES, parse_step_config
+from services.workflows.steps.step_config import BranchingStep
 
 MAX_STEPS = 200
 
 
 class Absent(msgspec.Struct, frozen=True):
-    """There is no such workflow."""
+    """The workflow does not exist."""
 
 
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def graph(self) -> Graph:
-        """With the TRIGGER step, which is there from the start and follows the workflow's event."""
+        """The graph, including the TRIGGER step, which every workflow has from the start."""
         trigger = Step(
             id=self.trigger_step_id,
             type_="TRIGGER",
@@ -126,18 +126,18 @@ def _create(command: CreateWorkflow, state: State) -> list[Event]:
         return [created]
     if state.trigger_step_id == command.trigger_step_id:
         return []
-    raise Rejected("CONFLICT", "A different workflow with this id exists")
+    raise Rejected("CONFLICT", "Another workflow with this id already exists")
 
 
 def _update(command: UpdateWorkflow, workflow: Workflow) -> list[Event]:
-    def given(value: str | None, present: str) -> str:
-        return present if value is None else value
+    def changed(value: str | None, current: str) -> str:
+        return current if value is None else value
 
     updated = WorkflowUpdated(
         workflow_id=command.workflow_id,
-        name=given(command.name, workflow.name),
+        name=changed(command.name, workflow.name),
         description=workflow.description if command.description is None else command.description,
-        event_name=_event_name(given(command.event_name, workflow.event_name)),
+        event_name=_event_name(changed(command.event_name, workflow.event_name)),
         enabled=workflow.enabled if command.enabled is None else command.enabled,
         allow_reentry=workflow.allow_reentry if command.allow_reentry is None else command.allow_reentry,
     )
@@ -146,15 +146,15 @@ def _update(command: UpdateWorkflow, workflow: Workflow) -> list[Event]:
 
 def _add_step(command: AddStep, workflow: Workflow) -> list[Event]:
     graph, step = workflow.graph, command.step
-    if present := graph.step(step.id):
-        if present == step:
+    if existing := graph.step(step.id):
+        if existing == step:
             return []
-        raise Rejected("CONFLICT", "A different step with this id exists")
+        raise Rejected("CONFLICT", "Another step with this id already exists")
     if step.type_ == "TRIGGER":
         raise Rejected("CONFLICT", "Workflow already has a trigger step. Each workflow has exactly one.")
     if len(graph.steps) >= MAX_STEPS:
-        raise Rejected("CONFLICT", f"A workflow has at most {MAX_STEPS} steps")
-    work_of(step)
+        raise Rejected("CONFLICT", f"A workflow cannot have more than {MAX_STEPS} steps")
+    parse_step_config(step)
     events: list[Event] = [StepAdded(workflow_id=command.workflow_id, step=step)]
     leaf = graph.last_leaf() if command.auto_connect else None
     if leaf:
@@ -168,49 +168,49 @@ def _add_transition(command: AddTransition, graph: Graph) -> list[Event]:
     start, end = graph.step(transition.from_step_id), graph.step(transition.to_step_id)
     if start is None or end is None:
         raise Rejected("WORKFLOW_STEP_NOT_FOUND", "One or both steps not found")
-    if same_way(graph, transition):
+    if equal_transition(graph, transition):
         return []
-    _require_way(transition, start, graph)
-    _require_free(transition, start, graph)
+    _require_possible(transition, start, graph)
+    _require_unused(transition, start, graph)
     return [TransitionAdded(workflow_id=command.workflow_id, transition=transition)]
 
 
-def same_way(graph: Graph, transition: Transition) -> Transition | None:
-    """The transition that leads the same way already."""
+def equal_transition(graph: Graph, transition: Transition) -> Transition | None:
+    """Return the transition that already connects the same steps under the same condition."""
     return next(
         (
-            way
-            for way in graph.ways_from(transition.from_step_id)
-            if (way.to_step_id, way.condition) == (transition.to_step_id, transition.condition)
+            each
+            for each in graph.transitions_from(transition.from_step_id)
+            if (each.to_step_id, each.condition) == (transition.to_step_id, transition.condition)
         ),
         None,
     )
 
 
-def _require_way(transition: Transition, start: Step, graph: Graph) -> None:
-    """Refuse a way that no execution could go, or would go for ever."""
-    if start.type_ == "EXIT":
-        raise invalid("fromStepId", "Nothing comes after an EXIT step", "custom")
+def _require_possible(transition: Transition, start: Step, graph: Graph) -> None:
+    """Raise Rejected if no execution could take the transition, or would take it in a loop."""
+    if STEP_TYPES[start.type_].FINAL:
+        raise invalid("fromStepId", f"No transition can start at a step of type {start.type_}", "custom")
     if graph.leads_to(transition.to_step_id, transition.from_step_id):
         raise invalid("toStepId", "A transition must not lead back to an earlier step", "custom")
     if transition.condition and transition.condition.branch not in _branches(start):
-        known = ", ".join(sorted(_branches(start))) or "none"
-        raise invalid("condition.branch", f"This step has no such branch. Its branches: {known}", "custom")
+        branches = ", ".join(sorted(_branches(start))) or "none"
+        raise invalid("condition.branch", f"The step has no such branch. Its branches: {branches}", "custom")
 
 
-def _require_free(transition: Transition, start: Step, graph: Graph) -> None:
-    """Refuse a second way for the same outcome."""
-    ways = graph.ways_from(start.id)
-    if start.type_ != "CONDITION" and ways:
-        raise Rejected("CONFLICT", "This step already leads to another one")
-    if any(way.condition == transition.condition for way in ways):
+def _require_unused(transition: Transition, start: Step, graph: Graph) -> None:
+    """Raise Rejected if executions already leave the step by another transition in the same case."""
+    existing = graph.transitions_from(start.id)
+    if existing and not issubclass(STEP_TYPES[start.type_], BranchingStep):
+        raise Rejected("CONFLICT", "This step already has a transition to another step")
+    if any(each.condition == transition.condition for each in existing):
         branch = transition.condition.branch if transition.condition else "any other"
         raise Rejected("CONFLICT", f'A transition for the "{branch}" branch already exists from this step')
 
 
 def _branches(step: Step) -> set[str]:
-    work = work_of(step)
-    return work.branches if isinstance(work, Question) else set()
+    config = parse_step_config(step)
+    return config.branch_names() if isinstance(config, BranchingStep) else set()
 
 
 def _event_name(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What workflows asks contacts."""
+"""The questions that workflows asks contacts."""
 
 import time
 from typing import TypeVar
@@ -19,10 +19,10 @@ SILENCE_SECONDS = 1.0
 
 
 class ContactsClient:
-    """The contacts service, over the bus.
+    """Asks the contacts service over the bus.
 
-    Answers within seconds or raises `Unavailable`; then for a while everyone else is told so at once, instead of
-    each waiting in turn. Raises Rejected if there is no such contact.
+    Raises `Unavailable` if there is no answer within seconds; after that it raises at once for a while, so that not
+    everyone waits in turn. Raises Rejected if there is no such contact.
     """
 
     def __init__(self) -> None:
@@ -34,19 +34,19 @@ class ContactsClient:
         self._runtime = runtime
 
     async def match(self, project: UUID, contact_id: UUID, condition: Condition) -> bool:
-        """Does the condition hold for the contact now?"""
-        answer = await self._ask(project, MatchContact(contact_id=contact_id, condition=condition), Match)
-        return answer.matches
+        """Return whether the contact matches the condition now."""
+        reply = await self._ask(project, MatchContact(contact_id=contact_id, condition=condition), Match)
+        return reply.matches
 
     async def address_of(self, project: UUID, contact_id: UUID) -> str:
-        answer = await self._ask(project, GetContact(contact_id=contact_id), ContactView)
-        return answer.email
+        reply = await self._ask(project, GetContact(contact_id=contact_id), ContactView)
+        return reply.email
 
-    async def _ask(self, project: UUID, query: MatchContact | GetContact, answer: type[T]) -> T:
+    async def _ask(self, project: UUID, query: MatchContact | GetContact, reply: type[T]) -> T:
         if self._runtime is None or time.monotonic() < self._silent_until:
             raise Unavailable("contacts does not answer")
         try:
-            return await self._runtime.ask(project, query, answer)
+            return await self._runtime.ask(project, query, reply)
         except Unavailable:
             self._silent_until = time.monotonic() + SILENCE_SECONDS
             raise

@@ -1,25 +1,22 @@
-"""The process manager: one contact's way through one workflow. Pure.
+"""The process manager of an execution: one contact going through one workflow. Pure.
 
     RUNNING -> WAITING (a delay) -> RUNNING -> COMPLETED | EXITED | FAILED
 
-`Enter` begins it. `Advance` takes it as far as it can go without asking anybody: to a delay, to a CONDITION (whose
-branch is looked up before the next `Advance`), or to its end. Both may come late or again: then nothing happens.
+`Enroll` starts it. `Advance` takes it as far as possible without another look-up: to a delay, to a step whose branch
+must be chosen before the next `Advance`, or to its end. Both may arrive late or twice, which changes nothing.
 """
 
-from datetime import datetime, timedelta
-from typing import TypeAlias, assert_never
+from datetime import datetime
+from typing import TypeAlias, assert_never, get_args
 from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
 
-from libs.kernel.instants import iso
 from libs.kernel.rejection import Rejected
-from libs.runtime.clock import uuid5
 from libs.schemas.base import Data
 from libs.schemas.workflows import (
     DelayStarted,
-    EmailRequested,
     ExecutionCompleted,
     ExecutionExited,
     ExecutionFailed,
@@ -27,25 +24,19 @@ from libs.schemas.workflows import (
     ExecutionStatus,
     Step,
     StepCompleted,
+    StepEvent,
 )
 from services.workflows.definitions.graph import Graph
-from services.workflows.steps.condition import Question, outcome
-from services.workflows.steps.registry import (
-    CustomRecipient,
-    Delay,
-    Exit,
-    SendEmail,
-    Trigger,
-    work_of,
-)
+from services.workflows.steps.registry import STEP_EVENTS, parse_step_config
+from services.workflows.steps.step_config import StepResult, StepVisit
 
 
 class Absent(msgspec.Struct, frozen=True):
-    """It has not begun."""
+    """The execution has not started."""
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
-    """`step_id` is the step to take next or, in WAITING, the delay that ends at `until`."""
+    """`step_id` is the step to take next or, while WAITING, the delay that ends at `until`."""
 
     id: UUID
     workflow_id: UUID
@@ -66,13 +57,15 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
         return self.status in ("RUNNING", "WAITING")
 
     def due(self, now: datetime) -> datetime | None:
-        """When it is to be advanced next; None if it has ended."""
+        """Return when the execution must be advanced next, or None if it has ended."""
         return {"RUNNING": now, "WAITING": self.until}.get(self.status)
 
 
-class Enter(msgspec.Struct, frozen=True, kw_only=True):
-    """An event happened to a contact. `entries` counts the contact's executions of this workflow so far; `active`
-    says whether one of them has not ended."""
+class Enroll(msgspec.Struct, frozen=True, kw_only=True):
+    """Start an execution for a contact, unless an earlier one blocks it.
+
+    `earlier` is how many executions of the workflow the contact has had; `active` says whether one has not ended.
+    """
 
     execution_id: UUID
     workflow_id: UUID
@@ -82,13 +75,16 @@ class Enter(msgspec.Struct, frozen=True, kw_only=True):
     trigger_event: str
     context: Data
     allow_reentry: bool
-    entries: int
+    earlier: int
     active: bool
 
 
 class Advance(msgspec.Struct, frozen=True, kw_only=True):
-    """Go on through this graph, with what was looked up before: the `branch` that the CONDITION at hand takes, the
-    contact's `email` if the execution does not know it, or the `failure` to learn one of them."""
+    """Take the execution on. The fields beside `graph` were looked up for it before.
+
+    `branch` is the branch to take from the current step, `email` the contact's address if the execution does not have
+    it, and `failure` the reason why one of them could not be found.
+    """
 
     graph: Graph
     branch: str | None = None
@@ -97,28 +93,28 @@ class Advance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 State: TypeAlias = Absent | Execution
-Input: TypeAlias = Enter | Advance
-Event: TypeAlias = (
-    ExecutionStarted
-    | StepCompleted
-    | EmailRequested
-    | DelayStarted
-    | ExecutionCompleted
-    | ExecutionExited
-    | ExecutionFailed
-)
+Command: TypeAlias = Enroll | Advance
+ProgressEvent: TypeAlias = StepCompleted | ExecutionCompleted | ExecutionExited | ExecutionFailed | StepEvent
+Event: TypeAlias = ExecutionStarted | ProgressEvent
 
 INITIAL: State = Absent()
+EVENTS: tuple[type[Event], ...] = (*(kind for kind in get_args(Event) if kind is not StepEvent), *STEP_EVENTS)
+"""Every kind of event of an execution, those of the step types included."""
 
 
-def decide(happened: Input, state: State, now: datetime) -> list[Event]:
-    match happened, state:
-        case Enter(), Absent():
-            return [] if _barred(happened) else [_started(happened)]
+def decide(command: Command, state: State, now: datetime) -> list[Event]:
+    match command, state:
+        case Enroll(), Absent():
+            return [] if is_blocked(command) else [_started(command)]
         case Advance(), Execution(active=True):
-            return _way(happened, state, now)
+            return _advance(command, state, now)
         case _:
             return []
+
+
+def is_blocked(enroll: Enroll) -> bool:
+    """Return whether an earlier execution blocks this one: any without re-entry, an active one with it."""
+    return enroll.active or (enroll.earlier > 0 and not enroll.allow_reentry)
 
 
 def evolve(state: State, event: Event) -> State:
@@ -136,17 +132,14 @@ def evolve(state: State, event: Event) -> State:
     return state if isinstance(state, Absent) else _evolve(state, event)
 
 
-def _evolve(
-    execution: Execution,
-    event: StepCompleted | EmailRequested | DelayStarted | ExecutionCompleted | ExecutionExited | ExecutionFailed,
-) -> Execution:
+def _evolve(execution: Execution, event: ProgressEvent) -> Execution:
     match event:
         case StepCompleted(next_step_id=next_step_id):
             return replace(execution, status="RUNNING", step_id=next_step_id, until=None)
-        case EmailRequested():
-            return execution
         case DelayStarted(until=until):
             return replace(execution, status="WAITING", until=until)
+        case StepEvent():
+            return execution
         case ExecutionCompleted():
             return replace(execution, status="COMPLETED", step_id=None)
         case ExecutionExited(reason=reason):
@@ -157,132 +150,81 @@ def _evolve(
             assert_never(event)
 
 
-def _barred(enter: Enter) -> bool:
-    """Without re-entry once is for ever; with it, one at a time."""
-    return enter.active or (enter.entries > 0 and not enter.allow_reentry)
-
-
-def _started(enter: Enter) -> ExecutionStarted:
+def _started(enroll: Enroll) -> ExecutionStarted:
     return ExecutionStarted(
-        execution_id=enter.execution_id,
-        workflow_id=enter.workflow_id,
-        contact_id=enter.contact_id,
-        email=enter.email,
-        trigger_event=enter.trigger_event,
-        context=enter.context,
-        step_id=enter.trigger_step_id,
-        entry=enter.entries,
+        execution_id=enroll.execution_id,
+        workflow_id=enroll.workflow_id,
+        contact_id=enroll.contact_id,
+        email=enroll.email,
+        trigger_event=enroll.trigger_event,
+        context=enroll.context,
+        step_id=enroll.trigger_step_id,
+        entry=enroll.earlier,
     )
 
 
-def _way(advance: Advance, execution: Execution, now: datetime) -> list[Event]:
-    """Step after step, until one has nothing to say now. A graph has no loops, so this ends."""
+def _advance(advance: Advance, execution: Execution, now: datetime) -> list[Event]:
+    """Take step after step, until one has no events yet. A graph has no loops, so this ends."""
     events: list[Event] = []
     while execution.active:
-        happening = _step(advance, execution, now)
-        if not happening:
+        events_of_step = _take_step(advance, execution, now)
+        if not events_of_step:
             break
-        for event in happening:
+        for event in events_of_step:
             execution = _evolve(execution, event)
-        events += happening
+        events += events_of_step
         advance = replace(advance, branch=None)
     return events
 
 
-Happening: TypeAlias = list[
-    StepCompleted | EmailRequested | DelayStarted | ExecutionCompleted | ExecutionExited | ExecutionFailed
-]
-
-
-def _step(advance: Advance, execution: Execution, now: datetime) -> Happening:
-    """What the step at hand makes happen; nothing where it has to wait for time or for an answer."""
-    step = advance.graph.step(execution.step_id)
+def _take_step(advance: Advance, execution: Execution, now: datetime) -> list[ProgressEvent]:
+    """Return the events of the current step; none while it waits for its time or an answer."""
     if advance.failure is not None:
         return [_failed(execution, advance.failure)]
+    step = advance.graph.step(execution.step_id)
     if step is None:
         return [_failed(execution, "Workflow step not found")]
     try:
-        work = work_of(step)
-    except Rejected as no:
-        return [_failed(execution, f"{step.type_} step is not configured: {no.errors[0].field}")]
-    match work:
-        case Trigger():
-            output = {"triggered": True, "eventName": execution.trigger_event, "timestamp": iso(now)}
-            return _completed(advance, execution, step, output)
-        case SendEmail():
-            return _send(work, advance, execution, step, now)
-        case Delay():
-            return _wait(work, advance, execution, step, now)
-        case Question():
-            return _branch(advance, execution, step)
-        case Exit(reason=reason):
-            output = {"exited": True, "reason": reason}
-            return [_step_completed(execution, step, output), ExecutionExited(**_of(execution), reason=reason)]
-        case _:
-            assert_never(work)
+        config = parse_step_config(step)
+    except Rejected as error:
+        return [_failed(execution, f"{step.type_} step is not configured: {error.errors[0].field}")]
+    result = config.reach(_visit(advance, execution, step, now))
+    if result.output is None:
+        return [*result.events]
+    return [*result.events, *_completed(execution, step, result, advance.graph)]
 
 
-def _send(work: SendEmail, advance: Advance, execution: Execution, step: Step, now: datetime) -> Happening:
-    custom = isinstance(work.recipient, CustomRecipient)
-    address = work.recipient.custom_email if isinstance(work.recipient, CustomRecipient) else None
-    address = address or execution.email or advance.email
-    if not address:
-        return []
-    email_id = uuid5(execution.id, str(step.id))
-    requested = EmailRequested(
-        **_of(execution),
-        step_id=step.id,
-        email_id=email_id,
-        template_id=work.template_id,
-        email=address,
+def _completed(execution: Execution, step: Step, result: StepResult, graph: Graph) -> list[ProgressEvent]:
+    """Return that the step is completed, and that the execution has ended if no step follows."""
+    ids = _ids(execution)
+    assert result.output is not None
+    completed = StepCompleted(**ids, step_id=step.id, output=result.output, branch=result.branch)
+    if result.exit_reason is not None:
+        return [completed, ExecutionExited(**ids, reason=result.exit_reason)]
+    if next_step_id := graph.next_after(step.id, result.branch):
+        return [replace(completed, next_step_id=next_step_id)]
+    return [completed, ExecutionCompleted(**ids)]
+
+
+def _visit(advance: Advance, execution: Execution, step: Step, now: datetime) -> StepVisit:
+    return StepVisit(
+        **_ids(execution),
+        step=step,
+        now=now,
+        trigger_event=execution.trigger_event,
         context=execution.context,
+        email=execution.email or advance.email,
+        until=execution.until,
+        branch=advance.branch,
     )
-    output = {
-        "emailId": str(email_id),
-        "queuedAt": iso(now),
-        "recipientType": "CUSTOM" if custom else "CONTACT",
-        "recipientEmail": address,
-    }
-    return [requested, *_completed(advance, execution, step, output)]
-
-
-def _wait(work: Delay, advance: Advance, execution: Execution, step: Step, now: datetime) -> Happening:
-    if execution.until is None:
-        until = now + timedelta(seconds=work.seconds)
-        return [DelayStarted(**_of(execution), step_id=step.id, until=until)]
-    if now < execution.until:
-        return []
-    output = {"delayAmount": work.amount, "delayUnit": work.unit, "resumeAt": iso(execution.until)}
-    return _completed(advance, execution, step, output)
-
-
-def _branch(advance: Advance, execution: Execution, step: Step) -> Happening:
-    if advance.branch is None:
-        return []
-    return _completed(advance, execution, step, outcome(step.config, advance.branch), advance.branch)
-
-
-def _completed(
-    advance: Advance, execution: Execution, step: Step, output: Data, branch: str | None = None
-) -> Happening:
-    """The step is done; so is the execution where no way leads on."""
-    next_step_id = advance.graph.next_after(step.id, branch)
-    completed = _step_completed(execution, step, output, branch, next_step_id)
-    return [completed] if next_step_id else [completed, ExecutionCompleted(**_of(execution))]
-
-
-def _step_completed(
-    execution: Execution, step: Step, output: Data, branch: str | None = None, next_step_id: UUID | None = None
-) -> StepCompleted:
-    return StepCompleted(**_of(execution), step_id=step.id, output=output, branch=branch, next_step_id=next_step_id)
 
 
 def _failed(execution: Execution, reason: str) -> ExecutionFailed:
-    return ExecutionFailed(**_of(execution), step_id=execution.step_id, reason=reason)
+    return ExecutionFailed(**_ids(execution), step_id=execution.step_id, reason=reason)
 
 
-def _of(execution: Execution) -> dict[str, UUID]:
-    """What every event of an execution names."""
+def _ids(execution: Execution) -> dict[str, UUID]:
+    """Return the fields that every event of an execution has."""
     return {
         "execution_id": execution.id,
         "workflow_id": execution.workflow_id,

@@ -1,14 +1,15 @@
-"""The question that a CONDITION step asks, in any of its three forms. Pure.
+"""The CONDITION step, in any of its three forms. Pure.
 
 - binary: `{field, operator, value}`, or the condition of a segment (`{logic, groups}`): branches `yes` and `no`;
-- multi: `{mode: "multi", field, branches: [{id, name, operator, value}]}`: the first branch that holds, or `default`.
+- multi: `{mode: "multi", field, branches: [{id, name, operator, value}]}`: the first branch that matches, or `default`.
 
-`event.*` and `workflow.*` are the data of the event that started the execution and are judged here. All else is about
-the contact and for contacts to judge; `event.<name>` too where the operator asks whether the event was triggered.
+Filters on `event.*` and `workflow.*` test the data of the event that started the execution and are evaluated here. All
+others are about the contact, and contacts evaluates them; so are those on `event.<name>` that ask whether an event was
+triggered.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
 
@@ -22,14 +23,16 @@ from libs.kernel.conditions.language import (
 from libs.kernel.conditions.values import passes, value_at
 from libs.schemas.base import Data, FieldError
 from libs.schemas.contacts.contacts import Condition, Filter, Group
+from libs.schemas.workflows import Step, StepType
+from services.workflows.steps.step_config import STAY, BranchingStep, MatchContact, StepResult, StepVisit
 
 YES, NO, DEFAULT = "yes", "no", "default"
 MAX_BRANCHES = 20
-TOLD = {"event": VALUES | HISTORY, "workflow": VALUES}
-"""Fields of what an execution is told, and their operators. Those of `HISTORY` ask about the contact instead."""
+CONTEXT_SCOPES = {"event": VALUES | HISTORY, "workflow": VALUES}
+"""Scopes of fields in the context of an execution, with their operators. Those of `HISTORY` are about the contact."""
 
 
-class Choice(msgspec.Struct, frozen=True):
+class BranchConfig(msgspec.Struct, frozen=True):
     """One branch of the multi form."""
 
     id: Annotated[str, msgspec.Meta(min_length=1)]
@@ -39,114 +42,127 @@ class Choice(msgspec.Struct, frozen=True):
     name: str = ""
 
 
-class Multi(msgspec.Struct, frozen=True):
+class MultiConfig(msgspec.Struct, frozen=True):
+    """The multi form."""
+
     field: str
-    branches: Annotated[list[Choice], msgspec.Meta(min_length=1, max_length=MAX_BRANCHES)]
+    branches: Annotated[list[BranchConfig], msgspec.Meta(min_length=1, max_length=MAX_BRANCHES)]
 
 
-class Case(msgspec.Struct, frozen=True):
-    """The branch that is taken if the condition holds and none before it did.
+class ConditionBranch(msgspec.Struct, frozen=True):
+    """A branch, taken if its condition matches and none before it did.
 
-    `path` is where its author wrote it; a `short` one was written as the one filter that it is.
+    `path` is the place of the condition in the config; `single` says that it was written as a single filter.
     """
 
-    branch: str
+    name: str
     condition: Condition
     path: str = ""
-    short: bool = False
+    single: bool = False
 
 
-class Question(msgspec.Struct, frozen=True):
-    """Cases in their order, and the branch that is taken if none holds."""
+class ConditionStep(BranchingStep, frozen=True):
+    """Branches in their order, and the branch that is taken if none of them matches."""
 
-    cases: tuple[Case, ...]
+    TYPE: ClassVar[StepType] = "CONDITION"
+
+    branches: tuple[ConditionBranch, ...]
     otherwise: str
 
-    @property
-    def branches(self) -> set[str]:
-        return {*(case.branch for case in self.cases), self.otherwise}
+    @classmethod
+    def parse(cls, step: Step) -> Self:
+        config = step.config
+        if config.get("mode") == "multi":
+            multi = msgspec.convert(config, MultiConfig)
+            return cls(tuple(_branch(multi.field, each, n) for n, each in enumerate(multi.branches)), DEFAULT)
+        if "groups" in config:
+            return cls((ConditionBranch(YES, msgspec.convert(config, Condition)),), NO)
+        if "condition" in config:
+            return cls((ConditionBranch(YES, msgspec.convert(config["condition"], Condition), "condition"),), NO)
+        return cls((ConditionBranch(YES, _single(msgspec.convert(config, Filter)), single=True),), NO)
+
+    def errors(self) -> list[FieldError]:
+        if len(self.branch_names()) <= len(self.branches):
+            message = 'Branch ids must be unique and must not be "default"'
+            return [FieldError(field="branches", message=message, code="custom")]
+        return [error for branch in self.branches for error in _errors(branch)]
+
+    def branch_names(self) -> set[str]:
+        return {*(branch.name for branch in self.branches), self.otherwise}
+
+    async def choose_branch(self, context: Data, now: datetime, match: MatchContact) -> str:
+        for branch in self.branches:
+            verdict = evaluate(branch.condition, context, now)
+            if verdict is True or (isinstance(verdict, Condition) and await match(verdict)):
+                return branch.name
+        return self.otherwise
+
+    def reach(self, visit: StepVisit) -> StepResult:
+        if visit.branch is None:
+            return STAY
+        return StepResult(output=output(visit.step.config, visit.branch), branch=visit.branch)
 
 
-def question_of(config: Data) -> Question:
-    """Read a CONDITION step's config. Raises msgspec.ValidationError if it has none of the forms."""
-    if config.get("mode") == "multi":
-        multi = msgspec.convert(config, Multi)
-        cases = [_case(multi.field, choice, f"branches.{n}") for n, choice in enumerate(multi.branches)]
-        return Question(tuple(cases), DEFAULT)
-    if "groups" in config:
-        return Question((Case(YES, msgspec.convert(config, Condition)),), NO)
-    if "condition" in config:
-        return Question((Case(YES, msgspec.convert(config["condition"], Condition), "condition"),), NO)
-    return Question((Case(YES, _alone(msgspec.convert(config, Filter)), short=True),), NO)
-
-
-def flaws(question: Question) -> list[FieldError]:
-    """Everything about the question that could never be answered; `field` is a path within the config."""
-    if len(question.branches) <= len(question.cases):
-        return [FieldError(field="branches", message="Branch ids must be different, and not default", code="custom")]
-    return [flaw for case in question.cases for flaw in _flaws_of(case)]
-
-
-def outcome(config: Data, branch: str) -> Data:
-    """What is kept of an answered question."""
+def output(config: Data, branch: str) -> Data:
+    """Return the output of a step with this config that took the branch."""
     if config.get("mode") == "multi":
         matched = None if branch == DEFAULT else branch
         return {"field": config["field"], "mode": "multi", "matchedBranch": matched, "branch": branch}
-    asked = {"field": "field", "operator": "operator", "value": "expectedValue"}
-    known = {name: config[member] for member, name in asked.items() if member in config}
-    return {**known, "result": branch == YES, "branch": branch}
+    names = {"field": "field", "operator": "operator", "value": "expectedValue"}
+    filtered = {name: config[member] for member, name in names.items() if member in config}
+    return {**filtered, "result": branch == YES, "branch": branch}
 
 
-def narrowed(condition: Condition, context: Data, now: datetime) -> bool | Condition:
-    """The verdict, or what is left for contacts to judge once all about the context is judged."""
-    verdicts = [_narrowed_group(group, context, now) for group in condition.groups]
+def evaluate(condition: Condition, context: Data, now: datetime) -> bool | Condition:
+    """Return whether the condition matches or, if that depends on the contact, the part that contacts must evaluate."""
+    verdicts = [_evaluate_group(group, context, now) for group in condition.groups]
     decisive = condition.logic == "OR"
     if any(verdict is decisive for verdict in verdicts):
         return decisive
-    left = [verdict for verdict in verdicts if isinstance(verdict, Group)]
-    return Condition(logic=condition.logic, groups=left) if left else not decisive
+    rest = [verdict for verdict in verdicts if isinstance(verdict, Group)]
+    return Condition(logic=condition.logic, groups=rest) if rest else not decisive
 
 
-def _narrowed_group(group: Group, context: Data, now: datetime) -> bool | Group:
-    tests = [_as_contacts_say(test) for test in group.filters]
-    ours = [test for test in tests if _is_ours(test)]
-    if not all(passes(test, value_at(context, test.field.partition(".")[2]), now) for test in ours):
+def _evaluate_group(group: Group, context: Data, now: datetime) -> bool | Group:
+    filters = [_without_prefix(each) for each in group.filters]
+    on_context = [each for each in filters if _is_on_context(each)]
+    if not all(passes(each, value_at(context, each.field.partition(".")[2]), now) for each in on_context):
         return False
-    nested = narrowed(group.conditions, context, now) if group.conditions else True
-    theirs = [test for test in tests if not _is_ours(test)]
-    if nested is False or (nested is True and not theirs):
+    nested = evaluate(group.conditions, context, now) if group.conditions else True
+    on_contact = [each for each in filters if not _is_on_context(each)]
+    if nested is False or (nested is True and not on_contact):
         return nested
-    return Group(filters=theirs, conditions=None if nested is True else nested)
+    return Group(filters=on_contact, conditions=None if nested is True else nested)
 
 
-def _is_ours(test: Filter) -> bool:
+def _is_on_context(test: Filter) -> bool:
     scope = test.field.partition(".")[0]
     return scope == "workflow" or (scope == "event" and test.operator not in HISTORY)
 
 
-def _as_contacts_say(test: Filter) -> Filter:
-    """`contact.email` is contacts' `email`, `contact.data.plan` their `data.plan`."""
+def _without_prefix(test: Filter) -> Filter:
+    """Contacts calls `contact.email` just `email`, and `contact.data.plan` just `data.plan`."""
     return msgspec.structs.replace(test, field=test.field.removeprefix("contact."))
 
 
-def _alone(test: Filter) -> Condition:
+def _single(test: Filter) -> Condition:
     return Condition(logic="AND", groups=[Group(filters=[test])])
 
 
-def _case(field: str, choice: Choice, path: str) -> Case:
-    test = Filter(field=field, operator=choice.operator, value=choice.value, unit=choice.unit)
-    return Case(choice.id, _alone(test), path, short=True)
+def _branch(field: str, config: BranchConfig, number: int) -> ConditionBranch:
+    test = Filter(field=field, operator=config.operator, value=config.value, unit=config.unit)
+    return ConditionBranch(config.id, _single(test), f"branches.{number}", single=True)
 
 
-def _flaws_of(case: Case) -> list[FieldError]:
-    if case.short:
-        return check.flaws_of_filter(case.condition.groups[0].filters[0], case.path, _field_of)
-    return check.flaws(case.condition, case.path, _field_of)
+def _errors(branch: ConditionBranch) -> list[FieldError]:
+    if branch.single:
+        return check.flaws_of_filter(branch.condition.groups[0].filters[0], branch.path, _field_of)
+    return check.flaws(branch.condition, branch.path, _field_of)
 
 
 def _field_of(text: str) -> Field | None:
-    """The fields of contacts, `contact.` before them or not, and what the execution is told."""
+    """Return the field of contacts, with or without `contact.` before it, or of the execution's context."""
     scope, _, name = text.partition(".")
-    if scope not in TOLD:
+    if scope not in CONTEXT_SCOPES:
         return field_of(text.removeprefix("contact."))
-    return Field("data", TOLD[scope], name) if all(name.split(".")) else None
+    return Field("data", CONTEXT_SCOPES[scope], name) if all(name.split(".")) else None

@@ -1,7 +1,7 @@
-"""What workflows does when something happens to a contact: every enabled workflow of that event takes the contact in.
+"""Enrollment: an event that triggers workflows enrolls its contact in each of them.
 
-Most events trigger nothing. Whether any of a batch does is one query. Those who are let in go on at once, as far as
-they get without anybody being asked; from there timers take them on.
+Most events trigger nothing, and one query tells for a whole batch. An enrolled contact's execution advances at once, as
+far as it can without a look-up; from there timers advance it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,100 +18,96 @@ from libs.schemas.base import Event
 from services.workflows.definitions.graph import Graph
 from services.workflows.definitions.read_models import workflow as workflows
 from services.workflows.definitions.read_models.workflow import Listener
-from services.workflows.executions.advance import follow_up
-from services.workflows.executions.execution import (
-    INITIAL,
-    Advance,
-    Enter,
-    Execution,
-    decide,
-    evolve,
-)
+from services.workflows.executions.advance import schedule_advance
+from services.workflows.executions.execution import INITIAL, Advance, Enroll, Execution, decide, evolve
 from services.workflows.executions.read_models import execution as executions
-from services.workflows.executions.read_models.execution import Entries, Place
-from services.workflows.triggers.trigger_events import Trigger, trigger_of
+from services.workflows.executions.read_models.execution import EnrollmentKey, Enrollments
+from services.workflows.triggers.trigger_events import TriggerEvent, trigger_event_of
 
 
-class Arrival(msgspec.Struct, frozen=True):
-    """A contact to whom an event happened, at the door of one of the event's workflows."""
+class TriggerMatch(msgspec.Struct, frozen=True):
+    """An event, and one of the workflows that it triggers."""
 
     envelope: Envelope[Any]
-    trigger: Trigger
+    event: TriggerEvent
     listener: Listener
 
     @property
     def execution_id(self) -> UUID:
-        """The same for the same event and workflow, so that it cannot begin twice."""
+        """The same for the same event and workflow, so that an execution cannot start twice."""
         return uuid5(self.listener.workflow_id, str(self.envelope.id))
 
     @property
-    def execution(self) -> tuple[UUID, UUID]:
+    def execution_key(self) -> tuple[UUID, UUID]:
         return self.envelope.project, self.execution_id
 
     @property
-    def workflow(self) -> tuple[UUID, UUID]:
+    def workflow_key(self) -> tuple[UUID, UUID]:
         return self.envelope.project, self.listener.workflow_id
 
     @property
-    def place(self) -> Place:
-        return self.envelope.project, self.listener.workflow_id, self.trigger.contact_id
+    def enrollment_key(self) -> EnrollmentKey:
+        return self.envelope.project, self.listener.workflow_id, self.event.contact_id
 
-    def entering(self, so_far: Entries) -> Enter:
-        return Enter(
+    def enroll(self, earlier: Enrollments) -> Enroll:
+        """Return the command that enrolls the contact."""
+        return Enroll(
             execution_id=self.execution_id,
             workflow_id=self.listener.workflow_id,
             trigger_step_id=self.listener.trigger_step_id,
-            contact_id=self.trigger.contact_id,
-            email=self.trigger.email,
+            contact_id=self.event.contact_id,
+            email=self.event.email,
             trigger_event=self.listener.event_name,
-            context=self.trigger.context,
+            context=self.event.context,
             allow_reentry=self.listener.allow_reentry,
-            entries=so_far.count,
-            active=so_far.active,
+            earlier=earlier.count,
+            active=earlier.active,
         )
 
 
 async def start_executions(unit: UnitOfWork, envelopes: Sequence[Envelope[Event]]) -> None:
-    """Start what the events trigger; an event starts each workflow once, however often it comes."""
-    arrivals = await _arrivals(unit, envelopes)
-    if not arrivals:
+    """Start what the events trigger. An event starts each workflow once, however often it arrives."""
+    matches = await _matches(unit, envelopes)
+    if not matches:
         return
-    begun = await executions.load(unit.conn, {arrival.execution for arrival in arrivals})
-    entries = await executions.entries(unit.conn, {arrival.place for arrival in arrivals})
-    graphs = await workflows.graphs(unit.conn, {arrival.workflow for arrival in arrivals})
-    for arrival in arrivals:
-        if arrival.execution not in begun:
-            await _take_in(unit, arrival, graphs[arrival.workflow], entries)
+    started = await executions.load(unit.conn, {match.execution_key for match in matches})
+    enrollments = await executions.enrollments(unit.conn, {match.enrollment_key for match in matches})
+    graphs = await workflows.graphs(unit.conn, {match.workflow_key for match in matches})
+    for match in matches:
+        if match.execution_key not in started:
+            await _enroll(unit, match, graphs[match.workflow_key], enrollments)
 
 
-async def _arrivals(unit: UnitOfWork, envelopes: Sequence[Envelope[Event]]) -> list[Arrival]:
-    happened = [(envelope, trigger) for envelope in envelopes if (trigger := trigger_of(envelope.message))]
-    names = {(envelope.project, name) for envelope, trigger in happened for name in trigger.names}
+async def _matches(unit: UnitOfWork, envelopes: Sequence[Envelope[Event]]) -> list[TriggerMatch]:
+    events = [(envelope, event) for envelope in envelopes if (event := trigger_event_of(envelope.message))]
+    names = {(envelope.project, name) for envelope, event in events for name in event.names}
     listeners = await workflows.listeners(unit.conn, names) if names else {}
     return [
-        Arrival(envelope, trigger, listener)
-        for envelope, trigger in (happened if listeners else ())
-        for listener in _listeners_of(envelope, trigger, listeners)
+        TriggerMatch(envelope, event, listener)
+        for envelope, event in (events if listeners else ())
+        for listener in _listeners_of(envelope, event, listeners)
     ]
 
 
 def _listeners_of(
-    envelope: Envelope[Event], trigger: Trigger, listeners: dict[tuple[UUID, str], list[Listener]]
+    envelope: Envelope[Event], event: TriggerEvent, listeners: dict[tuple[UUID, str], list[Listener]]
 ) -> Iterator[Listener]:
-    for name in trigger.names:
+    for name in event.names:
         for listener in listeners.get((envelope.project, name), ()):
-            if listener.workflow_id != trigger.workflow_id:
+            if listener.workflow_id != event.workflow_id:
                 yield listener
 
 
-async def _take_in(unit: UnitOfWork, arrival: Arrival, graph: Graph, entries: dict[Place, Entries]) -> None:
-    """Let the contact in, if the workflow does, and on; `entries` is kept true for the rest of the batch."""
-    so_far = entries.get(arrival.place, Entries())
-    started = decide(arrival.entering(so_far), INITIAL, unit.now)
-    run = reduce(evolve, started, INITIAL)
-    events = [*started, *decide(Advance(graph=graph), run, unit.now)]
-    run = reduce(evolve, events, INITIAL)
-    unit.append(events, arrival.envelope)
-    await follow_up(unit, run, arrival.envelope)
-    if isinstance(run, Execution):
-        entries[arrival.place] = Entries(count=so_far.count + 1, active=run.active)
+async def _enroll(
+    unit: UnitOfWork, match: TriggerMatch, graph: Graph, enrollments: dict[EnrollmentKey, Enrollments]
+) -> None:
+    """Enroll the contact unless that is blocked, advance the execution, and update `enrollments` for later matches."""
+    earlier = enrollments.get(match.enrollment_key, Enrollments())
+    started = decide(match.enroll(earlier), INITIAL, unit.now)
+    execution = reduce(evolve, started, INITIAL)
+    events = [*started, *decide(Advance(graph=graph), execution, unit.now)]
+    execution = reduce(evolve, events, INITIAL)
+    unit.append(events, match.envelope)
+    await schedule_advance(unit, execution, match.envelope)
+    if isinstance(execution, Execution):
+        enrollments[match.enrollment_key] = Enrollments(count=earlier.count + 1, active=execution.active)

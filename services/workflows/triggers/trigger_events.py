@@ -1,4 +1,4 @@
-"""What can start a workflow, under which names, and what it tells an execution. Pure."""
+"""Events that can start a workflow: their names, and the context that they give an execution. Pure."""
 
 from typing import Any
 from uuid import UUID
@@ -38,11 +38,11 @@ ALIASES = {
 }
 
 
-class Trigger(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that happened to a contact. `email` is empty where the event does not tell the address.
+class TriggerEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event about a contact, under the names by which workflows refer to it.
 
-    `workflow_id` is set if the event is about a mail of that workflow: it does not start the workflow again, or two
-    lines of configuration would be a machine that mails itself for ever.
+    `email` is empty if the event does not contain the address. `workflow_id` is set if the event is about a mail of
+    that workflow: it does not start the workflow again, which could otherwise send mail in an endless loop.
     """
 
     names: tuple[str, ...]
@@ -52,22 +52,27 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     workflow_id: UUID | None = None
 
 
-def trigger_of(event: Any) -> Trigger | None:
-    """The trigger in an event of `TRIGGERS`. None if a machine, such as a mail scanner, opened or clicked."""
+def trigger_event_of(event: Any) -> TriggerEvent | None:
+    """Return the trigger event for an event of `TRIGGERS`.
+
+    Return None if a machine, such as a mail scanner, opened or clicked.
+    """
     kind: type[Event] = type(event)
     match event:
         case EventTracked():
-            return Trigger(names=(event.name,), contact_id=event.contact_id, email=event.email, context=event.data)
+            return TriggerEvent(names=(event.name,), contact_id=event.contact_id, email=event.email, context=event.data)
         case ContactSubscribed() | ContactUnsubscribed():
-            return Trigger(names=(tag_of(kind),), contact_id=event.contact_id, email=event.email, context=_told(event))
+            return TriggerEvent(
+                names=(tag_of(kind),), contact_id=event.contact_id, email=event.email, context=_context_of(event)
+            )
         case EmailOpened(machine=True) | EmailClicked(machine=True):
             return None
         case _:
-            return Trigger(
+            return TriggerEvent(
                 names=_names(tag_of(kind)),
                 contact_id=event.contact_id,
                 email="",
-                context=_told(event),
+                context=_context_of(event),
                 workflow_id=event.workflow_id,
             )
 
@@ -76,7 +81,7 @@ def _names(tag: str) -> tuple[str, ...]:
     return (tag, ALIASES[tag]) if tag in ALIASES else (tag,)
 
 
-def _told(event: Event) -> Data:
-    """The event's fields as the context of an execution."""
+def _context_of(event: Event) -> Data:
+    """Return the event's fields as the context of an execution."""
     fields: Data = msgspec.to_builtins(event)
     return {name: value for name, value in fields.items() if value is not None and name not in ("type", "contactId")}

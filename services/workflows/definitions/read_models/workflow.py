@@ -1,6 +1,7 @@
-"""Workflows as they are now. The decider's `evolve` says what an event makes of one."""
+"""The current state of each workflow, folded by the decider's `evolve`."""
 
 from collections.abc import Collection, Sequence
+from typing import get_args
 from uuid import UUID
 
 import asyncpg
@@ -12,12 +13,8 @@ from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.workflows import (
     Step,
-    StepAdded,
     TemplateStep,
     Transition,
-    TransitionAdded,
-    WorkflowCreated,
-    WorkflowUpdated,
     WorkflowUse,
 )
 from services.workflows.definitions import workflow as decider
@@ -26,7 +23,7 @@ from services.workflows.definitions.workflow import Event, Workflow
 
 NAME = "workflow"
 TABLES = ("workflow",)
-EVENTS = (WorkflowCreated, WorkflowUpdated, StepAdded, TransitionAdded)
+EVENTS = get_args(Event)
 DDL = """
 create table if not exists workflow (
     project uuid not null,
@@ -86,7 +83,7 @@ where workflow.project = $1 and workflow.steps @> jsonb_build_array(jsonb_build_
     and step ->> 'templateId' = $2::text
 order by workflow.created_at, workflow.id, step ->> 'id'
 """
-# A step's condition names a segment by its id; a trigger, or a step that waits, by its events.
+# Conditions of steps refer to a segment by its id; triggers, and steps that wait for an event, by its events.
 OF_SEGMENT = """
 select id, name, enabled from workflow
 where project = $1 and (
@@ -98,7 +95,7 @@ where project = $1 and (
 order by created_at desc, id desc
 limit 100
 """
-# In a step the name is a string by itself, or that of a field which asks about the event.
+# In a step the name is a string of its own, or part of the field of a filter on the event.
 OF_EVENT = """
 select id, name, enabled from workflow
 where project = $1 and (
@@ -118,7 +115,7 @@ _decode_transitions = msgspec.json.Decoder(tuple[Transition, ...]).decode
 
 
 class Listener(msgspec.Struct, frozen=True, kw_only=True):
-    """An enabled workflow, and the event that starts it."""
+    """An enabled workflow and the event that starts it."""
 
     workflow_id: UUID
     event_name: str
@@ -127,8 +124,8 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
-    first = {_key(e): e for e in reversed(events)}
-    last = {_key(e): e for e in events}
+    first = {_key(event): event for event in reversed(events)}
+    last = {_key(event): event for event in events}
     stored = await load(conn, last.keys())
     states = evolve_states(decider, {key: state for key, (state, _) in stored.items()}, events, _key)
     changed = {key: state for key, state in states.items() if isinstance(state, Workflow)}
@@ -151,7 +148,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
 
 
 async def load(conn: Connection, keys: Collection[Key]) -> dict[Key, tuple[Workflow, int]]:
-    """The workflows of these (project, id), each with its version."""
+    """Return the workflows that exist of these (project, id), each with its version."""
     rows = await conn.fetch(LOAD, [project for project, _ in keys], [workflow_id for _, workflow_id in keys])
     return {(row["project"], row["id"]): (_workflow(row), row["version"]) for row in rows}
 
@@ -160,9 +157,9 @@ async def graphs(conn: Connection, keys: Collection[Key]) -> dict[Key, Graph]:
     return {key: workflow.graph for key, (workflow, _) in (await load(conn, keys)).items()} if keys else {}
 
 
-async def listeners(conn: Connection, happened: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], list[Listener]]:
-    """The enabled workflows of these (project, event name), the oldest first."""
-    rows = await conn.fetch(LISTENERS, [project for project, _ in happened], [name for _, name in happened])
+async def listeners(conn: Connection, events: Collection[tuple[UUID, str]]) -> dict[tuple[UUID, str], list[Listener]]:
+    """Return the enabled workflows that these (project, event name) start, the oldest first."""
+    rows = await conn.fetch(LISTENERS, [project for project, _ in events], [name for _, name in events])
     found: dict[tuple[UUID, str], list[Listener]] = {}
     for row in rows:
         found.setdefault((row["project"], row["event_name"]), []).append(msgspec.convert(dict(row), Listener))
@@ -170,7 +167,7 @@ async def listeners(conn: Connection, happened: Collection[tuple[UUID, str]]) ->
 
 
 async def steps_sending(conn: Connection, project: UUID, template_id: UUID) -> list[TemplateStep]:
-    """The steps that send the template, the oldest workflow first."""
+    """Return the steps that send the template, those of the oldest workflow first."""
     rows = await conn.fetch(SENDING, project, str(template_id))
     return [
         TemplateStep(
@@ -185,13 +182,13 @@ async def newest(conn: Connection, project: UUID, limit: int, offset: int) -> li
 
 
 async def of_segment(conn: Connection, project: UUID, segment_id: UUID, slug: str) -> list[WorkflowUse]:
-    """The newest workflows that name the segment, or its events."""
+    """Return the newest workflows that use the segment or its events, at most 100."""
     rows = await conn.fetch(OF_SEGMENT, project, str(segment_id), slug)
     return [WorkflowUse(id=row["id"], name=row["name"], enabled=row["enabled"]) for row in rows]
 
 
 async def of_event(conn: Connection, project: UUID, name: str) -> list[WorkflowUse]:
-    """The newest workflows that begin with the event, or name it in a step."""
+    """Return the newest workflows that the event starts or that use it in a step, at most 100."""
     rows = await conn.fetch(OF_EVENT, project, name)
     return [WorkflowUse(id=row["id"], name=row["name"], enabled=row["enabled"]) for row in rows]
 

@@ -1,7 +1,7 @@
-"""Executions as they are now. The process manager's `evolve` says what an event makes of one.
+"""The current state of each execution, folded by the process manager's `evolve`.
 
-`entry` counts a contact's earlier executions of the workflow. Of two events that would let a contact in at the same
-time both count the same, so the unique index lets one through, and the other decides again with the first in sight.
+`entry` is the number of earlier executions that the contact had of the workflow. Two events that enroll a contact at
+the same time find the same number, so the unique index rejects one of them, and its unit of work is retried.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,29 +16,14 @@ from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.base import Data
 from libs.schemas.workflows import (
-    DelayStarted,
-    EmailRequested,
-    ExecutionCompleted,
-    ExecutionExited,
-    ExecutionFailed,
-    ExecutionStarted,
     ExecutionStatus,
-    StepCompleted,
 )
 from services.workflows.executions import execution as decider
 from services.workflows.executions.execution import Event, Execution
 
 NAME = "execution"
 TABLES = ("execution",)
-EVENTS = (
-    ExecutionStarted,
-    StepCompleted,
-    EmailRequested,
-    DelayStarted,
-    ExecutionCompleted,
-    ExecutionExited,
-    ExecutionFailed,
-)
+EVENTS = decider.EVENTS
 # A quarter of each page is left free, so that updates stay on it and touch no index.
 DDL = """
 create table if not exists execution (
@@ -82,7 +67,7 @@ select project, id, version, workflow_id, contact_id, entry, email, trigger_even
 from execution
 where (project, id) in (select * from unnest($1::uuid[], $2::uuid[]))
 """
-ENTRIES = """
+ENROLLMENTS = """
 select project, workflow_id, contact_id, count(*) as count, bool_or(status in ('RUNNING', 'WAITING')) as active
 from execution
 where (project, workflow_id, contact_id) in (select * from unnest($1::uuid[], $2::uuid[], $3::uuid[]))
@@ -100,22 +85,22 @@ select count(*) from execution where project = $1 and workflow_id = $2 and ($3::
 """
 
 Key = tuple[UUID, UUID]
-Place = tuple[UUID, UUID, UUID]
-"""Project, workflow, contact."""
+EnrollmentKey = tuple[UUID, UUID, UUID]
+"""Project, workflow and contact."""
 
 _decode_context = msgspec.json.Decoder(Data).decode
 
 
-class Entries(msgspec.Struct, frozen=True, kw_only=True):
-    """A contact's executions of a workflow so far, and whether one of them has not ended."""
+class Enrollments(msgspec.Struct, frozen=True, kw_only=True):
+    """How many executions a contact has had of a workflow, and whether one of them is active."""
 
     count: int = 0
     active: bool = False
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
-    first = {_key(e): e for e in reversed(events)}
-    last = {_key(e): e for e in events}
+    first = {_key(event): event for event in reversed(events)}
+    last = {_key(event): event for event in events}
     stored = await load(conn, last.keys())
     states = evolve_states(decider, {key: state for key, (state, _) in stored.items()}, events, _key)
     changed = {key: state for key, state in states.items() if isinstance(state, Execution)}
@@ -140,21 +125,21 @@ async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
 
 
 async def load(conn: Connection, keys: Collection[Key]) -> dict[Key, tuple[Execution, int]]:
-    """The executions of these (project, id), each with its version."""
+    """Return the executions that exist of these (project, id), each with its version."""
     rows = await conn.fetch(LOAD, [project for project, _ in keys], [execution_id for _, execution_id in keys])
     return {(row["project"], row["id"]): (_execution(row), row["version"]) for row in rows}
 
 
-async def entries(conn: Connection, places: Collection[Place]) -> dict[Place, Entries]:
-    """How often these contacts have been in these workflows; never is left out."""
+async def enrollments(conn: Connection, keys: Collection[EnrollmentKey]) -> dict[EnrollmentKey, Enrollments]:
+    """Return the enrollments of each contact in each workflow. Keys without any are left out."""
     rows = await conn.fetch(
-        ENTRIES,
-        [project for project, _, _ in places],
-        [workflow_id for _, workflow_id, _ in places],
-        [contact_id for _, _, contact_id in places],
+        ENROLLMENTS,
+        [project for project, _, _ in keys],
+        [workflow_id for _, workflow_id, _ in keys],
+        [contact_id for _, _, contact_id in keys],
     )
     return {
-        (row["project"], row["workflow_id"], row["contact_id"]): Entries(count=row["count"], active=row["active"])
+        (row["project"], row["workflow_id"], row["contact_id"]): Enrollments(count=row["count"], active=row["active"])
         for row in rows
     }
 

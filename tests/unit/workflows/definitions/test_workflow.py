@@ -1,4 +1,4 @@
-"""The workflow decider: every command in every state."""
+"""The decider of workflows: every command in every state."""
 
 from datetime import UTC, datetime
 from functools import reduce
@@ -53,7 +53,7 @@ def added(one: Step) -> StepAdded:
     return StepAdded(workflow_id=ID, step=one)
 
 
-def way(start: Step | UUID, end: Step | UUID, branch: str | None = None) -> Transition:
+def between(start: Step | UUID, end: Step | UUID, branch: str | None = None) -> Transition:
     ids = [one if isinstance(one, UUID) else one.id for one in (start, end)]
     condition = Branch(branch=branch) if branch else None
     return Transition(id=uuid4(), from_step_id=ids[0], to_step_id=ids[1], condition=condition)
@@ -73,7 +73,7 @@ def workflow(*history: Event) -> Workflow:
     return state
 
 
-def refusal(command: Command, state: State) -> Rejected:
+def rejection(command: Command, state: State) -> Rejected:
     with pytest.raises(Rejected) as no:
         decide(command, state, NOW)
     return no.value
@@ -95,12 +95,12 @@ def test_creating_the_same_workflow_again_changes_nothing() -> None:
 
 
 def test_another_workflow_cannot_take_the_id() -> None:
-    assert refusal(replace(CREATE, trigger_step_id=uuid4()), given(CREATED)).code == "CONFLICT"
+    assert rejection(replace(CREATE, trigger_step_id=uuid4()), given(CREATED)).code == "CONFLICT"
 
 
 @pytest.mark.parametrize("command", [replace(CREATE, event_name="  "), UpdateWorkflow(workflow_id=ID, event_name=" ")])
-def test_an_event_has_a_name(command: Command) -> None:
-    no = refusal(command, INITIAL if isinstance(command, CreateWorkflow) else given(CREATED))
+def test_an_event_name_is_required(command: Command) -> None:
+    no = rejection(command, INITIAL if isinstance(command, CreateWorkflow) else given(CREATED))
     assert (no.code, no.errors[0].field) == ("VALIDATION_ERROR", "eventName")
 
 
@@ -109,11 +109,11 @@ def test_an_event_has_a_name(command: Command) -> None:
     [
         UpdateWorkflow(workflow_id=ID, enabled=True),
         AddStep(workflow_id=ID, step=END, transition_id=uuid4()),
-        AddTransition(workflow_id=ID, transition=way(TRIGGER, END)),
+        AddTransition(workflow_id=ID, transition=between(TRIGGER, END)),
     ],
 )
-def test_what_does_not_exist_cannot_be_changed(command: Command) -> None:
-    assert refusal(command, INITIAL).code == "WORKFLOW_NOT_FOUND"
+def test_a_workflow_that_does_not_exist_cannot_be_changed(command: Command) -> None:
+    assert rejection(command, INITIAL).code == "WORKFLOW_NOT_FOUND"
 
 
 def test_only_the_fields_that_are_given_change() -> None:
@@ -130,7 +130,7 @@ def test_the_trigger_step_follows_the_event() -> None:
     assert workflow(updated).graph.steps[0].config == {"eventName": "bought"}
 
 
-def test_a_change_to_what_is_already_so_changes_nothing() -> None:
+def test_setting_the_same_values_again_changes_nothing() -> None:
     same = UpdateWorkflow(workflow_id=ID, name="Welcome", event_name="signup", enabled=False, allow_reentry=False)
     assert decide(same, given(CREATED), NOW) == []
 
@@ -145,13 +145,13 @@ def test_a_step_is_connected_from_the_last_leaf() -> None:
     assert events == [added(MAIL), connected(transition)]
 
 
-def test_a_step_may_stay_alone() -> None:
+def test_a_step_can_be_added_without_a_connection() -> None:
     command = AddStep(workflow_id=ID, step=MAIL, transition_id=uuid4(), auto_connect=False)
     assert decide(command, given(CREATED), NOW) == [added(MAIL)]
 
 
 def test_nothing_is_connected_after_an_exit() -> None:
-    state = given(CREATED, added(END), connected(way(TRIGGER, END)))
+    state = given(CREATED, added(END), connected(between(TRIGGER, END)))
     assert decide(AddStep(workflow_id=ID, step=MAIL, transition_id=uuid4()), state, NOW) == [added(MAIL)]
 
 
@@ -162,24 +162,24 @@ def test_adding_the_same_step_again_changes_nothing() -> None:
 
 def test_another_step_cannot_take_the_id() -> None:
     command = AddStep(workflow_id=ID, step=replace(END, id=MAIL.id), transition_id=uuid4())
-    assert refusal(command, given(CREATED, added(MAIL))).code == "CONFLICT"
+    assert rejection(command, given(CREATED, added(MAIL))).code == "CONFLICT"
 
 
 def test_a_workflow_has_one_trigger() -> None:
-    no = refusal(AddStep(workflow_id=ID, step=step("TRIGGER"), transition_id=uuid4()), given(CREATED))
+    no = rejection(AddStep(workflow_id=ID, step=step("TRIGGER"), transition_id=uuid4()), given(CREATED))
     assert no.code == "CONFLICT"
     assert no.message.startswith("Workflow already has a trigger step. ")
 
 
-def test_a_step_with_a_bad_config_is_refused() -> None:
+def test_a_step_with_an_invalid_config_is_rejected() -> None:
     broken = step("DELAY", {"amount": 0, "unit": "days"})
-    no = refusal(AddStep(workflow_id=ID, step=broken, transition_id=uuid4()), given(CREATED))
+    no = rejection(AddStep(workflow_id=ID, step=broken, transition_id=uuid4()), given(CREATED))
     assert [error.field for error in no.errors] == ["config.amount"]
 
 
-def test_a_workflow_has_room_for_so_many_steps() -> None:
+def test_the_number_of_steps_is_limited() -> None:
     full = given(CREATED, *(added(step()) for _ in range(MAX_STEPS - 1)))
-    assert refusal(AddStep(workflow_id=ID, step=MAIL, transition_id=uuid4()), full).code == "CONFLICT"
+    assert rejection(AddStep(workflow_id=ID, step=MAIL, transition_id=uuid4()), full).code == "CONFLICT"
 
 
 # --- transitions ---
@@ -193,60 +193,60 @@ def add(transition: Transition) -> AddTransition:
 
 
 def test_a_transition_is_added() -> None:
-    transition = way(TRIGGER, MAIL)
+    transition = between(TRIGGER, MAIL)
     assert decide(add(transition), given(CREATED, *ALL_STEPS), NOW) == [connected(transition)]
 
 
-def test_the_same_way_again_changes_nothing() -> None:
-    state = given(CREATED, *ALL_STEPS, connected(way(TRIGGER, MAIL)))
-    assert decide(add(way(TRIGGER, MAIL)), state, NOW) == []
+def test_adding_an_equal_transition_changes_nothing() -> None:
+    state = given(CREATED, *ALL_STEPS, connected(between(TRIGGER, MAIL)))
+    assert decide(add(between(TRIGGER, MAIL)), state, NOW) == []
 
 
-@pytest.mark.parametrize("transition", [way(TRIGGER, uuid4()), way(uuid4(), MAIL)])
+@pytest.mark.parametrize("transition", [between(TRIGGER, uuid4()), between(uuid4(), MAIL)])
 def test_both_steps_must_exist(transition: Transition) -> None:
-    no = refusal(add(transition), given(CREATED, *ALL_STEPS))
+    no = rejection(add(transition), given(CREATED, *ALL_STEPS))
     assert (no.code, no.message) == ("WORKFLOW_STEP_NOT_FOUND", "One or both steps not found")
 
 
-def test_a_linear_step_leads_to_one_other() -> None:
-    state = given(CREATED, *ALL_STEPS, connected(way(TRIGGER, MAIL)))
-    assert refusal(add(way(TRIGGER, END)), state).code == "CONFLICT"
+def test_a_step_without_branches_has_one_transition() -> None:
+    state = given(CREATED, *ALL_STEPS, connected(between(TRIGGER, MAIL)))
+    assert rejection(add(between(TRIGGER, END)), state).code == "CONFLICT"
 
 
-def test_a_condition_leads_to_one_step_for_each_branch() -> None:
-    state = given(CREATED, *ALL_STEPS, connected(way(ASK, MAIL, "yes")))
-    assert len(decide(add(way(ASK, END, "no")), state, NOW)) == 1
-    assert len(decide(add(way(ASK, END)), state, NOW)) == 1
-    no = refusal(add(way(ASK, END, "yes")), state)
+def test_a_condition_has_one_transition_for_each_branch() -> None:
+    state = given(CREATED, *ALL_STEPS, connected(between(ASK, MAIL, "yes")))
+    assert len(decide(add(between(ASK, END, "no")), state, NOW)) == 1
+    assert len(decide(add(between(ASK, END)), state, NOW)) == 1
+    no = rejection(add(between(ASK, END, "yes")), state)
     assert (no.code, no.message) == ("CONFLICT", 'A transition for the "yes" branch already exists from this step')
 
 
-def test_a_condition_has_one_way_for_all_other_branches() -> None:
-    state = given(CREATED, *ALL_STEPS, connected(way(ASK, MAIL)))
-    assert refusal(add(way(ASK, END)), state).code == "CONFLICT"
+def test_a_condition_has_one_transition_for_all_other_branches() -> None:
+    state = given(CREATED, *ALL_STEPS, connected(between(ASK, MAIL)))
+    assert rejection(add(between(ASK, END)), state).code == "CONFLICT"
 
 
-def test_multi_branches_are_named_by_their_ids() -> None:
+def test_branches_of_the_multi_form_are_named_by_their_ids() -> None:
     branches = [{"id": "a", "operator": "equals", "value": "pro"}]
     multi = step("CONDITION", {"mode": "multi", "field": "data.plan", "branches": branches})
     state = given(CREATED, *ALL_STEPS, added(multi))
     for branch in ("a", "default"):
-        assert len(decide(add(way(multi, END, branch)), state, NOW)) == 1
-    assert refusal(add(way(multi, END, "yes")), state).code == "VALIDATION_ERROR"
+        assert len(decide(add(between(multi, END, branch)), state, NOW)) == 1
+    assert rejection(add(between(multi, END, "yes")), state).code == "VALIDATION_ERROR"
 
 
 @pytest.mark.parametrize(
     ("transition", "field"),
     [
-        (way(END, MAIL), "fromStepId"),
-        (way(MAIL, MAIL), "toStepId"),
-        (way(MAIL, TRIGGER), "toStepId"),
-        (way(ASK, MAIL), "toStepId"),
-        (way(ASK, END, "maybe"), "condition.branch"),
-        (way(MAIL, END, "yes"), "condition.branch"),
+        (between(END, MAIL), "fromStepId"),
+        (between(MAIL, MAIL), "toStepId"),
+        (between(MAIL, TRIGGER), "toStepId"),
+        (between(ASK, MAIL), "toStepId"),
+        (between(ASK, END, "maybe"), "condition.branch"),
+        (between(MAIL, END, "yes"), "condition.branch"),
     ],
 )
-def test_a_way_that_no_execution_could_go_is_refused(transition: Transition, field: str) -> None:
-    linked = (connected(way(TRIGGER, MAIL)), connected(way(MAIL, ASK)))
-    no = refusal(add(transition), given(CREATED, *ALL_STEPS, *linked))
+def test_a_transition_that_no_execution_could_take_is_rejected(transition: Transition, field: str) -> None:
+    linked = (connected(between(TRIGGER, MAIL)), connected(between(MAIL, ASK)))
+    no = rejection(add(transition), given(CREATED, *ALL_STEPS, *linked))
     assert (no.code, [error.field for error in no.errors]) == ("VALIDATION_ERROR", [field])

@@ -1,18 +1,15 @@
-"""The question of a CONDITION step: its forms, what is wrong with it, and who judges which part of it."""
+"""The CONDITION step: the forms of its config, their errors, and which filters are evaluated here."""
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import pytest
 
 from libs.schemas.contacts.contacts import Condition, Filter, Group
-from services.workflows.steps.condition import (
-    flaws,
-    narrowed,
-    outcome,
-    question_of,
-)
+from libs.schemas.workflows import Step
+from services.workflows.steps.condition import ConditionStep, evaluate, output
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PRO = {"field": "data.plan", "operator": "equals", "value": "pro"}
@@ -27,37 +24,41 @@ def group(*filters: Any, **nested: Any) -> dict[str, Any]:
     return {"filters": list(filters), **nested}
 
 
-def flaw_paths(config: dict[str, Any]) -> list[str]:
-    return [flaw.field for flaw in flaws(question_of(config))]
+def parse(config: dict[str, Any]) -> ConditionStep:
+    return ConditionStep.parse(Step(id=uuid4(), type_="CONDITION", name="step", config=config))
+
+
+def error_paths(config: dict[str, Any]) -> list[str]:
+    return [error.field for error in parse(config).errors()]
 
 
 # --- forms ---
 
 
-def test_the_short_form_asks_yes_or_no() -> None:
-    question = question_of(PRO)
-    assert [case.branch for case in question.cases] == ["yes"]
-    assert question.otherwise == "no"
-    assert question.cases[0].condition == condition("AND", group(PRO))
+def test_a_single_filter_has_the_branches_yes_and_no() -> None:
+    step = parse(PRO)
+    assert [branch.name for branch in step.branches] == ["yes"]
+    assert step.otherwise == "no"
+    assert step.branches[0].condition == condition("AND", group(PRO))
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_a_segment_condition_asks_yes_or_no(wrapped: bool) -> None:
+def test_the_condition_of_a_segment_has_the_branches_yes_and_no(wrapped: bool) -> None:
     written = {"logic": "OR", "groups": [group(PRO), group(BIG)]}
-    question = question_of({"condition": written} if wrapped else written)
-    assert question.branches == {"yes", "no"}
-    assert question.cases[0].condition == condition("OR", group(PRO), group(BIG))
+    step = parse({"condition": written} if wrapped else written)
+    assert step.branch_names() == {"yes", "no"}
+    assert step.branches[0].condition == condition("OR", group(PRO), group(BIG))
 
 
-def test_the_multi_form_asks_branch_by_branch() -> None:
+def test_the_multi_form_has_the_branches_of_its_config_and_default() -> None:
     branches = [
         {"id": "a", "name": "Pro", "operator": "equals", "value": "pro"},
         {"id": "b", "operator": "exists"},
     ]
-    question = question_of({"mode": "multi", "field": "data.plan", "branches": branches})
-    assert [case.branch for case in question.cases] == ["a", "b"]
-    assert question.otherwise == "default"
-    assert question.cases[1].condition.groups[0].filters == [Filter(field="data.plan", operator="exists")]
+    step = parse({"mode": "multi", "field": "data.plan", "branches": branches})
+    assert [branch.name for branch in step.branches] == ["a", "b"]
+    assert step.otherwise == "default"
+    assert step.branches[1].condition.groups[0].filters == [Filter(field="data.plan", operator="exists")]
 
 
 @pytest.mark.parametrize(
@@ -74,12 +75,12 @@ def test_the_multi_form_asks_branch_by_branch() -> None:
         {"mode": "multi", "field": "data.plan", "branches": [{"id": str(n), "operator": "exists"} for n in range(21)]},
     ],
 )
-def test_what_has_none_of_the_forms_is_no_question(config: dict[str, Any]) -> None:
+def test_a_config_in_none_of_the_forms_is_not_valid(config: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
-        question_of(config)
+        parse(config)
 
 
-# --- flaws ---
+# --- errors ---
 
 
 @pytest.mark.parametrize(
@@ -96,8 +97,8 @@ def test_what_has_none_of_the_forms_is_no_question(config: dict[str, Any]) -> No
         {"logic": "AND", "groups": [{"conditions": {"logic": "OR", "groups": [group(PRO)]}}]},
     ],
 )
-def test_an_answerable_question_has_no_flaws(config: dict[str, Any]) -> None:
-    assert flaw_paths(config) == []
+def test_a_valid_condition_has_no_errors(config: dict[str, Any]) -> None:
+    assert error_paths(config) == []
 
 
 @pytest.mark.parametrize(
@@ -132,30 +133,30 @@ def test_an_answerable_question_has_no_flaws(config: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_a_flaw_is_named_by_its_path(config: dict[str, Any], path: str) -> None:
-    assert flaw_paths(config) == [path]
+def test_an_error_has_the_path_within_the_config(config: dict[str, Any], path: str) -> None:
+    assert error_paths(config) == [path]
 
 
-def test_a_question_has_limits() -> None:
+def test_depth_and_number_of_filters_are_limited() -> None:
     deep: dict[str, Any] = {"logic": "AND", "groups": [group(PRO)]}
     for _ in range(5):
         deep = {"logic": "AND", "groups": [group(PRO, conditions=deep)]}
-    assert len(flaw_paths(deep)) == 1
-    assert flaw_paths({"logic": "AND", "groups": [group(*[PRO] * 51)]}) == [""]
+    assert len(error_paths(deep)) == 1
+    assert error_paths({"logic": "AND", "groups": [group(*[PRO] * 51)]}) == [""]
 
 
-# --- who judges what ---
+# --- evaluation ---
 
 
 @pytest.mark.parametrize(("total", "verdict"), [(101, True), (100, False), (None, False)])
-def test_the_context_is_judged_here(total: Any, verdict: bool) -> None:
-    assert narrowed(condition("AND", group(BIG)), {"total": total}, NOW) is verdict
+def test_filters_on_the_context_are_evaluated_here(total: Any, verdict: bool) -> None:
+    assert evaluate(condition("AND", group(BIG)), {"total": total}, NOW) is verdict
     as_workflow = {**BIG, "field": "workflow.total"}
-    assert narrowed(condition("AND", group(as_workflow)), {"total": total}, NOW) is verdict
+    assert evaluate(condition("AND", group(as_workflow)), {"total": total}, NOW) is verdict
 
 
-def test_what_is_about_the_contact_is_left_to_contacts_in_their_words() -> None:
-    asked = condition(
+def test_filters_on_the_contact_are_left_to_contacts_by_the_names_it_uses() -> None:
+    mixed = condition(
         "AND",
         group(
             {"field": "contact.email", "operator": "contains", "value": "@"},
@@ -163,46 +164,46 @@ def test_what_is_about_the_contact_is_left_to_contacts_in_their_words() -> None:
             {"field": "event.signed_up", "operator": "triggered"},
         ),
     )
-    left = narrowed(asked, {"signed_up": 1}, NOW)
-    assert isinstance(left, Condition)
-    assert [test.field for test in left.groups[0].filters] == ["email", "data.plan", "event.signed_up"]
+    rest = evaluate(mixed, {"signed_up": 1}, NOW)
+    assert isinstance(rest, Condition)
+    assert [test.field for test in rest.groups[0].filters] == ["email", "data.plan", "event.signed_up"]
 
 
-def test_a_group_fails_with_any_of_its_tests_of_the_context() -> None:
-    assert narrowed(condition("AND", group(BIG, PRO)), {"total": 1}, NOW) is False
-    assert narrowed(condition("AND", group(BIG, PRO)), {"total": 500}, NOW) == condition("AND", group(PRO))
+def test_a_group_fails_if_any_filter_on_the_context_does() -> None:
+    assert evaluate(condition("AND", group(BIG, PRO)), {"total": 1}, NOW) is False
+    assert evaluate(condition("AND", group(BIG, PRO)), {"total": 500}, NOW) == condition("AND", group(PRO))
 
 
-def test_and_needs_every_group_and_or_needs_one() -> None:
-    assert narrowed(condition("AND", group(BIG), group(PRO)), {"total": 1}, NOW) is False
-    assert narrowed(condition("AND", group(BIG), group(PRO)), {"total": 500}, NOW) == condition("AND", group(PRO))
-    assert narrowed(condition("OR", group(BIG), group(PRO)), {"total": 500}, NOW) is True
-    assert narrowed(condition("OR", group(BIG), group(PRO)), {"total": 1}, NOW) == condition("OR", group(PRO))
-    assert narrowed(condition("OR", group(BIG), group(BIG)), {"total": 1}, NOW) is False
+def test_and_requires_every_group_and_or_requires_one() -> None:
+    assert evaluate(condition("AND", group(BIG), group(PRO)), {"total": 1}, NOW) is False
+    assert evaluate(condition("AND", group(BIG), group(PRO)), {"total": 500}, NOW) == condition("AND", group(PRO))
+    assert evaluate(condition("OR", group(BIG), group(PRO)), {"total": 500}, NOW) is True
+    assert evaluate(condition("OR", group(BIG), group(PRO)), {"total": 1}, NOW) == condition("OR", group(PRO))
+    assert evaluate(condition("OR", group(BIG), group(BIG)), {"total": 1}, NOW) is False
 
 
-def test_nested_conditions_are_narrowed_too() -> None:
+def test_nested_conditions_are_evaluated_too() -> None:
     nested = condition("AND", group(BIG, conditions={"logic": "OR", "groups": [group(PRO), group(BIG)]}))
-    assert narrowed(nested, {"total": 500}, NOW) is True
-    assert narrowed(nested, {"total": 1}, NOW) is False
+    assert evaluate(nested, {"total": 500}, NOW) is True
+    assert evaluate(nested, {"total": 1}, NOW) is False
     either = condition("AND", group(conditions={"logic": "OR", "groups": [group(BIG), group(PRO)]}))
-    assert narrowed(either, {"total": 1}, NOW) == Condition(
+    assert evaluate(either, {"total": 1}, NOW) == Condition(
         logic="AND", groups=[Group(conditions=condition("OR", group(PRO)))]
     )
 
 
-# --- what is kept of the answer ---
+# --- output ---
 
 
-def test_the_answer_is_kept_with_what_was_asked() -> None:
-    assert outcome(PRO, "yes") == {
+def test_the_output_has_the_config_and_the_branch() -> None:
+    assert output(PRO, "yes") == {
         "field": "data.plan",
         "operator": "equals",
         "expectedValue": "pro",
         "result": True,
         "branch": "yes",
     }
-    assert outcome({"logic": "AND", "groups": []}, "no") == {"result": False, "branch": "no"}
+    assert output({"logic": "AND", "groups": []}, "no") == {"result": False, "branch": "no"}
     multi = {"mode": "multi", "field": "data.plan", "branches": []}
-    assert outcome(multi, "default")["matchedBranch"] is None
-    assert outcome(multi, "a")["matchedBranch"] == "a"
+    assert output(multi, "default")["matchedBranch"] is None
+    assert output(multi, "a")["matchedBranch"] == "a"

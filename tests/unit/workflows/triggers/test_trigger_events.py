@@ -1,4 +1,4 @@
-"""What can start a workflow, and under which names."""
+"""Events that can start a workflow."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +15,7 @@ from libs.schemas.feedback.mails import (
     EmailDelivered,
     EmailOpened,
 )
-from services.workflows.triggers.trigger_events import TRIGGERS, trigger_of
+from services.workflows.triggers.trigger_events import TRIGGERS, trigger_event_of
 
 CONTACT, MAIL, WORKFLOW = uuid4(), uuid4(), uuid4()
 AT = datetime(2026, 11, 21, tzinfo=UTC)
@@ -41,25 +41,25 @@ EVENTS = [
 ]
 
 
-def test_every_trigger_is_tried_here() -> None:
+def test_every_trigger_is_tested_here() -> None:
     assert {type(event) for event, _ in EVENTS} == set(TRIGGERS)
 
 
 @pytest.mark.parametrize(("event", "names"), EVENTS)
-def test_an_event_triggers_under_its_names(event: Any, names: tuple[str, ...]) -> None:
-    trigger = trigger_of(event)
+def test_an_event_has_its_names(event: Any, names: tuple[str, ...]) -> None:
+    trigger = trigger_event_of(event)
     assert trigger is not None
     assert (trigger.names, trigger.contact_id) == (names, CONTACT)
 
 
-def test_a_tracked_event_tells_its_data_as_it_was_sent() -> None:
-    trigger = trigger_of(EVENTS[0][0])
+def test_the_context_of_a_tracked_event_is_its_data() -> None:
+    trigger = trigger_event_of(EVENTS[0][0])
     assert trigger is not None
     assert (trigger.context, trigger.email, trigger.workflow_id) == ({"plan": "pro"}, "a@example.com", None)
 
 
-def test_an_event_about_a_mail_tells_what_is_known_and_whose_mail_it_is() -> None:
-    trigger = trigger_of(EVENTS[6][0])
+def test_the_context_of_an_event_about_a_mail_is_its_fields_that_are_set() -> None:
+    trigger = trigger_event_of(EVENTS[6][0])
     assert trigger is not None
     assert trigger.context["link"] == "https://example.com"
     assert trigger.context["emailId"] == str(MAIL)
@@ -74,5 +74,5 @@ def test_an_event_about_a_mail_tells_what_is_known_and_whose_mail_it_is() -> Non
         EmailClicked(**FEEDBACK, first=False, link="https://example.com", machine=True),
     ],
 )
-def test_a_machine_triggers_nothing(event: Any) -> None:
-    assert trigger_of(event) is None
+def test_opens_and_clicks_by_machines_trigger_nothing(event: Any) -> None:
+    assert trigger_event_of(event) is None
