@@ -1,9 +1,10 @@
-"""The run of a campaign's A/B test: when its winner is decided, and which variant wins. Pure.
+"""The course of a campaign's A/B test: when the winner is decided, and which variant wins. Pure.
 
-TESTING, while the mails of the test go out -> WAITING, until `decide_at` -> DECIDED
+    TESTING until the mails of the test are out -> WAITING until `decide_at` -> DECIDED
 
-It goes its way beside the campaign's status: pausing holds the mails, not the clock. An operator may choose the winner
-before; and where the audience is so small that a variant has nobody, nothing is waited for.
+The test runs independently of the campaign's status: pausing a campaign holds its mails, but does not move `decide_at`.
+An operator may choose the winner earlier. Where the audience is so small that a variant has no recipients, the winner
+is decided at once.
 """
 
 from collections.abc import Sequence
@@ -15,21 +16,14 @@ import msgspec
 from msgspec.structs import replace
 
 from libs.kernel.rejection import Rejected
-from libs.schemas.campaigns.ab_tests import (
-    AbTest,
-    AbTestPhase,
-    DecidedBy,
-    VariantFigures,
-    WinnerBy,
-)
+from libs.schemas.campaigns.ab_tests import AbTest, AbTestPhase, DecidedBy, VariantFigures, WinnerBy
 from libs.schemas.campaigns.campaigns import CampaignTestSent, CampaignWinnerDecided, ChooseWinner
-from services.campaigns.ab_tests import variants
-from services.campaigns.campaigns.draft import Draft
-from services.campaigns.campaigns.timers import WinnerDue
+from services.campaigns.ab_tests.timers import WinnerDue
+from services.campaigns.ab_tests.variants import AbTestContent, variant_of
 
 
-class Experiment(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the test is. What comes after `decide_at` is the decision."""
+class AbTestProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the A/B test of a campaign is. All fields but `decide_at` are those of the decision."""
 
     decide_at: datetime | None = None
     winner: str | None = None
@@ -45,20 +39,20 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
         return "WAITING" if self.decide_at else "TESTING"
 
 
-class Best(msgspec.Struct, frozen=True):
-    """`tied` says that another variant had the same rate of what decides."""
+class BestVariant(msgspec.Struct, frozen=True):
+    """A variant that wins. `tied` means that another variant had the same rate."""
 
     key: str
     tied: bool
 
 
-def evolve(run: Experiment, event: CampaignTestSent | CampaignWinnerDecided) -> Experiment:
+def evolve(progress: AbTestProgress, event: CampaignTestSent | CampaignWinnerDecided) -> AbTestProgress:
     match event:
         case CampaignTestSent(decide_at=decide_at):
-            return replace(run, decide_at=decide_at)
+            return replace(progress, decide_at=decide_at)
         case CampaignWinnerDecided():
             return replace(
-                run,
+                progress,
                 winner=event.variant,
                 decided_by=event.decided_by,
                 decided_at=event.decided_at,
@@ -67,72 +61,79 @@ def evolve(run: Experiment, event: CampaignTestSent | CampaignWinnerDecided) -> 
             )
 
 
-def best(figures: Sequence[VariantFigures], winner_by: WinnerBy) -> Best:
-    """The variant with the highest rate of unique opens or clicks, of its mails that were sent.
-
-    Of those that are equal in it, the one with the higher rate of the other; of those that are equal in both, the
-    first.
-    """
-    first = max(figures, key=lambda each: _rates(each, winner_by))
-    highest = _rates(first, winner_by)[0]
-    return Best(first.key, sum(_rates(each, winner_by)[0] == highest for each in figures) > 1)
-
-
-def sent(campaign_id: UUID, test: AbTest, now: datetime) -> CampaignTestSent:
+def wait_for_winner(campaign_id: UUID, test: AbTest, now: datetime) -> CampaignTestSent:
     return CampaignTestSent(campaign_id=campaign_id, decide_at=now + timedelta(minutes=test.decide_after_minutes))
 
 
-def fall_due(
-    due: WinnerDue, draft: Draft, run: Experiment, figures: Sequence[VariantFigures], now: datetime
+def decide_when_due(
+    due: WinnerDue, tested: AbTestContent, progress: AbTestProgress, figures: Sequence[VariantFigures], now: datetime
 ) -> list[CampaignWinnerDecided]:
-    """Decide what is due, unless somebody did before."""
-    if run.winner is not None or run.decide_at != due.decide_at:
+    """Decide the winner, unless it was decided before or the timer is outdated."""
+    if progress.winner is not None or progress.decide_at != due.decide_at:
         return []
-    return [decided(due.campaign_id, draft, figures, "deadline", now)]
+    return [decide_winner(due.campaign_id, tested, figures, "deadline", now)]
 
 
-def choose(
-    command: ChooseWinner, draft: Draft, run: Experiment | None, figures: Sequence[VariantFigures], now: datetime
+def choose_winner(
+    command: ChooseWinner,
+    tested: AbTestContent | None,
+    progress: AbTestProgress | None,
+    figures: Sequence[VariantFigures],
+    now: datetime,
 ) -> list[CampaignWinnerDecided]:
-    """Raises Rejected if there is nothing to choose, or somebody else has chosen otherwise."""
-    if run is None or draft.ab_test is None:
+    """Decide for the variant of the command, or for the best one.
+
+    Raise Rejected if there is no test, no such variant, or another winner already.
+    """
+    if tested is None or progress is None:
         raise Rejected("AB_TEST_NOT_FOUND", "The campaign has no A/B test")
     if command.variant is not None:
-        variants.chosen(draft.ab_test, command.variant)
-    if run.winner is None:
-        return [decided(command.campaign_id, draft, figures, "operator", now, command.variant)]
-    if command.variant in (None, run.winner):
+        variant_of(tested.test, command.variant)
+    if progress.winner is None:
+        return [decide_winner(command.campaign_id, tested, figures, "operator", now, command.variant)]
+    if command.variant in (None, progress.winner):
         return []
     raise Rejected(
-        "AB_TEST_ALREADY_DECIDED", f"The winner is variant {run.winner} already", details={"winner": run.winner}
+        "AB_TEST_ALREADY_DECIDED",
+        f"The A/B test is already decided: variant {progress.winner} won",
+        details={"winner": progress.winner},
     )
 
 
-def decided(
+def decide_winner(
     campaign_id: UUID,
-    draft: Draft,
+    tested: AbTestContent,
     figures: Sequence[VariantFigures],
-    by: DecidedBy,
+    decided_by: DecidedBy,
     now: datetime,
     key: str | None = None,
 ) -> CampaignWinnerDecided:
-    """That the rest gets this variant, or the best one."""
-    assert draft.ab_test, "only a test has a winner"
-    winner = best(figures, draft.ab_test.winner_by)
-    key = winner.key if key is None else key
+    """Return the decision for the variant with this key, or for the best one."""
+    best = best_variant(figures, tested.test.winner_by)
+    winner = best.key if key is None else key
     return CampaignWinnerDecided(
         campaign_id=campaign_id,
-        variant=key,
-        content=draft.mail_of(key),
-        decided_by=by,
+        variant=winner,
+        content=tested.mail_of(winner),
+        decided_by=decided_by,
         decided_at=now,
-        winner_by=draft.ab_test.winner_by,
+        winner_by=tested.test.winner_by,
         figures=list(figures),
-        tied=winner.tied,
+        tied=best.tied,
     )
 
 
+def best_variant(figures: Sequence[VariantFigures], winner_by: WinnerBy) -> BestVariant:
+    """Return the variant with the highest rate of unique opens or clicks among its sent mails.
+
+    Of variants with equal rates, the one with the higher other rate wins; if that is equal, too, the first one.
+    """
+    first = max(figures, key=lambda each: _rates(each, winner_by))
+    highest = _rates(first, winner_by)[0]
+    return BestVariant(first.key, sum(_rates(each, winner_by)[0] == highest for each in figures) > 1)
+
+
 def _rates(figures: VariantFigures, winner_by: WinnerBy) -> tuple[Fraction, Fraction]:
-    """The rate of what decides, and of the other. Where nothing was sent both are 0."""
+    """Return the rate that decides and the other one. Both are 0 where nothing was sent."""
     opens, clicks = Fraction(figures.opened, figures.sent or 1), Fraction(figures.clicked, figures.sent or 1)
     return (opens, clicks) if winner_by == "opens" else (clicks, opens)

@@ -5,8 +5,8 @@
     QUEUED, SENDING <-> PAUSED
     SCHEDULED, QUEUED, SENDING, PAUSED -> CANCELLED
 
-`campaign.resolving`, `campaign.test_sent` and `campaign.sent` are no answers to commands: they follow from what others
-report (see `reactions`). An A/B test has phases of its own (see `experiment`).
+`campaign.resolving`, `campaign.test_sent` and `campaign.sent` do not follow from commands, but from the events of other
+services (see `reactions`). An A/B test has phases of its own (see `ab_tests.decision`).
 """
 
 from datetime import datetime, timedelta
@@ -19,7 +19,6 @@ from msgspec.structs import replace
 from libs.kernel.instants import iso
 from libs.kernel.rejection import Rejected, invalid
 from libs.schemas.campaigns.ab_tests import VariantFigures
-from libs.schemas.campaigns.audience import Audience
 from libs.schemas.campaigns.campaigns import (
     CampaignCancelled,
     CampaignCommand,
@@ -46,36 +45,38 @@ from libs.schemas.campaigns.campaigns import (
     DuplicateCampaign,
     PauseCampaign,
     Readiness,
-    Requirement,
     ResumeCampaign,
     ScheduleCampaign,
     SendCampaign,
     UnscheduleCampaign,
     UpdateCampaign,
 )
-from services.campaigns.ab_tests import decision as experiment
-from services.campaigns.ab_tests import variants
-from services.campaigns.ab_tests.decision import Experiment
+from services.campaigns.ab_tests import decision
+from services.campaigns.ab_tests.decision import AbTestProgress
+from services.campaigns.ab_tests.timers import WinnerDue
 from services.campaigns.campaigns.draft import Draft, changed, drafted
-from services.campaigns.campaigns.timers import CampaignDue, WinnerDue
-from services.campaigns.campaigns.transitions import require_legal
-from services.campaigns.content.rules import copied, domain_of, require_sendable
+from services.campaigns.campaigns.requirements import missing_for_sending, require_valid
+from services.campaigns.campaigns.timers import CampaignDue
+from services.campaigns.campaigns.transitions import require_allowed
+from services.campaigns.content.rules import copied
+from services.campaigns.runs.run import Run
 
 MAX_LATE = timedelta(hours=1)
 
 
 class Absent(msgspec.Struct, frozen=True, kw_only=True):
-    """There is no such campaign. `original` is what a copy would be of."""
+    """There is no such campaign. `original` is the draft that a duplicate copies."""
 
     original: Draft | None = None
     verified_domains: frozenset[str] = frozenset()
 
 
 class Campaign(msgspec.Struct, frozen=True, kw_only=True):
-    """A campaign. The times are those of its row; a campaign that is not stored yet has none.
+    """A campaign. The times are those of its row, and None until it is stored.
 
-    `verified_domains` and `figures`, of the A/B test, are looked up for each command that needs them. `transitioned`
-    says that somebody changed the status since the state was read, `transitioned_at` when somebody last did before.
+    `verified_domains`, the `figures` of the A/B test and `run` do not follow from the campaign's own events: they are
+    loaded where they are needed. `transitioned` means that the status was changed since the state was loaded,
+    `transitioned_at` is when it was last changed before. Both ignore the changes that sending itself brings about.
     """
 
     draft: Draft
@@ -88,17 +89,31 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     transitioned_at: datetime | None = None
     transitioned: bool = False
     verified_domains: frozenset[str] = frozenset()
-    experiment: Experiment | None = None
+    ab_test_progress: AbTestProgress | None = None
     figures: tuple[VariantFigures, ...] = ()
+    run: Run = Run()
 
     @property
     def readiness(self) -> Readiness:
-        missing = _missing(self.draft, self.verified_domains)
+        missing = missing_for_sending(self.draft, self.verified_domains)
         return Readiness(can_send=not missing, missing=missing)
 
 
 State: TypeAlias = Absent | Campaign
-Command: TypeAlias = CampaignCommand | CampaignDue | WinnerDue
+Command: TypeAlias = (
+    CreateCampaign
+    | UpdateCampaign
+    | DeleteCampaign
+    | DuplicateCampaign
+    | SendCampaign
+    | ScheduleCampaign
+    | UnscheduleCampaign
+    | CancelCampaign
+    | PauseCampaign
+    | ResumeCampaign
+    | ChooseWinner
+)
+Due: TypeAlias = CampaignDue | WinnerDue
 Event: TypeAlias = (
     CampaignCreated
     | CampaignUpdated
@@ -120,10 +135,10 @@ Event: TypeAlias = (
 INITIAL: State = Absent()
 
 
-def decide(command: Command, state: State, now: datetime) -> list[Event]:
+def decide(command: Command | Due, state: State, now: datetime) -> list[Event]:
     match command, state:
         case CampaignDue(), _:
-            return _fall_due(command, state, now)
+            return _send_when_due(command, state, now)
         case WinnerDue(), _:
             return _decide_winner(command, state, now)
         case CreateCampaign(), Absent():
@@ -137,7 +152,7 @@ def decide(command: Command, state: State, now: datetime) -> list[Event]:
         case _, Absent():
             raise Rejected("CAMPAIGN_NOT_FOUND", "Campaign not found")
         case _, Campaign():
-            require_legal(command, state.status, _overtaken(command, state))
+            require_allowed(command, state.status, _is_overtaken(command, state))
             return _change(command, state, now)
 
 
@@ -153,7 +168,7 @@ def evolve(state: State, event: Event) -> State:
 
 
 def _change(command: CampaignCommand, campaign: Campaign, now: datetime) -> list[Event]:
-    """What a command that is legal in this status does."""
+    """Return the events of a command that is allowed in this status."""
     match command:
         case UpdateCampaign():
             return _update(command, campaign)
@@ -173,7 +188,9 @@ def _change(command: CampaignCommand, campaign: Campaign, now: datetime) -> list
         case ResumeCampaign(campaign_id=campaign_id):
             return [CampaignResumed(campaign_id=campaign_id)]
         case ChooseWinner():
-            return list(experiment.choose(command, campaign.draft, campaign.experiment, campaign.figures, now))
+            return list(
+                decision.choose_winner(command, campaign.draft.tested, campaign.ab_test_progress, campaign.figures, now)
+            )
     raise AssertionError(f"no case for {command!r}")
 
 
@@ -193,11 +210,11 @@ def _evolve(campaign: Campaign, event: Any) -> Campaign:
         case CampaignFailed(code=code, reason=reason):
             return _moved(campaign, "FAILED", failure=CampaignFailure(code=code, message=reason))
         case CampaignSendingStarted(ab_test=test):
-            return _moved(campaign, "QUEUED", failure=None, experiment=Experiment() if test else None)
+            return _moved(campaign, "QUEUED", failure=None, ab_test_progress=AbTestProgress() if test else None)
         case CampaignResolving():
             return replace(campaign, status="SENDING")
-        case CampaignTestSent() | CampaignWinnerDecided() if campaign.experiment:
-            return replace(campaign, experiment=experiment.evolve(campaign.experiment, event))
+        case CampaignTestSent() | CampaignWinnerDecided() if campaign.ab_test_progress:
+            return replace(campaign, ab_test_progress=decision.evolve(campaign.ab_test_progress, event))
         case CampaignPaused():
             return _moved(campaign, "PAUSED")
         case CampaignResumed():
@@ -215,7 +232,7 @@ def _moved(campaign: Campaign, status: CampaignStatus, **changes: Any) -> Campai
 
 def _create(command: CreateCampaign, state: Absent) -> list[Event]:
     draft = drafted(command)
-    _require_possible(draft, state.verified_domains)
+    require_valid(draft, state.verified_domains)
     return [CampaignCreated(campaign_id=command.campaign_id, **draft.fields)]
 
 
@@ -233,7 +250,7 @@ def _update(command: UpdateCampaign, campaign: Campaign) -> list[Event]:
     if campaign.status == "SCHEDULED" and draft.ab_test != campaign.draft.ab_test:
         message = "The A/B test of a scheduled campaign cannot be changed: unschedule it first"
         raise Rejected("CAMPAIGN_NOT_EDITABLE", message, details={"status": campaign.status})
-    _require_possible(draft, campaign.verified_domains)
+    require_valid(draft, campaign.verified_domains)
     after = replace(campaign, draft=draft)
     if campaign.status == "SCHEDULED":
         _require_ready(after)
@@ -249,8 +266,8 @@ def _schedule(command: ScheduleCampaign, campaign: Campaign, now: datetime) -> l
     return [CampaignScheduled(campaign_id=command.campaign_id, scheduled_for=command.scheduled_for)]
 
 
-def _fall_due(due: CampaignDue, state: State, now: datetime) -> list[Event]:
-    """Send what is due, unless its schedule was moved or given up meanwhile."""
+def _send_when_due(due: CampaignDue, state: State, now: datetime) -> list[Event]:
+    """Send the campaign, unless it was rescheduled or unscheduled meanwhile."""
     match state:
         case Campaign(status="SCHEDULED", scheduled_for=due.scheduled_for):
             if now - due.scheduled_for > MAX_LATE:
@@ -263,10 +280,11 @@ def _fall_due(due: CampaignDue, state: State, now: datetime) -> list[Event]:
 
 
 def _decide_winner(due: WinnerDue, state: State, now: datetime) -> list[Event]:
-    """Decide what is due. A campaign that is cancelled has nobody left to whom the winner could go."""
+    """Decide the winner that is due, unless the campaign was cancelled: nobody would receive it."""
     match state:
-        case Campaign(experiment=Experiment() as run, status=status) if status != "CANCELLED":
-            return list(experiment.fall_due(due, state.draft, run, state.figures, now))
+        case Campaign(ab_test_progress=AbTestProgress() as progress, status=status) if status != "CANCELLED":
+            assert state.draft.tested, "only a campaign with an A/B test has a progress of it"
+            return list(decision.decide_when_due(due, state.draft.tested, progress, state.figures, now))
     return []
 
 
@@ -280,12 +298,12 @@ def _started(campaign_id: UUID, campaign: Campaign) -> CampaignSendingStarted:
         send_rate=draft.send_rate,
         send_window=draft.send_window,
         unknown_policy=draft.unknown_policy,
-        ab_test=draft.frozen_test,
+        ab_test=draft.tested.frozen if draft.tested else None,
     )
 
 
-def _overtaken(command: CampaignCommand, campaign: Campaign) -> bool:
-    """Whether the status changed after the command was given: its caller could not know."""
+def _is_overtaken(command: CampaignCommand, campaign: Campaign) -> bool:
+    """Whether the status changed after the caller sent the command."""
     if campaign.transitioned:
         return True
     return bool(command.asked_at and campaign.transitioned_at and command.asked_at < campaign.transitioned_at)
@@ -294,38 +312,3 @@ def _overtaken(command: CampaignCommand, campaign: Campaign) -> bool:
 def _require_ready(campaign: Campaign) -> None:
     if missing := campaign.readiness.missing:
         raise Rejected("CAMPAIGN_NOT_READY", "The campaign is not ready to be sent", details={"missing": list(missing)})
-
-
-def _missing(draft: Draft, verified_domains: frozenset[str]) -> list[Requirement]:
-    contents = draft.contents
-    missing: list[Requirement] = []
-    if domain_of(draft.content.from_email) not in verified_domains:
-        missing.append("senderEmail")
-    if not all(content.subject.strip() for content in contents):
-        missing.append("subject")
-    if not all(content.body.strip() for content in contents):
-        missing.append("content")
-    if draft.audience is None:
-        missing.append("audience")
-    return missing
-
-
-def _require_possible(draft: Draft, verified_domains: frozenset[str]) -> None:
-    if draft.audience:
-        _require_whole(draft.audience)
-    if draft.send_window and draft.send_window.start == draft.send_window.end:
-        raise invalid("sendWindow.end", "A window ends at another time than it starts", "invalid")
-    require_sendable(draft.content, verified_domains, draft.preheader)
-    if draft.ab_test:
-        variants.require_possible(draft.ab_test, draft.content, draft.preheader)
-
-
-def _require_whole(audience: Audience) -> None:
-    if audience.audience_type == "SEGMENT" and audience.segment_id is None and audience.list_id is None:
-        raise _lacks("segmentId", "Segment ID is required for SEGMENT audience type")
-    if audience.audience_type == "FILTERED" and audience.audience_condition is None:
-        raise _lacks("audienceCondition", "Audience condition is required for FILTERED audience type")
-
-
-def _lacks(field: str, message: str) -> Rejected:
-    return invalid(field, message, "required")

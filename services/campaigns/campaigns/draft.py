@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import asdict, replace
 
 from libs.kernel.rejection import Rejected, invalid
-from libs.schemas.campaigns.ab_tests import AbTest, FrozenTest
+from libs.schemas.campaigns.ab_tests import AbTest
 from libs.schemas.campaigns.audience import Audience, AudienceType
 from libs.schemas.campaigns.campaigns import (
     CampaignDraft,
@@ -17,8 +17,8 @@ from libs.schemas.campaigns.campaigns import (
     UpdateCampaign,
 )
 from libs.schemas.delivery.content import Content
-from services.campaigns.ab_tests import variants
-from services.campaigns.content.markdown import MAX_LENGTH, html_of, is_plain
+from services.campaigns.ab_tests.variants import AbTestContent, with_compiled_markdown
+from services.campaigns.content.markdown import MAX_MARKDOWN, html_of, is_plain
 from services.campaigns.content.rules import with_preheader
 
 CONTENT_FIELDS = ("subject", "body", "from_email", "from_name", "reply_to", "kind", "utm")
@@ -51,36 +51,39 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def mail(self) -> Content:
-        """As it is sent."""
-        return with_preheader(self._spoken, self.preheader)
+        """The mail as it is sent, without regard to an A/B test."""
+        return with_preheader(self._localized, self.preheader)
+
+    @property
+    def tested(self) -> AbTestContent | None:
+        """The A/B test with what its variants take from the campaign."""
+        if self.ab_test is None:
+            return None
+        return AbTestContent(test=self.ab_test, content=self._localized, preheader=self.preheader)
 
     @property
     def contents(self) -> list[Content]:
-        """All that it says: one content, or one for each variant of its test."""
-        tested = self.ab_test.variants if self.ab_test else []
-        return [variants.filled(variant, self.content) for variant in tested] or [self.content]
+        """The content, or that of each variant of the A/B test."""
+        return self.tested.contents if self.tested else [self.content]
+
+    def mail_of(self, variant: str | None) -> Content:
+        """Return the mail of a variant; without a key that of the first one, or the only mail.
+
+        Raise Rejected if there is no such variant.
+        """
+        if self.tested:
+            return self.tested.mail_of(variant)
+        if variant is not None:
+            raise invalid("variant", "The campaign has no A/B test", "invalid_enum_value")
+        return self.mail
 
     @property
-    def frozen_test(self) -> FrozenTest | None:
-        """Its test as it is sent."""
-        return variants.frozen(self.ab_test, self._spoken, self.preheader) if self.ab_test else None
-
-    def mail_of(self, key: str | None) -> Content:
-        """What the variant sends; without a key the first one, or the one mail. Raises Rejected if there is no such
-        variant."""
-        if self.ab_test is None and key is None:
-            return self.mail
-        test = self.ab_test or AbTest(variants=[])
-        variant = test.variants[0] if key is None else variants.chosen(test, key)
-        return variants.said(variant, self._spoken, self.preheader)
-
-    @property
-    def _spoken(self) -> Content:
+    def _localized(self) -> Content:
         return replace(self.content, language=self.language)
 
     @property
-    def plain(self) -> bool:
-        """Whether the body has a form in Markdown, or none is written."""
+    def is_plain(self) -> bool:
+        """Whether the body was written in Markdown, or has nothing that Markdown cannot express."""
         return self.markdown is not None or is_plain(self.content.body)
 
 
@@ -90,7 +93,7 @@ def drafted(source: CreateCampaign | CampaignDraft) -> Draft:
     if not isinstance(source, CreateCampaign):
         return draft
     if draft.ab_test:
-        draft = replace(draft, ab_test=variants.written(draft.ab_test))
+        draft = replace(draft, ab_test=with_compiled_markdown(draft.ab_test))
     return draft if source.markdown is None else _with_markdown(draft, source.markdown)
 
 
@@ -112,7 +115,7 @@ def changed(draft: Draft, command: UpdateCampaign) -> Draft:
     )
     if "markdown" not in given:
         return after
-    if not (draft.plain or command.overwrite):
+    if not (draft.is_plain or command.overwrite):
         raise Rejected(
             "CONTENT_OVERWRITE_REQUIRED",
             "The body has formatting that Markdown cannot preserve. Pass overwrite: true to replace it.",
@@ -122,7 +125,7 @@ def changed(draft: Draft, command: UpdateCampaign) -> Draft:
 
 def _test(before: AbTest | None, given: AbTest | msgspec.UnsetType | None) -> AbTest | None:
     if isinstance(given, AbTest):
-        return variants.written(given)
+        return with_compiled_markdown(given)
     return before if given is msgspec.UNSET else None
 
 
@@ -153,7 +156,7 @@ def _implied(given: dict[str, Any]) -> AudienceType | None:
 
 
 def _with_markdown(draft: Draft, markdown: str | None) -> Draft:
-    if markdown and len(markdown) > MAX_LENGTH:
-        raise invalid("content", f"Markdown is limited to {MAX_LENGTH} characters", "too_big")
+    if markdown and len(markdown) > MAX_MARKDOWN:
+        raise invalid("content", f"Markdown is limited to {MAX_MARKDOWN} characters", "too_big")
     html = html_of(markdown) if markdown else ""
     return replace(draft, markdown=markdown or None, content=replace(draft.content, body=html))

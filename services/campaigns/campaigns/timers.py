@@ -1,4 +1,4 @@
-"""What campaigns does when its time has come."""
+"""The timer of a campaign's schedule."""
 
 from datetime import datetime
 from uuid import UUID
@@ -7,14 +7,7 @@ from libs.schemas.base import Message
 
 
 class CampaignDue(Message, tag="campaign-due", frozen=True, kw_only=True):
-    """The campaign's schedule: nothing, if it was moved or given up meanwhile."""
+    """Send the campaign. Nothing happens if it was rescheduled or unscheduled meanwhile."""
 
     campaign_id: UUID
     scheduled_for: datetime
-
-
-class WinnerDue(Message, tag="winner-due", frozen=True, kw_only=True):
-    """The time to decide the campaign's A/B test: nothing, if somebody did before, or the campaign was cancelled."""
-
-    campaign_id: UUID
-    decide_at: datetime

@@ -1,4 +1,4 @@
-"""Which command is legal in which status of a campaign, and how an illegal one is refused. Pure."""
+"""Which commands are allowed in which status of a campaign. Pure."""
 
 import msgspec
 
@@ -18,63 +18,68 @@ from libs.schemas.campaigns.campaigns import (
 )
 
 
-class Law(msgspec.Struct, frozen=True):
+class AllowedTransition(msgspec.Struct, frozen=True):
+    """The statuses in which a command is allowed, and the error in all others."""
+
     statuses: frozenset[CampaignStatus]
     code: str
     message: str
 
 
-SENDABLE = Law(
+SENDABLE = AllowedTransition(
     frozenset({"DRAFT", "SCHEDULED", "FAILED"}),
     "CAMPAIGN_NOT_SENDABLE",
     "Campaign has already been sent or is currently sending",
 )
 
-LAWS: dict[type[CampaignCommand], Law] = {
-    UpdateCampaign: Law(
+ALLOWED_TRANSITIONS: dict[type[CampaignCommand], AllowedTransition] = {
+    UpdateCampaign: AllowedTransition(
         frozenset({"DRAFT", "SCHEDULED", "FAILED"}),
         "CAMPAIGN_NOT_EDITABLE",
         "Cannot update a campaign that is sending or has been sent",
     ),
-    DeleteCampaign: Law(
+    DeleteCampaign: AllowedTransition(
         frozenset({"DRAFT", "SENT", "FAILED", "CANCELLED"}),
         "CAMPAIGN_NOT_DELETABLE",
         "Cannot delete a campaign that is scheduled or sending",
     ),
     SendCampaign: SENDABLE,
     ScheduleCampaign: SENDABLE,
-    UnscheduleCampaign: Law(
+    UnscheduleCampaign: AllowedTransition(
         frozenset({"SCHEDULED"}), "CAMPAIGN_NOT_UNSCHEDULABLE", "Only a scheduled campaign can be unscheduled"
     ),
-    CancelCampaign: Law(
+    CancelCampaign: AllowedTransition(
         frozenset({"SCHEDULED", "QUEUED", "SENDING", "PAUSED"}),
         "CAMPAIGN_NOT_CANCELABLE",
         "Can only cancel scheduled or sending campaigns",
     ),
-    PauseCampaign: Law(
+    PauseCampaign: AllowedTransition(
         frozenset({"QUEUED", "SENDING"}), "CAMPAIGN_NOT_PAUSABLE", "Only a campaign that is sending can be paused"
     ),
-    ChooseWinner: Law(
+    ChooseWinner: AllowedTransition(
         frozenset({"QUEUED", "SENDING", "PAUSED"}),
         "CAMPAIGN_NOT_TESTING",
-        "A winner can be chosen while the campaign is being sent",
+        "A winner can only be chosen while the campaign is being sent",
     ),
-    ResumeCampaign: Law(frozenset({"PAUSED"}), "CAMPAIGN_NOT_RESUMABLE", "Only a paused campaign can be resumed"),
+    ResumeCampaign: AllowedTransition(
+        frozenset({"PAUSED"}), "CAMPAIGN_NOT_RESUMABLE", "Only a paused campaign can be resumed"
+    ),
 }
 
 
-def require_legal(command: CampaignCommand, status: CampaignStatus, overtaken: bool) -> None:
-    """Raise Rejected if the command cannot be done in this status.
+def require_allowed(command: CampaignCommand, status: CampaignStatus, overtaken: bool) -> None:
+    """Raise Rejected if the command is not allowed in this status.
 
-    One that was overtaken by another transition says so: it may well have been legal when it was given.
+    `overtaken` means that the status changed after the command was given, when it may well have been allowed. The
+    error says so.
     """
-    law = LAWS[type(command)]
-    if status in law.statuses:
+    allowed = ALLOWED_TRANSITIONS[type(command)]
+    if status in allowed.statuses:
         return
     if overtaken:
         raise Rejected(
             "CAMPAIGN_TRANSITION_IN_PROGRESS",
-            "Another transition of the campaign came first. Look at its status, and try again.",
+            "The campaign's status changed in the meantime. Reload it and try again.",
             details={"status": status},
         )
-    raise Rejected(law.code, law.message, details={"status": status})
+    raise Rejected(allowed.code, allowed.message, details={"status": status})

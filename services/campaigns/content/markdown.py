@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml
 
-MAX_LENGTH = 65_000
+MAX_MARKDOWN = 65_000
 
 TEXT_TAGS = ("p", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "b", "em", "i", "a", "img", "br")
 BLOCK_TAGS = ("ul", "ol", "li", "blockquote", "pre", "code", "hr", "html", "head", "body")

@@ -1,114 +1,73 @@
-"""A/B tests in the shapes of the API: as a part of a campaign, and their variants beside each other."""
+"""The results of A/B tests in the shape of the API: the variants next to each other."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from libs.kernel.instants import iso
-from libs.schemas.campaigns.ab_tests import (
-    AbTestResults,
-    AbTestView,
-    DecisionView,
-    TestedVariant,
-    VariantResult,
-    WinnerBy,
-)
-from services.campaigns.ab_tests import variants
-from services.campaigns.ab_tests.decision import Experiment, best
-from services.campaigns.ab_tests.read_models.campaign_experiment import REST, Counts, figures
-from services.campaigns.campaigns.draft import Draft
-from services.campaigns.results.rates import percent
+from libs.schemas.campaigns.ab_tests import AbTestResults, DecisionView, TestedVariant, VariantResult, WinnerBy
+from services.campaigns.ab_tests.decision import AbTestProgress, best_variant
+from services.campaigns.ab_tests.read_models.campaign_experiment import REST, VariantCounts, figures
+from services.campaigns.ab_tests.variants import AbTestContent
+from services.campaigns.ab_tests.views import NOT_STARTED
+from services.campaigns.results.outcomes import outcome_fields
 
-NOBODY: Mapping[str, int] = {}
-NOT_RUNNING = Experiment()
-
-
-def ab_test_view(draft: Draft, run: Experiment | None) -> AbTestView | None:
-    if draft.ab_test is None:
-        return None
-    test, so_far = draft.ab_test, run or NOT_RUNNING
-    return AbTestView(
-        variants=test.variants,
-        share_percent=test.share_percent,
-        winner_by=test.winner_by,
-        decide_after_minutes=test.decide_after_minutes,
-        phase=run.phase if run else None,
-        decide_at=iso(so_far.decide_at) if so_far.decide_at else None,
-        winner=so_far.winner,
-        decided_by=so_far.decided_by,
-        decided_at=iso(so_far.decided_at) if so_far.decided_at else None,
-    )
+NO_UNSUBSCRIBES: Mapping[str, int] = {}
+NOTHING = VariantCounts()
 
 
 def results_view(
-    draft: Draft, run: Experiment | None, counted: Mapping[str, Counts], left: Mapping[str, int] = NOBODY
+    tested: AbTestContent,
+    running: AbTestProgress | None,
+    counts: Mapping[str, VariantCounts],
+    unsubscribed: Mapping[str, int] = NO_UNSUBSCRIBES,
 ) -> AbTestResults:
-    """`counted` and `left`, how many unsubscribed, are by the variants' keys."""
-    test, so_far = draft.ab_test, run or NOT_RUNNING
-    assert test, "only a test has results"
-    shown: list[TestedVariant] = []
-    for variant in test.variants:
-        counts = counted.get(variant.key, Counts())
-        first = counted.get(test.variants[0].key, Counts())
-        shown.append(
-            TestedVariant(
-                key=variant.key,
-                subject=variants.filled(variant, draft.content).subject or None,
-                lift=_lift(counts, first, test.winner_by) if shown else None,
-                **_result(counts, left.get(variant.key, 0)),
-            )
-        )
+    """Return the results of a test. `counts` and `unsubscribed` are by the keys of the variants."""
+    test, progress = tested.test, running or NOT_STARTED
+    variants = _variants(tested, counts, unsubscribed)
+    is_sent = any(variant.sent_count for variant in variants)
+    rest = counts.get(REST, NOTHING)
     return AbTestResults(
-        phase=run.phase if run else None,
+        phase=running.phase if running else None,
         winner_by=test.winner_by,
         share_percent=test.share_percent,
-        decide_at=iso(so_far.decide_at) if so_far.decide_at else None,
-        variants=shown,
-        leader=best(figures(test.keys, counted), test.winner_by).key
-        if any(each.sent_count for each in shown)
-        else None,
-        rest=VariantResult(**_result(counted.get(REST, Counts()), left.get(REST, 0))),
-        decision=_decision_view(so_far),
+        decide_at=iso(progress.decide_at) if progress.decide_at else None,
+        variants=variants,
+        leader=best_variant(figures(test.keys, counts), test.winner_by).key if is_sent else None,
+        rest=VariantResult(total_recipients=rest.resolved, **outcome_fields(rest, unsubscribed.get(REST, 0))),
+        decision=_decision_view(progress),
     )
 
 
-def _decision_view(run: Experiment) -> DecisionView | None:
-    if run.winner is None or run.decided_by is None or run.decided_at is None:
+def _variants(
+    tested: AbTestContent, counts: Mapping[str, VariantCounts], unsubscribed: Mapping[str, int]
+) -> list[TestedVariant]:
+    first, *others = [counts.get(key, NOTHING) for key in tested.test.keys]
+    lifts = [None, *(_lift(other, first, tested.test.winner_by) for other in others)]
+    return [
+        TestedVariant(
+            key=key,
+            subject=content.subject or None,
+            lift=lift,
+            total_recipients=counted.resolved,
+            **outcome_fields(counted, unsubscribed.get(key, 0)),
+        )
+        for key, content, counted, lift in zip(tested.test.keys, tested.contents, [first, *others], lifts, strict=True)
+    ]
+
+
+def _decision_view(progress: AbTestProgress) -> DecisionView | None:
+    if progress.winner is None or progress.decided_by is None or progress.decided_at is None:
         return None
     return DecisionView(
-        winner=run.winner,
-        decided_by=run.decided_by,
-        decided_at=iso(run.decided_at),
-        tied=run.tied,
-        figures=run.figures,
+        winner=progress.winner,
+        decided_by=progress.decided_by,
+        decided_at=iso(progress.decided_at),
+        tied=progress.tied,
+        figures=progress.figures,
     )
 
 
-def _result(counts: Counts, unsubscribed: int) -> dict[str, Any]:
-    return {
-        "total_recipients": counts.resolved,
-        "sent_count": counts.sent,
-        "failed_count": counts.failed,
-        "suppressed_count": counts.suppressed,
-        "cancelled_count": counts.cancelled,
-        "delivered_count": counts.delivered,
-        "opened_count": counts.opened,
-        "clicked_count": counts.clicked,
-        "total_opens": counts.opens,
-        "total_clicks": counts.clicks,
-        "hard_bounced_count": counts.hard_bounced,
-        "soft_bounced_count": counts.soft_bounced,
-        "complained_count": counts.complained,
-        "unsubscribed_count": unsubscribed,
-        "delivery_rate": percent(counts.delivered, counts.sent),
-        "open_rate": percent(counts.opened, counts.sent),
-        "click_rate": percent(counts.clicked, counts.sent),
-        "complaint_rate": percent(counts.complained, counts.sent),
-        "unsubscribe_rate": percent(unsubscribed, counts.sent),
-    }
-
-
-def _lift(counts: Counts, first: Counts, winner_by: WinnerBy) -> float | None:
-    """By how many percent the rate of what decides is above that of the first."""
+def _lift(counts: VariantCounts, first: VariantCounts, winner_by: WinnerBy) -> float | None:
+    """Return by how many percent the rate that decides is above that of the first variant."""
     name = "opened" if winner_by == "opens" else "clicked"
     base = getattr(first, name) * counts.sent
     return round(100 * getattr(counts, name) * first.sent / base - 100, 2) if base else None

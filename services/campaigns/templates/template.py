@@ -56,12 +56,13 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
 
 
 State: TypeAlias = Absent | Template
+Command: TypeAlias = CreateTemplate | UpdateTemplate | DuplicateTemplate | RestoreTemplate | DeleteTemplate
 Event: TypeAlias = TemplateCreated | TemplateUpdated | TemplateDeleted
 
 INITIAL: State = Absent()
 
 
-def decide(command: TemplateCommand, state: State, now: datetime) -> list[Event]:
+def decide(command: Command, state: State, now: datetime) -> list[Event]:
     match command, state:
         case CreateTemplate(), Absent():
             require_sendable(command.content, state.verified_domains)

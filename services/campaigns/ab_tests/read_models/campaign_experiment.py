@@ -30,7 +30,7 @@ from libs.schemas.feedback.mails import (
     EmailDelivered,
     EmailOpened,
 )
-from services.campaigns.runs.read_models.campaign_run import counts
+from services.campaigns.runs.run import MailCounts, increments
 
 NAME = "campaign_experiment"
 TABLES = ("campaign_experiment", "campaign_variant")
@@ -113,7 +113,7 @@ select key, resolved, sent, failed, suppressed, cancelled, delivered, opened, cl
 from campaign_variant where project = $1 and campaign_id = $2
 """
 # Tests in their first phase whose audience is known. `sent` is that everybody's mail in the test has its outcome.
-OVER = """
+ENDED = """
 select test.project, test.campaign_id,
     not bool_and(coalesce(tried.resolved, 0) > 0) as too_few,
     coalesce(sum(tried.sent + tried.failed + tried.suppressed + tried.cancelled), 0)
@@ -134,32 +134,18 @@ REST = ""
 Key = tuple[UUID, UUID]
 
 
-class Split(msgspec.Struct, frozen=True):
+class Assignment(msgspec.Struct, frozen=True):
     """Whom a test is of."""
 
     keys: list[str]
     share_percent: int
 
 
-class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of the mails of one variant, or of the rest. `resolved` is for how many people it is."""
-
-    resolved: int = 0
-    sent: int = 0
-    failed: int = 0
-    suppressed: int = 0
-    cancelled: int = 0
-    delivered: int = 0
-    opened: int = 0
-    clicked: int = 0
-    complained: int = 0
-    hard_bounced: int = 0
-    soft_bounced: int = 0
-    opens: int = 0
-    clicks: int = 0
+class VariantCounts(MailCounts, frozen=True, kw_only=True):
+    """What became of the mails of one variant, or of the rest of the audience."""
 
 
-class Over(msgspec.Struct, frozen=True, kw_only=True):
+class EndedTest(msgspec.Struct, frozen=True, kw_only=True):
     """A test whose audience is known: `too_few` says that a variant has nobody, `sent` that all its mails are out."""
 
     project: UUID
@@ -173,36 +159,45 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
         if isinstance(event.message, CampaignSendingStarted) and (test := event.message.ab_test):
             await conn.execute(KEEP, event.project, event.message.campaign_id, test.keys, test.share_percent)
     ours = [e for e in events if e.message.campaign_id is not None]
-    splits = await _splits(conn, {(e.project, e.message.campaign_id) for e in ours})
+    assignments = await _assignments(conn, {(e.project, e.message.campaign_id) for e in ours})
     counted: dict[tuple[UUID, UUID, str], Counter[str]] = {}
     for event in ours:
-        if split := splits.get((event.project, event.message.campaign_id)):
-            for key, added in _counted(event.message, split):
+        if assignment := assignments.get((event.project, event.message.campaign_id)):
+            for key, added in _counted(event.message, assignment):
                 counted.setdefault((event.project, event.message.campaign_id, key), Counter()).update(added)
     if counted:
         keys = sorted(counted)
         ids = [[key[part] for key in keys] for part in range(3)]
-        await conn.execute(ADD, *ids, *([counted[key][name] for key in keys] for name in Counts.__struct_fields__))
+        await conn.execute(
+            ADD, *ids, *([counted[key][name] for key in keys] for name in VariantCounts.__struct_fields__)
+        )
 
 
-async def counts_of(conn: Connection, project: UUID, campaign_id: UUID) -> dict[str, Counts]:
+async def counts_by_variant(conn: Connection, project: UUID, campaign_id: UUID) -> dict[str, VariantCounts]:
     """What came of each variant, by its key, and of the rest, under `REST`. Who has nothing yet is left out."""
     rows = [dict(row) for row in await conn.fetch(COUNTED, project, campaign_id)]
-    return {row.pop("key"): msgspec.convert(row, Counts) for row in rows}
+    return {row.pop("key"): msgspec.convert(row, VariantCounts) for row in rows}
 
 
-def figures(keys: Sequence[str], counted: Mapping[str, Counts]) -> tuple[VariantFigures, ...]:
+def figures(keys: Sequence[str], counted: Mapping[str, VariantCounts]) -> tuple[VariantFigures, ...]:
     """What the winner is decided on, in the order of the variants."""
-    return tuple(_figures(key, counted.get(key, Counts())) for key in keys)
+    return tuple(_figures(key, counted.get(key, VariantCounts())) for key in keys)
 
 
-async def over(conn: Connection, campaigns: Collection[Key]) -> list[Over]:
+async def load_figures(
+    conn: Connection, project: UUID, campaign_id: UUID, keys: Sequence[str]
+) -> tuple[VariantFigures, ...]:
+    """Return the figures on which the winner among these variants is decided, in their order."""
+    return figures(keys, await counts_by_variant(conn, project, campaign_id))
+
+
+async def ended(conn: Connection, campaigns: Collection[Key]) -> list[EndedTest]:
     """Those of the (project, campaign) whose test comes to the end of its first phase."""
-    rows = await conn.fetch(OVER, *_columns(campaigns))
-    return [over for row in rows if (over := msgspec.convert(dict(row), Over)).too_few or over.sent]
+    rows = await conn.fetch(ENDED, *_columns(campaigns))
+    return [test for row in rows if (test := msgspec.convert(dict(row), EndedTest)).too_few or test.sent]
 
 
-def _figures(key: str, counted: Counts) -> VariantFigures:
+def _figures(key: str, counted: VariantCounts) -> VariantFigures:
     return VariantFigures(
         key=key,
         recipients=counted.resolved,
@@ -213,23 +208,23 @@ def _figures(key: str, counted: Counts) -> VariantFigures:
     )
 
 
-async def _splits(conn: Connection, campaigns: Collection[Key]) -> dict[Key, Split]:
+async def _assignments(conn: Connection, campaigns: Collection[Key]) -> dict[Key, Assignment]:
     rows = await conn.fetch(FIND, *_columns(campaigns)) if campaigns else []
-    return {(row["project"], row["campaign_id"]): Split(row["keys"], row["share_percent"]) for row in rows}
+    return {(row["project"], row["campaign_id"]): Assignment(row["keys"], row["share_percent"]) for row in rows}
 
 
-def _counted(event: Any, split: Split) -> list[tuple[str, Mapping[str, int]]]:
+def _counted(event: Any, assignment: Assignment) -> list[tuple[str, Mapping[str, int]]]:
     """What the event adds to which variant."""
     if isinstance(event, CampaignSendingStarted):
         return []
     if isinstance(event, AudiencePageResolved):
-        members = Counter(_variant(event.campaign_id, member.contact_id, split) for member in event.members)
+        members = Counter(_variant(event.campaign_id, member.contact_id, assignment) for member in event.members)
         return [(key, {"resolved": count}) for key, count in members.items()]
-    return [(_variant(event.campaign_id, event.contact_id, split), counts(event))]
+    return [(_variant(event.campaign_id, event.contact_id, assignment), increments(event))]
 
 
-def _variant(campaign_id: UUID, contact_id: UUID, split: Split) -> str:
-    return variant_of(campaign_id, contact_id, split.keys, split.share_percent) or REST
+def _variant(campaign_id: UUID, contact_id: UUID, assignment: Assignment) -> str:
+    return variant_of(campaign_id, contact_id, assignment.keys, assignment.share_percent) or REST
 
 
 def _columns(keys: Collection[Key]) -> tuple[list[UUID], list[UUID]]:

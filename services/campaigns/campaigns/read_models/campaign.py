@@ -35,7 +35,7 @@ from libs.schemas.campaigns.campaigns import (
 )
 from libs.schemas.campaigns.templates import TemplateCampaign
 from libs.schemas.delivery.content import Content
-from services.campaigns.ab_tests.decision import Experiment
+from services.campaigns.ab_tests.decision import AbTestProgress
 from services.campaigns.campaigns import campaign as decider
 from services.campaigns.campaigns.campaign import Campaign, Event
 from services.campaigns.campaigns.draft import Draft
@@ -167,7 +167,7 @@ _decode_audience = msgspec.json.Decoder(Audience | None).decode
 _decode_content = msgspec.json.Decoder(Content).decode
 _decode_window = msgspec.json.Decoder(SendWindow).decode
 _decode_ab_test = msgspec.json.Decoder(AbTest).decode
-_decode_experiment = msgspec.json.Decoder(Experiment).decode
+_decode_ab_test_progress = msgspec.json.Decoder(AbTestProgress).decode
 _decode_failure = msgspec.json.Decoder(CampaignFailure).decode
 
 
@@ -204,7 +204,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
         [encode(window).decode() if (window := state.draft.send_window) else None for state in kept.values()],
         [state.draft.unknown_policy for state in kept.values()],
         [encode(state.draft.ab_test).decode() if state.draft.ab_test else None for state in kept.values()],
-        [encode(state.experiment).decode() if state.experiment else None for state in kept.values()],
+        [encode(state.ab_test_progress).decode() if state.ab_test_progress else None for state in kept.values()],
     )
 
 
@@ -279,5 +279,5 @@ def _campaign(row: asyncpg.Record) -> Campaign:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         sent_at=row["sent_at"],
-        experiment=_decode_experiment(row["experiment"]) if row["experiment"] else None,
+        ab_test_progress=_decode_ab_test_progress(row["experiment"]) if row["experiment"] else None,
     )

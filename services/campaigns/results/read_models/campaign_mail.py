@@ -41,7 +41,7 @@ order by project, email_id
 on conflict (project, email_id) do update set unsubscribed = true
 """
 UNSUBSCRIBED = "select count(*) from campaign_mail where project = $1 and campaign_id = $2 and unsubscribed"
-UNSUBSCRIBED_OF = """
+UNSUBSCRIBED_BY_VARIANT = """
 select coalesce(recipient.variant, '') as key, count(*) as left
 from campaign_mail as mail join campaign_recipient as recipient using (project, campaign_id, contact_id)
 where mail.project = $1 and mail.campaign_id = $2 and mail.unsubscribed
@@ -77,9 +77,9 @@ async def unsubscribed(conn: Connection, project: UUID, campaign_id: UUID) -> in
     return total
 
 
-async def unsubscribed_of(conn: Connection, project: UUID, campaign_id: UUID) -> dict[str, int]:
+async def unsubscribed_by_variant(conn: Connection, project: UUID, campaign_id: UUID) -> dict[str, int]:
     """How many of them were in the A/B test with each variant; those who were not in it are under ''."""
-    return {row["key"]: row["left"] for row in await conn.fetch(UNSUBSCRIBED_OF, project, campaign_id)}
+    return {row["key"]: row["left"] for row in await conn.fetch(UNSUBSCRIBED_BY_VARIANT, project, campaign_id)}
 
 
 def _columns(keys: "dict[tuple[UUID, UUID], EmailSent] | set[tuple[UUID, UUID]]") -> tuple[list[UUID], list[UUID]]:

@@ -132,7 +132,7 @@ where project = $1 and campaign_id = $2 and campaign_recipient.state = 'unknown'
 """
 # Who is not in the test gets the winner, once there is one ($6).
 PAGE = """
-select kept.contact_id, kept.email, kept.email_id, kept.state, kept.reason, kept.sent_at, kept.delivered_at,
+select kept.contact_id, kept.email, kept.email_id, kept.state as status, kept.reason, kept.sent_at, kept.delivered_at,
     kept.opened_at, kept.clicked_at, kept.bounced_at, kept.soft_bounced_at, kept.complained_at, kept.opens, kept.clicks,
     coalesce(mail.unsubscribed, false) as unsubscribed, coalesce(kept.variant, $6) as variant,
     kept.variant is not null as in_test
@@ -164,7 +164,7 @@ STATES: dict[type, RecipientState] = {
 BEFORE_ALL = UUID(int=0)
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class RecipientFilter(msgspec.Struct, frozen=True, kw_only=True):
     """The recipients of whom `status` is true and who get `variant`; None is all. `winner` is what those get who are
     not in the campaign's A/B test."""
 
@@ -228,7 +228,7 @@ async def unknown(conn: Connection, project: UUID, campaign_id: UUID) -> int:
 
 
 async def page(
-    conn: Connection, project: UUID, campaign_id: UUID, after: UUID, wanted: Wanted, limit: int
+    conn: Connection, project: UUID, campaign_id: UUID, after: UUID, wanted: RecipientFilter, limit: int
 ) -> list[asyncpg.Record]:
     """Those of the recipients who are wanted, in order of their ids, from the place `after`."""
     variants = (wanted.winner, wanted.variant)

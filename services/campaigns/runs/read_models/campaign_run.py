@@ -28,6 +28,7 @@ from libs.schemas.feedback.mails import (
     EmailDelivered,
     EmailOpened,
 )
+from services.campaigns.runs.run import MailCounts, Run, increments
 
 NAME = "campaign_run"
 TABLES = ("campaign_run", "campaign_bounce", "campaign_suppressed")
@@ -90,8 +91,8 @@ create table if not exists campaign_bounce (
 # Rows are locked in one order, so that two replicas cannot wait for each other.
 ADD = """
 insert into campaign_run as run (project, campaign_id, total, resolved, sent, failed, suppressed, cancelled,
-                                 delivered, opened, clicked, bounced, complained, hard_bounced, soft_bounced, opens,
-                                 clicks, first_sent_at, last_sent_at)
+                                 delivered, opened, clicked, complained, hard_bounced, soft_bounced, opens, clicks,
+                                 bounced, first_sent_at, last_sent_at)
 select * from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[],
                      $9::int[], $10::int[], $11::int[], $12::int[], $13::int[], $14::int[], $15::int[], $16::int[],
                      $17::int[], $18::timestamptz[], $19::timestamptz[])
@@ -107,12 +108,12 @@ on conflict (project, campaign_id) do update
         delivered = run.delivered + excluded.delivered,
         opened = run.opened + excluded.opened,
         clicked = run.clicked + excluded.clicked,
-        bounced = run.bounced + excluded.bounced,
         complained = run.complained + excluded.complained,
         hard_bounced = run.hard_bounced + excluded.hard_bounced,
         soft_bounced = run.soft_bounced + excluded.soft_bounced,
         opens = run.opens + excluded.opens,
         clicks = run.clicks + excluded.clicks,
+        bounced = run.bounced + excluded.bounced,
         first_sent_at = least(run.first_sent_at, excluded.first_sent_at),
         last_sent_at = greatest(run.last_sent_at, excluded.last_sent_at)
 """
@@ -130,15 +131,8 @@ on conflict do nothing
 returning project, email_id
 """
 LOAD = """
-select campaign_id, total, resolved, sent, failed, suppressed, cancelled,
-       delivered, opened, clicked, bounced, complained, hard_bounced, soft_bounced, opens, clicks,
-       first_sent_at, last_sent_at
-from campaign_run where project = $1 and campaign_id = any($2::uuid[])
-"""
-LOAD_ALL = """
-select project, campaign_id, total, resolved, sent, failed, suppressed, cancelled,
-       delivered, opened, clicked, bounced, complained, hard_bounced, soft_bounced, opens, clicks,
-       first_sent_at, last_sent_at
+select project, campaign_id, total, resolved, sent, failed, suppressed, cancelled, delivered, opened, clicked,
+       complained, hard_bounced, soft_bounced, opens, clicks, bounced, first_sent_at, last_sent_at
 from campaign_run where (project, campaign_id) in (select * from unnest($1::uuid[], $2::uuid[]))
 """
 FINISHED = """
@@ -150,64 +144,9 @@ where campaign.status in ('QUEUED', 'SENDING', 'PAUSED')
     and run.sent + run.failed + run.suppressed + run.cancelled >= run.total
 """
 
-COUNTS = (
-    "resolved",
-    "sent",
-    "failed",
-    "suppressed",
-    "cancelled",
-    "delivered",
-    "opened",
-    "clicked",
-    "bounced",
-    "complained",
-    "hard_bounced",
-    "soft_bounced",
-    "opens",
-    "clicks",
-)
+COUNTS = (*MailCounts.__struct_fields__, "bounced")
 
 Key = tuple[UUID, UUID]
-
-
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """The counts of one campaign; all 0 before it is sent."""
-
-    total: int | None = None
-    resolved: int = 0
-    sent: int = 0
-    failed: int = 0
-    suppressed: int = 0
-    cancelled: int = 0
-    delivered: int = 0
-    opened: int = 0
-    clicked: int = 0
-    bounced: int = 0
-    complained: int = 0
-    hard_bounced: int = 0
-    soft_bounced: int = 0
-    opens: int = 0
-    clicks: int = 0
-    first_sent_at: datetime | None = None
-    last_sent_at: datetime | None = None
-
-    @property
-    def rate(self) -> float | None:
-        """Mails sent in a second, from the first until the latest; None if that cannot be told yet."""
-        if self.first_sent_at is None or self.last_sent_at is None:
-            return None
-        seconds = (self.last_sent_at - self.first_sent_at).total_seconds()
-        return self.sent / seconds if seconds >= 1 else None
-
-    @property
-    def recipients(self) -> int:
-        """The size of the audience, as far as it is known."""
-        return self.resolved if self.total is None else self.total
-
-    @property
-    def queued(self) -> int:
-        """Recipients whose mail has no outcome yet. An outcome may be heard of before its page: then it is 0."""
-        return max(0, self.resolved - self.sent - self.failed - self.suppressed - self.cancelled)
 
 
 class FinishedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,7 +165,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     totals: dict[Key, int] = {}
     for e in ours:
         key = (e.project, e.message.campaign_id)
-        counted.setdefault(key, Counter()).update(counts(e.message))
+        counted.setdefault(key, Counter()).update(increments(e.message))
         if isinstance(e.message, AudienceResolved):
             totals[key] = e.message.total
     for key in bounced:
@@ -245,17 +184,16 @@ async def suppressed_by_reason(conn: Connection, project: UUID, campaign_id: UUI
     return {row["reason"]: row["mails"] for row in await conn.fetch(SUPPRESSED, project, campaign_id)}
 
 
-async def load(conn: Connection, project: UUID, campaign_ids: Collection[UUID]) -> dict[UUID, Run]:
-    """The runs of these campaigns; one that has not begun is all 0."""
-    rows = await conn.fetch(LOAD, project, list(campaign_ids))
-    begun = {row["campaign_id"]: msgspec.convert(dict(row), Run) for row in rows}
-    return {campaign_id: begun.get(campaign_id, Run()) for campaign_id in campaign_ids}
+async def load(conn: Connection, keys: Collection[Key]) -> dict[Key, Run]:
+    """Return the runs of these (project, campaign). The counts of one that has not begun are 0."""
+    rows = await conn.fetch(LOAD, [project for project, _ in keys], [campaign_id for _, campaign_id in keys])
+    begun = {(row["project"], row["campaign_id"]): msgspec.convert(dict(row), Run) for row in rows}
+    return {key: begun.get(key, Run()) for key in keys}
 
 
-async def load_all(conn: Connection, keys: Collection[Key]) -> dict[Key, Run]:
-    """The runs of these (project, campaign) that have begun."""
-    rows = await conn.fetch(LOAD_ALL, [project for project, _ in keys], [campaign_id for _, campaign_id in keys])
-    return {(row["project"], row["campaign_id"]): msgspec.convert(dict(row), Run) for row in rows}
+async def get(conn: Connection, project: UUID, campaign_id: UUID) -> Run:
+    runs = await load(conn, [(project, campaign_id)])
+    return runs[project, campaign_id]
 
 
 async def finished(conn: Connection, keys: Collection[Key]) -> list[FinishedRun]:
@@ -298,29 +236,3 @@ async def _add(
         [min(times[key]) if key in times else None for key in counted],
         [max(times[key]) if key in times else None for key in counted],
     )
-
-
-def counts(event: Any) -> dict[str, int]:
-    """What one event adds. What is reported of a mail counts the first time only."""
-    match event:
-        case AudiencePageResolved(members=members):
-            return {"resolved": len(members)}
-        case EmailSent():
-            return {"sent": 1}
-        case EmailFailed():
-            return {"failed": 1}
-        case EmailSuppressed():
-            return {"suppressed": 1}
-        case EmailCancelled():
-            return {"cancelled": 1}
-        case EmailDelivered(first=True):
-            return {"delivered": 1}
-        case EmailOpened(machine=False, first=first):
-            return {"opened": int(first), "opens": 1}
-        case EmailClicked(machine=False, first=first):
-            return {"clicked": int(first), "clicks": 1}
-        case EmailBounced(first=True, bounce_type=kind):
-            return {"soft_bounced" if kind == "Transient" else "hard_bounced": 1}
-        case EmailComplained(first=True):
-            return {"complained": 1}
-    return {}

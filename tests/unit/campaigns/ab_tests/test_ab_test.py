@@ -16,7 +16,6 @@ from libs.schemas.campaigns.ab_tests import (
     VariantFigures,
 )
 from libs.schemas.campaigns.campaigns import (
-    CampaignCommand,
     CampaignDraft,
     CampaignStatus,
     CampaignTestSent,
@@ -25,14 +24,15 @@ from libs.schemas.campaigns.campaigns import (
     UpdateCampaign,
 )
 from libs.schemas.campaigns.campaigns import CampaignSendingStarted as Started
-from services.campaigns.ab_tests.decision import best
+from services.campaigns.ab_tests.decision import best_variant
+from services.campaigns.ab_tests.timers import WinnerDue
 from services.campaigns.campaigns.campaign import (
     Absent,
     Campaign,
+    Command,
     Event,
     decide,
 )
-from services.campaigns.campaigns.timers import WinnerDue
 from tests.unit.campaigns.campaigns.test_campaign import (
     ALLOWED,
     CANCELLED,
@@ -95,7 +95,7 @@ RUNNING: dict[CampaignStatus, tuple[Event, ...]] = {
 }
 CHOOSABLE = ("QUEUED", "SENDING", "PAUSED")
 EVERY_RUN = [(status, phase) for status in RUNNING for phase in PHASES]
-EVERY_COMMAND: dict[str, CampaignCommand] = COMMANDS | {"choose": CHOOSE_B}
+EVERY_COMMAND: dict[str, Command] = COMMANDS | {"choose": CHOOSE_B}
 
 
 def run(status: CampaignStatus, phase: AbTestPhase) -> Any:
@@ -112,8 +112,8 @@ def test_there_is_a_history_for_every_status_and_phase() -> None:
     assert set(BEFORE) | set(RUNNING) == set(get_args(CampaignStatus))
     assert set(PHASES) == set(get_args(AbTestPhase))
     for status, phase in EVERY_RUN:
-        assert (run(status, phase).status, run(status, phase).experiment.phase) == (status, phase)
-    assert [given(*BEFORE[status]).experiment for status in BEFORE] == [None] * 3
+        assert (run(status, phase).status, run(status, phase).ab_test_progress.phase) == (status, phase)
+    assert [given(*BEFORE[status]).ab_test_progress for status in BEFORE] == [None] * 3
 
 
 @pytest.mark.parametrize(("status", "phase"), EVERY_RUN)
@@ -224,7 +224,7 @@ def figures(*variants: tuple[int, int, int]) -> list[VariantFigures]:
 def test_the_highest_rate_wins_then_the_other_rate_then_the_first(
     counted: list[VariantFigures], by: Any, winner: str, tied: bool
 ) -> None:
-    assert (best(counted, by).key, best(counted, by).tied) == (winner, tied)
+    assert (best_variant(counted, by).key, best_variant(counted, by).tied) == (winner, tied)
 
 
 # --- what it says ----------------------------------------------------------------------------------------------------

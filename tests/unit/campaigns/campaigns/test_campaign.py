@@ -12,7 +12,6 @@ from libs.kernel.rejection import Rejected
 from libs.schemas.campaigns.audience import Audience
 from libs.schemas.campaigns.campaigns import (
     CampaignCancelled,
-    CampaignCommand,
     CampaignCreated,
     CampaignDeleted,
     CampaignFailed,
@@ -45,6 +44,7 @@ from services.campaigns.campaigns.campaign import (
     Absent,
     Campaign,
     Command,
+    Due,
     Event,
     State,
     decide,
@@ -61,7 +61,7 @@ ALLOWED = Absent(verified_domains=frozenset({"example.com"}))
 
 CREATE = CreateCampaign(campaign_id=ID, name="News", content=CONTENT, audience=EVERYONE)
 SEND = SendCampaign(campaign_id=ID)
-COMMANDS: dict[str, CampaignCommand] = {
+COMMANDS: dict[str, Command] = {
     "update": UpdateCampaign(campaign_id=ID, name="Other"),
     "delete": DeleteCampaign(campaign_id=ID),
     "send": SEND,
@@ -133,7 +133,7 @@ def given(*history: Event) -> Any:
     return state
 
 
-def refusal(command: Command, state: State) -> Rejected:
+def refusal(command: Command | Due, state: State) -> Rejected:
     with pytest.raises(Rejected) as no:
         decide(command, state, NOW)
     return no.value

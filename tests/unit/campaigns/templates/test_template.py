@@ -13,7 +13,6 @@ from libs.schemas.campaigns.templates import (
     DeleteTemplate,
     DuplicateTemplate,
     RestoreTemplate,
-    TemplateCommand,
     TemplateCreated,
     TemplateDeleted,
     TemplateUpdated,
@@ -23,6 +22,7 @@ from libs.schemas.delivery.content import Content
 from services.campaigns.templates import template
 from services.campaigns.templates.template import (
     Absent,
+    Command,
     Said,
     State,
     Template,
@@ -37,7 +37,7 @@ CREATED = TemplateCreated(template_id=CREATE.template_id, name="Welcome", conten
 ALLOWED = Absent(verified_domains=frozenset({"example.com"}))
 
 
-def refusal(command: TemplateCommand, state: State = ALLOWED) -> Rejected:
+def refusal(command: Command, state: State = ALLOWED) -> Rejected:
     with pytest.raises(Rejected) as no:
         decide(command, state, NOW)
     return no.value
@@ -105,7 +105,7 @@ ID = CREATE.template_id
         DuplicateTemplate(template_id=ID, original_id=ID),
     ],
 )
-def test_what_is_not_there_is_not_found(command: TemplateCommand) -> None:
+def test_what_is_not_there_is_not_found(command: Command) -> None:
     assert refusal(command, template.INITIAL).code == "TEMPLATE_NOT_FOUND"
     assert refusal(command, evolve(kept(), TemplateDeleted(template_id=ID))).code == "TEMPLATE_NOT_FOUND"
 
