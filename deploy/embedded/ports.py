@@ -23,15 +23,35 @@ ANSWER_LIMIT = 0.5
 """Seconds that a part gets to answer whether it is ready."""
 
 
+_reservations: list[socket.socket] = []
+"""One per port given out. Two stacks that start at the same moment would else be given the same port now and then,
+because nobody listens on it yet."""
+
+
 def free_ports(count: int, besides: Collection[int] = ()) -> list[int]:
-    """That many ports, all different, which nobody listens on right now; none of those that are meant for others."""
+    """Return that many different ports that nobody listens on, none of them in `besides`.
+
+    They stay reserved while this process lives: no other process on this machine is given them.
+    """
     candidates = (port for port in random.sample(PORT_RANGE, len(PORT_RANGE)) if port not in besides)
-    found = list(islice((port for port in candidates if listening_error(port) is None), count))
+    found = list(islice((port for port in candidates if listening_error(port) is None and _reserve(port)), count))
     if len(found) < count:
         raise CannotStart(
             f"no {count} free ports between {PORT_RANGE.start} and {PORT_RANGE.stop}: stop what uses them"
         )
     return found
+
+
+def _reserve(port: int) -> bool:
+    """Bind the datagram port of the same number, which no part uses. Return whether it was still to be had."""
+    reservation = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        reservation.bind((LOOPBACK, port))
+    except OSError:
+        reservation.close()
+        return False
+    _reservations.append(reservation)
+    return True
 
 
 def require_free(port: int, setting: str, host: str = LOOPBACK, patience: float = 2.0) -> None:

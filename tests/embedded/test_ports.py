@@ -1,20 +1,45 @@
 """The ports of parts that nobody gave one."""
 
+import socket
+import subprocess
+import sys
+from itertools import islice
+
 import pytest
 
 from deploy.embedded import ports
-from deploy.embedded.ports import PORT_RANGE, free_ports
+from deploy.embedded.errors import CannotStart
+from deploy.embedded.ports import LOOPBACK, PORT_RANGE, free_ports, listening_error
 from deploy.embedded.settings import load
 from deploy.embedded.up import choose_ports
 
 
-def test_no_part_gets_a_port_that_is_meant_for_another() -> None:
-    allowed = set(free_ports(20))
-    assert set(free_ports(5, besides=set(PORT_RANGE) - allowed)) < allowed
+def is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as reservation:
+        try:
+            reservation.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return listening_error(port) is None
 
 
 def all_free(some: range) -> bool:
-    return all(ports.listening_error(port) is None for port in some)
+    return all(map(is_free, some))
+
+
+def test_no_part_gets_a_port_that_is_meant_for_another() -> None:
+    allowed = set(islice(filter(is_free, PORT_RANGE), 20))
+    assert set(free_ports(5, besides=set(PORT_RANGE) - allowed)) < allowed
+
+
+def test_a_port_is_given_out_once_though_nobody_listens_on_it_yet() -> None:
+    """Also to another process: two stacks may start at the same moment."""
+    given = free_ports(3)
+    with pytest.raises(CannotStart):
+        free_ports(1, besides=set(PORT_RANGE) - set(given))
+    asking = f"from deploy.embedded.ports import *; free_ports(1, besides=set(PORT_RANGE) - set({given}))"
+    another = subprocess.run([sys.executable, "-c", asking], capture_output=True, text=True)
+    assert "CannotStart: no 1 free ports" in another.stderr
 
 
 def test_parts_of_a_stack_leave_the_ports_alone_that_its_users_know(monkeypatch: pytest.MonkeyPatch) -> None:

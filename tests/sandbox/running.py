@@ -4,7 +4,6 @@ import base64
 import http.client
 import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from types_boto3_sesv2 import SESV2Client
+
+from deploy.embedded.ports import free_ports
 
 Found = TypeVar("Found")
 Json = dict[str, Any]
@@ -56,7 +57,7 @@ def unique_address() -> str:
 class Sandbox:
     def __init__(self, data_dir: Path, *options: str) -> None:
         self.data_dir, self.options = data_dir, options
-        self.port = free_port()
+        [self.port] = free_ports(1)
         self.start()
 
     def start(self) -> None:
@@ -216,9 +217,3 @@ def verify(envelope: dict[str, str], ca_file: Path) -> None:
     assert isinstance(key, rsa.RSAPublicKey)
     signed = "".join(f"{name}\n{envelope[name]}\n" for name in SIGNED[envelope["Type"]] if name in envelope)
     key.verify(base64.b64decode(envelope["Signature"]), signed.encode(), padding.PKCS1v15(), hashes.SHA256())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

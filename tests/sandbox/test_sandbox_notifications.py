@@ -10,8 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 from cryptography.exceptions import InvalidSignature
 
+from deploy.embedded.ports import free_ports
 from tests.sandbox.conftest import StartSandbox
-from tests.sandbox.running import QUIET, Post, Sandbox, Subscriber, eventually, free_port, unique_address, verify
+from tests.sandbox.running import QUIET, Post, Sandbox, Subscriber, eventually, unique_address, verify
 
 LINKS = """
 <p><a class="button" href="https://example.com/offer?a=1&amp;b=2">Offer</a></p>
@@ -295,7 +296,7 @@ def test_a_failing_subscriber_is_told_again_with_the_same_envelope(telling: Sand
 
 
 def test_a_subscriber_that_was_away_is_told_in_order_when_it_is_back(start_sandbox: StartSandbox) -> None:
-    port = free_port()
+    [port] = free_ports(1)
     sandbox = start_sandbox("--subscriber", f"http://127.0.0.1:{port}/webhooks/sns")
     sandbox.post("/sandbox/behaviour", QUIET)
     sent = [sandbox.send(unique_address()) for _ in range(5)]
