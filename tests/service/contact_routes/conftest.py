@@ -1,4 +1,7 @@
-"""The contacts service behind the gateway, with those who use contacts, called over HTTP as a customer calls it."""
+"""The contacts service behind the gateway, with those who use contacts, called over HTTP as a customer calls it.
+
+It is not in the package of the gateway because the fake services there would answer in its place.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager

@@ -1,4 +1,7 @@
-"""Processes that die while they import a file: every row becomes one contact, and every fact is told once."""
+"""Processes that die while they import a file: every row becomes one contact, and every fact is told once.
+
+It is not among the tests of contacts because the service that they share would do these jobs, and not die.
+"""
 
 import asyncio
 import random

@@ -7,7 +7,7 @@ import pytest
 
 from libs.runtime.process.testing import eventually
 from services.contacts.fields.read_models.contact_field import MAX_VALUES
-from tests.service.gateway.contact_routes.test_contacts import created
+from tests.service.contact_routes.test_contacts import created
 
 
 async def fields_of(api: httpx.AsyncClient) -> dict[str, tuple[Any, ...]]:
