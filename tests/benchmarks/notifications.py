@@ -20,12 +20,12 @@ from deploy.sandbox.sns.envelopes import Signer, Topic, load_signer
 from libs.runtime.process.testing import eventually
 from services.feedback.mails.email_feedback import (
     INITIAL,
-    Known,
+    EmailFeedbackState,
     decide,
     evolve,
 )
 from services.feedback.notifications.notice import notice_of
-from services.feedback.notifications.ses import read
+from services.feedback.notifications.ses import parse_notification
 from tests.benchmarks import cpu
 from tests.benchmarks.load import post
 from tests.benchmarks.settled import until_consumed
@@ -89,21 +89,23 @@ def _mails() -> int:
     return int(COUNT * (1 - REPEATED)) // len(KINDS)
 
 
-def _known(story: Sequence[str]) -> tuple[UUID, Known]:
+def _known(story: Sequence[str]) -> tuple[UUID, EmailFeedbackState]:
     """The mail, and what is known of it when each of its notifications is told once, in order."""
-    notices = [notice for notice in (notice_of(read(message)) for message in story) if notice]
+    notices = [notice for notice in (notice_of(parse_notification(message)) for message in story) if notice]
     known = reduce(lambda known, notice: reduce(evolve, decide(notice, known), known), notices, INITIAL)
     return notices[0].email_id, known
 
 
-async def _state(conn: "asyncpg.Connection[asyncpg.Record]", emails: Sequence[UUID]) -> Mapping[UUID, Known]:
+async def _state(
+    conn: "asyncpg.Connection[asyncpg.Record]", emails: Sequence[UUID]
+) -> Mapping[UUID, EmailFeedbackState]:
     rows = await conn.fetch(STATE, emails)
     return {row["email_id"]: _of_row(row) for row in rows}
 
 
-def _of_row(row: asyncpg.Record) -> Known:
-    fields = {name: row[name] for name in Known.__struct_fields__}
-    return Known(**fields | {"message_ids": frozenset(row["message_ids"])})
+def _of_row(row: asyncpg.Record) -> EmailFeedbackState:
+    fields = {name: row[name] for name in EmailFeedbackState.__struct_fields__}
+    return EmailFeedbackState(**fields | {"message_ids": frozenset(row["message_ids"])})
 
 
 def _signed(target: Target, stories: Sequence[Sequence[str]]) -> list[bytes]:

@@ -7,11 +7,11 @@ from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import Query
 from libs.schemas.feedback.mails import Day, GetTimeseries
-from services.feedback.analytics.read_models import tally
+from services.feedback.analytics.read_models import hourly_counts
 
 
 async def get_timeseries(conn: Connection, project: UUID, query: GetTimeseries) -> list[Day]:
-    return await tally.days(conn, project, query.start, query.end)
+    return await hourly_counts.days(conn, project, query.start, query.end)
 
 
 QUERIES: Mapping[type[Query], QueryHandler] = {GetTimeseries: get_timeseries}

@@ -1,20 +1,20 @@
-"""Whether notifications may be waiting in the SQS queue. Pure, but for the clock that it is given.
+"""Knows whether notifications may be waiting in the SQS queue. Pure, except for the clock that it is given.
 
-Delivery sends a mail again only where no notification of it can be on its way. What waits in the queue is on its way,
-and nobody else can see it. A receive that comes back with room left has found all that could be received; what was
-received and could not be stored is hidden for a while and comes again.
+Delivery sends a mail again only if no notification of it can be on its way. What waits in the queue is on its way, and
+only this process can see it. A receive that returns fewer messages than it could has found all that could be received;
+messages that were received and could not be stored are hidden for a while and then come again.
 """
 
 import math
 import time
 from collections.abc import Callable
 
-SETTLES_SECONDS = 5.0
-"""After a full receive, so long until another poller's message is stored as well."""
+SETTLE_SECONDS = 5.0
+"""How long after a full receive a message that another poller has received may still not be stored."""
 
 
 class Backlog:
-    """Of one process. There may be one until it is known that there is none."""
+    """The backlog as one process sees it. It may exist until it is known not to."""
 
     def __init__(self, hidden_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._hidden_seconds = hidden_seconds
@@ -25,17 +25,17 @@ class Backlog:
     def possible(self) -> bool:
         return self._clock() < self._until
 
-    def received(self, *, all_there_was: bool) -> None:
-        """Messages, or none, came from the queue."""
-        if not all_there_was:
-            self._until = max(self._until, self._clock() + SETTLES_SECONDS)
+    def received(self, *, emptied: bool) -> None:
+        """Note that a receive succeeded, and whether it emptied the queue."""
+        if not emptied:
+            self._until = max(self._until, self._clock() + SETTLE_SECONDS)
         elif self._until == math.inf:
             self._until = self._clock()
 
     def not_stored(self) -> None:
-        """What was received stays in the queue, hidden."""
+        """Note that received messages could not be stored. They are hidden in the queue."""
         self._until = max(self._until, self._clock() + self._hidden_seconds)
 
     def unreachable(self) -> None:
-        """Nobody knows what the queue holds."""
+        """Note that the queue cannot be reached, so that nothing is known of it."""
         self._until = math.inf

@@ -8,7 +8,7 @@ from services.feedback.ingest.backlog import Backlog
 from services.feedback.ingest.confirmations import confirmation_finder
 from services.feedback.ingest.intake import Intake, ReadAgain
 from services.feedback.ingest.polling import polling
-from services.feedback.ingest.queue import HIDDEN_SECONDS
+from services.feedback.ingest.sqs_queue import HIDDEN_SECONDS
 from services.feedback.reputation.monitor import ReputationMonitor
 
 

@@ -1,4 +1,4 @@
-"""What the service counts of its notifications. Kinds are those of SES that we know, and `other`."""
+"""Metrics of ingest. The kinds are those of SES that we know, and `other`."""
 
 from prometheus_client import Counter, Gauge
 
@@ -8,17 +8,17 @@ KINDS = frozenset(
 
 NOTIFICATIONS = Counter(
     "godwit_feedback_notifications_total",
-    "Notifications by what became of them: folded into what is known of a mail; repeated, so dropped; foreign: not "
-    "about a mail of ours, so only kept; unreadable, so retried and dead-lettered",
+    "Notifications by outcome: folded into what is known of a mail; repeated, so dropped; foreign: not about a mail of "
+    "ours, so only archived; unreadable, so retried and dead-lettered",
     ["kind", "outcome"],
 )
-QUEUED = Counter(
+QUEUE_MESSAGES = Counter(
     "godwit_feedback_queue_messages_total",
-    "Messages of the SQS queue by what became of them: taken, so stored and deleted; foreign: their topic is not on "
-    "the list, so left to the queue. Failed counts calls and commits, after which messages come again",
+    "Messages of the SQS queue by outcome: taken: stored and deleted; foreign: of a topic that is not on the list, so "
+    "left in the queue. Failed counts receives and commits that failed, after which messages come again",
     ["outcome"],
 )
-LAST = Gauge(
+LAST_NOTIFICATION = Gauge(
     "godwit_feedback_last_notification_timestamp_seconds",
     "When the latest notification about a mail of ours was handled; silence while mail is sent means a broken feed",
 )

@@ -1,8 +1,8 @@
-"""What is known of one mail: a decider whose outcome does not depend on the order in which the news comes. Pure.
+"""What is known of one mail: a decider whose outcome does not depend on the order of the notifications. Pure.
 
-Every happening is one fact; that each is told here only once is seen to before (see archive.py). What is known only
-grows: times are the earliest of their kind, counts add up. So two shares of knowledge can be put together in any order.
-The one thing that must depend on the order is which fact is called the first of its kind: exactly one is.
+The archive makes sure that each fact arrives here once. What is known only grows: times are the earliest of their kind,
+counts add up, so two parts of it can be combined in any order. The one thing that has to depend on the order is which
+fact is called the first of its kind: exactly one is.
 """
 
 from datetime import datetime
@@ -25,8 +25,8 @@ from libs.schemas.feedback.mails import (
 from services.feedback.notifications.notice import Notice
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """`message_ids` are SES's: more than one if the mail was sent more than once."""
+class EmailFeedbackState(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a mail. `message_ids` are SES's: more than one if the mail was sent more than once."""
 
     message_ids: frozenset[str] = frozenset()
     confirmed_at: datetime | None = None
@@ -44,78 +44,78 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     machine_clicks: int = 0
 
 
-INITIAL = Known()
+INITIAL = EmailFeedbackState()
 
 
-def decide(notice: Notice, known: Known) -> list[FeedbackEvent]:
-    """The facts that the notice adds. That SES has the mail is told once for each of its ids."""
+def decide(notice: Notice, state: EmailFeedbackState) -> list[FeedbackEvent]:
+    """Return the facts that the notice adds. That SES has the mail is confirmed once for each of its message ids."""
     events: list[FeedbackEvent] = []
-    if notice.confirmed.message_id not in known.message_ids:
+    if notice.confirmed.message_id not in state.message_ids:
         events.append(notice.confirmed)
     for fact in notice.facts:
-        events.append(_marked(fact, known))
-        known = evolve(known, events[-1])
+        events.append(_with_first(fact, state))
+        state = evolve(state, events[-1])
     return events
 
 
-def status_of(known: Known) -> FeedbackStatus:
-    """How far the mail has come. What is known only grows, so this never goes back."""
+def status_of(state: EmailFeedbackState) -> FeedbackStatus:
+    """Return how far the mail has come. The state only grows, so the status never goes back."""
     ranks: tuple[tuple[datetime | None, FeedbackStatus], ...] = (
-        (known.complained_at, "COMPLAINED"),
-        (known.bounced_at, "BOUNCED"),
-        (known.clicked_at, "CLICKED"),
-        (known.opened_at, "OPENED"),
-        (known.delivered_at, "DELIVERED"),
-        (known.confirmed_at, "SENT"),
+        (state.complained_at, "COMPLAINED"),
+        (state.bounced_at, "BOUNCED"),
+        (state.clicked_at, "CLICKED"),
+        (state.opened_at, "OPENED"),
+        (state.delivered_at, "DELIVERED"),
+        (state.confirmed_at, "SENT"),
     )
     return next((status for at, status in ranks if at), "UNKNOWN")
 
 
-def _marked(fact: FeedbackEvent, known: Known) -> FeedbackEvent:
-    """The fact, saying whether it is the first of its kind."""
+def _with_first(fact: FeedbackEvent, state: EmailFeedbackState) -> FeedbackEvent:
+    """Return the fact with `first` saying whether it is the first of its kind."""
     match fact:
         case EmailDelivered():
-            return replace(fact, first=known.delivered_at is None)
+            return replace(fact, first=state.delivered_at is None)
         case EmailOpened(machine=machine):
-            return replace(fact, first=not machine and known.opened_at is None)
+            return replace(fact, first=not machine and state.opened_at is None)
         case EmailClicked(machine=machine):
-            return replace(fact, first=not machine and known.clicked_at is None)
+            return replace(fact, first=not machine and state.clicked_at is None)
         case EmailBounced(bounce_type="Transient"):
-            return replace(fact, first=known.soft_bounced_at is None)
+            return replace(fact, first=state.soft_bounced_at is None)
         case EmailBounced():
-            return replace(fact, first=known.bounced_at is None)
+            return replace(fact, first=state.bounced_at is None)
         case EmailComplained():
-            return replace(fact, first=known.complained_at is None)
+            return replace(fact, first=state.complained_at is None)
     return fact
 
 
-def evolve(known: Known, event: FeedbackEvent) -> Known:
+def evolve(state: EmailFeedbackState, event: FeedbackEvent) -> EmailFeedbackState:
     match event:
         case EmailConfirmed(message_id=message_id, at=at):
-            ids = known.message_ids | {message_id}
-            return replace(known, message_ids=ids, confirmed_at=_earliest(known.confirmed_at, at))
+            ids = state.message_ids | {message_id}
+            return replace(state, message_ids=ids, confirmed_at=_earliest(state.confirmed_at, at))
         case EmailDelivered(at=at):
-            return replace(known, delivered_at=_earliest(known.delivered_at, at))
+            return replace(state, delivered_at=_earliest(state.delivered_at, at))
         case EmailOpened(machine=True):
-            return replace(known, machine_opens=known.machine_opens + 1)
+            return replace(state, machine_opens=state.machine_opens + 1)
         case EmailOpened(at=at):
-            return replace(known, opens=known.opens + 1, opened_at=_earliest(known.opened_at, at))
+            return replace(state, opens=state.opens + 1, opened_at=_earliest(state.opened_at, at))
         case EmailClicked(machine=True):
-            return replace(known, machine_clicks=known.machine_clicks + 1)
+            return replace(state, machine_clicks=state.machine_clicks + 1)
         case EmailClicked(at=at):
-            return replace(known, clicks=known.clicks + 1, clicked_at=_earliest(known.clicked_at, at))
+            return replace(state, clicks=state.clicks + 1, clicked_at=_earliest(state.clicked_at, at))
         case EmailBounced(bounce_type="Transient", at=at):
-            return replace(known, soft_bounced_at=_earliest(known.soft_bounced_at, at))
+            return replace(state, soft_bounced_at=_earliest(state.soft_bounced_at, at))
         case EmailBounced(at=at):
-            return replace(known, bounced_at=_earliest(known.bounced_at, at))
+            return replace(state, bounced_at=_earliest(state.bounced_at, at))
         case EmailComplained(at=at):
-            return replace(known, complained_at=_earliest(known.complained_at, at))
+            return replace(state, complained_at=_earliest(state.complained_at, at))
         case EmailDelayed(at=at):
-            return replace(known, delayed_at=_earliest(known.delayed_at, at))
+            return replace(state, delayed_at=_earliest(state.delayed_at, at))
         case EmailRejected(at=at):
-            return replace(known, rejected_at=_earliest(known.rejected_at, at))
+            return replace(state, rejected_at=_earliest(state.rejected_at, at))
     raise AssertionError(f"evolve() has no case for {event!r}")
 
 
-def _earliest(known: datetime | None, at: datetime) -> datetime:
-    return at if known is None else min(known, at)
+def _earliest(present: datetime | None, at: datetime) -> datetime:
+    return at if present is None else min(present, at)

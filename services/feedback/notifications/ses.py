@@ -11,103 +11,106 @@ from uuid import UUID
 import msgspec
 
 SETUP_NOTICE = "Successfully validated SNS topic for Amazon SES event publishing."
-"""The one thing SES says that is not JSON."""
+"""The one message of SES that is not JSON."""
 
 
 MessageId = Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{1,200}\Z")]
 
 
 class Unreadable(ValueError):
-    """SES did not write this, or in a way that we do not know."""
+    """The message is not from SES, or has a shape that we do not know."""
 
 
-class Part(msgspec.Struct, frozen=True, rename="camel"):
-    pass
+class SesPart(msgspec.Struct, frozen=True, rename="camel"):
+    """A part of a notification. Members that are not declared are ignored."""
 
 
-class Recipient(Part, frozen=True):
+class SesRecipient(SesPart, frozen=True):
     email_address: str = ""
     diagnostic_code: str | None = None
 
 
-class Header(Part, frozen=True):
+class SesHeader(SesPart, frozen=True):
     name: str = ""
     value: str = ""
 
 
-class Mail(Part, frozen=True):
-    """`headers` are there in feedback if the identity includes original headers; `tags` only in event publishing."""
+class SesMail(SesPart, frozen=True):
+    """The mail that the notification is about.
+
+    Feedback has `headers` if the identity includes the original headers; only event publishing has `tags`.
+    """
 
     message_id: MessageId
     timestamp: datetime
     destination: list[str] = []
     tags: dict[str, list[str]] = {}
-    headers: list[Header] = []
+    headers: list[SesHeader] = []
 
 
-class Bounce(Part, frozen=True):
+class SesBounce(SesPart, frozen=True):
     timestamp: datetime
     bounce_type: str = ""
     bounce_sub_type: str = ""
-    bounced_recipients: list[Recipient] = []
+    bounced_recipients: list[SesRecipient] = []
 
 
-class Complaint(Part, frozen=True):
+class SesComplaint(SesPart, frozen=True):
     timestamp: datetime
-    complained_recipients: list[Recipient] = []
+    complained_recipients: list[SesRecipient] = []
     complaint_feedback_type: str | None = None
 
 
-class Delivery(Part, frozen=True):
+class SesDelivery(SesPart, frozen=True):
     timestamp: datetime
     recipients: list[str] = []
 
 
-class Delay(Part, frozen=True):
+class SesDelay(SesPart, frozen=True):
     timestamp: datetime
     delay_type: str = ""
-    delayed_recipients: list[Recipient] = []
+    delayed_recipients: list[SesRecipient] = []
 
 
-class Hit(Part, frozen=True):
-    """An open, or a click if there is a link."""
+class SesEngagement(SesPart, frozen=True):
+    """An open, or a click if it has a link."""
 
     timestamp: datetime
     user_agent: str | None = None
     link: str = ""
 
 
-class Reject(Part, frozen=True):
+class SesReject(SesPart, frozen=True):
     reason: str = ""
 
 
-class Failure(Part, frozen=True):
+class SesFailure(SesPart, frozen=True):
     error_message: str = ""
 
 
-class Record(Part, frozen=True):
-    """One notification. Its kind says which of the parts is there; a kind that has no part of ours is fine."""
+class SesNotification(SesPart, frozen=True):
+    """One notification. Its kind says which part it has; kinds without a part here are accepted as well."""
 
     event_type: str = ""
     notification_type: str = ""
-    mail: Mail | None = None
-    bounce: Bounce | None = None
-    complaint: Complaint | None = None
-    delivery: Delivery | None = None
-    delivery_delay: Delay | None = None
-    open: Hit | None = None
-    click: Hit | None = None
-    reject: Reject | None = None
-    failure: Failure | None = None
+    mail: SesMail | None = None
+    bounce: SesBounce | None = None
+    complaint: SesComplaint | None = None
+    delivery: SesDelivery | None = None
+    delivery_delay: SesDelay | None = None
+    open: SesEngagement | None = None
+    click: SesEngagement | None = None
+    reject: SesReject | None = None
+    failure: SesFailure | None = None
 
     @property
     def kind(self) -> str:
-        """`delivery`, `renderingfailure`, ...: the same name in both shapes."""
+        """`delivery`, `renderingfailure` and so on: the same name in both shapes."""
         return (self.event_type or self.notification_type).replace(" ", "").lower()
 
     @property
     def at(self) -> datetime | None:
-        """When it happened; for what has no time of its own, when the mail was given to SES."""
+        """The time of the event or, for kinds without one, the time at which SES accepted the mail."""
         timed = self.bounce or self.complaint or self.delivery or self.delivery_delay or self.open or self.click
         stated = timed.timestamp if timed else self.mail.timestamp if self.mail else None
         return stated and in_utc(stated)
@@ -126,28 +129,30 @@ class Record(Part, frozen=True):
 
     @property
     def _detail(self) -> tuple[str | None, ...]:
-        """What tells apart two of a kind in the same millisecond."""
-        hit = self.open or self.click
-        if hit:
-            return hit.link, hit.user_agent
+        """What distinguishes two events of a kind in the same millisecond."""
+        engagement = self.open or self.click
+        if engagement:
+            return engagement.link, engagement.user_agent
         return (self.bounce.bounce_type,) if self.bounce else ()
 
-    def happening(self) -> UUID | None:
-        """The same for the same happening, whichever topic or shape tells of it and however often; None if it is not
-        about a mail."""
+    def event_key(self) -> UUID | None:
+        """Return the key of the event that this reports, or None if it is not about a mail.
+
+        Every notification of the same event has the same key, whichever topic and shape it comes by and however often.
+        """
         if self.mail is None:
             return None
         natural_key = [self.mail.message_id, self.kind, sorted(self.recipients), self.at, self._detail]
         return UUID(bytes=blake2b(msgspec.json.encode(natural_key), digest_size=16).digest())
 
 
-_decode = msgspec.json.Decoder(Record).decode
+_decode = msgspec.json.Decoder(SesNotification).decode
 
 
-def read(message: str) -> Record:
-    """Raises Unreadable for what is not JSON, or not as SES documents it."""
+def parse_notification(message: str) -> SesNotification:
+    """Return the notification. Raise Unreadable if it is not JSON, or not as SES documents it."""
     if message.strip() == SETUP_NOTICE:
-        return Record()
+        return SesNotification()
     try:
         return _decode(message)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -155,5 +160,5 @@ def read(message: str) -> Record:
 
 
 def in_utc(moment: datetime) -> datetime:
-    """SES means UTC where it names no zone."""
+    """Return the time in UTC, which SES means if it names no zone."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,7 +1,8 @@
-"""Whose mail a notification is about: the tags that every mail of ours carries. Pure.
+"""The tags of a mail: they say which project, mail and contact a notification is about. Pure.
 
-In event publishing they are SES message tags. Feedback on an identity has no tags, but may include the original
-headers: there the same names are found in `X-SES-MESSAGE-TAGS`, or as `X-Godwit-Email` and so on.
+Every mail of ours is sent with them. In event publishing they are SES message tags. Feedback on an identity has no
+tags, but may include the original headers, which contain the same names in `X-SES-MESSAGE-TAGS` or as
+`X-Godwit-Email` and so on.
 """
 
 from collections.abc import Mapping
@@ -10,14 +11,14 @@ from uuid import UUID
 
 import msgspec
 
-from services.feedback.notifications.ses import Mail
+from services.feedback.notifications.ses import SesMail
 
 PREFIX = "godwit_"
 TAGS_HEADER = "x-ses-message-tags"
 
 
-class Ids(TypedDict):
-    """What every fact about a mail says."""
+class MailIds(TypedDict):
+    """The fields that every fact about a mail has."""
 
     email_id: UUID
     contact_id: UUID
@@ -27,13 +28,13 @@ class Ids(TypedDict):
     execution_id: UUID | None
 
 
-def owner_of(mail: Mail) -> tuple[UUID, Ids] | None:
-    """The project, and the ids of the mail; None if the mail is not ours."""
+def identify(mail: SesMail) -> tuple[UUID, MailIds] | None:
+    """Return the project and the ids of the mail, or None if the mail is not ours."""
     tags = _tags(mail)
     project, email, contact = (_id(tags, name) for name in ("project", "email", "contact"))
     if project is None or email is None or contact is None:
         return None
-    return project, Ids(
+    return project, MailIds(
         email_id=email,
         contact_id=contact,
         message_id=mail.message_id,
@@ -43,12 +44,12 @@ def owner_of(mail: Mail) -> tuple[UUID, Ids] | None:
     )
 
 
-def _tags(mail: Mail) -> Mapping[str, str]:
+def _tags(mail: SesMail) -> Mapping[str, str]:
     tagged = {name: values[0] for name, values in mail.tags.items() if name.startswith(PREFIX) and values}
     return tagged or _tags_in_headers(mail)
 
 
-def _tags_in_headers(mail: Mail) -> Mapping[str, str]:
+def _tags_in_headers(mail: SesMail) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for header in mail.headers:
         name = header.name.lower()

@@ -1,7 +1,4 @@
-"""Watches the mailboxes that mail bounces from for now, and says when one takes no mail at all.
-
-What it says is an event in the transaction of the facts that led to it, so neither is ever without the other.
-"""
+"""The mailbox monitor: decides which contacts' mailboxes are failing or have recovered."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -14,19 +11,22 @@ from services.feedback.reputation.mailbox import decide
 from services.feedback.reputation.read_models import bounce_streak
 
 
-async def watch(unit: UnitOfWork, notices: Sequence[Notice]) -> None:
-    """Say what follows from these notices, whose facts this unit has appended."""
-    told = {_key(notice): notice.recipient for notice in notices if _matters(notice)}
-    if not told:
+async def check_mailboxes(unit: UnitOfWork, notices: Sequence[Notice]) -> None:
+    """Decide on the mailboxes that these notices are about. This unit of work must have appended their facts.
+
+    A decision commits together with the facts that led to it, so there is never one without the other.
+    """
+    recipients = {_key(notice): notice.recipient for notice in notices if _affects_streak(notice)}
+    if not recipients:
         return
     await unit.flush()
-    for key, (streak, version) in (await bounce_streak.load(unit.conn, told)).items():
+    for key, (streak, version) in (await bounce_streak.load(unit.conn, recipients)).items():
         project, contact_id = key
         unit.expect(f"mailbox-{contact_id}", version)
-        unit.append(decide(streak, contact_id, told[key]), Origin(project=project))
+        unit.append(decide(streak, contact_id, recipients[key]), Origin(project=project))
 
 
-def _matters(notice: Notice) -> bool:
+def _affects_streak(notice: Notice) -> bool:
     return any(
         isinstance(fact, EmailDelivered) or (isinstance(fact, EmailBounced) and fact.bounce_type == "Transient")
         for fact in notice.facts

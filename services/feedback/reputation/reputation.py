@@ -1,7 +1,7 @@
-"""When a project's reputation is in danger, and what is done: a decider over its figures. Pure.
+"""The decider of reputations: when a project is warned, paused and resumed, judged by its figures. Pure.
 
-The limits are those that Plunk enforces. A share counts only if enough was sent to speak of shares, and enough came
-back; a project that is new is judged by counts as well, because its shares say little yet.
+The limits are those that Plunk enforces. A rate counts only if enough mail was sent, and enough of it bounced or was
+complained about. A new project is judged by counts as well, because its rates mean little yet.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,29 +27,29 @@ from libs.schemas.feedback.reputation import (
     Standing,
 )
 
-ENOUGH_SENT = 100
+MIN_SENT = 100
 NEW_FOR = timedelta(days=30)
-WARN_AGAIN = timedelta(days=1)
+WARNING_INTERVAL = timedelta(days=1)
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """Warning and critical values, and how many bounces or complaints there must be for them to count."""
+    """The values that must not be exceeded, and the fewest bounces or complaints for which each of them counts."""
 
     warning: float
     critical: float
-    least_for_warning: int = 0
-    least_for_critical: int = 0
+    min_for_warning: int = 0
+    min_for_critical: int = 0
 
 
-# Percent of what was sent.
-RATES: dict[Metric, Limit] = {
+# Percent of the mails sent.
+RATE_LIMITS: dict[Metric, Limit] = {
     "bounce7Day": Limit(5.0, 10.0, 5, 10),
     "bounceAllTime": Limit(4.0, 8.0, 5, 10),
     "complaint7Day": Limit(0.075, 0.15, 3, 5),
     "complaintAllTime": Limit(0.03, 0.12, 3, 5),
 }
 # Bounces or complaints of a new project.
-COUNTS: dict[Metric, Limit] = {
+COUNT_LIMITS: dict[Metric, Limit] = {
     "bounce24Hour": Limit(10, 25),
     "bounce7Day": Limit(25, 50),
     "complaint24Hour": Limit(3, 7),
@@ -58,7 +58,7 @@ COUNTS: dict[Metric, Limit] = {
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a project's mail. `since` is the hour of its first mail; `hour` is the present hour's counts."""
+    """Counts of a project's mail. `since` is the hour of its first mail; `hour` has the counts of the current hour."""
 
     since: datetime | None = None
     hour: ReputationCounts = ReputationCounts()
@@ -68,7 +68,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reputation(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a project stands. `figures` are looked up for each decision, the rest follows from the events."""
+    """The reputation of a project. `figures` are loaded for each decision; the rest follows from its events."""
 
     figures: Figures = Figures()
     standing: Standing = "HEALTHY"
@@ -79,7 +79,7 @@ class Reputation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judge(msgspec.Struct, frozen=True):
-    """Something bad was heard of a project's mail. Without `pausing` all that comes of it is a warning."""
+    """Judge a project whose mail bounced or was complained about. Without `pausing` the worst outcome is a warning."""
 
     pausing: bool
 
@@ -90,7 +90,7 @@ INITIAL = Reputation()
 def decide(
     command: Judge | PauseSending | ResumeSending, project: UUID, reputation: Reputation, now: datetime
 ) -> list[ReputationEvent]:
-    """What follows for the project. What is already so is no event."""
+    """Return what follows for the project: nothing if it is already in the state that the command asks for."""
     paused = reputation.standing == "PAUSED"
     match command:
         case Judge(pausing=pausing):
@@ -106,8 +106,8 @@ def _judge(project: UUID, reputation: Reputation, now: datetime, pausing: bool) 
     found = findings(reputation.figures, now)
     if pausing and any(finding.level == "critical" for finding in found):
         return [SendingPaused(project_id=project, reason="EMAIL_REPUTATION", findings=found)]
-    warned = reputation.warned_at is not None and now - reputation.warned_at < WARN_AGAIN
-    return [ReputationWarned(project_id=project, findings=found)] if found and not warned else []
+    recently_warned = reputation.warned_at is not None and now - reputation.warned_at < WARNING_INTERVAL
+    return [ReputationWarned(project_id=project, findings=found)] if found and not recently_warned else []
 
 
 def evolve(reputation: Reputation, event: ReputationEvent, at: datetime) -> Reputation:
@@ -122,10 +122,10 @@ def evolve(reputation: Reputation, event: ReputationEvent, at: datetime) -> Repu
 
 
 def findings(figures: Figures, now: datetime) -> list[Finding]:
-    """Every limit that is exceeded, by the worse of its two levels."""
-    found = [finding for metric, limit in RATES.items() for finding in _rate(metric, limit, figures)]
+    """Return a finding for every limit that is exceeded, with the worse of its two levels."""
+    found = [finding for metric, limit in RATE_LIMITS.items() for finding in _rate(metric, limit, figures)]
     if is_new(figures, now):
-        found += [finding for metric, limit in COUNTS.items() for finding in _count(metric, limit, figures)]
+        found += [finding for metric, limit in COUNT_LIMITS.items() for finding in _count(metric, limit, figures)]
     return found
 
 
@@ -143,28 +143,28 @@ def percent(part: int, whole: int) -> float:
 
 
 def _rate(metric: Metric, limit: Limit, figures: Figures) -> Iterator[Finding]:
-    window, part = _seen(metric, figures)
-    share = percent(part, window.sent)
+    window, part = _counts_for(metric, figures)
+    rate = percent(part, window.sent)
     levels: tuple[tuple[Level, float, int], ...] = (
-        ("critical", limit.critical, limit.least_for_critical),
-        ("warning", limit.warning, limit.least_for_warning),
+        ("critical", limit.critical, limit.min_for_critical),
+        ("warning", limit.warning, limit.min_for_warning),
     )
-    for level, most, least in levels:
-        if window.sent >= ENOUGH_SENT and share > most and part >= least:
-            yield Finding(metric=metric, level=level, value=share, limit=most, sent=window.sent)
+    for level, maximum, minimum in levels:
+        if window.sent >= MIN_SENT and rate > maximum and part >= minimum:
+            yield Finding(metric=metric, level=level, value=rate, limit=maximum, sent=window.sent)
             return
 
 
 def _count(metric: Metric, limit: Limit, figures: Figures) -> Iterator[Finding]:
-    window, part = _seen(metric, figures)
+    window, part = _counts_for(metric, figures)
     levels: tuple[tuple[Level, float], ...] = (("critical", limit.critical), ("warning", limit.warning))
-    for level, most in levels:
-        if window.sent >= ENOUGH_SENT and part > most:
-            yield Finding(metric=metric, level=level, value=part, limit=most, sent=window.sent, is_count=True)
+    for level, maximum in levels:
+        if window.sent >= MIN_SENT and part > maximum:
+            yield Finding(metric=metric, level=level, value=part, limit=maximum, sent=window.sent, is_count=True)
             return
 
 
-def _seen(metric: Metric, figures: Figures) -> tuple[ReputationCounts, int]:
-    """The window that a metric is about, and what it counts there."""
+def _counts_for(metric: Metric, figures: Figures) -> tuple[ReputationCounts, int]:
+    """Return the window of the metric, and the bounces or complaints that it counts there."""
     window = figures.day if "24Hour" in metric else figures.week if "7Day" in metric else figures.ever
     return window, window.bounced if metric.startswith("bounce") else window.complained

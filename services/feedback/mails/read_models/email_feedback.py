@@ -1,4 +1,4 @@
-"""What is known of each mail: one row a mail, which is also the state that the next decision is made from."""
+"""What is known of each mail, one row per mail. The row is also the state of the decider."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
@@ -19,7 +19,7 @@ from libs.schemas.feedback.mails import (
     EmailRejected,
     FeedbackEvent,
 )
-from services.feedback.mails.email_feedback import INITIAL, Known, evolve
+from services.feedback.mails.email_feedback import INITIAL, EmailFeedbackState, evolve
 
 NAME = "email_feedback"
 TABLES = ("email_feedback",)
@@ -69,7 +69,7 @@ select email_id, message_ids from email_feedback
 where project = $1 and email_id = any($2::uuid[]) and message_ids <> '{}'
 """
 
-# Message ids come as one text each, because unnest takes nested arrays apart.
+# The message ids of a mail come as one text, because unnest would flatten nested arrays.
 ADD = """
 insert into email_feedback as f (
     project, email_id, version, message_ids, confirmed_at, delivered_at, opened_at, clicked_at, bounced_at,
@@ -105,46 +105,46 @@ on conflict (project, email_id) do update set
 """
 
 Key = tuple[UUID, UUID]
-"""(project, email)"""
+"""Project and mail."""
 
 
 async def project(conn: Connection, events: Sequence[Envelope[FeedbackEvent]]) -> None:
-    """Add what the events tell to what is known, one row a mail."""
-    news: dict[Key, Known] = {}
+    """Add what the events say to the row of each mail."""
+    added: dict[Key, EmailFeedbackState] = {}
     versions: dict[Key, int] = {}
     for event in events:
         key = (event.project, event.message.email_id)
-        news[key] = evolve(news.get(key, INITIAL), event.message)
+        added[key] = evolve(added.get(key, INITIAL), event.message)
         versions[key] = event.version
-    # always the same order, so that two replicas cannot lock each other out; numbers compare faster than UUIDs
-    keys = sorted(news, key=lambda key: (key[0].int, key[1].int))
-    columns = zip(*((*key, versions[key], *_values(news[key])) for key in keys), strict=True)
+    # always in the same order, so that two replicas cannot deadlock; numbers compare faster than UUIDs
+    keys = sorted(added, key=lambda key: (key[0].int, key[1].int))
+    columns = zip(*((*key, versions[key], *_values(added[key])) for key in keys), strict=True)
     await conn.execute(ADD, *columns)
 
 
-async def load(conn: Connection, keys: Iterable[Key]) -> Mapping[Key, tuple[Known, int]]:
-    """State and version of the mails that something is known of."""
+async def load(conn: Connection, keys: Iterable[Key]) -> Mapping[Key, tuple[EmailFeedbackState, int]]:
+    """Return the state and the version of each mail that has a row."""
     projects, emails = zip(*keys, strict=True)
     rows = await conn.fetch(LOAD, projects, emails)
-    return {(row["project"], row["email_id"]): (_known(row), row["version"]) for row in rows}
+    return {(row["project"], row["email_id"]): (_state(row), row["version"]) for row in rows}
 
 
-async def find(conn: Connection, project: UUID, email_id: UUID) -> Known:
-    """What is known of a mail; INITIAL if nothing is."""
+async def find(conn: Connection, project: UUID, email_id: UUID) -> EmailFeedbackState:
+    """Return what is known of a mail, INITIAL if nothing is."""
     row = await conn.fetchrow(FIND, project, email_id)
-    return _known(row) if row else INITIAL
+    return _state(row) if row else INITIAL
 
 
 async def message_ids(conn: Connection, project: UUID, email_ids: Sequence[UUID]) -> dict[UUID, list[str]]:
-    """Under which ids SES is known to have taken each mail; those that it is not known to have are left out."""
+    """Return the ids under which SES has accepted each mail. Mails without a confirmation are left out."""
     rows = await conn.fetch(MESSAGE_IDS, project, email_ids)
     return {row["email_id"]: row["message_ids"] for row in rows}
 
 
-def _values(known: Known) -> tuple[object, ...]:
-    return (" ".join(sorted(known.message_ids)), *msgspec.structs.astuple(known)[1:])
+def _values(state: EmailFeedbackState) -> tuple[object, ...]:
+    return (" ".join(sorted(state.message_ids)), *msgspec.structs.astuple(state)[1:])
 
 
-def _known(row: asyncpg.Record) -> Known:
-    fields = {name: row[name] for name in Known.__struct_fields__}
-    return Known(**fields | {"message_ids": frozenset(row["message_ids"])})
+def _state(row: asyncpg.Record) -> EmailFeedbackState:
+    fields = {name: row[name] for name in EmailFeedbackState.__struct_fields__}
+    return EmailFeedbackState(**fields | {"message_ids": frozenset(row["message_ids"])})

@@ -1,4 +1,4 @@
-"""How often each link of each mail was followed: by humans, and by machines beside them."""
+"""How often each link of each mail was followed, by people and by machines."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ NAME = "email_link"
 TABLES = ("email_link",)
 EVENTS = (EmailClicked,)
 
-# A link can be longer than what an index takes, so its digest stands for it.
+# A link can be too long for an index, so its digest is in the key.
 DDL = """
 create table if not exists email_link (
     project uuid not null,
@@ -46,11 +46,9 @@ select link, clicks, machine_clicks, clicked_at from email_link where project = 
 order by clicks desc, machine_clicks desc, link
 """
 
-Row = tuple[UUID, UUID, UUID, str, bool, datetime]
-
 
 async def project(conn: Connection, events: Sequence[Envelope[EmailClicked]]) -> None:
-    rows: list[Row] = [
+    rows: list[tuple[UUID, UUID, UUID, str, bool, datetime]] = [
         (e.project, e.message.email_id, _digest(e.message.link), e.message.link, e.message.machine, e.message.at)
         for e in events
     ]
@@ -58,7 +56,7 @@ async def project(conn: Connection, events: Sequence[Envelope[EmailClicked]]) ->
 
 
 async def of_mail(conn: Connection, project: UUID, email_id: UUID) -> list[EmailLinkClicks]:
-    """The links of a mail that were followed, the most followed first."""
+    """Return the links of a mail that were followed, the most followed first."""
     return [EmailLinkClicks(**row) for row in await conn.fetch(OF_MAIL, project, email_id)]
 
 

@@ -1,4 +1,4 @@
-"""Contacts whose mails bounced for now: how many in a row. Whoever never had such a bounce has no row."""
+"""Bounce streaks: the transient bounces in a row of each contact. Contacts that never had one have no row."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from libs.schemas.feedback.mails import (
     MailboxFailing,
     MailboxRecovered,
 )
-from services.feedback.reputation.mailbox import Streak
+from services.feedback.reputation.mailbox import BounceStreak
 
 NAME = "bounce_streak"
 TABLES = ("bounce_streak",)
@@ -36,14 +36,14 @@ insert into bounce_streak as streak (project, contact_id, bounces) values ($1, $
 on conflict (project, contact_id) do update set bounces = streak.bounces || excluded.bounces
 where streak.delivered_at is null or excluded.bounces[1] > streak.delivered_at
 """
-# In the order of their keys, so that two replicas cannot wait for each other.
+# Rows are locked in the order of their keys, so that two replicas cannot deadlock.
 DELIVERED = """
-with news as materialized (
+with latest as materialized (
     select project, contact_id, max(at) as at
     from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) as delivered (project, contact_id, at)
     group by project, contact_id
 ), locked as materialized (
-    select project, contact_id, at from bounce_streak join news using (project, contact_id)
+    select project, contact_id, at from bounce_streak join latest using (project, contact_id)
     where delivered_at is null or at > delivered_at
     order by project, contact_id for update of bounce_streak
 )
@@ -52,7 +52,7 @@ update bounce_streak as streak set
     bounces = array(select bounce from unnest(streak.bounces) as bounce where bounce > locked.at)
 from locked where streak.project = locked.project and streak.contact_id = locked.contact_id
 """
-# From here on bounces count anew: whoever releases the address gives it another five.
+# The count starts again: an address that is released may bounce another five times.
 FAILING = """
 update bounce_streak set failing_since = $3, bounces = '{}', version = $4 where project = $1 and contact_id = $2
 """
@@ -68,25 +68,28 @@ Key = tuple[UUID, UUID]
 
 
 async def project(conn: Connection, events: Sequence[Envelope[FeedbackEvent]]) -> None:
-    """Deliveries are many and mostly of those who have no row; the others are few, and folded one by one."""
-    for delivered, run in groupby(events, key=lambda event: isinstance(event.message, EmailDelivered)):
-        if delivered:
-            told = list(run)
+    """Fold deliveries at once, since most are of contacts without a row, and the few other events one by one."""
+    for are_delivered, run in groupby(events, key=lambda event: isinstance(event.message, EmailDelivered)):
+        if are_delivered:
+            delivered = list(run)
             await conn.execute(
-                DELIVERED, [e.project for e in told], [e.message.contact_id for e in told], [e.message.at for e in told]
+                DELIVERED,
+                [event.project for event in delivered],
+                [event.message.contact_id for event in delivered],
+                [event.message.at for event in delivered],
             )
             continue
         for event in run:
             await _fold(conn, event)
 
 
-async def load(conn: Connection, keys: Iterable[Key]) -> Mapping[Key, tuple[Streak, int]]:
-    """Those of them that have a row, with the version of their stream."""
+async def load(conn: Connection, keys: Iterable[Key]) -> Mapping[Key, tuple[BounceStreak, int]]:
+    """Return the streaks of those contacts that have a row, with the versions of their streams."""
     projects, contacts = zip(*keys, strict=True)
     rows = await conn.fetch(LOAD, projects, contacts)
     return {
         (row["project"], row["contact_id"]): (
-            Streak(
+            BounceStreak(
                 bounces=tuple(row["bounces"]),
                 delivered_at=row["delivered_at"],
                 failing_since=row["failing_since"],

@@ -1,4 +1,4 @@
-"""Where each project stands, and the figures that it is judged by."""
+"""The reputation of each project. The figures that it is judged by are summed from the hourly counts when loaded."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -42,8 +42,8 @@ create table if not exists reputation (
 """
 
 STATE = "select standing, reason, warned_at, paused_at, resumed_at from reputation where project = $1"
-# The counts that are forgiven stay as they are unless the event says new ones.
-KEEP = """
+# The forgiven counts stay as they are unless the event has new ones.
+SAVE = """
 insert into reputation as r (project, version, standing, reason, warned_at, paused_at, resumed_at,
     forgiven_sent, forgiven_bounced, forgiven_complained)
 values ($1, $2, $3, $4, $5, $6, $7, coalesce($8, 0), coalesce($9, 0), coalesce($10, 0))
@@ -59,7 +59,7 @@ on conflict (project) do update set
     forgiven_complained = coalesce($10, r.forgiven_complained)
 """
 
-# What is forgiven is a row of its own that takes away, in the hour in which sending was resumed.
+# What is forgiven enters as negative counts in the hour in which sending was resumed.
 LOAD = """
 with r as (
     select wanted.project, reputation.version, standing, reason, warned_at, paused_at, resumed_at,
@@ -91,13 +91,13 @@ group by r.project, version, standing, reason, warned_at, paused_at, resumed_at
 
 
 async def project(conn: Connection, events: Sequence[Envelope[ReputationEvent]]) -> None:
-    """Decisions are rare, so they are folded one by one."""
+    """Fold the events one by one, since they are rare."""
     for event in events:
         row = await conn.fetchrow(STATE, event.project)
         state = evolve(Reputation(**row) if row else INITIAL, event.message, event.at)
         forgiven = event.message.forgiven if isinstance(event.message, SendingResumed) else None
         await conn.execute(
-            KEEP,
+            SAVE,
             event.project,
             event.version,
             state.standing,
@@ -110,7 +110,7 @@ async def project(conn: Connection, events: Sequence[Envelope[ReputationEvent]])
 
 
 async def load(conn: Connection, projects: Collection[UUID], now: datetime) -> dict[UUID, tuple[Reputation, int]]:
-    """Where the projects stand at this time, each with the version of its stream (0 if there is none)."""
+    """Return the reputation of each project at this time, with the version of its stream (0 if there is none)."""
     rows = await conn.fetch(LOAD, list(projects), now.replace(minute=0, second=0, microsecond=0))
     return {row["project"]: (_reputation(row), row["version"] or 0) for row in rows}
 

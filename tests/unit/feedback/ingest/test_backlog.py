@@ -1,6 +1,6 @@
 """Whether notifications may be waiting in the queue."""
 
-from services.feedback.ingest.backlog import SETTLES_SECONDS, Backlog
+from services.feedback.ingest.backlog import SETTLE_SECONDS, Backlog
 
 
 class Clock:
@@ -10,33 +10,33 @@ class Clock:
         return self.now
 
 
-def begun() -> tuple[Backlog, Clock]:
-    """One that has just found the queue empty."""
+def emptied_backlog() -> tuple[Backlog, Clock]:
+    """Return the backlog of a process that has just emptied the queue."""
     clock = Clock()
     backlog = Backlog(120.0, clock)
-    backlog.received(all_there_was=True)
+    backlog.received(emptied=True)
     return backlog, clock
 
 
-def test_there_may_be_some_until_a_receive_has_found_all_there_was() -> None:
+def test_a_backlog_is_possible_until_a_receive_empties_the_queue() -> None:
     backlog = Backlog(120.0, Clock())
-    backlog.received(all_there_was=False)
+    backlog.received(emptied=False)
     assert backlog.possible
-    backlog.received(all_there_was=True)
+    backlog.received(emptied=True)
     assert not backlog.possible
 
 
-def test_a_full_receive_says_that_there_is_more() -> None:
-    backlog, clock = begun()
-    backlog.received(all_there_was=False)
-    backlog.received(all_there_was=True)
+def test_a_full_receive_means_that_there_may_be_more() -> None:
+    backlog, clock = emptied_backlog()
+    backlog.received(emptied=False)
+    backlog.received(emptied=True)
     assert backlog.possible
-    clock.now += SETTLES_SECONDS
+    clock.now += SETTLE_SECONDS
     assert not backlog.possible
 
 
-def test_what_could_not_be_stored_comes_again_when_it_is_hidden_no_longer() -> None:
-    backlog, clock = begun()
+def test_messages_that_could_not_be_stored_are_a_backlog_while_they_are_hidden() -> None:
+    backlog, clock = emptied_backlog()
     backlog.not_stored()
     clock.now += 119
     assert backlog.possible
@@ -44,10 +44,10 @@ def test_what_could_not_be_stored_comes_again_when_it_is_hidden_no_longer() -> N
     assert not backlog.possible
 
 
-def test_of_a_queue_that_cannot_be_reached_nothing_is_known() -> None:
-    backlog, clock = begun()
+def test_a_backlog_is_possible_while_the_queue_cannot_be_reached() -> None:
+    backlog, clock = emptied_backlog()
     backlog.unreachable()
     clock.now += 10_000
     assert backlog.possible
-    backlog.received(all_there_was=True)
+    backlog.received(emptied=True)
     assert not backlog.possible

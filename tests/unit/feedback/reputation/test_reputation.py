@@ -31,13 +31,13 @@ OLD, NEW = NOW - timedelta(days=400), NOW - timedelta(days=3)
 
 
 def figures(sent: int, bounced: int = 0, complained: int = 0, since: datetime = OLD) -> Figures:
-    """The same in every window, as if all of it was today's."""
+    """Return the same counts in every window, as if all mail was sent today."""
     counts = ReputationCounts(sent=sent, bounced=bounced, complained=complained)
     return Figures(since=since, hour=counts, day=counts, week=counts, ever=counts)
 
 
 def given(standing: Figures, *history: ReputationEvent) -> Reputation:
-    after = reduce(lambda known, event: evolve(known, event, NOW), history, INITIAL)
+    after = reduce(lambda state, event: evolve(state, event, NOW), history, INITIAL)
     return replace(after, figures=standing)
 
 
@@ -49,7 +49,7 @@ def levels(seen: Figures) -> dict[str, str]:
     return {finding.metric: finding.level for finding in findings(seen, NOW)}
 
 
-def test_a_project_whose_mail_is_received_well_hears_nothing() -> None:
+def test_a_project_below_all_limits_is_not_warned() -> None:
     assert judged(given(figures(100_000, 3_000, 20))) == []
 
 
@@ -63,11 +63,11 @@ def test_a_project_whose_mail_is_received_well_hears_nothing() -> None:
     (figures(1_000, 0, 4), {"complaint7Day": "warning", "complaintAllTime": "warning"}),
     (figures(1_000, 0, 2), {}),
 ])  # fmt: skip
-def test_a_share_counts_once_there_are_enough_of_them(seen: Figures, expected: dict[str, str]) -> None:
+def test_a_rate_counts_from_a_minimum_of_bounces_or_complaints(seen: Figures, expected: dict[str, str]) -> None:
     assert levels(seen) == expected
 
 
-def test_of_fewer_than_a_hundred_mails_no_share_counts() -> None:
+def test_no_rate_counts_below_a_hundred_mails() -> None:
     assert levels(figures(99, 99, 99)) == {}
     assert levels(figures(99, 99, 99, since=NEW)) == {}
 
@@ -81,7 +81,7 @@ def test_a_new_project_is_judged_by_counts_as_well() -> None:
     ]
 
 
-def test_too_much_pauses_bulk_mail_and_says_by_which_figures() -> None:
+def test_exceeding_a_critical_limit_pauses_bulk_mail_and_names_the_figures() -> None:
     [paused] = decide(Judge(pausing=True), PROJECT, given(figures(1000, 101)), NOW)
     assert isinstance(paused, SendingPaused)
     assert paused.reason == "EMAIL_REPUTATION"
@@ -91,23 +91,23 @@ def test_too_much_pauses_bulk_mail_and_says_by_which_figures() -> None:
     ]
 
 
-def test_where_nobody_is_to_be_paused_it_is_a_warning() -> None:
+def test_without_pausing_a_critical_limit_leads_to_a_warning() -> None:
     assert judged(given(figures(1000, 101)), pausing=False) == ["ReputationWarned"]
 
 
-def test_a_warning_is_said_once_a_day() -> None:
+def test_a_project_is_warned_once_a_day() -> None:
     warned = given(figures(1000, 60), *decide(Judge(pausing=True), PROJECT, given(figures(1000, 60)), NOW))
     assert warned.standing == "WARNED"
     assert judged(warned, at=NOW + timedelta(hours=23)) == []
     assert judged(warned, at=NOW + timedelta(hours=25)) == ["ReputationWarned"]
 
 
-def test_one_who_was_warned_can_still_be_paused() -> None:
+def test_a_warned_project_can_still_be_paused() -> None:
     warned = given(figures(1000, 200), *decide(Judge(pausing=True), PROJECT, given(figures(1000, 60)), NOW))
     assert judged(warned) == ["SendingPaused"]
 
 
-def test_who_is_paused_is_not_paused_again() -> None:
+def test_a_paused_project_is_not_paused_again() -> None:
     paused = given(figures(1000, 900), SendingPaused(project_id=PROJECT, reason="EMAIL_REPUTATION"))
     assert judged(paused) == []
     assert decide(PauseSending(by="operator"), PROJECT, paused, NOW) == []

@@ -1,7 +1,7 @@
-"""How many mails of each project SES took in each hour, and what became of them, by the time at which it happened.
+"""Hourly counts: how many mails of each project SES accepted, and what happened to them, by the hour in which it did.
 
-Each mail counts once in each column. Bounces for now, machines' opens and clicks, and what Amazon's mailbox simulator
-reports do not count.
+Each mail counts once in each column. Transient bounces, opens and clicks by machines, and bounces and complaints of
+Amazon's mailbox simulator do not count.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ EVENTS = (EmailConfirmed, EmailDelivered, EmailOpened, EmailClicked, EmailBounce
 COLUMNS = ("sent", "delivered", "opened", "clicked", "bounced", "complained")
 SIMULATOR = "@simulator.amazonses.com"
 
-# Half of each page is left free, so that updates stay on it and touch no index.
+# Half of each page is left free, so that updates stay on the page and do not touch the index.
 DDL = """
 create table if not exists tally (
     project uuid not null,
@@ -43,7 +43,7 @@ create table if not exists tally (
 ) with (fillfactor = 50)
 """
 
-# Rows are locked in one order, so that two replicas cannot wait for each other.
+# Rows are locked in one order, so that two replicas cannot deadlock.
 ADD = """
 insert into tally as t (project, hour, sent, delivered, opened, clicked, bounced, complained)
 select * from unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::int[], $5::int[], $6::int[], $7::int[], $8::int[])
@@ -58,7 +58,7 @@ on conflict (project, hour) do update set
     complained = t.complained + excluded.complained
 """
 
-# Days without mail are there too, with zeros.
+# Days without mail are included, with zeros.
 DAYS = """
 select day::date as date, coalesce(sum(sent), 0)::int as emails, coalesce(sum(delivered), 0)::int as delivered,
     coalesce(sum(opened), 0)::int as opens, coalesce(sum(clicked), 0)::int as clicks,
@@ -95,17 +95,17 @@ def _column(event: FeedbackEvent) -> str | None:
             return "opened"
         case EmailClicked(first=True):
             return "clicked"
-        case EmailBounced(first=True, bounce_type="Permanent" | "Undetermined", recipient=whose):
-            return None if _simulated(whose) else "bounced"
-        case EmailComplained(first=True, recipient=whose):
-            return None if _simulated(whose) else "complained"
+        case EmailBounced(first=True, bounce_type="Permanent" | "Undetermined", recipient=recipient):
+            return None if _is_simulated(recipient) else "bounced"
+        case EmailComplained(first=True, recipient=recipient):
+            return None if _is_simulated(recipient) else "complained"
     return None
 
 
-def _simulated(recipient: str | None) -> bool:
+def _is_simulated(recipient: str | None) -> bool:
     return recipient is not None and recipient.endswith(SIMULATOR)
 
 
 async def days(conn: Connection, project: UUID, start: date, end: date) -> list[Day]:
-    """What happened on each day, in UTC."""
+    """Return the counts of each day in UTC from `start` to `end`, both included."""
     return [Day(**row) for row in await conn.fetch(DAYS, project, start, end)]

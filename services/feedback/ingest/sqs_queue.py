@@ -1,7 +1,7 @@
-"""The SQS queue that the topic is subscribed to, and what its messages say.
+"""The SQS queue that is subscribed to the topic, and how its messages are read.
 
-Whoever may send to the queue is for its access policy to say, so no signature is checked; the topic must be on the list
-all the same. A message is SNS's envelope, or with raw message delivery the notification itself.
+The access policy of the queue says who may send to it, so signatures are not checked; the topic must still be on the
+list. A message is SNS's envelope or, with raw message delivery, the notification itself.
 """
 
 import re
@@ -18,21 +18,21 @@ from libs.runtime.clock import now
 from libs.runtime.process.settings import Settings
 from libs.schemas.feedback.notifications import RecordNotification
 
-MAX_AT_ONCE = 10
-"""SQS's own limit, for receiving and for deleting."""
+MAX_MESSAGES = 10
+"""The limit of SQS for one receive or delete."""
 WAIT_SECONDS = 20
 HIDDEN_SECONDS = 120
-"""How long a received message is kept from other pollers: well over what storing it takes."""
+"""How long a received message is hidden from other pollers: far longer than it takes to store it."""
 CONNECT_SECONDS = 5
-ANSWER_SECONDS = 10
+RESPONSE_SECONDS = 10
 SENT = "SentTimestamp"
 
-Message = Mapping[str, Any]
-"""As boto3 gives it: MessageId, ReceiptHandle, Body, Attributes."""
+SqsMessage = Mapping[str, Any]
+"""As boto3 returns it: MessageId, ReceiptHandle, Body, Attributes."""
 
 
 class Sqs(Protocol):
-    """The calls of boto3's client that are made here."""
+    """The calls of boto3's client that are used here."""
 
     def receive_message(self, **parameters: Any) -> Mapping[str, Any]: ...
 
@@ -46,67 +46,70 @@ class SnsEnvelope(msgspec.Struct, frozen=True, rename="pascal"):
     timestamp: datetime
 
 
-class Foreign(Exception):
+class ForeignTopic(Exception):
     """The message is of a topic that is not on the list."""
 
 
-class Queue:
-    """Blocking calls, for threads."""
+class SqsQueue:
+    """Blocking calls to the queue, to be made in threads."""
 
     def __init__(self, client: Sqs, url: str) -> None:
         self._client = client
         self._url = url
 
-    def receive(self) -> Sequence[Message]:
-        """Up to ten messages; waits for the first for up to WAIT_SECONDS."""
-        answer = self._client.receive_message(
+    def receive(self) -> Sequence[SqsMessage]:
+        """Return up to ten messages. Wait up to WAIT_SECONDS for the first."""
+        response = self._client.receive_message(
             QueueUrl=self._url,
-            MaxNumberOfMessages=MAX_AT_ONCE,
+            MaxNumberOfMessages=MAX_MESSAGES,
             WaitTimeSeconds=WAIT_SECONDS,
             VisibilityTimeout=HIDDEN_SECONDS,
             AttributeNames=[SENT],
         )
-        messages: Sequence[Message] = answer.get("Messages", ())
+        messages: Sequence[SqsMessage] = response.get("Messages", ())
         return messages
 
-    def delete(self, messages: Sequence[Message]) -> int:
-        """Answers how many of them SQS did not delete: they come again, which does no harm."""
+    def delete(self, messages: Sequence[SqsMessage]) -> int:
+        """Delete the messages and return how many SQS did not delete. They come again, which does no harm."""
         entries = [{"Id": str(n), "ReceiptHandle": each["ReceiptHandle"]} for n, each in enumerate(messages)]
-        answer = self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
-        return len(answer.get("Failed", ()))
+        response = self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
+        return len(response.get("Failed", ()))
 
 
-def connect(config: Settings, url: str) -> Queue:
-    """A client for as many threads as there are pollers. Reads files and may ask the network for credentials."""
+def connect(config: Settings, url: str) -> SqsQueue:
+    """Return the queue, with a client for as many threads as there are pollers.
+
+    Blocks: it reads files and may request credentials over the network.
+    """
     client: Sqs = boto3.client(
         "sqs",
         region_name=region_of(url) or config.aws_region,
         endpoint_url=config.aws_endpoint_url,
         config=Config(
             connect_timeout=CONNECT_SECONDS,
-            read_timeout=WAIT_SECONDS + ANSWER_SECONDS,
+            read_timeout=WAIT_SECONDS + RESPONSE_SECONDS,
             max_pool_connections=2 * config.sqs_pollers,
             retries={"total_max_attempts": 1, "mode": "standard"},
         ),
     )
-    return Queue(client, url)
+    return SqsQueue(client, url)
 
 
 def region_of(url: str) -> str | None:
-    """The region in a queue's address at Amazon."""
+    """Return the region in the URL of a queue at Amazon, or None for other URLs."""
     found = re.match(r"https://sqs\.([a-z0-9-]+)\.amazonaws\.com", url)
     return found[1] if found else None
 
 
-def notification_of(message: Message, topics: frozenset[str]) -> RecordNotification:
-    """What a message of the queue says. Raises Foreign for an envelope of another topic."""
+def notification_of(message: SqsMessage, topics: frozenset[str]) -> RecordNotification:
+    """Return the notification in a message. Raise ForeignTopic for an envelope of a topic that is not on the list."""
     body: str = message["Body"]
     try:
         envelope = _decode(body)
     except (msgspec.DecodeError, RecursionError):
         return _raw(message, body)
     if envelope.topic_arn not in topics:
-        raise Foreign(envelope.topic_arn)
+        raise ForeignTopic(envelope.topic_arn)
     return RecordNotification(
         notification_id=envelope.message_id,
         topic_arn=envelope.topic_arn,
@@ -118,8 +121,8 @@ def notification_of(message: Message, topics: frozenset[str]) -> RecordNotificat
 _decode = msgspec.json.Decoder(SnsEnvelope).decode
 
 
-def _raw(message: Message, body: str) -> RecordNotification:
-    """Raw message delivery: SQS's own id and time are all that is known of it."""
+def _raw(message: SqsMessage, body: str) -> RecordNotification:
+    """Return a notification of raw message delivery, which has only the id and time of the SQS message."""
     sent = message.get("Attributes", {}).get(SENT)
     return RecordNotification(
         notification_id=UUID(message["MessageId"]),
