@@ -50,7 +50,7 @@ from libs.schemas.contacts.segments import (
 )
 from services.contacts.app import build
 from services.contacts.contacts.read_models import contact as contacts
-from services.contacts.segments import members
+from services.contacts.segments import matching
 from tests.benchmarks.population import EVENTS_EACH, populate
 
 LIMIT = 900.0
@@ -207,7 +207,7 @@ class Field:
         await self.settled()
         return time.perf_counter() - started
 
-    async def _some(self, count: int) -> list[contacts.Row]:
+    async def _some(self, count: int) -> list[contacts.ContactRow]:
         """Contacts from all over the list, none of them a second time."""
         query = "select id from contact where project = $1 and version = 1 order by md5(id::text) limit $2"
         ids = [row["id"] for row in await self.runtime.pool.fetch(query, self.project, count)]
@@ -249,7 +249,7 @@ async def counts(field: Field) -> Table:
         for name, condition, by_hand in BY_HAND:
 
             async def ours(condition: Condition = condition) -> int:
-                return await members.count_matching(conn, field.project, condition)
+                return await matching.count_matching(conn, field.project, condition)
 
             ways = [ours, *(written(conn, sql, field.project) for sql in by_hand)]
             found, times = await timed(ways)

@@ -261,7 +261,7 @@ class LookupContacts(ContactsQuery, tag="lookup-contacts", frozen=True, kw_only=
     emails: list[str]
 
 
-class FindKnown(ContactsQuery, tag="find-known", frozen=True, kw_only=True):
+class FindUnchangedContacts(ContactsQuery, tag="find-known", frozen=True, kw_only=True):
     """Whom saving these contacts would leave as they are. Answers a list in the same order: `KnownContact`, or null
     where there is something to save or to refuse, or nobody has the address."""
 
@@ -297,7 +297,7 @@ class ContactView(View, frozen=True, kw_only=True):
     """Only where the contact has paused its mails."""
 
 
-class KnownContact(View, frozen=True, kw_only=True):
+class UnchangedContact(View, frozen=True, kw_only=True):
     """As much of a contact as a mail to it needs."""
 
     id: UUID

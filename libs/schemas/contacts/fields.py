@@ -39,7 +39,7 @@ class FieldDeleted(FieldEvent, tag="field.deleted", frozen=True, kw_only=True):
     contacts: int
 
 
-class FieldRemovalStarted(JobEvent, tag="field-deletion.started", frozen=True, kw_only=True):
+class FieldDeletionJobStarted(JobEvent, tag="field-deletion.started", frozen=True, kw_only=True):
     """The job that takes the field out of contacts, of whom so many `rows` had it."""
 
     field: str

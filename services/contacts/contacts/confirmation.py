@@ -10,36 +10,41 @@ from services.contacts.contacts.contact import Contact
 from services.contacts.contacts.errors import contact_not_found
 
 LIMITS = ((1, timedelta(hours=1)), (5, timedelta(days=1)))
-"""How often within which time. Whoever can type an address into a form could otherwise fill its mailbox."""
+"""How many requests are allowed in which time. Without a limit, anyone could fill a mailbox through a sign-up form."""
 
-REMEMBERED = max(most for most, _ in LIMITS)
+REMEMBERED = max(limit for limit, _ in LIMITS)
 
 
-class State(msgspec.Struct, frozen=True):
-    """The contact, None if there is none, and when it was asked lately, oldest first."""
+class Confirmation(msgspec.Struct, frozen=True):
+    """The contact, None if there is none, and when it was last asked, oldest first."""
 
     contact: Contact | None = None
     asked: tuple[datetime, ...] = ()
 
 
-INITIAL = State()
+INITIAL = Confirmation()
 
 
-def decide(command: AskForConfirmation, state: State, now: datetime) -> list[ConfirmationAsked]:
-    """Raises Rejected if there is nobody to ask, nothing to ask for, or the contact was asked too often."""
-    if state.contact is None:
+def decide(command: AskForConfirmation, confirmation: Confirmation, now: datetime) -> list[ConfirmationAsked]:
+    """Return the event that the contact is asked.
+
+    Raise Rejected if there is no such contact, if it is subscribed already, or if it was asked too often.
+    """
+    if confirmation.contact is None:
         raise contact_not_found()
-    if state.contact.subscribed:
-        raise Rejected("CONTACT_ALREADY_SUBSCRIBED", "The contact is subscribed already")
-    if any(_asked_since(state, now - span) >= most for most, span in LIMITS):
-        raise Rejected("RATE_LIMIT_EXCEEDED", "The contact was asked to confirm lately; wait before asking again")
+    if confirmation.contact.subscribed:
+        raise Rejected("CONTACT_ALREADY_SUBSCRIBED", "The contact is already subscribed")
+    if any(_count_since(confirmation, now - span) >= limit for limit, span in LIMITS):
+        raise Rejected(
+            "RATE_LIMIT_EXCEEDED", "A contact can be asked to confirm once per hour and five times per day; try later"
+        )
     return [ConfirmationAsked(contact_id=command.contact_id)]
 
 
-def after(asked: tuple[datetime, ...], now: datetime) -> tuple[datetime, ...]:
-    """The times to remember once the contact is asked."""
+def remember(asked: tuple[datetime, ...], now: datetime) -> tuple[datetime, ...]:
+    """Return the times to remember after asking once more."""
     return (*asked, now)[-REMEMBERED:]
 
 
-def _asked_since(state: State, then: datetime) -> int:
-    return sum(at > then for at in state.asked)
+def _count_since(confirmation: Confirmation, since: datetime) -> int:
+    return sum(at > since for at in confirmation.asked)

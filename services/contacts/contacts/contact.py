@@ -1,7 +1,5 @@
-"""A contact: a person with one address, a subscription and data; and what is tracked about them.
-
-Pure: decides what happens, and how a contact is afterwards.
-"""
+"""The decider of contacts: a person with one address, a subscription and data, and the events tracked about them.
+Pure."""
 
 from typing import TypeAlias, assert_never
 from uuid import UUID
@@ -27,7 +25,7 @@ from libs.schemas.contacts.contacts import (
     UpdateContact,
 )
 from services.contacts.contacts.address import parse
-from services.contacts.contacts.data import check, merged
+from services.contacts.contacts.data import check_data, merge
 from services.contacts.contacts.errors import address_taken, contact_exists, contact_not_found
 
 Command: TypeAlias = SaveContact | UpdateContact | SubscribeContact | UnsubscribeContact | DeleteContact | TrackEvent
@@ -41,7 +39,7 @@ RESERVED_EVENTS = ("contact.subscribed", "contact.unsubscribed")
 
 
 class Contact(msgspec.Struct, frozen=True):
-    """`id` is None for a contact that does not exist; `snoozed_until` of one that has not paused its mails."""
+    """`id` is None for a contact that does not exist, `snoozed_until` for one that has not paused its mails."""
 
     id: UUID | None = None
     email: str = ""
@@ -54,10 +52,11 @@ INITIAL = Contact()
 
 
 def decide(command: Command, contact: Contact, *, taken: bool = False) -> list[Fact]:
-    """What follows from the command; nothing if it is already so. Raises Rejected for no.
+    """Return the events that the command causes; none if the contact is already as wanted. Raise Rejected if it is not
+    allowed.
 
-    `contact` is the one that the command names by id, or by address if it carries one for upserting. `taken` says
-    that another contact has the address that the command would give to this one.
+    `contact` is the one with the command's id or, for an upsert, with its address. `taken` says that another contact
+    has the address that the command would give to this one.
     """
     match command:
         case TrackEvent():
@@ -72,7 +71,7 @@ def decide(command: Command, contact: Contact, *, taken: bool = False) -> list[F
         case UpdateContact():
             return _updated(command, contact, taken)
         case SubscribeContact():
-            return _flipped(contact, True)
+            return _subscription_changed(contact, True)
         case UnsubscribeContact():
             return _unsubscribed(contact, command)
         case DeleteContact():
@@ -100,42 +99,42 @@ def evolve(contact: Contact, event: Fact) -> Contact:
 
 
 def _saved(command: SaveContact | TrackEvent, contact: Contact, *, default: bool) -> list[Fact]:
-    """Create, or merge. A subscription that is not mentioned never changes."""
+    """Create the contact or merge into it. An absent `subscribed` never changes the subscription."""
     email = parse(command.email)
-    check(command.data)
-    data = merged(contact.data, command.data)
+    check_data(command.data)
+    data = merge(contact.data, command.data)
     if contact.id is None:
         subscribed = default if command.subscribed is None else command.subscribed
         return [ContactCreated(contact_id=command.contact_id, email=email, subscribed=subscribed, data=data)]
-    return [*_changed(contact, contact.email, data), *_flipped(contact, command.subscribed)]
+    return [*_changed(contact, contact.email, data), *_subscription_changed(contact, command.subscribed)]
 
 
 def _updated(command: UpdateContact, contact: Contact, taken: bool) -> list[Fact]:
     email = contact.email if command.email is None else parse(command.email)
     if taken and email != contact.email:
         raise address_taken()
-    changed = _changed(contact, email, _given(command, contact))
-    return [*changed, *_flipped(replace(contact, email=email), command.subscribed)]
+    changed = _changed(contact, email, _data_after(command, contact))
+    return [*changed, *_subscription_changed(replace(contact, email=email), command.subscribed)]
 
 
-def _given(command: UpdateContact, contact: Contact) -> Data:
+def _data_after(command: UpdateContact, contact: Contact) -> Data:
     if command.data is msgspec.UNSET:
         return contact.data
     if command.data is None:
         return {}
-    check(command.data)
-    return merged(contact.data, command.data)
+    check_data(command.data)
+    return merge(contact.data, command.data)
 
 
 def _changed(contact: Contact, email: str, data: Data) -> list[Fact]:
     assert contact.id is not None
     if email == contact.email and equal_as_json(data, contact.data):
         return []
-    check(data)
+    check_data(data)
     return [ContactUpdated(contact_id=contact.id, email=email, data=data)]
 
 
-def _flipped(contact: Contact, subscribed: bool | None) -> list[Fact]:
+def _subscription_changed(contact: Contact, subscribed: bool | None) -> list[Fact]:
     assert contact.id is not None
     if subscribed is None:
         return []
@@ -144,14 +143,18 @@ def _flipped(contact: Contact, subscribed: bool | None) -> list[Fact]:
     return [] if contact.subscribed else [ContactSubscribed(contact_id=contact.id, email=contact.email)]
 
 
-def _unsubscribed(contact: Contact, wish: UnsubscribeContact) -> list[Fact]:
-    """A pause can be changed or made for good. Who has unsubscribed for good is never subscribed again by a pause."""
+def _unsubscribed(contact: Contact, command: UnsubscribeContact) -> list[Fact]:
+    """Unsubscribe, or change a pause. A contact that unsubscribed for good cannot get a pause, which would end."""
     assert contact.id is not None
-    if not contact.subscribed and contact.snoozed_until in (None, wish.until):
+    if not contact.subscribed and contact.snoozed_until in (None, command.until):
         return []
     return [
         ContactUnsubscribed(
-            contact_id=contact.id, email=contact.email, reason=wish.reason, email_id=wish.email_id, until=wish.until
+            contact_id=contact.id,
+            email=contact.email,
+            reason=command.reason,
+            email_id=command.email_id,
+            until=command.until,
         )
     ]
 
@@ -167,7 +170,7 @@ def _tracked(command: TrackEvent, contact: Contact) -> EventTracked:
 
 
 def check_event_name(name: str) -> None:
-    """Raises Rejected for what callers may not track, or delete."""
+    """Raise Rejected for a name that callers may not track or delete."""
     if not name:
         raise invalid("event", "Event name is required", "too_small")
     if len(name) > MAX_EVENT_NAME or "\0" in name:
@@ -177,6 +180,6 @@ def check_event_name(name: str) -> None:
 
 
 def _is_reserved(name: str) -> bool:
-    """Names that only the platform itself may say."""
+    """Return whether only the platform itself may track events of this name."""
     of_segment = name.startswith("segment.") and name.endswith((".entry", ".exit"))
     return name in RESERVED_EVENTS or name.startswith("email.") or of_segment

@@ -1,6 +1,6 @@
-"""The contacts that a batch is about, by id and by address, as they are after what was decided of it so far.
+"""The contacts of a batch of commands, by id and by address, in the state that the commands handled so far left them.
 
-Some commands name a contact by address and others by id: one book for both keeps what they decide in order.
+Some commands name a contact by address and others by id. Looking both up in one identity map keeps them in order.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,55 +11,50 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
-from services.contacts.contacts.contact import (
-    INITIAL,
-    Contact,
-    Fact,
-    evolve,
-)
+from services.contacts.contacts.contact import INITIAL, Contact, Fact, evolve
 
 
-class Known(msgspec.Struct, frozen=True):
-    """A contact of a project, with what decisions do not need. The times are None while it does not exist."""
+class ContactState(msgspec.Struct, frozen=True):
+    """A contact with its times, which no decision needs. They are None while it does not exist."""
 
     contact: Contact = INITIAL
     created_at: datetime | None = None
     updated_at: datetime | None = None
 
-    def after(self, events: Sequence[Fact], now: datetime) -> "Known":
+    def after(self, events: Sequence[Fact], now: datetime) -> "ContactState":
         contact = reduce(evolve, events, self.contact)
         if contact is self.contact:
             return self
         return replace(self, contact=contact, created_at=self.created_at or now, updated_at=now)
 
 
-NOBODY = Known()
+ABSENT = ContactState()
 
 
-class Book:
-    def __init__(self, known: Iterable[tuple[UUID, Known]]) -> None:
-        self._by_id: dict[tuple[UUID, UUID], Known] = {}
-        self._holders: dict[tuple[UUID, str], UUID] = {}
-        for project, each in known:
-            self.keep(project, each)
+class ContactBatch:
+    def __init__(self, states: Iterable[tuple[UUID, ContactState]]) -> None:
+        self._by_id: dict[tuple[UUID, UUID], ContactState] = {}
+        self._ids_by_address: dict[tuple[UUID, str], UUID] = {}
+        for project, state in states:
+            self.put(project, state)
 
-    def by_id(self, project: UUID, contact_id: UUID) -> Known:
-        return self._by_id.get((project, contact_id), NOBODY)
+    def by_id(self, project: UUID, contact_id: UUID) -> ContactState:
+        return self._by_id.get((project, contact_id), ABSENT)
 
-    def by_address(self, project: UUID, address: str) -> Known:
-        holder = self._holders.get((project, address))
-        return NOBODY if holder is None else self.by_id(project, holder)
+    def by_address(self, project: UUID, address: str) -> ContactState:
+        contact_id = self._ids_by_address.get((project, address))
+        return ABSENT if contact_id is None else self.by_id(project, contact_id)
 
-    def forget(self, project: UUID, contact_id: UUID) -> None:
-        """Take out a contact that is gone; its address is free."""
-        gone = self._by_id.pop((project, contact_id), NOBODY)
-        self._holders.pop((project, gone.contact.email), None)
-
-    def keep(self, project: UUID, known: Known) -> None:
-        """Enter the contact as it is now; an address that it no longer has is free."""
-        contact = known.contact
+    def put(self, project: UUID, state: ContactState) -> None:
+        """Store the contact's current state and free the address that it no longer has."""
+        contact = state.contact
         assert contact.id is not None
         before = self.by_id(project, contact.id).contact
-        self._holders.pop((project, before.email), None)
-        self._holders[project, contact.email] = contact.id
-        self._by_id[project, contact.id] = known
+        self._ids_by_address.pop((project, before.email), None)
+        self._ids_by_address[project, contact.email] = contact.id
+        self._by_id[project, contact.id] = state
+
+    def remove(self, project: UUID, contact_id: UUID) -> None:
+        """Remove a deleted contact and free its address."""
+        removed = self._by_id.pop((project, contact_id), ABSENT)
+        self._ids_by_address.pop((project, removed.contact.email), None)

@@ -1,4 +1,4 @@
-"""A contact's data: JSON whose keys belong to the caller; how it merges, compares, and what of it can be kept."""
+"""A contact's data, JSON whose keys belong to the caller: how it merges, and what the log can hold. Pure."""
 
 import re
 
@@ -20,26 +20,27 @@ RESERVED_PREFIX = "plunk_"
 
 MAX_BYTES = 128 * 1024
 MAX_DEPTH = 32
-LARGEST = 1e30
-SMALLEST = 1e-30
+MAX_NUMBER = 1e30
+MIN_NUMBER = 1e-30
 
-_SUSPECT = re.compile(rb"\\u0000|\d{31}|\de[+-]?\d\d")
+_SUSPICIOUS = re.compile(rb"\\u0000|\d{31}|\de[+-]?\d\d")
 
 
-def merged(stored: Data, incoming: Data) -> Data:
-    """What is stored after `incoming` was written over it, key by key and not deeper.
+def merge(stored: Data, incoming: Data) -> Data:
+    """Return the stored data after writing `incoming` over it, top-level key by top-level key.
 
-    Null deletes a key and an empty string leaves it. `{value, persistent: false}` is for one rendering only, with
-    `persistent: true` its value is stored. Reserved keys are dropped. Raises Rejected for a locale that is no string.
+    Null deletes a key and an empty string leaves it unchanged. `{value, persistent: false}` is for one rendering only;
+    with `persistent: true` the value is stored. Reserved keys are dropped. Raise Rejected for a locale that is not a
+    string.
     """
     result = dict(stored)
     for key, given in incoming.items():
         value = given
-        if isinstance(given, dict) and _wrapped(given):
+        if isinstance(given, dict) and _is_wrapped(given):
             if not given["persistent"]:
                 continue
             value = given["value"]
-        if _reserved(key):
+        if _is_reserved(key):
             continue
         if value is None:
             result.pop(key, None)
@@ -50,28 +51,28 @@ def merged(stored: Data, incoming: Data) -> Data:
     return result
 
 
-def check(data: Data, field: str = "data") -> None:
-    """Raise Rejected for JSON that no event can carry: see `refusal`."""
-    if reason := refusal(data):
+def check_data(data: Data, field: str = "data") -> None:
+    """Raise Rejected for JSON that no event can carry: see `json_flaw`."""
+    if reason := json_flaw(data):
         raise invalid(field, reason, "invalid_json")
 
 
-def refusal(value: object) -> str | None:
-    """Why the log cannot hold this JSON, if it cannot.
+def json_flaw(value: object) -> str | None:
+    """Return why the log cannot hold this JSON, as a phrase that follows the field's name; None if it can.
 
-    Postgres has no NUL and writes numbers out digit by digit: unbounded, a small request would grow into an event
-    that is too big for the bus.
+    Postgres stores no NUL, and writes numbers out digit by digit: without a limit, a small request would grow into an
+    event that is too large for the bus.
     """
     raw = encode(value)
     if len(raw) > MAX_BYTES:
         return f"is larger than {MAX_BYTES} bytes"
-    if _SUSPECT.search(raw) or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
-        return _found(value)
+    if _SUSPICIOUS.search(raw) or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+        return _find_flaw(value)
     return None
 
 
-def _found(value: object) -> str | None:
-    """Look closer, without recursion, because the depth is the caller's."""
+def _find_flaw(value: object) -> str | None:
+    """Walk the whole value, without recursion because the caller chooses the depth."""
     waiting = [(value, 1)]
     while waiting:
         part, depth = waiting.pop()
@@ -80,8 +81,8 @@ def _found(value: object) -> str | None:
         match part:
             case str() if "\0" in part:
                 return "contains a NUL character"
-            case int() | float() if part and not SMALLEST <= abs(part) <= LARGEST:
-                return f"has a number outside of {SMALLEST} to {LARGEST}"
+            case int() | float() if part and not MIN_NUMBER <= abs(part) <= MAX_NUMBER:
+                return f"contains a number outside {MIN_NUMBER} to {MAX_NUMBER}"
             case dict():
                 waiting += [(inner, depth + 1) for pair in part.items() for inner in pair]
             case list():
@@ -89,9 +90,9 @@ def _found(value: object) -> str | None:
     return None
 
 
-def _reserved(key: str) -> bool:
+def _is_reserved(key: str) -> bool:
     return key in RESERVED or key.startswith(RESERVED_PREFIX)
 
 
-def _wrapped(value: Data) -> bool:
+def _is_wrapped(value: Data) -> bool:
     return "value" in value and isinstance(value.get("persistent"), bool)

@@ -1,14 +1,10 @@
-"""The ways in which this service says no."""
+"""Rejections of commands and queries about contacts."""
 
 from libs.kernel.rejection import Rejected
 
 
 def contact_not_found() -> Rejected:
     return Rejected("CONTACT_NOT_FOUND", "Contact not found")
-
-
-def segment_not_found() -> Rejected:
-    return Rejected("SEGMENT_NOT_FOUND", "Segment not found")
 
 
 def address_taken() -> Rejected:

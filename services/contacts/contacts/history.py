@@ -1,7 +1,7 @@
-"""How a contact became what it is: its own stream, read back from the log.
+"""The history of a contact: its own stream, read back from the log.
 
-What was recorded about a contact that is deleted stays as facts without content:
-see `libs.runtime.eventstore.encryption`.
+The events of a deleted contact are still there, without their personal content: see
+`libs.runtime.eventstore.encryption`.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from libs.schemas.contacts.contacts import (
     ContactUpdated,
 )
 from services.contacts.contacts.contact import Fact
-from services.contacts.contacts.contact_batch import Known
+from services.contacts.contacts.contact_batch import ContactState
 
 NEWEST = """
 select id, project, version, type, data, meta, recorded_at
@@ -40,38 +40,42 @@ where stream = $2 and project = $1 and recorded_at <= $3
 order by version
 """
 
-FROM_THE_END = 2**31 - 1
+END_OF_STREAM = 2**31 - 1
 
 _codec: Codec[Any] = Codec([ContactCreated, ContactUpdated, ContactSubscribed, ContactUnsubscribed, ContactDeleted])
 
 
-class Recorded(msgspec.Struct, frozen=True):
-    """One fact of the contact's stream."""
+class RecordedEvent(msgspec.Struct, frozen=True):
+    """One event of the contact's stream."""
 
     id: UUID
     version: int
     kind: str
-    fact: Fact
+    event: Fact
     meta: Meta
     at: datetime
 
 
-async def newest(conn: Connection, project: UUID, contact_id: UUID, before: int, limit: int) -> list[Recorded]:
-    """What happened to the contact, newest first, from the version `before` back."""
+async def load_newest(
+    conn: Connection, project: UUID, contact_id: UUID, before: int, limit: int
+) -> list[RecordedEvent]:
+    """Return the contact's events before the version `before`, newest first."""
     rows = await conn.fetch(NEWEST, project, f"contact-{contact_id}", before, limit)
     return await _read(conn, rows)
 
 
-async def as_it_was(conn: Connection, project: UUID, contact_id: UUID, at: datetime) -> Known:
-    """The contact at that time; NOBODY if there was none then, or if it is forgotten since."""
+async def load_at(conn: Connection, project: UUID, contact_id: UUID, at: datetime) -> ContactState:
+    """Return the contact at that time. If it did not exist then, or was erased since, its id or email is missing."""
     rows = await conn.fetch(UNTIL, project, f"contact-{contact_id}", at)
-    facts = await _read(conn, rows)
-    return reduce(lambda known, each: known.after([each.fact], each.at), facts, Known())
+    recorded = await _read(conn, rows)
+    return reduce(lambda state, each: state.after([each.event], each.at), recorded, ContactState())
 
 
-async def _read(conn: Connection, rows: Sequence[asyncpg.Record]) -> list[Recorded]:
+async def _read(conn: Connection, rows: Sequence[asyncpg.Record]) -> list[RecordedEvent]:
     bodies = await decrypt(conn, [LoggedEvent(row["id"], row["project"], row["data"].encode()) for row in rows])
     return [
-        Recorded(row["id"], row["version"], row["type"], _codec.decode(body), meta_of(row["meta"]), row["recorded_at"])
+        RecordedEvent(
+            row["id"], row["version"], row["type"], _codec.decode(body), meta_of(row["meta"]), row["recorded_at"]
+        )
         for row, body in zip(rows, bodies, strict=True)
     ]

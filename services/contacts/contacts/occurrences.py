@@ -1,4 +1,4 @@
-"""How often things happened to contacts, and when first and last: gathered from a batch, as columns for a table."""
+"""Aggregates a batch's events into counters: how often, when first and when last each happened to each contact."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -7,33 +7,33 @@ from uuid import UUID
 import msgspec
 
 Occurrence = tuple[UUID, UUID, str, datetime]
-"""Project, contact, the name of what happened, when."""
+"""A project, a contact, the name of an event, and its time."""
 
 
-class _Seen(msgspec.Struct):
+class _Counter(msgspec.Struct):
     count: int
     first_at: datetime
     last_at: datetime
 
 
 def columns(occurrences: Iterable[Occurrence]) -> tuple[list[object], ...]:
-    """One list a column: project, contact_id, name, count, first_at, last_at; all six empty when nothing happened.
+    """Return one list per column: project, contact_id, name, count, first_at, last_at; six empty ones for no events.
 
-    The rows come in one order everywhere, so that replicas that count the same contacts wait instead of deadlocking.
+    The rows are always in the same order, so replicas that count the same contacts wait instead of deadlocking.
     """
-    seen: dict[tuple[UUID, UUID, str], _Seen] = {}
+    counters: dict[tuple[UUID, UUID, str], _Counter] = {}
     for project, contact, name, at in occurrences:
-        counter = seen.setdefault((project, contact, name), _Seen(0, at, at))
+        counter = counters.setdefault((project, contact, name), _Counter(0, at, at))
         counter.count += 1
         counter.first_at, counter.last_at = min(counter.first_at, at), max(counter.last_at, at)
     rows = [
         (project, contact, name, counter.count, counter.first_at, counter.last_at)
-        for (project, contact, name), counter in sorted(seen.items(), key=_order)
+        for (project, contact, name), counter in sorted(counters.items(), key=_order)
     ]
     return tuple([row[column] for row in rows] for column in range(6))
 
 
-def _order(item: tuple[tuple[UUID, UUID, str], _Seen]) -> tuple[bytes, bytes, str]:
-    """As Postgres has it; UUIDs themselves are slow to compare."""
+def _order(item: tuple[tuple[UUID, UUID, str], _Counter]) -> tuple[bytes, bytes, str]:
+    """Return the sort key that gives the order of Postgres; comparing UUIDs themselves is slow."""
     (project, contact, name), _ = item
     return project.bytes, contact.bytes, name

@@ -1,9 +1,9 @@
-"""Finding contacts by a part of their address, newest first.
+"""Searching contacts by a part of their address, newest first.
 
-Two ways, because no single one is fast for both. What few contacts have (`ann.lee`) is found by the index of trigrams.
-What many have (`gmail`) would take that index long, but is soon found among the newest contacts; so is what is too
-short to have a trigram. Whichever it is, an answer takes about as long in a list of a million as in one of ten
-thousand: who is not among the newest is on one of the pages that follow.
+There are two ways, because neither is fast for every search. A part that few addresses have (`ann.lee`) is found by
+the trigram index. A part that many have (`gmail`) would take that index long, but a scan of the newest contacts finds
+it soon; the same scan serves parts too short to have a trigram. Either way an answer takes about as long among a
+million contacts as among ten thousand: matches that are not among the newest come on later pages.
 """
 
 from collections.abc import Sequence
@@ -15,34 +15,34 @@ import msgspec
 from msgspec.structs import replace
 
 from libs.runtime.eventstore.store import Connection
-from services.contacts.contacts.read_models.contact import Row, row_of
+from services.contacts.contacts.read_models.contact import ContactRow, row_of
 
-NEAR, FAR = 5_000, 10_000
-"""How many of the newest contacts are looked at for a page: for what has no trigram, and for what many have. Of these a
-page is mostly full long before; for two letters that nobody has it is the whole way."""
+SHORT_WINDOW, COMMON_WINDOW = 5_000, 10_000
+"""How many of the newest contacts a page scans, for a search without a trigram and for one with many matches. The page
+is mostly full long before; two letters that no address has take the whole window."""
 
-MANY = 2000
-"""So many contacts are found among the newest sooner than by the index."""
+MIN_COMMON = 2000
+"""From this many matches on, scanning the newest contacts is faster than the index."""
 
-TOO_MANY = 20_000
-"""For so many the index is not asked, even if they are not among the newest."""
+MAX_INDEXED = 20_000
+"""From this many matches on, the index is not asked even if the newest contacts do not fill the page."""
 
-SHORTEST = 3
-"""Bytes; what is shorter has no trigram."""
+MIN_TRIGRAM_BYTES = 3
+"""A shorter search has no trigram."""
 
-COUNTED = 1000
-"""Further than this, matches are not counted."""
+MAX_COUNTED = 1000
+"""Matches are not counted further than this."""
 
-BLOCKS, APART = 64, 0.01
-"""How many blocks of the table are a sample, and how far apart, as a part of the table, those who have it must stand to
-be many: a few who came together stand together."""
+SAMPLE_BLOCKS, MIN_SPREAD = 64, 0.01
+"""How many blocks of the table the sample has, and what part of the table the matches in it must span. Matches that
+were imported together stand together, and a sample that hits them would make a few look like many."""
 
-Place: TypeAlias = tuple[datetime, UUID]
+Position: TypeAlias = tuple[datetime, UUID]
 
-END: Place = (datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
-"""The place after the oldest contact."""
+END: Position = (datetime(1, 1, 1, tzinfo=UTC), UUID(int=0))
+"""The position after the oldest contact."""
 
-# In one statement, so that nobody comes or goes between looking at them and learning how far that was.
+# One statement, so that no contact comes or goes between scanning and learning how far the scan got.
 AMONG_NEWEST = """
 with found as materialized (
     select id, created_at from (
@@ -72,7 +72,7 @@ select count(*) from (
 ) as counted
 """
 
-# Materialized, so that the planner does not take the order by time for the way to the first few.
+# Materialized, or the planner would walk the index on time to find the first few.
 BY_TRIGRAMS = """
 with found as materialized (
     select id, created_at from contact
@@ -85,7 +85,7 @@ from shown join contact on contact.project = $1 and contact.id = shown.id
 order by created_at desc, contact.id desc
 """
 
-# Estimated from some pages of the table, because statistics know of trigrams only one by one.
+# Estimated from a sample of the table, because the statistics of Postgres know trigrams only one by one.
 ESTIMATE = """
 with whole as (
     select pg_relation_size('contact') / 8192.0 as blocks
@@ -99,52 +99,57 @@ where project = $1 and strpos(email, $2) > 0
 """
 
 
-class Found(msgspec.Struct, frozen=True):
-    """Contacts; the place up to which they were sought, which is END unless there may be more; and, if the page is the
-    first, how many there are in all, as far as that is known without counting."""
+class SearchResult(msgspec.Struct, frozen=True):
+    """One page of contacts.
 
-    rows: Sequence[Row]
-    until: Place
+    `until` is the position that the search reached: END if there are no more. `total` is the number of all matches,
+    if the page is the first and the number came without counting.
+    """
+
+    rows: Sequence[ContactRow]
+    until: Position
     total: int | None = None
 
 
-async def page(conn: Connection, project: UUID, after: Place, search: str, limit: int) -> Found:
-    """Contacts whose address contains `search` (lower-case), from the place `after`."""
-    if len(search.encode()) < SHORTEST:
-        return await _among_newest(conn, project, after, search, limit, NEAR)
-    likely = await _likely(conn, project, search)
-    if likely >= MANY:
-        found = await _among_newest(conn, project, after, search, limit, FAR)
-        if found.until == END and len(found.rows) < limit:
-            return found
-        if len(found.rows) == limit or likely >= TOO_MANY:
-            return replace(found, total=COUNTED)
+async def page(conn: Connection, project: UUID, after: Position, search: str, limit: int) -> SearchResult:
+    """Return contacts after the position whose address contains `search` (lower-case)."""
+    if len(search.encode()) < MIN_TRIGRAM_BYTES:
+        return await _among_newest(conn, project, after, search, limit, SHORT_WINDOW)
+    estimate = await _estimate(conn, project, search)
+    if estimate >= MIN_COMMON:
+        result = await _among_newest(conn, project, after, search, limit, COMMON_WINDOW)
+        if result.until == END and len(result.rows) < limit:
+            return result
+        if len(result.rows) == limit or estimate >= MAX_INDEXED:
+            return replace(result, total=MAX_COUNTED)
     return await _by_trigrams(conn, project, after, search, limit)
 
 
-async def total(conn: Connection, project: UUID, search: str, first: Found) -> int:
-    """How many there are in all: up to COUNTED, and of what is short and few have, among the newest."""
+async def total(conn: Connection, project: UUID, search: str, first: SearchResult) -> int:
+    """Return the number of all matches, at most MAX_COUNTED; for a rare short search only those among the newest."""
     if first.total is not None:
         return first.total
-    if await _likely(conn, project, search) >= MANY:
-        return COUNTED
-    counted: int = await conn.fetchval(COUNT_AMONG_NEWEST, project, search, FAR, COUNTED)
+    if await _estimate(conn, project, search) >= MIN_COMMON:
+        return MAX_COUNTED
+    counted: int = await conn.fetchval(COUNT_AMONG_NEWEST, project, search, COMMON_WINDOW, MAX_COUNTED)
     return counted
 
 
-async def _likely(conn: Connection, project: UUID, search: str) -> int:
-    """About how many have it."""
-    likely: int = await conn.fetchval(ESTIMATE, project, search, BLOCKS, APART)
-    return likely
+async def _estimate(conn: Connection, project: UUID, search: str) -> int:
+    """Return roughly how many addresses match."""
+    estimate: int = await conn.fetchval(ESTIMATE, project, search, SAMPLE_BLOCKS, MIN_SPREAD)
+    return estimate
 
 
-async def _by_trigrams(conn: Connection, project: UUID, after: Place, search: str, limit: int) -> Found:
+async def _by_trigrams(conn: Connection, project: UUID, after: Position, search: str, limit: int) -> SearchResult:
     rows = await conn.fetch(BY_TRIGRAMS, project, *after, search, limit)
-    return Found([row_of(row) for row in rows], END, min(rows[0]["number"], COUNTED) if rows else 0)
+    return SearchResult([row_of(row) for row in rows], END, min(rows[0]["number"], MAX_COUNTED) if rows else 0)
 
 
-async def _among_newest(conn: Connection, project: UUID, after: Place, search: str, limit: int, window: int) -> Found:
+async def _among_newest(
+    conn: Connection, project: UUID, after: Position, search: str, limit: int, window: int
+) -> SearchResult:
     found = await conn.fetch(AMONG_NEWEST, project, *after, search, window, limit)
     until = (found[0]["until_at"], found[0]["until_id"]) if found[0]["until_at"] else END
     rows = [row_of(row) for row in found if row["id"]]
-    return Found(rows, until, len(rows) if len(rows) < limit else None)
+    return SearchResult(rows, until, len(rows) if len(rows) < limit else None)

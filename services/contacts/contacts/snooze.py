@@ -1,4 +1,4 @@
-"""Pausing mails: a contact that unsubscribed until some day is woken on that day."""
+"""Pausing mails: a contact that unsubscribed until some day is subscribed again on that day."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,14 +12,15 @@ from libs.schemas.contacts.contacts import UnsubscribeContact
 
 
 class EndSnooze(Message, tag="end-snooze", frozen=True, kw_only=True):
-    """Ends the pause that lasts until then. A pause that was changed or ended meanwhile is another one."""
+    """Ends the pause that lasts `until` then. A pause that was changed or ended in the meantime has another `until`."""
 
     contact_id: UUID
     until: Instant
 
 
-async def wake_at_the_end(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> None:
-    """Also where the command changed nothing: the timer asks again whether its pause is still the one that holds."""
+async def schedule_ends(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> None:
+    """Schedule the end of each pause, even if the command changed nothing: when it fires, the timer checks that its
+    pause still holds."""
     for envelope in envelopes:
         command = envelope.message
         if isinstance(command, UnsubscribeContact) and command.until:

@@ -1,4 +1,4 @@
-"""Answers about tracked events, and deleting them by their name."""
+"""Queries about tracked events."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,7 +23,8 @@ from libs.schemas.contacts.events import (
 from libs.schemas.contacts.segments import NamedReference
 from services.contacts.contacts.errors import contact_not_found
 from services.contacts.contacts.read_models import contact as contacts
-from services.contacts.events.read_models import tracked_event as tracked
+from services.contacts.events.read_models import tracked_event
+from services.contacts.events.read_models.tracked_event import TrackedEventRow
 from services.contacts.segments.condition import topics
 from services.contacts.segments.read_models import segment as segments
 
@@ -31,37 +32,39 @@ MAX_LIMIT = 1000
 
 
 async def list_events(conn: Connection, project: UUID, query: ListEvents) -> EventList:
-    """A limit beyond what is allowed is the nearest that is. An answer weighs no more than the bus takes."""
+    """Return a page of events, newest first. A limit out of range is moved into it."""
     if query.contact_id and not await contacts.load(conn, [], [(project, query.contact_id)]):
         raise contact_not_found()
     limit = min(max(query.limit, 1), MAX_LIMIT)
-    before = decode_cursor(query.cursor) if query.cursor else tracked.LAST
-    rows = await tracked.newest(conn, project, query.name, query.contact_id, before, limit + 1)
+    before = decode_cursor(query.cursor) if query.cursor else tracked_event.LAST
+    rows = await tracked_event.newest(conn, project, query.name, query.contact_id, before, limit + 1)
     shown = fitting([_view(row) for row in rows[:limit]])
-    more = len(rows) > len(shown)
+    has_more = len(rows) > len(shown)
     return EventList(
         events=shown,
-        cursor=encode_cursor(rows[len(shown) - 1].at, rows[len(shown) - 1].id) if more else None,
-        has_more=more,
+        cursor=encode_cursor(rows[len(shown) - 1].at, rows[len(shown) - 1].id) if has_more else None,
+        has_more=has_more,
     )
 
 
 async def count_events(conn: Connection, project: UUID, query: CountEvents) -> list[EventCount]:
-    since = datetime.fromisoformat(query.since) if query.since else tracked.EVER[0]
-    until = datetime.fromisoformat(query.until) if query.until else tracked.EVER[1]
-    return [EventCount(name=name, count=count) for name, count in await tracked.counts(conn, project, since, until)]
+    since = datetime.fromisoformat(query.since) if query.since else tracked_event.EVER[0]
+    until = datetime.fromisoformat(query.until) if query.until else tracked_event.EVER[1]
+    return [
+        EventCount(name=name, count=count) for name, count in await tracked_event.counts(conn, project, since, until)
+    ]
 
 
 async def get_event_use(conn: Connection, project: UUID, query: GetEventUse) -> EventUse:
     return EventUse(
-        used_in_segments=await segments_asking(conn, project, query.name),
-        total_count=await tracked.total(conn, project, query.name, tracked.EVER[1]),
-        unique_contacts=await tracked.unique_contacts(conn, project, query.name),
+        used_in_segments=await find_segments_using(conn, project, query.name),
+        total_count=await tracked_event.total(conn, project, query.name, tracked_event.EVER[1]),
+        unique_contacts=await tracked_event.unique_contacts(conn, project, query.name),
     )
 
 
-async def segments_asking(conn: Connection, project: UUID, name: str) -> list[NamedReference]:
-    """The segments whose conditions ask whether this happened."""
+async def find_segments_using(conn: Connection, project: UUID, name: str) -> list[NamedReference]:
+    """Return the segments whose conditions ask about the event."""
     rows = await segments.list_all(conn, project)
     return [
         NamedReference(id=row.id, name=row.name)
@@ -70,7 +73,7 @@ async def segments_asking(conn: Connection, project: UUID, name: str) -> list[Na
     ]
 
 
-def _view(row: tracked.Row) -> TrackedEventView:
+def _view(row: TrackedEventRow) -> TrackedEventView:
     return TrackedEventView(
         id=row.id,
         name=row.name,

@@ -1,4 +1,4 @@
-"""What a batch of changes adds to the counts of contacts and of their custom fields. Pure."""
+"""How a batch of changes moves the counts of contacts and of their custom fields. Pure."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -10,71 +10,71 @@ from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import Data
 from libs.schemas.contacts.fields import FieldType
 
-LONGEST_VALUE = 100
-"""Characters of JSON. A longer text is not one to choose from a list."""
+MAX_VALUE_LENGTH = 100
+"""Characters of JSON. Longer values are not offered as choices."""
 
 SCALARS = frozenset((str, bool, int, float))
 
-Found: TypeAlias = tuple[str, type, object]
-"""A field, the type of what somebody has there, and what it is, if that can be told: 1 and true are not the same."""
+TypedValue: TypeAlias = tuple[str, type, object]
+"""A field, the Python type of a contact's value, and the value if it is a scalar. The type tells 1 from true."""
 
-Value: TypeAlias = tuple[UUID, str, str]
-"""A project, a field, and the JSON of a value."""
+FieldValueKey: TypeAlias = tuple[UUID, str, str]
+"""A project, a field, and a value as JSON."""
 
 
-class Tally:
-    """Differences: a contact that came adds, one that went takes away, one that changed does both.
+class CountDeltas:
+    """Differences to add to the stored counts: creating adds, deleting subtracts, updating does both.
 
-    Contacts of a batch mostly have the same few values, so these are counted as they are and looked at once each.
+    The contacts of a batch mostly share a few values. So each distinct value is classified once, not once per contact.
     """
 
     def __init__(self) -> None:
         self.contacts: Counter[UUID] = Counter()
-        self._found: defaultdict[UUID, Counter[Found]] = defaultdict(Counter)
+        self._typed_values: defaultdict[UUID, Counter[TypedValue]] = defaultdict(Counter)
 
-    def came(self, project: UUID, data: Data) -> None:
+    def add_created(self, project: UUID, data: Data) -> None:
         self.contacts[project] += 1
         self._add(project, data, 1)
 
-    def went(self, project: UUID, data: Data) -> None:
+    def add_deleted(self, project: UUID, data: Data) -> None:
         self.contacts[project] -= 1
         self._add(project, data, -1)
 
-    def changed(self, project: UUID, before: Data, after: Data) -> None:
+    def add_updated(self, project: UUID, before: Data, after: Data) -> None:
         self._add(project, before, -1)
         self._add(project, after, 1)
 
     @property
-    def kinds(self) -> Counter[tuple[UUID, str, FieldType]]:
-        """By project, field and type."""
+    def types(self) -> Counter[tuple[UUID, str, FieldType]]:
+        """Return the differences by project, field and type."""
         counts: Counter[tuple[UUID, str, FieldType]] = Counter()
         for project, field, value, count in self._each():
-            counts[project, field, kind_of(value)] += count
+            counts[project, field, type_of(value)] += count
         return counts
 
     @property
-    def values(self) -> Counter[Value]:
-        """By project, field and value, for values that a list of choices can offer."""
-        counts: Counter[Value] = Counter()
+    def values(self) -> Counter[FieldValueKey]:
+        """Return the differences by project, field and value, for values that can be offered as choices."""
+        counts: Counter[FieldValueKey] = Counter()
         for project, field, value, count in self._each():
             if (choice := choice_of(value)) is not None:
                 counts[project, field, choice] += count
         return counts
 
     def _add(self, project: UUID, data: Data, sign: int) -> None:
-        found = self._found[project]
+        typed_values = self._typed_values[project]
         for field, value in data.items():
             kind = type(value)
-            found[field, kind, value if kind in SCALARS else None] += sign
+            typed_values[field, kind, value if kind in SCALARS else None] += sign
 
     def _each(self) -> Iterator[tuple[UUID, str, object, int]]:
-        for project, found in self._found.items():
-            for (field, _, value), count in found.items():
+        for project, typed_values in self._typed_values.items():
+            for (field, _, value), count in typed_values.items():
                 yield project, field, value, count
 
 
-def kind_of(value: object) -> FieldType:
-    """The type of a value, as the guide names them. Lists and objects count as text."""
+def type_of(value: object) -> FieldType:
+    """Return the field type of a value. Lists and objects count as text."""
     match value:
         case bool():
             return "boolean"
@@ -87,8 +87,8 @@ def kind_of(value: object) -> FieldType:
 
 
 def choice_of(value: object) -> str | None:
-    """The value as JSON, if it is one that a list of choices can offer."""
+    """Return the value as JSON, or None if it cannot be offered as a choice."""
     if not isinstance(value, str | bool | int | float):
         return None
     written = encode(value).decode()
-    return written if len(written) <= LONGEST_VALUE else None
+    return written if len(written) <= MAX_VALUE_LENGTH else None

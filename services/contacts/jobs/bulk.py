@@ -1,4 +1,4 @@
-"""Doing one thing to many contacts, a page at a time, by the decider that every other write goes through."""
+"""Runs a bulk operation on contacts page by page, through the same decider as every other write."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -17,10 +17,10 @@ from libs.schemas.contacts.jobs import (
     JobProgressed,
 )
 from services.contacts.contacts import contact
-from services.contacts.contacts.commands import open_book
-from services.contacts.contacts.contact_batch import Book
-from services.contacts.jobs import failures as job_errors
-from services.contacts.jobs.failures import Failure
+from services.contacts.contacts.commands import load_batch
+from services.contacts.contacts.contact_batch import ContactBatch
+from services.contacts.jobs import failures
+from services.contacts.jobs.failures import JobFailure
 from services.contacts.jobs.job import Job
 
 BEFORE_ALL = UUID(int=0)
@@ -32,72 +32,70 @@ contact.project = $1 and created_at <= $2
     and id <> all($5::uuid[])
 """
 
-# A contact that the job itself has changed still counts: it is looked at once, in the order of the ids.
+# Contacts are visited once each, in the order of their ids, so changes by the job itself do not bring them back.
 PAGE = f"select id from contact where id > $6 and {MATCHING} order by id limit $7"  # noqa: S608 - a constant
 TOTAL = f"select count(*) from contact where {MATCHING}"  # noqa: S608 - a constant
-STARTED = "select created_at from contact_job where project = $1 and id = $2"
+STARTED_AT = "select created_at from contact_job where project = $1 and id = $2"
 
 
-async def bulk_page(unit: UnitOfWork, job: Job, cause: Cause, most: int) -> None:
-    """Deal with the next contacts, at most so many, and say how far the job has come, or that it has ended."""
+async def run_bulk_page(unit: UnitOfWork, job: Job, cause: Cause, limit: int) -> None:
+    """Change the next contacts, at most `limit`, and record the job's progress or its end."""
     assert isinstance(job.spec, BulkStarted)
-    ids, cursor, total = await _next(unit.conn, job, job.spec, most)
-    counts, failures = await _change(unit, job, job.spec.operation, ids, cause)
-    await job_errors.note(unit.conn, job, failures)
+    ids, cursor, total = await _next(unit.conn, job, job.spec, limit)
+    counts, failed = await _change(unit, job, job.spec.operation, ids, cause)
+    await failures.store(unit.conn, job, failed)
     unit.append([JobProgressed(job_id=job.id, cursor=cursor, total=total, counts=counts)], cause)
-    if len(ids) < most:
+    if len(ids) < limit:
         unit.append([JobEnded(job_id=job.id, state="completed")], cause)
 
 
-async def _next(conn: Connection, job: Job, spec: BulkStarted, most: int) -> tuple[Sequence[UUID], str, int]:
-    """The contacts of this page, where the next begins, and how many there are in all."""
+async def _next(conn: Connection, job: Job, spec: BulkStarted, limit: int) -> tuple[Sequence[UUID], str, int]:
+    """Return the contacts of this page, the cursor of the next one, and the number of all contacts."""
     match spec.selection:
         case ContactSelection(contact_ids=ids):
             start = int(job.cursor or 0)
-            return ids[start : start + most], str(start + most), len(ids)
+            return ids[start : start + limit], str(start + limit), len(ids)
         case ContactSearch() as search:
-            arguments = (job.project, await conn.fetchval(STARTED, job.project, job.id), *_wanted(search))
+            arguments = (job.project, await conn.fetchval(STARTED_AT, job.project, job.id), *_criteria(search))
             after = UUID(job.cursor) if job.cursor else BEFORE_ALL
-            found = [row["id"] for row in await conn.fetch(PAGE, *arguments, after, most)]
+            found = [row["id"] for row in await conn.fetch(PAGE, *arguments, after, limit)]
             total = job.total if job.cursor else await conn.fetchval(TOTAL, *arguments)
             return found, str(found[-1] if found else after), total
 
 
-def _wanted(search: ContactSearch) -> tuple[str | None, bool | None, list[UUID]]:
+def _criteria(search: ContactSearch) -> tuple[str | None, bool | None, list[UUID]]:
     text = (search.filter.search or "").strip().lower()
     return text or None, search.filter.subscribed, search.exclude_ids
 
 
 async def _change(
     unit: UnitOfWork, job: Job, operation: BulkOperation, ids: Sequence[UUID], cause: Cause
-) -> tuple[JobCounts, list[Failure]]:
+) -> tuple[JobCounts, list[JobFailure]]:
     changed = unchanged = 0
-    failures: list[Failure] = []
-    book = await open_book(unit, set(), {(job.project, contact_id) for contact_id in ids})
-    begun = job.counts.changed + job.counts.unchanged + job.counts.failed
-    for place, contact_id in enumerate(ids, begun + 1):
+    failed: list[JobFailure] = []
+    batch = await load_batch(unit, set(), {(job.project, contact_id) for contact_id in ids})
+    done_before = job.counts.changed + job.counts.unchanged + job.counts.failed
+    for place, contact_id in enumerate(ids, done_before + 1):
         try:
-            done = _decide(unit, book, job.project, operation, contact_id, cause)
-        except Rejected as no:
-            failures.append(Failure(place=place, contact_id=str(contact_id), error=no.message))
+            has_changed = _change_one(unit, batch, job.project, operation, contact_id, cause)
+        except Rejected as rejected:
+            failed.append(JobFailure(place=place, contact_id=str(contact_id), error=rejected.message))
         else:
-            changed += done
-            unchanged += not done
-    before = job.counts
+            changed += has_changed
+            unchanged += not has_changed
     counts = JobCounts(
-        changed=before.changed + changed,
-        unchanged=before.unchanged + unchanged,
-        failed=before.failed + len(failures),
+        changed=job.counts.changed + changed,
+        unchanged=job.counts.unchanged + unchanged,
+        failed=job.counts.failed + len(failed),
     )
-    return counts, failures
+    return counts, failed
 
 
-def _decide(
-    unit: UnitOfWork, book: Book, project: UUID, operation: BulkOperation, contact_id: UUID, cause: Cause
+def _change_one(
+    unit: UnitOfWork, batch: ContactBatch, project: UUID, operation: BulkOperation, contact_id: UUID, cause: Cause
 ) -> bool:
-    """Whether anything changed. Raises Rejected for a contact that is not there."""
-    known = book.by_id(project, contact_id)
-    events = contact.decide(_command(operation, contact_id), known.contact)
+    """Return whether anything changed. Raise Rejected if there is no such contact."""
+    events = contact.decide(_command(operation, contact_id), batch.by_id(project, contact_id).contact)
     unit.append(events, cause)
     return bool(events)
 

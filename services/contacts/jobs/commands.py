@@ -1,4 +1,4 @@
-"""Commands about jobs: take a file piece by piece, start jobs, cancel them."""
+"""Handle the commands about jobs: store files chunk by chunk, start jobs and cancel them."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -25,28 +25,28 @@ from libs.schemas.contacts.jobs import (
     StoreImportChunk,
 )
 from services.contacts.jobs import import_file, job
+from services.contacts.jobs.errors import invalid_file
 from services.contacts.jobs.event_deletion import delete_events
 from services.contacts.jobs.field_deletion import delete_field
-from services.contacts.jobs.import_row import refused
-from services.contacts.jobs.read_models import contact_job as jobs
+from services.contacts.jobs.read_models import contact_job
 
 QUEUED = "Import queued successfully"
-THE_SAME = "This file is being imported, or was imported within the last day: this is its job"
-OTHER_FILE = Rejected("IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used for another file")
-INCOMPLETE = Rejected("BAD_REQUEST", "The file did not arrive completely: send it again")
+SAME_FILE = "This file is already being imported, or was imported within the last day; this is its job"
+OTHER_FILE = Rejected("IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was already used for a different file")
+INCOMPLETE = Rejected("BAD_REQUEST", "The file did not arrive completely; upload it again")
 
 
 def one_by_one(handle: Callable[[UnitOfWork, Envelope[Any]], Awaitable[View]]) -> BatchHandler:
-    """A batch handler for what is rare: each message sees what the one before it did."""
+    """Return a batch handler for rare messages, each of which sees the effects of the one before."""
 
     async def handle_all(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
-        return [await answer(unit, envelope) for envelope in envelopes]
+        return [await handle_one(unit, envelope) for envelope in envelopes]
 
-    async def answer(unit: UnitOfWork, envelope: Envelope[Any]) -> bytes:
+    async def handle_one(unit: UnitOfWork, envelope: Envelope[Any]) -> bytes:
         try:
             view = await handle(unit, envelope)
-        except Rejected as no:
-            return encode(no.as_reply())
+        except Rejected as rejected:
+            return encode(rejected.as_reply())
         await unit.flush()
         return accepted_reply(view)
 
@@ -56,7 +56,7 @@ def one_by_one(handle: Callable[[UnitOfWork, Envelope[Any]], Awaitable[View]]) -
 async def store_chunk(unit: UnitOfWork, envelope: Envelope[StoreImportChunk]) -> StoredChunk:
     chunk = envelope.message
     if not 0 <= chunk.number <= MAX_FILE_BYTES // CHUNK_BYTES or not 0 < len(chunk.data) <= CHUNK_BYTES:
-        raise Rejected("PAYLOAD_TOO_LARGE", "The file is larger than an import takes")
+        raise Rejected("PAYLOAD_TOO_LARGE", f"A file must have at most {MAX_FILE_BYTES} bytes")
     if not await import_file.store(unit.conn, envelope.project, chunk.import_id, chunk.number, chunk.data):
         raise OTHER_FILE
     return StoredChunk(number=chunk.number)
@@ -64,9 +64,11 @@ async def store_chunk(unit: UnitOfWork, envelope: Envelope[StoreImportChunk]) ->
 
 async def start_import(unit: UnitOfWork, envelope: Envelope[StartImport]) -> JobAccepted:
     project, command = envelope.project, envelope.message
-    if not command.again and (known := await jobs.same_file(unit.conn, project, command.digest, unit.now)):
-        await import_file.forget(unit.conn, project, command.import_id)
-        return JobAccepted(message=THE_SAME, job_id=known)
+    if not command.again and (
+        existing := await contact_job.find_import_of(unit.conn, project, command.digest, unit.now)
+    ):
+        await import_file.delete(unit.conn, project, command.import_id)
+        return JobAccepted(message=SAME_FILE, job_id=existing)
     if command.size and not await import_file.is_complete(
         unit.conn, project, command.import_id, command.chunks, command.size
     ):
@@ -84,20 +86,20 @@ async def start_bulk(unit: UnitOfWork, envelope: Envelope[StartBulk]) -> JobAcce
 
 async def cancel_job(unit: UnitOfWork, envelope: Envelope[CancelJob]) -> JobStopped:
     command = envelope.message
-    row = await jobs.find(unit.conn, envelope.project, command.job_id)
-    found = row.job if row else None
-    events = job.cancel(command, found)
-    if events and found:
-        unit.expect(found.stream, found.version)
+    row = await contact_job.find(unit.conn, envelope.project, command.job_id)
+    current = row.job if row else None
+    events = job.cancel(command, current)
+    if events and current:
+        unit.expect(current.stream, current.version)
         unit.append(events, envelope)
     return JobStopped(id=command.job_id, state="cancelled")
 
 
 async def _header(unit: UnitOfWork, project: UUID, command: StartImport) -> tuple[str, list[str]]:
     try:
-        delimiter, record = await import_file.first_row(unit.conn, project, command.import_id, command.size)
-    except InvalidCsv as broken:
-        raise refused(str(broken), broken.code) from broken
+        delimiter, record = await import_file.load_header(unit.conn, project, command.import_id, command.size)
+    except InvalidCsv as error:
+        raise invalid_file(str(error), error.code) from error
     return delimiter, list(record.cells) if record else []
 
 

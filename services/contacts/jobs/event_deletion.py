@@ -1,4 +1,4 @@
-"""Forgetting the events of a name, some contacts at a time."""
+"""Deletes all tracked events of a name: a job erases them page by page, whole contacts at a time."""
 
 from datetime import datetime
 
@@ -14,30 +14,32 @@ from libs.schemas.contacts.events import (
 )
 from libs.schemas.contacts.jobs import JobCounts, JobEnded, JobProgressed
 from services.contacts.contacts.contact import check_event_name
-from services.contacts.events.queries import segments_asking
-from services.contacts.events.read_models import tracked_event as tracked
+from services.contacts.events.queries import find_segments_using
+from services.contacts.events.read_models import tracked_event
 from services.contacts.jobs.job import Job
 
 
 async def delete_events(unit: UnitOfWork, envelope: Envelope[DeleteEvents]) -> EventsDeleted:
-    """What is tracked from now on stays. Raises Rejected for a name that is reserved or that segments ask about."""
+    """Start deleting the events tracked so far. Raise Rejected for a reserved name or one that segments ask about."""
     command = envelope.message
     check_event_name(command.name)
-    if used := await segments_asking(unit.conn, envelope.project, command.name):
-        names = ", ".join(segment.name for segment in used)
+    if users := await find_segments_using(unit.conn, envelope.project, command.name):
+        names = ", ".join(segment.name for segment in users)
         raise Rejected("EVENT_IN_USE", f"Cannot delete event: used in segments {names}")
-    count = await tracked.total(unit.conn, envelope.project, command.name, unit.now)
+    count = await tracked_event.total(unit.conn, envelope.project, command.name, unit.now)
     if count:
-        started = EventDeletionStarted(job_id=command.job_id, name=command.name, through=_exact(unit.now), rows=count)
+        through = unit.now.isoformat()  # to the microsecond, as events are recorded
+        started = EventDeletionStarted(job_id=command.job_id, name=command.name, through=through, rows=count)
         unit.append([started], envelope)
     return EventsDeleted(deleted_count=count)
 
 
-async def erase_page(unit: UnitOfWork, job: Job, cause: Cause, most: int) -> None:
-    """Forget what the next contacts did, and say how far the job has come, or that it has ended."""
+async def run_event_deletion_page(unit: UnitOfWork, job: Job, cause: Cause, limit: int) -> None:
+    """Erase the events of the next contacts, at most `limit`, and record the job's progress or its end."""
     spec = job.spec
     assert isinstance(spec, EventDeletionStarted)
-    contacts = await tracked.to_erase(unit.conn, job.project, spec.name, datetime.fromisoformat(spec.through), most)
+    through = datetime.fromisoformat(spec.through)
+    contacts = await tracked_event.to_erase(unit.conn, job.project, spec.name, through, limit)
     if not contacts:
         unit.append([JobEnded(job_id=job.id, state="completed")], cause)
         return
@@ -49,8 +51,3 @@ async def erase_page(unit: UnitOfWork, job: Job, cause: Cause, most: int) -> Non
         ],
         cause,
     )
-
-
-def _exact(moment: datetime) -> str:
-    """To the microsecond, as events are recorded."""
-    return moment.isoformat()

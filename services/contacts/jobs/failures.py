@@ -1,24 +1,25 @@
-"""What a job could do nothing with, and why: kept for a month, the first thousand of each job."""
+"""Stores the rows and contacts that a job failed on, with the reason: the first thousand of each job, for a month."""
 
 from collections.abc import Sequence
 
 import msgspec
 
 from libs.runtime.eventstore.store import Connection
-from services.contacts.jobs.job import MAX_ERRORS, Job
+from services.contacts.jobs.job import Job
 
+MAX_FAILURES = 1000
 MAX_TEXT = 500
 KEPT_DAYS = 30
-AT_ONCE = 5000
+DELETED_ROWS = 5000
 
-NOTE = """
+INSERT = """
 insert into job_error (project, job_id, place, contact_id, email, error)
 select $1, $2, * from unnest($3::int[], $4::text[], $5::text[], $6::text[])
 """
 
 LIST = "select place, contact_id, email, error from job_error where project = $1 and job_id = $2 order by place"
 
-FORGET_OLD = """
+DELETE_OLD = """
 delete from job_error where (project, job_id, place) in (
     select project, job_id, place from job_error
     where noted_at < clock_timestamp() - make_interval(days => $1)
@@ -27,8 +28,8 @@ delete from job_error where (project, job_id, place) in (
 """
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """`place` is a row of a file, or the number of a contact among those of a job."""
+class JobFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """`place` is the number of a row in the file, or of a contact within the job."""
 
     place: int
     contact_id: str = ""
@@ -36,12 +37,12 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     error: str
 
 
-async def note(conn: Connection, job: Job, failures: Sequence[Failure]) -> None:
-    """Keep the failures of a page, as far as there is room."""
-    kept = failures[: max(0, MAX_ERRORS - job.counts.failed)]
+async def store(conn: Connection, job: Job, failures: Sequence[JobFailure]) -> None:
+    """Store the failures of a page, up to the job's maximum."""
+    kept = failures[: max(0, MAX_FAILURES - job.counts.failed)]
     if kept:
         await conn.execute(
-            NOTE,
+            INSERT,
             job.project,
             job.id,
             [each.place for each in kept],
@@ -51,13 +52,13 @@ async def note(conn: Connection, job: Job, failures: Sequence[Failure]) -> None:
         )
 
 
-async def of(conn: Connection, job: Job) -> list[Failure]:
+async def load(conn: Connection, job: Job) -> list[JobFailure]:
     rows = await conn.fetch(LIST, job.project, job.id)
     return [
-        Failure(place=row["place"], contact_id=row["contact_id"], email=row["email"], error=row["error"])
+        JobFailure(place=row["place"], contact_id=row["contact_id"], email=row["email"], error=row["error"])
         for row in rows
     ]
 
 
-async def forget_old(conn: Connection) -> None:
-    await conn.execute(FORGET_OLD, KEPT_DAYS, AT_ONCE)
+async def delete_old(conn: Connection) -> None:
+    await conn.execute(DELETE_OLD, KEPT_DAYS, DELETED_ROWS)

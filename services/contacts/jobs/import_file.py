@@ -1,4 +1,4 @@
-"""The files that are being imported: stored in chunks, read in pages, forgotten when they are in."""
+"""The files being imported: stored in chunks, read in pages, and deleted when the import ends."""
 
 from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
@@ -27,10 +27,10 @@ select count(*) = $3 and coalesce(sum(octet_length(data)), 0) = $4
 from import_chunk where project = $1 and import_id = $2
 """
 
-FORGET = "delete from import_chunk where project = $1 and import_id = $2"
+DELETE = "delete from import_chunk where project = $1 and import_id = $2"
 
-# Of an upload that was given up, or whose job was cancelled.
-FORGET_OLD = """
+# Chunks of uploads that were abandoned or whose job was cancelled.
+DELETE_OLD = """
 delete from import_chunk where (project, import_id, number) in (
     select project, import_id, number from import_chunk
     where stored_at < clock_timestamp() - make_interval(hours => $1) and not exists (
@@ -39,62 +39,62 @@ delete from import_chunk where (project, import_id, number) in (
     limit $2
 )
 """
-GIVEN_UP_HOURS = 1
-AT_ONCE = 256
+ABANDONED_HOURS = 1
+DELETED_CHUNKS = 256
 
 
 async def store(conn: Connection, project: UUID, import_id: UUID, number: int, data: bytes) -> bool:
-    """Keep a chunk. False if another is stored in its place."""
+    """Store a chunk. Return False if a different one is stored under its number."""
     return await conn.fetchval(STORE, project, import_id, number, data) is not None
 
 
 async def is_complete(conn: Connection, project: UUID, import_id: UUID, chunks: int, size: int) -> bool:
-    """Whether all of the file is here."""
+    """Return whether all chunks of the file are stored."""
     return bool(await conn.fetchval(COMPLETE, project, import_id, chunks, size, CHUNK_BYTES))
 
 
-async def first_row(conn: Connection, project: UUID, import_id: UUID, size: int) -> tuple[str, Record | None]:
-    """The delimiter, and the row that names the columns. Raises BrokenCsv."""
-    records = RecordReader()
-    async for record in _records(conn, project, import_id, records, size):
-        return records.delimiter or ",", record
+async def load_header(conn: Connection, project: UUID, import_id: UUID, size: int) -> tuple[str, Record | None]:
+    """Return the delimiter and the row of column names. Raise InvalidCsv."""
+    reader = RecordReader()
+    async for record in _read(conn, project, import_id, reader, size):
+        return reader.delimiter or ",", record
     return ",", None
 
 
-async def page(
-    conn: Connection, project: UUID, import_id: UUID, records: RecordReader, size: int, most: int
+async def load_page(
+    conn: Connection, project: UUID, import_id: UUID, reader: RecordReader, size: int, limit: int
 ) -> tuple[Sequence[Record], InvalidCsv | None]:
-    """The next rows, at most so many; fewer if the file ends there, or is broken there."""
+    """Return the next rows, at most `limit`, and the error at which the file cannot be read further."""
     found: list[Record] = []
     try:
-        async for record in _records(conn, project, import_id, records, size):
+        async for record in _read(conn, project, import_id, reader, size):
             found.append(record)
-            if len(found) == most:
+            if len(found) == limit:
                 break
-    except InvalidCsv as broken:
-        return found, broken
+    except InvalidCsv as error:
+        return found, error
     return found, None
 
 
-async def forget(conn: Connection, project: UUID, import_id: UUID) -> None:
-    await conn.execute(FORGET, project, import_id)
+async def delete(conn: Connection, project: UUID, import_id: UUID) -> None:
+    await conn.execute(DELETE, project, import_id)
 
 
-async def forget_old(conn: Connection) -> None:
-    await conn.execute(FORGET_OLD, GIVEN_UP_HOURS, AT_ONCE)
+async def delete_old(conn: Connection) -> None:
+    await conn.execute(DELETE_OLD, ABANDONED_HOURS, DELETED_CHUNKS)
 
 
-async def _records(
-    conn: Connection, project: UUID, import_id: UUID, records: RecordReader, size: int
+async def _read(
+    conn: Connection, project: UUID, import_id: UUID, reader: RecordReader, size: int
 ) -> AsyncIterator[Record]:
-    at = records.offset
-    while at < size:
-        number, begin = divmod(at, CHUNK_BYTES)
-        piece = await conn.fetchval(READ, project, import_id, number, begin + 1, READ_BYTES)
+    offset = reader.offset
+    while offset < size:
+        number, start = divmod(offset, CHUNK_BYTES)
+        piece = await conn.fetchval(READ, project, import_id, number, start + 1, READ_BYTES)
         if not piece:
-            raise InvalidCsv(records.row + 1, "is not in the file any more", "lost")
-        at += len(piece)
-        for record in records.feed(piece):
+            raise InvalidCsv(reader.row + 1, "is missing from the stored file", "lost")
+        offset += len(piece)
+        for record in reader.feed(piece):
             yield record
-    for record in records.finish():
+    for record in reader.finish():
         yield record

@@ -1,4 +1,4 @@
-"""What the rows of a file mean: its columns, and the contact that a row describes. Pure."""
+"""The meaning of a file's rows: its columns, and the contact that a row describes. Pure."""
 
 import re
 from collections import Counter
@@ -7,46 +7,49 @@ from uuid import UUID
 
 import msgspec
 
-from libs.kernel.rejection import invalid
 from libs.schemas.base import Data
 from libs.schemas.contacts.contacts import SaveContact
+from services.contacts.jobs.errors import invalid_file
 
-YES, NO = {"true", "yes"}, {"false", "no"}
+TRUE, FALSE = {"true", "yes"}, {"false", "no"}
 SUBSCRIBED = {"true", "1", "yes"}
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?")
 MAX_DIGITS = 15
-"""Of a number that a double keeps as it is written."""
+"""A float keeps numbers with up to this many digits as they are written."""
 
-MAX_IN_NAME = 255
+MAX_COLUMN_NAME = 255
 
 
 class Columns(msgspec.Struct, frozen=True):
-    """Where in a row things are. `subscribed` is None if the file does not say."""
+    """The positions of a row's cells. `subscribed` is None if the file has no such column."""
 
     email: int
     subscribed: int | None
     data: Sequence[tuple[int, str]]
 
 
-def columns_of(header: Sequence[str]) -> Columns:
-    """Read the names of columns. `email` and `subscribed` may be written in any case, the others keep theirs; one
-    without a name is left out. Raises Rejected for a file without an email column or with two columns of one name."""
+def parse_columns(header: Sequence[str]) -> Columns:
+    """Return the columns that the header names.
+
+    `email` and `subscribed` may be written in any case, other names keep theirs, and a column without a name is left
+    out. Raise Rejected for a file without an email column, or with two columns of one name.
+    """
     names = [_canonical(cell.strip()) for cell in header]
     if "email" not in names:
-        raise refused('CSV must have an "email" column (case-insensitive)', "missing_column")
-    if twice := [name for name, count in Counter(names).items() if name and count > 1]:
-        raise refused(f'CSV has more than one column "{twice[0][:MAX_IN_NAME]}"', "duplicate_column")
-    if any(len(name) > MAX_IN_NAME for name in names):
-        raise refused(f"Names of columns have at most {MAX_IN_NAME} characters", "too_big")
+        raise invalid_file('CSV must have an "email" column (case-insensitive)', "missing_column")
+    if repeated := [name for name, count in Counter(names).items() if name and count > 1]:
+        raise invalid_file(f'CSV has more than one column "{repeated[0][:MAX_COLUMN_NAME]}"', "duplicate_column")
+    if any(len(name) > MAX_COLUMN_NAME for name in names):
+        raise invalid_file(f"Column names must have at most {MAX_COLUMN_NAME} characters", "too_big")
     return Columns(
         email=names.index("email"),
         subscribed=names.index("subscribed") if "subscribed" in names else None,
-        data=[(place, name) for place, name in enumerate(names) if name and name not in ("email", "subscribed")],
+        data=[(position, name) for position, name in enumerate(names) if name and name not in ("email", "subscribed")],
     )
 
 
 def contact_of(columns: Columns, cells: Sequence[str], contact_id: UUID) -> SaveContact:
-    """The contact that a row describes. An empty cell, or one that is missing, changes nothing."""
+    """Return the contact that a row describes. An empty or missing cell changes nothing."""
     return SaveContact(
         contact_id=contact_id,
         email=_cell(cells, columns.email),
@@ -55,27 +58,27 @@ def contact_of(columns: Columns, cells: Sequence[str], contact_id: UUID) -> Save
     )
 
 
-def coerced(cell: str) -> object:
-    """true and yes, false and no are booleans; what is written as JSON writes a number is one, and `007` is not."""
+def parse_cell(cell: str) -> object:
+    """Return the cell as a boolean (true, yes, false, no), as a number in the notation of JSON (`007` is not), or as
+    text."""
     text = cell.strip()
     if NUMBER.fullmatch(text) and sum(map(str.isdigit, text)) <= MAX_DIGITS:
         return float(text) if "." in text else int(text)
     word = text.lower()
-    return True if word in YES else False if word in NO else text
-
-
-def refused(message: str, code: str) -> Exception:
-    return invalid("file", message, code)
+    return True if word in TRUE else False if word in FALSE else text
 
 
 def _data(columns: Columns, cells: Sequence[str]) -> Data:
-    count = len(cells)
-    return {name: coerced(cells[place]) for place, name in columns.data if place < count and cells[place].strip()}
+    return {
+        name: parse_cell(cells[position])
+        for position, name in columns.data
+        if position < len(cells) and cells[position].strip()
+    }
 
 
-def _cell(cells: Sequence[str], place: int | None) -> str:
-    """The cell; empty for a column that the file, or this row, does not have."""
-    return cells[place] if place is not None and place < len(cells) else ""
+def _cell(cells: Sequence[str], position: int | None) -> str:
+    """Return the cell; empty if the file or this row does not have the column."""
+    return cells[position] if position is not None and position < len(cells) else ""
 
 
 def _subscribed(cell: str) -> bool | None:

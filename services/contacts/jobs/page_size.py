@@ -1,21 +1,21 @@
-"""How much of a job is done at a time: as much as those can bear who wait for an answer meanwhile. Pure.
+"""The size of a job's pages: as large as those waiting for a reply can bear in the meantime. Pure.
 
-A page holds up whoever needs the same process, database or rows. While nobody does, pages are long, because each costs
-the same again whatever its length; while commands come in, they are short. A job begins with short ones.
+A page delays everyone who needs the same process, database or rows. While nobody does, pages are large, because each
+has a fixed cost; while commands come in, they are small. A job begins with small ones.
 """
 
-FIRST, LEAST, MOST = 150, 150, 2000
-"""Rows or contacts in a page. With fewer than the least, most of the work would be that of beginning and ending it."""
+FIRST, MIN, MAX = 150, 150, 2000
+"""Rows or contacts per page. Below the minimum, most of the work would be starting and ending pages."""
 
-ALONE, AMONG_OTHERS = 0.2, 0.03
-"""Seconds that a page should take."""
+IDLE_SECONDS, BUSY_SECONDS = 0.2, 0.03
+"""How long a page should take: without commands, and with commands around it."""
 
-GROWTH = 2.0
-"""A page may be so much longer than the one before."""
+MAX_GROWTH = 2.0
+"""How many times larger than the page before a page may be."""
 
 
-class Pace:
-    """The length of the next page, by how long the last ones took."""
+class AdaptivePageSize:
+    """Adapts the size of the next page to the time that the last one took."""
 
     def __init__(self) -> None:
         self._rows = FIRST
@@ -24,8 +24,8 @@ class Pace:
     def rows(self) -> int:
         return self._rows
 
-    def took(self, seconds: float, *, others: bool) -> None:
-        """The page took so long; `others` says whether commands were handled around it."""
-        target = AMONG_OTHERS if others else ALONE
-        fitting = self._rows * min(GROWTH, target / max(seconds, 0.001))
-        self._rows = int(min(MOST, max(LEAST, fitting)))
+    def record(self, seconds: float, *, busy: bool) -> None:
+        """Record how long the page took, and whether commands were handled around it."""
+        target = BUSY_SECONDS if busy else IDLE_SECONDS
+        suitable = self._rows * min(MAX_GROWTH, target / max(seconds, 0.001))
+        self._rows = int(min(MAX, max(MIN, suitable)))

@@ -1,4 +1,4 @@
-"""Answers about jobs."""
+"""Queries about jobs."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -18,9 +18,11 @@ from libs.schemas.contacts.jobs import (
     JobKind,
     RowError,
 )
-from services.contacts.jobs import failures as job_errors
-from services.contacts.jobs.job import ENDED, Job, job_not_found
-from services.contacts.jobs.read_models import contact_job as jobs
+from services.contacts.jobs import failures
+from services.contacts.jobs.errors import job_not_found
+from services.contacts.jobs.job import ENDED, Job
+from services.contacts.jobs.read_models import contact_job
+from services.contacts.jobs.read_models.contact_job import JobRow
 
 
 async def get_import(conn: Connection, project: UUID, query: GetImport) -> ImportView:
@@ -47,15 +49,15 @@ async def get_bulk(conn: Connection, project: UUID, query: GetBulk) -> BulkView:
     )
 
 
-async def _row(conn: Connection, project: UUID, job_id: UUID, kind: JobKind) -> jobs.Row:
-    row = await jobs.find(conn, project, job_id)
-    if row is None or row.job.shown_as != kind:
+async def _row(conn: Connection, project: UUID, job_id: UUID, kind: JobKind) -> JobRow:
+    row = await contact_job.find(conn, project, job_id)
+    if row is None or row.job.public_kind != kind:
         raise job_not_found(kind)
     return row
 
 
 async def _import_result(conn: Connection, job: Job) -> ImportResult:
-    counts, failures = job.counts, await job_errors.of(conn, job)
+    counts, failed = job.counts, await failures.load(conn, job)
     updated = counts.changed + counts.unchanged
     return ImportResult(
         total_rows=job.total,
@@ -64,24 +66,24 @@ async def _import_result(conn: Connection, job: Job) -> ImportResult:
         updated_count=updated,
         unchanged_count=counts.unchanged,
         failure_count=counts.failed,
-        errors=[RowError(row=each.place, email=each.email, error=each.error) for each in failures],
+        errors=[RowError(row=each.place, email=each.email, error=each.error) for each in failed],
     )
 
 
 async def _bulk_result(conn: Connection, job: Job) -> BulkResult:
-    counts, failures = job.counts, await job_errors.of(conn, job)
+    counts, failed = job.counts, await failures.load(conn, job)
     return BulkResult(
         operation=job.spec.operation if isinstance(job.spec, BulkStarted) else "delete-field",
         total_requested=job.total,
         success_count=counts.changed,
         unchanged_count=counts.unchanged,
         failure_count=counts.failed,
-        errors=[ContactError(contact_id=each.contact_id, email=each.email, error=each.error) for each in failures],
+        errors=[ContactError(contact_id=each.contact_id, email=each.email, error=each.error) for each in failed],
     )
 
 
 def _progress(job: Job) -> int:
-    """In percent of what there is to do; 100 only when it is done."""
+    """Return the progress in percent; 100 only for a completed job."""
     if job.state == "completed":
         return 100
     done = job.counts.created + job.counts.changed + job.counts.unchanged + job.counts.failed

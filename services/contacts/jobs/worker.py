@@ -1,8 +1,8 @@
-"""Working on jobs: one page after another, each in a transaction of its own, in turns with other jobs.
+"""Works on jobs: page by page, each in its own transaction, taking turns between jobs.
 
-Any number of processes may work: whoever locks a job's row does its next page, and the job's stream lets no page be
-done twice. Jobs wait while the relay is behind, so that the events of whoever waits for one do not queue behind those
-of a large file.
+Any number of processes may work. Whoever locks a job's row does its next page, and the version of the job's stream
+prevents that a page is done twice. Jobs pause while the relay is behind, so the events of commands do not queue behind
+those of a large file.
 """
 
 import asyncio
@@ -19,21 +19,22 @@ from libs.runtime.messaging.group_commit import CONFLICT_ERRORS, CONNECTION_ERRO
 from libs.runtime.process.runtime import Runtime
 from libs.schemas.contacts.jobs import JobEnded, JobKind
 from services.contacts.jobs import failures, import_file
-from services.contacts.jobs.bulk import bulk_page
-from services.contacts.jobs.event_deletion import erase_page
-from services.contacts.jobs.field_deletion import strip_page
-from services.contacts.jobs.import_page import import_page
+from services.contacts.jobs.bulk import run_bulk_page
+from services.contacts.jobs.event_deletion import run_event_deletion_page
+from services.contacts.jobs.field_deletion import run_field_deletion_page
+from services.contacts.jobs.importing import run_import_page
 from services.contacts.jobs.job import Job
-from services.contacts.jobs.page_size import Pace
-from services.contacts.jobs.read_models import contact_job as jobs
+from services.contacts.jobs.page_size import AdaptivePageSize
+from services.contacts.jobs.read_models import contact_job
+from services.contacts.jobs.read_models.contact_job import JobRow
 
 log = structlog.get_logger()
 
-GIVE_WAY_SECONDS = 0.05
-"""How long a page waits for the commands at hand. They come first, but they do not stop a job."""
+YIELD_SECONDS = 0.05
+"""How long a page waits for pending commands. They come first, but they do not stop a job."""
 
 IDLE_SECONDS = 0.25
-BROKEN_SECONDS = 1.0
+RETRY_SECONDS = 1.0
 TIDY_SECONDS = 60.0
 
 MAX_LAG = 1.5
@@ -42,119 +43,119 @@ LAG = """
 select extract(epoch from clock_timestamp() - recorded_at)::float
 from events where position = (select min(position) from outbox)
 """
-"""How long ago the oldest event was recorded that is not on the bus yet."""
+"""The age of the oldest event that is not yet published."""
 
-ATTEMPTS = 5
-FAILED = "The job failed for a reason of our own; the log of the service has it"
+MAX_ATTEMPTS = 5
+FAILED = "The job failed because of an internal error; see the service's log"
 
-DoPage = Callable[[UnitOfWork, Job, Cause, int], Awaitable[None]]
-PAGES: Mapping[JobKind, DoPage] = {
-    "import": import_page,
-    "bulk": bulk_page,
-    "event-deletion": erase_page,
-    "field-deletion": strip_page,
+RunPage = Callable[[UnitOfWork, Job, Cause, int], Awaitable[None]]
+PAGES: Mapping[JobKind, RunPage] = {
+    "import": run_import_page,
+    "bulk": run_bulk_page,
+    "event-deletion": run_event_deletion_page,
+    "field-deletion": run_field_deletion_page,
 }
 
 
 async def work(runtime: Runtime) -> None:
     """Work on jobs until cancelled."""
-    await Worker(runtime).run()
+    await JobWorker(runtime).run()
 
 
 async def tidy(runtime: Runtime) -> None:
-    """Forget files and errors that nobody needs any more."""
+    """Delete abandoned files and old failures until cancelled."""
     while True:
         try:
             async with runtime.pool.acquire() as conn:
-                await import_file.forget_old(conn)
-                await failures.forget_old(conn)
-        except CONNECTION_ERRORS as broken:
-            log.warning("jobs.not_tidied", error=repr(broken))
+                await import_file.delete_old(conn)
+                await failures.delete_old(conn)
+        except CONNECTION_ERRORS as error:
+            log.warning("jobs.tidy_failed", error=repr(error))
         await asyncio.sleep(TIDY_SECONDS)
 
 
-class Worker:
-    """One process's part in the jobs. `_trouble` counts how often in a row the page of a job has failed."""
+class JobWorker:
+    """One process's part of the work. `_failed_attempts` counts consecutive failures of a job's page."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._pace = Pace()
+        self._page_size = AdaptivePageSize()
         self._commands = 0
-        self._trouble: dict[UUID, int] = {}
+        self._failed_attempts: dict[UUID, int] = {}
 
     async def run(self) -> None:
         while True:
             try:
                 if await self._relay_is_behind():
                     await asyncio.sleep(LAG_SECONDS)
-                elif not await self._paced_page():
-                    self._pace = Pace()
+                elif not await self._run_timed_page():
+                    self._page_size = AdaptivePageSize()
                     await asyncio.sleep(IDLE_SECONDS)
-            except (*CONNECTION_ERRORS, *CONFLICT_ERRORS) as broken:
-                log.warning("jobs.interrupted", error=repr(broken))
-                await asyncio.sleep(BROKEN_SECONDS)
+            except (*CONNECTION_ERRORS, *CONFLICT_ERRORS) as error:
+                log.warning("jobs.interrupted", error=repr(error))
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _relay_is_behind(self) -> bool:
         lag: float | None = await self._runtime.pool.fetchval(LAG, timeout=10)
         return lag is not None and lag > MAX_LAG
 
-    async def _paced_page(self) -> bool:
-        """Do a page when the commands at hand are done, and learn from it how long the next may be."""
+    async def _run_timed_page(self) -> bool:
+        """Do a page, let pending commands go first, and adapt the size of the next page."""
         started = time.monotonic()
-        worked = await self._page()
+        has_worked = await self._run_page()
         seconds = time.monotonic() - started
-        commands = await self._runtime.yield_to_commands(GIVE_WAY_SECONDS)
-        self._pace.took(seconds, others=commands > self._commands)
+        commands = await self._runtime.yield_to_commands(YIELD_SECONDS)
+        self._page_size.record(seconds, busy=commands > self._commands)
         self._commands = commands
-        return worked
+        return has_worked
 
-    async def _page(self) -> bool:
-        """Do the page of a job, if there is any."""
+    async def _run_page(self) -> bool:
+        """Do the page of a job. Return whether there was one."""
         row = None
         try:
             async with self._runtime.unit() as unit:
-                row = await jobs.claim(unit.conn)
+                row = await contact_job.claim(unit.conn)
                 if row:
-                    await self._do(unit, row)
+                    await self._run_page_of(unit, row)
         except CONNECTION_ERRORS:
             raise
         except Exception as error:
             if row is None:
                 raise
-            await self._failed(row, error)
+            await self._handle_failure(row, error)
             return True
         crash.point("after_job_page")
         if row:
-            self._trouble.pop(row.job.id, None)
+            self._failed_attempts.pop(row.job.id, None)
         return row is not None
 
-    async def _do(self, unit: UnitOfWork, row: jobs.Row) -> None:
+    async def _run_page_of(self, unit: UnitOfWork, row: JobRow) -> None:
         job = row.job
         unit.expect(job.stream, job.version)
-        # what other writers change at the same moment is met less often by a smaller page
-        most = max(1, self._pace.rows >> 2 * self._trouble.get(job.id, 0))
-        await PAGES[job.kind](unit, job, _cause(row), most)
+        # a smaller page conflicts less often with writers of the same contacts
+        limit = max(1, self._page_size.rows >> 2 * self._failed_attempts.get(job.id, 0))
+        await PAGES[job.kind](unit, job, _cause(row), limit)
         await unit.flush()
         crash.point("before_job_commit")
 
-    async def _failed(self, row: jobs.Row, error: Exception) -> None:
-        """Another was first with one of the page's contacts: again. Whatever else it is: again, but not for ever."""
+    async def _handle_failure(self, row: JobRow, error: Exception) -> None:
+        """Retry the page: without limit after conflicts with other writers of its contacts, else a few times."""
         job = row.job
-        times = self._trouble[job.id] = self._trouble.get(job.id, 0) + 1
+        attempts = self._failed_attempts[job.id] = self._failed_attempts.get(job.id, 0) + 1
         if isinstance(error, CONFLICT_ERRORS):
-            self._trouble[job.id] = times % ATTEMPTS
+            self._failed_attempts[job.id] = attempts % MAX_ATTEMPTS
             return
-        log.error("jobs.page_failed", job=str(job.id), times=times, error=repr(error), exc_info=error)
-        if times >= ATTEMPTS:
-            await self._give_up(row)
-        await asyncio.sleep(BROKEN_SECONDS)
+        log.error("jobs.page_failed", job=str(job.id), attempts=attempts, error=repr(error), exc_info=error)
+        if attempts >= MAX_ATTEMPTS:
+            await self._fail(row)
+        await asyncio.sleep(RETRY_SECONDS)
 
-    async def _give_up(self, row: jobs.Row) -> None:
+    async def _fail(self, row: JobRow) -> None:
         async with self._runtime.unit() as unit:
             unit.expect(row.job.stream, row.job.version)
             unit.append([JobEnded(job_id=row.job.id, state="failed", reason=FAILED)], _cause(row))
-        del self._trouble[row.job.id]
+        del self._failed_attempts[row.job.id]
 
 
-def _cause(row: jobs.Row) -> Cause:
+def _cause(row: JobRow) -> Cause:
     return Origin(project=row.job.project, meta=row.meta)

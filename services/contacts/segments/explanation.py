@@ -1,4 +1,4 @@
-"""Why a condition holds for a contact, or not: every filter with its verdict and what it saw. Pure."""
+"""Explains why a condition holds for a contact or not: every filter with its verdict and the value it saw. Pure."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from libs.schemas.contacts.contacts import Condition, Filter, Group
 from libs.schemas.contacts.segments import ConditionVerdict, FilterVerdict, GroupVerdict
 
 
-def explained(condition: Condition, person: ContactProfile, now: datetime) -> ConditionVerdict:
+def explain(condition: Condition, person: ContactProfile, now: datetime) -> ConditionVerdict:
     groups = [_group(group, person, now) for group in condition.groups]
     verdicts = [group.matches for group in groups]
     matches = all(verdicts) if condition.logic == "AND" else any(verdicts)
@@ -16,7 +16,7 @@ def explained(condition: Condition, person: ContactProfile, now: datetime) -> Co
 
 def _group(group: Group, person: ContactProfile, now: datetime) -> GroupVerdict:
     filters = [_filter(test, person, now) for test in group.filters]
-    nested = explained(group.conditions, person, now) if group.conditions else None
+    nested = explain(group.conditions, person, now) if group.conditions else None
     matches = all(test.matches for test in filters) and (nested is None or nested.matches)
     return GroupVerdict(matches=matches, filters=filters, conditions=nested)
 

@@ -1,4 +1,4 @@
-"""The loop that keeps memberships up to date: it goes round the projects in which there is something to look at."""
+"""The loop that keeps memberships up to date, visiting the projects that have something to check."""
 
 import asyncio
 from uuid import UUID
@@ -16,8 +16,8 @@ GATHER_SECONDS = 0.1
 MAX_SLEEP_SECONDS = 1.0
 BACK_OFF_SECONDS = 1.0
 
-# The queue is asked for its projects by leaps over the index, not row by row. The time is the statement's: with one
-# that may change meanwhile the index on it is of no use.
+# The projects of the queue are found by leaps over the index, not row by row. `due_at` is compared with the time of the
+# statement: with a time that may change meanwhile the planner cannot use the index.
 PROJECTS = """
 with recursive queued as (
     (select project from segment_change order by project limit 1)
@@ -42,39 +42,48 @@ where state.segment_id is null
 NEXT_DUE = "select extract(epoch from min(due_at) - clock_timestamp())::float from segment_due"
 
 
-async def keep(runtime: Runtime) -> None:
-    """Keep until cancelled. Every replica does, each project's turn being one replica's at a time."""
-    while True:
+async def work(runtime: Runtime) -> None:
+    """Keep memberships up to date until cancelled."""
+    await MembershipWorker(runtime).run()
+
+
+class MembershipWorker:
+    """One replica's part of the work. A project is worked on by one replica at a time."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def run(self) -> None:
+        while True:
+            try:
+                projects = [row["project"] for row in await self._runtime.pool.fetch(PROJECTS, timeout=10)]
+                busy = [project for project in projects if await self._advance(project)]
+                if not busy:
+                    await self._rest()
+            except CONNECTION_ERRORS as broken:
+                log.warning("segments.database_unreachable", error=repr(broken))
+                await asyncio.sleep(BACK_OFF_SECONDS)
+
+    async def _advance(self, project: UUID) -> bool:
+        """Do one portion of the project's work. Return False if there is none or another replica is doing it."""
         try:
-            projects = [row["project"] for row in await runtime.pool.fetch(PROJECTS, timeout=10)]
-            busy = [project for project in projects if await _turn(runtime, project)]
-            if not busy:
-                await _rest(runtime)
-        except CONNECTION_ERRORS as broken:
-            log.warning("segments.database_unreachable", error=repr(broken))
-            await asyncio.sleep(BACK_OFF_SECONDS)
+            async with self._runtime.unit() as unit:
+                return await membership.try_lock(unit.conn, project) and await membership.advance(unit, project)
+        except CONNECTION_ERRORS:
+            raise
+        except CONFLICT_ERRORS as conflict:
+            log.info("segments.retried", project=str(project), error=repr(conflict))
+        except Exception:
+            # one project's failure must not stop the work for all others
+            log.exception("segments.update_failed", project=str(project))
+        return False
 
-
-async def _turn(runtime: Runtime, project: UUID) -> bool:
-    """One portion of the project's work; False if there is none, or another replica is at it."""
-    try:
-        async with runtime.unit() as unit:
-            return await membership.try_lock(unit.conn, project) and await membership.advance(unit, project)
-    except CONNECTION_ERRORS:
-        raise
-    except CONFLICT_ERRORS as conflict:
-        log.info("segments.again", project=str(project), error=repr(conflict))
-    except Exception:
-        # one project's trouble must not end the keeping of all others'
-        log.exception("segments.not_kept", project=str(project))
-    return False
-
-
-async def _rest(runtime: Runtime) -> None:
-    """Until something is committed here, a contact is due, or for a moment: other replicas' commits are polled for."""
-    wait = await runtime.pool.fetchval(NEXT_DUE, timeout=10)
-    seconds = MAX_SLEEP_SECONDS if wait is None else min(max(wait, 0.0), MAX_SLEEP_SECONDS)
-    async with soft_timeout(seconds):
-        await runtime.committed.wait()
-    runtime.committed.clear()
-    await asyncio.sleep(GATHER_SECONDS)
+    async def _rest(self) -> None:
+        """Sleep until something is committed here or a contact is due, but only briefly: commits of other replicas
+        are found by polling."""
+        next_due = await self._runtime.pool.fetchval(NEXT_DUE, timeout=10)
+        seconds = MAX_SLEEP_SECONDS if next_due is None else min(max(next_due, 0.0), MAX_SLEEP_SECONDS)
+        async with soft_timeout(seconds):
+            await self._runtime.committed.wait()
+        self._runtime.committed.clear()
+        await asyncio.sleep(GATHER_SECONDS)

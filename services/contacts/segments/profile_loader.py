@@ -1,4 +1,4 @@
-"""One contact with all that conditions can ask about."""
+"""Loads one contact with everything that conditions can ask about."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,19 +8,19 @@ from libs.kernel.conditions.evaluation import ContactProfile, Occurrences
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.contacts import Condition
 from services.contacts.contacts.read_models import contact as contacts
-from services.contacts.segments.condition import references
-from services.contacts.segments.definitions import referenced
-from services.contacts.segments.members import matches
+from services.contacts.segments.condition import referenced_segments
+from services.contacts.segments.matching import matches
 from services.contacts.segments.read_models import segment_list
+from services.contacts.segments.references import load_referenced
 
 EVENTS = "select name, count, last_at from contact_event where project = $1 and contact_id = $2"
 ACTIVITIES = "select name, count, last_at from contact_activity where project = $1 and contact_id = $2"
 
 
-async def find_person(
-    conn: Connection, project: UUID, contact_id: UUID, asked: Condition | None
+async def load_profile(
+    conn: Connection, project: UUID, contact_id: UUID, condition: Condition | None
 ) -> ContactProfile | None:
-    """The contact, with its membership of the segments that the condition names. None if there is no such contact."""
+    """Return the contact and which segments named in the condition it is in; None if there is no such contact."""
     found = await contacts.load(conn, [], [(project, contact_id)])
     if not found:
         return None
@@ -33,13 +33,17 @@ async def find_person(
         updated_at=row.updated_at,
         events=_occurrences(await conn.fetch(EVENTS, project, contact_id)),
         activities=_occurrences(await conn.fetch(ACTIVITIES, project, contact_id)),
-        segments=await _segments_of(conn, project, contact_id, asked) if asked else (),
+        segments=await _segments_of(conn, project, contact_id, condition) if condition else (),
     )
 
 
-async def _segments_of(conn: Connection, project: UUID, contact_id: UUID, asked: Condition) -> set[UUID]:
-    known = await referenced(conn, project, asked)
-    return {each for each in references(asked) if await _is_in(conn, project, contact_id, each, known.get(each))}
+async def _segments_of(conn: Connection, project: UUID, contact_id: UUID, condition: Condition) -> set[UUID]:
+    conditions = await load_referenced(conn, project, condition)
+    return {
+        segment_id
+        for segment_id in referenced_segments(condition)
+        if await _is_in(conn, project, contact_id, segment_id, conditions.get(segment_id))
+    }
 
 
 async def _is_in(

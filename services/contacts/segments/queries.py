@@ -1,4 +1,4 @@
-"""Answers about segments."""
+"""Queries about segments."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,6 +10,7 @@ from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.bounded_page import exceeds_page
 from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.base import Query
+from libs.schemas.contacts.contacts import Match, MatchContact
 from libs.schemas.contacts.segments import (
     CountSegment,
     ExplainMembership,
@@ -23,14 +24,17 @@ from libs.schemas.contacts.segments import (
     SegmentContacts,
     SegmentView,
 )
-from services.contacts.contacts.errors import contact_not_found, segment_not_found
-from services.contacts.contacts.views import segment_view, view_of
-from services.contacts.segments import members
-from services.contacts.segments.definitions import direct_dependents
-from services.contacts.segments.explanation import explained
-from services.contacts.segments.profile_loader import find_person
+from services.contacts.contacts.errors import contact_not_found
+from services.contacts.contacts.views import view_of
+from services.contacts.segments import matching, members
+from services.contacts.segments.errors import segment_not_found
+from services.contacts.segments.explanation import explain
+from services.contacts.segments.profile_loader import load_profile
 from services.contacts.segments.read_models import segment as segments
 from services.contacts.segments.read_models import segment_list
+from services.contacts.segments.read_models.segment import SegmentRow
+from services.contacts.segments.references import direct_dependents
+from services.contacts.segments.views import segment_view
 
 MAX_PAGE_SIZE = 100
 MAX_PAGE = 1_000_000
@@ -46,13 +50,15 @@ async def list_segments(conn: Connection, project: UUID, query: ListSegments) ->
 
 
 async def list_segment_contacts(conn: Connection, project: UUID, query: ListSegmentContacts) -> SegmentContacts:
-    """A page or a size beyond what is allowed is the nearest that is."""
+    """Return a page of members. A page or size out of range is moved into it."""
     row = await _segment(conn, project, query.segment_id)
     page, size = min(max(query.page, 1), MAX_PAGE), min(max(query.page_size, 1), MAX_PAGE_SIZE)
     found = await members.page(conn, project, row, limit=size, offset=(page - 1) * size)
     views = [view_of(each) for each in found]
     if exceeds_page(views):
-        raise invalid("pageSize", "These contacts are more than one answer can carry; ask for fewer", "too_big")
+        raise invalid(
+            "pageSize", "The contacts of this page are too large for one response; use a smaller pageSize", "too_big"
+        )
     total = await members.count_all(conn, project, row)
     return SegmentContacts(data=views, total=total, page=page, page_size=size, total_pages=-(-total // size))
 
@@ -70,11 +76,11 @@ async def find_references(conn: Connection, project: UUID, query: FindSegmentRef
 
 async def explain_membership(conn: Connection, project: UUID, query: ExplainMembership) -> Explanation:
     row = await _segment(conn, project, query.segment_id)
-    person = await find_person(conn, project, query.contact_id, row.condition)
-    if person is None:
+    profile = await load_profile(conn, project, query.contact_id, row.condition)
+    if profile is None:
         raise contact_not_found()
     now: datetime = await conn.fetchval(NOW)
-    verdict = explained(row.condition, person, now) if row.condition else None
+    verdict = explain(row.condition, profile, now) if row.condition else None
     since = (await segment_list.listed(conn, project, row.id, [query.contact_id])).get(query.contact_id)
     return Explanation(
         segment_id=row.id,
@@ -85,22 +91,30 @@ async def explain_membership(conn: Connection, project: UUID, query: ExplainMemb
     )
 
 
-async def _segment(conn: Connection, project: UUID, segment_id: UUID) -> segments.Row:
+async def match_contact(conn: Connection, project: UUID, query: MatchContact) -> Match:
+    matches = await matching.matches(conn, project, query.contact_id, query.condition)
+    if matches is None:
+        raise contact_not_found()
+    return Match(matches=matches)
+
+
+async def _segment(conn: Connection, project: UUID, segment_id: UUID) -> SegmentRow:
     row = await segments.find(conn, project, segment_id)
     if row is None:
         raise segment_not_found()
     return row
 
 
-async def _view(conn: Connection, project: UUID, row: segments.Row) -> SegmentView:
+async def _view(conn: Connection, project: UUID, row: SegmentRow) -> SegmentView:
     return segment_view(row, await members.count(conn, project, row))
 
 
-SEGMENT_QUERIES: Mapping[type[Query], QueryHandler] = {
+QUERIES: Mapping[type[Query], QueryHandler] = {
     GetSegment: get_segment,
     ListSegments: list_segments,
     ListSegmentContacts: list_segment_contacts,
     CountSegment: count_segment,
     FindSegmentReferences: find_references,
     ExplainMembership: explain_membership,
+    MatchContact: match_contact,
 }

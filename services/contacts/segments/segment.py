@@ -1,11 +1,11 @@
-"""A segment: a name, and the condition or the list that says who is in it. Pure."""
+"""The decider of segments: a name, and the condition or the list that determines the members. Pure."""
 
 import re
 
 import msgspec
 from msgspec.structs import replace
 
-from libs.kernel.rejection import Rejected, invalid
+from libs.kernel.rejection import invalid
 from libs.schemas.contacts.contacts import Condition
 from libs.schemas.contacts.segments import (
     CreateSegment,
@@ -16,16 +16,14 @@ from libs.schemas.contacts.segments import (
     SegmentUpdated,
     UpdateSegment,
 )
-from services.contacts.contacts.errors import segment_not_found
-from services.contacts.segments.condition import check
+from services.contacts.segments.condition import check_condition
+from services.contacts.segments.errors import segment_not_found
 
 MAX_NAME = 100
 MAX_DESCRIPTION = 500
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
-    """A segment as it is decided about."""
-
     kind: SegmentType
     name: str
     condition: Condition | None
@@ -38,9 +36,10 @@ Fact = SegmentCreated | SegmentUpdated | SegmentDeleted
 
 
 def decide(command: Command, segment: Segment | None) -> list[Fact]:
-    """What follows from the command; nothing if it is already so. Raises Rejected for no.
+    """Return the events that the command causes; none if the segment is already as wanted. Raise Rejected if it is not
+    allowed.
 
-    Whether the segments that a condition names exist is not decided here.
+    Whether the segments that a condition names exist is checked elsewhere.
     """
     match command:
         case CreateSegment():
@@ -54,23 +53,9 @@ def decide(command: Command, segment: Segment | None) -> list[Fact]:
 
 
 def slug_of(name: str) -> str:
-    """The name as it stands in event names: `Trial users!` is `trial-users`."""
+    """Return the name as event names contain it: `Trial users!` becomes `trial-users`."""
     kept = re.sub(r"[^\w\s-]", "", name.lower().strip())
     return re.sub(r"-+", "-", re.sub(r"\s+", "-", kept))
-
-
-def no_tracking() -> Rejected:
-    return Rejected("SEGMENT_NOT_TRACKED", "Segment does not have membership tracking enabled")
-
-
-def no_list(what: str) -> Rejected:
-    """`what` cannot be done, because the condition says who is in the segment."""
-    return Rejected("SEGMENT_NOT_STATIC", f"Can only {what} STATIC segments")
-
-
-def in_use(by: int) -> Rejected:
-    message = f"Cannot delete segment: it is currently used in the conditions of {by} other segment(s)."
-    return Rejected("SEGMENT_IN_USE", message)
 
 
 def _created(command: CreateSegment) -> SegmentCreated:
@@ -122,7 +107,7 @@ def _name(given: str) -> str:
     if "\0" in name:
         raise invalid("name", "Name must not contain a NUL character", "invalid_string")
     if not slug_of(name).strip("-"):
-        raise invalid("name", "Name must have a letter or a digit", "invalid_string")
+        raise invalid("name", "Name must contain a letter or a digit", "invalid_string")
     return name
 
 
@@ -136,8 +121,8 @@ def _check_description(description: str | None) -> None:
 def _check_condition(kind: SegmentType, condition: Condition | None) -> None:
     if kind == "STATIC":
         if condition is not None:
-            raise invalid("condition", "A static segment has a list and no condition", "unexpected")
+            raise invalid("condition", "Condition is not allowed for STATIC segments", "unexpected")
         return
     if condition is None:
         raise invalid("condition", "Condition is required for DYNAMIC segments", "required")
-    check(condition)
+    check_condition(condition)

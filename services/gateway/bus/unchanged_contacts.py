@@ -12,30 +12,30 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from libs.schemas.contacts.contacts import FindKnown, KnownContact, SaveContact
+from libs.schemas.contacts.contacts import FindUnchangedContacts, SaveContact, UnchangedContact
 
 log = structlog.get_logger()
 
 MAX_AT_ONCE = 100
 LOOK_SECONDS = 1.0
 
-_decode = msgspec.json.Decoder(list[KnownContact | None]).decode
+_decode = msgspec.json.Decoder(list[UnchangedContact | None]).decode
 
 
 class PendingLookup(msgspec.Struct, frozen=True):
     save: SaveContact
-    found: "asyncio.Future[KnownContact | None]"
+    found: "asyncio.Future[UnchangedContact | None]"
 
 
 class UnchangedContacts:
     """`query` asks a service for a project. Bounded by the requests that a process takes at once."""
 
-    def __init__(self, query: Callable[[UUID, FindKnown], Awaitable[bytes]]) -> None:
+    def __init__(self, query: Callable[[UUID, FindUnchangedContacts], Awaitable[bytes]]) -> None:
         self._query = query
         self._waiting: defaultdict[UUID, deque[PendingLookup]] = defaultdict(deque)
         self._asking: dict[UUID, asyncio.Task[None]] = {}
 
-    async def find(self, project: UUID, save: SaveContact) -> KnownContact | None:
+    async def find(self, project: UUID, save: SaveContact) -> UnchangedContact | None:
         """The contact, if it has all that already; None if it has to be saved, or nobody could be asked."""
         waiting = PendingLookup(save, asyncio.get_running_loop().create_future())
         self._waiting[project].append(waiting)
@@ -54,10 +54,12 @@ class UnchangedContacts:
         finally:
             del self._waiting[project], self._asking[project]
 
-    async def _ask(self, project: UUID, batch: list[PendingLookup]) -> list[KnownContact | None]:
+    async def _ask(self, project: UUID, batch: list[PendingLookup]) -> list[UnchangedContact | None]:
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                return _decode(await self._query(project, FindKnown(contacts=[each.save for each in batch])))
+                return _decode(
+                    await self._query(project, FindUnchangedContacts(contacts=[each.save for each in batch]))
+                )
         except Exception as trouble:  # whatever it is, those who wait go on without an answer
             log.info("known.not_answered", people=len(batch), error=repr(trouble))
             return [None] * len(batch)

@@ -25,9 +25,9 @@ from libs.kernel.conditions.language import (
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.contacts import Condition, Filter, Group
-from services.contacts.contacts.data import refusal
+from services.contacts.contacts.data import json_flaw
 from services.contacts.contacts.read_models import contact as contacts
-from services.contacts.segments import members
+from services.contacts.segments import matching
 from tests.service.contacts.caller import Caller, all_of, where
 
 NOW = datetime.now(UTC)
@@ -196,7 +196,7 @@ async def found(caller: Caller, condition: Condition) -> tuple[list[str], list[l
     """Who matches by SQL, and by a plain reading just before and just after."""
     async with caller.runtime.pool.acquire() as conn:
         before: datetime = await conn.fetchval(CLOCK)
-        ids = await members.matching_ids(conn, caller.project, condition, limit=1000, offset=0)
+        ids = await matching.list_matching(conn, caller.project, condition, limit=1000, offset=0)
         after: datetime = await conn.fetchval(CLOCK)
         rows = await contacts.load(conn, [], [(caller.project, each) for each in ids])
     by_sql = sorted(row.contact.email for row in rows)
@@ -235,7 +235,7 @@ def filters_on_data(draw: st.DrawFn, value: Any) -> Filter:
 @given(drawn=st.data(), value=JSON)
 async def test_sql_reads_any_value_as_a_plain_reading_does(caller: Caller, drawn: st.DataObject, value: Any) -> None:
     test = drawn.draw(filters_on_data(value))
-    assume(not flaws(all_of(test)) and refusal(value) is None)
+    assume(not flaws(all_of(test)) and json_flaw(value) is None)
     person = ContactProfile(
         email=f"{uuid4()}@example.com",
         subscribed=True,
@@ -246,6 +246,6 @@ async def test_sql_reads_any_value_as_a_plain_reading_does(caller: Caller, drawn
     async with caller.runtime.pool.acquire() as conn, conn.transaction():
         contact = await add(conn, caller, person)
         before: datetime = await conn.fetchval(CLOCK)
-        by_sql = await members.matches(conn, caller.project, contact, all_of(test))
+        by_sql = await matching.matches(conn, caller.project, contact, all_of(test))
         after: datetime = await conn.fetchval(CLOCK)
     assert by_sql in {holds(all_of(test), person, now) for now in (before, after)}

@@ -48,16 +48,16 @@ async def test_search_finds_a_part_of_the_address_whatever_its_case(caller: Call
 
 
 @pytest.mark.parametrize(
-    ("many", "too_many"),
+    ("min_common", "max_indexed"),
     [(1, 1), (1, 10_000), (10_000, 10_000)],
     ids=["most have it", "many have it", "few have it"],
 )
 @pytest.mark.parametrize("search", ["a", "an", "ann", "ann1", "nobody", "bea29", "%", "ä"])
 async def test_in_a_long_list_the_pages_of_a_search_find_everyone_once(
-    caller: Caller, monkeypatch: pytest.MonkeyPatch, search: str, many: int, too_many: int
+    caller: Caller, monkeypatch: pytest.MonkeyPatch, search: str, min_common: int, max_indexed: int
 ) -> None:
     """A page ends where enough was found or looked at, and tells where the next one goes on."""
-    shrink(monkeypatch, MANY=many, TOO_MANY=too_many)
+    shrink(monkeypatch, MIN_COMMON=min_common, MAX_INDEXED=max_indexed)
     names = [f"{('ann', 'bea', 'joann', 'zoe')[n % 4]}{n}@example.org" for n in range(30)]
     for name in names:
         await caller.save(name)
@@ -74,13 +74,13 @@ async def test_in_a_long_list_the_pages_of_a_search_find_everyone_once(
     if len(search.encode()) < 3:
         assert total <= counted
     else:
-        assert total == counted or (total == 4 and many == 1)  # by the sample, which takes one for many here
+        assert total == counted or (total == 4 and min_common == 1)  # by the sample, which takes one for many here
 
 
 async def test_contacts_that_come_and_go_between_two_pages_of_a_search_hide_and_repeat_nobody(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shrink(monkeypatch, MANY=1, TOO_MANY=1)
+    shrink(monkeypatch, MIN_COMMON=1, MAX_INDEXED=1)
     saved = [await caller.save(f"{('ann', 'bea')[n % 2]}{n}@example.org") for n in range(20)]
     first = await caller.page(search="ann", limit=2)
     await caller.save("ann-late@example.org")
@@ -95,7 +95,7 @@ async def test_contacts_that_come_and_go_between_two_pages_of_a_search_hide_and_
 
 def shrink(monkeypatch: pytest.MonkeyPatch, **values: float) -> None:
     """A long list is one of more than six contacts, nobody need stand apart, and four are counted."""
-    for name, value in {"NEAR": 5, "FAR": 6, "COUNTED": 4, "APART": 0, **values}.items():
+    for name, value in {"SHORT_WINDOW": 5, "COMMON_WINDOW": 6, "MAX_COUNTED": 4, "MIN_SPREAD": 0, **values}.items():
         monkeypatch.setattr(searching, name, value)
 
 

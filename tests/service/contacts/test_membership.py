@@ -42,7 +42,7 @@ from libs.schemas.contacts.segments import (
 )
 from libs.schemas.feedback.mails import EmailOpened
 from services.contacts.app import build
-from services.contacts.segments import members, membership
+from services.contacts.segments import matching, membership
 from services.contacts.segments.read_models import segment as segment_rows
 from tests.conftest import Stack
 from tests.service.contacts.caller import Caller, all_of, where
@@ -393,4 +393,4 @@ async def by_asking(caller: Caller, segment: UUID) -> set[UUID]:
     async with caller.runtime.pool.acquire() as conn:
         row = await segment_rows.find(conn, caller.project, segment)
         assert row and row.condition
-        return set(await members.matching_ids(conn, caller.project, row.condition, limit=100, offset=0))
+        return set(await matching.list_matching(conn, caller.project, row.condition, limit=100, offset=0))

@@ -13,7 +13,7 @@ from services.contacts.fields.read_models import contact_field
 from tests.conftest import Stack
 from tests.service.contacts.caller import Caller
 
-PEOPLE, CHANGES = 3, 16
+CONTACTS, CHANGES = 3, 16
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ async def replica(stack: Stack) -> AsyncIterator[Runtime]:
 
 
 async def test_changes_of_different_keys_all_survive(caller: Caller, replica: Runtime) -> None:
-    people = [await caller.save(f"user{n}@example.com") for n in range(PEOPLE)]
+    people = [await caller.save(f"user{n}@example.com") for n in range(CONTACTS)]
     calls = [
         caller.update(each.id, data={f"key{n}": n}, subscribed=n % 2 == 0) for n in range(CHANGES) for each in people
     ]
@@ -33,7 +33,7 @@ async def test_changes_of_different_keys_all_survive(caller: Caller, replica: Ru
     for each in people:
         assert (await caller.get(each.id)).data == everything
     updates = await caller.facts_of("contact.updated")
-    assert len(updates) == PEOPLE * CHANGES
+    assert len(updates) == CONTACTS * CHANGES
 
 
 async def test_counts_of_fields_are_exact_whoever_counted(caller: Caller, contacts: Runtime, replica: Runtime) -> None:
@@ -43,9 +43,9 @@ async def test_counts_of_fields_are_exact_whoever_counted(caller: Caller, contac
     changes += [caller.delete(each.id) for each in created[30:40]]
     await asyncio.gather(*changes)
     async with contacts.pool.acquire() as conn:
-        fields = await contact_field.fields(conn, caller.project)
-        plans = await contact_field.values(conn, caller.project, "plan")
-        count = await contact_field.contacts(conn, caller.project)
-    assert {name: dict(known.kinds) for name, known in fields.items()} == {"plan": {"string": 50}, "n": {"number": 20}}
+        fields = await contact_field.load_fields(conn, caller.project)
+        plans = await contact_field.load_values(conn, caller.project, "plan")
+        count = await contact_field.count_contacts(conn, caller.project)
+    assert {name: dict(field.types) for name, field in fields.items()} == {"plan": {"string": 50}, "n": {"number": 20}}
     assert count == 50 and sorted(plans) == ["free", "pro"]
     assert (await caller.page(limit=1)).total == 50

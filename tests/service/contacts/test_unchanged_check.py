@@ -6,21 +6,23 @@ from uuid import uuid4
 import pytest
 
 from libs.runtime.clock import uuid7
-from libs.schemas.contacts.contacts import FindKnown, KnownContact, SaveContact
+from libs.schemas.contacts.contacts import FindUnchangedContacts, SaveContact, UnchangedContact
 from tests.service.contacts.caller import Caller
 
 ANN, BEN = "ann@example.com", "ben@example.com"
 
 
-async def known(caller: Caller, *saves: dict[str, Any]) -> list[KnownContact | None]:
+async def known(caller: Caller, *saves: dict[str, Any]) -> list[UnchangedContact | None]:
     contacts = [SaveContact(contact_id=uuid7(), default_subscribed=False, **save) for save in saves]
-    return await caller.runtime.ask(caller.project, FindKnown(contacts=contacts), list[KnownContact | None])
+    return await caller.runtime.ask(
+        caller.project, FindUnchangedContacts(contacts=contacts), list[UnchangedContact | None]
+    )
 
 
 async def test_those_are_known_who_have_all_of_it_already(caller: Caller) -> None:
     ann = await caller.save(ANN, data={"plan": "pro", "seats": 1}, subscribed=True)
     found = await known(caller, {"email": "nobody@example.com"}, {"email": f" {ANN.upper()}", "data": {"seats": 1.0}})
-    assert found == [None, KnownContact(id=ann.id, email=ANN, subscribed=True)]
+    assert found == [None, UnchangedContact(id=ann.id, email=ANN, subscribed=True)]
 
 
 @pytest.mark.parametrize(

@@ -21,15 +21,15 @@ from libs.schemas.contacts.contacts import (
     AskForConfirmation,
     ContactView,
     FindContact,
-    FindKnown,
+    FindUnchangedContacts,
     GetContact,
-    KnownContact,
     SaveContact,
     SavedContact,
     SavedMeta,
     SubscribeContact,
     TrackedEvent,
     TrackEvent,
+    UnchangedContact,
     UnsubscribeContact,
 )
 from libs.schemas.contacts.jobs import (
@@ -84,7 +84,7 @@ class Neighbour:
             "campaigns": (CreateTemplate,),
         }[self.name]
         asked: dict[str, Any] = {
-            "contacts": {GetContact: self._contact, FindContact: self._find, FindKnown: self._known},
+            "contacts": {GetContact: self._contact, FindContact: self._find, FindUnchangedContacts: self._known},
             "delivery": {CheckOrder: self._check},
         }
         queries = asked.get(self.name, {})
@@ -167,9 +167,11 @@ class Neighbour:
             raise Rejected("CONTACT_NOT_FOUND", "Contact not found")
         return ContactView(id=project, email=query.email, subscribed=True, data={}, created_at="", updated_at="")
 
-    async def _known(self, conn: Connection, project: UUID, query: FindKnown) -> list[KnownContact | None]:
+    async def _known(
+        self, conn: Connection, project: UUID, query: FindUnchangedContacts
+    ) -> list[UnchangedContact | None]:
         return [
-            KnownContact(id=project, email=each.email, subscribed=False) if SETTLED in each.email else None
+            UnchangedContact(id=project, email=each.email, subscribed=False) if SETTLED in each.email else None
             for each in query.contacts
         ]
 

@@ -1,4 +1,4 @@
-"""When contacts were asked to confirm their subscription."""
+"""Stores when contacts were asked to confirm their subscription."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from uuid import UUID
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.contacts import ConfirmationAsked, ContactDeleted
-from services.contacts.contacts.confirmation import after
+from services.contacts.contacts.confirmation import remember
 
 NAME = "confirmation"
 TABLES = ("confirmation",)
@@ -38,15 +38,16 @@ join confirmation using (project, contact_id)
 """
 
 Key = tuple[UUID, UUID]
+"""A project and a contact."""
 
 
 async def project(conn: Connection, events: Sequence[Envelope[ConfirmationAsked | ContactDeleted]]) -> None:
-    """Asking is rare and deleting is not: the one goes row by row, the other at once."""
+    """Save requests row by row, which are rare, and delete contacts in one statement, who may be many."""
     asked = [e for e in events if isinstance(e.message, ConfirmationAsked)]
     stored = await load(conn, {_key(e) for e in asked})
     for event in asked:
         key = _key(event)
-        stored[key] = after(stored.get(key, ((), 0))[0], event.at), event.version
+        stored[key] = remember(stored.get(key, ((), 0))[0], event.at), event.version
     await conn.executemany(SAVE, [(*key, list(times), version) for key, (times, version) in stored.items()])
     gone = [_key(e) for e in events if isinstance(e.message, ContactDeleted)]
     if gone:
@@ -54,7 +55,7 @@ async def project(conn: Connection, events: Sequence[Envelope[ConfirmationAsked 
 
 
 async def load(conn: Connection, keys: Collection[Key]) -> dict[Key, tuple[tuple[datetime, ...], int]]:
-    """The last times, oldest first, and the version of the stream, by (project, contact)."""
+    """Return the last times, oldest first, and the stream's version, by (project, contact)."""
     if not keys:
         return {}
     rows = await conn.fetch(LOAD, [project for project, _ in keys], [contact for _, contact in keys])

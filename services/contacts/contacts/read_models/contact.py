@@ -1,4 +1,4 @@
-"""Contacts as they are now. Decisions are made by these rows, and segments are questions to them."""
+"""Contacts in their current state. Commands are decided on these rows, and segments are conditions on them."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
@@ -21,14 +21,14 @@ from libs.schemas.contacts.contacts import (
     ContactUpdated,
 )
 from services.contacts.contacts.contact import Contact
-from services.contacts.fields.count_deltas import Tally
+from services.contacts.fields.count_deltas import CountDeltas
 from services.contacts.fields.read_models import contact_field
 
 NAME = "contact"
 TABLES = ("contact", *contact_field.TABLES)
 EVENTS = (ContactCreated, ContactUpdated, ContactSubscribed, ContactUnsubscribed, ContactDeleted)
 
-# The address is checked at the end of each statement, so that contacts can hand one on to each other within a batch.
+# The address is checked at the end of each statement, so contacts of one batch can pass an address on to each other.
 DDL = f"""
 create table if not exists contact (
     project uuid not null,
@@ -96,16 +96,16 @@ order by created_at desc, id desc
 limit $4
 """
 
-KNOWN = "select email from contact where project = $1 and email = any($2::text[])"
+TAKEN = "select email from contact where project = $1 and email = any($2::text[])"
 
 FIRST = (datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
-"""The place before the newest contact, where a listing starts."""
+"""The position before the newest contact, where a list starts."""
 
 _decode: msgspec.json.Decoder[Data] = msgspec.json.Decoder(Data)
 
 
-class Row(msgspec.Struct, frozen=True):
-    """A contact as it is stored; `version` is its place in its stream."""
+class ContactRow(msgspec.Struct, frozen=True):
+    """A contact as it is stored; `version` is that of its last event."""
 
     project: UUID
     contact_id: UUID
@@ -116,7 +116,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class _Change(msgspec.Struct):
-    """What a batch of events does to one contact; None is no change."""
+    """The changes that a batch of events makes to one contact; None leaves a column as it is."""
 
     project: UUID
     id: UUID
@@ -132,31 +132,33 @@ class _Change(msgspec.Struct):
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
-    changes = _by_contact(event for event in events if not _is_forgotten(event))
-    tally = Tally()
-    await _delete([change for change in changes.values() if change.deleted], conn, tally)
-    await _update({key: each for key, each in changes.items() if not each.created_at and not each.deleted}, conn, tally)
-    await _insert([change for change in changes.values() if change.created_at and not change.deleted], conn, tally)
-    await contact_field.add(conn, tally)
+    changes = _by_contact(event for event in events if not _is_erased(event))
+    deltas = CountDeltas()
+    await _delete([change for change in changes.values() if change.deleted], conn, deltas)
+    await _update(
+        {key: each for key, each in changes.items() if not each.created_at and not each.deleted}, conn, deltas
+    )
+    await _insert([change for change in changes.values() if change.created_at and not change.deleted], conn, deltas)
+    await contact_field.add(conn, deltas)
 
 
-async def _delete(changes: Sequence[_Change], conn: Connection, tally: Tally) -> None:
+async def _delete(changes: Sequence[_Change], conn: Connection, deltas: CountDeltas) -> None:
     if changes:
         for row in await conn.fetch(DELETE, *_columns(changes, "project id")):
-            tally.went(row["project"], _decode.decode(row["data"]))
+            deltas.add_deleted(row["project"], _decode.decode(row["data"]))
 
 
-async def _update(changes: dict[tuple[UUID, UUID], _Change], conn: Connection, tally: Tally) -> None:
+async def _update(changes: dict[tuple[UUID, UUID], _Change], conn: Connection, deltas: CountDeltas) -> None:
     if not changes:
         return
     columns = "project id email subscribed data version updated_at snoozed_until"
     for row in await conn.fetch(UPDATE, *_columns(list(changes.values()), columns)):
         if row["before"] is not None:
             after = changes[row["project"], row["id"]].values
-            tally.changed(row["project"], _decode.decode(row["before"]), after)
+            deltas.add_updated(row["project"], _decode.decode(row["before"]), after)
 
 
-async def _insert(changes: Sequence[_Change], conn: Connection, tally: Tally) -> None:
+async def _insert(changes: Sequence[_Change], conn: Connection, deltas: CountDeltas) -> None:
     rows = [
         (
             change.project,
@@ -173,13 +175,13 @@ async def _insert(changes: Sequence[_Change], conn: Connection, tally: Tally) ->
     ]
     await insert_rows(conn, INSERT, "contact", INSERTED, rows)
     for change in changes:
-        tally.came(change.project, change.values)
+        deltas.add_created(change.project, change.values)
 
 
 async def load(
     conn: Connection, addresses: Collection[tuple[UUID, str]], ids: Collection[tuple[UUID, UUID]]
-) -> list[Row]:
-    """The contacts that have one of these (project, address) or (project, id); those named by both come twice."""
+) -> list[ContactRow]:
+    """Return the contacts with these (project, address) or (project, id). A contact named by both comes twice."""
     rows = await conn.fetch(
         LOAD,
         [project for project, _ in addresses],
@@ -190,20 +192,20 @@ async def load(
     return [row_of(row) for row in rows]
 
 
-async def known(conn: Connection, project: UUID, addresses: Collection[str]) -> set[str]:
-    """Those of the addresses that contacts have."""
-    return {row["email"] for row in await conn.fetch(KNOWN, project, list(addresses))}
+async def filter_taken(conn: Connection, project: UUID, addresses: Collection[str]) -> set[str]:
+    """Return those of the addresses that contacts have."""
+    return {row["email"] for row in await conn.fetch(TAKEN, project, list(addresses))}
 
 
-async def page(conn: Connection, project: UUID, after: tuple[datetime, UUID], limit: int) -> list[Row]:
-    """Contacts, newest first, from the place `after`."""
+async def page(conn: Connection, project: UUID, after: tuple[datetime, UUID], limit: int) -> list[ContactRow]:
+    """Return contacts after the position, newest first."""
     return [row_of(row) for row in await conn.fetch(PAGE, project, *after, limit)]
 
 
-def row_of(row: Any) -> Row:
-    """Read a record that `LOAD`, or a query with the same columns, selected."""
+def row_of(row: Any) -> ContactRow:
+    """Return the contact in a record of `LOAD` or of a query with the same columns."""
     data = _decode.decode(row["data"])
-    return Row(
+    return ContactRow(
         row["project"],
         row["id"],
         Contact(
@@ -228,8 +230,11 @@ def _by_contact(events: Iterable[Envelope[Any]]) -> dict[tuple[UUID, UUID], _Cha
     return changes
 
 
-def _is_forgotten(envelope: Envelope[Any]) -> bool:
-    """Blank, because the contact is deleted later in the log: when tables are made anew, it is never in them."""
+def _is_erased(envelope: Envelope[Any]) -> bool:
+    """Return whether the event lost its content because the contact is deleted later in the log.
+
+    A rebuild sees such events, and must not create the contact from them.
+    """
     return not getattr(envelope.message, "email", True)
 
 

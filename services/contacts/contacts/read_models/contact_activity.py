@@ -1,6 +1,7 @@
-"""What became of the mails to each contact: how often they were sent, opened and so on, and when first and last.
+"""Counts the mail activity of each contact: how often mails were sent, opened and so on, and when first and last.
 
-Told by delivery and feedback in any order, so each event only adds. What machines opened or clicked does not count.
+The events of delivery and feedback arrive in any order, so each one only adds. Opens and clicks by machines do not
+count.
 """
 
 from collections.abc import Sequence
@@ -62,7 +63,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
 
 
 def activity_of(event: Any) -> str | None:
-    """What conditions call it: `opened`. None for what only a machine did."""
+    """Return the activity's name in conditions, such as `opened`; None for opens and clicks by machines."""
     if isinstance(event, EmailOpened | EmailClicked) and event.machine:
         return None
     kind: type[Event] = type(event)
@@ -71,12 +72,12 @@ def activity_of(event: Any) -> str | None:
 
 async def _count(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     named = [(activity_of(envelope.message), envelope) for envelope in events]
-    told = [(e.project, e.message.contact_id, name, _time_of(e)) for name, e in named if name is not None]
-    if told:
-        await conn.execute(ADD, *columns(told))
+    counted = [(e.project, e.message.contact_id, name, _time_of(e)) for name, e in named if name is not None]
+    if counted:
+        await conn.execute(ADD, *columns(counted))
 
 
 def _time_of(envelope: Envelope[Any]) -> datetime:
-    """When it happened by the provider's clock; delivery's own events are told as they happen."""
+    """Return the provider's time of the event. Delivery records its own events as they happen."""
     at: datetime = envelope.at if isinstance(envelope.message, EmailSent) else envelope.message.at
     return at

@@ -1,6 +1,6 @@
-"""How often each thing happened to each contact, and when first and last.
+"""Counts the tracked events of each contact by name: how often, when first and when last.
 
-Counters instead of a list, so that tracking costs the same for a contact with ten thousand events as for a new one.
+These are counters, not lists, so tracking costs the same for a contact with ten thousand events as for a new one.
 """
 
 from collections.abc import Sequence
@@ -37,8 +37,8 @@ on conflict (project, contact_id, name) do update
 """
 
 
-# What is left of an event that was deleted came after that.
-TAKE = """
+# Events that are left after a deletion happened after it.
+SUBTRACT = """
 update contact_event set count = contact_event.count - gone.count, first_at = greatest(first_at, $3)
 from unnest($4::uuid[], $5::bigint[]) as gone (contact_id, count)
 where project = $1 and name = $2 and contact_event.contact_id = gone.contact_id
@@ -49,7 +49,7 @@ delete from contact_event where project = $1 and name = $2 and contact_id = any(
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
-    """Adding and taking away in either order comes to the same."""
+    """Add first, then subtract; the order within a batch does not matter."""
     tracked = [envelope for envelope in events if isinstance(envelope.message, EventTracked)]
     await conn.execute(ADD, *columns((e.project, e.message.contact_id, e.message.name, e.at) for e in tracked))
     for envelope in events:
@@ -57,5 +57,5 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
             ids = [contact.contact_id for contact in erased.contacts]
             counts = [contact.count for contact in erased.contacts]
             through = datetime.fromisoformat(erased.through)
-            await conn.execute(TAKE, envelope.project, erased.name, through, ids, counts)
+            await conn.execute(SUBTRACT, envelope.project, erased.name, through, ids, counts)
             await conn.execute(DROP_EMPTY, envelope.project, erased.name, ids)

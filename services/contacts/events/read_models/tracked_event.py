@@ -1,4 +1,4 @@
-"""Every tracked event, to be listed and counted. How often something happened to a contact is in `contact_event`."""
+"""All tracked events, for listing and counting. The counts per contact are in `contact_event`."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::jsonb[]
 """
 INSERTED = ["project", "id", "contact_id", "name", "data", "at"]
 
-FORGET_CONTACTS = """
+DELETE_CONTACTS = """
 delete from tracked_event using unnest($1::uuid[], $2::uuid[]) as gone (project, contact_id)
 where tracked_event.project = gone.project and tracked_event.contact_id = gone.contact_id
 """
@@ -61,7 +61,7 @@ limit $4
 """
 NARROWED = {"all": "", "name": "and name = $5", "contact": "and contact_id = $5"}
 
-# The names are found by leaps over the index, and each is counted in it.
+# Names are found by leaps over the index, then each is counted in it.
 COUNT = """
 with recursive named as (
     (select name from tracked_event where project = $1 order by name limit 1)
@@ -82,7 +82,7 @@ limit $4
 TOTAL = "select count(*) from tracked_event where project = $1 and name = $2 and at <= $3"
 UNIQUE = "select count(distinct contact_id) from tracked_event where project = $1 and name = $2"
 
-# Whole contacts at a time, so that what is left of one can be told.
+# Whole contacts at a time, so the counters of each contact can be reduced by the number of its deleted events.
 TO_ERASE = """
 select contact_id, count(*) from tracked_event
 where project = $1 and name = $2 and at <= $3 and contact_id in (
@@ -92,7 +92,7 @@ group by contact_id order by contact_id
 """
 
 LAST = (datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
-"""The place before the newest event, where a listing starts."""
+"""The position before the newest event, where a list starts."""
 
 EVER = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 MAX_NAMES = 5000
@@ -100,8 +100,8 @@ MAX_NAMES = 5000
 _decode: msgspec.json.Decoder[Data] = msgspec.json.Decoder(Data)
 
 
-class Row(msgspec.Struct, frozen=True):
-    """An event, and the address that its contact has now."""
+class TrackedEventRow(msgspec.Struct, frozen=True):
+    """An event with the current address of its contact."""
 
     id: UUID
     contact_id: UUID
@@ -112,7 +112,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
-    """A contact's events do not come after its end, so whole batches may be sorted by what they do."""
+    """Insert before deleting. Reordering a batch is safe because no event of a contact follows its deletion."""
     tracked = [envelope for envelope in events if isinstance(envelope.message, EventTracked)]
     deleted = [envelope for envelope in events if isinstance(envelope.message, ContactDeleted)]
     rows = [
@@ -128,7 +128,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     ]
     await insert_rows(conn, INSERT, "tracked_event", INSERTED, rows)
     if deleted:
-        await conn.execute(FORGET_CONTACTS, [e.project for e in deleted], [e.message.contact_id for e in deleted])
+        await conn.execute(DELETE_CONTACTS, [e.project for e in deleted], [e.message.contact_id for e in deleted])
     for envelope in events:
         if isinstance(erased := envelope.message, EventsErased):
             ids = [contact.contact_id for contact in erased.contacts]
@@ -142,19 +142,19 @@ async def newest(
     contact_id: UUID | None,
     before: tuple[datetime, UUID],
     limit: int,
-) -> list[Row]:
-    """Of a contact, or of a name, or all."""
+) -> list[TrackedEventRow]:
+    """Return events before the position, newest first: of a contact, of a name, or all."""
     by = "contact" if contact_id else "name" if name is not None else "all"
     wanted = [] if by == "all" else [contact_id or name]
     rows = await conn.fetch(LIST.format(narrowed=NARROWED[by]), project, *before, limit, *wanted)
     return [
-        Row(row["id"], row["contact_id"], row["email"], row["name"], _decode.decode(row["data"]), row["at"])
+        TrackedEventRow(row["id"], row["contact_id"], row["email"], row["name"], _decode.decode(row["data"]), row["at"])
         for row in rows
     ]
 
 
 async def counts(conn: Connection, project: UUID, since: datetime, until: datetime) -> list[tuple[str, int]]:
-    """How often each event was tracked, most often first."""
+    """Return how often each event was tracked, the most frequent first."""
     return [(row["name"], row["count"]) for row in await conn.fetch(COUNT, project, since, until, MAX_NAMES)]
 
 
@@ -169,6 +169,6 @@ async def unique_contacts(conn: Connection, project: UUID, name: str) -> int:
 
 
 async def to_erase(conn: Connection, project: UUID, name: str, until: datetime, limit: int) -> list[Erased]:
-    """Some of the contacts that have such events, and how many each has; nobody if there are none left."""
+    """Return some contacts that still have such events, each with their number; none if nothing is left."""
     rows = await conn.fetch(TO_ERASE, project, name, until, limit)
     return [Erased(contact_id=row["contact_id"], count=row["count"]) for row in rows]

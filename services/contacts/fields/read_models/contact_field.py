@@ -1,7 +1,7 @@
-"""Counts of contacts, of who has which custom field, and of the values that fields have.
+"""Counts of contacts, of the contacts that have each custom field, and of the values of each field.
 
-Counted with every change of a contact, so that asking costs the same for a million contacts as for ten. Each
-database session adds to rows of its own shard: two transactions never wait for one counter.
+The counts change with every change of a contact, so reading them costs the same for a million contacts as for ten.
+Each database session adds to the rows of its own shard, so two transactions never wait for the same counter.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ import msgspec
 from libs.runtime.eventstore.rows import COPY_THRESHOLD
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.fields import FieldType
-from services.contacts.fields.count_deltas import Tally, Value
+from services.contacts.fields.count_deltas import CountDeltas, FieldValueKey
 
 TABLES = ("contact_count", "contact_field", "contact_value", "contact_field_open")
 
@@ -44,7 +44,7 @@ create table if not exists contact_value (
     primary key (project, field, value, shard)
 ) with (fillfactor = 50);
 
--- Fields with more values than anybody chooses from: those are not counted.
+-- Fields with too many values to choose from: their values are not counted.
 create table if not exists contact_field_open (
     project uuid not null,
     field text collate "C" not null,
@@ -54,12 +54,12 @@ create table if not exists contact_field_open (
 
 SHARDS = 8
 MAX_VALUES = 1000
-"""Of one field. One with more is open: its values are not counted any more."""
+"""Per field. The values of a field with more are no longer counted: the field is open."""
 
 SAMPLE = 5000
-"""How many of the newest contacts tell the values of an open field."""
+"""How many of the newest contacts are read for the values of an open field."""
 
-# All in one statement, and in one order, so that transactions that share counters cannot wait for each other.
+# One statement, in a fixed order, so transactions that share counters cannot deadlock.
 ADD = """
 with new_contacts as (
     insert into contact_count (project, shard, count)
@@ -85,7 +85,7 @@ with new_contacts as (
 )
 select distinct project, field from new_values where fresh
 """
-CROWDED = """
+OVER_LIMIT = """
 select project, field
 from unnest($1::uuid[], $2::text[]) as grown (project, field)
 where $3 < (
@@ -102,17 +102,18 @@ delete from contact_value using unnest($1::uuid[], $2::text[]) as open (project,
 where contact_value.project = open.project and contact_value.field = open.field
 """
 
-# A value that nobody has any more may be somebody's name: it is not kept. What is deleted adds up to nothing, so the
-# sums stay right whatever other transactions add meanwhile. Locked, which is written, are only those of nobody.
-FORGET_VALUES = """
-with nobodys as materialized (
+# A value that no contact has any more may be a person's name, so it is not kept. The deleted rows of a value sum to
+# zero, so the totals stay right whatever other transactions add meanwhile. Only rows of unused values are locked
+# (locking writes them).
+DELETE_UNUSED_VALUES = """
+with unused as materialized (
     select project, field, value
     from unnest($1::uuid[], $2::text[], $3::text[]) as gone (project, field, value)
     join contact_value using (project, field, value)
     group by project, field, value having sum(count) = 0
 ), counter as materialized (
     select value.ctid, value.project, value.field, value.value, value.count
-    from nobodys join contact_value as value using (project, field, value)
+    from unused join contact_value as value using (project, field, value)
     for update of value skip locked
 )
 delete from contact_value where ctid = any(array(
@@ -144,53 +145,66 @@ limit $4
 """
 
 
-class Known(msgspec.Struct, frozen=True):
-    """How many contacts have a field, by the type of what they have there."""
+class FieldCount(msgspec.Struct, frozen=True):
+    """How many contacts have a field, by the type of their value."""
 
-    kinds: Mapping[FieldType, int]
+    types: Mapping[FieldType, int]
 
     @property
     def contacts(self) -> int:
-        return sum(self.kinds.values())
+        return sum(self.types.values())
 
     @property
     def type(self) -> FieldType:
-        """Mixed types are text."""
-        return next(iter(self.kinds)) if len(self.kinds) == 1 else "string"
+        """Return the type of all values, or text if they have different types."""
+        return next(iter(self.types)) if len(self.types) == 1 else "string"
 
 
-async def add(conn: Connection, tally: Tally) -> None:
-    """Count what a batch changed."""
-    kinds, values = tally.kinds, await _counted(conn, tally.values)
+async def add(conn: Connection, deltas: CountDeltas) -> None:
+    """Add the differences that a batch made."""
+    values = await _of_counted_fields(conn, deltas.values)
     counts: tuple[list[tuple[Any, ...]], ...] = (
-        [(project, count) for project, count in tally.contacts.items() if count],
-        [(*key, count) for key, count in kinds.items() if count],
+        [(project, count) for project, count in deltas.contacts.items() if count],
+        [(*key, count) for key, count in deltas.types.items() if count],
         [(*key, count) for key, count in values.items() if count],
     )
     if any(counts):
         columns = (column for rows, width in zip(counts, (2, 4, 4), strict=True) for column in _columns(rows, width))
-        grown = await conn.fetch(ADD, SHARDS, *columns)
-        if grown:
-            await _close(conn, [tuple(row) for row in grown])
-    if gone := [key for key, count in values.items() if count < 0]:
-        await conn.execute(FORGET_VALUES, *_columns(gone, 3))
+        with_new_values = await conn.fetch(ADD, SHARDS, *columns)
+        if with_new_values:
+            await _open_fields_over_limit(conn, [tuple(row) for row in with_new_values])
+    if decreased := [key for key, count in values.items() if count < 0]:
+        await conn.execute(DELETE_UNUSED_VALUES, *_columns(decreased, 3))
 
 
-async def contacts(conn: Connection, project: UUID) -> int:
+async def count_contacts(conn: Connection, project: UUID) -> int:
     count: int = await conn.fetchval(CONTACTS, project)
     return count
 
 
-async def fields(conn: Connection, project: UUID, field: str | None = None) -> dict[str, Known]:
-    """The custom fields that contacts have, or that one, by their names."""
+async def load_fields(conn: Connection, project: UUID) -> dict[str, FieldCount]:
+    """Return the custom fields that any contact has, by name."""
+    return await _load(conn, project, None)
+
+
+async def count_contacts_with(conn: Connection, project: UUID, field: str) -> int:
+    """Return how many contacts have the custom field."""
+    found = (await _load(conn, project, field)).get(field)
+    return found.contacts if found else 0
+
+
+async def _load(conn: Connection, project: UUID, field: str | None) -> dict[str, FieldCount]:
     found: dict[str, dict[FieldType, int]] = {}
     for row in await conn.fetch(FIELDS, project, field):
         found.setdefault(row["field"], {})[row["kind"]] = row["count"]
-    return {name: Known(kinds) for name, kinds in found.items()}
+    return {name: FieldCount(types) for name, types in found.items()}
 
 
-async def values(conn: Connection, project: UUID, field: str) -> list[Any]:
-    """Texts, numbers and booleans that contacts have there: all, or of an open field some of the newest contacts'."""
+async def load_values(conn: Connection, project: UUID, field: str) -> list[Any]:
+    """Return the texts, numbers and booleans that contacts have in the field.
+
+    For an open field these are only values of the newest contacts.
+    """
     if await conn.fetchval(IS_OPEN, project, field):
         rows = await conn.fetch(SAMPLED, project, field, SAMPLE, MAX_VALUES)
     else:
@@ -198,9 +212,8 @@ async def values(conn: Connection, project: UUID, field: str) -> list[Any]:
     return [msgspec.json.decode(row["value"]) for row in rows]
 
 
-async def _counted(conn: Connection, values: Counter[Value]) -> Counter[Value]:
-    """Those that are not of open fields, if there are many: everybody may have another name, and names are not
-    counted."""
+async def _of_counted_fields(conn: Connection, values: Counter[FieldValueKey]) -> Counter[FieldValueKey]:
+    """Leave out the values of open fields. Few values are not worth the query: the insert skips them anyway."""
     if len(values) < COPY_THRESHOLD:
         return values
     fields = list({(project, field) for project, field, _ in values})
@@ -208,12 +221,12 @@ async def _counted(conn: Connection, values: Counter[Value]) -> Counter[Value]:
     return Counter({value: count for value, count in values.items() if value[:2] not in uncounted})
 
 
-async def _close(conn: Connection, grown: Sequence[tuple[Any, ...]]) -> None:
-    """Stop counting the values of fields that have too many by now."""
-    has_backpressure = [tuple(row) for row in await conn.fetch(CROWDED, *_columns(grown, 2), MAX_VALUES)]
-    if has_backpressure:
-        await conn.execute(MAKE_OPEN, *_columns(has_backpressure, 2))
-        await conn.execute(DROP_VALUES, *_columns(has_backpressure, 2))
+async def _open_fields_over_limit(conn: Connection, fields: Sequence[tuple[Any, ...]]) -> None:
+    """Stop counting the values of those fields that have too many by now."""
+    over = [tuple(row) for row in await conn.fetch(OVER_LIMIT, *_columns(fields, 2), MAX_VALUES)]
+    if over:
+        await conn.execute(MAKE_OPEN, *_columns(over, 2))
+        await conn.execute(DROP_VALUES, *_columns(over, 2))
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:

@@ -1,4 +1,4 @@
-"""Jobs as they stand. Whoever works on one locks its row."""
+"""Jobs in their current state. A worker locks the row of the job whose page it does."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -12,7 +12,7 @@ from libs.runtime.eventstore.envelope import Envelope, Meta, meta_of
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.base import Event
 from libs.schemas.contacts.events import EventDeletionStarted
-from libs.schemas.contacts.fields import FieldRemovalStarted
+from libs.schemas.contacts.fields import FieldDeletionJobStarted
 from libs.schemas.contacts.jobs import (
     BulkStarted,
     ImportStarted,
@@ -20,19 +20,19 @@ from libs.schemas.contacts.jobs import (
     JobEnded,
     JobProgressed,
 )
-from services.contacts.jobs.job import Job, Spec
+from services.contacts.jobs.job import Job, JobSpec
 
 NAME = "contact_job"
 TABLES = ("contact_job",)
-EVENTS = (ImportStarted, BulkStarted, EventDeletionStarted, FieldRemovalStarted, JobProgressed, JobEnded)
+EVENTS = (ImportStarted, BulkStarted, EventDeletionStarted, FieldDeletionJobStarted, JobProgressed, JobEnded)
 KINDS: dict[type[Event], str] = {
     ImportStarted: "import",
     BulkStarted: "bulk",
     EventDeletionStarted: "event-deletion",
-    FieldRemovalStarted: "field-deletion",
+    FieldDeletionJobStarted: "field-deletion",
 }
 
-# One file is imported by one job at a time: who comes second finds the first.
+# A file is imported by one job at a time: the unique index rejects a second one, and its retry finds the first.
 DDL = """
 create table if not exists contact_job (
     project uuid not null,
@@ -75,7 +75,7 @@ COLUMNS = "project, id, kind, state, version, spec, meta, cursor, total, counts,
 
 FIND = f"select {COLUMNS} from contact_job where project = $1 and id = $2"  # noqa: S608 - a constant
 
-# The job whose last page was longest ago comes first, so that a large one lets the others have their turns.
+# The job whose last page was longest ago comes first, so a large job lets the others have their turns.
 CLAIM = f"""
 select {COLUMNS} from contact_job where ended_at is null
 order by updated_at limit 1
@@ -88,13 +88,13 @@ where project = $1 and digest = $2 and (ended_at is null or state = 'completed' 
 order by created_at desc limit 1
 """
 
-REMEMBERED = timedelta(days=1)
+REMEMBERED_FOR = timedelta(days=1)
 
 _specs: Codec[Any] = Codec(list(KINDS))
 
 
-class Row(msgspec.Struct, frozen=True):
-    """A job with what its work does not need. `meta` is of the fact that started it."""
+class JobRow(msgspec.Struct, frozen=True):
+    """A job with what its pages do not need. `meta` is that of the event that started it."""
 
     job: Job
     meta: Meta
@@ -106,40 +106,40 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
         await _apply(conn, envelope)
 
 
-async def find(conn: Connection, project: UUID, job_id: UUID) -> Row | None:
+async def find(conn: Connection, project: UUID, job_id: UUID) -> JobRow | None:
     row = await conn.fetchrow(FIND, project, job_id)
     return _row_of(row) if row else None
 
 
-async def claim(conn: Connection) -> Row | None:
-    """A job that nobody works on, locked until the end of the transaction."""
+async def claim(conn: Connection) -> JobRow | None:
+    """Return an open job that no one else works on, and lock it until the transaction ends."""
     row = await conn.fetchrow(CLAIM)
     return _row_of(row) if row else None
 
 
-async def same_file(conn: Connection, project: UUID, digest: str, now: Any) -> UUID | None:
-    """The job that imports this file, or has done so lately."""
-    found: UUID | None = await conn.fetchval(SAME_FILE, project, digest, now - REMEMBERED)
+async def find_import_of(conn: Connection, project: UUID, digest: str, now: Any) -> UUID | None:
+    """Return the job that imports the file with this digest, or did so within the last day."""
+    found: UUID | None = await conn.fetchval(SAME_FILE, project, digest, now - REMEMBERED_FOR)
     return found
 
 
 async def _apply(conn: Connection, envelope: Envelope[Any]) -> None:
-    event, place = envelope.message, (envelope.project, envelope.message.job_id)
+    event, key = envelope.message, (envelope.project, envelope.message.job_id)
     match event:
         case JobProgressed():
             counts = encode(event.counts).decode()
-            await conn.execute(PROGRESS, *place, envelope.version, event.cursor, event.total, counts, envelope.at)
+            await conn.execute(PROGRESS, *key, envelope.version, event.cursor, event.total, counts, envelope.at)
         case JobEnded():
-            await conn.execute(END, *place, envelope.version, event.state, event.reason, envelope.at)
+            await conn.execute(END, *key, envelope.version, event.state, event.reason, envelope.at)
         case _:
             spec, meta = encode(event).decode(), encode(envelope.causes()).decode()
             digest, total = getattr(event, "digest", None), getattr(event, "rows", 0)
             kind = KINDS[type(event)]
-            await conn.execute(START, *place, kind, envelope.version, spec, meta, digest, total, envelope.at)
+            await conn.execute(START, *key, kind, envelope.version, spec, meta, digest, total, envelope.at)
 
 
-def _row_of(row: Any) -> Row:
-    spec: Spec = _specs.decode(row["spec"])
+def _row_of(row: Any) -> JobRow:
+    spec: JobSpec = _specs.decode(row["spec"])
     job = Job(
         project=row["project"],
         id=row["id"],
@@ -151,4 +151,4 @@ def _row_of(row: Any) -> Row:
         total=row["total"],
         counts=msgspec.json.decode(row["counts"], type=JobCounts),
     )
-    return Row(job, meta_of(row["meta"]), row["reason"])
+    return JobRow(job, meta_of(row["meta"]), row["reason"])

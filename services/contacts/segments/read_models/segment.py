@@ -1,4 +1,4 @@
-"""Segments: a name, and the condition or the list that says who is in it."""
+"""Segments with their names and conditions."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -54,7 +54,7 @@ update segment set version = $3, updated_at = $4, name = $5, description = $6, c
 where project = $1 and id = $2
 """
 
-COUNT_UP = "update segment set version = $3 where project = $1 and id = $2"
+SET_VERSION = "update segment set version = $3 where project = $1 and id = $2"
 
 DELETE = "delete from segment where project = $1 and id = $2"
 
@@ -74,8 +74,8 @@ order by created_at desc, id desc
 _decode: msgspec.json.Decoder[Condition | None] = msgspec.json.Decoder(Condition | None)
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A segment as it is stored; a static one has no condition. `version` is its place in its stream."""
+class SegmentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A segment as it is stored; a static one has no condition. `version` is that of its last event."""
 
     id: UUID
     name: str
@@ -90,46 +90,46 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
-    """One by one: they are rare."""
+    """Fold the events one by one: they are rare."""
     for envelope in events:
         await _fold(conn, envelope)
 
 
-async def load(conn: Connection, project: UUID, ids: Collection[UUID]) -> dict[UUID, Row]:
+async def load(conn: Connection, project: UUID, ids: Collection[UUID]) -> dict[UUID, SegmentRow]:
     return {row["id"]: _row_of(row) for row in await conn.fetch(LOAD, project, ids)}
 
 
-async def find(conn: Connection, project: UUID, segment_id: UUID) -> Row | None:
+async def find(conn: Connection, project: UUID, segment_id: UUID) -> SegmentRow | None:
     return (await load(conn, project, [segment_id])).get(segment_id)
 
 
-async def list_all(conn: Connection, project: UUID) -> list[Row]:
-    """Newest first."""
+async def list_all(conn: Connection, project: UUID) -> list[SegmentRow]:
+    """Return the project's segments, newest first."""
     return [_row_of(row) for row in await conn.fetch(LIST, project)]
 
 
 async def _fold(conn: Connection, envelope: Envelope[Any]) -> None:
     event = envelope.message
-    place = (envelope.project, event.segment_id, envelope.version)
+    key = (envelope.project, event.segment_id, envelope.version)
     match event:
         case SegmentCreated():
-            told = (event.name, event.slug, event.description, _json(event.condition))
-            await conn.execute(INSERT, *place, envelope.at, *told, event.track_membership, event.kind)
+            created = (event.name, event.slug, event.description, _json(event.condition))
+            await conn.execute(INSERT, *key, envelope.at, *created, event.track_membership, event.kind)
         case SegmentUpdated():
-            changed = (event.name, event.description, _json(event.condition))
-            await conn.execute(UPDATE, *place, envelope.at, *changed, event.track_membership)
+            updated = (event.name, event.description, _json(event.condition))
+            await conn.execute(UPDATE, *key, envelope.at, *updated, event.track_membership)
         case SegmentDeleted():
-            await conn.execute(DELETE, *place[:2])
+            await conn.execute(DELETE, *key[:2])
         case _:
-            await conn.execute(COUNT_UP, *place)
+            await conn.execute(SET_VERSION, *key)
 
 
 def _json(condition: Condition | None) -> str | None:
     return encode(condition).decode() if condition else None
 
 
-def _row_of(row: Any) -> Row:
-    return Row(
+def _row_of(row: Any) -> SegmentRow:
+    return SegmentRow(
         id=row["id"],
         name=row["name"],
         slug=row["slug"],

@@ -1,8 +1,7 @@
-"""Contacts whose segments are to be looked at again, because something happened to them that a segment asks about.
+"""A queue of contacts to check again, because something happened to them that a segment's condition asks about.
 
-A queue: the keeper of memberships takes from it what it has looked at. It is written with what happened, in one
-transaction, and only where a segment wants to know; rebuilt, it has everyone looked at again, which changes nothing
-that is right.
+It is written in the transaction of the event, and only if a segment of the project asks about it. The membership
+worker takes what it checks. A rebuild has every contact checked again, which leaves correct memberships as they are.
 """
 
 from collections.abc import Sequence
@@ -39,7 +38,7 @@ create table if not exists segment_change (
 ) with (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 10000);
 """
 
-# A segment that is made while this runs has everyone looked at who could not see it.
+# A segment that is created while this runs is not seen here, and therefore scans all contacts.
 TOPICS = """
 select project, topics from segment_state where project = any($1::uuid[]) and topics is not null
 """
@@ -70,7 +69,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
         (event.project, contact): event
         for event in events
         if event.project in wanted
-        for contact, topic in _told_by(event.message)
+        for contact, topic in _topics_of(event.message)
         if topic in wanted[event.project]
     }
     if changes:
@@ -83,12 +82,12 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
 
 
 async def take(conn: Connection, project: UUID, limit: int) -> tuple[int, dict[UUID, Meta]]:
-    """Take up to `limit` entries from the queue: how many there were, and whom they are about, each with its cause."""
+    """Take up to `limit` entries from the queue. Return their number, and the cause of each change by contact."""
     rows = await conn.fetch(TAKE, project, limit)
     return len(rows), {row["contact_id"]: meta_of(row["meta"]) for row in rows}
 
 
-def _told_by(event: Any) -> list[tuple[UUID, str]]:
+def _topics_of(event: Any) -> list[tuple[UUID, str]]:
     match event:
         case EventTracked():
             return [(event.contact_id, f"event.{event.name}")]

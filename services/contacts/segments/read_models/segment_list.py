@@ -1,4 +1,4 @@
-"""The lists of static segments: who was put on them, and when."""
+"""The lists of static segments: which contacts were added, and when."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -52,7 +52,7 @@ limit $3 offset $4
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
-    """In order, because a contact can be added and removed in one batch."""
+    """Fold the events in order, because one batch can add a contact and remove it again."""
     for envelope in events:
         match envelope.message:
             case SegmentMembersAdded(segment_id=segment_id, contact_ids=contacts):
@@ -66,7 +66,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
 
 
 async def listed(conn: Connection, project: UUID, segment_id: UUID, contacts: Collection[UUID]) -> dict[UUID, datetime]:
-    """Those of the contacts that are on the list, each with the time since when."""
+    """Return those of the contacts that are on the list, each with the time it was added."""
     rows = await conn.fetch(LISTED, project, segment_id, list(contacts))
     return {row["contact_id"]: row["since"] for row in rows}
 
@@ -77,5 +77,5 @@ async def count(conn: Connection, project: UUID, segment_id: UUID) -> int:
 
 
 async def page(conn: Connection, project: UUID, segment_id: UUID, limit: int, offset: int) -> list[UUID]:
-    """Who was put on the list last comes first."""
+    """Return contact ids, the last added first."""
     return [row["id"] for row in await conn.fetch(PAGE, project, segment_id, limit, offset)]

@@ -16,8 +16,8 @@ from libs.runtime.messaging.bus import Unavailable
 from libs.schemas.contacts.contacts import (
     ContactView,
     FindContact,
-    KnownContact,
     SaveContact,
+    UnchangedContact,
 )
 from libs.schemas.delivery.content import Kind, MailOptions
 from libs.schemas.delivery.emails import (
@@ -127,7 +127,7 @@ async def _is_subscribed(request: ApiRequest, data: SendBody, person: Person) ->
     return msgspec.json.decode(found, type=ContactView).subscribed
 
 
-async def _saved(request: ApiRequest, data: SendBody, person: Person, n: int) -> KnownContact:
+async def _saved(request: ApiRequest, data: SendBody, person: Person, n: int) -> UnchangedContact:
     """The contact as it is once it has all that the request says of it."""
     named = {"name": person.name} if person.name else {}
     command = SaveContact(
@@ -140,7 +140,7 @@ async def _saved(request: ApiRequest, data: SendBody, person: Person, n: int) ->
     return await _known(request, command) or await _save(request, command, n)
 
 
-async def _known(request: ApiRequest, command: SaveContact) -> KnownContact | None:
+async def _known(request: ApiRequest, command: SaveContact) -> UnchangedContact | None:
     """The contact, if there is nothing to save. A repeat of a request with a key must find that so, too, whatever
     changed since: so its commands are all given, and remembered."""
     if request.context.keyed:
@@ -148,12 +148,12 @@ async def _known(request: ApiRequest, command: SaveContact) -> KnownContact | No
     return await request.context.bus.unchanged_contacts.find(request.project, command)
 
 
-async def _save(request: ApiRequest, command: SaveContact, n: int) -> KnownContact:
+async def _save(request: ApiRequest, command: SaveContact, n: int) -> UnchangedContact:
     try:
         result = await request.execute(command, f"contact {n}")
     except CommandPending as late:
         raise Unavailable("without its contact no mail can be accepted") from late
-    return msgspec.json.decode(result, type=KnownContact)
+    return msgspec.json.decode(result, type=UnchangedContact)
 
 
 async def _queued(
@@ -170,7 +170,7 @@ async def _queued(
     return msgspec.json.decode(await request.execute(command, "emails"), type=QueuedEmails)
 
 
-def _recipients(people: Sequence[Person], contacts: Sequence[KnownContact]) -> list[EmailRecipient]:
+def _recipients(people: Sequence[Person], contacts: Sequence[UnchangedContact]) -> list[EmailRecipient]:
     return [
         EmailRecipient(
             email_id=uuid7(),
@@ -183,7 +183,7 @@ def _recipients(people: Sequence[Person], contacts: Sequence[KnownContact]) -> l
     ]
 
 
-def _sent_to(contact: KnownContact, email: UUID) -> SentTo:
+def _sent_to(contact: UnchangedContact, email: UUID) -> SentTo:
     return SentTo(contact=Addressee(id=contact.id, email=contact.email), email=email)
 
 

@@ -9,9 +9,9 @@ from libs.kernel.rejection import Rejected
 from libs.schemas.contacts.contacts import AskForConfirmation, ConfirmationAsked
 from services.contacts.contacts.confirmation import (
     INITIAL,
-    State,
-    after,
+    Confirmation,
     decide,
+    remember,
 )
 from services.contacts.contacts.contact import Contact
 
@@ -19,41 +19,43 @@ ID = UUID(int=1)
 NOON = datetime(2027, 3, 3, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 ASK = AskForConfirmation(contact_id=ID)
-STRANGER = Contact(id=ID, email="ann@example.com", subscribed=False)
+UNSUBSCRIBED = Contact(id=ID, email="ann@example.com", subscribed=False)
 
 
-def code_of(state: State, now: datetime = NOON) -> str:
-    with pytest.raises(Rejected) as no:
-        decide(ASK, state, now)
-    return no.value.code
+def code_of(confirmation: Confirmation, now: datetime = NOON) -> str:
+    with pytest.raises(Rejected) as rejection:
+        decide(ASK, confirmation, now)
+    return rejection.value.code
 
 
 def test_who_is_not_subscribed_is_asked() -> None:
-    assert decide(ASK, State(STRANGER), NOON) == [ConfirmationAsked(contact_id=ID)]
+    assert decide(ASK, Confirmation(UNSUBSCRIBED), NOON) == [ConfirmationAsked(contact_id=ID)]
 
 
 def test_there_must_be_somebody_and_something_to_ask_for() -> None:
     assert code_of(INITIAL) == "CONTACT_NOT_FOUND"
-    assert code_of(State(Contact(id=ID, email="ann@example.com", subscribed=True))) == "CONTACT_ALREADY_SUBSCRIBED"
+    assert (
+        code_of(Confirmation(Contact(id=ID, email="ann@example.com", subscribed=True))) == "CONTACT_ALREADY_SUBSCRIBED"
+    )
 
 
 def test_a_contact_is_asked_once_an_hour() -> None:
-    state = State(STRANGER, (NOON,))
-    assert code_of(state, NOON + HOUR - timedelta(seconds=1)) == "RATE_LIMIT_EXCEEDED"
-    assert decide(ASK, state, NOON + HOUR)
+    confirmation = Confirmation(UNSUBSCRIBED, (NOON,))
+    assert code_of(confirmation, NOON + HOUR - timedelta(seconds=1)) == "RATE_LIMIT_EXCEEDED"
+    assert decide(ASK, confirmation, NOON + HOUR)
 
 
 def test_a_contact_is_asked_five_times_a_day() -> None:
     asked: tuple[datetime, ...] = ()
     for hours in range(0, 10, 2):
-        decide(ASK, State(STRANGER, asked), NOON + hours * HOUR)
-        asked = after(asked, NOON + hours * HOUR)
-    assert code_of(State(STRANGER, asked), NOON + 12 * HOUR) == "RATE_LIMIT_EXCEEDED"
-    assert decide(ASK, State(STRANGER, asked), NOON + 24 * HOUR)
+        decide(ASK, Confirmation(UNSUBSCRIBED, asked), NOON + hours * HOUR)
+        asked = remember(asked, NOON + hours * HOUR)
+    assert code_of(Confirmation(UNSUBSCRIBED, asked), NOON + 12 * HOUR) == "RATE_LIMIT_EXCEEDED"
+    assert decide(ASK, Confirmation(UNSUBSCRIBED, asked), NOON + 24 * HOUR)
 
 
 def test_no_more_is_remembered_than_the_limits_need() -> None:
     asked: tuple[datetime, ...] = ()
     for hours in range(9):
-        asked = after(asked, NOON + hours * HOUR)
+        asked = remember(asked, NOON + hours * HOUR)
     assert asked == tuple(NOON + hours * HOUR for hours in range(4, 9))

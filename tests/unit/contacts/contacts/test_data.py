@@ -9,8 +9,8 @@ from libs.kernel.rejection import Rejected
 from services.contacts.contacts.data import (
     MAX_BYTES,
     MAX_DEPTH,
-    check,
-    merged,
+    check_data,
+    merge,
 )
 
 STORED = {"plan": "free", "seats": 1, "address": {"city": "Rome", "zip": "00184"}}
@@ -34,12 +34,12 @@ STORED = {"plan": "free", "seats": 1, "address": {"city": "Rome", "zip": "00184"
     ],
 )
 def test_data_merges_key_by_key_and_not_deeper(incoming: dict[str, Any], change: dict[str, Any]) -> None:
-    assert merged(STORED, incoming) == STORED | change
+    assert merge(STORED, incoming) == STORED | change
 
 
 def test_null_deletes_a_key() -> None:
-    assert merged(STORED, {"plan": None, "unknown": None}) == {"seats": 1, "address": STORED["address"]}
-    assert merged(STORED, {"plan": {"value": None, "persistent": True}}) == merged(STORED, {"plan": None})
+    assert merge(STORED, {"plan": None, "unknown": None}) == {"seats": 1, "address": STORED["address"]}
+    assert merge(STORED, {"plan": {"value": None, "persistent": True}}) == merge(STORED, {"plan": None})
 
 
 @pytest.mark.parametrize(
@@ -58,19 +58,21 @@ def test_null_deletes_a_key() -> None:
     ],
 )
 def test_reserved_keys_are_dropped(key: str) -> None:
-    assert merged(STORED, {key: "x"}) == STORED
+    assert merge(STORED, {key: "x"}) == STORED
 
 
 @pytest.mark.parametrize("locale", [5, True, ["en"], {"value": 5, "persistent": True}])
 def test_a_locale_that_is_no_text_is_refused(locale: object) -> None:
-    with pytest.raises(Rejected) as no:
-        merged({}, {"locale": locale})
-    assert [(error.field, error.message) for error in no.value.errors] == [("data.locale", "Locale must be a string")]
+    with pytest.raises(Rejected) as rejection:
+        merge({}, {"locale": locale})
+    assert [(error.field, error.message) for error in rejection.value.errors] == [
+        ("data.locale", "Locale must be a string")
+    ]
 
 
 def test_merging_leaves_what_it_was_given_as_it_was() -> None:
     stored, incoming = {"a": 1}, {"a": None, "b": 2}
-    merged(stored, incoming)
+    merge(stored, incoming)
     assert (stored, incoming) == ({"a": 1}, {"a": None, "b": 2})
 
 
@@ -112,9 +114,9 @@ def nested(depth: int) -> Any:
     ],
 )
 def test_json_that_no_event_can_carry_is_refused(data: dict[str, Any], reason: str) -> None:
-    with pytest.raises(Rejected, match="Request validation failed") as no:
-        check(data)
-    assert no.value.errors[0].field == "data" and reason in no.value.errors[0].message
+    with pytest.raises(Rejected, match="Request validation failed") as rejection:
+        check_data(data)
+    assert rejection.value.errors[0].field == "data" and reason in rejection.value.errors[0].message
 
 
 @pytest.mark.parametrize(
@@ -130,4 +132,4 @@ def test_json_that_no_event_can_carry_is_refused(data: dict[str, Any], reason: s
     ],
 )
 def test_all_other_json_is_fine(data: dict[str, Any]) -> None:
-    check(data)
+    check_data(data)

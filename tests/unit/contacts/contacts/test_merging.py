@@ -16,7 +16,7 @@ from services.contacts.contacts.contact import (
     decide,
     evolve,
 )
-from services.contacts.contacts.data import merged
+from services.contacts.contacts.data import merge
 
 RESERVED = ["id", "email", "subscribed", "createdAt", "updatedAt", "subscribeUrl", "unsubscribeUrl", "manageUrl"]
 
@@ -29,7 +29,7 @@ INCOMING = st.dictionaries(KEYS, PLAIN | st.none() | WRAPPED | st.just({"value":
 EMPTY: Data = {}
 
 
-def plainly(stored: Data, incoming: Data) -> Data:
+def merge_by_the_rule(stored: Data, incoming: Data) -> Data:
     """The rule, one sentence a line."""
     result = dict(stored)
     for key, value in incoming.items():
@@ -49,7 +49,7 @@ def plainly(stored: Data, incoming: Data) -> Data:
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(INCOMING, max_size=8))
 def test_any_sequence_of_merges_follows_the_rule(sequence: list[Data]) -> None:
-    assert equal_as_json(reduce(merged, sequence, EMPTY), reduce(plainly, sequence, EMPTY))
+    assert equal_as_json(reduce(merge, sequence, EMPTY), reduce(merge_by_the_rule, sequence, EMPTY))
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
@@ -57,8 +57,8 @@ def test_any_sequence_of_merges_follows_the_rule(sequence: list[Data]) -> None:
 def test_any_sequence_of_saves_leaves_the_contact_that_the_rule_says(sequence: list[Data]) -> None:
     contact: Contact = INITIAL
     for incoming in sequence:
-        facts: list[Any] = decide(SaveContact(contact_id=UUID(int=1), email="ann@example.com", data=incoming), contact)
-        after = reduce(evolve, facts, contact)
-        assert bool(facts) == (contact.id is None or not equal_as_json(after.data, contact.data))
+        events: list[Any] = decide(SaveContact(contact_id=UUID(int=1), email="ann@example.com", data=incoming), contact)
+        after = reduce(evolve, events, contact)
+        assert bool(events) == (contact.id is None or not equal_as_json(after.data, contact.data))
         contact = after
-    assert equal_as_json(contact.data, reduce(plainly, sequence, EMPTY))
+    assert equal_as_json(contact.data, reduce(merge_by_the_rule, sequence, EMPTY))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.schemas.base import Data
-from services.contacts.fields.count_deltas import Tally, choice_of, kind_of
+from services.contacts.fields.count_deltas import CountDeltas, choice_of, type_of
 
 P = UUID(int=1)
 DATA = st.dictionaries(st.sampled_from("abc"), st.sampled_from([1, 2.5, True, False, "x", "2025-03-01", [], {}, ""]))
@@ -27,7 +27,7 @@ DATA = st.dictionaries(st.sampled_from("abc"), st.sampled_from([1, 2.5, True, Fa
     ],
 )
 def test_types_are_inferred_as_the_guide_says(value: object, kind: str) -> None:
-    assert kind_of(value) == kind
+    assert type_of(value) == kind
 
 
 def test_only_short_plain_values_can_be_chosen() -> None:
@@ -37,10 +37,10 @@ def test_only_short_plain_values_can_be_chosen() -> None:
 
 @given(st.lists(st.tuples(DATA, DATA)))
 def test_whatever_changes_in_between_the_counts_are_those_of_the_end(changes: list[tuple[Data, Data]]) -> None:
-    stepwise, at_once = Tally(), Tally()
+    stepwise, at_once = CountDeltas(), CountDeltas()
     for before, after in changes:
-        stepwise.came(P, before)
-        stepwise.changed(P, before, after)
-        at_once.came(P, after)
-    assert +stepwise.kinds == +at_once.kinds and +stepwise.values == +at_once.values
+        stepwise.add_created(P, before)
+        stepwise.add_updated(P, before, after)
+        at_once.add_created(P, after)
+    assert +stepwise.types == +at_once.types and +stepwise.values == +at_once.values
     assert stepwise.contacts == at_once.contacts

@@ -4,7 +4,7 @@ import pytest
 
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from services.contacts.jobs.import_row import coerced, columns_of, contact_of
+from services.contacts.jobs.import_row import contact_of, parse_cell, parse_columns
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from services.contacts.jobs.import_row import coerced, columns_of, contact_of
     ],
 )
 def test_a_cell_is_a_boolean_or_a_number_if_it_is_written_as_one(cell: str, value: object) -> None:
-    found = coerced(cell)
+    found = parse_cell(cell)
     assert (type(found), found) == (type(value), value)
 
 
@@ -39,12 +39,12 @@ def test_a_cell_is_a_boolean_or_a_number_if_it_is_written_as_one(cell: str, valu
 def test_a_subscription_is_what_the_cell_says_and_unchanged_where_it_says_nothing(
     cell: str, subscribed: bool | None
 ) -> None:
-    columns = columns_of(["Subscribed", "email"])
+    columns = parse_columns(["Subscribed", "email"])
     assert contact_of(columns, [cell, "a@x.io"], uuid7()).subscribed is subscribed
 
 
 def test_names_of_columns_keep_their_case_and_rows_may_be_ragged() -> None:
-    columns = columns_of([" firstName ", "EMAIL", "", "Plan"])
+    columns = parse_columns([" firstName ", "EMAIL", "", "Plan"])
     command = contact_of(columns, ["Ann", "a@x.io"], uuid7())
     assert (command.email, command.data, command.subscribed) == ("a@x.io", {"firstName": "Ann"}, None)
     assert contact_of(columns, ["", "a@x.io", "x", "pro", "y"], uuid7()).data == {"Plan": "pro"}
@@ -61,6 +61,6 @@ def test_names_of_columns_keep_their_case_and_rows_may_be_ragged() -> None:
     ],
 )
 def test_columns_that_cannot_be_used_are_refused(header: list[str], code: str) -> None:
-    with pytest.raises(Rejected) as refused:
-        columns_of(header)
-    assert [error.code for error in refused.value.errors] == [code]
+    with pytest.raises(Rejected) as rejection:
+        parse_columns(header)
+    assert [error.code for error in rejection.value.errors] == [code]

@@ -13,9 +13,9 @@ from libs.kernel.conditions.values import parse_instant
 from libs.kernel.rejection import Rejected
 from libs.schemas.contacts.contacts import Condition, Filter, Group
 from services.contacts.segments.condition import (
-    Segments,
-    compiled,
-    references,
+    SegmentConditions,
+    compile_condition,
+    referenced_segments,
     topics,
 )
 
@@ -38,21 +38,21 @@ def nested(depth: int) -> Condition:
 
 
 def errors_of(condition: Condition) -> list[tuple[str, str]]:
-    with pytest.raises(Rejected) as no:
-        compiled(condition)
-    assert no.value.code == "VALIDATION_ERROR"
-    return [(error.field, error.message) for error in no.value.errors]
+    with pytest.raises(Rejected) as rejection:
+        compile_condition(condition)
+    assert rejection.value.code == "VALIDATION_ERROR"
+    return [(error.field, error.message) for error in rejection.value.errors]
 
 
 def test_a_condition_becomes_one_predicate_whose_arguments_follow_those_of_the_statement() -> None:
     two = Condition(logic="OR", groups=[Group(filters=[PRO]), Group(filters=[where("subscribed", "equals", True)])])
-    predicate = compiled(two, after=3)
+    predicate = compile_condition(two, after=3)
     assert predicate.sql == "((data @> $4::jsonb) or (subscribed = $5::boolean))"
     assert predicate.args == ['{"plan":"pro"}', True]
 
 
 def test_filters_of_a_group_and_its_nested_condition_must_all_hold() -> None:
-    predicate = compiled(nested(2))
+    predicate = compile_condition(nested(2))
     assert " and (" in predicate.sql and predicate.args == ['{"plan":"pro"}'] * 2
 
 
@@ -102,15 +102,15 @@ def test_every_error_is_named_at_once_however_deep() -> None:
 
 
 def test_the_path_can_start_at_the_callers_own_name_for_it() -> None:
-    with pytest.raises(Rejected) as no:
-        compiled(Condition(logic="AND", groups=[]), root="audienceCondition")
-    assert no.value.errors[0].field == "audienceCondition.groups"
+    with pytest.raises(Rejected) as rejection:
+        compile_condition(Condition(logic="AND", groups=[]), root="audienceCondition")
+    assert rejection.value.errors[0].field == "audienceCondition.groups"
 
 
 def test_depth_and_number_of_filters_are_bounded() -> None:
-    compiled(nested(MAX_DEPTH))
+    compile_condition(nested(MAX_DEPTH))
     assert errors_of(nested(MAX_DEPTH + 1))[0][1] == "Conditions must not be nested deeper than 5 levels"
-    compiled(of(*[PRO] * MAX_FILTERS))
+    compile_condition(of(*[PRO] * MAX_FILTERS))
     assert errors_of(of(*[PRO] * (MAX_FILTERS + 1))) == [("condition", "Condition must have at most 50 filters")]
 
 
@@ -119,17 +119,17 @@ def member(segment: UUID) -> Filter:
 
 
 def test_another_segment_is_its_own_condition_and_a_list_is_looked_up() -> None:
-    predicate = compiled(of(member(A), where(f"segment.{B}", "notMemberOfSegment")), {A: of(PRO), B: None})
-    assert predicate.sql == "((((data @> $1::jsonb)) and (seen_2.contact_id is not null) is not true))"
-    assert predicate.joins.strip().startswith("left join segment_list as seen_2\n")
+    predicate = compile_condition(of(member(A), where(f"segment.{B}", "notMemberOfSegment")), {A: of(PRO), B: None})
+    assert predicate.sql == "((((data @> $1::jsonb)) and (joined_2.contact_id is not null) is not true))"
+    assert predicate.joins.strip().startswith("left join segment_list as joined_2\n")
     assert predicate.args == ['{"plan":"pro"}', B]
 
 
 def test_what_several_filters_ask_about_is_looked_up_once() -> None:
     about_one = of(where("event.a", "triggered"), where("event.a", "triggeredOlderThan", 2, "days"))
-    assert compiled(about_one).joins.count("left join") == 1
+    assert compile_condition(about_one).joins.count("left join") == 1
     about_two = of(where("event.opened", "triggered"), where("email.opened", "triggered"))
-    assert compiled(about_two).joins.count("left join") == 2
+    assert compile_condition(about_two).joins.count("left join") == 2
 
 
 @pytest.mark.parametrize(
@@ -139,19 +139,19 @@ def test_what_several_filters_ask_about_is_looked_up_once() -> None:
         ({B: of(member(A))}, "Circular segment reference detected"),
         ({B: of(member(C)), C: of(member(B))}, "Circular segment reference detected"),
         ({B: of(member(C))}, f"Referenced segment not found: {C}"),
-        ({B: of(*[member(C)] * 50), C: of(*[PRO] * 50)}, "With the segments that it refers to, the condition has more"),
+        ({B: of(*[member(C)] * 50), C: of(*[PRO] * 50)}, "The condition and the segments it refers to must have"),
     ],
 )
-def test_references_lead_somewhere_and_never_in_a_circle(segments: Segments, message: str) -> None:
-    with pytest.raises(Rejected) as no:
-        compiled(of(PRO, member(B)), segments, own_id=A)
-    assert {error.field for error in no.value.errors} == {"condition.groups.0.filters.1.field"}
-    assert no.value.message.startswith(message)
+def test_references_lead_somewhere_and_never_in_a_circle(segments: SegmentConditions, message: str) -> None:
+    with pytest.raises(Rejected) as rejection:
+        compile_condition(of(PRO, member(B)), segments, own_id=A)
+    assert {error.field for error in rejection.value.errors} == {"condition.groups.0.filters.1.field"}
+    assert rejection.value.message.startswith(message)
 
 
 def test_a_segment_is_not_its_own_member() -> None:
     with pytest.raises(Rejected, match="A segment cannot reference itself"):
-        compiled(of(member(A)), {A: of(member(A))}, own_id=A)
+        compile_condition(of(member(A)), {A: of(member(A))}, own_id=A)
 
 
 def test_a_condition_tells_what_it_is_about() -> None:
@@ -162,13 +162,18 @@ def test_a_condition_tells_what_it_is_about() -> None:
             Group(filters=[member(A), where("email", "contains", "x")]),
         ],
     )
-    assert topics(condition) == {"event.a.b", "activity.opened"} and references(condition) == {A}
+    assert topics(condition) == {"event.a.b", "activity.opened"} and referenced_segments(condition) == {A}
 
 
 def test_only_conditions_on_time_turn_by_themselves() -> None:
     on_time = of(where("createdAt", "within", 1, "days"), where("event.a", "triggeredOlderThan", 2, "hours"))
-    assert [turn.split("(")[0] for turn in compiled(on_time).turns] == ["next_turn"] * 2
-    assert compiled(of(PRO, where("createdAt", "lessThan", "2026-01-01"), where("event.a", "triggered"))).turns == []
+    assert [point.split("(")[0] for point in compile_condition(on_time).turning_points] == ["next_turn"] * 2
+    assert (
+        compile_condition(
+            of(PRO, where("createdAt", "lessThan", "2026-01-01"), where("event.a", "triggered"))
+        ).turning_points
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -211,7 +216,7 @@ def test_anything_else_is_no_date(text: object) -> None:
 )
 def test_names_and_values_are_bound_and_never_written_into_the_sql(name: str, value: str) -> None:
     marked, sought = f"secret{name}", f"hidden{value}"
-    predicate = compiled(
+    predicate = compile_condition(
         of(
             where(f"data.{marked}", "equals", sought),
             where(f"event.{marked}", "triggered"),
