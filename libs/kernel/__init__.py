@@ -1,1 +1,1 @@
-"""Pure rules that several services apply alike."""
+"""Pure rules that several services share. Imports only `libs.schemas` and libraries that do no I/O."""

@@ -1,6 +1,6 @@
-"""Who of an audience is in an A/B test, and gets which of its variants. Pure.
+"""The assignment of contacts to the variants of a campaign's A/B test.
 
-It follows from the ids alone, so every service, every replica and every rebuild comes to the same answer. Campaigns
+It depends on nothing but the ids, so every service, every replica and every rebuild gets the same result. Campaigns
 that are being sent rely on it: the rule must never change.
 """
 
@@ -12,10 +12,10 @@ HALF = 2**32
 
 
 def variant_of(campaign_id: UUID, contact_id: UUID, keys: Sequence[str], share_percent: int) -> str | None:
-    """The key of the contact's variant; None if the contact is not in the test.
+    """Return the key of the contact's variant, or None if the contact is not in the test.
 
-    Of many contacts, `share_percent` are in it, and equal parts of them get each variant.
+    `share_percent` of the audience is in the test, split evenly between the variants.
     """
     digest = int.from_bytes(blake2b(campaign_id.bytes + contact_id.bytes, digest_size=8).digest())
-    place, choice = divmod(digest, HALF)
-    return keys[choice % len(keys)] if place * 100 < share_percent * HALF else None
+    rank, choice = divmod(digest, HALF)
+    return keys[choice % len(keys)] if rank * 100 < share_percent * HALF else None

@@ -1,8 +1,8 @@
-"""CSV as it arrives (RFC 4180, in UTF-8): records cut out of a stream of bytes, each with the place where it ends.
+"""A streaming CSV parser (RFC 4180, in UTF-8) that reports the byte offset at which each record ends.
 
-Strict, because a file that is read in another way than it was written is worse than one that is refused: bytes that
-are no UTF-8, a NUL, a quote that is never closed or followed by text, a field or a row beyond the limits raise
-BrokenCsv. A byte order mark is skipped; rows may be ragged, and lines may end in LF, CR LF or CR.
+It is strict, because misreading a file is worse than refusing it: bytes that are not UTF-8, a NUL, a quote that is
+never closed or is followed by text, and a field or a row beyond the limits raise InvalidCsv. A byte order mark is
+skipped, rows may differ in length, and lines may end in LF, CR LF or CR.
 """
 
 import csv
@@ -21,7 +21,7 @@ csv.field_size_limit(MAX_FIELD_BYTES)
 
 
 class InvalidCsv(ValueError):
-    """The file cannot be read from this row on. `row` counts from 1, the row of the column names."""
+    """Raised when the file cannot be parsed from this row on. `row` counts from 1, the row of the column names."""
 
     def __init__(self, row: int, reason: str, code: str = "invalid_csv") -> None:
         super().__init__(f"Row {row} {reason}")
@@ -30,7 +30,7 @@ class InvalidCsv(ValueError):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One row; `end` is where the next begins, in bytes from the start of the file. A blank line has no cells."""
+    """One row. `end` is the byte offset of the next row in the file. A blank line has no cells."""
 
     row: int
     cells: Sequence[str]
@@ -38,10 +38,10 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class RecordReader:
-    """Cuts records out of the pieces of a file. To go on in the middle, start with the `row` and the `end` of a record.
+    """A parser that is fed a file in pieces. To resume in the middle, start with the `row` and the `end` of a record.
 
-    What is at hand is one piece and the beginning of one record, however large the file is. `row` and `at` are those
-    of the last record that was cut.
+    It holds one piece and the beginning of one record in memory, however large the file is. `row` and `offset` belong
+    to the last record that it returned.
     """
 
     def __init__(self, delimiter: str | None = None, *, row: int = 0, offset: int = 0) -> None:
@@ -51,20 +51,20 @@ class RecordReader:
         self._rest = b""
 
     def feed(self, piece: bytes) -> Iterator[Record]:
-        """The records that this piece completes. Raises BrokenCsv."""
+        """Yield the records that this piece completes. Raise InvalidCsv."""
         lines = (self._rest + piece).splitlines(keepends=True)
-        # what does not end in LF may go on; so may a CR, with the LF of its line
+        # a line without LF may continue in the next piece, and the LF of a CR may still follow
         self._rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
-        yield from self._cut(lines, last=False)
+        yield from self._parse(lines, last=False)
         if len(self._rest) > MAX_ROW_BYTES:
-            raise InvalidCsv(self.row + 1, f"is longer than {MAX_ROW_BYTES} bytes, or a quote in it is never closed")
+            raise InvalidCsv(self.row + 1, f"exceeds {MAX_ROW_BYTES} bytes, or has an unclosed quote")
 
     def finish(self) -> Iterator[Record]:
-        """The last record, if no line break ended it. Raises BrokenCsv."""
+        """Yield the last record if no line break ended it. Raise InvalidCsv."""
         lines, self._rest = self._rest.splitlines(keepends=True), b""
-        yield from self._cut(lines, last=True)
+        yield from self._parse(lines, last=True)
 
-    def _cut(self, lines: Sequence[bytes], *, last: bool) -> Iterator[Record]:
+    def _parse(self, lines: Sequence[bytes], *, last: bool) -> Iterator[Record]:
         source = _Lines(lines, self.offset, self.row)
         done = 0
         reader = csv.reader(source, delimiter=self._delimiter_of(lines), strict=True)
@@ -75,7 +75,7 @@ class RecordReader:
                 break
             except csv.Error as error:
                 if source.exhausted and not last:
-                    break  # a quoted field goes on in what is still to come
+                    break  # a quoted field continues in the next piece
                 raise InvalidCsv(self.row + 1, f"is not valid CSV: {error}") from error
             done, self.offset = source.taken, source.offset
             self.row = source.row = self.row + 1
@@ -85,14 +85,14 @@ class RecordReader:
         self._rest = b"".join(lines[done:]) + self._rest
 
     def _delimiter_of(self, lines: Sequence[bytes]) -> str:
-        """Detected in the first line of all."""
+        """Return the delimiter, detected in the first line of the file."""
         if self.delimiter is None and lines:
             self.delimiter = detect_delimiter(lines[0])
         return self.delimiter or DELIMITERS[0]
 
 
 class _Lines:
-    """Hands lines to the reader as text, and counts what it has taken."""
+    """An iterator that decodes lines for the CSV reader and counts the lines and bytes that it consumed."""
 
     def __init__(self, lines: Sequence[bytes], offset: int, row: int) -> None:
         self._lines = lines
@@ -116,7 +116,7 @@ class _Lines:
 
 
 def detect_delimiter(header: bytes) -> str:
-    """The delimiter of the line of column names: the one that makes the most columns, and the comma if none does."""
+    """Return the delimiter that splits the header line into the most columns; the comma if none does."""
     line = _text(header.removeprefix(BOM), 1)
     try:
         return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([line], delimiter=delimiter), [])))

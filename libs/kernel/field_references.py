@@ -1,32 +1,32 @@
-"""Where a custom field is named: in the filters of conditions, in templates, and as a key that is written. Pure."""
+"""References to custom fields of contacts: in conditions, in templates, and in the data that a workflow step writes."""
 
 from typing import Any
 
 from libs.kernel.liquid import data_keys_in
 
 WRITING_MEMBERS = ("data", "updates")
-"""Members under which a workflow's step has the data that it writes."""
+"""Members of a workflow step's configuration that hold the data it writes."""
 
 
 def refers_to_field(document: object, key: str) -> bool:
-    """Does a JSON document (a condition, a mail's content, a step's configuration) name this key of contacts' data?"""
-    waiting = [document]
-    while waiting:
-        part = waiting.pop()
+    """Return whether a JSON document (a condition, a mail's content, a step's configuration) refers to the field."""
+    pending = [document]
+    while pending:
+        part = pending.pop()
         match part:
             case str() if "{" in part and key in part and key in data_keys_in(part):
                 return True
             case dict() if _filters(part, key) or _writes(part, key):
                 return True
             case dict():
-                waiting += part.values()
+                pending += part.values()
             case list():
-                waiting += part
+                pending += part
     return False
 
 
 def _filters(part: dict[str, Any], key: str) -> bool:
-    """A filter on the key, or on something within its value."""
+    """Return whether the object is a filter on the field or on a path inside its value."""
     field = part.get("field")
     if not isinstance(field, str):
         return False

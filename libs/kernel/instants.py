@@ -1,8 +1,8 @@
-"""How instants are written."""
+"""The format of instants in the API."""
 
 from datetime import UTC, datetime
 
 
 def iso(moment: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds and `Z`, as the API spells every instant."""
+    """Return the instant in ISO 8601, in UTC with milliseconds and `Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -1,7 +1,7 @@
-"""Signed links in mails: unsubscribe, subscribe, manage.
+"""Tokens of the signed links in mails: unsubscribe, subscribe, manage.
 
-A token names its project, contact and mail and proves that we made it; it is opaque, cannot be guessed or altered,
-and needs no look-up to check. It does not expire: a link in an old mail must work (RFC 8058 asks for it).
+A token names a project, a contact and a mail, and carries our signature. It is opaque, cannot be guessed or altered,
+and is verified without a database. It does not expire: the link in an old mail must work (RFC 8058 requires it).
 """
 
 import base64
@@ -18,7 +18,7 @@ PAYLOAD_BYTES = 48
 
 
 class LinkTarget(msgspec.Struct, frozen=True):
-    """Whom and what a link is about. `email_id` is the mail that carried it."""
+    """The contact that a link is for. `email_id` is the mail that contained it."""
 
     project: UUID
     contact_id: UUID
@@ -26,33 +26,33 @@ class LinkTarget(msgspec.Struct, frozen=True):
 
 
 class InvalidToken(ValueError):
-    """Not a token of ours. One answer for every reason, so that it tells nothing."""
+    """Raised for a token that we did not sign. It does not say why, so that it reveals nothing."""
 
 
 def sign(key: str, target: LinkTarget) -> str:
-    """The token of a link, about 88 URL-safe characters."""
+    """Return the token of a link: about 88 URL-safe characters."""
     payload = VERSION + target.project.bytes + target.contact_id.bytes + target.email_id.bytes
-    return _spelled(payload + _mac(key, payload))
+    return _encoded(payload + _mac(key, payload))
 
 
 def verify(key: str, token: str) -> LinkTarget:
-    """What the token is about. Raises BadToken."""
+    """Return the target of a token. Raise InvalidToken."""
     try:
         raw = base64.b64decode(token.encode("ascii") + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError) as bad:
         raise InvalidToken from bad
     payload, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
-    if _spelled(raw) != token:  # its last character has bits to spare: one token is spelled one way
+    if _encoded(raw) != token:  # base64 ignores some bits of the last character: accept only the canonical spelling
         raise InvalidToken
     if len(payload) != 1 + PAYLOAD_BYTES or not hmac.compare_digest(mac, _mac(key, payload)):
         raise InvalidToken
     return LinkTarget(UUID(bytes=payload[1:17]), UUID(bytes=payload[17:33]), UUID(bytes=payload[33:49]))
 
 
-def _spelled(raw: bytes) -> str:
+def _encoded(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _mac(key: str, payload: bytes) -> bytes:
-    # hmac.digest lets other threads in, and those that write mails would wait for each other
+    # hmac.digest would release the GIL, and the threads that render mails would wait for each other
     return hmac.new(key.encode(), b"godwit.link" + payload, sha256).digest()[:MAC_BYTES]

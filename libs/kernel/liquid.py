@@ -1,7 +1,7 @@
-"""The syntax of templates: Liquid, with `{{ name ?? default }}`, `{{ first name }}`, and what HTML editors escape.
+"""The syntax of templates: Liquid with `{{ name ?? default }}`, `{{ first name }}` and escaping by HTML editors.
 
-Campaigns parses templates when they are saved, so that an author learns of a mistake with its line and column, and not
-a recipient; delivery renders them. Both mean the same language by this module. Nothing is rendered here.
+Campaigns parses templates when they are saved, so that the author sees a mistake with its line and column before a
+recipient does; delivery renders them. Both use this module, so they agree on the language. It renders nothing.
 """
 
 import html
@@ -13,10 +13,10 @@ import msgspec
 from liquid import Environment
 from liquid.exceptions import LiquidError
 
-# These load other templates, which mails have none of.
+# Tags that load other templates. Mails have no other templates.
 LOADING_TAGS = ("include", "render", "extends", "block", "macro", "call", "import")
 
-# The parser takes time in proportion to the square of what is never closed, and of the length of one expression.
+# The parser's time is quadratic in the number of unclosed tags and in the length of an expression.
 MAX_EXPRESSION = 4000
 MAX_EXPRESSIONS = 5000
 
@@ -33,7 +33,7 @@ _LITERAL = re.compile(r"""\s*("[^"]*"|'[^']*'|-?\d+(?:\.\d+)?|true|false)\s*(\|.
 
 
 class TemplateMistake(msgspec.Struct, frozen=True):
-    """Why a template cannot be parsed, and where; `line` and `column` count from 1."""
+    """The reason why a template cannot be parsed, and its position. `line` and `column` count from 1."""
 
     message: str
     line: int
@@ -54,8 +54,8 @@ _ENVIRONMENT = _environment()
 
 
 def find_mistake(text: str) -> TemplateMistake | None:
-    """The first mistake of a template, or None. Unknown filters are mistakes as unknown tags are."""
-    if not _OPENING.search(text):  # plain words
+    """Return the first mistake of a template, or None. An unknown filter is a mistake, as is an unknown tag."""
+    if not _OPENING.search(text):  # plain text
         return None
     if unbounded := _unbounded(text):
         return unbounded
@@ -78,37 +78,39 @@ def find_mistake(text: str) -> TemplateMistake | None:
 
 
 def variables_in(text: str) -> list[str]:
-    """The names that a template asks for, such as `firstName` or `order.total`, sorted. What it makes itself is left
-    out; what cannot be parsed asks for nothing."""
+    """Return the sorted names of a template's variables, such as `firstName` or `order.total`.
+
+    Variables that the template assigns itself are left out. A template with a mistake has none.
+    """
     try:
-        asked = _ENVIRONMENT.from_string(to_liquid(text)).analyze().globals
+        found = _ENVIRONMENT.from_string(to_liquid(text)).analyze().globals
     except (LiquidError, RecursionError):
         return []
-    return sorted({_dotted(variable.segments) for variables in asked.values() for variable in variables})
+    return sorted({_dotted(variable.segments) for variables in found.values() for variable in variables})
 
 
 def to_liquid(text: str) -> str:
-    """The template as plain Liquid.
+    """Return the template as plain Liquid.
 
-    `{{ name ?? default }}` becomes a default filter, `{{ first name }}` a look-up of that key, and what an HTML editor
-    escaped inside of delimiters is unescaped.
+    `{{ name ?? default }}` becomes a default filter and `{{ first name }}` a look-up of that key. Entities that an HTML
+    editor wrote inside delimiters are unescaped.
     """
     return _CODE.sub(_plain_code, text)
 
 
 def _unbounded(text: str) -> TemplateMistake | None:
-    """The first output or tag that is never closed, is too long, or is one too many."""
-    place = count = 0
-    while opening := _OPENING.search(text, place):
+    """Return the first output or tag that is never closed, is too long, or exceeds the allowed number."""
+    position = count = 0
+    while opening := _OPENING.search(text, position):
         verbatim = opening["verbatim"]
         closing = _CLOSING[verbatim or opening.group()].search(text, opening.end())
         if closing is None:
             return _mistake(text, opening.start(), f"'{opening.group()}' is never closed")
         if not verbatim and closing.start() - opening.end() > MAX_EXPRESSION:
-            return _mistake(text, opening.start(), f"longer than {MAX_EXPRESSION} characters")
+            return _mistake(text, opening.start(), f"tag or expression is longer than {MAX_EXPRESSION} characters")
         if (count := count + 1) > MAX_EXPRESSIONS:
-            return _mistake(text, opening.start(), f"more than {MAX_EXPRESSIONS} tags and expressions")
-        place = closing.end()
+            return _mistake(text, opening.start(), f"template has more than {MAX_EXPRESSIONS} tags and expressions")
+        position = closing.end()
     return None
 
 
@@ -118,8 +120,8 @@ def _plain_code(match: re.Match[str]) -> str:
     if output is None or not ("??" in output or _SPACED_NAME.fullmatch(output)):
         return code
     opening, closing = ("{{-" if code[2] == "-" else "{{"), ("-}}" if code[-3] == "-" else "}}")
-    name, questioned, default = html.unescape(output).partition("??")
-    return f"{opening} {_name(name)}{_default(default) if questioned else ''} {closing}"
+    name, operator, default = html.unescape(output).partition("??")
+    return f"{opening} {_name(name)}{_default(default) if operator else ''} {closing}"
 
 
 def _name(name: str) -> str:
@@ -127,7 +129,7 @@ def _name(name: str) -> str:
 
 
 def _default(default: str) -> str:
-    """The default filter; false stays false. What is not written as a literal is meant as text."""
+    """Return the default filter. False stays false, and a default that is not a literal is text."""
     if literal := _LITERAL.fullmatch(default):
         return f" | default: {literal[1]}, allow_false: true {literal[2] or ''}"
     quote = "'" if '"' in default else '"'
@@ -135,16 +137,16 @@ def _default(default: str) -> str:
 
 
 def _dotted(segments: Sequence[object]) -> str:
-    """A path as it is written, as far as it is fixed: an index, or a name that is another variable's, ends it."""
+    """Return a path up to its first segment that is not a fixed name: an index, or the value of another variable."""
     return ".".join(str(segment) for segment in takewhile(lambda segment: isinstance(segment, str), segments))
 
 
 def _index_of(error: LiquidError, plain: str) -> int:
-    """Where the error is. The parser gives no place to an expression that ends too early, or a block never closed."""
+    """Return the position of an error. The parser has none for an expression that ends early or an unclosed block."""
     if error.token is not None and error.token.start_index >= 0:
         return error.token.start_index
-    alone = (code.start() for code in _CODE.finditer(plain) if code["output"] is not None and not _parses(code[0]))
-    return next(alone, len(plain))
+    invalid = (code.start() for code in _CODE.finditer(plain) if code["output"] is not None and not _parses(code[0]))
+    return next(invalid, len(plain))
 
 
 def _parses(text: str) -> bool:
@@ -163,20 +165,23 @@ def _mistake(text: str, index: int, message: str) -> TemplateMistake:
 
 
 def _original(text: str, index: int) -> int:
-    """The place in what the author wrote of a place in what was parsed."""
-    grown = 0
+    """Return the position in the author's text for a position in the plain Liquid."""
+    shift = 0
     for match in _CODE.finditer(text):
-        start, plain = match.start() + grown, _plain_code(match)
+        start, plain = match.start() + shift, _plain_code(match)
         if start > index:
             break
         if start <= index < start + len(plain) and plain != match[0]:
             return match.start()
-        grown += len(plain) - len(match[0])
-    return index - grown
+        shift += len(plain) - len(match[0])
+    return index - shift
 
 
 def data_keys_in(text: str) -> set[str]:
-    """The keys of a contact's data that a template names, at the top or under `data`; none if it has a mistake."""
+    """Return the keys of a contact's data that a template uses, at the top or under `data`.
+
+    A template with a mistake uses none.
+    """
     try:
         found = _ENVIRONMENT.from_string(to_liquid(text)).analyze().globals.values()
     except (LiquidError, RecursionError):
@@ -186,6 +191,6 @@ def data_keys_in(text: str) -> set[str]:
 
 
 def _key_at(path: Sequence[object]) -> str | None:
-    """The key of the data that a path begins with; None where it is computed: `data[key]`."""
+    """Return the data key that a path starts with, or None if it is computed: `data[key]`."""
     key = path[1] if path[0] == "data" and len(path) > 1 else path[0]
     return key if isinstance(key, str) else None

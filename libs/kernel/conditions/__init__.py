@@ -1,5 +1,5 @@
-"""Conditions on contacts: the language, what is wrong with a condition, and what it says of one contact. Pure.
+"""Conditions on contacts: their language, their validation, and their evaluation for one contact.
 
-Segments, audiences and the CONDITION steps of workflows mean the same by it: contacts compiles conditions to SQL,
-workflows judges what it holds itself, and both go by these modules.
+Segments, audiences and the CONDITION steps of workflows share them: contacts compiles conditions to SQL, workflows
+evaluates them on the data that it has, and both follow these modules.
 """

@@ -1,4 +1,4 @@
-"""What is wrong with a condition, each flaw with its path. Pure."""
+"""Validation of conditions: every flaw with its path."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
@@ -21,16 +21,16 @@ from libs.schemas.base import FieldError
 from libs.schemas.contacts.contacts import Condition, Filter, Group
 
 Fields: TypeAlias = Callable[[str], Field | None]
-"""Reads the name of a field; None if there is no such field here."""
+"""Resolves the name of a field; None if there is no such field."""
 
 Flaw: TypeAlias = tuple[str, str, str]
-"""The member of a filter that is wrong, why, and the error's code."""
+"""The invalid member of a filter, the message and the error code."""
 
 
 def flaws(condition: Condition, root: str = "condition", fields: Fields = field_of) -> list[FieldError]:
-    """Everything because of which the condition could never be answered.
+    """Return every reason why the condition cannot be evaluated.
 
-    Paths begin at `root`, such as `condition.groups.0.filters.1.operator`. Too many filters are one flaw of all.
+    Paths begin at `root`, such as `condition.groups.0.filters.1.operator`. Too many filters are one flaw of the whole.
     """
     if sum(1 for _ in filters_of(condition)) > MAX_FILTERS:
         return [FieldError(field=root, message=f"Condition must have at most {MAX_FILTERS} filters", code="too_big")]
@@ -38,7 +38,7 @@ def flaws(condition: Condition, root: str = "condition", fields: Fields = field_
 
 
 def flaws_of_filter(test: Filter, path: str, fields: Fields = field_of) -> list[FieldError]:
-    """The first thing that is wrong with the filter, if anything is."""
+    """Return the first flaw of the filter, if it has one."""
     flaw = _flaw_of(test, fields(test.field))
     if flaw is None:
         return []
@@ -47,13 +47,13 @@ def flaws_of_filter(test: Filter, path: str, fields: Fields = field_of) -> list[
 
 
 def filters_of(condition: Condition) -> Iterator[Filter]:
-    """Every filter of the condition and of those within it."""
-    waiting = [condition]
-    while waiting:
-        for group in waiting.pop().groups:
+    """Yield every filter of the condition and of its nested conditions."""
+    pending = [condition]
+    while pending:
+        for group in pending.pop().groups:
             yield from group.filters
             if group.conditions:
-                waiting.append(group.conditions)
+                pending.append(group.conditions)
 
 
 def join(path: str, name: str) -> str:
@@ -103,7 +103,7 @@ def _flaw_of_span(test: Filter) -> Flaw | None:
     if not is_number(test.value):
         return "value", f'Operator "{test.operator}" requires a number', "invalid_type"
     if not 0 < test.value * SECONDS[test.unit] <= MAX_SPAN_SECONDS:
-        return "value", f'Operator "{test.operator}" requires more than 0 and at most 100 years', "custom"
+        return "value", f'Operator "{test.operator}" requires a span of more than 0 and at most 100 years', "custom"
     return None
 
 
@@ -111,13 +111,13 @@ def _flaw_of_value(test: Filter, field: Field) -> Flaw | None:
     value, operator = test.value, test.operator
     match field.scope:
         case "email" if not isinstance(value, str) or not value.strip():
-            return "value", "email is compared with text", "invalid_type"
+            return "value", "email must be compared with text", "invalid_type"
         case "subscribed" if not isinstance(value, bool):
-            return "value", "subscribed is compared with true or false", "invalid_type"
+            return "value", "subscribed must be compared with true or false", "invalid_type"
         case "createdAt" | "updatedAt" if parse_instant(value) is None:
-            return "value", f"{test.field} is compared with a date (ISO 8601)", "invalid_date"
+            return "value", f"{test.field} must be compared with a date (ISO 8601)", "invalid_date"
         case "data" if operator in SUBSTRING and (isinstance(value, dict | list) or value == ""):
-            return "value", f'Operator "{operator}" requires a text', "invalid_type"
+            return "value", f'Operator "{operator}" requires text', "invalid_type"
         case "data" if operator in ORDER and not (isinstance(value, str) or is_number(value)):
-            return "value", f'Operator "{operator}" compares numbers, dates and text', "invalid_type"
+            return "value", f'Operator "{operator}" requires a number, a date or text', "invalid_type"
     return None

@@ -1,6 +1,6 @@
-"""What a condition says of one contact, judged in plain Python. Pure.
+"""The evaluation of a condition for one contact, in plain Python.
 
-It is the meaning that the SQL of the contacts service has to agree with, and how a segment is explained.
+It defines the meaning that the SQL of the contacts service must agree with, and it explains segments.
 """
 
 from collections.abc import Collection, Mapping
@@ -19,15 +19,18 @@ from libs.schemas.contacts.contacts import Condition, Filter, Group
 
 
 class Occurrences(msgspec.Struct, frozen=True):
-    """How often something happened to a contact, and when last."""
+    """How often something happened to a contact, and when it last did."""
 
     count: int
     last_at: datetime
 
 
 class ContactProfile(msgspec.Struct, frozen=True, kw_only=True):
-    """A contact with all that conditions can ask about: what happened to it, what became of its mails (`opened`), and
-    the segments that it is in."""
+    """A contact with everything that conditions can test.
+
+    `events` are those tracked for the contact, `activities` are those of its mails (`opened`), and `segments` are those
+    that it belongs to.
+    """
 
     email: str
     subscribed: bool
@@ -39,51 +42,51 @@ class ContactProfile(msgspec.Struct, frozen=True, kw_only=True):
     segments: Collection[UUID] = ()
 
 
-def holds(condition: Condition, person: ContactProfile, now: datetime) -> bool:
-    """Does the condition, which has no flaws, hold for the person?"""
-    verdicts = (_group_holds(group, person, now) for group in condition.groups)
+def holds(condition: Condition, profile: ContactProfile, now: datetime) -> bool:
+    """Return whether a condition without flaws holds for the contact."""
+    verdicts = (_group_holds(group, profile, now) for group in condition.groups)
     return all(verdicts) if condition.logic == "AND" else any(verdicts)
 
 
-def filter_holds(test: Filter, person: ContactProfile, now: datetime) -> bool:
+def filter_holds(test: Filter, profile: ContactProfile, now: datetime) -> bool:
     field = _field(test)
     match field.scope:
         case "event" | "activity":
-            return _happened(test, _occurrences(field, person), now)
+            return _happened(test, _occurrences(field, profile), now)
         case "segment":
-            return (field.segment_id in person.segments) == (test.operator == "memberOfSegment")
+            return (field.segment_id in profile.segments) == (test.operator == "memberOfSegment")
         case "email":
-            return passes(replace(test, value=test.value.strip().lower()), person.email, now)
+            return passes(replace(test, value=test.value.strip().lower()), profile.email, now)
         case _:
-            return passes(test, actual_value(test, person), now)
+            return passes(test, actual_value(test, profile), now)
 
 
-def actual_value(test: Filter, person: ContactProfile) -> object:
-    """What the person has where the filter looks: JSON, with times as the API spells them. None is nothing."""
+def actual_value(test: Filter, profile: ContactProfile) -> object:
+    """Return the value that the filter tests, as JSON with times in the format of the API; None if there is none."""
     field = _field(test)
     match field.scope:
         case "email":
-            return person.email
+            return profile.email
         case "subscribed":
-            return person.subscribed
+            return profile.subscribed
         case "createdAt":
-            return iso(person.created_at)
+            return iso(profile.created_at)
         case "updatedAt":
-            return iso(person.updated_at)
+            return iso(profile.updated_at)
         case "data":
-            return value_at(person.data, field.name)
+            return value_at(profile.data, field.name)
         case "event" | "activity":
-            found = _occurrences(field, person)
+            found = _occurrences(field, profile)
             return found and {"count": found.count, "lastAt": iso(found.last_at)}
         case "segment":
-            return field.segment_id in person.segments
+            return field.segment_id in profile.segments
         case _:
             assert_never(field.scope)
 
 
-def _group_holds(group: Group, person: ContactProfile, now: datetime) -> bool:
-    within = group.conditions is None or holds(group.conditions, person, now)
-    return within and all(filter_holds(test, person, now) for test in group.filters)
+def _group_holds(group: Group, profile: ContactProfile, now: datetime) -> bool:
+    within = group.conditions is None or holds(group.conditions, profile, now)
+    return within and all(filter_holds(test, profile, now) for test in group.filters)
 
 
 def _happened(test: Filter, found: Occurrences | None, now: datetime) -> bool:
@@ -100,11 +103,11 @@ def _happened(test: Filter, found: Occurrences | None, now: datetime) -> bool:
             return found is not None and found.last_at < now - timespan(test)
 
 
-def _occurrences(field: Field, person: ContactProfile) -> Occurrences | None:
-    return (person.events if field.scope == "event" else person.activities).get(field.name)
+def _occurrences(field: Field, profile: ContactProfile) -> Occurrences | None:
+    return (profile.events if field.scope == "event" else profile.activities).get(field.name)
 
 
 def _field(test: Filter) -> Field:
     field = field_of(test.field)
-    assert field is not None, f"{test.field} was never checked"
+    assert field is not None, f"{test.field} was not checked"
     return field

@@ -1,4 +1,4 @@
-"""The language of conditions: which fields there are, which operators each has, and what these need."""
+"""The language of conditions: the fields, their operators, and what each operator requires."""
 
 from typing import Literal, TypeAlias
 from uuid import UUID
@@ -37,13 +37,13 @@ ACTIVITIES = {
     "complained": "complained",
     "complaint": "complained",
 }
-"""What can have happened to a contact's mail, by each name that it goes under."""
+"""The activities of a contact's mail, by all their names."""
 
 Scope: TypeAlias = Literal["email", "subscribed", "createdAt", "updatedAt", "data", "event", "activity", "segment"]
 
 
 class Field(msgspec.Struct, frozen=True):
-    """What a filter asks about. `name` is what the scope leaves open: a path, an event's name, a segment's id."""
+    """What a filter tests. `name` completes the scope: a path, the name of an event, the id of a segment."""
 
     scope: Scope
     operators: frozenset[str]
@@ -67,7 +67,7 @@ CONTACT_FIELDS = {
 
 
 def field_of(text: str) -> Field | None:
-    """The field of a contact that a filter names; None if contacts have no such field."""
+    """Return the field of a contact that a filter names, or None if contacts have no such field."""
     if own := CONTACT_FIELDS.get(text):
         return own
     scope, _, name = text.partition(".")

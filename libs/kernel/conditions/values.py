@@ -1,7 +1,7 @@
-"""One test of one value. Pure.
+"""The test of one value.
 
-What is missing or null matches `notExists` and nothing else; a value of another type than the filter's matches only
-`notEquals`; times compare as instants.
+A missing value or null passes only `notExists`. A value of a different type than the filter's passes only `notEquals`.
+Times are compared as instants.
 """
 
 import re
@@ -36,13 +36,13 @@ _INSTANT = re.compile(
     re.ASCII,
 )
 _INDEX = re.compile(r"[ \t\n\v\f\r]*[+-]?\d+", re.ASCII)
-"""What leads into a list, as PostgreSQL reads it."""
+"""The index of a list, as PostgreSQL parses it."""
 
 _DAY = timedelta(days=1)
 
 
 def passes(test: Filter, value: object, now: datetime) -> bool:
-    """Does the value pass the test? None stands for missing and for null."""
+    """Return whether the value passes the test. None stands for a missing value and for null."""
     if value is None or test.operator in PRESENCE:
         return (value is None) == (test.operator == "notExists")
     if test.operator in RELATIVE:
@@ -57,7 +57,7 @@ def passes(test: Filter, value: object, now: datetime) -> bool:
 
 
 def value_at(data: Data, path: str) -> object:
-    """The value at a dotted path, such as `order.items.0.price`; None if there is none. -1 is a list's last."""
+    """Return the value at a dotted path, such as `order.items.0.price`, or None. -1 is the last item of a list."""
     value: object = data
     for name in path.split("."):
         if isinstance(value, dict):
@@ -70,7 +70,7 @@ def value_at(data: Data, path: str) -> object:
 
 
 def parse_instant(text: object) -> datetime | None:
-    """ISO 8601 as a moment: UTC where no offset is given, midnight where no time is. None for anything else."""
+    """Parse ISO 8601: UTC if there is no offset, midnight if there is no time. Return None for anything else."""
     shape = _INSTANT.fullmatch(text) if isinstance(text, str) else None
     if not shape:
         return None
@@ -82,23 +82,26 @@ def parse_instant(text: object) -> datetime | None:
 
 
 def is_whole_day(text: object) -> bool:
-    """A date without a time: it equals every moment of that day in UTC, and in order stands for its first."""
+    """Return whether it is a date without a time.
+
+    Such a date equals every moment of that day in UTC, and is ordered as its first.
+    """
     return isinstance(text, str) and "T" not in text
 
 
 def timespan(test: Filter) -> timedelta:
-    """How long ago the test means."""
+    """Return the span of a relative test."""
     assert test.unit is not None
     return timedelta(seconds=test.value * SECONDS[test.unit])
 
 
 def search_text(value: object) -> str:
-    """What is sought in a text, in lower case: numbers and truth values as JSON spells them."""
+    """Return the value as lower-case text to search for; numbers and booleans as in JSON."""
     return (value if isinstance(value, str) else msgspec.json.encode(value).decode()).lower()
 
 
 def equal_as_json(one: object, other: object) -> bool:
-    """Equality as JSON has it: true is not 1, but 1.0 is, and the order of keys means nothing."""
+    """Return whether two values are equal in JSON: true is not 1, but 1.0 is, and the order of keys is irrelevant."""
     match one, other:
         case (bool(), _) | (_, bool()):
             return one is other
@@ -132,5 +135,5 @@ def _compare_instants(test: Filter, value: object, bound: datetime) -> bool:
 
 
 def _comparable(left: object, right: object) -> bool:
-    """Numbers with numbers, and text with text."""
+    """Return whether both are numbers or both are text."""
     return (is_number(left) and is_number(right)) or (isinstance(left, str) and isinstance(right, str))
