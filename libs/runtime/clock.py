@@ -1,4 +1,4 @@
-"""The clock and new ids, which a decider is given and never takes for itself."""
+"""The clock and new ids. A decider receives them as arguments."""
 
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
@@ -9,10 +9,10 @@ __all__ = ["now", "uuid5", "uuid7"]
 
 
 def now() -> datetime:
-    """This process's clock, in UTC. Inside a unit of work use the unit's `now`: the database's clock decides."""
+    """Return the time of this process in UTC. In a unit of work use its `now`: there the database's clock decides."""
     return datetime.now(UTC)
 
 
 def uuid7() -> UUID:
-    """A new id that sorts by the time it was made. Safe in forked processes: it draws on the system's randomness."""
+    """Return a new id that sorts by its creation time. Safe after a fork: it uses the system's random numbers."""
     return _uuid7()

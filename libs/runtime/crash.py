@@ -1,7 +1,7 @@
-"""Named points at which a test can have the process die, to hit every window of a crash on purpose.
+"""Named points at which a test can kill the process, to hit every crash window on purpose.
 
 `GODWIT_CRASH_AT=after_ses_accept` kills the process (as SIGKILL would) the first time it passes that point,
-`after_ses_accept:20` the twentieth time. Unset, a point costs one comparison.
+`after_ses_accept:20` the twentieth time. When it is not set, a point costs one comparison.
 """
 
 import os
@@ -11,14 +11,14 @@ _left = 0
 
 
 def arm(spec: str) -> None:
-    """Choose the point from `name` or `name:n`; an empty spec disarms."""
+    """Set the point from `name` or `name:n`. An empty spec disarms it."""
     global _at, _left
     _at, _, count = spec.partition(":")
     _left = int(count or 1)
 
 
 def point(name: str) -> None:
-    """Die here if this is the chosen point and its turn has come."""
+    """Kill the process if this is the armed point and its count is reached."""
     global _left
     if name != _at:
         return

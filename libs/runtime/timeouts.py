@@ -1,4 +1,4 @@
-"""Waiting, but not for ever."""
+"""A timeout that ends a wait without an exception."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager, suppress
 
 @asynccontextmanager
 async def soft_timeout(seconds: float) -> AsyncIterator[None]:
-    """What is awaited within ends after so many seconds, quietly.
+    """Leave the block after `seconds`, without raising TimeoutError.
 
-    `asyncio.wait_for` is not used: that of Python 3.11 forgets that it was cancelled where what it waits for happens in
-    the same moment, and a loop around it never ends (https://github.com/python/cpython/issues/86296).
+    `asyncio.wait_for` is not used: in Python 3.11 it swallows a cancellation that arrives at the same moment as the
+    result, and a loop around it never ends (https://github.com/python/cpython/issues/86296).
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):

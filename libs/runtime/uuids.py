@@ -1,5 +1,5 @@
-"""UUIDs of the driver's kind, for where there are many: the same values as others of their class, but hashed, spelled
-and stored at a fraction of the cost."""
+"""UUIDs of asyncpg's own class, for hot paths: they compare equal to other UUIDs and are hashed, formatted and stored
+at a fraction of the cost."""
 
 from uuid import UUID
 
@@ -8,12 +8,12 @@ from asyncpg.pgproto import pgproto
 
 
 def new_uuid() -> UUID:
-    """As `clock.uuid7`."""
-    made: UUID = pgproto.UUID(uuid_utils.uuid7().bytes)
-    return made
+    """Return a new id, as `clock.uuid7` does."""
+    new: UUID = pgproto.UUID(uuid_utils.uuid7().bytes)
+    return new
 
 
 def uuid_of(text: str) -> UUID:
-    """Raises ValueError for what is none."""
-    read: UUID = pgproto.UUID(text)
-    return read
+    """Parse a UUID. Raise ValueError."""
+    parsed: UUID = pgproto.UUID(text)
+    return parsed

@@ -1,1 +1,1 @@
-"""The contract: every command, event, query and reply that crosses the bus, by the service that owns it. No logic."""
+"""The commands, events, queries and replies on the bus, by the service that owns them. No logic, no other imports."""

@@ -1,7 +1,7 @@
-"""What every message on the bus has in common.
+"""The base classes of all messages on the bus.
 
-Messages are immutable and keyword-only. On the wire they are JSON objects with camelCase members; `type` is the tag
-that names the message: an order for a command (`save-contact`), a past fact for an event (`contact.created`).
+Messages are immutable and keyword-only. On the wire they are JSON objects with camelCase members; `type` is the tag of
+the message: imperative for a command (`save-contact`), past tense for an event (`contact.created`).
 """
 
 from typing import Annotated, Any, ClassVar
@@ -9,29 +9,29 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 
 Instant = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
-"""ISO 8601 in UTC with milliseconds and `Z`, as every answer of the API spells time."""
+"""ISO 8601 in UTC with milliseconds and `Z`, as in every response of the API."""
 
 Data = dict[str, Any]
 """A JSON object whose keys belong to the caller."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", rename="camel"):
-    """Anything that crosses the bus."""
+    """A message on the bus."""
 
 
 class Command(Message, frozen=True, kw_only=True):
-    """An order to one service; answered by `Accepted` or `Refused`."""
+    """A command to one service. The reply is `Accepted` or `Refused`."""
 
     service: ClassVar[str]
 
 
 class Event(Message, frozen=True, kw_only=True):
-    """A fact in some service's log. A published event never changes meaning: it gains optional fields, or a new tag.
+    """An event in a service's log. A published event never changes its meaning: it gets optional fields or a new tag.
 
-    `service` owns it; `stream` is the pattern of the stream (the aggregate) that it is appended to. `personal` names
-    the members, as JSON has them, that tell something of the contact `contactId`: the log keeps them under the
-    contact's own key, and in their place their defaults, or empty ones (see `libs.runtime.eventstore.encryption`).
-    Where `people` names a list, they are members of each of its items. An event that `forgets` takes that key away.
+    `service` is its owner; `stream` is the pattern of the stream (the aggregate) it is appended to. `personal` names
+    the members (as in JSON) with personal data of the contact `contactId`: the log stores them encrypted with the
+    contact's key, and defaults or empty values in their place (see `libs.runtime.eventstore.encryption`). If
+    `personal_list` names a list, they are members of each of its items. An event that `forgets` erases the key.
     """
 
     service: ClassVar[str]
@@ -42,17 +42,17 @@ class Event(Message, frozen=True, kw_only=True):
 
 
 class Query(Message, frozen=True, kw_only=True):
-    """A question to one service; it changes nothing."""
+    """A query to one service. It changes nothing."""
 
     service: ClassVar[str]
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A part of a message or an answer, in the shape that the HTTP API shows."""
+    """A part of a message or a reply, in the shape of the HTTP API."""
 
 
 class FieldError(View, frozen=True, kw_only=True):
-    """What is wrong with one field: `field` is a dotted path into the request body."""
+    """The error of one field. `field` is a dotted path into the request body."""
 
     field: str
     message: str
@@ -60,13 +60,13 @@ class FieldError(View, frozen=True, kw_only=True):
 
 
 class Accepted(Message, tag="accepted", frozen=True, kw_only=True):
-    """The command's events are committed, or the query is answered: `result` is its JSON."""
+    """The reply after the command's events were committed, or to a query. `result` is its result as JSON."""
 
     result: msgspec.Raw
 
 
 class Refused(Message, tag="refused", frozen=True, kw_only=True):
-    """The answer is no, and nothing was changed. `code` is one of the API's error codes."""
+    """The reply to a rejected command or query; nothing was changed. `code` is one of the API's error codes."""
 
     code: str
     message: str
@@ -75,7 +75,7 @@ class Refused(Message, tag="refused", frozen=True, kw_only=True):
 
 
 class Page(View, frozen=True, kw_only=True):
-    """One page of a cursor-paged list; `total` is counted on the first page only and 0 on the others."""
+    """One page of a list with cursors. `total` is counted for the first page only, and 0 on the others."""
 
     cursor: str | None = None
     has_more: bool = False

@@ -1,4 +1,4 @@
-"""All messages of the contract, found in the modules that declare them."""
+"""The registry of all messages, collected from the modules that declare them."""
 
 import importlib
 import pkgutil
@@ -27,13 +27,13 @@ def queries() -> list[type[Query]]:
 
 @cache
 def _modules() -> tuple[ModuleType, ...]:
-    """Every module of the contract, by name."""
+    """Import all modules of the schemas, sorted by name."""
     found = pkgutil.walk_packages(libs.schemas.__path__, f"{libs.schemas.__name__}.")
     return tuple(importlib.import_module(module.name) for module in found)
 
 
 def _tagged(kind: type[M]) -> list[type[M]]:
-    """The messages of a kind that have a tag, in the order of their declaration."""
+    """Return the messages of a kind that have a tag, in the order of their declaration."""
     return [message for module in _modules() for message in _declared(vars(module), kind)]
 
 
@@ -45,5 +45,5 @@ def _declared(namespace: dict[str, object], kind: type[M]) -> Iterator[type[M]]:
 
 
 def _has_tag(message: type[Message]) -> bool:
-    """A base such as `ContactEvent` has none of its own: msgspec then takes the class's name."""
+    """Return whether a class has its own tag. For a base such as `ContactEvent` msgspec uses the class name."""
     return message.__struct_config__.tag != message.__name__

@@ -1,4 +1,4 @@
-"""A decider as a batch handler: load every state in one query, decide in memory and in order, append."""
+"""A batch handler for a decider: load all states in one query, decide in memory and in order, append."""
 
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Decider(Protocol[S]):
-    """What a domain module offers. `decide` is pure and raises Rejected for no; `evolve` never fails."""
+    """The interface of a domain module. `decide` is pure and raises Rejected; `evolve` never fails."""
 
     @property
     def INITIAL(self) -> S: ...  # noqa: N802 - a module's constant
@@ -28,7 +28,7 @@ class Decider(Protocol[S]):
 
 
 class Loaded(msgspec.Struct, Generic[S], frozen=True):
-    """A state as it is stored, with the version that it has in its stream."""
+    """A stored state, with its version in its stream."""
 
     state: S
     stream: str
@@ -39,11 +39,11 @@ Load = Callable[[Connection, Sequence[Envelope[Any]]], Awaitable[Mapping[Hashabl
 
 
 class Aggregate(Generic[S]):
-    """Runs the commands of one kind of aggregate.
+    """A handler of the commands of one kind of aggregate.
 
-    `key(envelope)` says which aggregate a command is for; `load` reads the states of all of them in one query (an
-    absent key means the decider's INITIAL); `reply` makes the answer from the state after the command. `then` does what
-    else belongs to the command's events in their transaction, such as setting timers.
+    `key(envelope)` identifies a command's aggregate; `load` reads all states in one query (a missing key means the
+    decider's INITIAL); `reply` builds the reply from the state after the command. `on_events` does what else belongs
+    into the transaction of a command's events, such as setting timers.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class Aggregate(Generic[S]):
         for key, found in loaded.items():
             states[key] = found.state
             unit.expect(found.stream, found.version)
-        return [await self._answer(unit, envelope, states) for envelope in envelopes]
+        return [await self._handle(unit, envelope, states) for envelope in envelopes]
 
-    async def _answer(self, unit: UnitOfWork, envelope: Envelope[Any], states: dict[Hashable, S]) -> bytes:
+    async def _handle(self, unit: UnitOfWork, envelope: Envelope[Any], states: dict[Hashable, S]) -> bytes:
         key = self._key(envelope)
         state = states.get(key, self._decider.INITIAL)
         try:
@@ -94,15 +94,14 @@ def evolve_states(
     events: Iterable[Envelope[Any]],
     key: Callable[[Envelope[Any]], K],
 ) -> dict[K, S]:
-    """What the events make of the states that are stored, of all that they are about: for read models that keep the
-    state of an aggregate."""
+    """Return the stored states after the events, for read models that store the state of an aggregate."""
     states = dict(stored)
     for event in events:
-        of = key(event)
-        states[of] = decider.evolve(states.get(of, decider.INITIAL), event.message)
+        aggregate = key(event)
+        states[aggregate] = decider.evolve(states.get(aggregate, decider.INITIAL), event.message)
     return states
 
 
 def accepted_reply(result: object) -> bytes:
-    """The encoded reply that says yes, with `result` as its JSON."""
+    """Return the encoded `Accepted` reply with this result."""
     return encode(Accepted(result=msgspec.Raw(encode(result))))

@@ -1,4 +1,4 @@
-"""Messages to JSON and back, by their tags."""
+"""Encoding of messages as JSON, and decoding by their tags."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -16,7 +16,7 @@ encode = msgspec.json.Encoder().encode
 
 @cache
 def tag_of(kind: type[Message]) -> str:
-    """The name of a message on the wire: `save-contact`, `contact.created`."""
+    """Return the name of a message on the wire: `save-contact`, `contact.created`."""
     tag = kind.__struct_config__.tag
     if not isinstance(tag, str):
         raise TypeError(f"{kind.__name__} has no tag, so it cannot cross the bus")
@@ -24,7 +24,7 @@ def tag_of(kind: type[Message]) -> str:
 
 
 class Codec(Generic[M]):
-    """Decodes any one of `kinds` by its tag; raises `msgspec.ValidationError` for every other message."""
+    """A decoder of the messages in `kinds`, by tag. It raises `msgspec.ValidationError` for any other message."""
 
     def __init__(self, kinds: Iterable[type[M]]) -> None:
         self.kinds = {tag_of(kind): kind for kind in kinds}
@@ -36,11 +36,11 @@ class Codec(Generic[M]):
 
 
 def stream_of(event: Event) -> str:
-    """The stream that the event is appended to, such as `contact-<id>`."""
+    """Return the stream that the event is appended to, such as `contact-<id>`."""
     return "".join([f"{text}{getattr(event, field) if field else ''}" for text, field in _pattern(type(event))])
 
 
 @cache
 def _pattern(kind: type[Event]) -> list[tuple[str, str | None]]:
-    """The pattern of the streams, read once: pieces of text, each with the name of the field that comes after it."""
+    """Return the parsed stream pattern: pieces of text, each with the name of the field that follows."""
     return [(text, field) for text, field, _, _ in Formatter().parse(kind.stream)]

@@ -1,7 +1,7 @@
-"""The envelope of a message: who it is for, where it came from, and what caused it.
+"""The envelope of a message: its project, its origin and its cause.
 
-On the bus it travels as NATS headers; events carry the CloudEvents attributes (https://cloudevents.io, NATS binding)
-and `traceparent` (W3C Trace Context), so that a stranger's consumer can read them without our code.
+On the bus it travels as NATS headers. Events carry the CloudEvents attributes (https://cloudevents.io, NATS binding)
+and `traceparent` (W3C Trace Context), so that other consumers can read them without our code.
 """
 
 from collections.abc import Mapping
@@ -20,15 +20,15 @@ from libs.schemas.base import Command, Event, Message
 
 M = TypeVar("M", bound=Message)
 
-KEPT = 1024
-"""Causes that are written once for all that follows from them: a page of a job is hundreds of events."""
+MAX_CACHED_METAS = 1024
+"""Metas that are encoded once for all events with the same cause: a page of a job appends hundreds."""
 
 MAX_DEPTH = 32
-"""A chain of causes deeper than this is a loop: it is cut and reported."""
+"""A deeper chain of reactions is a loop: it is cut and reported."""
 
 
 class Meta(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a message came from. `depth` counts the reactions between it and the request that started the chain."""
+    """The origin of a message. `depth` counts the reactions between it and the request that started the chain."""
 
     actor: str = "system"
     correlation_id: UUID | None = None
@@ -38,9 +38,9 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Envelope(msgspec.Struct, Generic[M], frozen=True, kw_only=True):
-    """A message with its identity. `stream` and `version` are an event's place in its owner's log; else empty and 0.
+    """A message with its identity. `stream` and `version` locate an event in its owner's log; otherwise empty and 0.
 
-    The same `id` is the same message, however often it arrives.
+    The same `id` means the same message, however often it arrives.
     """
 
     id: UUID
@@ -52,7 +52,7 @@ class Envelope(msgspec.Struct, Generic[M], frozen=True, kw_only=True):
     meta: Meta = Meta()
 
     def causes(self) -> Meta:
-        """The meta of what follows from this message."""
+        """Return the meta of the messages that this one causes."""
         deeper = 1 if self.version else 0
         return Meta(
             actor=self.meta.actor,
@@ -64,7 +64,7 @@ class Envelope(msgspec.Struct, Generic[M], frozen=True, kw_only=True):
 
 
 class Cause(Protocol):
-    """What new facts can follow from: a message, or an `Origin` where no message is at hand."""
+    """The cause of new events: a message, or an `Origin` if there is no message."""
 
     @property
     def project(self) -> UUID: ...
@@ -73,7 +73,7 @@ class Cause(Protocol):
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """A cause that is no message, such as the outcome of a call to SES: the meta is kept from what started it."""
+    """A cause that is not a message, such as the outcome of a call to SES. Its meta is that of what started it."""
 
     project: UUID
     meta: Meta = Meta()
@@ -91,7 +91,10 @@ def event_subject(project: UUID, event: Event) -> str:
 
 
 def command_headers(envelope: Envelope[Any]) -> dict[str, str]:
-    """A command's envelope as NATS headers. `Nats-Msg-Id` lets JetStream drop a repeat within its duplicate window."""
+    """Return a command's envelope as NATS headers.
+
+    `Nats-Msg-Id` lets JetStream drop duplicates within its window.
+    """
     return {
         "Nats-Msg-Id": str(envelope.id),
         "godwit-project": str(envelope.project),
@@ -102,7 +105,7 @@ def command_headers(envelope: Envelope[Any]) -> dict[str, str]:
 def event_headers(
     *, event_id: UUID, project: UUID, service: str, tag: str, stream: str, version: int, at: datetime, meta: Meta
 ) -> dict[str, str]:
-    """An event's envelope as NATS headers, the same whenever it is published: at first, or replayed years later."""
+    """Return an event's envelope as NATS headers, which are the same when the event is replayed years later."""
     return {
         "Nats-Msg-Id": str(event_id),
         "ce-specversion": "1.0",
@@ -119,7 +122,7 @@ def event_headers(
 
 
 class _Headers(msgspec.Struct, frozen=True):
-    """The headers that an envelope is read from, at a fifth of what reading them one by one costs."""
+    """The headers of an envelope. Converting them at once costs a fifth of reading them one by one."""
 
     id: str = field(name="Nats-Msg-Id")
     project: str = field(name="godwit-project")
@@ -134,22 +137,24 @@ class _Headers(msgspec.Struct, frozen=True):
 
 
 def envelope_of(message: M, headers: Mapping[str, str]) -> Envelope[M]:
-    """Read the envelope back. Raises msgspec.ValidationError or ValueError when a required header is missing or
-    malformed."""
-    read = msgspec.convert(headers, _Headers, strict=False)
+    """Parse the envelope of a message.
+
+    Raise msgspec.ValidationError or ValueError if a required header is missing or a header is malformed.
+    """
+    parsed = msgspec.convert(headers, _Headers, strict=False)
     return Envelope(
-        id=uuid_of(read.id),
-        project=uuid_of(read.project),
+        id=uuid_of(parsed.id),
+        project=uuid_of(parsed.project),
         message=message,
-        at=read.at or now(),
-        stream=read.stream,
-        version=read.version,
+        at=parsed.at or now(),
+        stream=parsed.stream,
+        version=parsed.version,
         meta=Meta(
-            actor=read.actor,
-            correlation_id=read.correlation_id,
-            causation_id=read.causation_id,
-            traceparent=read.traceparent,
-            depth=read.depth,
+            actor=parsed.actor,
+            correlation_id=parsed.correlation_id,
+            causation_id=parsed.causation_id,
+            traceparent=parsed.traceparent,
+            depth=parsed.depth,
         ),
     )
 
@@ -157,8 +162,10 @@ def envelope_of(message: M, headers: Mapping[str, str]) -> Envelope[M]:
 def new_event(
     event: Event, version: int, cause: Cause, event_id: UUID, at: datetime, stream: str | None = None
 ) -> Envelope[Event]:
-    """The envelope of a fact that follows from `cause`, at `version` of its stream (which is spared being spelled
-    again if it is given)."""
+    """Return the envelope of an event that `cause` led to, at `version` of its stream.
+
+    Pass `stream` if it was already formatted.
+    """
     return Envelope(
         id=event_id,
         project=cause.project,
@@ -170,13 +177,13 @@ def new_event(
     )
 
 
-@lru_cache(KEPT)
+@lru_cache(MAX_CACHED_METAS)
 def meta_of(text: str) -> Meta:
-    """The meta that was stored as JSON, as with every event. Events of one cause have it in common."""
+    """Decode the stored meta of an event. Cached, because the events of one cause share it."""
     return msgspec.json.decode(text, type=Meta)
 
 
-@lru_cache(KEPT)
+@lru_cache(MAX_CACHED_METAS)
 def _meta_headers(meta: Meta) -> Mapping[str, str]:
     headers = {"godwit-actor": meta.actor, "godwit-depth": str(meta.depth)}
     if meta.correlation_id:

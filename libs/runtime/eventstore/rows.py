@@ -1,11 +1,11 @@
-"""Inserting many rows at once."""
+"""Bulk inserts."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 COPY_THRESHOLD = 50
-"""From so many on they go by COPY, which costs a round trip more, and half as much for each row: the driver looks at
-every member of an array, and Postgres writes what is copied page by page."""
+"""Rows from which COPY is used. It costs one round trip more and half as much per row: the driver encodes every item of
+an array, and Postgres writes copied rows page by page."""
 
 
 class Database(Protocol):
@@ -21,7 +21,7 @@ class Database(Protocol):
 async def insert_rows(
     conn: Database, statement: str, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
 ) -> None:
-    """Insert the rows, in order. `statement` does it from one array for each of the columns."""
+    """Insert the rows in order. `statement` inserts them from one array per column."""
     if len(rows) >= COPY_THRESHOLD:
         await conn.copy_records_to_table(table, records=rows, columns=columns)
     elif rows:

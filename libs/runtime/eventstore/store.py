@@ -1,4 +1,4 @@
-"""The event store: one unit of work writes events, read models, inbox and replies in one transaction, or nothing."""
+"""The event store: a unit of work writes events, read models, inbox and replies in one transaction."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -12,7 +12,8 @@ from libs.kernel.rejection import Rejected
 from libs.runtime import metrics
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.codec import encode, stream_of, tag_of
-from libs.runtime.eventstore.encryption import encrypt, erase_data_keys, forgotten_subjects
+from libs.runtime.eventstore.data_keys import erase_data_keys, forgotten_subjects
+from libs.runtime.eventstore.encryption import encrypt
 from libs.runtime.eventstore.envelope import (
     MAX_DEPTH,
     Cause,
@@ -28,18 +29,18 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolC
 log = structlog.get_logger()
 
 MAX_EVENT_BYTES = 900_000
-"""Of one event. The bus takes 1 MiB with its headers, and an event that it refused would hold up the relay for ever."""
+"""The bus accepts 1 MiB including headers, and an event that it rejects would block the relay for ever."""
 
-# Who appends says so in the outbox, by a row for all that is appended together; it tells where in the log that goes.
+# Events that are appended together share one row in the outbox, which allocates their positions in the log.
 ENQUEUE = "insert into outbox (events) values ($1) returning position"
 APPEND = """
 with append as (insert into outbox (events) values (cardinality($1::uuid[])) returning position)
 insert into events (position, id, project, stream, version, type, schema_version, data, meta, recorded_at)
-select position + place - 1, id, project, stream, version, type, schema_version, data, meta, recorded_at
+select position + number - 1, id, project, stream, version, type, schema_version, data, meta, recorded_at
 from append, unnest(
     $1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::smallint[], $7::jsonb[], $8::jsonb[],
     $9::timestamptz[]
-) with ordinality as new (id, project, stream, version, type, schema_version, data, meta, recorded_at, place)
+) with ordinality as new (id, project, stream, version, type, schema_version, data, meta, recorded_at, number)
 """
 APPENDED = ("position", "id", "project", "stream", "version", "type", "schema_version", "data", "meta", "recorded_at")
 SCHEMA_VERSION = 1
@@ -51,7 +52,7 @@ on conflict (name, key) do update
     set id = excluded.id, due_at = excluded.due_at, payload = excluded.payload, meta = excluded.meta, attempts = 0
 """
 
-# Every unit shares this lock; a rebuild takes it alone for the moment in which it swaps tables.
+# All units share this lock; a rebuild takes it exclusively while it swaps the tables.
 BEGIN = """
 select clock_timestamp() from pg_advisory_xact_lock_shared(hashtext('godwit.units'), hashtext(current_schema()))
 """
@@ -60,12 +61,12 @@ CANCEL_TIMER = "delete from timers where name = $1 and key = $2"
 
 
 class ReadModel(Protocol):
-    """A table that is derived from events and can be dropped and rebuilt from them. Usually a module.
+    """A table that is derived from events and can be rebuilt from them. Usually a module.
 
-    `project` folds events into the table: set-based, idempotent by their versions where they may come out of order
-    (events of other services do), and without any other effect. Its SQL names tables without a schema, because a
-    rebuild runs it in a schema of its own. Indexes that only queries need may be made by `INDEXES` instead of `DDL`: a
-    rebuild makes them when the rows are there, which is cheaper than keeping them up to date.
+    `project` folds events into the table: set-based, without other effects, and idempotent by version where events may
+    arrive out of order (as those of other services do). Its SQL names tables without a schema, because a rebuild runs
+    it in another one. Indexes that only queries need may be in `INDEXES` instead of `DDL`: a rebuild creates them after
+    inserting the rows, which is cheaper than keeping them up to date.
     """
 
     @property
@@ -84,24 +85,24 @@ class ReadModel(Protocol):
 
 
 async def create_indexes(conn: Connection, models: Sequence[ReadModel]) -> None:
-    """Make the indexes that only queries need, where they are missing."""
+    """Create the missing indexes that only queries need."""
     for model in models:
         if indexes := getattr(model, "INDEXES", None):
             await conn.execute(indexes)
 
 
 class StreamConflict(Exception):
-    """Another writer appended to the stream first: load again and decide again."""
+    """Raised when another writer appended to the stream first: load again and decide again."""
 
 
 class UnitOfWork:
-    """One transaction's worth of work.
+    """The work of one transaction.
 
-    `now` is the database's clock at its start. Events that are appended become visible to queries on `conn`, in the
-    read models too, after `flush`, which the runtime calls after every handler.
+    `now` is the database's time at its start. Appended events become visible to queries on `conn`, also in the read
+    models, after `flush`, which the runtime calls after every handler.
 
-    `appended` holds the events that it has written, and `scheduled` says whether it has written timers: then the relay
-    and the timers have work.
+    `appended` holds the events that were written; `scheduled` is true if timers were written. They tell the runtime
+    whether to wake the relay and the timers.
     """
 
     def __init__(self, conn: Connection, now: datetime, read_models: Sequence[ReadModel]) -> None:
@@ -112,23 +113,26 @@ class UnitOfWork:
         self._pending: list[Envelope[Event]] = []
         self.appended: list[Envelope[Event]] = []
         self.scheduled = False
-        self._endings: list[Callable[[bool], None]] = []
+        self._callbacks: list[Callable[[bool], None]] = []
 
-    def on_completion(self, ending: Callable[[bool], None]) -> None:
-        """Have it called when the transaction is over, with whether it is known to be committed: if its connection
-        broke at the end, it may be all the same."""
-        self._endings.append(ending)
+    def on_completion(self, callback: Callable[[bool], None]) -> None:
+        """Register a callback for the end of the transaction. Its argument is true if the commit is certain.
 
-    def end(self, committed: bool) -> None:
-        for ending in self._endings:
-            ending(committed)
+        If the connection broke during the commit, the argument is false although the transaction may be committed.
+        """
+        self._callbacks.append(callback)
+
+    def complete(self, committed: bool) -> None:
+        """Call the callbacks that were registered with `on_completion`."""
+        for callback in self._callbacks:
+            callback(committed)
 
     def expect(self, stream: str, version: int) -> None:
-        """Say which version of the stream the coming events build on. A stream never named is expected to be new."""
+        """Set the version of the stream that the next events build on. By default a stream is expected to be new."""
         self._versions.setdefault(stream, version)
 
     def append(self, events: Iterable[Event], cause: Cause) -> None:
-        """Add facts that follow from `cause`, in order. They are written by the next flush."""
+        """Add events that `cause` led to, in order. The next flush writes them."""
         if cause.causes().depth > MAX_DEPTH:
             log.error("unit.causation_loop_cut", project=str(cause.project), cause=str(cause.causes().causation_id))
             metrics.LOOPS_CUT.inc()
@@ -140,7 +144,7 @@ class UnitOfWork:
             self._pending.append(new_event(event, version, cause, new_uuid(), self.now, stream))
 
     async def flush(self) -> None:
-        """Write the pending events and fold them into the read models. Raises StreamConflict if another was first."""
+        """Write the pending events and fold them into the read models. Raise StreamConflict."""
         events, self._pending = self._pending, []
         if not events:
             return
@@ -149,7 +153,7 @@ class UnitOfWork:
         await fold(self.conn, self._read_models, events)
 
     async def schedule(self, key: str, due_at: datetime, payload: Message, cause: Cause) -> None:
-        """Have `payload` handled once at `due_at` (or after `key` is scheduled again: the latest wins)."""
+        """Set a timer that has `payload` handled once at `due_at`. Scheduling the same `key` again replaces it."""
         meta = encode(cause.causes()).decode()
         self.scheduled = True
         name, body = tag_of(type(payload)), encode(payload).decode()
@@ -163,7 +167,7 @@ class UnitOfWork:
 
     async def _insert(self, events: Sequence[Envelope[Event]]) -> None:
         bodies = [_bounded(body) for body in await encrypt(self.conn, events)]
-        # what follows from one cause has one meta, and a page of a job is what follows from one cause
+        # encode each meta once: the events of a page of a job share it
         metas = {id(e.meta): encode(e.meta).decode() for e in {id(e.meta): e for e in events}.values()}
         rows = [
             (e.id, e.project, e.stream, e.version, tag_of(type(e.message)), SCHEMA_VERSION, body, meta, self.now)
@@ -188,14 +192,14 @@ async def _append(conn: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
 def _bounded(body: bytes) -> str:
     if len(body) > MAX_EVENT_BYTES:
         raise Rejected(
-            "PAYLOAD_TOO_LARGE", f"What this would record is {len(body)} bytes; {MAX_EVENT_BYTES} are possible."
+            "PAYLOAD_TOO_LARGE", f"The recorded event is too large: {len(body)} bytes (limit: {MAX_EVENT_BYTES} bytes)"
         )
     return body.decode()
 
 
 @asynccontextmanager
 async def transaction(conn: Connection) -> AsyncIterator[list[UnitOfWork]]:
-    """A transaction on `conn`. The units that are opened in it, and put into the list, are told how it ended."""
+    """Run a transaction on `conn`. Units of work that the caller puts into the list are completed when it ends."""
     units: list[UnitOfWork] = []
     committed = False
     try:
@@ -204,22 +208,22 @@ async def transaction(conn: Connection) -> AsyncIterator[list[UnitOfWork]]:
         committed = True
     finally:
         for unit in units:
-            unit.end(committed)
+            unit.complete(committed)
 
 
 async def begin(conn: Connection, read_models: Sequence[ReadModel]) -> UnitOfWork:
-    """Open a unit in the transaction that runs on `conn`."""
+    """Begin a unit of work in the open transaction of `conn`."""
     return UnitOfWork(conn, await conn.fetchval(BEGIN), read_models)
 
 
 async def fold(conn: Connection, models: Sequence[ReadModel], events: Sequence[Envelope[Any]]) -> None:
-    """Give every read model the events that it folds, in order."""
+    """Fold the events into the read models that use them, in order."""
     kinds: set[type[Event]] = {type(event.message) for event in events}
     for model in models:
         if wanted := kinds.intersection(model.EVENTS):
-            # a batch is mostly of one kind, and then there is nothing to pick
+            # most batches have events of one kind and need no filter
             await model.project(conn, events if wanted == kinds else [e for e in events if type(e.message) in wanted])
 
 
 BatchHandler: TypeAlias = Callable[[UnitOfWork, Sequence[Envelope[Any]]], Awaitable[Sequence[bytes] | None]]
-"""Handles all messages of its types in a batch at once, in order. For commands it returns their encoded replies."""
+"""Handles all messages of its types in a batch at once, in order. Returns the encoded replies if they are commands."""

@@ -1,31 +1,31 @@
-"""Waiting a little for more, when there is more to come.
+"""Pauses between batches that grow with the load.
 
-A transaction, an atomic batch or a fetch costs the same for one message as for a hundred. So whoever handles a stream
-waits between rounds, the longer the busier the stream: a single message is not delayed, hundreds a second are
-handled in large batches.
+A transaction, an atomic batch or a fetch costs the same for one message as for a hundred. So a consumer pauses between
+rounds, longer on a busier stream: a single message is not delayed, and hundreds per second are handled in large
+batches.
 """
 
 import time
 
 MEMORY_SECONDS = 0.5
 BUSY = 200.0
-"""Messages a second at which the wait is the longest, unless they are told to be larger ones."""
+"""Messages per second at which the pause is longest; fewer if the messages are larger."""
 
 
 class AdaptiveBatching:
-    """Tells how long to wait before the next round."""
+    """The pause before the next round: `max_pause` seconds at `busy` messages per second."""
 
-    def __init__(self, longest: float, busy: float = BUSY) -> None:
-        self._longest = longest
+    def __init__(self, max_pause: float, busy: float = BUSY) -> None:
+        self._max_pause = max_pause
         self._busy = busy
         self._rate = 0.0
         self._last = time.monotonic()
 
     def pause(self, handled: int) -> float:
-        """Seconds to wait after a round that handled so many messages: 0 at a trickle, up to `longest`."""
+        """Return the seconds to wait after a round that handled this many messages."""
         now = time.monotonic()
         elapsed = max(now - self._last, 1e-6)
         self._last = now
         weight = min(1.0, elapsed / MEMORY_SECONDS)
         self._rate += (handled / elapsed - self._rate) * weight
-        return self._longest * min(1.0, self._rate / self._busy)
+        return self._max_pause * min(1.0, self._rate / self._busy)

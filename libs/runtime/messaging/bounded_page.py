@@ -1,4 +1,4 @@
-"""Pages of a list, cut so that they fit into one reply on the bus."""
+"""Pages of a list that fit into one reply on the bus."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -9,7 +9,7 @@ from libs.schemas.base import View
 V = TypeVar("V", bound=View)
 
 MAX_PAGE_BYTES = 700_000
-"""A reply on the bus may have 1 MiB, and the data of one contact 128 KiB."""
+"""A message on the bus has at most 1 MiB, and the data of one contact at most 128 KiB."""
 
 
 def fitting(views: Sequence[V]) -> list[V]:

@@ -1,4 +1,4 @@
-"""One process's connection to NATS: the FastStream broker, asking other services, and answering them."""
+"""The connection of a process to NATS: the FastStream broker, queries to other services, and replies to theirs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -29,29 +29,29 @@ T = TypeVar("T")
 QUERY_WORKERS = 8
 QUERY_TIMEOUT = 5.0
 UNAVAILABLE = "SERVICE_UNAVAILABLE"
-"""The refusal that says nothing about what was asked: it may be asked again."""
+"""The code of a refusal that has nothing to do with the query: it can be retried."""
 
 QueryHandler: TypeAlias = Callable[[Connection, UUID, Any], Awaitable[object]]
-"""Answers a query of a project from the read models; raises Rejected for no."""
+"""Answers a project's query from the read models. Raises Rejected."""
 
 _decode_reply = msgspec.json.Decoder(Accepted | Refused).decode
 
 
 class Unavailable(Exception):
-    """The service that was asked did not answer in time."""
+    """Raised when the other service did not reply in time."""
 
 
 def make_broker(url: str, name: str) -> NatsBroker:
-    """A broker that hands every message through undecoded."""
+    """Return a broker that does not decode messages."""
 
-    async def as_it_is(message: NatsMessage) -> Any:
+    async def undecoded(message: NatsMessage) -> Any:
         return message.raw_message
 
     return NatsBroker(
         url,
         name=name,
         apply_types=False,
-        decoder=as_it_is,
+        decoder=undecoded,
         logger=None,
         max_reconnect_attempts=-1,
         reconnect_time_wait=1,
@@ -63,7 +63,7 @@ def make_broker(url: str, name: str) -> NatsBroker:
 
 
 def client_of(broker: NatsBroker) -> Client:
-    """The nats-py client under a connected broker, for what FastStream has no call for."""
+    """Return the nats-py client of a connected broker, for what FastStream does not offer."""
     client: Client = broker.config.broker_config.connection_state.connection
     use_fast_headers(client)
     return client
@@ -75,7 +75,7 @@ def answer_queries(
     handlers: Mapping[type[Query], QueryHandler],
     pool: "asyncpg.Pool[asyncpg.Record]",
 ) -> None:
-    """Answer `qry.<service>.>`; replicas share the questions."""
+    """Answer `qry.<service>.>`. The replicas share the queries."""
     codec: Codec[Query] = Codec(list(handlers))
 
     @broker.subscriber(f"qry.{service}.>", queue=service, max_workers=QUERY_WORKERS)
@@ -88,37 +88,37 @@ def answer_queries(
                     return accepted_reply(await handlers[type(query)](conn, project, query))
         except Rejected as no:
             return encode(no.as_reply())
-        except CONNECTION_ERRORS as away:
-            log.warning("query.unavailable", service=service, error=repr(away))
+        except CONNECTION_ERRORS as error:
+            log.warning("query.unavailable", service=service, error=repr(error))
             return encode(Refused(code=UNAVAILABLE, message=f"{service} cannot reach its database"))
         except Exception as error:
             log.error("query.failed", service=service, error=repr(error), exc_info=True)
-            return encode(Refused(code="INTERNAL_SERVER_ERROR", message="The query failed."))
+            return encode(Refused(code="INTERNAL_SERVER_ERROR", message="The query failed"))
 
 
 async def ask_raw(client: Client, project: UUID, query: Query) -> bytes:
-    """Ask another service; answers the JSON of its result. Raises Rejected, or Unavailable if it cannot answer now."""
+    """Query another service and return its result as JSON. Raise Rejected, or Unavailable if it cannot answer now."""
     subject = f"qry.{query.service}.{tag_of(type(query))}"
     try:
         reply = await client.request(subject, encode(query), QUERY_TIMEOUT, headers={"godwit-project": str(project)})
-    except (NatsTimeout, NoRespondersError) as silence:
-        raise Unavailable(f"{query.service} does not answer") from silence
+    except (NatsTimeout, NoRespondersError) as error:
+        raise Unavailable(f"{query.service} does not answer") from error
     return result_of(reply.data)
 
 
-async def ask(client: Client, project: UUID, query: Query, answer: type[T]) -> T:
-    """Ask another service and decode its answer."""
-    return msgspec.json.decode(await ask_raw(client, project, query), type=answer)
+async def ask(client: Client, project: UUID, query: Query, result: type[T]) -> T:
+    """Query another service and decode its result."""
+    return msgspec.json.decode(await ask_raw(client, project, query), type=result)
 
 
-def result_of(reply: bytes) -> bytes:
-    """The JSON result inside a reply. Raises Rejected for a refusal, Unavailable if the service cannot just now."""
-    answer = _decode_reply(reply)
-    if isinstance(answer, Refused) and answer.code == UNAVAILABLE:
-        raise Unavailable(answer.message)
-    if isinstance(answer, Refused):
-        raise Rejected(answer.code, answer.message, errors=answer.errors, details=answer.details)
-    return bytes(answer.result)
+def result_of(body: bytes) -> bytes:
+    """Return the JSON result of a reply. Raise Rejected if it is a refusal, Unavailable if the query can be retried."""
+    reply = _decode_reply(body)
+    if isinstance(reply, Refused) and reply.code == UNAVAILABLE:
+        raise Unavailable(reply.message)
+    if isinstance(reply, Refused):
+        raise Rejected(reply.code, reply.message, errors=reply.errors, details=reply.details)
+    return bytes(reply.result)
 
 
 async def _on_error(error: Exception) -> None:

@@ -1,8 +1,8 @@
-"""Consume messages from a stream: handle them through group commit, and settle each.
+"""The consumer of a stream: handle messages through group commit and acknowledge each.
 
-Three kinds of failure, three treatments. A refusal is an answer. What cannot be decoded is dead-lettered at once.
-Anything else is tried again after growing delays (a nak ignores the consumer's own back-off) and dead-lettered after
-the last; the handler's transaction was rolled back each time, so nothing of it is half done.
+There are three kinds of failure. A refusal is a reply. A message that cannot be decoded is dead-lettered at once.
+Anything else is retried after growing delays (a nak ignores the consumer's own back-off) and dead-lettered after the
+last; the handler's transaction was rolled back each time, so nothing is half done.
 """
 
 import asyncio
@@ -33,12 +33,12 @@ REDELIVER = "redeliver"
 DECODE_ERRORS = (msgspec.DecodeError, KeyError, ValueError, RecursionError)
 DEAD_TIMEOUT = 5.0
 TOKENS_WITHOUT_DOMAIN = 9
-"""Tokens of the subject by which JetStream has a message acknowledged, where it names no domain and no account."""
+"""Number of tokens in the reply subject of a JetStream message, if it has no domain and no account."""
 SEQUENCE_TOKEN, SEQUENCE_TOKEN_AFTER_DOMAIN = 5, 7
 
 
 class Consumer:
-    """One consumer of one service. `name` is the durable's, the inbox's and the dead letters' name for it."""
+    """A consumer of a service. `name` is also its name as a durable, in the inbox and in dead letters."""
 
     def __init__(
         self, name: str, kinds: Sequence[type[Message]], commit: GroupCommit, client: Client, delays: Sequence[float]
@@ -50,7 +50,7 @@ class Consumer:
         self._delays = delays
 
     async def receive(self, raws: Sequence[Msg]) -> None:
-        """Handle JetStream messages and settle each: acknowledged after its commit, or later again, or dead."""
+        """Handle JetStream messages. Each is acknowledged after its commit, scheduled for a retry or dead-lettered."""
         readable = [delivery for raw in raws if (delivery := await self._read(raw))]
         await asyncio.gather(*(self._handle(part) for part in split_by_size(readable)))
 
@@ -59,36 +59,36 @@ class Consumer:
         outcomes = await self.commit.submit_all(items)
         for delivery, outcome in zip(deliveries, outcomes, strict=True):
             if isinstance(outcome, Exception):
-                await self._try_later(delivery.raw, outcome)
+                await self._retry_later(delivery.raw, outcome)
             else:
-                await self._settle(delivery, outcome)
+                await self._acknowledge(delivery, outcome)
 
     async def _read(self, raw: Msg) -> "Delivery | None":
         try:
             _, headers = origin_of(raw)
             return Delivery(raw, envelope_of(self.codec.decode(raw.data), headers), headers.get(REPLY_HEADER))
         except DECODE_ERRORS as error:
-            await self._give_up(raw, error)
+            await self._dead_letter(raw, error)
             return None
 
-    async def _settle(self, delivery: "Delivery", answer: bytes | None) -> None:
+    async def _acknowledge(self, delivery: "Delivery", reply: bytes | None) -> None:
         crash.point("after_effects_before_ack")
-        if answer is not None and delivery.reply_to:
+        if reply is not None and delivery.reply_to:
             headers = {COMMAND_HEADER: str(delivery.envelope.id)}
-            await self._client.publish(delivery.reply_to, answer, headers=headers)
+            await self._client.publish(delivery.reply_to, reply, headers=headers)
         await delivery.raw.ack()
 
-    async def _try_later(self, raw: Msg, error: Exception) -> None:
+    async def _retry_later(self, raw: Msg, error: Exception) -> None:
         attempt = raw.metadata.num_delivered
         metrics.FAILURES.labels(self.name, type(error).__name__).inc()
         if attempt > len(self._delays):
-            await self._give_up(raw, error)
+            await self._dead_letter(raw, error)
             return
         delay = self._delays[attempt - 1]
         log.warning("consumer.failed", consumer=self.name, attempt=attempt, retry_in=delay, error=repr(error))
         await raw.nak(delay=delay)
 
-    async def _give_up(self, raw: Msg, error: Exception) -> None:
+    async def _dead_letter(self, raw: Msg, error: Exception) -> None:
         metadata = raw.metadata
         subject, headers = origin_of(raw)
         failed = FailedMessage(
@@ -99,7 +99,7 @@ class Consumer:
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """A message as it came, and what was read from it."""
+    """A message as it arrived, with its decoded envelope."""
 
     raw: Msg
     envelope: Envelope[Any]
@@ -107,7 +107,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 def split_by_size(deliveries: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
-    """The deliveries in their order, as many at a time as one transaction takes."""
+    """Yield the deliveries in order, in groups that fit into one transaction."""
     start = size = 0
     for end, delivery in enumerate(deliveries):
         size += len(delivery.raw.data)
@@ -119,7 +119,7 @@ def split_by_size(deliveries: Sequence[Delivery]) -> Iterator[Sequence[Delivery]
 
 
 class FailedMessage(msgspec.Struct, frozen=True):
-    """Which consumer gave up which message, after how many tries. `place` tells this death from a later one."""
+    """A message that a consumer dead-letters. `failure_id` distinguishes this failure from a later one."""
 
     consumer: str
     subject: str
@@ -130,7 +130,7 @@ class FailedMessage(msgspec.Struct, frozen=True):
 async def dead_letter(
     client: Client, failed: FailedMessage, headers: Mapping[str, str], body: bytes, error: Exception
 ) -> None:
-    """Store a dead letter: the message as it was, and why it died. See `libs.runtime.messaging.dead_letters`."""
+    """Store a dead letter: the original message and the error. See `libs.runtime.messaging.dead_letters`."""
     original = headers.get("Nats-Msg-Id", "")
     dead = {name: value for name, value in headers.items() if not name.lower().startswith("nats-")}
     dead |= {
@@ -148,7 +148,7 @@ async def dead_letter(
 
 
 def origin_of(raw: Msg) -> tuple[str, Mapping[str, str]]:
-    """The subject and headers with which a message first came, also if it is a dead letter that was sent back."""
+    """Return the original subject and headers of a message, also if it is a redelivered dead letter."""
     headers = raw.headers or {}
     if is_redelivery(raw):
         return headers[SUBJECT], headers | {"Nats-Msg-Id": headers[ORIGINAL_ID]}
@@ -156,7 +156,7 @@ def origin_of(raw: Msg) -> tuple[str, Mapping[str, str]]:
 
 
 def stream_sequence(raw: Msg) -> int:
-    """The message's sequence in its stream: one token of its reply subject, for which nats-py would read all."""
+    """Return the message's sequence in its stream, from one token of its reply subject: nats-py would parse all."""
     tokens = raw.reply.split(".")
     return int(tokens[SEQUENCE_TOKEN if len(tokens) == TOKENS_WITHOUT_DOMAIN else SEQUENCE_TOKEN_AFTER_DOMAIN])
 
@@ -166,6 +166,6 @@ def is_redelivery(raw: Msg) -> bool:
 
 
 def _one_line(error: Exception) -> str:
-    """Why it died, fit for a NATS header: printable ASCII on one line."""
+    """Return the error as printable ASCII on one line, for a NATS header."""
     text = f"{type(error).__name__}: {error}"
     return "".join(c if " " <= c <= "~" else " " for c in text)[:500]

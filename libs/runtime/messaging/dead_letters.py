@@ -1,7 +1,7 @@
-"""Dead letters: listing, showing, sending back and dropping the messages that could not be handled.
+"""Dead letters: list, show, retry and drop the messages that could not be handled.
 
-A letter that is sent back goes to the consumer that gave it up, and to no other, under its original id: the inbox
-still keeps its effects to once.
+A retried dead letter goes only to the consumer that failed, under its original id, so the inbox still ensures that it
+takes effect once.
 """
 
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ TIMEOUT = 5.0
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that its consumer gave up. `number` is its place in the DEAD stream: how commands refer to it."""
+    """A message that its consumer could not handle. `number` is its sequence in the DEAD stream and identifies it."""
 
     number: int
     consumer: str
@@ -41,18 +41,18 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoSuchDeadLetter(Exception):
-    """There is no dead letter with this number."""
+    """Raised when there is no dead letter with this number."""
 
 
 class DeadLetters:
-    """The DEAD stream, as an operator works with it."""
+    """The DEAD stream."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._js = client.jetstream(timeout=TIMEOUT)
 
     async def all(self) -> AsyncIterator[DeadLetter]:
-        """Every letter, oldest first."""
+        """Yield every dead letter, oldest first."""
         state = (await self._js.stream_info(STREAM)).state
         number = state.first_seq
         while number <= state.last_seq:
@@ -70,7 +70,7 @@ class DeadLetters:
             raise NoSuchDeadLetter(f"there is no dead letter {number}") from None
 
     async def retry(self, number: int) -> DeadLetter:
-        """Send the letter back to its consumer, and take it out of the stream."""
+        """Redeliver the dead letter to its consumer and delete it from the stream."""
         dead_letter = await self.get(number)
         service, _, _ = dead_letter.consumer.rpartition("-")
         headers = dead_letter.headers | {"Nats-Msg-Id": str(uuid7())}
@@ -79,7 +79,7 @@ class DeadLetters:
         return dead_letter
 
     async def drop(self, number: int) -> DeadLetter:
-        """Forget the letter for good."""
+        """Delete the dead letter."""
         dead_letter = await self.get(number)
         await self._js.delete_msg(STREAM, number)
         return dead_letter

@@ -1,8 +1,8 @@
-"""Group commit: what arrived while the last transaction ran goes into the next one.
+"""Group commit: the messages that arrive while a transaction runs are handled together in the next one.
 
-A batch that fails is run again one message at a time, so that one bad message never takes others down. A connection
-that breaks during COMMIT leaves the outcome unknown; running the batch again asks the database, because the inbox
-says which messages landed.
+A batch that fails is retried one message at a time, so that a bad message does not affect the others. If the
+connection breaks during COMMIT, the outcome is unknown; the retry finds out, because the inbox says which messages were
+committed.
 """
 
 import asyncio
@@ -42,34 +42,34 @@ CONFLICT_ERRORS = (
 )
 CONNECTION_ERRORS = (
     asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,  # the server is stopping, starting, or ended our session
+    asyncpg.OperatorInterventionError,  # the server is stopping or starting, or ended our session
     asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
     OSError,
     TimeoutError,
 )
-"""The database cannot be reached for now; what was asked of it may or may not have happened."""
+"""The database cannot be reached now; the statement may or may not have been executed."""
 
 ATTEMPTS = 4
 MAX_TRANSACTION_BYTES = 1024 * 1024
-"""Of messages for one transaction. A message may stand for a thousand rows: without this a backlog of such would be one
-transaction that takes minutes and gigabytes, or never ends."""
+"""Size of the messages in one transaction. A message may write a thousand rows; without this limit a backlog of such
+messages would be a transaction that takes minutes and gigabytes, or never ends."""
 
 COMMAND_TIMEOUT = 20.0
 
 BACKPRESSURE_MESSAGES = 12
-"""Messages in one transaction from which on they come faster than one transaction after the other takes them."""
+"""Messages in one transaction that show that they arrive faster than they are handled."""
 
 BACKPRESSURE_MEMORY_SECONDS = 0.25
-"""How long a crowd is remembered: between two transactions few wait, because those of the last are being answered."""
+"""How long backpressure lasts after such a transaction: right after one, few messages are queued, because its replies
+have just been sent."""
 
 MAX_BACKPRESSURE_SECONDS = 10.0
-"""Seconds after which it is no crowd any more, but the usual load: nobody should wait for its end."""
+"""Longer backpressure is the normal load, and other work should not wait for its end."""
 
 
 class QueuedMessage(msgspec.Struct, frozen=True):
-    """A message for a transaction. `place` is its position in the stream that it came from, `size` how many bytes it
-    had."""
+    """A message for a transaction, with its sequence in its stream and its size in bytes."""
 
     envelope: Envelope[Any]
     sequence: int = 0
@@ -77,11 +77,11 @@ class QueuedMessage(msgspec.Struct, frozen=True):
 
 
 Outcome: TypeAlias = bytes | Exception | None
-"""The reply to a message, if it has one; or why it could not be handled, and then nothing of it was written."""
+"""The reply to a message, if it has one, or the exception with which it failed; then nothing was written."""
 
 
 class Submission(msgspec.Struct, frozen=True):
-    """Messages that were handed in together and are answered together."""
+    """Messages that were submitted together and are completed together."""
 
     items: Sequence[QueuedMessage]
     done: "asyncio.Future[list[Outcome]]"
@@ -96,10 +96,10 @@ def _nothing(_: UnitOfWork) -> None:
 
 
 class GroupCommit:
-    """Runs messages through their handlers, many to a transaction, in the order of their stream.
+    """A queue of messages that are handled many per transaction, in the order of their stream.
 
-    A message that was handled before gets its stored reply. Callers bound the queue: each waits for its answers before
-    it hands in more.
+    A message that was handled before gets its stored reply. Callers bound the queue: each waits for its outcomes before
+    it submits more.
     """
 
     def __init__(
@@ -124,11 +124,11 @@ class GroupCommit:
         self._idle.set()
         self._backpressure_since = self._backpressure_until = 0.0
         self.batches = 0
-        """How many were committed, or tried, so far."""
+        """The number of batches that were committed or tried so far."""
 
     async def until_backpressure_ends(self) -> None:
-        """Wait until messages have not been coming many at a time for a moment, or have for long."""
-        while (left := self._backpressure_left()) > 0:  # noqa: ASYNC110 - the end moves meanwhile
+        """Wait until there is no backpressure, or it has lasted for MAX_BACKPRESSURE_SECONDS."""
+        while (left := self._backpressure_left()) > 0:  # noqa: ASYNC110 - the end moves while this sleeps
             await asyncio.sleep(left)
 
     @property
@@ -145,18 +145,18 @@ class GroupCommit:
         self._backpressure_until = now + BACKPRESSURE_MEMORY_SECONDS
 
     async def wait_until_idle(self) -> None:
-        """Wait until nothing is at hand."""
+        """Wait until the queue is empty and nothing is running."""
         await self._idle.wait()
 
     async def submit(self, envelope: Envelope[Any]) -> bytes | None:
-        """Handle one message; its reply comes after the commit. Raises what its handler raised."""
+        """Handle one message and return its reply after the commit. Raise what its handler raised."""
         [outcome] = await self.submit_all([QueuedMessage(envelope)])
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
     async def submit_all(self, items: Sequence[QueuedMessage]) -> list[Outcome]:
-        """Handle messages; each has its own outcome, after the commit."""
+        """Handle messages and return the outcome of each after the commit."""
         submission = Submission(items, asyncio.get_running_loop().create_future())
         self._queue.append(submission)
         self._idle.clear()
@@ -211,18 +211,18 @@ class GroupCommit:
     async def _outcome(self, envelope: Envelope[Any]) -> Outcome:
         try:
             return (await self._persist(envelope)).get(envelope.id)
-        except Rejected as no:
-            return encode(no.as_reply()) if isinstance(envelope.message, Command) else no
+        except Rejected as rejected:
+            return encode(rejected.as_reply()) if isinstance(envelope.message, Command) else rejected
         except Exception as error:
             return error
 
     async def _persist(self, envelope: Envelope[Any]) -> dict[UUID, bytes | None]:
-        """Try one message a few times: after a conflict another was first, after a broken connection ask again."""
+        """Handle one message, with retries after a conflict or a broken connection."""
         for attempt in range(1, ATTEMPTS):
             try:
                 return await self._transact([envelope])
             except (*CONFLICT_ERRORS, *CONNECTION_ERRORS) as failure:
-                log.info("commit.again", consumer=self._consumer, attempt=attempt, error=repr(failure))
+                log.info("commit.retry", consumer=self._consumer, attempt=attempt, error=repr(failure))
                 await asyncio.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, not a secret
         return await self._transact([envelope])
 
@@ -231,24 +231,24 @@ class GroupCommit:
             async with transaction(conn) as units:
                 unit, fresh = await inbox.begin(conn, self._models, self._consumer, [each.id for each in batch])
                 units.append(unit)
-                answers = await self._run_unit(unit, batch, fresh)
+                replies = await self._run_unit(unit, batch, fresh)
                 crash.point("before_commit")
             crash.point("after_commit_before_reply")
         self._on_commit(unit)
         metrics.COMMITS.labels(self._consumer).inc()
         metrics.COMMITTED.labels(self._consumer).inc(len(batch))
-        return answers
+        return replies
 
     async def _run_unit(
         self, unit: UnitOfWork, batch: Sequence[Envelope[Any]], fresh: Collection[UUID]
     ) -> dict[UUID, bytes | None]:
         conn = unit.conn
         seen = [envelope.id for envelope in batch if envelope.id not in fresh]
-        answers: dict[UUID, bytes | None] = await inbox.load_replies(conn, self._consumer, seen) if seen else {}
-        new = _each_once(envelope for envelope in batch if envelope.id in fresh)
-        replied = await handle(unit, new, self._handlers, self._models)
-        await inbox.store_replies(conn, self._consumer, replied)
-        return {**answers, **replied}
+        stored: dict[UUID, bytes | None] = await inbox.load_replies(conn, self._consumer, seen) if seen else {}
+        unhandled = _unique(envelope for envelope in batch if envelope.id in fresh)
+        replies = await handle(unit, unhandled, self._handlers, self._models)
+        await inbox.store_replies(conn, self._consumer, replies)
+        return {**stored, **replies}
 
 
 async def handle(
@@ -257,21 +257,21 @@ async def handle(
     handlers: Mapping[type[Message], BatchHandler],
     read_models: Sequence[ReadModel],
 ) -> dict[UUID, bytes]:
-    """Fold foreign facts into the read models, then give each handler its messages and write what follows."""
+    """Fold other services' events into the read models, then run each handler and write the events that it appends."""
     await fold(unit.conn, read_models, [e for e in batch if isinstance(e.message, Event)])
-    replied: dict[UUID, bytes] = {}
+    replies: dict[UUID, bytes] = {}
     for handler, messages in _by_handler(batch, handlers):
-        answers = await handler(unit, messages)
+        returned = await handler(unit, messages)
         await unit.flush()
-        if answers is not None:
-            replied |= {e.id: answer for e, answer in zip(messages, answers, strict=True)}
-    return replied
+        if returned is not None:
+            replies |= {e.id: reply for e, reply in zip(messages, returned, strict=True)}
+    return replies
 
 
 def _by_handler(
     batch: Sequence[Envelope[Any]], handlers: Mapping[type[Message], BatchHandler]
 ) -> list[tuple[BatchHandler, list[Envelope[Any]]]]:
-    """Messages by their handler. Types that share a handler share an aggregate, so their order is kept."""
+    """Group messages by handler. Types that share a handler share an aggregate, so their order is preserved."""
     groups: dict[int, tuple[BatchHandler, list[Envelope[Any]]]] = {}
     for envelope in batch:
         handler = handlers.get(type(envelope.message))
@@ -280,6 +280,6 @@ def _by_handler(
     return list(groups.values())
 
 
-def _each_once(batch: Any) -> list[Envelope[Any]]:
-    """A redelivery can put one message into a batch twice; it is handled once."""
+def _unique(batch: Any) -> list[Envelope[Any]]:
+    """Drop duplicates: a redelivery can put a message into a batch twice."""
     return list({envelope.id: envelope for envelope in batch}.values())

@@ -1,8 +1,8 @@
-"""NATS headers, read and written at a tenth of what nats-py spends on them.
+"""Parsing and serialization of NATS headers at a tenth of the cost of nats-py.
 
-Every message here carries a dozen headers, and nats-py looks at each character of each name: that was half of what a
-consumer spent on an event, and most of what a publisher did. The names are always the same few, so each is judged once.
-What is read and written is exactly what nats-py would; tests hold the two against each other.
+Every message here has a dozen headers, and nats-py checks each character of each name: that was half of the time that a
+consumer spent on an event, and most of a publisher's. The names are always the same few, so each is checked once.
+The results are exactly those of nats-py; tests compare the two.
 """
 
 import re
@@ -22,13 +22,13 @@ ON_ONE_LINE = str.maketrans("\r\n", "  ")
 
 
 def use_fast_headers(client: Client) -> None:
-    """Have this connection read and write headers so. nats-py has no hook for it: its own methods are replaced."""
+    """Replace the header methods of this client. nats-py has no hook for it."""
     client._parse_header_lines = parse  # type: ignore[method-assign]
     client._send_publish = partial(_send, client)  # type: ignore[method-assign]
 
 
 def parse(raw: bytes) -> dict[str, str]:
-    """The headers in a block of lines. Lines that are none, and names that cannot be one, are left out."""
+    """Parse a block of headers. Lines that are not headers and invalid names are skipped."""
     found: dict[str, str] = {}
     for line in raw.decode("utf-8", "replace").split(LINE_END):
         name, colon, value = line.partition(":")
@@ -38,7 +38,7 @@ def parse(raw: bytes) -> dict[str, str]:
 
 
 def serialize(headers: Mapping[str, str]) -> bytes:
-    """The headers as a message carries them. Raises BadHeaderError for a name that cannot be one."""
+    """Return the headers as bytes. Raise BadHeaderError for an invalid name."""
     lines = [f"{_written_name(name)}{value.strip()}{LINE_END}" for name, value in headers.items() if name.strip()]
     text = "".join(lines)
     if not text.count("\n") == text.count("\r") == len(lines):
@@ -70,11 +70,11 @@ async def _send(
     if not subject:
         raise BadSubjectError
     if headers is None:
-        order = command.pub_cmd(subject, reply, payload)
+        line = command.pub_cmd(subject, reply, payload)
     else:
-        order = command.hpub_cmd(subject, reply, serialize(headers), payload)
+        line = command.hpub_cmd(subject, reply, serialize(headers), payload)
     client.stats["out_msgs"] += 1
     client.stats["out_bytes"] += size
-    await client._send_command(order)
+    await client._send_command(line)
     if client._flush_queue is not None and client._flush_queue.empty():
         await client._flush_pending()

@@ -1,6 +1,6 @@
-"""What a consumer has already handled, remembered in the transaction that handled it.
+"""The inbox: the messages that a consumer has handled, recorded in the transaction that handled them.
 
-JetStream drops repeats only within its duplicate window; this table is what makes twice once.
+JetStream drops duplicates only within its window; this table ensures that a message takes effect once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ import asyncpg
 
 from libs.runtime.eventstore.store import Connection, ReadModel, UnitOfWork
 
-# It takes the lock that every unit shares and tells the time, as `store.begin` does: a round trip less for a batch.
+# It also takes the lock that all units share and reads the clock, as `store.begin` does: one round trip less per batch.
 RECORD = """
 with new as (
     insert into inbox (consumer, message_id)
@@ -36,33 +36,38 @@ delete from inbox where ctid = any(array(
 ))
 """
 RETENTION_DAYS = 45
-"""Longer than any message can still arrive: EVENTS keeps 30 days."""
+"""Longer than any message can still be delivered: EVENTS keeps 30 days."""
 BATCH = 10_000
 
 
 async def begin(
     conn: Connection, read_models: Sequence[ReadModel], consumer: str, ids: Sequence[UUID]
 ) -> tuple[UnitOfWork, set[UUID]]:
-    """Open a unit in the transaction that runs on `conn`, for these messages, and note that they are handled; answers
-    those that were new besides. What is noted commits with the work, or neither does."""
+    """Begin a unit of work for these messages in the open transaction of `conn` and record them as handled.
+
+    Return the unit and the ids that were not handled before. The records are committed together with the work.
+    """
     row = await conn.fetchrow(RECORD, consumer, ids)
     assert row
     return UnitOfWork(conn, row["now"], read_models), set(row["fresh"])
 
 
 async def load_replies(conn: Connection, consumer: str, ids: Sequence[UUID]) -> dict[UUID, bytes | None]:
-    """The stored replies of messages that were handled before."""
+    """Return the stored replies of messages that were handled before."""
     rows = await conn.fetch(LOAD_REPLIES, consumer, ids)
     return {row["message_id"]: row["reply"] for row in rows}
 
 
-async def store_replies(conn: Connection, consumer: str, answers: Mapping[UUID, bytes]) -> None:
-    """Store replies, so that a repeat of the message gets the same answer."""
-    if answers:
-        await conn.execute(STORE_REPLIES, consumer, list(answers.keys()), list(answers.values()))
+async def store_replies(conn: Connection, consumer: str, replies: Mapping[UUID, bytes]) -> None:
+    """Store replies, so that a duplicate of the message gets the same one."""
+    if replies:
+        await conn.execute(STORE_REPLIES, consumer, list(replies.keys()), list(replies.values()))
 
 
 async def delete_old(pool: "asyncpg.Pool[asyncpg.Record]") -> bool:
-    """Drop some of what is older than any message that could still arrive; answers whether there may be more."""
+    """Delete a batch of records that are older than any message that can still be delivered.
+
+    Return whether there may be more.
+    """
     outcome: str = await pool.execute(DELETE_OLD, RETENTION_DAYS, BATCH, timeout=30)
     return outcome == f"DELETE {BATCH}"

@@ -1,9 +1,9 @@
-"""Publishing many messages to a stream at once.
+"""A publisher that sends many messages to a stream in one atomic batch.
 
 With `sync_interval: always` every single publish costs an fsync; an atomic batch (ADR-50 of nats-server, 2.12 and
-later) costs about four, however long. nats-py has no call for it, so the headers are written here. The server refuses
-a batch that contains a message id which it already has (a repeat after a crash); such a batch goes out singly, where
-repeats are acknowledged as duplicates.
+later) costs about four, however long it is. nats-py does not support it, so the headers are set here. The server
+rejects a batch that contains a message id that it already has (a duplicate after a crash); such a batch is published
+one by one, and its duplicates are acknowledged as such.
 """
 
 from collections.abc import Sequence
@@ -38,11 +38,11 @@ _decode_ack = msgspec.json.Decoder(_Ack).decode
 
 
 class BatchRefused(Exception):
-    """The server stored nothing of the batch."""
+    """Raised when the server stored nothing of the batch."""
 
 
 class Publisher:
-    """Publishes to one stream, in order. Safe for one caller at a time."""
+    """A publisher to one stream, in order. Safe for one caller at a time."""
 
     def __init__(self, client: Client, stream: str) -> None:
         self._client = client
@@ -50,7 +50,7 @@ class Publisher:
         self._stream = stream
 
     async def publish(self, messages: Sequence[Outgoing]) -> int:
-        """Store the messages in order; answers how many from the start are certainly stored."""
+        """Publish the messages in order. Return how many from the start are certainly stored."""
         stored = 0
         for batch in _batches(messages):
             done = await self._publish_batch(batch)
@@ -61,26 +61,26 @@ class Publisher:
 
     async def _publish_batch(self, batch: Sequence[Outgoing]) -> int:
         if len(batch) == 1:
-            return await self._publish_singly(batch)
+            return await self._publish_one_by_one(batch)
         try:
             await self._publish_atomically(batch)
         except (BatchRefused, NatsError, TimeoutError) as refused:
             log.info("publisher.batch_refused", stream=self._stream, size=len(batch), error=str(refused))
-            return await self._publish_singly(batch)
+            return await self._publish_one_by_one(batch)
         return len(batch)
 
     async def _publish_atomically(self, batch: Sequence[Outgoing]) -> None:
         batch_id, last = uuid4().hex, len(batch)
-        for place, message in enumerate(batch, start=1):
-            headers = message.headers | {"Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(place)}
-            if place in (1, last):
-                commit = {"Nats-Batch-Commit": "1"} if place == last else {}
-                answer = await self._client.request(message.subject, message.body, TIMEOUT, headers=headers | commit)
-                _check(answer.data)
+        for number, message in enumerate(batch, start=1):
+            headers = message.headers | {"Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
+            if number in (1, last):
+                commit = {"Nats-Batch-Commit": "1"} if number == last else {}
+                reply = await self._client.request(message.subject, message.body, TIMEOUT, headers=headers | commit)
+                _check(reply.data)
             else:
                 await self._client.publish(message.subject, message.body, headers=headers)
 
-    async def _publish_singly(self, batch: Sequence[Outgoing]) -> int:
+    async def _publish_one_by_one(self, batch: Sequence[Outgoing]) -> int:
         for done, message in enumerate(batch):
             try:
                 await self._js.publish(
@@ -92,13 +92,13 @@ class Publisher:
         return len(batch)
 
 
-def _check(answer: bytes) -> None:
-    if answer and (error := _decode_ack(answer).error):
+def _check(reply: bytes) -> None:
+    if reply and (error := _decode_ack(reply).error):
         raise BatchRefused(str(error))
 
 
 def _batches(messages: Sequence[Outgoing]) -> list[list[Outgoing]]:
-    """Split by count and by bytes, so that a batch stays within what the server takes and the client buffers."""
+    """Split by count and size, within the limits of the server and of the client's buffer."""
     batches: list[list[Outgoing]] = []
     size = 0
     for message in messages:

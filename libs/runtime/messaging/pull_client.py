@@ -1,7 +1,7 @@
-"""Fetching what waits for a pull consumer: some hundreds of messages for one request.
+"""A client of a pull consumer that fetches hundreds of messages with one request.
 
-nats-py asks the server the same, but hands over what comes one by one, each with a task, a timer and a name of its own:
-that cost more than all else that a consumer did to receive an event.
+nats-py sends the same request, but passes on the messages one by one, each with its own task and timer: that cost more
+than everything else that a consumer did to receive an event.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ from nats.errors import Error as NatsError
 from libs.runtime.timeouts import soft_timeout
 
 END_OF_REQUEST = ("404", "408")
-"""The server's words for the end of a request: there is nothing, or the time is over. That the answer would become too
-large comes as another one, after what there was."""
+"""Statuses that end a request normally: there are no messages, or the time is over. If the reply would be too large, a
+different status follows the messages."""
 
 HEARTBEAT = "100"
 MAX_REPLY_BYTES = 4 * 1024 * 1024
-"""Of one answer: what is fetched is held in memory. A message has no more than one mebibyte."""
+"""Size of one reply, which is held in memory. A message has at most 1 MiB."""
 
 GRACE_SECONDS = 0.25
-"""How late the end of a request may be."""
+"""How late the end of a request may arrive."""
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What `$JS.API.CONSUMER.MSG.NEXT` takes; `expires` is in nanoseconds.
+    """The request of `$JS.API.CONSUMER.MSG.NEXT`. `expires` is in nanoseconds.
 
-    With both of the others set the server sends what there is, or waits for the first message and sends that.
+    With `expires` and `no_wait` the server sends the messages that it has, or waits for the first one and sends it.
     """
 
     batch: int
@@ -42,11 +42,11 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class NotFetchable(NatsError):
-    """The consumer cannot be fetched from; the message is the server's reason."""
+    """Raised when the server refuses the request. The message is the server's reason."""
 
 
 class PullClient:
-    """Fetches from one durable consumer, between `start` and `stop`. For one caller at a time."""
+    """A client of one durable consumer, usable between `start` and `stop`, by one caller at a time."""
 
     def __init__(self, client: Client, stream: str, durable: str) -> None:
         self._client = client
@@ -54,49 +54,50 @@ class PullClient:
         self._inbox = client.new_inbox()
         self._numbers = count(1)
         self._subscription: Subscription | None = None
-        self._request = ""
-        self._wanted = 0
+        self._reply_subject = ""
+        self._requested = 0
         self._arrived: list[Msg] = []
-        self._over = asyncio.Event()
+        self._done = asyncio.Event()
         self._reason = ""
 
     async def start(self) -> Self:
-        self._subscription = await self._client.subscribe(f"{self._inbox}.*", cb=self._take)
+        self._subscription = await self._client.subscribe(f"{self._inbox}.*", cb=self._receive)
         return self
 
     async def stop(self) -> None:
         if self._subscription:
             await self._subscription.unsubscribe()
 
-    async def fetch(self, most: int, seconds: float) -> Sequence[Msg]:
-        """Return up to `most` waiting messages, or the first that arrive within `seconds`. Raises NotFetchable.
+    async def fetch(self, max_messages: int, seconds: float) -> Sequence[Msg]:
+        """Return the pending messages, or the first that arrives within `seconds`. Raise NotFetchable.
 
-        What comes too late for one call is part of the answer to the next.
+        Messages that arrive too late for one call are returned by the next.
         """
         if not self._arrived:
-            await self._ask(most, seconds)
+            await self._request_messages(max_messages, seconds)
         arrived, self._arrived = self._arrived, []
         if self._reason and not arrived:
             raise NotFetchable(self._reason)
         return arrived
 
-    async def _ask(self, most: int, seconds: float) -> None:
-        self._over.clear()
-        self._wanted, self._reason = most, ""
-        self._request = f"{self._inbox}.{next(self._numbers)}"
-        await self._client.publish(self._subject, _encode(Request(most, int(seconds * 1e9))), self._request)
-        async with soft_timeout(seconds + GRACE_SECONDS):  # the request or its end was lost with a connection
-            await self._over.wait()
+    async def _request_messages(self, max_messages: int, seconds: float) -> None:
+        self._done.clear()
+        self._requested, self._reason = max_messages, ""
+        self._reply_subject = f"{self._inbox}.{next(self._numbers)}"
+        request = Request(max_messages, int(seconds * 1e9))
+        await self._client.publish(self._subject, _encode(request), self._reply_subject)
+        async with soft_timeout(seconds + GRACE_SECONDS):  # a broken connection loses the request or its end
+            await self._done.wait()
 
-    async def _take(self, message: Msg) -> None:
+    async def _receive(self, message: Msg) -> None:
         status = message.headers.get("Status", "") if message.headers and not message.data else ""
         if not status:
             self._arrived.append(message)
-            if len(self._arrived) == self._wanted:
-                self._over.set()
-        elif message.subject == self._request and status != HEARTBEAT:
+            if len(self._arrived) == self._requested:
+                self._done.set()
+        elif message.subject == self._reply_subject and status != HEARTBEAT:
             self._reason = "" if status in END_OF_REQUEST else f"{status} {message.header}"
-            self._over.set()
+            self._done.set()
 
 
 _encode = msgspec.json.Encoder().encode

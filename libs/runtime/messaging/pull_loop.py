@@ -1,7 +1,7 @@
-"""Pulling a durable consumer's messages: a few hundred at a time, handed on together.
+"""A loop that pulls a durable consumer's messages, a few hundred at a time.
 
-FastStream has a pull subscriber; its own work on every message (parsing, context, middlewares) was more than half of
-what a whole service spent on it, for features that a consumer here does not use, so the loop is written here.
+FastStream has a pull subscriber, but its work on every message (parsing, context, middlewares) was more than half of
+the time that a whole service spent on it, for features that are not used here.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from libs.runtime.messaging.pull_client import PullClient
 log = structlog.get_logger()
 
 FETCH = 500
-"""Messages for one transaction."""
-IN_FLIGHT = 4
-"""Fetches that are not settled yet: the next is under way while the last is committed."""
+"""Messages per fetch."""
+MAX_IN_FLIGHT = 4
+"""Fetches that are not acknowledged yet: the next one runs while the last one is committed."""
 
 FETCH_SECONDS = 1.0
 BROKEN_SECONDS = 1.0
@@ -32,18 +32,27 @@ Receive: TypeAlias = Callable[[Sequence[Msg]], Awaitable[None]]
 
 
 class PullLoop:
-    """Pulls until it is stopped. `receive` settles the messages and raises only when the connection is broken."""
+    """A loop that runs until it is stopped.
+
+    `receive` acknowledges the messages, and raises only if the connection is broken.
+    """
 
     def __init__(
-        self, client: Client, stream: str, durable: str, receive: Receive, batching: AdaptiveBatching, most: int = FETCH
+        self,
+        client: Client,
+        stream: str,
+        durable: str,
+        receive: Receive,
+        batching: AdaptiveBatching,
+        max_messages: int = FETCH,
     ) -> None:
         self._client = client
         self._stream = stream
         self._durable = durable
         self._receive = receive
         self._batching = batching
-        self._most = most
-        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._max_messages = max_messages
+        self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._stopping = False
         self._running: set[asyncio.Task[None]] = set()
         self.pulling = False
@@ -60,7 +69,7 @@ class PullLoop:
             await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
 
     def stop(self) -> None:
-        """Fetch no more; what was fetched is finished."""
+        """Stop fetching. Messages that were fetched are still handled."""
         self._stopping = True
 
     async def _pull(self) -> None:
@@ -68,11 +77,11 @@ class PullLoop:
         self.pulling = True
         try:
             while not self._stopping:
-                if messages := await pull_client.fetch(self._most, FETCH_SECONDS):
+                if messages := await pull_client.fetch(self._max_messages, FETCH_SECONDS):
                     await self._slots.acquire()
                     self._start(messages)
                 pause = self._batching.pause(len(messages))
-                await asyncio.sleep(pause if len(messages) < self._most else 0)
+                await asyncio.sleep(pause if len(messages) < self._max_messages else 0)
         finally:
             await pull_client.stop()
 
@@ -85,6 +94,6 @@ class PullLoop:
         try:
             await self._receive(messages)
         except (NatsError, OSError, TimeoutError) as broken:
-            log.warning("pull_loop.not_settled", consumer=self._durable, error=repr(broken))
+            log.warning("pull_loop.not_acknowledged", consumer=self._durable, error=repr(broken))
         finally:
             self._slots.release()

@@ -1,9 +1,9 @@
-"""The relay: the one process per service that publishes the log to the bus, in order.
+"""The relay, which publishes the log to the bus in order. One is active per service.
 
-Reading an event log by `position > last seen` loses events that commit out of order, so whoever appends leaves a row in
-the outbox, and the relay reads what that says. One relay is active per service: it holds a session advisory lock on a
-connection of its own, and everything that it notes carries its epoch, so that a relay that was paused and replaced
-cannot note anything. What it notes is a dense `sequence`, the only order that other readers of the log may follow.
+Reading an event log by `position > last seen` loses events that are committed out of order. So every append inserts a
+row into the outbox, and the relay publishes the events of these rows. The active relay holds a session advisory lock on
+its own connection, and everything that it records carries its epoch, so that a relay that was paused and replaced
+cannot record anything. It records a dense `sequence`, the only order that other readers of the log may follow.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 BATCH = 500
 POLL_SECONDS = 0.2
 MAX_WAIT_SECONDS = 0.1
-"""How long the events of a busy service are gathered."""
+"""Longest pause between two batches of a busy service."""
 
 STANDBY_SECONDS = 1.0
 HEARTBEAT_SECONDS = 2.0
@@ -42,7 +42,7 @@ select pg_terminate_backend(holder) from relay
 where holder is not null and seen_at < clock_timestamp() - make_interval(secs => $1)
 """
 HEARTBEAT = "update relay set seen_at = clock_timestamp() where epoch = $1 returning true"
-# Whole appends, as many as make a batch.
+# As many complete appends as fill a batch.
 UNPUBLISHED = """
 select append.position as append, event.position, event.id, project, stream, version, type, data, meta, recorded_at
 from (
@@ -53,13 +53,13 @@ join events as event on event.position >= append.position and event.position < a
 where before < $1
 order by event.position
 """
-# What is left of an append becomes one by itself.
+# The unpublished rest of an append becomes a row of its own.
 SPLIT = """
-with begun as (
+with shortened as (
     update outbox set events = $2 where position = $1 and events > $2
     returning old.events - $2 as rest
 )
-insert into outbox (position, events) select $1::bigint + $2::int, rest from begun
+insert into outbox (position, events) select $1::bigint + $2::int, rest from shortened
 """
 MARK = """
 with holder as (
@@ -72,16 +72,16 @@ insert into published (sequence, position, events)
 select before + sum(events) over (order by position) - events + 1, position, events from holder, done
 returning true
 """
-# The relay asks the same few things all the time, about a few rows at the ends of large tables.
+# The relay repeats a few queries for a few rows at the ends of large tables.
 SETTINGS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 
 
 class Deposed(Exception):
-    """Another relay has taken over: this one must not publish any more."""
+    """Raised when another relay has taken over: this one must stop publishing."""
 
 
 class Relay:
-    """Publishes this service's events until cancelled; stands by while another process does."""
+    """The relay of a service. It publishes until it is cancelled, and stands by while another process is active."""
 
     def __init__(self, database_url: str, schema: str, publisher: Publisher, wake: asyncio.Event) -> None:
         self._url = database_url
@@ -112,7 +112,7 @@ class Relay:
             while True:
                 published = await self._publish_all(conn, epoch)
                 await asyncio.sleep(self._batching.pause(published))
-                await self._rest(conn, epoch)
+                await self._wait_for_work(conn, epoch)
         finally:
             with suppress(Exception):
                 await conn.close(timeout=2)
@@ -134,7 +134,7 @@ class Relay:
             if done:
                 await self._mark(conn, epoch, done)
             if stored < len(rows):
-                raise TimeoutError(f"the bus took {stored} of {len(rows)} events")
+                raise TimeoutError(f"the bus stored only {stored} of {len(rows)} events")
             published += stored
             if stored < BATCH:
                 break
@@ -142,13 +142,13 @@ class Relay:
         return published
 
     async def _mark(self, conn: "asyncpg.Connection[asyncpg.Record]", epoch: int, done: Counter[int]) -> None:
-        """Note which appends are published now, of so many events each."""
+        """Record the appends that were published, with the number of events of each."""
         if not await conn.fetchval(MARK, epoch, list(done), done.total()):
             raise Deposed(f"epoch {epoch} is over")
         metrics.PUBLISHED.labels(self._schema).inc(done.total())
 
-    async def _rest(self, conn: "asyncpg.Connection[asyncpg.Record]", epoch: int) -> None:
-        """Sleep until this process appends, or poll for what other replicas appended."""
+    async def _wait_for_work(self, conn: "asyncpg.Connection[asyncpg.Record]", epoch: int) -> None:
+        """Wait until this process appends, or poll for the appends of other replicas."""
         async with soft_timeout(POLL_SECONDS):
             await self.wake.wait()
             self.wake.clear()
@@ -156,7 +156,7 @@ class Relay:
         await self._heartbeat(conn, epoch)
 
     async def _heartbeat(self, conn: "asyncpg.Connection[asyncpg.Record]", epoch: int) -> None:
-        """Show standbys that this relay lives, and learn whether one of them has replaced it."""
+        """Show the standbys that this relay is alive. Raise Deposed if one of them has replaced it."""
         if time.monotonic() - self._seen < HEARTBEAT_SECONDS:
             return
         if not await conn.fetchval(HEARTBEAT, epoch):
@@ -169,7 +169,7 @@ class Relay:
 
 
 def outgoing(service: str, row: asyncpg.Record) -> Outgoing:
-    """The message of a row of `events`, the same whether it is published the first time or replayed."""
+    """Return the message for a row of `events`, which is the same when the event is replayed."""
     headers = event_headers(
         event_id=row["id"],
         project=row["project"],

@@ -1,6 +1,6 @@
-"""Events told again to those who make read models anew: a service's own from its log, others' from the stream EVENTS.
+"""Readers of past events for a rebuild: a service's own from its log, other services' from the stream EVENTS.
 
-Both give what there is, a page at a time, and go on from there when they are asked again.
+Both read up to the present, page by page, and resume from there when they are used again.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -20,14 +20,14 @@ from libs.runtime.operations.replay import pages
 from libs.schemas.base import Event
 
 PAGE = 2000
-"""Events that are folded at a time. What a statement costs is shared by them, and they are all in memory."""
+"""Events that are folded at a time. They share the cost of a statement, and are all in memory."""
 
 FETCH = 1000
 FETCH_SECONDS = 2.0
 LONGEST_PAUSE = 60.0
-"""How long a page may take to fold. The bus forgets a reader that asks for nothing any longer."""
+"""How long a page may take to fold. The bus deletes a consumer that does not fetch for longer."""
 
-# What the relay publishes at this very moment must be in it once: so it is one statement.
+# One statement, so that events that the relay publishes at this moment are in the result exactly once.
 REST_OF_LOG = """
 select event.*
 from (
@@ -48,7 +48,7 @@ Page = list[Envelope[Any]]
 
 
 class OwnEvents:
-    """A service's own events of some kinds, in order. `conn` has the service's schema in its path."""
+    """A reader of a service's own events of some kinds, in order. `conn` searches the service's schema."""
 
     def __init__(self, conn: "asyncpg.Connection[asyncpg.Record]", kinds: Iterable[type[Event]]) -> None:
         self._conn = conn
@@ -56,23 +56,23 @@ class OwnEvents:
         self._reached = 0
 
     async def pages(self) -> AsyncIterator[Page]:
-        """What is published."""
+        """Yield the published events."""
         async for rows in pages(self._conn, self._reached, PAGE):
-            yield await self._told(rows)
+            yield await self._decoded(rows)
             self._reached = rows[-1]["sequence"]
 
     async def rest(self) -> Page:
-        """All that follows, published or not: for the last look, while nobody appends."""
-        return await self._told(await self._conn.fetch(REST_OF_LOG, self._reached))
+        """Return all events that follow, published or not: for the last read, while nobody appends."""
+        return await self._decoded(await self._conn.fetch(REST_OF_LOG, self._reached))
 
-    async def _told(self, rows: Sequence[asyncpg.Record]) -> Page:
+    async def _decoded(self, rows: Sequence[asyncpg.Record]) -> Page:
         rows = [row for row in rows if row["type"] in self._codec.kinds]
         bodies = await decrypt(
             self._conn, [LoggedEvent(row["id"], row["project"], row["data"].encode()) for row in rows]
         )
-        return [self._recorded(row, body) for row, body in zip(rows, bodies, strict=True)]
+        return [self._envelope(row, body) for row, body in zip(rows, bodies, strict=True)]
 
-    def _recorded(self, row: asyncpg.Record, body: bytes) -> Envelope[Any]:
+    def _envelope(self, row: asyncpg.Record, body: bytes) -> Envelope[Any]:
         return Envelope(
             id=row["id"],
             project=row["project"],
@@ -85,7 +85,7 @@ class OwnEvents:
 
 
 class ForeignEvents:
-    """Other services' events of some kinds, as far back as EVENTS reaches. `client` may read the stream."""
+    """A reader of other services' events of some kinds, as far back as EVENTS reaches."""
 
     def __init__(self, client: Client, kinds: Iterable[type[Event]]) -> None:
         self._client = client
@@ -96,7 +96,7 @@ class ForeignEvents:
         self._reached = 0
 
     async def pages(self) -> AsyncIterator[Page]:
-        """What lies between the end of the last look and the end of the stream now."""
+        """Yield the events between the end of the previous read and the current end of the stream."""
         if not self._subjects:
             return
         last = (await self._js.stream_info("EVENTS")).state.last_seq
@@ -127,8 +127,10 @@ class ForeignEvents:
         )
 
     async def _fetch(self, pull_client: PullClient, reader: str, received: int) -> Sequence[Msg]:
-        """More events after so many; none if the rest is too old by now. Raises Lost where one is missing: the bus
-        sends each only once."""
+        """Return the next messages after `received` ones, or none if the others have expired.
+
+        Raise EventsLost if one is missing: the bus sends each only once.
+        """
         messages = await pull_client.fetch(FETCH, FETCH_SECONDS)
         if messages:
             sent = messages[-1].metadata.sequence.consumer
@@ -136,11 +138,11 @@ class ForeignEvents:
             info = await self._js.consumer_info("EVENTS", reader)
             sent = (info.delivered.consumer_seq if info.delivered else 0) + (info.num_pending or 0)
         if sent != received + len(messages):
-            raise EventsLost("events were lost on the way from the bus, or it is too slow: rebuild again")
+            raise EventsLost("events from the bus were lost or arrived too late: run the rebuild again")
         return messages
 
     def _read(self, message: Msg) -> Envelope[Any] | None:
-        """The event in the message; None if it cannot be read, for then the service cannot have handled it either."""
+        """Return the event, or None if it cannot be decoded: then the service has not handled it either."""
         try:
             return envelope_of(self._codec.decode(message.data), message.headers or {})
         except DECODE_ERRORS:
@@ -148,4 +150,4 @@ class ForeignEvents:
 
 
 class EventsLost(ConnectionError):
-    """Not every event arrived."""
+    """Raised when not all events arrived."""

@@ -1,9 +1,9 @@
 """Migrations: numbered SQL files, and a database role for each service.
 
-Plain SQL, one schema per service, run by the database's owner under an advisory lock, so any number of replicas or
-operators may start it at once. Each file that ran is recorded by name, with a digest. A file that was edited after it
-ran is refused; a file that was only renamed is recognised by its digest and does not run again. Read models are not
-migrated: their DDL is created here if it is missing, and changed by `godwit rebuild`.
+Migrations are plain SQL, with one schema per service. The database's owner runs them under an advisory lock, so several
+replicas or operators may start them at once. Each file that ran is recorded by name, with a digest. A file that was
+edited after it ran is rejected; a file that was only renamed is recognised by its digest and does not run again. Read
+models are not migrated: missing tables are created here, and `godwit rebuild` changes existing ones.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,7 +44,7 @@ RENAME = "update migrations set name = $2 where name = $1"
 
 
 class ChangedMigration(Exception):
-    """A migration that has run was edited: write a new one instead."""
+    """Raised when a migration was edited after it ran. Write a new one instead."""
 
 
 def role_of(service: str) -> str:
@@ -52,8 +52,10 @@ def role_of(service: str) -> str:
 
 
 async def migrate(conn: "asyncpg.Connection[Any]", services: Iterable[Service], password: str | None = None) -> None:
-    """Bring every service's schema up to date, all or nothing. `password` is for the services' roles, if they log in
-    with one."""
+    """Bring the schema of every service up to date, all or nothing.
+
+    `password` is set for the services' roles, if they log in with one.
+    """
     async with conn.transaction():
         await conn.execute(LOCK)
         for service in services:
@@ -93,7 +95,7 @@ async def _run(conn: "asyncpg.Connection[Any]", name: str, sql: str, ran: Mappin
         await conn.execute(sql)
         await conn.execute(RECORD, name, digest)
     elif ran[name] != digest:
-        raise ChangedMigration(f"{name} was changed after it ran")
+        raise ChangedMigration(f"migration {name} was edited after it ran; undo that and add a new migration instead")
 
 
 async def _ensure_role(conn: "asyncpg.Connection[Any]", role: str, password: str | None) -> None:
@@ -116,5 +118,5 @@ def _literal(text: str) -> str:
 
 
 def _files(owner: str, folder: Path) -> Sequence[tuple[str, str]]:
-    """The migrations of a folder in their order: (name, SQL)."""
+    """Return the migrations of a folder in order: (name, SQL)."""
     return [(f"{owner}/{file.name}", file.read_text()) for file in sorted(folder.glob("*.sql"))]

@@ -1,6 +1,6 @@
-"""Publishing the log again: how a lost stream is refilled, and how a new subscriber gets what it missed.
+"""The replay of the log to the bus, which refills a lost stream or serves a new subscriber.
 
-Readers of the log follow `sequence`. Consumers' inboxes make what they have seen already harmless.
+Readers of the log follow `sequence`. Consumers skip the events that are in their inbox.
 """
 
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ SET_PATH = "select set_config('search_path', $1, false)"
 SINCE = """
 select coalesce((select min(sequence) - 1 from log where recorded_at >= $1), (select sequence from relay))
 """
-# The pieces of the log in which the next events are, and of each the part that is asked for.
+# The pieces of the log that contain the next events, and the requested part of each.
 LOG = """
 select piece.sequence + event.position - piece.position as sequence, event.*
 from (
@@ -36,11 +36,11 @@ order by sequence
 
 
 class BusRefused(Exception):
-    """The bus did not take an event; replay again from the sequence that the message names."""
+    """Raised when the bus did not store an event. Resume the replay after the sequence in the message."""
 
 
 async def sequence_at(conn: "asyncpg.Connection[asyncpg.Record]", service: str, since: datetime) -> int:
-    """The sequence in the service's log after which the first event was recorded at or after `since`."""
+    """Return the sequence after which the service's events were recorded at or after `since`."""
     await conn.execute(SET_PATH, service)
     sequence: int = await conn.fetchval(SINCE, since)
     return sequence
@@ -49,7 +49,7 @@ async def sequence_at(conn: "asyncpg.Connection[asyncpg.Record]", service: str, 
 async def pages(
     conn: "asyncpg.Connection[asyncpg.Record]", after: int, size: int = PAGE
 ) -> AsyncIterator[list[asyncpg.Record]]:
-    """The published log after a sequence, in order, a page at a time."""
+    """Yield the published log after a sequence, in order, page by page."""
     while rows := await conn.fetch(LOG, after, size):
         yield rows
         after = rows[-1]["sequence"]
@@ -58,10 +58,10 @@ async def pages(
 async def replay(
     conn: "asyncpg.Connection[asyncpg.Record]", publisher: Publisher, service: str, after: int
 ) -> AsyncIterator[int]:
-    """Publish the service's events after a sequence; yields the sequence reached, page by page. Raises BusRefused."""
+    """Publish the service's events after a sequence. Yield the last sequence of each page. Raise BusRefused."""
     await conn.execute(SET_PATH, service)
     async for rows in pages(conn, after):
         stored = await publisher.publish([outgoing(service, row) for row in rows])
         if stored < len(rows):
-            raise BusRefused(f"the bus stopped taking events after sequence {rows[stored]['sequence'] - 1}")
+            raise BusRefused(f"the bus refused events after sequence {rows[stored]['sequence'] - 1}")
         yield rows[-1]["sequence"]

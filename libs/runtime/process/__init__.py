@@ -1,0 +1,1 @@
+"""The declaration and the process of a service. Imports `messaging` and what is below it."""

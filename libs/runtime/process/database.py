@@ -1,4 +1,4 @@
-"""The connections of a service to its database."""
+"""The connection pool of a service."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,14 +13,14 @@ from libs.runtime.process.settings import Settings
 log = structlog.get_logger()
 
 CLOSE_SECONDS = 5.0
-"""That connections get to be given back, once everything has stopped that uses them."""
+"""Time for connections to be released, after everything that uses them has stopped."""
 IDLE_SECONDS = 30.0
-"""After which a connection that a burst needed is closed: each is a process of Postgres."""
+"""Idle time after which a connection is closed: each is a process of Postgres."""
 
 
 @asynccontextmanager
 async def open_pool(config: Settings) -> "AsyncIterator[asyncpg.Pool[asyncpg.Record]]":
-    """The service's pool. Its role has the service's schema as search_path, so SQL names tables without one."""
+    """Open the service's pool. The role's search_path is the service's schema, so SQL names tables without one."""
     pool = await asyncpg.create_pool(
         config.database_url,
         min_size=1,
@@ -37,7 +37,7 @@ async def open_pool(config: Settings) -> "AsyncIterator[asyncpg.Pool[asyncpg.Rec
 
 
 async def _close(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
-    """Connections that nobody gives back are cut: Postgres rolls back what they had begun."""
+    """Close the pool. Connections that are not released in time are cut, and Postgres rolls back their transactions."""
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await pool.close()
@@ -46,4 +46,4 @@ async def _close(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
 
 
 async def _keep_session(conn: object) -> None:
-    """Nothing here leaves state in a session (locks end with their transaction), so none has to be reset."""
+    """Skip the reset of a session: nothing here leaves state in it, since locks end with their transaction."""

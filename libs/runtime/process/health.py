@@ -1,4 +1,4 @@
-"""/livez, /readyz and /metrics of one process, on a port of its own."""
+"""The health server of a process: /livez, /readyz and /metrics on their own port."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -9,23 +9,23 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from libs.runtime.process.serving import Server
 
 Check = Callable[[], Awaitable[str | None]]
-"""Answers None when fine, else in a few words what is not."""
+"""Returns None if healthy, otherwise a short description of the problem."""
 
 
 def asgi_app(checks: dict[str, Check]) -> Callable[..., Awaitable[None]]:
-    """`/livez` says the process runs its loop; `/readyz` runs the checks; `/metrics` is for Prometheus."""
+    """Return an app in which `/livez` shows that the event loop runs, and `/readyz` runs the checks."""
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
-        status, kind, body = await _answer(scope["path"], checks)
+        status, kind, body = await _respond(scope["path"], checks)
         await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind.encode())]})
         await send({"type": "http.response.body", "body": body})
 
     return app
 
 
-async def _answer(path: str, checks: dict[str, Check]) -> tuple[int, str, bytes]:
+async def _respond(path: str, checks: dict[str, Check]) -> tuple[int, str, bytes]:
     if path == "/livez":
         return 200, "text/plain", b"ok\n"
     if path == "/readyz":
@@ -37,7 +37,7 @@ async def _answer(path: str, checks: dict[str, Check]) -> tuple[int, str, bytes]
 
 
 class HealthServer(Server):
-    """Serves the three paths."""
+    """A server of the three paths."""
 
     def __init__(self, checks: dict[str, Check]) -> None:
         super().__init__(

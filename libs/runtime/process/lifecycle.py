@@ -1,4 +1,4 @@
-"""The life of a service's process, from start to drain."""
+"""The lifecycle of a service's process, from start to drain."""
 
 import asyncio
 import gc
@@ -20,7 +20,7 @@ from libs.runtime.messaging import bus, inbox
 from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
 from libs.runtime.process import logging, settings
 from libs.runtime.process.database import open_pool
-from libs.runtime.process.readiness import _serve_health
+from libs.runtime.process.readiness import serve_health
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.service import Build, Service
 from libs.runtime.process.settings import BadSettings, Settings
@@ -28,16 +28,16 @@ from libs.runtime.process.timers import Timers
 
 log = structlog.get_logger()
 DRAIN_SECONDS = 10.0
-DEAF_SECONDS = 25.0
-"""After which work that was cancelled, and goes on, is no longer finishing what it has at hand."""
+CANCEL_SECONDS = 25.0
+"""Time for cancelled work to finish, before it is cancelled again."""
 GC_THRESHOLD = 20_000
-"""Allocations between two collections. Messages make many short-lived objects and no cycles: looking for them at
-Python's usual 700 costs several percent."""
-TIDY_SECONDS = 3600.0
+"""Allocations between two collections. Messages create many short-lived objects and no cycles: Python's default of 700
+costs several percent."""
+CLEANUP_SECONDS = 3600.0
 
 
 def run(build: Build) -> None:
-    """Run a service until SIGTERM or SIGINT. Exits 1 with one line on stderr if the settings are bad."""
+    """Run a service until SIGTERM or SIGINT. Exit with 1 and one line on stderr if the settings are invalid."""
     try:
         config = settings.load()
     except BadSettings as bad:
@@ -50,15 +50,15 @@ def run(build: Build) -> None:
 
 
 async def serve(service: Service, config: Settings, started: "asyncio.Future[Runtime] | None" = None) -> None:
-    """Start everything, serve until told to stop, and drain: readiness off, no new messages, finish what runs."""
+    """Start everything, serve until stopped, and drain: not ready, no new messages, finish the running ones."""
     async with AsyncExitStack() as stack:
         runtime = await _connect(stack, service, config)
         _open_consumers(runtime)
         stop_on_signals(runtime.stopping)
         async with asyncio.TaskGroup() as tasks:
             await runtime.broker.start()
-            health = _serve_health(tasks, runtime)
-            running = [tasks.create_task(work) for work in _work_of(runtime)]
+            health = serve_health(tasks, runtime)
+            running = [tasks.create_task(work) for work in _background_work(runtime)]
             pulling = [tasks.create_task(pull_loop.run()) for pull_loop in runtime.pull_loops]
             log.info("service.started", service=service.name)
             if started:
@@ -68,7 +68,7 @@ async def serve(service: Service, config: Settings, started: "asyncio.Future[Run
                 log.info("service.draining", service=service.name)
                 await _stop_pulling(runtime, pulling)
             finally:
-                await _end({*running, *pulling})
+                await _cancel({*running, *pulling})
             if health:
                 health.should_exit = True
     log.info("service.stopped", service=service.name)
@@ -84,7 +84,7 @@ async def _connect(stack: AsyncExitStack, service: Service, config: Settings) ->
 
 def _open_consumers(runtime: Runtime) -> None:
     service = runtime.service
-    foreign: dict[Any, BatchHandler] = dict.fromkeys(service.foreign_events, _nothing_more) | dict(service.reactions)
+    foreign: dict[Any, BatchHandler] = dict.fromkeys(service.foreign_events, _only_fold) | dict(service.reactions)
     commands = dict(service.commands)
     runtime.open_consumer("commands", commands, "COMMANDS")
     if foreign:
@@ -104,43 +104,43 @@ def _open_consumers(runtime: Runtime) -> None:
     bus.answer_queries(runtime.broker, service.name, service.queries, runtime.pool)
 
 
-async def _nothing_more(unit: UnitOfWork, batch: Sequence[Any]) -> None:
-    """An event that only read models are interested in."""
+async def _only_fold(unit: UnitOfWork, batch: Sequence[Any]) -> None:
+    """Do nothing: only read models use these events."""
 
 
-def _work_of(runtime: Runtime) -> list[Any]:
+def _background_work(runtime: Runtime) -> list[Any]:
     work: list[Any] = [commit.run() for commit in runtime.commits]
     work.append(runtime.relay.run())
     if runtime.timers:
         work.append(runtime.timers.run())
-    work.append(_tidy_inbox(runtime))
+    work.append(_clean_inbox(runtime))
     return work + [loop(runtime) for loop in runtime.service.work]
 
 
 async def _stop_pulling(runtime: Runtime, pulling: "Sequence[asyncio.Task[None]]") -> None:
-    """Fetch no more messages; those at hand get DRAIN_SECONDS to finish, the rest comes back later."""
+    """Stop fetching, and give fetched messages DRAIN_SECONDS to finish. The others are redelivered later."""
     for pull_loop in runtime.pull_loops:
         pull_loop.stop()
     await asyncio.wait(pulling, timeout=DRAIN_SECONDS)
 
 
-async def _end(tasks: "Set[asyncio.Task[None]]") -> None:
-    """However often they have to be told: code that is not ours may forget that it was cancelled."""
+async def _cancel(tasks: "Set[asyncio.Task[None]]") -> None:
+    """Cancel tasks until they end: code that is not ours may swallow a cancellation."""
     while tasks:
         for task in tasks:
             task.cancel()
-        _, tasks = await asyncio.wait(tasks, timeout=DEAF_SECONDS)
+        _, tasks = await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
 
 
-async def _tidy_inbox(runtime: Runtime) -> None:
-    """Keep the inbox from growing for ever."""
+async def _clean_inbox(runtime: Runtime) -> None:
+    """Delete old records of the inbox."""
     while True:
         try:
             more = await inbox.delete_old(runtime.pool)
         except CONNECTION_ERRORS as broken:
-            log.warning("inbox.not_tidied", error=repr(broken))
+            log.warning("inbox.cleanup_failed", error=repr(broken))
             more = False
-        await asyncio.sleep(1 if more else TIDY_SECONDS)
+        await asyncio.sleep(1 if more else CLEANUP_SECONDS)
 
 
 def stop_on_signals(stopping: asyncio.Event) -> None:

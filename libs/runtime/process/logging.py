@@ -1,6 +1,6 @@
-"""Logs are events too: a dotted name and its data, one JSON object a line (or coloured text in development).
+"""Structured logs: a dotted event name and its data, one JSON object per line (or coloured text in development).
 
-Whatever is bound with `structlog.contextvars` (request, command, project, trace) appears on every line of that task.
+Values that are bound with `structlog.contextvars` (request, command, project, trace) appear on every line of the task.
 Addresses, bodies and keys are never logged.
 """
 
@@ -17,7 +17,7 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 
 
 def configure(settings: Settings, service: str) -> None:
-    """Set up structlog for this process, and let the libraries' own warnings through the same renderer."""
+    """Configure structlog for this process, and log the warnings of libraries to stderr."""
     console = settings.log_format == "console"
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -1,4 +1,4 @@
-"""What `/readyz` checks of a running service."""
+"""The readiness checks of a running service."""
 
 import asyncio
 from functools import partial
@@ -13,7 +13,8 @@ from libs.runtime.process.serving import listen
 READY_TIMEOUT = 1.0
 
 
-def _serve_health(tasks: asyncio.TaskGroup, runtime: Runtime) -> HealthServer | None:
+def serve_health(tasks: asyncio.TaskGroup, runtime: Runtime) -> HealthServer | None:
+    """Start the health server, if the settings name a port for it."""
     config = runtime.settings
     if config.health_port is None:
         return None

@@ -1,4 +1,4 @@
-"""What a running service stands on: its pool, its bus, its consumers and its relay."""
+"""The runtime of a service: its pool, its bus connection, its consumers and its relay."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -32,14 +32,14 @@ from libs.runtime.timeouts import soft_timeout
 from libs.schemas.base import Query
 
 T = TypeVar("T")
-COMMANDS_WAIT, FACTS_WAIT = 0.0, 0.15
-"""How long messages of a busy stream are gathered. Somebody waits for the answer to a command, nobody for a fact's."""
-FETCH_BATCHES, MANY_BATCHES = 30, 40.0
-"""Messages of INGEST that are fetched at a time, and that are many in a second: each holds up to 64 notifications."""
+COMMANDS_PAUSE, EVENTS_PAUSE = 0.0, 0.15
+"""Longest pause between two batches of a busy stream. Callers wait for the reply to a command, nobody for an event."""
+INGEST_FETCH, INGEST_BUSY = 30, 40.0
+"""Messages of INGEST per fetch, and per second on a busy stream: each holds up to 64 notifications."""
 
 
 class Runtime:
-    """What a running service stands on. Background work and reactions get it; deciders never do."""
+    """A running service. Background work and reactions use it; deciders never do."""
 
     def __init__(
         self,
@@ -56,49 +56,51 @@ class Runtime:
         self.client = client
         self.stopping = asyncio.Event()
         self.committed = asyncio.Event()
-        """Set after every commit of this process: work that looks for new rows can wait for it."""
+        """Set after every commit of this process. Background work that looks for new rows can wait for it."""
         self.publisher = DecryptingPublisher(client, "EVENTS", pool)
         self.relay = Relay(config.database_url, service.name, self.publisher, asyncio.Event())
         self.consumers: dict[str, Consumer] = {}
         self.commits: list[GroupCommit] = []
         self.pull_loops: list[PullLoop] = []
         self.checks: dict[str, Check] = {}
-        """What `/readyz` asks. A service's work adds what it must have done before it can serve."""
+        """The checks of `/readyz`. Background work adds its own if the service cannot serve without it."""
         self.timers: Timers | None = None
 
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[UnitOfWork]:
-        """A transaction outside of any message: what is appended in it is committed at the end, or nothing is."""
+        """Run a transaction that does not belong to a message."""
         async with asyncio.timeout(COMMAND_TIMEOUT), self.pool.acquire() as conn, transaction(conn) as units:
             units.append(unit := await begin(conn, self.service.read_models))
             yield unit
             await unit.flush()
         self.on_commit(unit)
 
-    async def yield_to_commands(self, longest: float) -> int:
-        """Let the commands at hand go first, at most so many seconds. Answers how many batches of commands were handled
-        so far, by which work can tell whether somebody waits for answers."""
-        async with soft_timeout(longest):
+    async def yield_to_commands(self, max_seconds: float) -> int:
+        """Wait until the queued commands are handled, at most `max_seconds`.
+
+        Return the number of command batches so far: if it grows, callers are waiting for replies.
+        """
+        async with soft_timeout(max_seconds):
             await self._commands.wait_until_idle()
         return self._commands.batches
 
-    async def wait_out_backpressure(self, longest: float) -> None:
-        """Wait while commands come in many at a time, at most so many seconds: the machine is needed for them."""
-        async with soft_timeout(longest):
+    async def wait_out_backpressure(self, max_seconds: float) -> None:
+        """Wait while commands arrive faster than they are handled, at most `max_seconds`."""
+        async with soft_timeout(max_seconds):
             await self._commands.until_backpressure_ends()
 
     @property
     def has_backpressure(self) -> bool:
-        """Whether commands come in many at a time now."""
+        """Whether commands arrive faster than they are handled."""
         return self._commands.has_backpressure
 
     @property
     def _commands(self) -> GroupCommit:
         return self.consumers[f"{self.service.name}-commands"].commit
 
-    async def ask(self, project: UUID, query: Query, answer: type[T]) -> T:
-        """Ask another service. Raises Rejected for no, `bus.Unavailable` if it does not answer."""
-        return await bus.ask(self.client, project, query, answer)
+    async def ask(self, project: UUID, query: Query, result: type[T]) -> T:
+        """Query another service. Raise Rejected, or `bus.Unavailable` if it does not answer."""
+        return await bus.ask(self.client, project, query, result)
 
     def on_commit(self, unit: UnitOfWork) -> None:
         self.committed.set()
@@ -110,7 +112,7 @@ class Runtime:
             self.timers.wake.set()
 
     def open_consumer(self, kind: str, handlers: Mapping[Any, BatchHandler], stream: str | None) -> Consumer:
-        """Open the consumer `<service>-<kind>` with a group commit of its own; pulls from `stream` if there is one."""
+        """Open the consumer `<service>-<kind>` with its own group commit. It pulls from `stream` if one is given."""
         name = f"{self.service.name}-{kind}"
         commit = GroupCommit(self.pool, name, handlers, self.service.read_models, on_commit=self.on_commit)
         self.commits.append(commit)
@@ -118,21 +120,21 @@ class Runtime:
         if stream:
             commands = kind == "commands"
             receive = self.receive if commands else consumer.receive
-            batching, most = _pulling(kind)
-            self.pull_loops.append(PullLoop(self.client, stream, name, receive, batching, most))
+            batching, max_messages = _pull_options(kind)
+            self.pull_loops.append(PullLoop(self.client, stream, name, receive, batching, max_messages))
         return consumer
 
     async def receive(self, raws: Sequence[Msg]) -> None:
-        """Take what comes as commands: the service's own, and dead letters that go back to one of its consumers."""
+        """Receive the commands of the service, and the dead letters that are redelivered to one of its consumers."""
         for raw in (raw for raw in raws if is_redelivery(raw)):
             await self.consumers[(raw.headers or {})[CONSUMER]].receive([raw])
         await self.consumers[f"{self.service.name}-commands"].receive([raw for raw in raws if not is_redelivery(raw)])
 
 
-def _pulling(kind: str) -> tuple[AdaptiveBatching, int]:
-    """Return how such a consumer batches its messages, and how many it fetches at a time."""
+def _pull_options(kind: str) -> tuple[AdaptiveBatching, int]:
+    """Return how a consumer of this kind batches its messages, and how many it fetches at a time."""
     if kind == "commands":
-        return AdaptiveBatching(COMMANDS_WAIT), FETCH
+        return AdaptiveBatching(COMMANDS_PAUSE), FETCH
     if kind == "ingest":
-        return AdaptiveBatching(FACTS_WAIT, MANY_BATCHES), FETCH_BATCHES
-    return AdaptiveBatching(FACTS_WAIT), FETCH
+        return AdaptiveBatching(EVENTS_PAUSE, INGEST_BUSY), INGEST_FETCH
+    return AdaptiveBatching(EVENTS_PAUSE), FETCH

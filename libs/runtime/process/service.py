@@ -1,7 +1,7 @@
-"""A service as it is declared: what it handles, folds, answers and runs.
+"""The declaration of a service: its handlers, read models and background work.
 
-A service is declared in its `app.py`, by one function of the settings that collects the handlers of its parts.
-`libs.runtime.process.lifecycle.run` gives it a process.
+A service is declared in its `app.py`, by one function that takes the settings and collects the handlers of its folders.
+`libs.runtime.process.lifecycle.run` runs it in a process.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,13 +23,13 @@ V = TypeVar("V")
 
 
 class Handlers(msgspec.Struct, frozen=True, kw_only=True):
-    """What one part of a service handles. Each folder of a service declares its own in `handlers.py`.
+    """The handlers of one folder of a service, which declares them in its `handlers.py`.
 
     - `commands`, `reactions` (events of other services), `ingest` and `timers` map message types to batch handlers;
     - `queries` map query types to handlers;
-    - `read_models` are folded from own events in the transaction that appends them, and from other services' events
-      in the transaction that receives them, before the reactions to them run;
-    - `work` are loops that run as long as the process does, such as senders.
+    - `read_models` are folded from the service's events in the transaction that appends them, and from other services'
+      events in the transaction that handles them, before the reactions run;
+    - `work` are loops that run as long as the process, such as senders.
     """
 
     commands: Mapping[type[Command], BatchHandler] = {}
@@ -42,9 +42,9 @@ class Handlers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Service(Handlers, frozen=True, kw_only=True):
-    """A service: a name, what it handles, and its tables.
+    """A service: its name, its handlers and its migrations.
 
-    `migrations` is the folder of the service's numbered SQL files (tables that are not read models).
+    `migrations` is the folder of its numbered SQL files, which create the tables that are not read models.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Service(Handlers, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, name: str, migrations: Path, *parts: Handlers) -> "Service":
-        """Put a service together from its parts. Raises ValueError where two of them handle the same message.
+        """Compose a service from the handlers of its folders. Raise ValueError if two of them handle the same message.
 
         Read models are folded in the order of the parts.
         """
@@ -82,6 +82,6 @@ def _merged(mappings: Sequence[Mapping[K, V]]) -> dict[K, V]:
     merged: dict[K, V] = {}
     for mapping in mappings:
         if twice := merged.keys() & mapping.keys():
-            raise ValueError(f"two parts handle {', '.join(sorted(str(each) for each in twice))}")
+            raise ValueError(f"more than one handler for {', '.join(sorted(str(each) for each in twice))}")
         merged |= mapping
     return merged

@@ -1,4 +1,4 @@
-"""Serving on a port: the sockets that a process listens on, and the server that stops when the service says so."""
+"""The listening sockets of a process, and a server that stops when the service tells it to."""
 
 import socket
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import uvicorn
 
 
 class Server(uvicorn.Server):
-    """Serves until `should_exit` is set. Leaves signals to the service, which stops in an order of its own."""
+    """A server that runs until `should_exit` is set. It ignores signals: the service stops its parts in order."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -16,9 +16,10 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int, shared: bool = False) -> socket.socket:
-    """A socket on that address. Replicas can share it: the kernel spreads the connections. Raises OSError.
+    """Return a socket that is bound to this address. Raise OSError.
 
-    A server that finds its address taken itself leaves the process at once, whatever the process is doing.
+    If it is `shared`, replicas can bind the address too, and the kernel spreads the connections. uvicorn does not bind
+    it here, because uvicorn exits the process at once if the address is in use.
     """
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)

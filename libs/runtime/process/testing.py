@@ -1,4 +1,4 @@
-"""What tests of services share: a running service in this process, and a way to hand it messages and see its facts."""
+"""Support for tests of services: run a service in this process, send it messages, and read its log."""
 
 import asyncio
 import time
@@ -35,7 +35,7 @@ TIMEOUT = 60.0
 
 @asynccontextmanager
 async def running(service: Service, config: Settings) -> AsyncIterator[Runtime]:
-    """The service, started as its process would, stopped and drained at the end."""
+    """Run a service as its process would, and stop and drain it at the end."""
     started: asyncio.Future[Runtime] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(serve(service, config, started))
     task.add_done_callback(lambda done: started.done() or started.cancel())
@@ -52,7 +52,7 @@ async def running(service: Service, config: Settings) -> AsyncIterator[Runtime]:
 
 
 async def tell(client: Client, project: UUID, command: Command, answer: type[T], command_id: UUID | None = None) -> T:
-    """Send a command as the gateway does, and await its reply. Raises Rejected for no."""
+    """Send a command as the gateway does and return the result. Raise Rejected."""
     envelope = Envelope(id=command_id or uuid7(), project=project, message=command, at=now(), meta=Meta(actor="test"))
     inbox = client.new_inbox()
     replies = await client.subscribe(inbox, max_msgs=1)
@@ -65,7 +65,7 @@ async def tell(client: Client, project: UUID, command: Command, answer: type[T],
 async def announce(
     client: Client, project: UUID, event: Event, *, version: int = 1, event_id: UUID | None = None
 ) -> UUID:
-    """Publish an event as its owner's relay does; answers its id."""
+    """Publish an event as its owner's relay does, and return its id."""
     event_id = event_id or uuid7()
     headers = event_headers(
         event_id=event_id,
@@ -82,7 +82,7 @@ async def announce(
 
 
 async def facts(runtime: Runtime, project: UUID) -> list[tuple[str, dict[str, Any]]]:
-    """What the service's log tells of the project, in order: (type, data)."""
+    """Return the events of a project in the service's log, in order: (type, data)."""
     rows = await runtime.pool.fetch("select id, type, data from events where project = $1 order by position", project)
     written = [LoggedEvent(row["id"], project, row["data"].encode()) for row in rows]
     bodies = await decrypt(runtime.pool, written)
@@ -90,7 +90,7 @@ async def facts(runtime: Runtime, project: UUID) -> list[tuple[str, dict[str, An
 
 
 async def eventually(check: Callable[[], Awaitable[T | None]], within: float = TIMEOUT, every: float = 0.05) -> T:
-    """Await `check` until its answer is true, and return that. Fails with the last answer after `within` seconds."""
+    """Call `check` until its result is true, and return that. Fail with the last result after `within` seconds."""
     deadline = time.monotonic() + within
     while not (answer := await check()):
         if time.monotonic() > deadline:

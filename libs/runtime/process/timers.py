@@ -1,7 +1,7 @@
-"""Due work: rows with a time, handled once each when the database's clock reaches it.
+"""Timers: rows with a due time, each handled once when the database's clock reaches it.
 
-A claimed timer is leased, so that a crash delays it rather than loses it; its effects and its inbox row commit
-together, so that a second replica or a second try does nothing.
+A claimed timer is leased, so that a crash delays it but does not lose it. Its effects and its inbox row are committed
+together, so that a second replica or a retry does nothing.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ BATCH = 100
 MAX_SLEEP_SECONDS = 1.0
 LEASE_SECONDS = 30
 
-# The statement's time, because with one that may change meanwhile the index on it is of no use.
+# statement_timestamp() is stable; with clock_timestamp(), which is volatile, Postgres cannot use the index.
 CLAIM = """
 with due as materialized (
     select id from timers where due_at <= statement_timestamp() order by due_at limit $1 for update skip locked
@@ -43,7 +43,7 @@ NEXT = "select extract(epoch from min(due_at) - clock_timestamp())::float from t
 
 
 class Timers:
-    """Fires this service's timers until cancelled."""
+    """The timers of a service. `run` handles them until it is cancelled."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Timers:
         return len(rows)
 
     async def _fire(self, row: asyncpg.Record) -> UUID | None:
-        """Handle one timer; answers its id if it is done with."""
+        """Handle one timer. Return its id if it is done."""
         try:
             await self._commit.submit(self._envelope(row))
         except Exception as error:

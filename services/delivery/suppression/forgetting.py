@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.runtime.clock import uuid7
-from libs.runtime.eventstore.encryption import erase_data_keys, forgotten_subjects
+from libs.runtime.eventstore.data_keys import erase_data_keys, forgotten_subjects
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import BatchHandler, UnitOfWork
 from libs.schemas.base import Message

@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 import structlog
 
-from libs.runtime.eventstore.encryption import erase_data_keys
+from libs.runtime.eventstore.data_keys import erase_data_keys
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.runtime.messaging.group_commit import CONNECTION_ERRORS

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from libs.runtime.eventstore.encryption import erase_data_keys, forgotten_subjects
+from libs.runtime.eventstore.data_keys import erase_data_keys, forgotten_subjects
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.contacts.contacts import ContactDeleted

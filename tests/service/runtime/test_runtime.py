@@ -189,7 +189,7 @@ async def broken(_: Runtime) -> None:
 async def test_a_service_ends_even_if_its_work_forgets_that_it_was_cancelled(
     tally: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle, "DEAF_SECONDS", 0.1)
+    monkeypatch.setattr(lifecycle, "CANCEL_SECONDS", 0.1)
     config = tally.settings
     async with asyncio.timeout(10), running(msgspec.structs.replace(build(config), work=(deaf,)), config):
         pass

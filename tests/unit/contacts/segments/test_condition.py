@@ -78,7 +78,11 @@ def test_filters_of_a_group_and_its_nested_condition_must_all_hold() -> None:
         (where("data.at", "within", "3", "days"), "value", 'Operator "within" requires a number'),
         (where("data.at", "within", True, "days"), "value", 'Operator "within" requires a number'),
         (where("data.at", "olderThan", 0, "days"), "value", 'Operator "olderThan" requires a span of more than 0'),
-        (where("event.a", "triggeredWithin", 1e18, "days"), "value", 'Operator "triggeredWithin" requires a span of more than 0'),
+        (
+            where("event.a", "triggeredWithin", 1e18, "days"),
+            "value",
+            'Operator "triggeredWithin" requires a span of more than 0',
+        ),
         (where("email", "equals", 5), "value", "email must be compared with text"),
         (where("subscribed", "equals", "true"), "value", "subscribed must be compared with true or false"),
         (where("createdAt", "lessThan", "yesterday"), "value", "createdAt must be compared with a date (ISO 8601)"),
