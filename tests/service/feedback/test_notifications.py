@@ -1,4 +1,4 @@
-"""The feedback service on real Postgres and NATS: notifications in, facts out, whatever their order and repetition."""
+"""The feedback service on real Postgres and NATS: notifications in, facts out, in any order and repetition."""
 
 import asyncio
 import json
@@ -45,35 +45,35 @@ def notification(message: str) -> RecordNotification:
     return RecordNotification(notification_id=uuid4(), topic_arn=TOPIC, sent_at=now(), message=message)
 
 
-async def publish(feedback: Runtime, written: object) -> UUID:
-    """Hand a notification on as the gateway does, once its signature is checked; answers its id."""
-    told = notification(written if isinstance(written, str) else text(written))
-    message = ingest_message([told])
+async def publish(feedback: Runtime, content: object) -> UUID:
+    """Publish a notification as the gateway does once the signature is checked, and return its id."""
+    recorded = notification(content if isinstance(content, str) else text(content))
+    message = ingest_message([recorded])
     await feedback.client.jetstream().publish(message.subject, message.body, headers=message.headers, timeout=5)
-    return told.notification_id
+    return recorded.notification_id
 
 
-async def handled(feedback: Runtime, ids: Sequence[UUID]) -> None:
-    async def all_in() -> bool:
+async def until_handled(feedback: Runtime, ids: Sequence[UUID]) -> None:
+    async def all_handled() -> bool:
         return bool(await feedback.pool.fetchval(HANDLED, ids) == len(set(ids)))
 
-    await eventually(all_in)
+    await eventually(all_handled)
 
 
-async def tell(feedback: Runtime, *notifications: object) -> list[UUID]:
-    """Publish these one after the other, and wait until they are handled."""
+async def publish_all(feedback: Runtime, *notifications: object) -> list[UUID]:
+    """Publish the notifications one after another, wait until they are handled, and return their ids."""
     ids = [await publish(feedback, each) for each in notifications]
-    await handled(feedback, ids)
+    await until_handled(feedback, ids)
     return ids
 
 
-async def known(feedback: Runtime, mail: SentMail) -> EmailFeedback:
+async def feedback_of(feedback: Runtime, mail: SentMail) -> EmailFeedback:
     return await ask(feedback.client, mail.project, GetEmailFeedback(email_id=mail.email_id), EmailFeedback)
 
 
-async def test_a_notification_becomes_facts_of_the_project_that_its_tag_names(feedback: Runtime, project: UUID) -> None:
+async def test_a_notification_becomes_facts_of_the_project_in_its_tags(feedback: Runtime, project: UUID) -> None:
     mail = SentMail(project, uuid4(), uuid4(), uuid4())
-    await tell(feedback, mail.published("Delivery", after=3))
+    await publish_all(feedback, mail.published("Delivery", after=3))
     common = {
         "emailId": str(mail.email_id),
         "contactId": str(mail.contact_id),
@@ -90,9 +90,9 @@ async def test_a_notification_becomes_facts_of_the_project_that_its_tag_names(fe
 
 
 async def test_the_facts_are_published_for_other_services(feedback: Runtime, project: UUID) -> None:
-    heard = await feedback.client.subscribe(f"evt.feedback.{project}.>")
-    ids = await tell(feedback, some_mail(project).published("Bounce"))
-    messages = [await heard.next_msg(timeout=10) for _ in range(2)]
+    subscription = await feedback.client.subscribe(f"evt.feedback.{project}.>")
+    ids = await publish_all(feedback, some_mail(project).published("Bounce"))
+    messages = [await subscription.next_msg(timeout=10) for _ in range(2)]
     assert [message.subject.rpartition(f"{project}.")[2] for message in messages] == [
         "email.confirmed",
         "email.bounced",
@@ -100,9 +100,9 @@ async def test_the_facts_are_published_for_other_services(feedback: Runtime, pro
     assert {(message.headers or {})["godwit-causation"] for message in messages} == {str(ids[0])}
 
 
-async def test_what_is_known_of_a_mail_can_be_asked(feedback: Runtime, project: UUID) -> None:
+async def test_the_feedback_of_a_mail_can_be_queried(feedback: Runtime, project: UUID) -> None:
     mail = some_mail(project)
-    await tell(
+    await publish_all(
         feedback,
         mail.published("Send"),
         mail.published("Delivery", after=2),
@@ -110,50 +110,52 @@ async def test_what_is_known_of_a_mail_can_be_asked(feedback: Runtime, project: 
         mail.published("Open", after=1, userAgent=BROWSER),
         mail.published("Click", after=70),
     )
-    found = await known(feedback, mail)
+    found = await feedback_of(feedback, mail)
     assert (found.opens, found.machine_opens, found.clicks) == (1, 1, 1)
     assert found.delivered_at and found.opened_at and found.clicked_at
     assert found.bounced_at is None
 
 
-async def test_nothing_is_known_of_the_mail_of_another_project(feedback: Runtime, project: UUID) -> None:
+async def test_a_project_does_not_see_feedback_of_another(feedback: Runtime, project: UUID) -> None:
     mail = some_mail(uuid4())
-    await tell(feedback, mail.published("Delivery"))
+    await publish_all(feedback, mail.published("Delivery"))
     theirs = await ask(feedback.client, project, GetEmailFeedback(email_id=mail.email_id), EmailFeedback)
     assert (theirs.confirmed_at, theirs.delivered_at) == (None, None)
 
 
-async def test_the_notification_is_kept_word_for_word(feedback: Runtime, project: UUID) -> None:
+async def test_the_notification_is_archived_unchanged(feedback: Runtime, project: UUID) -> None:
     mail = some_mail(project)
     written = text(mail.published("Click", link="https://example.com/ü?a=1"))
-    ids = await tell(feedback, written)
+    ids = await publish_all(feedback, written)
     assert [tuple(row) for row in await feedback.pool.fetch(RAW, ids)] == [
         ("click", project, mail.email_id, written, TOPIC)
     ]
 
 
-async def test_what_is_not_about_a_mail_of_ours_is_kept_and_nothing_more(feedback: Runtime) -> None:
+async def test_a_notification_about_another_mail_is_only_archived(feedback: Runtime) -> None:
     foreign = some_mail().fed_back("Bounce")
     before = await feedback.pool.fetchval("select count(*) from events")
-    ids = await tell(feedback, foreign, {"notificationType": "AmazonSnsSubscriptionSucceeded", "message": "Hello"})
+    ids = await publish_all(
+        feedback, foreign, {"notificationType": "AmazonSnsSubscriptionSucceeded", "message": "Hello"}
+    )
     assert len(await feedback.pool.fetch(RAW, ids)) == 2
     assert await feedback.pool.fetchval("select count(*) from events") == before
 
 
-async def test_feedback_without_tags_counts_if_it_includes_the_headers(feedback: Runtime, project: UUID) -> None:
+async def test_feedback_without_tags_counts_if_it_has_the_headers(feedback: Runtime, project: UUID) -> None:
     mail = some_mail(project)
     headers = {"X-SES-MESSAGE-TAGS": ", ".join(f"{name}={value}" for name, value in mail.tags().items())}
-    await tell(feedback, mail.published("Complaint"), mail.fed_back("Complaint", headers=headers))
+    await publish_all(feedback, mail.published("Complaint"), mail.fed_back("Complaint", headers=headers))
     assert [name for name, _ in await facts(feedback, project)] == ["email.confirmed", "email.complained"]
 
 
-async def test_a_happening_that_two_topics_tell_of_is_one_fact(feedback: Runtime, project: UUID) -> None:
+async def test_an_event_reported_by_several_topics_is_one_fact(feedback: Runtime, project: UUID) -> None:
     opened = some_mail(project).published("Open")
-    await asyncio.gather(*(tell(feedback, opened) for _ in range(5)))
+    await asyncio.gather(*(publish_all(feedback, opened) for _ in range(5)))
     assert [name for name, _ in await facts(feedback, project)] == ["email.confirmed", "email.opened"]
 
 
-async def test_a_notification_that_cannot_be_read_is_a_dead_letter_and_holds_nothing_up(
+async def test_an_unreadable_notification_is_dead_lettered_and_does_not_block_others(
     feedback: Runtime, project: UUID
 ) -> None:
     dead = await feedback.client.subscribe("dead.feedback-timers")
@@ -163,65 +165,63 @@ async def test_a_notification_that_cannot_be_read_is_a_dead_letter_and_holds_not
     letter = await dead.next_msg(timeout=10)
     assert "Unreadable" in (letter.headers or {})["godwit-error"]
     assert msgspec.json.decode(letter.data)["notification"]["notificationId"] == str(ids[10])
-    await handled(feedback, ids)
+    await until_handled(feedback, ids)
     assert Counter(name for name, _ in await facts(feedback, project))["email.delivered"] == 20
 
 
-async def test_notifications_that_arrive_in_one_message_are_folded_each_by_itself(
-    feedback: Runtime, project: UUID
-) -> None:
+async def test_notifications_in_one_message_are_folded_one_by_one(feedback: Runtime, project: UUID) -> None:
     mail, other = some_mail(project), some_mail(project)
     unreadable = notification('{"eventType":"Open"}')
     readable = [notification(text(each.published(kind))) for each in (mail, other) for kind in ("Delivery", "Open")]
     message = ingest_message([*readable[:2], unreadable, *readable, *readable])
     await feedback.client.jetstream().publish(message.subject, message.body, headers=message.headers, timeout=5)
-    await handled(feedback, [UUID(message.headers["Nats-Msg-Id"])])
-    told = Counter(name for name, _ in await facts(feedback, project))
-    assert told == {"email.confirmed": 2, "email.delivered": 2, "email.opened": 2}
+    await until_handled(feedback, [UUID(message.headers["Nats-Msg-Id"])])
+    counts = Counter(name for name, _ in await facts(feedback, project))
+    assert counts == {"email.confirmed": 2, "email.delivered": 2, "email.opened": 2}
     waiting = await feedback.pool.fetch("select key from timers where key = $1", str(unreadable.notification_id))
     assert len(waiting) <= 1
 
 
-async def test_clicks_are_counted_for_each_link_and_the_status_never_goes_back(
-    feedback: Runtime, project: UUID
-) -> None:
+async def test_clicks_are_counted_per_link_and_the_status_never_goes_back(feedback: Runtime, project: UUID) -> None:
     mail, one, two = some_mail(project), "https://example.com/one", "https://example.com/" + "two" * 1000
     clicks = [mail.published("Click", after=60 + n, link=link) for n, link in enumerate((two, one, two))]
-    await tell(feedback, *clicks, mail.published("Click", after=1, link=one, userAgent=BROWSER))
-    await tell(feedback, mail.published("Delivery"), mail.published("Bounce", bounceType="Transient"))
-    found = await known(feedback, mail)
+    await publish_all(feedback, *clicks, mail.published("Click", after=1, link=one, userAgent=BROWSER))
+    await publish_all(feedback, mail.published("Delivery"), mail.published("Bounce", bounceType="Transient"))
+    found = await feedback_of(feedback, mail)
     assert [(each.link, each.clicks, each.machine_clicks) for each in found.links] == [(two, 2, 0), (one, 1, 1)]
     assert found.status == "CLICKED"
-    await tell(feedback, mail.published("Complaint"))
-    assert (await known(feedback, mail)).status == "COMPLAINED"
-    assert (await known(feedback, some_mail(project))).status == "UNKNOWN"
+    await publish_all(feedback, mail.published("Complaint"))
+    assert (await feedback_of(feedback, mail)).status == "COMPLAINED"
+    assert (await feedback_of(feedback, some_mail(project))).status == "UNKNOWN"
 
 
-async def test_any_order_and_any_repetition_end_alike(feedback: Runtime) -> None:
-    dice = random.Random(20261120)
+async def test_any_order_and_repetition_give_the_same_outcome(feedback: Runtime) -> None:
+    rng = random.Random(20261120)
     mails = [some_mail() for _ in range(12)]
-    ordered = await told(feedback, uuid4(), [(mail, one) for mail in mails for one in story(dice)])
-    shuffled = await told(feedback, uuid4(), dice.sample(repeated := ordered.told + ordered.told, len(repeated)))
+    ordered = await fold_story(feedback, uuid4(), [(mail, one) for mail in mails for one in story(rng)])
+    shuffled = await fold_story(
+        feedback, uuid4(), rng.sample(repeated := ordered.published + ordered.published, len(repeated))
+    )
     assert shuffled.state == ordered.state
     assert shuffled.facts == ordered.facts
 
 
 class Outcome(msgspec.Struct):
-    told: list[Any]
+    published: list[Any]
     state: list[Any]
     facts: Counter[str]
 
 
-async def told(feedback: Runtime, project: UUID, news: list[Any]) -> Outcome:
-    """What comes of the news in a project of its own. Ids of mails are made anew, and taken out of the outcome."""
+async def fold_story(feedback: Runtime, project: UUID, notifications: list[Any]) -> Outcome:
+    """Publish the notifications in a project and return the outcome, with the original ids of the mails."""
     ids: dict[UUID, UUID] = {}
     published = []
-    for mail, (kind, after, changes) in news:
+    for mail, (kind, after, changes) in notifications:
         ours = SentMail(
             project, ids.setdefault(mail.email_id, uuid4()), mail.contact_id, None, f"{project}{mail.message_id}"
         )
         published.append(publish(feedback, ours.published(kind, after, **changes)))
-    await handled(feedback, await asyncio.gather(*published))
+    await until_handled(feedback, await asyncio.gather(*published))
     original = {str(made): str(given) for given, made in ids.items()}
     rows = [dict(row) for row in await feedback.pool.fetch(STATE, project)]
     state = [row | {"project": 0, "email_id": original[str(row["email_id"])], "message_ids": 1} for row in rows]
@@ -230,36 +230,38 @@ async def told(feedback: Runtime, project: UUID, news: list[Any]) -> Outcome:
         first = data.pop("first", None)
         same = data | {"emailId": original[data["emailId"]], "messageId": ""}
         counted.update([json.dumps(same, sort_keys=True), f"{name} of {same['emailId']} first {first}"])
-    return Outcome(news, sorted(state, key=lambda row: str(row["email_id"])), counted)
+    return Outcome(notifications, sorted(state, key=lambda row: str(row["email_id"])), counted)
 
 
-def story(dice: random.Random) -> list[tuple[str, float, dict[str, Any]]]:
-    """What happens to one mail."""
-    happened: list[tuple[str, float, dict[str, Any]]] = [("Send", 0, {}), ("Delivery", 2, {})]
-    happened += [("Open", dice.uniform(1, 90), {"userAgent": BROWSER}) for _ in range(dice.randrange(4))]
-    happened += [("Click", dice.uniform(1, 90), {"link": f"https://e.example/{n}"}) for n in range(dice.randrange(3))]
-    happened += [("Bounce", dice.uniform(3, 9), {"bounceType": kind}) for kind in ("Transient", "Permanent")]
-    return happened
+def story(rng: random.Random) -> list[tuple[str, float, dict[str, Any]]]:
+    """Return what happens to one mail."""
+    events: list[tuple[str, float, dict[str, Any]]] = [("Send", 0, {}), ("Delivery", 2, {})]
+    events += [("Open", rng.uniform(1, 90), {"userAgent": BROWSER}) for _ in range(rng.randrange(4))]
+    events += [("Click", rng.uniform(1, 90), {"link": f"https://e.example/{n}"}) for n in range(rng.randrange(3))]
+    events += [("Bounce", rng.uniform(3, 9), {"bounceType": kind}) for kind in ("Transient", "Permanent")]
+    return events
 
 
-async def test_two_replicas_share_the_work_and_lose_nothing(stack: Stack, feedback: Runtime, project: UUID) -> None:
+async def test_two_replicas_share_the_notifications_and_lose_none(
+    stack: Stack, feedback: Runtime, project: UUID
+) -> None:
     config = stack.settings("feedback", instance="2")
     mails = [some_mail(project) for _ in range(10)]
     async with running(build(config), config):
-        news = [mail.published("Open", after=10 + n) for n in range(30) for mail in mails]
-        ids = await asyncio.gather(*(publish(feedback, each) for each in news))
-        await handled(feedback, ids)
-    found = [await known(feedback, mail) for mail in mails]
+        opens = [mail.published("Open", after=10 + n) for n in range(30) for mail in mails]
+        ids = await asyncio.gather(*(publish(feedback, each) for each in opens))
+        await until_handled(feedback, ids)
+    found = [await feedback_of(feedback, mail) for mail in mails]
     assert [each.opens for each in found] == [30] * 10
     firsts = [data for name, data in await facts(feedback, project) if data.get("first")]
     assert len(firsts) == 10
 
 
-async def test_old_notifications_are_dropped_and_their_facts_stay(stack: Stack, project: UUID) -> None:
+async def test_old_notifications_are_deleted_and_their_facts_stay(stack: Stack, project: UUID) -> None:
     config = stack.settings("feedback")
     mail = some_mail(project)
     async with running(build(config), config) as runtime:
-        ids = await tell(runtime, mail.published("Delivery"), mail.published("Open"))
+        ids = await publish_all(runtime, mail.published("Delivery"), mail.published("Open"))
         aged = "update notification set received_at = received_at - interval '91 days' where notification_id = $1"
         await runtime.pool.execute(aged, ids[0])
     async with running(build(config), config) as runtime:
@@ -269,17 +271,19 @@ async def test_old_notifications_are_dropped_and_their_facts_stay(stack: Stack, 
 
         await eventually(one_left)
         assert [row["kind"] for row in await runtime.pool.fetch(RAW, ids)] == ["open"]
-        assert (await known(runtime, mail)).delivered_at
+        assert (await feedback_of(runtime, mail)).delivered_at
 
 
-async def test_of_a_deleted_contact_the_log_keeps_no_address(feedback: Runtime, project: UUID) -> None:
+async def test_the_log_keeps_no_address_of_a_deleted_contact(feedback: Runtime, project: UUID) -> None:
     mail, other = some_mail(project), some_mail(project)
-    await tell(feedback, mail.published("Bounce"), other.published("Complaint"))
+    await publish_all(feedback, mail.published("Bounce"), other.published("Complaint"))
     assert [data.get("recipient") for name, data in await facts(feedback, project) if name != "email.confirmed"] == [
         "ada@example.com",
         "ada@example.com",
     ]
-    await handled(feedback, [await announce(feedback.client, project, ContactDeleted(contact_id=mail.contact_id))])
+    await until_handled(
+        feedback, [await announce(feedback.client, project, ContactDeleted(contact_id=mail.contact_id))]
+    )
     kept = {name: data for name, data in await facts(feedback, project) if name != "email.confirmed"}
     assert not kept["email.bounced"]["recipient"]
     assert not kept["email.bounced"]["diagnostic"]
@@ -293,42 +297,42 @@ def transient(mail: SentMail, after: float) -> object:
 
 
 def mails_to_one(project: UUID, count: int) -> list[SentMail]:
-    """As many mails to the same contact."""
-    reader = uuid4()
-    return [SentMail(project, uuid4(), reader, message_id=f"0100-{uuid4()}-000000") for _ in range(count)]
+    """Return that many mails to one contact."""
+    contact_id = uuid4()
+    return [SentMail(project, uuid4(), contact_id, message_id=f"0100-{uuid4()}-000000") for _ in range(count)]
 
 
-async def said_of_mailboxes(feedback: Runtime, project: UUID) -> list[str]:
+async def mailbox_facts(feedback: Runtime, project: UUID) -> list[str]:
     return [kind for kind, _ in await facts(feedback, project) if kind.startswith("mailbox.")]
 
 
-async def test_five_mails_in_a_row_that_bounce_for_now_say_that_the_mailbox_fails(
+async def test_five_transient_bounces_in_a_row_mean_that_the_mailbox_is_failing(
     feedback: Runtime, project: UUID
 ) -> None:
     mails = mails_to_one(project, 6)
     for minute, mail in enumerate(mails[:4]):
-        await tell(feedback, transient(mail, minute * 60), transient(mail, minute * 60 + 1))  # each counts once
-    assert await said_of_mailboxes(feedback, project) == []
-    await tell(feedback, transient(mails[4], 300))
+        await publish_all(feedback, transient(mail, minute * 60), transient(mail, minute * 60 + 1))  # each counts once
+    assert await mailbox_facts(feedback, project) == []
+    await publish_all(feedback, transient(mails[4], 300))
     [failing] = [data for kind, data in await facts(feedback, project) if kind == "mailbox.failing"]
     assert (failing["recipient"], failing["bounces"]) == ("ada@example.com", 5)
-    await tell(feedback, mails[5].published("Delivery", after=360))
-    assert await said_of_mailboxes(feedback, project) == ["mailbox.failing", "mailbox.recovered"]
+    await publish_all(feedback, mails[5].published("Delivery", after=360))
+    assert await mailbox_facts(feedback, project) == ["mailbox.failing", "mailbox.recovered"]
 
 
-async def test_a_delivery_between_them_begins_the_count_anew(feedback: Runtime, project: UUID) -> None:
+async def test_a_delivery_in_between_restarts_the_count(feedback: Runtime, project: UUID) -> None:
     mails = mails_to_one(project, 6)
     for minute, mail in enumerate(mails):
-        told = mail.published("Delivery", after=180) if minute == 3 else transient(mail, minute * 60)
-        await tell(feedback, told)
-    assert await said_of_mailboxes(feedback, project) == []
+        reported = mail.published("Delivery", after=180) if minute == 3 else transient(mail, minute * 60)
+        await publish_all(feedback, reported)
+    assert await mailbox_facts(feedback, project) == []
 
 
-async def test_a_delivery_between_them_that_is_told_of_last_takes_back_what_was_said(
+async def test_a_delivery_in_between_that_is_reported_last_revokes_the_failure(
     feedback: Runtime, project: UUID
 ) -> None:
     mails = mails_to_one(project, 6)
-    told = [transient(mail, minute * 60) for minute, mail in enumerate(mails[:5])]
-    await tell(feedback, *random.Random(1).sample(told, 5))
-    await tell(feedback, mails[5].published("Delivery", after=130))
-    assert await said_of_mailboxes(feedback, project) == ["mailbox.failing", "mailbox.recovered"]
+    bounces = [transient(mail, minute * 60) for minute, mail in enumerate(mails[:5])]
+    await publish_all(feedback, *random.Random(1).sample(bounces, 5))
+    await publish_all(feedback, mails[5].published("Delivery", after=130))
+    assert await mailbox_facts(feedback, project) == ["mailbox.failing", "mailbox.recovered"]

@@ -1,4 +1,4 @@
-"""Notifications from an SQS queue: stored before they are deleted, whatever comes in between."""
+"""Notifications from an SQS queue: each is stored before it is deleted, whatever fails in between."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -67,7 +67,7 @@ async def feedback(stack: Stack, sandbox: Sandbox) -> AsyncIterator[Runtime]:
 
 
 def wrapped(notification: object, topic: str = TOPIC) -> str:
-    """In SNS's envelope, as it is without raw message delivery."""
+    """Return the notification in SNS's envelope, as without raw message delivery."""
     envelope = {
         "Type": "Notification",
         "MessageId": str(uuid4()),
@@ -80,24 +80,24 @@ def wrapped(notification: object, topic: str = TOPIC) -> str:
 
 
 def counts(sqs: Any, sandbox: Sandbox) -> tuple[int, int]:
-    """Messages that wait, and messages that were received and not deleted."""
+    """Return the numbers of waiting messages and of messages that were received but not deleted."""
     attributes = sqs.get_queue_attributes(QueueUrl=sandbox.url + QUEUE, AttributeNames=["All"])["Attributes"]
     names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
     return int(attributes[names[0]]), int(attributes[names[1]])
 
 
-async def confirmed(feedback: Runtime, project: UUID, question: FindConfirmed) -> list[Confirmed]:
-    """The answer once there is one."""
+async def confirmed(feedback: Runtime, project: UUID, query: FindConfirmed) -> list[Confirmed]:
+    """Return the reply once there is one, and an empty list before."""
     with suppress(Unavailable):
-        return await ask(feedback.client, project, question, list[Confirmed])
+        return await ask(feedback.client, project, query, list[Confirmed])
     return []
 
 
-async def empty(sqs: Any, sandbox: Sandbox) -> None:
-    async def nothing_left() -> bool:
+async def until_empty(sqs: Any, sandbox: Sandbox) -> None:
+    async def is_empty() -> bool:
         return counts(sqs, sandbox) == (0, 0)
 
-    await eventually(nothing_left)
+    await eventually(is_empty)
 
 
 @pytest.fixture
@@ -105,10 +105,8 @@ def send(sandbox: Sandbox, sqs: Any) -> Callable[[str], None]:
     return lambda body: sqs.send_message(QueueUrl=sandbox.url + QUEUE, MessageBody=body) and None
 
 
-# The first, because later there is another replica, of another queue, that might answer for this one.
-async def test_what_was_told_while_we_were_down_is_folded_when_we_are_back(
-    stack: Stack, tmp_path: Path, project: UUID
-) -> None:
+# This test comes first: later a replica with another queue is running, which might answer instead of this one.
+async def test_notifications_from_a_downtime_are_folded_afterwards(stack: Stack, tmp_path: Path, project: UUID) -> None:
     sandbox = Sandbox(tmp_path / "sandbox", "--queue")
     sqs = boto3.client("sqs", **sandbox.credentials)
     mails = [some_mail(project) for _ in range(25)]
@@ -116,20 +114,20 @@ async def test_what_was_told_while_we_were_down_is_folded_when_we_are_back(
         sqs.send_message(QueueUrl=sandbox.url + QUEUE, MessageBody=wrapped(mail.published("Delivery")))
     sandbox.kill()
     try:
-        async with polling(stack, sandbox) as runtime:  # nobody answers there yet
-            question = FindConfirmed(email_ids=[mail.email_id for mail in mails])
+        async with polling(stack, sandbox) as runtime:  # the queue cannot be reached yet
+            query = FindConfirmed(email_ids=[mail.email_id for mail in mails])
             with pytest.raises(Unavailable, match="may be waiting"):
-                await ask(runtime.client, project, question, list[Confirmed])
+                await ask(runtime.client, project, query, list[Confirmed])
             sandbox.start()
-            await empty(sqs, sandbox)
-            found = await eventually(lambda: confirmed(runtime, project, question))
+            await until_empty(sqs, sandbox)
+            found = await eventually(lambda: confirmed(runtime, project, query))
             assert {each.email_id for each in found} == {mail.email_id for mail in mails}
             assert len(await facts(runtime, project)) == 50
     finally:
         sandbox.stop()
 
 
-async def test_what_the_sandbox_tells_its_queue_is_folded(feedback: Runtime, sandbox: Sandbox, project: UUID) -> None:
+async def test_notifications_of_the_sandbox_are_folded(feedback: Runtime, sandbox: Sandbox, project: UUID) -> None:
     mail = SentMail(project, uuid4(), uuid4())
     sandbox.ses.send_email(
         FromEmailAddress="news@example.com",
@@ -145,7 +143,7 @@ async def test_what_the_sandbox_tells_its_queue_is_folded(feedback: Runtime, san
     await eventually(bounced)
 
 
-async def test_enveloped_and_raw_messages_are_read_alike_and_deleted(
+async def test_enveloped_and_raw_messages_are_folded_and_deleted(
     feedback: Runtime, sandbox: Sandbox, sqs: Any, send: Callable[[str], None], project: UUID
 ) -> None:
     mails = [some_mail(project) for _ in range(12)]
@@ -153,12 +151,12 @@ async def test_enveloped_and_raw_messages_are_read_alike_and_deleted(
         send(wrapped(mail.published("Delivery")))
         send(text(mail.published("Open")))
         send(wrapped(mail.published("Delivery")))
-    await empty(sqs, sandbox)
-    told = [name for name, _ in await facts(feedback, project)]
-    assert sorted(told) == ["email.confirmed"] * 12 + ["email.delivered"] * 12 + ["email.opened"] * 12
+    await until_empty(sqs, sandbox)
+    names = [name for name, _ in await facts(feedback, project)]
+    assert sorted(names) == ["email.confirmed"] * 12 + ["email.delivered"] * 12 + ["email.opened"] * 12
 
 
-async def test_what_comes_on_both_paths_counts_once(
+async def test_a_notification_on_both_paths_counts_once(
     feedback: Runtime, sandbox: Sandbox, sqs: Any, send: Callable[[str], None], project: UUID
 ) -> None:
     opens = [some_mail(project).published("Open") for _ in range(5)]
@@ -166,16 +164,16 @@ async def test_what_comes_on_both_paths_counts_once(
         send(wrapped(opened))
         message = ingest_message([notification(text(opened))])
         await feedback.client.jetstream().publish(message.subject, message.body, headers=message.headers, timeout=5)
-    await empty(sqs, sandbox)
+    await until_empty(sqs, sandbox)
 
-    async def all_told() -> bool:
+    async def all_folded() -> bool:
         return len(await facts(feedback, project)) >= 10
 
-    await eventually(all_told)
+    await eventually(all_folded)
     assert sorted(name for name, _ in await facts(feedback, project)) == ["email.confirmed"] * 5 + ["email.opened"] * 5
 
 
-async def test_what_cannot_be_read_holds_nothing_up_and_a_foreign_topic_stays_in_the_queue(
+async def test_an_unreadable_message_blocks_nothing_and_a_foreign_topic_stays_in_the_queue(
     feedback: Runtime, sandbox: Sandbox, sqs: Any, send: Callable[[str], None], project: UUID
 ) -> None:
     dead = await feedback.client.subscribe("dead.feedback-timers")

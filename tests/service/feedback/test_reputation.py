@@ -1,4 +1,4 @@
-"""The reputation guard on real Postgres and NATS: warned, paused and resumed by what is told of the mails."""
+"""The reputation monitor on real Postgres and NATS: projects are warned, paused and resumed."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ from services.feedback.reputation.monitor import ReputationMonitor
 from services.gateway.sns import ingest_message
 from tests.conftest import Stack
 from tests.notifications import SentMail, some_mail, text
-from tests.service.feedback.test_notifications import handled, notification
+from tests.service.feedback.test_notifications import notification, until_handled
 
 BY = "operator"
 
@@ -37,21 +37,21 @@ async def feedback(stack: Stack) -> AsyncIterator[Runtime]:
         yield runtime
 
 
-async def sent(feedback: Runtime, project: UUID, count: int, *kinds: str, at: datetime | None = None) -> None:
-    """That many mails of the project were sent, and all of them met with this."""
+async def send(feedback: Runtime, project: UUID, count: int, *kinds: str, at: datetime | None = None) -> None:
+    """Publish that `count` mails of the project were sent, and that each had events of these kinds."""
     mails = [some_mail(project) for _ in range(count)]
-    told = [notification(text(_at(mail, kind, at or now()))) for mail in mails for kind in ("Send", *kinds)]
-    message = ingest_message(told)
+    notifications = [notification(text(_at(mail, kind, at or now()))) for mail in mails for kind in ("Send", *kinds)]
+    message = ingest_message(notifications)
     await feedback.client.jetstream().publish(message.subject, message.body, headers=message.headers, timeout=5)
-    await handled(feedback, [UUID(message.headers["Nats-Msg-Id"])])
+    await until_handled(feedback, [UUID(message.headers["Nats-Msg-Id"])])
 
 
 def _at(mail: SentMail, kind: str, at: datetime) -> object:
-    told = mail.published(kind, timestamp=at.isoformat()) if kind != "Send" else mail.published(kind)
-    return told | {"mail": told["mail"] | {"timestamp": at.isoformat()}}
+    published = mail.published(kind, timestamp=at.isoformat()) if kind != "Send" else mail.published(kind)
+    return published | {"mail": published["mail"] | {"timestamp": at.isoformat()}}
 
 
-async def standing(feedback: Runtime, project: UUID) -> ReputationView:
+async def reputation_of(feedback: Runtime, project: UUID) -> ReputationView:
     return await ask(feedback.client, project, GetReputation(), ReputationView)
 
 
@@ -59,57 +59,59 @@ async def decisions(feedback: Runtime, project: UUID) -> list[str]:
     return [name for name, _ in await facts(feedback, project) if not name.startswith("email.")]
 
 
-async def test_a_project_is_warned_then_paused_and_says_by_which_figures(feedback: Runtime, project: UUID) -> None:
-    await sent(feedback, project, 200)
-    await sent(feedback, project, 15, "Bounce", at=now() - timedelta(days=2))
+async def test_a_project_is_warned_and_then_paused_with_the_figures(feedback: Runtime, project: UUID) -> None:
+    await send(feedback, project, 200)
+    await send(feedback, project, 15, "Bounce", at=now() - timedelta(days=2))
     assert await decisions(feedback, project) == ["reputation.warned"]
-    assert (await standing(feedback, project)).standing == "WARNED"
-    await sent(feedback, project, 30, "Bounce")
+    assert (await reputation_of(feedback, project)).standing == "WARNED"
+    await send(feedback, project, 30, "Bounce")
     assert await decisions(feedback, project) == ["reputation.warned", "sending.paused"]
-    found = await standing(feedback, project)
+    found = await reputation_of(feedback, project)
     assert (found.is_disabled, found.reason, found.levels.bounce_7_day) == (True, "EMAIL_REPUTATION", "critical")
     assert (found.status.seven_day.total, found.status.seven_day.bounces) == (245, 45)
     assert (found.status.twenty_four_hour.total, found.status.twenty_four_hour.bounces) == (230, 30)
-    told = [data for name, data in await facts(feedback, project) if name == "sending.paused"]
+    pauses = [data for name, data in await facts(feedback, project) if name == "sending.paused"]
     assert {"metric": "bounce7Day", "level": "critical", "value": 18.367, "limit": 10.0, "sent": 245} in [
-        {name: value for name, value in each.items() if name != "isCount"} for each in told[0]["findings"]
+        {name: value for name, value in each.items() if name != "isCount"} for each in pauses[0]["findings"]
     ]
 
 
-async def test_after_resuming_only_what_happens_then_counts(feedback: Runtime, project: UUID) -> None:
-    await sent(feedback, project, 120, "Bounce")
-    assert (await standing(feedback, project)).is_disabled
+async def test_after_resuming_only_later_events_count(feedback: Runtime, project: UUID) -> None:
+    await send(feedback, project, 120, "Bounce")
+    assert (await reputation_of(feedback, project)).is_disabled
     resumed = await tell(feedback.client, project, ResumeSending(by=BY, note="list removed"), ReputationView)
     assert (resumed.is_disabled, resumed.standing) == (False, "HEALTHY")
-    await sent(feedback, project, 3, "Bounce")
-    found = await standing(feedback, project)
+    await send(feedback, project, 3, "Bounce")
+    found = await reputation_of(feedback, project)
     assert (found.is_disabled, found.status.all_time.total, found.status.all_time.bounces) == (False, 3, 3)
-    await sent(feedback, project, 110, "Bounce")
-    assert (await standing(feedback, project)).is_disabled
+    await send(feedback, project, 110, "Bounce")
+    assert (await reputation_of(feedback, project)).is_disabled
     assert await decisions(feedback, project) == ["sending.paused", "sending.resumed", "sending.paused"]
 
 
-async def test_complaints_pause_and_bounces_for_now_do_not(feedback: Runtime, project: UUID) -> None:
+async def test_complaints_pause_a_project_and_transient_bounces_do_not(feedback: Runtime, project: UUID) -> None:
     other = uuid4()
     mails = [some_mail(other) for _ in range(150)]
     soft = [notification(text(each)) for mail in mails for each in (
         mail.published("Send"), mail.published("Bounce", bounceType="Transient"))]  # fmt: skip
     message = ingest_message(soft)
     await feedback.client.jetstream().publish(message.subject, message.body, headers=message.headers, timeout=5)
-    await handled(feedback, [UUID(message.headers["Nats-Msg-Id"])])
-    await sent(feedback, project, 110, "Delivery", "Complaint")
-    assert (await standing(feedback, project)).is_disabled
-    theirs = await standing(feedback, other)
+    await until_handled(feedback, [UUID(message.headers["Nats-Msg-Id"])])
+    await send(feedback, project, 110, "Delivery", "Complaint")
+    assert (await reputation_of(feedback, project)).is_disabled
+    theirs = await reputation_of(feedback, other)
     assert (theirs.is_disabled, theirs.status.all_time.bounces) == (False, 0)
 
 
-async def test_what_amazons_simulator_reports_does_not_count(feedback: Runtime, project: UUID) -> None:
-    whom = [{"emailAddress": "bounce@simulator.amazonses.com"}]
+async def test_bounces_of_the_mailbox_simulator_do_not_count(feedback: Runtime, project: UUID) -> None:
+    recipients = [{"emailAddress": "bounce@simulator.amazonses.com"}]
     mails = [some_mail(project) for _ in range(150)]
-    message = ingest_message([notification(text(mail.published("Bounce", bouncedRecipients=whom))) for mail in mails])
+    message = ingest_message(
+        [notification(text(mail.published("Bounce", bouncedRecipients=recipients))) for mail in mails]
+    )
     await feedback.client.jetstream().publish(message.subject, message.body, headers=message.headers, timeout=5)
-    await handled(feedback, [UUID(message.headers["Nats-Msg-Id"])])
-    assert (await standing(feedback, project)).status.all_time.bounces == 0
+    await until_handled(feedback, [UUID(message.headers["Nats-Msg-Id"])])
+    assert (await reputation_of(feedback, project)).status.all_time.bounces == 0
 
 
 async def test_an_operator_pauses_once(feedback: Runtime, project: UUID) -> None:
@@ -117,28 +119,28 @@ async def test_an_operator_pauses_once(feedback: Runtime, project: UUID) -> None
         paused = await tell(feedback.client, project, PauseSending(by=BY), ReputationView)
         assert (paused.is_disabled, paused.reason) == (True, "MANUAL")
     assert await decisions(feedback, project) == ["sending.paused"]
-    assert not (await standing(feedback, uuid4())).is_disabled
+    assert not (await reputation_of(feedback, uuid4())).is_disabled
 
 
-async def test_where_it_is_only_to_be_said_nobody_is_paused(feedback: Runtime, project: UUID) -> None:
+async def test_without_pausing_a_project_is_only_warned(feedback: Runtime, project: UUID) -> None:
     bounced = [notification(text(some_mail(project).published("Bounce"))) for _ in range(120)]
     async with feedback.unit() as unit:
-        told = RecordNotifications(notifications=bounced)
+        message = RecordNotifications(notifications=bounced)
         await Intake(ReputationMonitor(pausing=False)).record(
-            unit, [Envelope(id=uuid7(), project=project, message=told, at=now())]
+            unit, [Envelope(id=uuid7(), project=project, message=message, at=now())]
         )
     assert await decisions(feedback, project) == ["reputation.warned"]
-    found = await standing(feedback, project)
+    found = await reputation_of(feedback, project)
     assert (found.is_disabled, found.status.should_disable) == (False, True)
 
 
-async def test_each_day_has_its_figures_and_days_without_mail_have_zeros(feedback: Runtime, project: UUID) -> None:
+async def test_each_day_has_its_counts_and_days_without_mail_have_zeros(feedback: Runtime, project: UUID) -> None:
     noon = now().replace(hour=12)
-    await sent(feedback, project, 3, "Delivery", "Open", at=noon - timedelta(days=2))
-    await sent(feedback, project, 2, "Bounce", at=noon)
-    asked = GetTimeseries(start=(noon - timedelta(days=3)).date(), end=noon.date())
-    days = await ask(feedback.client, project, asked, list[Day])
-    assert [each.date.toordinal() - asked.start.toordinal() for each in days] == [0, 1, 2, 3]
+    await send(feedback, project, 3, "Delivery", "Open", at=noon - timedelta(days=2))
+    await send(feedback, project, 2, "Bounce", at=noon)
+    query = GetTimeseries(start=(noon - timedelta(days=3)).date(), end=noon.date())
+    days = await ask(feedback.client, project, query, list[Day])
+    assert [each.date.toordinal() - query.start.toordinal() for each in days] == [0, 1, 2, 3]
     assert [(each.emails, each.delivered, each.opens, each.bounces) for each in days] == [
         (0, 0, 0, 0),
         (3, 3, 3, 0),

@@ -1,4 +1,4 @@
-"""Workflows and their graphs, over the bus and in the database."""
+"""Commands on workflows and queries about them, over the bus and in the database."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -41,7 +41,7 @@ async def service(stack: Stack) -> AsyncIterator[Runtime]:
 
 
 class Author:
-    """Writes workflows of one project."""
+    """Creates workflows in one project."""
 
     def __init__(self, stack: Stack, project: UUID) -> None:
         self.client = stack.client
@@ -71,14 +71,14 @@ def author(service: Runtime, stack: Stack, project: UUID) -> Author:
     return Author(stack, project)
 
 
-async def test_a_created_workflow_is_shown_with_its_trigger(author: Author) -> None:
+async def test_a_new_workflow_has_its_trigger_step(author: Author) -> None:
     created = await author.create(event_name=" signup ")
     assert (created.enabled, created.trigger_type, created.trigger_config.event_name) == (False, "EVENT", "signup")
     assert [step.type_ for step in created.steps] == ["TRIGGER"]
     assert await author.get(created.id) == created
 
 
-async def test_steps_and_transitions_make_the_graph(author: Author) -> None:
+async def test_steps_and_transitions_form_the_graph(author: Author) -> None:
     workflow = await author.create()
     ask_step = await author.add(workflow, "CONDITION", field="data.plan", operator="exists")
     exit_step = await author.add(workflow, "EXIT", auto_connect=False)
@@ -87,23 +87,23 @@ async def test_steps_and_transitions_make_the_graph(author: Author) -> None:
     await author.connect(workflow, ask_step.id, mail.id, "yes")
     shown = await author.get(workflow.id)
     assert [step.id for step in shown.steps[1:]] == [ask_step.id, exit_step.id, mail.id]
-    ways = [(way.from_step_id, way.to_step_id, way.condition) for way in shown.transitions]
-    assert ways == [
+    transitions = [(each.from_step_id, each.to_step_id, each.condition) for each in shown.transitions]
+    assert transitions == [
         (workflow.steps[0].id, ask_step.id, None),
         (ask_step.id, exit_step.id, Branch(branch="no")),
         (ask_step.id, mail.id, Branch(branch="yes")),
     ]
 
 
-async def test_steps_added_at_the_same_time_are_all_there(author: Author) -> None:
+async def test_steps_added_at_the_same_time_are_all_connected(author: Author) -> None:
     workflow = await author.create()
     await asyncio.gather(*(author.add(workflow, "DELAY", amount=1, unit="minutes") for _ in range(10)))
     shown = await author.get(workflow.id)
     assert (len(shown.steps), len(shown.transitions)) == (11, 10)
-    assert len({way.from_step_id for way in shown.transitions}) == 10
+    assert len({each.from_step_id for each in shown.transitions}) == 10
 
 
-async def test_the_same_way_again_answers_with_the_transition_that_is_there(author: Author) -> None:
+async def test_adding_an_equal_transition_returns_the_existing_one(author: Author) -> None:
     workflow = await author.create()
     mail = await author.add(workflow, "SEND_EMAIL", auto_connect=False, templateId=str(uuid4()))
     first = await author.connect(workflow, workflow.steps[0].id, mail.id)
@@ -111,7 +111,7 @@ async def test_the_same_way_again_answers_with_the_transition_that_is_there(auth
     assert len((await author.get(workflow.id)).transitions) == 1
 
 
-async def test_a_refused_step_changes_nothing(service: Runtime, author: Author) -> None:
+async def test_a_rejected_step_changes_nothing(service: Runtime, author: Author) -> None:
     workflow = await author.create()
     with pytest.raises(Rejected) as no:
         await author.add(workflow, "DELAY", amount=400, unit="days")
@@ -120,7 +120,7 @@ async def test_a_refused_step_changes_nothing(service: Runtime, author: Author) 
     assert await author.get(workflow.id) == workflow
 
 
-async def test_a_workflow_is_enabled_and_renamed(author: Author) -> None:
+async def test_a_workflow_can_be_enabled_and_renamed(author: Author) -> None:
     workflow = await author.create()
     change = UpdateWorkflow(workflow_id=workflow.id, enabled=True, name="Hello")
     changed = await tell(author.client, author.project, change, WorkflowView)
@@ -150,7 +150,7 @@ async def test_other_projects_do_not_see_a_workflow(stack: Stack, author: Author
     assert no.value.code == "WORKFLOW_NOT_FOUND"
 
 
-async def test_an_execution_that_is_not_there_is_not_found(author: Author) -> None:
+async def test_an_unknown_execution_is_not_found(author: Author) -> None:
     workflow = await author.create()
     with pytest.raises(Rejected) as no:
         query = GetExecution(workflow_id=workflow.id, execution_id=uuid4())

@@ -1,4 +1,4 @@
-"""Executions: what starts them, how time and contacts' answers take them on, and that each thing happens once."""
+"""Executions: what starts them, how delays and replies of contacts advance them, and that each effect happens once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -41,7 +41,7 @@ from tests.conftest import Stack
 from tests.service.workflows.test_commands import Author
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
-BLINK = 0.004
+SHORT_DELAY = 0.004
 """Minutes."""
 PATIENT = ",".join(["0.2"] * 100)
 
@@ -54,25 +54,25 @@ async def service(stack: Stack) -> AsyncIterator[Runtime]:
 
 
 @asynccontextmanager
-async def contacts(stack: Stack, answer: Callable[[Any], object]) -> AsyncIterator[list[Any]]:
-    """Stands in for the contacts service; yields the questions that it was asked."""
-    asked: list[Any] = []
+async def contacts(stack: Stack, reply: Callable[[Any], object]) -> AsyncIterator[list[Any]]:
+    """Stand in for the contacts service. Yields the queries that it receives."""
+    queries: list[Any] = []
 
     async def on_query(raw: Msg) -> None:
-        asked.append(question := msgspec.json.decode(raw.data, type=MatchContact | GetContact))
+        queries.append(query := msgspec.json.decode(raw.data, type=MatchContact | GetContact))
         try:
-            await raw.respond(accepted_reply(answer(question)))
-        except Rejected as no:
-            await raw.respond(encode(no.as_reply()))
+            await raw.respond(accepted_reply(reply(query)))
+        except Rejected as error:
+            await raw.respond(encode(error.as_reply()))
 
     subscription = await stack.client.subscribe("qry.contacts.>", cb=on_query)
     await stack.client.flush()
-    yield asked
+    yield queries
     await subscription.unsubscribe()
 
 
 class Flow:
-    """A workflow, and what happens to contacts in it."""
+    """A workflow and its executions."""
 
     def __init__(self, service: Runtime, author: Author, workflow: WorkflowView) -> None:
         self.service = service
@@ -86,7 +86,7 @@ class Flow:
             event_id=uuid7(), contact_id=contact or uuid4(), email="ann@example.com", name="signup", data=data
         )
 
-    async def happens(self, *events: Event) -> None:
+    async def announce(self, *events: Event) -> None:
         await asyncio.gather(*(announce(self.author.client, self.project, event) for event in events))
 
     async def executions(self, **only: Any) -> list[ExecutionView]:
@@ -94,19 +94,19 @@ class Flow:
         return (await ask(self.author.client, self.project, query, ExecutionPage)).executions
 
     async def until(self, *statuses: str) -> list[ExecutionView]:
-        """The executions, as soon as they are in these states."""
+        """Wait until the executions have these statuses, and return them."""
 
         async def reached() -> list[ExecutionView] | None:
             found = await self.executions()
-            return found if sorted(one.status for one in found) == sorted(statuses) else None
+            return found if sorted(each.status for each in found) == sorted(statuses) else None
 
         return await eventually(reached)
 
     async def settled(self) -> None:
-        """All that is on the bus so far has come: an event behind it started a workflow of its own."""
+        """Wait until everything on the bus so far is handled: a later event has started another workflow."""
         marker = await self.author.create(event_name=f"marker-{uuid4()}", enabled=True)
         last = msgspec.structs.replace(self.tracked(), name=marker.trigger_config.event_name)
-        await self.happens(last)
+        await self.announce(last)
         await Flow(self.service, self.author, marker).until("COMPLETED")
 
     async def kinds(self) -> list[str]:
@@ -116,42 +116,44 @@ class Flow:
         return [data for kind, data in await facts(self.service, self.project) if kind == "execution.email_requested"]
 
 
-Make = Callable[..., Any]
+CreateFlow = Callable[..., Any]
 
 
 @pytest.fixture
-def flow(service: Runtime, stack: Stack, project: UUID) -> Make:
-    """Makes an enabled workflow from (type, config) steps, each connected to the one before."""
+def create_flow(service: Runtime, stack: Stack, project: UUID) -> CreateFlow:
+    """Return a function that creates an enabled workflow from (type, config) steps, each connected to the next."""
 
-    async def make(*steps: tuple[Any, dict[str, Any]], **settings: Any) -> Flow:
+    async def create(*steps: tuple[Any, dict[str, Any]], **settings: Any) -> Flow:
         author = Author(stack, project)
         workflow = await author.create(**{"enabled": True, **settings})
         for kind, config in steps:
             await author.add(workflow, kind, **config)
         return Flow(service, author, workflow)
 
-    return make
+    return create
 
 
 MAIL = ("SEND_EMAIL", {"templateId": str(uuid4())})
-WAIT = ("DELAY", {"amount": BLINK, "unit": "minutes"})
+WAIT = ("DELAY", {"amount": SHORT_DELAY, "unit": "minutes"})
 END = ("EXIT", {"reason": "done"})
 
 
-# --- the whole way ---
+# --- from start to end ---
 
 
-async def test_an_event_takes_a_contact_through_mail_delay_condition_and_exit(stack: Stack, flow: Make) -> None:
+async def test_an_event_takes_a_contact_through_a_mail_a_delay_a_condition_and_an_exit(
+    stack: Stack, create_flow: CreateFlow
+) -> None:
     asks = ("CONDITION", {"field": "data.plan", "operator": "equals", "value": "pro"})
-    made = await flow(MAIL, WAIT, asks, END)
-    tracked = made.tracked(plan="pro")
-    async with contacts(stack, lambda _: Match(matches=True)) as asked:
-        await made.happens(tracked)
-        [execution] = await made.until("EXITED")
+    flow = await create_flow(MAIL, WAIT, asks, END)
+    tracked = flow.tracked(plan="pro")
+    async with contacts(stack, lambda _: Match(matches=True)) as queries:
+        await flow.announce(tracked)
+        [execution] = await flow.until("EXITED")
     assert (execution.exit_reason, execution.context, execution.current_step_id) == ("done", {"plan": "pro"}, None)
     assert execution.completed_at is not None
-    assert [question.contact_id for question in asked] == [tracked.contact_id]
-    assert await made.kinds() == [
+    assert [query.contact_id for query in queries] == [tracked.contact_id]
+    assert await flow.kinds() == [
         "execution.started",
         "execution.step_completed",
         "execution.email_requested",
@@ -162,16 +164,16 @@ async def test_an_event_takes_a_contact_through_mail_delay_condition_and_exit(st
         "execution.step_completed",
         "execution.exited",
     ]
-    [mail] = await made.mails()
+    [mail] = await flow.mails()
     assert (mail["email"], mail["templateId"]) == ("ann@example.com", MAIL[1]["templateId"])
-    query = GetExecution(workflow_id=made.id, execution_id=execution.id)
-    assert await ask(stack.client, made.project, query, ExecutionView) == execution
+    query = GetExecution(workflow_id=flow.id, execution_id=execution.id)
+    assert await ask(stack.client, flow.project, query, ExecutionView) == execution
 
 
-async def test_a_delay_is_shown_as_waiting_until_it_is_over(service: Runtime, flow: Make) -> None:
-    made = await flow(("DELAY", {"amount": 1, "unit": "days"}), END)
-    await made.happens(made.tracked())
-    [waiting] = await made.until("WAITING")
+async def test_an_execution_is_waiting_during_a_delay(service: Runtime, create_flow: CreateFlow) -> None:
+    flow = await create_flow(("DELAY", {"amount": 1, "unit": "days"}), END)
+    await flow.announce(flow.tracked())
+    [waiting] = await flow.until("WAITING")
     assert waiting.current_step_id is not None
     due = await service.pool.fetchval(
         "select due_at - now() > interval '23 hours' from timers where key = $1", str(waiting.id)
@@ -180,76 +182,78 @@ async def test_a_delay_is_shown_as_waiting_until_it_is_over(service: Runtime, fl
 
 
 @pytest.mark.parametrize(("matches", "branch"), [(True, "yes"), (False, "no")])
-async def test_contacts_answer_chooses_the_branch(stack: Stack, flow: Make, matches: bool, branch: str) -> None:
-    made = await flow()
-    asks = await made.author.add(made.workflow, "CONDITION", field="contact.subscribed", operator="equals", value=True)
+async def test_the_reply_of_contacts_chooses_the_branch(
+    stack: Stack, create_flow: CreateFlow, matches: bool, branch: str
+) -> None:
+    flow = await create_flow()
+    asks = await flow.author.add(flow.workflow, "CONDITION", field="contact.subscribed", operator="equals", value=True)
     for name in ("yes", "no"):
-        end = await made.author.add(made.workflow, "EXIT", auto_connect=False, reason=name)
-        await made.author.connect(made.workflow, asks.id, end.id, name)
-    async with contacts(stack, lambda _: Match(matches=matches)) as asked:
-        await made.happens(made.tracked())
-        [execution] = await made.until("EXITED")
+        end = await flow.author.add(flow.workflow, "EXIT", auto_connect=False, reason=name)
+        await flow.author.connect(flow.workflow, asks.id, end.id, name)
+    async with contacts(stack, lambda _: Match(matches=matches)) as queries:
+        await flow.announce(flow.tracked())
+        [execution] = await flow.until("EXITED")
     assert execution.exit_reason == branch
-    assert [test.field for test in asked[0].condition.groups[0].filters] == ["subscribed"]
+    assert [test.field for test in queries[0].condition.groups[0].filters] == ["subscribed"]
 
 
-async def test_what_the_event_told_is_judged_without_asking(flow: Make) -> None:
-    made = await flow(("CONDITION", {"field": "event.total", "operator": "greaterThan", "value": 100}))
-    condition = (await made.author.get(made.id)).steps[1]
-    big = await made.author.add(made.workflow, "EXIT", auto_connect=False, reason="big")
-    await made.author.connect(made.workflow, condition.id, big.id, "yes")
-    await made.happens(made.tracked(total=500), made.tracked(total=5))
-    ended = await made.until("EXITED", "COMPLETED")
-    assert {(one.status, one.context["total"]) for one in ended} == {("EXITED", 500), ("COMPLETED", 5)}
+async def test_filters_on_the_context_are_evaluated_without_asking_contacts(create_flow: CreateFlow) -> None:
+    flow = await create_flow(("CONDITION", {"field": "event.total", "operator": "greaterThan", "value": 100}))
+    condition = (await flow.author.get(flow.id)).steps[1]
+    big = await flow.author.add(flow.workflow, "EXIT", auto_connect=False, reason="big")
+    await flow.author.connect(flow.workflow, condition.id, big.id, "yes")
+    await flow.announce(flow.tracked(total=500), flow.tracked(total=5))
+    ended = await flow.until("EXITED", "COMPLETED")
+    assert {(each.status, each.context["total"]) for each in ended} == {("EXITED", 500), ("COMPLETED", 5)}
 
 
-async def test_the_first_branch_that_holds_is_taken(stack: Stack, flow: Make) -> None:
+async def test_the_first_branch_that_matches_is_taken(stack: Stack, create_flow: CreateFlow) -> None:
     branches = [{"id": plan, "operator": "equals", "value": plan} for plan in ("free", "pro", "max")]
-    made = await flow(("CONDITION", {"mode": "multi", "field": "data.plan", "branches": branches}))
-    condition = (await made.author.get(made.id)).steps[1]
+    flow = await create_flow(("CONDITION", {"mode": "multi", "field": "data.plan", "branches": branches}))
+    condition = (await flow.author.get(flow.id)).steps[1]
     for branch in ("free", "pro", "default"):
-        end = await made.author.add(made.workflow, "EXIT", auto_connect=False, reason=branch)
-        await made.author.connect(made.workflow, condition.id, end.id, branch)
+        end = await flow.author.add(flow.workflow, "EXIT", auto_connect=False, reason=branch)
+        await flow.author.connect(flow.workflow, condition.id, end.id, branch)
 
-    def plan_is_pro(question: Any) -> Match:
-        return Match(matches=question.condition.groups[0].filters[0].value == "pro")
+    def plan_is_pro(query: Any) -> Match:
+        return Match(matches=query.condition.groups[0].filters[0].value == "pro")
 
-    async with contacts(stack, plan_is_pro) as asked:
-        await made.happens(made.tracked())
-        [execution] = await made.until("EXITED")
+    async with contacts(stack, plan_is_pro) as queries:
+        await flow.announce(flow.tracked())
+        [execution] = await flow.until("EXITED")
     assert execution.exit_reason == "pro"
-    assert [question.condition.groups[0].filters[0].value for question in asked] == ["free", "pro"]
+    assert [query.condition.groups[0].filters[0].value for query in queries] == ["free", "pro"]
 
 
-# --- what starts it ---
+# --- triggers ---
 
 
-async def test_a_disabled_workflow_takes_nobody_in(flow: Make) -> None:
-    made = await flow(END, enabled=False)
-    await made.happens(made.tracked())
-    await made.settled()
-    assert await made.executions() == []
+async def test_a_disabled_workflow_enrolls_nobody(create_flow: CreateFlow) -> None:
+    flow = await create_flow(END, enabled=False)
+    await flow.announce(flow.tracked())
+    await flow.settled()
+    assert await flow.executions() == []
 
 
-async def test_an_event_of_another_name_or_project_starts_nothing(flow: Make) -> None:
-    made = await flow(END)
-    await announce(made.author.client, uuid4(), made.tracked())
-    await made.happens(msgspec.structs.replace(made.tracked(), name="signup2"))
-    await made.settled()
-    assert await made.executions() == []
+async def test_an_event_with_another_name_or_of_another_project_starts_nothing(create_flow: CreateFlow) -> None:
+    flow = await create_flow(END)
+    await announce(flow.author.client, uuid4(), flow.tracked())
+    await flow.announce(msgspec.structs.replace(flow.tracked(), name="signup2"))
+    await flow.settled()
+    assert await flow.executions() == []
 
 
-async def test_every_workflow_of_an_event_takes_the_contact_in(flow: Make) -> None:
-    first, second = await flow(END), await flow(END)
-    await first.happens(first.tracked())
+async def test_every_workflow_of_an_event_enrolls_the_contact(create_flow: CreateFlow) -> None:
+    first, second = await create_flow(END), await create_flow(END)
+    await first.announce(first.tracked())
     await first.until("EXITED")
     await second.until("EXITED")
 
 
-async def test_unsubscribing_starts_a_workflow(flow: Make) -> None:
-    made = await flow(END, event_name="contact.unsubscribed")
-    await made.happens(ContactUnsubscribed(contact_id=uuid4(), email="ann@example.com", reason="link"))
-    [execution] = await made.until("EXITED")
+async def test_unsubscribing_starts_a_workflow(create_flow: CreateFlow) -> None:
+    flow = await create_flow(END, event_name="contact.unsubscribed")
+    await flow.announce(ContactUnsubscribed(contact_id=uuid4(), email="ann@example.com", reason="link"))
+    [execution] = await flow.until("EXITED")
     assert execution.context["reason"] == "link"
 
 
@@ -259,128 +263,128 @@ def clicked(contact: UUID, **fields: Any) -> EmailClicked:
 
 
 @pytest.mark.parametrize("name", ["email.clicked", "email.click"])
-async def test_a_click_starts_a_workflow_that_mails_the_address_of_the_contact(
-    stack: Stack, flow: Make, name: str
+async def test_a_click_starts_a_workflow_that_sends_to_the_current_address(
+    stack: Stack, create_flow: CreateFlow, name: str
 ) -> None:
-    made = await flow(MAIL, event_name=name)
+    flow = await create_flow(MAIL, event_name=name)
     contact = uuid4()
     found = ContactView(id=contact, email="now@example.com", subscribed=True, data={}, created_at="", updated_at="")
     async with contacts(stack, lambda _: found):
-        await made.happens(clicked(contact))
-        [execution] = await made.until("COMPLETED")
+        await flow.announce(clicked(contact))
+        [execution] = await flow.until("COMPLETED")
     assert execution.context["link"] == "https://example.com/x"
-    assert [mail["email"] for mail in await made.mails()] == ["now@example.com"]
+    assert [mail["email"] for mail in await flow.mails()] == ["now@example.com"]
 
 
-async def test_machines_and_its_own_mails_do_not_start_a_workflow(flow: Make) -> None:
-    made = await flow(END, event_name="email.clicked", allow_reentry=True)
-    await made.happens(clicked(uuid4(), machine=True), clicked(uuid4(), workflow_id=made.id))
-    await made.settled()
-    assert await made.executions() == []
+async def test_clicks_by_machines_and_in_its_own_mails_do_not_start_a_workflow(create_flow: CreateFlow) -> None:
+    flow = await create_flow(END, event_name="email.clicked", allow_reentry=True)
+    await flow.announce(clicked(uuid4(), machine=True), clicked(uuid4(), workflow_id=flow.id))
+    await flow.settled()
+    assert await flow.executions() == []
 
 
 # --- once ---
 
 
-async def test_an_event_that_comes_again_starts_nothing_more(flow: Make) -> None:
-    made = await flow(END, allow_reentry=True)
-    tracked = Envelope(id=uuid7(), project=made.project, message=made.tracked(), at=AT, version=1)
-    consumer = made.service.consumers["workflows-events"].commit
+async def test_a_repeated_event_starts_nothing(create_flow: CreateFlow) -> None:
+    flow = await create_flow(END, allow_reentry=True)
+    tracked = Envelope(id=uuid7(), project=flow.project, message=flow.tracked(), at=AT, version=1)
+    consumer = flow.service.consumers["workflows-events"].commit
     for _ in range(3):
         await consumer.submit(tracked)
-    await made.until("EXITED")
-    # As after a replay that reaches further back than the inbox does.
-    await made.service.pool.execute("delete from inbox where message_id = $1", tracked.id)
+    await flow.until("EXITED")
+    # As after a replay that goes further back than the inbox.
+    await flow.service.pool.execute("delete from inbox where message_id = $1", tracked.id)
     await consumer.submit(tracked)
-    assert len(await made.executions()) == 1
+    assert len(await flow.executions()) == 1
 
 
-async def test_without_reentry_a_contact_enters_once_for_ever(flow: Make) -> None:
-    made = await flow(END)
+async def test_without_reentry_a_contact_is_enrolled_once(create_flow: CreateFlow) -> None:
+    flow = await create_flow(END)
     contact = uuid4()
-    await made.happens(*(made.tracked(contact) for _ in range(20)))
-    await made.until("EXITED")
-    await made.happens(made.tracked(contact))
-    await made.settled()
-    assert len(await made.executions()) == 1
+    await flow.announce(*(flow.tracked(contact) for _ in range(20)))
+    await flow.until("EXITED")
+    await flow.announce(flow.tracked(contact))
+    await flow.settled()
+    assert len(await flow.executions()) == 1
 
 
-async def test_with_reentry_a_contact_enters_again_after_it_left(flow: Make) -> None:
-    made = await flow(END, allow_reentry=True)
+async def test_with_reentry_a_contact_is_enrolled_again_after_the_execution_ended(create_flow: CreateFlow) -> None:
+    flow = await create_flow(END, allow_reentry=True)
     contact = uuid4()
     for count in range(1, 4):
-        await made.happens(made.tracked(contact))
-        await made.until(*["EXITED"] * count)
+        await flow.announce(flow.tracked(contact))
+        await flow.until(*["EXITED"] * count)
 
 
-async def test_with_reentry_a_contact_is_inside_once_at_a_time(flow: Make) -> None:
-    made = await flow(("DELAY", {"amount": 1, "unit": "days"}), allow_reentry=True)
+async def test_with_reentry_a_contact_has_one_active_execution(create_flow: CreateFlow) -> None:
+    flow = await create_flow(("DELAY", {"amount": 1, "unit": "days"}), allow_reentry=True)
     contact = uuid4()
-    await made.happens(*(made.tracked(contact) for _ in range(20)))
-    await made.until("WAITING")
-    await made.settled()
-    assert len(await made.executions()) == 1
+    await flow.announce(*(flow.tracked(contact) for _ in range(20)))
+    await flow.until("WAITING")
+    await flow.settled()
+    assert len(await flow.executions()) == 1
 
 
-async def test_two_replicas_take_each_contact_in_once_and_mail_once(stack: Stack, flow: Make) -> None:
-    made = await flow(MAIL, ("DELAY", {"amount": 1, "unit": "days"}), allow_reentry=True)
+async def test_two_replicas_enroll_each_contact_once_and_send_one_mail(stack: Stack, create_flow: CreateFlow) -> None:
+    flow = await create_flow(MAIL, ("DELAY", {"amount": 1, "unit": "days"}), allow_reentry=True)
     settings = stack.settings("workflows", instance="2", retry_delays=PATIENT)
     async with running(build(settings), settings) as replica:
-        consumers = [runtime.consumers["workflows-events"].commit for runtime in (made.service, replica)]
-        for person in (people := [uuid4() for _ in range(20)]):
+        consumers = [runtime.consumers["workflows-events"].commit for runtime in (flow.service, replica)]
+        for contact in (contact_ids := [uuid4() for _ in range(20)]):
             both = [
-                Envelope(id=uuid7(), project=made.project, message=made.tracked(person), at=AT, version=1)
+                Envelope(id=uuid7(), project=flow.project, message=flow.tracked(contact), at=AT, version=1)
                 for _ in consumers
             ]
-            await asyncio.gather(*(consumer.submit(one) for consumer, one in zip(consumers, both, strict=True)))
-    assert len(await made.until(*["WAITING"] * 20)) == 20
-    assert sorted(mail["contactId"] for mail in await made.mails()) == sorted(str(person) for person in people)
+            await asyncio.gather(*(consumer.submit(each) for consumer, each in zip(consumers, both, strict=True)))
+    assert len(await flow.until(*["WAITING"] * 20)) == 20
+    assert sorted(mail["contactId"] for mail in await flow.mails()) == sorted(str(contact) for contact in contact_ids)
 
 
-# --- when things go wrong ---
+# --- failures ---
 
 
-async def test_it_waits_for_contacts_to_answer_and_then_goes_on(stack: Stack, flow: Make) -> None:
-    made = await flow(("CONDITION", {"field": "data.plan", "operator": "exists"}), END)
-    await made.happens(*(made.tracked() for _ in range(10)))
-    await made.until(*["RUNNING"] * 10)
+async def test_executions_wait_until_contacts_answers(stack: Stack, create_flow: CreateFlow) -> None:
+    flow = await create_flow(("CONDITION", {"field": "data.plan", "operator": "exists"}), END)
+    await flow.announce(*(flow.tracked() for _ in range(10)))
+    await flow.until(*["RUNNING"] * 10)
     async with contacts(stack, lambda _: Match(matches=True)):
-        await made.until(*["EXITED"] * 10)
-    assert (await made.kinds()).count("execution.exited") == 10
+        await flow.until(*["EXITED"] * 10)
+    assert (await flow.kinds()).count("execution.exited") == 10
 
 
-async def test_silence_of_contacts_holds_up_nobody_else(flow: Make) -> None:
-    asking = await flow(("CONDITION", {"field": "data.plan", "operator": "exists"}), END)
-    plain = await flow(END)
-    await asking.happens(*(asking.tracked() for _ in range(10)))
+async def test_executions_that_do_not_need_contacts_go_on_without_it(create_flow: CreateFlow) -> None:
+    asking = await create_flow(("CONDITION", {"field": "data.plan", "operator": "exists"}), END)
+    plain = await create_flow(END)
+    await asking.announce(*(asking.tracked() for _ in range(10)))
     await plain.until(*["EXITED"] * 10)
-    assert {one.status for one in await asking.executions()} == {"RUNNING"}
+    assert {each.status for each in await asking.executions()} == {"RUNNING"}
 
 
-async def test_a_contact_that_is_gone_fails_its_execution_only(stack: Stack, flow: Make) -> None:
-    made = await flow(("CONDITION", {"field": "data.plan", "operator": "exists"}), END)
-    gone, here = made.tracked(), made.tracked()
+async def test_a_missing_contact_fails_only_its_own_execution(stack: Stack, create_flow: CreateFlow) -> None:
+    flow = await create_flow(("CONDITION", {"field": "data.plan", "operator": "exists"}), END)
+    missing, existing = flow.tracked(), flow.tracked()
 
-    def answer(question: Any) -> Match:
-        if question.contact_id == gone.contact_id:
+    def reply(query: Any) -> Match:
+        if query.contact_id == missing.contact_id:
             raise Rejected("CONTACT_NOT_FOUND", "Contact not found")
         return Match(matches=True)
 
-    async with contacts(stack, answer):
-        await made.happens(gone, here)
-        await made.until("EXITED", "FAILED")
-    [failed] = await made.executions(status="FAILED")
-    assert (failed.contact_id, failed.exit_reason) == (gone.contact_id, "Contact not found")
+    async with contacts(stack, reply):
+        await flow.announce(missing, existing)
+        await flow.until("EXITED", "FAILED")
+    [failed] = await flow.executions(status="FAILED")
+    assert (failed.contact_id, failed.exit_reason) == (missing.contact_id, "Contact not found")
 
 
-async def test_read_models_that_are_rebuilt_equal_those_that_never_were(stack: Stack, flow: Make) -> None:
-    made = await flow(MAIL, WAIT, END, allow_reentry=True)
-    await made.happens(*(made.tracked() for _ in range(5)))
-    before = await made.until(*["EXITED"] * 5)
-    workflow = await made.author.get(made.id)
-    service = made.service
+async def test_rebuilt_read_models_equal_the_original_ones(stack: Stack, create_flow: CreateFlow) -> None:
+    flow = await create_flow(MAIL, WAIT, END, allow_reentry=True)
+    await flow.announce(*(flow.tracked() for _ in range(5)))
+    before = await flow.until(*["EXITED"] * 5)
+    workflow = await flow.author.get(flow.id)
+    service = flow.service
     await rebuild(stack.admin_url, service.client, service.service, service.service.read_models)
-    assert await made.executions() == before
-    assert await made.author.get(made.id) == workflow
-    await made.happens(made.tracked(before[0].contact_id))
-    await made.until(*["EXITED"] * 6)
+    assert await flow.executions() == before
+    assert await flow.author.get(flow.id) == workflow
+    await flow.announce(flow.tracked(before[0].contact_id))
+    await flow.until(*["EXITED"] * 6)

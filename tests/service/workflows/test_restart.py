@@ -1,4 +1,4 @@
-"""Executions across the end of their process."""
+"""Executions across a restart of the process."""
 
 from uuid import UUID
 
@@ -9,16 +9,16 @@ from tests.service.workflows.test_commands import Author
 from tests.service.workflows.test_executions import PATIENT, Flow
 
 
-async def test_executions_that_wait_go_on_after_a_restart(stack: Stack, project: UUID) -> None:
+async def test_waiting_executions_go_on_after_a_restart(stack: Stack, project: UUID) -> None:
     settings = stack.settings("workflows", retry_delays=PATIENT)
     async with running(build(settings), settings) as before:
         author = Author(stack, project)
         workflow = await author.create(enabled=True)
         await author.add(workflow, "DELAY", amount=0.05, unit="minutes")
         await author.add(workflow, "EXIT", reason="done")
-        made = Flow(before, author, workflow)
-        await made.happens(made.tracked())
-        [waiting] = await made.until("WAITING")
+        flow = Flow(before, author, workflow)
+        await flow.announce(flow.tracked())
+        [waiting] = await flow.until("WAITING")
     async with running(build(settings), settings):
-        [ended] = await made.until("EXITED")
+        [ended] = await flow.until("EXITED")
     assert (ended.id, ended.exit_reason) == (waiting.id, "done")
