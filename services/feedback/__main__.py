@@ -1,4 +1,4 @@
-"""Runs the feedback service: `python -m services.feedback`."""
+"""`python -m services.feedback`: runs the service until SIGTERM."""
 
 from libs.runtime.process.lifecycle import run
 from services.feedback.app import build

@@ -1,4 +1,4 @@
-"""`python -m services.workflows`: run the service until SIGTERM."""
+"""`python -m services.workflows`: runs the service until SIGTERM."""
 
 from libs.runtime.process.lifecycle import run
 from services.workflows.app import build
