@@ -1,4 +1,4 @@
-"""Projects and their keys: what the gateway owns."""
+"""Messages of the gateway: projects and their keys."""
 
 from typing import ClassVar, Literal
 from uuid import UUID
@@ -11,7 +11,7 @@ KeyKind = Literal["secret", "public"]
 
 
 class UpdateProject(Command, tag="update-project", frozen=True, kw_only=True):
-    """Change the settings that are given; `language` or `timezone` null unsets it. Answers `ProjectView`."""
+    """Change the settings that are given. Null clears `language` or `timezone`. Replies with `ProjectView`."""
 
     service: ClassVar[str] = "gateway"
     project_id: UUID
@@ -22,7 +22,7 @@ class UpdateProject(Command, tag="update-project", frozen=True, kw_only=True):
 
 
 class GetProject(Query, tag="get-project", frozen=True, kw_only=True):
-    """The project that asks. Answers `ProjectView`."""
+    """Get the project that the query is sent for. Replies with `ProjectView`."""
 
     service: ClassVar[str] = "gateway"
 
@@ -38,9 +38,12 @@ class ProjectCreated(Event, tag="project.created", frozen=True, kw_only=True):
 
 
 class ProjectUpdated(Event, tag="project.updated", frozen=True, kw_only=True):
-    """The values after the change. `language` is what contacts are spoken to in unless their own `locale` says
-    otherwise: a tag such as `de` or `zh-TW`. `timezone` is the IANA name of the zone that they are in unless their own
-    `timezone` says otherwise. Without `tracking` opens and clicks of campaigns and workflows are not followed."""
+    """The values after the change.
+
+    `language` is a tag such as `de` or `zh-TW`, for contacts without a `locale` of their own; `timezone` is the IANA
+    name of a zone, for contacts without a `timezone` of their own. Without `tracking` the opens and clicks of campaigns
+    and workflows are not recorded.
+    """
 
     service: ClassVar[str] = "gateway"
     stream: ClassVar[str] = "project-{project_id}"

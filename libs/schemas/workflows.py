@@ -1,4 +1,4 @@
-"""Workflow graphs and their executions: what the workflows service accepts, says and answers."""
+"""Messages of the workflows service: workflow graphs and their executions."""
 
 from datetime import datetime
 from typing import ClassVar, Literal
@@ -13,6 +13,8 @@ ExecutionStatus = Literal["RUNNING", "WAITING", "COMPLETED", "EXITED", "FAILED",
 
 
 class Step(View, frozen=True, kw_only=True):
+    """A step of a workflow. The form of its `config` depends on its type."""
+
     id: UUID
     type_: StepType = msgspec.field(name="type")
     name: str
@@ -22,10 +24,14 @@ class Step(View, frozen=True, kw_only=True):
 
 
 class Branch(View, frozen=True, kw_only=True):
+    """The condition of a transition: it is taken by executions that leave its step by this branch."""
+
     branch: str
 
 
 class Transition(View, frozen=True, kw_only=True):
+    """The way from one step to the next. Of several that could be taken, the one with the lowest `priority` is."""
+
     id: UUID
     from_step_id: UUID
     to_step_id: UUID
@@ -42,7 +48,7 @@ class WorkflowsCommand(Command, frozen=True, kw_only=True):
 
 
 class CreateWorkflow(WorkflowsCommand, tag="create-workflow", frozen=True, kw_only=True):
-    """Answers `WorkflowView` with its TRIGGER step."""
+    """Create a workflow with its TRIGGER step. Replies with `WorkflowView`."""
 
     trigger_step_id: UUID
     name: str
@@ -53,7 +59,7 @@ class CreateWorkflow(WorkflowsCommand, tag="create-workflow", frozen=True, kw_on
 
 
 class UpdateWorkflow(WorkflowsCommand, tag="update-workflow", frozen=True, kw_only=True):
-    """Change the fields that are given. Answers `WorkflowView`."""
+    """Change the fields that are given. Replies with `WorkflowView`."""
 
     name: str | None = None
     description: str | None = None
@@ -63,7 +69,11 @@ class UpdateWorkflow(WorkflowsCommand, tag="update-workflow", frozen=True, kw_on
 
 
 class AddStep(WorkflowsCommand, tag="add-step", frozen=True, kw_only=True):
-    """Answers `Step`. With `auto_connect` the last leaf step leads to the new one by `transition_id`."""
+    """Add a step. Replies with `Step`.
+
+    With `auto_connect` the newest step without a transition is connected to the new one, by a transition with the id
+    `transition_id`.
+    """
 
     step: Step
     transition_id: UUID
@@ -71,7 +81,7 @@ class AddStep(WorkflowsCommand, tag="add-step", frozen=True, kw_only=True):
 
 
 class AddTransition(WorkflowsCommand, tag="add-transition", frozen=True, kw_only=True):
-    """Answers `Transition`."""
+    """Add a transition. Replies with `Transition`: the existing one if an equal one is there already."""
 
     transition: Transition
 
@@ -113,7 +123,7 @@ class TransitionAdded(WorkflowEvent, tag="workflow.transition_added", frozen=Tru
 
 
 class ExecutionEvent(Event, frozen=True, kw_only=True):
-    """One contact's way through one workflow."""
+    """A fact about an execution: one contact going through one workflow."""
 
     service: ClassVar[str] = "workflows"
     stream: ClassVar[str] = "execution-{execution_id}"
@@ -123,8 +133,11 @@ class ExecutionEvent(Event, frozen=True, kw_only=True):
 
 
 class ExecutionStarted(ExecutionEvent, tag="execution.started", frozen=True, kw_only=True):
-    """`context` is the data of the event that triggered it; `email` the contact's address then, empty if the event
-    does not tell it. `step_id` is the TRIGGER step; `entry` counts the contact's earlier executions of the workflow."""
+    """An event triggered the workflow for a contact.
+
+    `context` is the data of that event, `email` the address in it, empty if it has none. `step_id` is the TRIGGER step;
+    `entry` is the number of executions of the workflow that the contact had before.
+    """
 
     personal: ClassVar[tuple[str, ...]] = ("email", "context")
     email: str
@@ -135,7 +148,7 @@ class ExecutionStarted(ExecutionEvent, tag="execution.started", frozen=True, kw_
 
 
 class StepCompleted(ExecutionEvent, tag="execution.step_completed", frozen=True, kw_only=True):
-    """`branch` is the way that a CONDITION took; `next_step_id` is null where the way ends."""
+    """A step is done. `branch` is the branch taken from a CONDITION; `next_step_id` is null if no step follows."""
 
     personal: ClassVar[tuple[str, ...]] = ("output",)
     step_id: UUID
@@ -151,7 +164,7 @@ class StepEvent(ExecutionEvent, frozen=True, kw_only=True):
 
 
 class EmailRequested(StepEvent, tag="execution.email_requested", frozen=True, kw_only=True):
-    """A SEND_EMAIL step was reached: delivery queues the mail, once for each execution and step."""
+    """A SEND_EMAIL step was reached. Delivery queues the mail, once for each execution and step."""
 
     personal: ClassVar[tuple[str, ...]] = ("email", "context")
     email_id: UUID
@@ -161,23 +174,29 @@ class EmailRequested(StepEvent, tag="execution.email_requested", frozen=True, kw
 
 
 class DelayStarted(StepEvent, tag="execution.delay_started", frozen=True, kw_only=True):
+    """A DELAY step was reached. The execution goes on at `until`."""
+
     until: datetime
 
 
 class ExecutionCompleted(ExecutionEvent, tag="execution.completed", frozen=True, kw_only=True):
-    pass
+    """The last step was completed."""
 
 
 class ExecutionExited(ExecutionEvent, tag="execution.exited", frozen=True, kw_only=True):
+    """An EXIT step ended the execution. `reason` is the one in its config."""
+
     reason: str
 
 
 class ExecutionFailed(ExecutionEvent, tag="execution.failed", frozen=True, kw_only=True):
+    """The execution cannot go on from the step `step_id`. `reason` is for people."""
+
     step_id: UUID | None
     reason: str
 
 
-# --- queries and answers ---------------------------------------------------------------------------------------------
+# --- queries and replies ---------------------------------------------------------------------------------------------
 
 
 class WorkflowsQuery(Query, frozen=True, kw_only=True):
@@ -185,34 +204,36 @@ class WorkflowsQuery(Query, frozen=True, kw_only=True):
 
 
 class GetWorkflow(WorkflowsQuery, tag="get-workflow", frozen=True, kw_only=True):
-    """Answers `WorkflowView`."""
+    """Replies with `WorkflowView`."""
 
     workflow_id: UUID
 
 
 class ListWorkflows(WorkflowsQuery, tag="list-workflows", frozen=True, kw_only=True):
-    """Newest first. Answers `WorkflowPage`."""
+    """List workflows, newest first. Replies with `WorkflowPage`."""
 
     page: int = 1
     page_size: int = 20
 
 
 class FindWorkflowsOfSegment(WorkflowsQuery, tag="find-workflows-of-segment", frozen=True, kw_only=True):
-    """Workflows that ask about the segment in a step, or begin when a contact enters or leaves it. Answers a list of
-    `WorkflowUse`."""
+    """Find workflows that use the segment in a condition, or that start when a contact enters or leaves it.
+
+    Replies with a list of `WorkflowUse`.
+    """
 
     segment_id: UUID
     slug: str
 
 
 class FindWorkflowsOfEvent(WorkflowsQuery, tag="find-workflows-of-event", frozen=True, kw_only=True):
-    """Workflows that begin with this event, wait for it in a step, or ask about it. Answers a list of `WorkflowUse`."""
+    """Find workflows that the event starts, or that use it in a step. Replies with a list of `WorkflowUse`."""
 
     name: str
 
 
 class ListExecutions(WorkflowsQuery, tag="list-executions", frozen=True, kw_only=True):
-    """Newest first. Answers `ExecutionPage`."""
+    """List executions, newest first. Replies with `ExecutionPage`."""
 
     workflow_id: UUID
     page: int = 1
@@ -221,20 +242,20 @@ class ListExecutions(WorkflowsQuery, tag="list-executions", frozen=True, kw_only
 
 
 class GetExecution(WorkflowsQuery, tag="get-execution", frozen=True, kw_only=True):
-    """Answers `ExecutionView`."""
+    """Replies with `ExecutionView`."""
 
     workflow_id: UUID
     execution_id: UUID
 
 
 class ListTemplateSteps(WorkflowsQuery, tag="list-template-steps", frozen=True, kw_only=True):
-    """The steps that send a template. Answers a list of `TemplateStep`."""
+    """List the steps that send a template. Replies with a list of `TemplateStep`."""
 
     template_id: UUID
 
 
 class TemplateStep(View, frozen=True, kw_only=True):
-    """A step that sends a template, and the workflow that it belongs to."""
+    """A step that sends a template, and its workflow."""
 
     id: UUID
     name: str
@@ -247,6 +268,8 @@ class TriggerConfig(View, frozen=True, kw_only=True):
 
 
 class WorkflowUse(View, frozen=True, kw_only=True):
+    """A workflow that uses a segment or an event."""
+
     id: UUID
     name: str
     enabled: bool

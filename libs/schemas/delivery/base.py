@@ -11,7 +11,7 @@ class DeliveryCommand(Command, frozen=True, kw_only=True):
     service: ClassVar[str] = "delivery"
 
 
-# --- queries and answers ---------------------------------------------------------------------------------------------
+# --- queries and replies ---------------------------------------------------------------------------------------------
 
 
 class DeliveryQuery(Query, frozen=True, kw_only=True):

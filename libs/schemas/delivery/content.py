@@ -1,4 +1,4 @@
-"""What a mail says and carries: content, attachments, and previews of both."""
+"""Messages of the delivery service about what a mail contains: content, attachments and previews."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -11,14 +11,14 @@ from libs.schemas.delivery.base import DeliveryCommand, DeliveryQuery
 Kind = Literal["TRANSACTIONAL", "MARKETING", "HEADLESS"]
 UtmValue = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 PIECE_BYTES = 512 * 1024
-"""Of a file, in one message. In JSON it is a third larger, and the bus takes 1 MiB."""
+"""The size of a piece of a file in one message. JSON makes it a third larger, and the bus accepts 1 MiB."""
 MAX_ATTACHMENTS = 10
 MAX_ATTACHED_BYTES = 10 * 1024 * 1024
-"""Of all files of one mail together."""
+"""The limit for all files of one mail together."""
 
 
 class Utm(View, frozen=True, kw_only=True):
-    """What analytics are told of where a visitor comes from: `utm_source` and so on of each link to a page."""
+    """Parameters for web analytics (`utm_source` and so on) that are added to each link to a page."""
 
     source: UtmValue
     medium: UtmValue = "email"
@@ -28,8 +28,11 @@ class Utm(View, frozen=True, kw_only=True):
 
 
 class Content(View, frozen=True, kw_only=True):
-    """What a mail says and who it is from; `subject` and `body` are Liquid templates. `language` is that of readers who
-    have none of their own, `utm` goes onto the links."""
+    """What a mail says and who it is from.
+
+    `subject` and `body` are Liquid templates. `language` is for recipients without a language of their own; `utm` is
+    added to the links.
+    """
 
     subject: str
     body: str
@@ -42,8 +45,11 @@ class Content(View, frozen=True, kw_only=True):
 
 
 class Attachment(View, frozen=True, kw_only=True):
-    """A file that goes with a mail. Its bytes are kept beside the log, by `digest` (SHA-256 in hex), until the mail's
-    outcome is final. `inline` ones are shown where the HTML says `cid:` and their `content_id`."""
+    """A file attached to a mail.
+
+    Its bytes are stored outside the log, under `digest` (SHA-256 in hex), until the outcome of the mail is final. An
+    `inline` file is shown where the HTML refers to `cid:` and its `content_id`.
+    """
 
     filename: str
     content_type: str
@@ -54,18 +60,18 @@ class Attachment(View, frozen=True, kw_only=True):
 
 
 class Mailbox(View, frozen=True, kw_only=True, omit_defaults=True):
-    """An address as a header shows it."""
+    """An address in a header, with a name if it has one."""
 
     address: str
     name: str = ""
 
 
 class MailOptions(View, frozen=True, kw_only=True, omit_defaults=True):
-    """What was asked for with one mail, beyond its content.
+    """Options of one mail, besides its content.
 
-    `name` is the recipient's, for the To header; `shown_to` and `shown_cc` are whom the headers To and Cc name instead,
-    of a message that was handed in with such lines; `headers` are the caller's own. Without `tracking` opens and clicks
-    are not followed. A `one_time_code` that gets no answer is sent again soon: late, it is of no use to anybody.
+    `name` is the recipient's, for the To header. `shown_to` and `shown_cc` replace the To and Cc headers if the message
+    was submitted with such headers. `headers` are the caller's own. Without `tracking` opens and clicks are not
+    recorded. If SES does not answer, a mail with a `one_time_code` is sent again soon, since a late code is useless.
     """
 
     name: str | None = None
@@ -78,8 +84,11 @@ class MailOptions(View, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StoreFilePiece(DeliveryCommand, tag="store-file-piece", frozen=True, kw_only=True):
-    """Keep a piece of a file until the mails that it goes with are sent. Every piece but the last is `PIECE_BYTES`
-    long; they count from 0. `digest` is the SHA-256 of the whole file, in hex. Answers `KeptPiece`."""
+    """Store a piece of a file until the mails that it is attached to are sent. Replies with `KeptPiece`.
+
+    Pieces are numbered from 0, and every piece but the last has `PIECE_BYTES` bytes. `digest` is the SHA-256 of the
+    whole file in hex.
+    """
 
     digest: str
     number: int
@@ -87,8 +96,10 @@ class StoreFilePiece(DeliveryCommand, tag="store-file-piece", frozen=True, kw_on
 
 
 class PreviewMail(DeliveryQuery, tag="preview-mail", frozen=True, kw_only=True):
-    """Write a mail as it would be sent, without sending it. `contact_data` is the person's, `data` the mail's own.
-    Answers `MailPreview`."""
+    """Render a mail as it would be sent, without sending it. Replies with `MailPreview`.
+
+    `contact_data` is the data of the contact, `data` that of the mail.
+    """
 
     content: Content
     recipient: str
@@ -98,7 +109,7 @@ class PreviewMail(DeliveryQuery, tag="preview-mail", frozen=True, kw_only=True):
 
 
 class Hint(View, frozen=True, kw_only=True):
-    """What an author should know of a mail that is not wrong."""
+    """Something that the author should check, although it is no error."""
 
     code: str
     message: str
@@ -118,4 +129,4 @@ class KeptPiece(View, frozen=True, kw_only=True):
 
 
 RenderData = dict[str, Any]
-"""Variables of a template: contact data, then the mail's own data, then `email`, `id` and the three link URLs."""
+"""Variables of a template: the contact's data, then the mail's own, then `email`, `id` and the three link URLs."""

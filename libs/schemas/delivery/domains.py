@@ -1,4 +1,4 @@
-"""Sending domains: what the delivery service accepts, says and answers about them."""
+"""Messages of the delivery service about sending domains."""
 
 from typing import ClassVar, Literal
 from uuid import UUID
@@ -12,9 +12,11 @@ DomainVerification = Literal["PENDING", "SUCCESS", "FAILED", "TEMPORARY_FAILURE"
 
 
 class AddDomain(DeliveryCommand, tag="add-domain", frozen=True, kw_only=True):
-    """Add a sending domain. `verified` is set only for a domain that the operator vouches for: it is neither registered
-    with SES nor checked there, and several projects may have it. Any other belongs to one project. Answers
-    `DomainView`."""
+    """Add a sending domain. Replies with `DomainView`.
+
+    `verified` is only for a domain that the operator vouches for: it is neither registered with SES nor checked there,
+    and several projects may have it. Any other domain belongs to one project.
+    """
 
     domain_id: UUID
     domain: str
@@ -22,13 +24,13 @@ class AddDomain(DeliveryCommand, tag="add-domain", frozen=True, kw_only=True):
 
 
 class VerifyDomain(DeliveryCommand, tag="verify-domain", frozen=True, kw_only=True):
-    """Have SES asked about the domain now rather than at the next round. Answers `DomainView`, as it was before."""
+    """Check the domain with SES now instead of with the next round. Replies with `DomainView` as it was before."""
 
     domain_id: UUID
 
 
 class RemoveDomain(DeliveryCommand, tag="remove-domain", frozen=True, kw_only=True):
-    """Answers `DomainView`, as it was before."""
+    """Replies with `DomainView` as it was before."""
 
     domain_id: UUID
 
@@ -41,47 +43,47 @@ class DomainEvent(Event, frozen=True, kw_only=True):
 
 
 class DomainAdded(DomainEvent, tag="domain.added", frozen=True, kw_only=True):
-    """`vouched` is true for a domain that the operator vouches for, as all were in events that do not say."""
+    """`vouched` is true for a domain that the operator vouches for, and in all events that do not have the field."""
 
     tokens: list[str] = []
     vouched: bool = True
 
 
 class DomainIdentified(DomainEvent, tag="domain.identified", frozen=True, kw_only=True):
-    """SES knows the domain: these are the tokens of its DKIM records, and the name that its bounces go to."""
+    """SES has registered the domain. `tokens` are for its DKIM records, `mail_from` is the host for its bounces."""
 
     tokens: list[str]
     mail_from: str | None = None
 
 
 class DomainVerified(DomainEvent, tag="domain.verified", frozen=True, kw_only=True):
-    """From here on the project may send from it. `vouched` as above."""
+    """The project may send from the domain. `vouched` as in `DomainAdded`."""
 
     vouched: bool = True
 
 
 class DomainLost(DomainEvent, tag="domain.lost", frozen=True, kw_only=True):
-    """SES does not accept mail from the domain any more; `status` is what SES says of it."""
+    """SES no longer accepts mail from the domain. `status` is SES's."""
 
     status: str
 
 
 class DomainRemoved(DomainEvent, tag="domain.removed", frozen=True, kw_only=True):
-    """The project has the domain no longer. If it is added again that is another one, with an id of its own."""
+    """The project no longer has the domain. If it is added again, it gets another id."""
 
 
 class ListDomains(DeliveryQuery, tag="list-domains", frozen=True, kw_only=True):
-    """Answers a list of `DomainView`."""
+    """Replies with a list of `DomainView`."""
 
 
 class GetDomain(DeliveryQuery, tag="get-domain", frozen=True, kw_only=True):
-    """Answers `DomainView`."""
+    """Replies with `DomainView`."""
 
     domain_id: UUID
 
 
 class DnsRecord(View, frozen=True, kw_only=True):
-    """A record to publish. `purpose` is what it is for; `required` is false for what is only advice."""
+    """A DNS record to publish for the `purpose`. `required` is false if it is only recommended."""
 
     type_: Literal["CNAME", "MX", "TXT"] = msgspec.field(name="type")
     name: str
@@ -94,9 +96,9 @@ class DnsRecord(View, frozen=True, kw_only=True):
 class DomainView(View, frozen=True, kw_only=True):
     """A sending domain of a project.
 
-    `status` is what SES said when it was asked last, at `checked_at`; `problem` says why it could not be asked, or what
-    it refused. `tokens` and `dkim_tokens` are the same. The records are complete once SES knows the domain. One that is
-    `vouched` for by the operator is not checked.
+    `status` is SES's at the last check, at `checked_at`; `problem` says why the check failed or what SES refused.
+    `tokens` and `dkim_tokens` are the same. The records are complete once SES has registered the domain. A domain that
+    the operator has `vouched` for is not checked.
     """
 
     id: UUID

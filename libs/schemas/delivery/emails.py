@@ -1,4 +1,4 @@
-"""Email intents and their outcomes, and sending domains: what the delivery service accepts, says and answers."""
+"""Messages of the delivery service about email intents and their outcomes."""
 
 from typing import ClassVar, Literal
 from uuid import UUID
@@ -15,11 +15,11 @@ SuppressionReason = Literal["unsubscribed", "bounced", "complained", "erased", "
 
 
 class MailOrder(DeliveryCommand, frozen=True, kw_only=True):
-    """What a transactional mail is to say.
+    """A transactional mail, as ordered.
 
-    Exactly one of `content` and `template_id` names what is sent; fields of `overrides` win over the template's.
-    Content without a sender comes from the project's verified domain. `data` is for rendering this mail only; the
-    contact's own data is added to it.
+    Either `content` or `template_id` is set; fields of `overrides` replace those of the template. Content without a
+    sender is sent from the project's verified domain. `data` is for this mail only; the data of the contact is added
+    for rendering.
     """
 
     content: Content | None = None
@@ -30,7 +30,7 @@ class MailOrder(DeliveryCommand, frozen=True, kw_only=True):
 
 
 class SendEmail(MailOrder, tag="send-email", frozen=True, kw_only=True):
-    """Queue one transactional mail. Answers `QueuedEmail`."""
+    """Queue one transactional mail. Replies with `QueuedEmail`."""
 
     email_id: UUID
     contact_id: UUID
@@ -39,7 +39,7 @@ class SendEmail(MailOrder, tag="send-email", frozen=True, kw_only=True):
 
 
 class EmailRecipient(View, frozen=True, kw_only=True):
-    """Who gets a mail, by which id. `subscribed` is as the contact said when it was read for this mail."""
+    """A recipient, and the id of the mail to it. `subscribed` is the contact's when it was read for this mail."""
 
     email_id: UUID
     contact_id: UUID
@@ -49,20 +49,22 @@ class EmailRecipient(View, frozen=True, kw_only=True):
 
 
 class SendEmails(MailOrder, tag="send-emails", frozen=True, kw_only=True):
-    """Queue the same mail to each recipient, in one of its own: to all of them, or to none. Answers `QueuedEmails`."""
+    """Queue a separate mail to each recipient: to all of them or to none. Replies with `QueuedEmails`."""
 
     recipients: list[EmailRecipient]
 
 
 class CancelEmail(DeliveryCommand, tag="cancel-email", frozen=True, kw_only=True):
-    """Do not send a mail that is still queued. Answers `EmailView`."""
+    """Cancel a mail that is still queued. Replies with `EmailView`."""
 
     email_id: UUID
 
 
 class ResendEmail(DeliveryCommand, tag="resend-email", frozen=True, kw_only=True):
-    """Send a mail again whose outcome is unknown, without waiting for proof: it may arrive twice. Answers
-    `EmailView`."""
+    """Send a mail whose outcome is unknown again, without waiting for proof. Replies with `EmailView`.
+
+    The mail may arrive twice.
+    """
 
     email_id: UUID
 
@@ -84,7 +86,7 @@ class EmailEvent(Event, frozen=True, kw_only=True):
 
 
 class EmailQueued(EmailEvent, tag="email.queued", frozen=True, kw_only=True):
-    """The intent exists: from here on it is accounted for until it is sent, failed, suppressed or cancelled."""
+    """The intent exists. It is accounted for until it is sent, failed, suppressed or cancelled."""
 
     personal: ClassVar[tuple[str, ...]] = ("recipient", "content", "data", "extras")
     recipient: str
@@ -97,7 +99,7 @@ class EmailQueued(EmailEvent, tag="email.queued", frozen=True, kw_only=True):
 
 
 class EmailSent(EmailEvent, tag="email.sent", frozen=True, kw_only=True):
-    """SES accepted the mail. `resolved` is true if we learned it from a notification rather than from SES's answer."""
+    """SES accepted the mail. `resolved` is true if a notification showed it rather than the response of SES."""
 
     personal: ClassVar[tuple[str, ...]] = ("subject",)
     message_id: str
@@ -107,41 +109,46 @@ class EmailSent(EmailEvent, tag="email.sent", frozen=True, kw_only=True):
 
 
 class EmailFailed(EmailEvent, tag="email.failed", frozen=True, kw_only=True):
-    """The mail will not be sent. `code` is SES's or ours, `reason` is for people."""
+    """The mail will not be sent. `code` is SES's or ours; `reason` is for people."""
 
     code: str
     reason: str
 
 
 class EmailSuppressed(EmailEvent, tag="email.suppressed", frozen=True, kw_only=True):
-    """`rule` is the name that the suppression rule had, if one was the reason."""
+    """The mail is withheld. `rule` is the name of the suppression rule if one was the reason."""
 
     reason: SuppressionReason
     rule: str | None = None
 
 
 class EmailCancelled(EmailEvent, tag="email.cancelled", frozen=True, kw_only=True):
+    """The mail was cancelled before SES was called for it."""
+
     reason: str
 
 
 class EmailUnresolved(EmailEvent, tag="email.unresolved", frozen=True, kw_only=True):
-    """SES may or may not have the mail: the call of this attempt had no answer that settles it."""
+    """SES may or may not have the mail: this attempt got no response that settles it."""
 
     attempt: int
     cause: str
 
 
 class EmailRequeued(EmailEvent, tag="email.requeued", frozen=True, kw_only=True):
-    """The mail is sent once more: grace is over, notifications flow, and none proved it sent; or an operator asked."""
+    """The mail is sent once more.
+
+    Either its grace is over, notifications arrive and none confirms it, or an operator has asked for it.
+    """
 
     attempt: int
     by: Literal["policy", "operator"] = "policy"
 
 
 class CheckOrder(DeliveryQuery, tag="check-order", frozen=True, kw_only=True):
-    """Could this mail be sent to somebody who is subscribed? Refused as `SendEmails` would be, or `ValidatedEmail`.
+    """Check whether this mail could be sent to a subscribed recipient. Replies with `ValidatedEmail`.
 
-    What is said of recipients in `extras` and `data` has no part in it.
+    Refused like `SendEmails` would be. What depends on the recipient, `data` and parts of `extras`, is not checked.
     """
 
     content: Content | None = None
@@ -151,13 +158,13 @@ class CheckOrder(DeliveryQuery, tag="check-order", frozen=True, kw_only=True):
 
 
 class GetEmail(DeliveryQuery, tag="get-email", frozen=True, kw_only=True):
-    """Answers `EmailDetail`, with what delivery knows of its life."""
+    """Replies with `EmailDetail`, with what delivery knows of the mail's history."""
 
     email_id: UUID
 
 
 class ListEmails(DeliveryQuery, tag="list-emails", frozen=True, kw_only=True):
-    """Newest first. Answers `EmailPage`."""
+    """List mails, newest first. Replies with `EmailPage`."""
 
     limit: int = 20
     cursor: str | None = None
@@ -170,8 +177,10 @@ class ListEmails(DeliveryQuery, tag="list-emails", frozen=True, kw_only=True):
 
 
 class FindSuppressed(DeliveryQuery, tag="find-suppressed", frozen=True, kw_only=True):
-    """Those of the readers (contact and address) from whom a campaign of this kind would be withheld if it was sent
-    now: exactly what is decided when a mail is claimed. Answers a list of `Suppressed`."""
+    """Find those of the `readers` (address by contact) to whom a campaign of this kind would not be sent now.
+
+    The rules are the same as when a mail is claimed. Replies with a list of `Suppressed`.
+    """
 
     readers: dict[UUID, str]
     kind: Kind
@@ -188,7 +197,7 @@ class QueuedEmail(View, frozen=True, kw_only=True):
 
 
 class QueuedEmails(View, frozen=True, kw_only=True):
-    """In the order of the recipients."""
+    """The ids of the mails, in the order of the recipients."""
 
     emails: list[UUID]
     timestamp: Instant
@@ -214,7 +223,7 @@ class EmailView(View, frozen=True, kw_only=True):
 
 
 class TimelineEntry(View, frozen=True, kw_only=True):
-    """One thing that happened to a mail: `type` for programs, `message` for people."""
+    """One event in the history of a mail: `type` for programs, `message` for people."""
 
     at: Instant
     type_: str = msgspec.field(name="type")
@@ -223,7 +232,7 @@ class TimelineEntry(View, frozen=True, kw_only=True):
 
 
 class EmailDetail(EmailView, frozen=True, kw_only=True):
-    """The mail and its life, the oldest first."""
+    """A mail and its history, oldest first."""
 
     timeline: list[TimelineEntry]
 

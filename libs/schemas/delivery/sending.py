@@ -1,4 +1,4 @@
-"""How far sending is: the ledger's counts, and what mails wait for."""
+"""Messages of the delivery service about the progress of sending: the ledger, and what queued mails wait for."""
 
 from typing import Literal
 from uuid import UUID
@@ -23,29 +23,30 @@ WaitingFor = Literal[
 
 
 class GetSendingState(DeliveryQuery, tag="get-sending-state", frozen=True, kw_only=True):
-    """What a campaign's queued mails wait for; `queued` is how many there are. Answers `SendingState`."""
+    """Get what the `queued` mails of a campaign wait for. Replies with `SendingState`."""
 
     campaign_id: UUID
     queued: int = 0
 
 
 class GetOutgoing(DeliveryQuery, tag="get-outgoing", frozen=True, kw_only=True):
-    """Answers `Outgoing`."""
+    """Get whether mail goes out. Replies with `Outgoing`."""
 
 
 class GetLedger(DeliveryQuery, tag="get-ledger", frozen=True, kw_only=True):
-    """The counts of the conservation law, for the project or for one campaign. Answers `Ledger`."""
+    """Count the email intents of the project or of one campaign by state. Replies with `Ledger`."""
 
     campaign_id: UUID | None = None
 
 
 class SendingState(View, frozen=True, kw_only=True):
-    """`waiting_for` is why queued mails are not sent yet; null if none is queued. RATE_LIMIT is how it should be.
+    """Why queued mails are not sent yet.
 
-    SEND_RATE and SEND_WINDOW are the campaign's own: then `until` is when the next mail's turn is. PROJECT_LIMIT and
-    DOMAIN_LIMIT are the project's (`SetSendingLimits`). `detail` is SES's code where SES refuses, or the recipient
-    domain that is limited. `rate` is what may be sent in a second now, `eta_seconds` how long the rest takes if the
-    campaign has a rate or a window; null if that cannot be told.
+    `waiting_for` is null if none is queued, and RATE_LIMIT in normal operation. SEND_RATE and SEND_WINDOW are settings
+    of the campaign, and `until` is when its next mail is due. PROJECT_LIMIT and DOMAIN_LIMIT are the project's own
+    (`SetSendingLimits`). `detail` is SES's error code if SES refuses, or the limited recipient domain. `rate` is how
+    many mails per second may be sent now; `eta_seconds` is the time that the rest will take if the campaign has a rate
+    or a window, null if that is not known.
     """
 
     waiting_for: WaitingFor | None
@@ -56,7 +57,7 @@ class SendingState(View, frozen=True, kw_only=True):
 
 
 class Outgoing(View, frozen=True, kw_only=True):
-    """Whether mail goes out; if not, since when and why."""
+    """Whether mail goes out and, if not, since when and why."""
 
     paused: bool
     since: Instant | None = None
@@ -64,10 +65,10 @@ class Outgoing(View, frozen=True, kw_only=True):
 
 
 class Ledger(View, frozen=True, kw_only=True):
-    """intents = queued + claimed + unknown + sent + failed + suppressed + cancelled, always.
+    """Email intents by state: intents = queued + claimed + unknown + sent + failed + suppressed + cancelled, always.
 
-    `resolved` counts those of `sent` that a notification proved after an ambiguous call; `resent` counts second
-    attempts; `duplicates` counts mails that SES is known to have accepted more than once.
+    `resolved` counts those of `sent` that a notification confirmed after a call without a clear outcome; `resent`
+    counts second attempts; `duplicates` counts mails that SES is known to have accepted more than once.
     """
 
     intents: int

@@ -1,4 +1,4 @@
-"""How fast a project may send, within what its SES account allows all of them: delivery's messages."""
+"""Messages of the delivery service about how fast a project may send, below the limit of the SES account."""
 
 from typing import Annotated, ClassVar
 from uuid import UUID
@@ -8,12 +8,14 @@ import msgspec
 from libs.schemas.base import Command, Event, Query, View
 
 PerSecond = Annotated[float, msgspec.Meta(ge=0.01, le=10_000)]
-"""Mails in a second; 0.1 is one in ten seconds."""
+"""Mails per second; 0.1 is one in ten seconds."""
 
 
 class SetSendingLimits(Command, tag="set-sending-limits", frozen=True, kw_only=True):
-    """Limit all mail of the project, and its mail to each of these recipient domains. What is not named is not limited.
-    Answers `SendingLimits`."""
+    """Limit all mail of the project, and its mail to each of these recipient domains. Replies with `SendingLimits`.
+
+    These limits replace all earlier ones.
+    """
 
     service: ClassVar[str] = "delivery"
     project_id: UUID
@@ -22,7 +24,7 @@ class SetSendingLimits(Command, tag="set-sending-limits", frozen=True, kw_only=T
 
 
 class SendingLimitsSet(Event, tag="sending_limits.set", frozen=True, kw_only=True):
-    """The limits from here on: all of them, `domains` by name in lower case."""
+    """All limits from now on, with `domains` by name in lower case."""
 
     service: ClassVar[str] = "delivery"
     stream: ClassVar[str] = "sending-limits-{project_id}"
@@ -32,13 +34,13 @@ class SendingLimitsSet(Event, tag="sending_limits.set", frozen=True, kw_only=Tru
 
 
 class GetSendingLimits(Query, tag="get-sending-limits", frozen=True, kw_only=True):
-    """Answers `SendingLimits`."""
+    """Replies with `SendingLimits`."""
 
     service: ClassVar[str] = "delivery"
 
 
 class SendingLimits(View, frozen=True, kw_only=True):
-    """In mails per second; null, and domains that are not named, are not limited beyond what SES allows the account."""
+    """Limits in mails per second. Without one, mail is only limited by what SES allows the account."""
 
     per_second: float | None = None
     domains: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""Who must not be written to, whatever is asked: rules on addresses, and a list of addresses. Delivery's messages."""
+"""Messages of the delivery service about suppression: rules and a list of addresses that get no mail."""
 
 from typing import ClassVar, Literal
 from uuid import UUID
@@ -8,7 +8,7 @@ from libs.schemas.base import Command, Event, Instant, Page, Query, View
 RuleKind = Literal["ADDRESS", "DOMAIN", "PREFIX", "SUFFIX", "WILDCARD"]
 NOBODY = UUID(int=0)
 ListedReason = Literal["BOUNCE", "COMPLAINT", "MANUAL", "REPEATED_BOUNCE"]
-"""BOUNCE is for good; REPEATED_BOUNCE means that mails bounced for now, time after time, and none was delivered."""
+"""BOUNCE is a permanent bounce; REPEATED_BOUNCE means several transient bounces in a row without a delivery."""
 
 
 class SuppressionCommand(Command, frozen=True, kw_only=True):
@@ -16,7 +16,7 @@ class SuppressionCommand(Command, frozen=True, kw_only=True):
 
 
 class CreateSuppressionRule(SuppressionCommand, tag="create-suppression-rule", frozen=True, kw_only=True):
-    """Answers `SuppressionRuleView`."""
+    """Create a rule. Replies with `SuppressionRuleView`."""
 
     rule_id: UUID
     name: str
@@ -26,7 +26,7 @@ class CreateSuppressionRule(SuppressionCommand, tag="create-suppression-rule", f
 
 
 class UpdateSuppressionRule(SuppressionCommand, tag="update-suppression-rule", frozen=True, kw_only=True):
-    """Answers `SuppressionRuleView`."""
+    """Replace all fields of a rule. Replies with `SuppressionRuleView`."""
 
     rule_id: UUID
     name: str
@@ -36,20 +36,20 @@ class UpdateSuppressionRule(SuppressionCommand, tag="update-suppression-rule", f
 
 
 class DeleteSuppressionRule(SuppressionCommand, tag="delete-suppression-rule", frozen=True, kw_only=True):
-    """Answers `SuppressionRuleView`, as it was."""
+    """Delete a rule. Replies with `SuppressionRuleView` as it was."""
 
     rule_id: UUID
 
 
 class SuppressAddresses(SuppressionCommand, tag="suppress-addresses", frozen=True, kw_only=True):
-    """Put addresses on the list, in lower case and each once. Answers `SuppressedAddresses`."""
+    """Put addresses on the list, in lower case and without duplicates. Replies with `SuppressedAddresses`."""
 
     addresses: list[str]
     reason: ListedReason = "MANUAL"
 
 
 class ReleaseAddress(SuppressionCommand, tag="release-address", frozen=True, kw_only=True):
-    """Take an address off the list, for whatever reason it is on it. Answers `SuppressedAddressView`, as it was."""
+    """Remove an address from the list, whatever its reason. Replies with `SuppressedAddressView` as it was."""
 
     address: str
 
@@ -79,10 +79,11 @@ class SuppressionRuleDeleted(SuppressionRuleEvent, tag="suppression_rule.deleted
 
 
 class AddressEvent(Event, frozen=True, kw_only=True):
-    """A fact about an address on a project's list. `entry_id` is new for each.
+    """A fact about an address on a project's list. Each entry has a new `entry_id`.
 
-    `contact_id` is no contact's: it stands for whoever has the address, and follows from it by a secret of the project.
-    So the log can keep the address under a key of its own, and forget it. Older events have none, and the address open.
+    `contact_id` is not the id of a contact. It is derived from the address with a secret of the project, so that the
+    log can encrypt the address under a key of its own and forget it. Older events do not have it, and their address is
+    not encrypted.
     """
 
     service: ClassVar[str] = "delivery"
@@ -102,8 +103,10 @@ class AddressReleased(AddressEvent, tag="address.released", frozen=True, kw_only
 
 
 class AddressForgotten(AddressEvent, tag="address.forgotten", frozen=True, kw_only=True):
-    """The contact who had the address is deleted. From here on the list knows it only by `contact_id`, and holds it for
-    the same `reason` as before; null if it did not."""
+    """The contact with the address was deleted, so from now on the list has the address only as `contact_id`.
+
+    It stays on the list for the same `reason`, which is null if it was not on it.
+    """
 
     reason: ListedReason | None = None
 
@@ -113,17 +116,17 @@ class SuppressionQuery(Query, frozen=True, kw_only=True):
 
 
 class ListSuppressionRules(SuppressionQuery, tag="list-suppression-rules", frozen=True, kw_only=True):
-    """In the order of their creation. Answers a list of `SuppressionRuleView`."""
+    """List rules in the order of their creation. Replies with a list of `SuppressionRuleView`."""
 
 
 class PreviewSuppression(SuppressionQuery, tag="preview-suppression", frozen=True, kw_only=True):
-    """Whether an address would get mail. Answers `SuppressionPreview`."""
+    """Check whether an address is suppressed. Replies with `SuppressionPreview`."""
 
     address: str
 
 
 class ListSuppressedAddresses(SuppressionQuery, tag="list-suppressed-addresses", frozen=True, kw_only=True):
-    """In alphabetical order, after `cursor`. Answers `SuppressedAddressPage`."""
+    """List addresses in alphabetical order, after `cursor`. Replies with `SuppressedAddressPage`."""
 
     limit: int = 20
     cursor: str | None = None
@@ -141,7 +144,7 @@ class SuppressionRuleView(View, frozen=True, kw_only=True):
 
 
 class SuppressionPreview(View, frozen=True, kw_only=True):
-    """`match` is the rule that suppresses the address, `reason` why the address itself is on the list."""
+    """Whether an address is suppressed: `match` is the rule that does it, `reason` why the address is on the list."""
 
     suppressed: bool
     match: SuppressionRuleView | None = None
@@ -149,7 +152,7 @@ class SuppressionPreview(View, frozen=True, kw_only=True):
 
 
 class SuppressedAddresses(View, frozen=True, kw_only=True):
-    """How many were put on the list, and how many were on it already."""
+    """How many addresses were put on the list (`added`) and how many were on it already (`known`)."""
 
     added: int
     known: int

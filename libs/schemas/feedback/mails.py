@@ -1,4 +1,4 @@
-"""What the mailbox providers report back about each mail: the feedback service's messages."""
+"""Messages of the feedback service about mails: what SES and the mailbox providers report."""
 
 import datetime as dt
 from datetime import datetime
@@ -9,11 +9,11 @@ from libs.schemas.base import Event, Query, View
 
 BounceType = Literal["Permanent", "Transient", "Undetermined"]
 FeedbackStatus = Literal["UNKNOWN", "SENT", "DELIVERED", "OPENED", "CLICKED", "BOUNCED", "COMPLAINED"]
-"""How far a mail has come, in this order: a later one is never taken back."""
+"""How far a mail has come, in this order. It never goes back."""
 
 
 class FeedbackEvent(Event, frozen=True, kw_only=True):
-    """A fact about one mail, told by SES. `at` is SES's time of it; `message_id` is SES's id of the mail."""
+    """A fact about one mail, reported by SES. `at` is the time in the report; `message_id` is SES's id of the mail."""
 
     service: ClassVar[str] = "feedback"
     stream: ClassVar[str] = "feedback-{email_id}"
@@ -27,26 +27,30 @@ class FeedbackEvent(Event, frozen=True, kw_only=True):
 
 
 class EmailConfirmed(FeedbackEvent, tag="email.confirmed", frozen=True, kw_only=True):
-    """SES says it has the mail: the proof that settles an intent in state unknown. Once for each `message_id`."""
+    """SES reports that it has the mail, which settles an intent in state unknown. Once for each `message_id`."""
 
 
 class EmailDelivered(FeedbackEvent, tag="email.delivered", frozen=True, kw_only=True):
-    """`first` is true once for each mail, so that counting it counts delivered mails."""
+    """The mail was delivered. `first` is true once for each mail, so counting it counts delivered mails."""
 
     first: bool = True
 
 
 class EmailOpened(FeedbackEvent, tag="email.opened", frozen=True, kw_only=True):
-    """`first` is true once for each mail, so that counting it counts unique opens: the first by a human that we learned
-    of. A machine's opens (scanners, prefetching proxies) are never first."""
+    """The mail was opened, by a `machine` (a scanner or a prefetching proxy) or by a person.
+
+    `first` is true for one open by a person of each mail, so counting it counts unique opens.
+    """
 
     first: bool
     machine: bool = False
 
 
 class EmailClicked(FeedbackEvent, tag="email.clicked", frozen=True, kw_only=True):
-    """`first` is true once for each mail, so that counting it counts unique clicks: the first by a human that we
-    learned of. A machine's clicks are never first."""
+    """A link in the mail was followed, by a `machine` or by a person.
+
+    `first` is true for one click by a person of each mail, so counting it counts unique clicks.
+    """
 
     first: bool
     link: str
@@ -54,10 +58,10 @@ class EmailClicked(FeedbackEvent, tag="email.clicked", frozen=True, kw_only=True
 
 
 class EmailBounced(FeedbackEvent, tag="email.bounced", frozen=True, kw_only=True):
-    """The mail came back: for good (`Permanent`, `Undetermined`) or for now (`Transient`, automatic replies too).
+    """The mail bounced: permanently (`Permanent`, `Undetermined`) or `Transient`, which includes automatic replies.
 
-    `first` is true once for each mail among those for good, and once among those for now. One event for each
-    `recipient` that bounced, an address in lower case; null if SES does not name it.
+    There is one event for each `recipient` that bounced, an address in lower case, null if SES does not name it.
+    `first` is true for one permanent and one transient bounce of each mail.
     """
 
     personal: ClassVar[tuple[str, ...]] = ("recipient", "diagnostic")
@@ -69,7 +73,7 @@ class EmailBounced(FeedbackEvent, tag="email.bounced", frozen=True, kw_only=True
 
 
 class EmailComplained(FeedbackEvent, tag="email.complained", frozen=True, kw_only=True):
-    """`first` is true once for each mail, so that counting it counts mails that were complained about."""
+    """The mail was marked as spam. `first` is true once for each mail, so counting it counts such mails."""
 
     personal: ClassVar[tuple[str, ...]] = ("recipient",)
     feedback_type: str | None = None
@@ -78,16 +82,22 @@ class EmailComplained(FeedbackEvent, tag="email.complained", frozen=True, kw_onl
 
 
 class EmailDelayed(FeedbackEvent, tag="email.delayed", frozen=True, kw_only=True):
+    """SES could not deliver the mail yet and keeps trying. `delay_type` is SES's."""
+
     delay_type: str
 
 
 class EmailRejected(FeedbackEvent, tag="email.rejected", frozen=True, kw_only=True):
+    """SES accepted the mail and then did not send it. `reason` is SES's."""
+
     reason: str
 
 
 class MailboxEvent(Event, frozen=True, kw_only=True):
-    """A fact about the mailbox of a contact, `recipient`, an address in lower case. It follows from what became of the
-    mails to it."""
+    """A fact about a contact's mailbox, which follows from the fate of the mails to it.
+
+    `recipient` is its address in lower case.
+    """
 
     service: ClassVar[str] = "feedback"
     stream: ClassVar[str] = "mailbox-{contact_id}"
@@ -97,7 +107,7 @@ class MailboxEvent(Event, frozen=True, kw_only=True):
 
 
 class MailboxFailing(MailboxEvent, tag="mailbox.failing", frozen=True, kw_only=True):
-    """So many mails in a row bounced for now, from `since` to `at`, and none was delivered: nothing more goes there."""
+    """`bounces` mails in a row bounced transiently, from `since` to `at`, so no more mail is sent there."""
 
     bounces: int
     since: datetime
@@ -105,7 +115,7 @@ class MailboxFailing(MailboxEvent, tag="mailbox.failing", frozen=True, kw_only=T
 
 
 class MailboxRecovered(MailboxEvent, tag="mailbox.recovered", frozen=True, kw_only=True):
-    """A mail was delivered, at `at`, to a mailbox that was said to be failing."""
+    """A mail was delivered at `at`, so the mailbox is not failing after all."""
 
     at: datetime
 
@@ -115,34 +125,37 @@ class FeedbackQuery(Query, frozen=True, kw_only=True):
 
 
 class GetEmailFeedback(FeedbackQuery, tag="get-email-feedback", frozen=True, kw_only=True):
-    """Answers `EmailFeedback`."""
+    """Replies with `EmailFeedback`."""
 
     email_id: UUID
 
 
 class FindConfirmed(FeedbackQuery, tag="find-confirmed", frozen=True, kw_only=True):
-    """Which of these mails SES is known to have taken. Answers a list of `Confirmed`, without those it is not."""
+    """Find those of the mails that SES is known to have. Replies with a list of `Confirmed`.
+
+    Refused while notifications may be waiting, since a mail that seems unconfirmed would be sent again.
+    """
 
     email_ids: list[UUID]
 
 
 class Confirmed(View, frozen=True, kw_only=True):
-    """SES has the mail, under this id."""
+    """SES has the mail under this id."""
 
     email_id: UUID
     message_id: str
 
 
 class GetTimeseries(FeedbackQuery, tag="get-timeseries", frozen=True, kw_only=True):
-    """The days from `start` to `end`, both included, in UTC. Answers a list of `Day`."""
+    """List the days from `start` to `end` in UTC, both included. Replies with a list of `Day`."""
 
     start: dt.date
     end: dt.date
 
 
 class Day(View, frozen=True, kw_only=True):
-    """Mails that SES took on that day, and mails that were delivered, first opened or clicked by a human, or bounced
-    for good on it."""
+    """How many mails SES accepted on the day, and how many were delivered, opened or clicked for the first time by a
+    person, or bounced permanently on it."""
 
     date: dt.date
     emails: int
@@ -153,7 +166,7 @@ class Day(View, frozen=True, kw_only=True):
 
 
 class EmailLinkClicks(View, frozen=True, kw_only=True):
-    """How often a link of one mail was followed, by humans and by machines; `clicked_at` is the first human's time."""
+    """How often people and machines followed a link of one mail; `clicked_at` is the first click by a person."""
 
     link: str
     clicks: int
@@ -162,11 +175,11 @@ class EmailLinkClicks(View, frozen=True, kw_only=True):
 
 
 class EmailFeedback(View, frozen=True, kw_only=True):
-    """What is known of one mail; times are SES's and the earliest of their kind, null until it happened.
+    """What is known of one mail. Each time is SES's time of the earliest event of its kind, null if there is none.
 
-    `bounced_at` is for bounces for good, `soft_bounced_at` for the others. `opens` and `clicks`, and their times, are
-    those of humans; what machines did is counted beside them. A mail that nothing is known of has nothing but nulls.
-    `status` only goes up, whatever the order in which news comes; a bounce for now does not change it.
+    `bounced_at` is for permanent bounces, `soft_bounced_at` for transient ones. `opens` and `clicks` and their times
+    are those of people; machines are counted separately. `status` only goes up, in whatever order the notifications
+    arrive, and ignores transient bounces. For a mail without any notification it is UNKNOWN.
     """
 
     email_id: UUID

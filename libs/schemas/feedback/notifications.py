@@ -1,4 +1,4 @@
-"""Notifications of SES, as they are handed to the feedback service."""
+"""Notifications of SES as the gateway passes them to the feedback service, on `ingest.sns`."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -8,9 +8,9 @@ from libs.schemas.base import Command
 
 
 class RecordNotification(Command, tag="record-notification", frozen=True, kw_only=True):
-    """A notification whose SNS signature was checked at the edge, as it came. Published on `ingest.sns`.
+    """Record a notification whose SNS signature the gateway has checked.
 
-    `message` is the JSON text that SES wrote; `notification_id` is SNS's MessageId, the same on every retry.
+    `message` is the JSON text that SES wrote, unchanged; `notification_id` is SNS's MessageId, the same on every retry.
     """
 
     service: ClassVar[str] = "feedback"
@@ -21,7 +21,7 @@ class RecordNotification(Command, tag="record-notification", frozen=True, kw_onl
 
 
 class RecordNotifications(Command, tag="record-notifications", frozen=True, kw_only=True):
-    """Notifications that arrived together; each is kept and folded by itself."""
+    """Record notifications that arrived together. Each is handled by itself."""
 
     service: ClassVar[str] = "feedback"
     notifications: list[RecordNotification]

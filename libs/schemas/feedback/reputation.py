@@ -1,6 +1,6 @@
-"""How a project stands with the mailbox providers, and what follows from it: messages of the feedback service.
+"""Messages of the feedback service about the reputation of projects.
 
-Providers, and SES itself, judge an account by the shares of its mail that bounce or are complained about. One project
+Mailbox providers and SES judge an account by the share of its mail that bounces or is complained about. One project
 must not use up the reputation of all, so its bulk mail is paused before that.
 """
 
@@ -17,8 +17,11 @@ Metric = Literal["bounce24Hour", "bounce7Day", "bounceAllTime", "complaint24Hour
 
 
 class Finding(View, frozen=True, kw_only=True):
-    """A limit that is exceeded: `value` is over `limit`, both in percent of `sent`, or both counts if `isCount` (the
-    limits of a project that has sent for less than 30 days)."""
+    """A limit that is exceeded.
+
+    `value` and `limit` are percentages of `sent`. With `isCount` they are counts, which are limited for projects that
+    have sent mail for less than 30 days.
+    """
 
     metric: Metric
     level: Level
@@ -29,7 +32,7 @@ class Finding(View, frozen=True, kw_only=True):
 
 
 class ReputationCounts(View, frozen=True, kw_only=True):
-    """Mails that SES took, and of those how many bounced for good or were complained about."""
+    """How many mails SES accepted, and how many of them bounced permanently or were complained about."""
 
     sent: int = 0
     bounced: int = 0
@@ -43,13 +46,13 @@ class ReputationEvent(Event, frozen=True, kw_only=True):
 
 
 class ReputationWarned(ReputationEvent, tag="reputation.warned", frozen=True, kw_only=True):
-    """Limits are exceeded. Said once a day as long as they are."""
+    """The project exceeds limits. Recorded once a day as long as it does."""
 
     findings: list[Finding]
 
 
 class SendingPaused(ReputationEvent, tag="sending.paused", frozen=True, kw_only=True):
-    """The project's campaigns and workflows send no more until sending is resumed; transactional mail goes on."""
+    """The project's campaigns and workflows send nothing until sending is resumed. Transactional mail goes on."""
 
     reason: PauseReason
     findings: list[Finding] = []
@@ -58,8 +61,10 @@ class SendingPaused(ReputationEvent, tag="sending.paused", frozen=True, kw_only=
 
 
 class SendingResumed(ReputationEvent, tag="sending.resumed", frozen=True, kw_only=True):
-    """From here on the project is judged by what happens from now: `forgiven` counts what had happened in this hour,
-    and what happened in earlier ones no longer counts."""
+    """The project sends again, and is judged only by what happens from now on.
+
+    `forgiven` are the counts of the current hour so far; together with all earlier hours they no longer count.
+    """
 
     forgiven: ReputationCounts
     by: str = "system"
@@ -67,7 +72,7 @@ class SendingResumed(ReputationEvent, tag="sending.resumed", frozen=True, kw_onl
 
 
 class ReputationCommand(Command, frozen=True, kw_only=True):
-    """Of an operator, about the project that it is sent for. Answers `ReputationView`."""
+    """A command of an operator for the project that it is sent to. Replies with `ReputationView`."""
 
     service: ClassVar[str] = "feedback"
     by: str
@@ -75,15 +80,15 @@ class ReputationCommand(Command, frozen=True, kw_only=True):
 
 
 class PauseSending(ReputationCommand, tag="pause-sending", frozen=True, kw_only=True):
-    pass
+    """Pause the project's campaigns and workflows."""
 
 
 class ResumeSending(ReputationCommand, tag="resume-sending", frozen=True, kw_only=True):
-    pass
+    """Let the project's campaigns and workflows send again."""
 
 
 class GetReputation(Query, tag="get-reputation", frozen=True, kw_only=True):
-    """Answers `ReputationView`."""
+    """Replies with `ReputationView`."""
 
     service: ClassVar[str] = "feedback"
 
@@ -99,7 +104,7 @@ class WindowView(View, frozen=True, kw_only=True):
 
 
 class ReputationStatus(View, frozen=True, kw_only=True):
-    """The figures that the project is judged by: since sending was last resumed."""
+    """The figures that the project is judged by, counted since sending was last resumed."""
 
     project_id: UUID
     is_healthy: bool
@@ -120,7 +125,7 @@ class ReputationLevels(View, frozen=True, kw_only=True):
 
 
 class ReputationView(View, frozen=True, kw_only=True):
-    """`is_disabled` says that bulk mail is paused; `reason`, and the times, are null until there are any."""
+    """The reputation of a project. `is_disabled` says that its bulk mail is paused."""
 
     status: ReputationStatus
     levels: ReputationLevels
