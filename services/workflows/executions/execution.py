@@ -2,7 +2,7 @@
 
     RUNNING -> WAITING (a delay) -> RUNNING -> COMPLETED | EXITED | FAILED
 
-`Enroll` starts it. `Advance` takes it as far as possible without another look-up: to a delay, to a step whose branch
+`Enroll` starts it. `Advance` takes it as far as it can go without another look-up: to a delay, to a step whose branch
 must be chosen before the next `Advance`, or to its end. Both may arrive late or twice, which changes nothing.
 """
 
@@ -80,7 +80,7 @@ class Enroll(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Advance(msgspec.Struct, frozen=True, kw_only=True):
-    """Take the execution on. The fields beside `graph` were looked up for it before.
+    """Advance the execution. All fields except `graph` are the results of look-ups for it.
 
     `branch` is the branch to take from the current step, `email` the contact's address if the execution does not have
     it, and `failure` the reason why one of them could not be found.
@@ -178,7 +178,7 @@ def _advance(advance: Advance, execution: Execution, now: datetime) -> list[Even
 
 
 def _take_step(advance: Advance, execution: Execution, now: datetime) -> list[ProgressEvent]:
-    """Return the events of the current step; none while it waits for its time or an answer."""
+    """Return the events of the current step: none while it waits for its time or for a look-up."""
     if advance.failure is not None:
         return [_failed(execution, advance.failure)]
     step = advance.graph.step(execution.step_id)

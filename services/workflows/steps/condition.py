@@ -29,7 +29,7 @@ from services.workflows.steps.step_config import STAY, BranchingStep, MatchConta
 YES, NO, DEFAULT = "yes", "no", "default"
 MAX_BRANCHES = 20
 CONTEXT_SCOPES = {"event": VALUES | HISTORY, "workflow": VALUES}
-"""Scopes of fields in the context of an execution, with their operators. Those of `HISTORY` are about the contact."""
+"""Prefixes of fields of the context, with the operators that they allow. Those of `HISTORY` are about the contact."""
 
 
 class BranchConfig(msgspec.Struct, frozen=True):
@@ -141,7 +141,7 @@ def _is_on_context(test: Filter) -> bool:
 
 
 def _without_prefix(test: Filter) -> Filter:
-    """Contacts calls `contact.email` just `email`, and `contact.data.plan` just `data.plan`."""
+    """Return the filter with the name that contacts has for the field: `email` for `contact.email`."""
     return msgspec.structs.replace(test, field=test.field.removeprefix("contact."))
 
 

@@ -61,7 +61,7 @@ class StepResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 STAY = StepResult()
-"""The execution waits at the step for its time or for an answer."""
+"""The execution waits at the step, for its time or for a look-up."""
 
 
 class StepConfig(msgspec.Struct, frozen=True):

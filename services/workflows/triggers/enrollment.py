@@ -1,7 +1,7 @@
 """Enrollment: an event that triggers workflows enrolls its contact in each of them.
 
-Most events trigger nothing, and one query tells for a whole batch. An enrolled contact's execution advances at once, as
-far as it can without a look-up; from there timers advance it.
+Most events trigger nothing, which one query finds out for a whole batch. The execution of an enrolled contact advances
+at once, as far as it can without a look-up; from there timers advance it.
 """
 
 from collections.abc import Iterator, Sequence

@@ -148,7 +148,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
 
 
 async def load(conn: Connection, keys: Collection[Key]) -> dict[Key, tuple[Workflow, int]]:
-    """Return the workflows that exist of these (project, id), each with its version."""
+    """Return those of the workflows (project, id) that exist, each with its version."""
     rows = await conn.fetch(LOAD, [project for project, _ in keys], [workflow_id for _, workflow_id in keys])
     return {(row["project"], row["id"]): (_workflow(row), row["version"]) for row in rows}
 

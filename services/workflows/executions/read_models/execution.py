@@ -24,7 +24,7 @@ from services.workflows.executions.execution import Event, Execution
 NAME = "execution"
 TABLES = ("execution",)
 EVENTS = decider.EVENTS
-# A quarter of each page is left free, so that updates stay on it and touch no index.
+# A quarter of each page is left free, so that updates stay on the page and do not touch the indexes.
 DDL = """
 create table if not exists execution (
     project uuid not null,
@@ -125,7 +125,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
 
 
 async def load(conn: Connection, keys: Collection[Key]) -> dict[Key, tuple[Execution, int]]:
-    """Return the executions that exist of these (project, id), each with its version."""
+    """Return those of the executions (project, id) that exist, each with its version."""
     rows = await conn.fetch(LOAD, [project for project, _ in keys], [execution_id for _, execution_id in keys])
     return {(row["project"], row["id"]): (_execution(row), row["version"]) for row in rows}
 
