@@ -1,4 +1,4 @@
-"""Who a campaign would reach, asked before it is sent: the contacts service's answers about audiences."""
+"""Previews of audiences: the contacts that a campaign would reach."""
 
 from typing import ClassVar, Literal
 from uuid import UUID
@@ -10,9 +10,9 @@ ExclusionReason = Literal["unsubscribed", "snoozed", "bounced", "complained", "e
 
 
 class PreviewAudience(Query, tag="preview-audience", frozen=True, kw_only=True):
-    """The contacts that the audience means now, in order of their ids. Answers `AudiencePreview`.
+    """List the contacts that the audience currently selects, in the order of their ids. Reply: `AudiencePreview`.
 
-    Refuses an audience that cannot be resolved: SEGMENT_NOT_FOUND, or VALIDATION_ERROR with the path of the error.
+    An unresolvable audience is rejected with SEGMENT_NOT_FOUND, or with VALIDATION_ERROR and the path of the error.
     """
 
     service: ClassVar[str] = "contacts"
@@ -23,7 +23,7 @@ class PreviewAudience(Query, tag="preview-audience", frozen=True, kw_only=True):
 
 
 class AudienceContact(View, frozen=True, kw_only=True):
-    """A contact of the audience. One that would be left out has the reason."""
+    """A contact of the audience. `left_out` is the reason if the campaign would not be sent to it."""
 
     id: UUID
     email: str
@@ -32,7 +32,7 @@ class AudienceContact(View, frozen=True, kw_only=True):
 
 
 class AudiencePreview(View, frozen=True, kw_only=True):
-    """`total` contacts are meant, of whom `count` may be written to, as far as their consent goes."""
+    """`total` contacts are selected, and `count` of them have consented to receive the campaign."""
 
     data: list[AudienceContact]
     count: int

@@ -1,4 +1,4 @@
-"""Contacts, tracked events and audiences: what the contacts service accepts, says and answers."""
+"""Contacts, tracked events and audiences: the commands, events, queries and views of the contacts service."""
 
 from typing import Any, ClassVar, Literal
 from uuid import UUID
@@ -18,10 +18,10 @@ class ContactsCommand(Command, frozen=True, kw_only=True):
 
 
 class SaveContact(ContactsCommand, tag="save-contact", frozen=True, kw_only=True):
-    """Create the contact with this address, or merge into the one that has it. Answers `SavedContact`.
+    """Create the contact with this address, or merge into the one that has it. Reply: `SavedContact`.
 
-    `contact_id` is used only if the contact is new; `default_subscribed` only then and if `subscribed` is absent.
-    `only_new` refuses an address that a contact has.
+    `contact_id` is used only if the contact is new, `default_subscribed` only if in addition `subscribed` is absent.
+    With `only_new`, an address that a contact already has is rejected.
     """
 
     contact_id: UUID
@@ -33,7 +33,7 @@ class SaveContact(ContactsCommand, tag="save-contact", frozen=True, kw_only=True
 
 
 class UpdateContact(ContactsCommand, tag="update-contact", frozen=True, kw_only=True):
-    """Change the fields that are given. `data` null clears all data. Answers `ContactView`."""
+    """Change the given fields. `data` null clears all data. Reply: `ContactView`."""
 
     contact_id: UUID
     email: str | None = None
@@ -42,7 +42,7 @@ class UpdateContact(ContactsCommand, tag="update-contact", frozen=True, kw_only=
 
 
 class TrackEvent(ContactsCommand, tag="track-event", frozen=True, kw_only=True):
-    """Record that something happened to a contact, which is created if the address is new. Answers `TrackedEvent`."""
+    """Track an event of a contact, which is created if the address is new. Reply: `TrackedEvent`."""
 
     contact_id: UUID
     event_id: UUID
@@ -53,13 +53,14 @@ class TrackEvent(ContactsCommand, tag="track-event", frozen=True, kw_only=True):
 
 
 class SubscribeContact(ContactsCommand, tag="subscribe-contact", frozen=True, kw_only=True):
-    """Answers `ContactView`."""
+    """Subscribe the contact. Reply: `ContactView`."""
 
     contact_id: UUID
 
 
 class UnsubscribeContact(ContactsCommand, tag="unsubscribe-contact", frozen=True, kw_only=True):
-    """`email_id` names the mail that led there, if one did; `until` ends it by itself. Answers `ContactView`."""
+    """Unsubscribe the contact, if given only `until` then. `email_id` is the mail that led to it, if any. Reply:
+    `ContactView`."""
 
     contact_id: UUID
     reason: UnsubscribeReason
@@ -68,14 +69,16 @@ class UnsubscribeContact(ContactsCommand, tag="unsubscribe-contact", frozen=True
 
 
 class AskForConfirmation(ContactsCommand, tag="ask-for-confirmation", frozen=True, kw_only=True):
-    """Note that a contact who is not subscribed is asked whether it wants to be. It can be asked once an hour and five
-    times a day, so that nobody's mailbox is filled by a form. Answers `ContactView`."""
+    """Record that an unsubscribed contact is asked to confirm a subscription. Reply: `ContactView`.
+
+    A contact can be asked once an hour and five times a day, so a sign-up form cannot fill anyone's mailbox.
+    """
 
     contact_id: UUID
 
 
 class DeleteContact(ContactsCommand, tag="delete-contact", frozen=True, kw_only=True):
-    """Erase the contact for good: see `ContactDeleted`. Answers `DeletedContact`."""
+    """Erase the contact permanently: see `ContactDeleted`. Reply: `DeletedContact`."""
 
     contact_id: UUID
 
@@ -84,7 +87,7 @@ class DeleteContact(ContactsCommand, tag="delete-contact", frozen=True, kw_only=
 
 
 class Filter(View, frozen=True, kw_only=True):
-    """One test of one field, such as `data.plan equals "pro"`."""
+    """A test of one field, such as `data.plan equals "pro"`."""
 
     field: str
     operator: str
@@ -93,14 +96,14 @@ class Filter(View, frozen=True, kw_only=True):
 
 
 class Group(View, frozen=True, kw_only=True):
-    """Filters that must all hold, and the nested condition with them."""
+    """Filters that must all hold, together with the nested condition."""
 
     filters: list[Filter] = []
     conditions: "Condition | None" = None
 
 
 class Condition(View, frozen=True, kw_only=True):
-    """Groups joined by AND or OR. At least one group, and no group empty."""
+    """Groups joined by AND or OR: at least one, and none of them empty."""
 
     logic: Literal["AND", "OR"]
     groups: list[Group]
@@ -110,8 +113,8 @@ class Condition(View, frozen=True, kw_only=True):
 
 
 class ContactEvent(Event, frozen=True, kw_only=True):
-    """A fact about a contact. Created and updated carry the whole state after the change, so that a reader that sees
-    them out of order can keep the one with the highest version."""
+    """An event of a contact. Created and updated carry the whole state after the change, so readers that receive them
+    out of order can keep the one with the highest version."""
 
     service: ClassVar[str] = "contacts"
     stream: ClassVar[str] = "contact-{contact_id}"
@@ -138,8 +141,10 @@ class ContactSubscribed(ContactEvent, tag="contact.subscribed", frozen=True, kw_
 
 
 class ContactUnsubscribed(ContactEvent, tag="contact.unsubscribed", frozen=True, kw_only=True):
-    """A contact that paused its mails (`snooze`) is unsubscribed like any other `until` then, and is subscribed again
-    by itself. Another of these for the same contact changes the pause, or makes it for good."""
+    """A contact that paused its mails (`snooze`) is unsubscribed like any other, and is subscribed again at `until`.
+
+    Another of these events for the same contact changes the pause or makes it permanent.
+    """
 
     reason: UnsubscribeReason
     email_id: UUID | None = None
@@ -147,8 +152,8 @@ class ContactUnsubscribed(ContactEvent, tag="contact.unsubscribed", frozen=True,
 
 
 class ContactDeleted(Event, tag="contact.deleted", frozen=True, kw_only=True):
-    """The last of its stream. Everything personal about the contact is to be erased wherever it was copied to; facts
-    without it stay, and so do counts of them."""
+    """The last event of its stream. Every service erases the personal data of the contact wherever it was copied to;
+    events without personal data stay, and so do their counts."""
 
     service: ClassVar[str] = "contacts"
     stream: ClassVar[str] = "contact-{contact_id}"
@@ -157,7 +162,7 @@ class ContactDeleted(Event, tag="contact.deleted", frozen=True, kw_only=True):
 
 
 class ConfirmationAsked(Event, tag="contact.confirmation_asked", frozen=True, kw_only=True):
-    """A contact is asked by mail to confirm that it wants to be subscribed. Its yes is `contact.subscribed`."""
+    """A contact is asked by mail to confirm its subscription. If it does, `contact.subscribed` follows."""
 
     service: ClassVar[str] = "contacts"
     stream: ClassVar[str] = "confirmation-{contact_id}"
@@ -165,7 +170,7 @@ class ConfirmationAsked(Event, tag="contact.confirmation_asked", frozen=True, kw
 
 
 class EventTracked(Event, tag="event.tracked", frozen=True, kw_only=True):
-    """A stream of its own, so tracking never contends on the contact. `data` is what the caller sent."""
+    """Each tracked event is a stream of its own, so tracking never contends on the contact. `data` is the caller's."""
 
     service: ClassVar[str] = "contacts"
     stream: ClassVar[str] = "event-{event_id}"
@@ -178,7 +183,7 @@ class EventTracked(Event, tag="event.tracked", frozen=True, kw_only=True):
 
 
 class AudienceMember(View, frozen=True, kw_only=True, omit_defaults=True):
-    """`variant` is the one of the campaign's A/B test that the contact tries; null for all who are in none."""
+    """`variant` is the contact's in the campaign's A/B test; null for contacts that are not in a test."""
 
     contact_id: UUID
     email: str
@@ -186,7 +191,7 @@ class AudienceMember(View, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AudienceEvent(Event, frozen=True, kw_only=True):
-    """The resolving of a campaign's audience, one stream a campaign."""
+    """An event of resolving a campaign's audience: one stream per campaign."""
 
     service: ClassVar[str] = "contacts"
     stream: ClassVar[str] = "audience-{campaign_id}"
@@ -194,11 +199,11 @@ class AudienceEvent(Event, frozen=True, kw_only=True):
 
 
 class AudienceStarted(AudienceEvent, tag="audience.started", frozen=True, kw_only=True):
-    """The first of its stream: an audience is resolved once, however often its campaign says that it is sending."""
+    """The first event of its stream: an audience is resolved once, however often its campaign announces sending."""
 
 
 class AudiencePageResolved(AudienceEvent, tag="audience.page_resolved", frozen=True, kw_only=True):
-    """Up to 1,000 contacts that the campaign goes to, in order of their ids; `page` counts from 1."""
+    """Up to 1,000 recipients of the campaign in the order of their ids; `page` counts from 1."""
 
     personal: ClassVar[tuple[str, ...]] = ("email",)
     personal_list: ClassVar[str] = "members"
@@ -207,13 +212,13 @@ class AudiencePageResolved(AudienceEvent, tag="audience.page_resolved", frozen=T
 
 
 class AudienceResolved(AudienceEvent, tag="audience.resolved", frozen=True, kw_only=True):
-    """Every page is out. `total` is the number of contacts on all of them."""
+    """All pages are published. `total` is the number of contacts on them."""
 
     pages: int
     total: int
 
 
-# --- queries and answers ---------------------------------------------------------------------------------------------
+# --- queries and views -----------------------------------------------------------------------------------------------
 
 
 class ContactsQuery(Query, frozen=True, kw_only=True):
@@ -221,13 +226,13 @@ class ContactsQuery(Query, frozen=True, kw_only=True):
 
 
 class GetContact(ContactsQuery, tag="get-contact", frozen=True, kw_only=True):
-    """Answers `ContactView`."""
+    """Reply: `ContactView`."""
 
     contact_id: UUID
 
 
 class ListContacts(ContactsQuery, tag="list-contacts", frozen=True, kw_only=True):
-    """Newest first. Answers `ContactPage`, which is shorter than `limit` where its contacts have much data."""
+    """List contacts, newest first. Reply: `ContactPage`, shorter than `limit` if the contacts have much data."""
 
     limit: int = 20
     cursor: str | None = None
@@ -235,14 +240,14 @@ class ListContacts(ContactsQuery, tag="list-contacts", frozen=True, kw_only=True
 
 
 class GetContactAt(ContactsQuery, tag="get-contact-at", frozen=True, kw_only=True):
-    """The contact as it was at an instant (ISO 8601; UTC where no offset is given). Answers `ContactView`."""
+    """Get the contact as it was at an instant (ISO 8601; UTC without an offset). Reply: `ContactView`."""
 
     contact_id: UUID
     at: str
 
 
 class GetContactHistory(ContactsQuery, tag="get-contact-history", frozen=True, kw_only=True):
-    """What made the contact what it is, newest first. Answers `HistoryPage`."""
+    """List the events of the contact, newest first. Reply: `HistoryPage`."""
 
     contact_id: UUID
     limit: int = 20
@@ -250,37 +255,40 @@ class GetContactHistory(ContactsQuery, tag="get-contact-history", frozen=True, k
 
 
 class FindContact(ContactsQuery, tag="find-contact", frozen=True, kw_only=True):
-    """By address, however it is spelled. Answers `ContactView`."""
+    """Find a contact by its address in any spelling. Reply: `ContactView`."""
 
     email: str
 
 
 class LookupContacts(ContactsQuery, tag="lookup-contacts", frozen=True, kw_only=True):
-    """Which of up to 500 addresses are contacts. Answers `ContactLookup`."""
+    """Find out which of up to 500 addresses belong to contacts. Reply: `ContactLookup`."""
 
     emails: list[str]
 
 
 class FindUnchangedContacts(ContactsQuery, tag="find-known", frozen=True, kw_only=True):
-    """Whom saving these contacts would leave as they are. Answers a list in the same order: `KnownContact`, or null
-    where there is something to save or to refuse, or nobody has the address."""
+    """Find the contacts that these commands would not change.
+
+    Reply: a list in the order of the commands, of `UnchangedContact`, or null for a command that would change a contact
+    or be rejected, or whose address no contact has.
+    """
 
     contacts: list[SaveContact]
 
 
 class CountContacts(ContactsQuery, tag="count-contacts", frozen=True, kw_only=True):
-    """Answers `ContactCount`."""
+    """Reply: `ContactCount`."""
 
 
 class MatchContact(ContactsQuery, tag="match-contact", frozen=True, kw_only=True):
-    """Does the condition hold for this contact now? Answers `Match`."""
+    """Test whether the condition currently holds for the contact. Reply: `Match`."""
 
     contact_id: UUID
     condition: Condition
 
 
 class CheckCondition(ContactsQuery, tag="check-condition", frozen=True, kw_only=True):
-    """Refuses a condition that no segment could have, with the path of the error; else answers `AudienceSize`."""
+    """Count the contacts that match the condition, or reject it with the path of the error. Reply: `AudienceSize`."""
 
     condition: Condition
     subscribed_only: bool = True
@@ -294,11 +302,11 @@ class ContactView(View, frozen=True, kw_only=True):
     created_at: Instant
     updated_at: Instant
     snoozed_until: Instant | msgspec.UnsetType = msgspec.UNSET
-    """Only where the contact has paused its mails."""
+    """Set only if the contact has paused its mails."""
 
 
 class UnchangedContact(View, frozen=True, kw_only=True):
-    """As much of a contact as a mail to it needs."""
+    """The part of a contact that a mail to it needs."""
 
     id: UUID
     email: str
@@ -311,13 +319,13 @@ class SavedMeta(View, frozen=True, kw_only=True):
 
 
 class SavedContact(ContactView, frozen=True, kw_only=True):
-    """The contact, and whether it was new, under `_meta`."""
+    """The contact, with `_meta` saying whether it was new."""
 
     meta: SavedMeta = msgspec.field(name="_meta")
 
 
 class HistoryEntry(View, frozen=True, kw_only=True):
-    """One event of the contact's stream: `data` is the event itself, `actor` who caused it. What is personal is blank
+    """An event of the contact's stream: `data` is the event itself, `actor` who caused it. Personal values are blank
     once the contact is deleted."""
 
     id: UUID
@@ -339,7 +347,7 @@ class DeletedContact(View, frozen=True, kw_only=True):
 
 
 class ContactLookup(View, frozen=True, kw_only=True):
-    """The addresses as the caller spelled and ordered them."""
+    """The addresses in the caller's spelling and order."""
 
     found: list[str]
     not_found: list[str]
@@ -350,7 +358,7 @@ class ContactCount(View, frozen=True, kw_only=True):
 
 
 class TrackedEvent(View, frozen=True, kw_only=True):
-    """The ids of the contact and of this occurrence, and when it was recorded."""
+    """The ids of the contact and of the tracked event, and the time it was recorded."""
 
     contact: UUID
     event: UUID

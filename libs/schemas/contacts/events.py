@@ -1,4 +1,4 @@
-"""Tracked events, which the contacts service keeps: questions about them, and deleting them by their name."""
+"""Tracked events: queries about them, and deleting them by name."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -9,8 +9,10 @@ from libs.schemas.contacts.segments import NamedReference
 
 
 class DeleteEvents(Command, tag="delete-events", frozen=True, kw_only=True):
-    """Forget every event of this name that was tracked so far: a job does it. Refused for names that only the platform
-    says, and while segments ask about the name. Answers `EventsDeleted`."""
+    """Delete all events of this name tracked so far, in a job. Reply: `EventsDeleted`.
+
+    Rejected for reserved names, and while conditions of segments use the name.
+    """
 
     service: ClassVar[str] = "contacts"
     job_id: UUID
@@ -18,7 +20,7 @@ class DeleteEvents(Command, tag="delete-events", frozen=True, kw_only=True):
 
 
 class EventDeletionStarted(JobEvent, tag="event-deletion.started", frozen=True, kw_only=True):
-    """Events of this name that were tracked up to `through` are to go."""
+    """A job starts deleting the events of this name that were tracked up to `through`."""
 
     name: str
     through: Instant
@@ -26,7 +28,7 @@ class EventDeletionStarted(JobEvent, tag="event-deletion.started", frozen=True, 
 
 
 class EventsErased(JobEvent, tag="event-deletion.progressed", frozen=True, kw_only=True):
-    """What these contacts did under this name, up to `through`, is forgotten."""
+    """The events of these contacts under this name, up to `through`, are erased."""
 
     name: str
     through: Instant
@@ -34,7 +36,7 @@ class EventsErased(JobEvent, tag="event-deletion.progressed", frozen=True, kw_on
 
 
 class Erased(View, frozen=True, kw_only=True):
-    """How many events of a contact went."""
+    """The number of erased events of a contact."""
 
     contact_id: UUID
     count: int
@@ -45,7 +47,7 @@ class TrackedEventsQuery(Query, frozen=True, kw_only=True):
 
 
 class ListEvents(TrackedEventsQuery, tag="list-events", frozen=True, kw_only=True):
-    """Newest first; only those of a name or of a contact, if one is given. Answers `EventList`."""
+    """List events, newest first: of a name or a contact, or all. Reply: `EventList`."""
 
     name: str | None = None
     contact_id: UUID | None = None
@@ -54,14 +56,14 @@ class ListEvents(TrackedEventsQuery, tag="list-events", frozen=True, kw_only=Tru
 
 
 class CountEvents(TrackedEventsQuery, tag="count-events", frozen=True, kw_only=True):
-    """How often each event was tracked between two instants, most often first. Answers a list of `EventCount`."""
+    """Count events by name between two instants, the most frequent first. Reply: a list of `EventCount`."""
 
     since: Instant | None = None
     until: Instant | None = None
 
 
 class GetEventUse(TrackedEventsQuery, tag="get-event-use", frozen=True, kw_only=True):
-    """Answers `EventUse`."""
+    """Reply: `EventUse`."""
 
     name: str
 
@@ -80,7 +82,7 @@ class TrackedEventView(View, frozen=True, kw_only=True):
 
 
 class EventList(View, frozen=True, kw_only=True):
-    """`cursor` leads on, if there is more."""
+    """`cursor` is the start of the next page, if there is one."""
 
     events: list[TrackedEventView]
     cursor: str | None
@@ -99,6 +101,6 @@ class EventUse(View, frozen=True, kw_only=True):
 
 
 class EventsDeleted(View, frozen=True, kw_only=True):
-    """How many events there were to delete."""
+    """The number of events to delete."""
 
     deleted_count: int

@@ -1,4 +1,4 @@
-"""Custom fields: the keys of contacts' data, which the contacts service keeps."""
+"""Fields of contacts. The custom ones are the keys of their data."""
 
 from typing import Any, ClassVar, Literal
 from uuid import UUID
@@ -13,7 +13,7 @@ FieldType = Literal["string", "number", "boolean", "date"]
 
 
 class DeleteField(Command, tag="delete-field", frozen=True, kw_only=True):
-    """Take the key out of every contact's data, page by page. `field` is the key itself. Answers `FieldDeletion`."""
+    """Remove the key from the data of every contact, in a job. `field` is the key itself. Reply: `FieldDeletion`."""
 
     service: ClassVar[str] = "contacts"
     job_id: UUID
@@ -28,19 +28,19 @@ class FieldEvent(Event, frozen=True, kw_only=True):
 
 
 class FieldDeletionStarted(FieldEvent, tag="field.deletion_started", frozen=True, kw_only=True):
-    """`contacts` had the field then."""
+    """The deletion of a field starts; `contacts` contacts had it then."""
 
     contacts: int
 
 
 class FieldDeleted(FieldEvent, tag="field.deleted", frozen=True, kw_only=True):
-    """Every contact has been looked at; `contacts` lost the field, each by a `contact.updated` of its own."""
+    """All contacts have been visited; `contacts` of them lost the field, each with a `contact.updated` of its own."""
 
     contacts: int
 
 
 class FieldDeletionJobStarted(JobEvent, tag="field-deletion.started", frozen=True, kw_only=True):
-    """The job that takes the field out of contacts, of whom so many `rows` had it."""
+    """The job that removes the field from contacts starts; `rows` contacts had it then."""
 
     field: str
     rows: int
@@ -51,31 +51,31 @@ class FieldQuery(Query, frozen=True, kw_only=True):
 
 
 class ListFields(FieldQuery, tag="list-fields", frozen=True, kw_only=True):
-    """Answers `FieldList`."""
+    """Reply: `FieldList`."""
 
 
 class ListFieldValues(FieldQuery, tag="list-field-values", frozen=True, kw_only=True):
-    """Answers `FieldValues`."""
+    """Reply: `FieldValues`."""
 
     field: str
     limit: int = 100
 
 
 class FindFieldInSegments(FieldQuery, tag="find-field-in-segments", frozen=True, kw_only=True):
-    """`field` is the key itself. Answers `FieldInSegments`."""
+    """Find the segments whose conditions name the field. `field` is the key itself. Reply: `FieldInSegments`."""
 
     field: str
 
 
 class FindFieldInCampaigns(Query, tag="find-field-in-campaigns", frozen=True, kw_only=True):
-    """Asks campaigns which audiences and which contents name the field. Answers `FieldInCampaigns`."""
+    """Find the audiences and contents of campaigns that name the field. Reply: `FieldInCampaigns`."""
 
     service: ClassVar[str] = "campaigns"
     field: str
 
 
 class FindFieldInWorkflows(Query, tag="find-field-in-workflows", frozen=True, kw_only=True):
-    """Asks workflows which conditions name the field. Answers a list of `NamedReference`."""
+    """Find the workflows whose conditions name the field. Reply: a list of `NamedReference`."""
 
     service: ClassVar[str] = "workflows"
     field: str
@@ -92,7 +92,7 @@ class FieldInCampaigns(View, frozen=True, kw_only=True):
 
 
 class FieldView(View, frozen=True, kw_only=True):
-    """`coverage` is the share of contacts that have it, in percent."""
+    """`coverage` is the share of contacts that have the field, in percent."""
 
     field: str
     type_: FieldType = msgspec.field(name="type")
@@ -113,7 +113,7 @@ class FieldValues(View, frozen=True, kw_only=True):
 
 
 class FieldUsage(View, frozen=True, kw_only=True):
-    """What names a field, and how many contacts have it."""
+    """Where a field is used, and how many contacts have it."""
 
     used_in_segments: list[NamedReference]
     used_in_campaigns: list[NamedReference]
@@ -124,8 +124,8 @@ class FieldUsage(View, frozen=True, kw_only=True):
 
 
 class FieldDeletion(View, frozen=True, kw_only=True):
-    """A deletion that is under way; `deleted_from` contacts had the field when it began. The job is shown and cancelled
-    as bulk operations are."""
+    """A deletion that has started; `deleted_from` contacts had the field then. Its job is shown and cancelled like a
+    bulk operation."""
 
     deleted_from: int
     job_id: UUID

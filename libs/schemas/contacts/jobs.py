@@ -1,7 +1,7 @@
-"""Work on many contacts at once: importing a file, changing or deleting contacts in bulk, and exporting them.
+"""Jobs on many contacts: importing a file, changing or deleting contacts in bulk, and exporting them.
 
-A job is a stream of its own in the log of contacts: it starts, progresses page by page, and ends. What it does to
-contacts are ordinary contact events, in the transaction of the page that did them.
+A job is a stream of its own in the log of contacts: it starts, progresses page by page, and ends. Its changes of
+contacts are ordinary contact events, appended in the transaction of the page.
 """
 
 from typing import ClassVar, Literal, TypeAlias
@@ -15,11 +15,11 @@ JobState = Literal["waiting", "active", "completed", "failed", "cancelled"]
 BulkOperation = Literal["subscribe", "unsubscribe", "delete"]
 
 CHUNK_BYTES = 512 * 1024
-"""Of a file, in one message. In JSON it is a third larger, and the bus takes 1 MiB."""
+"""The size of a chunk of a file, sent in one message. In JSON it is a third larger, and the bus takes 1 MiB."""
 
 MAX_FILE_BYTES = 100 * 1024 * 1024
 MAX_ROWS = 1_000_000
-"""Below the row of the column names."""
+"""Not counting the row of column names."""
 
 MAX_IDS = 1000
 MAX_EXCLUDED = 10_000
@@ -33,7 +33,7 @@ class JobCommand(Command, frozen=True, kw_only=True):
 
 
 class StoreImportChunk(JobCommand, tag="store-import-chunk", frozen=True, kw_only=True):
-    """Keep a piece of a file until its import starts. Chunks count from 0. Answers `StoredChunk`."""
+    """Store a chunk of a file until its import starts. Chunks count from 0. Reply: `StoredChunk`."""
 
     import_id: UUID
     number: int
@@ -41,10 +41,10 @@ class StoreImportChunk(JobCommand, tag="store-import-chunk", frozen=True, kw_onl
 
 
 class StartImport(JobCommand, tag="start-import", frozen=True, kw_only=True):
-    """Import the file that the chunks make. Answers `JobAccepted`.
+    """Import the file that the chunks make up. Reply: `JobAccepted`.
 
-    The same file (`digest` is its SHA-256 in hex) is not imported twice: while a job imports it, and for a day after
-    one has, that job is the answer, unless `again` asks for a new one.
+    The same file (`digest` is its SHA-256 in hex) is not imported twice: while a job imports it, and for a day after it
+    completed, the reply names that job, unless `again` asks for a new one.
     """
 
     import_id: UUID
@@ -56,7 +56,7 @@ class StartImport(JobCommand, tag="start-import", frozen=True, kw_only=True):
 
 
 class StartBulk(JobCommand, tag="start-bulk", frozen=True, kw_only=True):
-    """Do one thing to many contacts. Answers `JobAccepted`."""
+    """Apply an operation to many contacts. Reply: `JobAccepted`."""
 
     job_id: UUID
     operation: BulkOperation
@@ -64,27 +64,27 @@ class StartBulk(JobCommand, tag="start-bulk", frozen=True, kw_only=True):
 
 
 class CancelJob(JobCommand, tag="cancel-job", frozen=True, kw_only=True):
-    """Stop after the page that is being worked on; what is done stays done. Answers `JobStopped`."""
+    """Stop the job after its current page; changes that were made stay. Reply: `JobStopped`."""
 
     job_id: UUID
     kind: JobKind
 
 
 class ContactSelection(View, tag="ids", tag_field="mode", frozen=True, kw_only=True):
-    """These contacts."""
+    """The contacts with these ids."""
 
     contact_ids: list[UUID]
 
 
 class ContactFilter(View, frozen=True, kw_only=True):
-    """Contacts whose address contains `search`, and who are `subscribed` or not."""
+    """Contacts whose address contains `search` and whose subscription is `subscribed`."""
 
     search: str | None = None
     subscribed: bool | None = None
 
 
 class ContactSearch(View, tag="query", tag_field="mode", frozen=True, kw_only=True):
-    """Everyone who matches when the job comes to them and existed when it started, but for some."""
+    """All contacts that existed when the job started and match when it reaches them, except `exclude_ids`."""
 
     filter: ContactFilter = ContactFilter()
     exclude_ids: list[UUID] = []
@@ -97,7 +97,7 @@ Selection: TypeAlias = ContactSelection | ContactSearch
 
 
 class JobEvent(Event, frozen=True, kw_only=True):
-    """A fact about a job: one stream each."""
+    """An event of a job: one stream per job."""
 
     service: ClassVar[str] = "contacts"
     stream: ClassVar[str] = "contact-job-{job_id}"
@@ -105,7 +105,7 @@ class JobEvent(Event, frozen=True, kw_only=True):
 
 
 class ImportStarted(JobEvent, tag="import.started", frozen=True, kw_only=True):
-    """The file is stored, and its first row names `columns`."""
+    """The import of a stored file starts; `columns` are the names in its first row."""
 
     size: int
     rows: int
@@ -120,7 +120,7 @@ class BulkStarted(JobEvent, tag="bulk.started", frozen=True, kw_only=True):
 
 
 class JobProgressed(JobEvent, tag="contact-job.progressed", frozen=True, kw_only=True):
-    """A page is done. `cursor` is where the next begins; `counts` and `total` are of the whole job so far."""
+    """A page is done. `cursor` is the start of the next one; `counts` and `total` are those of the whole job so far."""
 
     cursor: str
     total: int
@@ -128,14 +128,14 @@ class JobProgressed(JobEvent, tag="contact-job.progressed", frozen=True, kw_only
 
 
 class JobEnded(JobEvent, tag="contact-job.ended", frozen=True, kw_only=True):
-    """`reason` says why it failed."""
+    """The job has ended; `reason` says why it failed."""
 
     state: Literal["completed", "failed", "cancelled"]
     reason: str | None = None
 
 
 class JobCounts(View, frozen=True, kw_only=True):
-    """What became of the rows or contacts that a job has dealt with: each is counted in one of these."""
+    """The results of the rows or contacts that a job has processed; each is counted once."""
 
     created: int = 0
     changed: int = 0
@@ -143,7 +143,7 @@ class JobCounts(View, frozen=True, kw_only=True):
     failed: int = 0
 
 
-# --- queries and answers ---------------------------------------------------------------------------------------------
+# --- queries and views -----------------------------------------------------------------------------------------------
 
 
 class JobQuery(Query, frozen=True, kw_only=True):
@@ -151,33 +151,32 @@ class JobQuery(Query, frozen=True, kw_only=True):
 
 
 class GetImport(JobQuery, tag="get-import", frozen=True, kw_only=True):
-    """Answers `ImportView`."""
+    """Reply: `ImportView`."""
 
     job_id: UUID
 
 
 class GetBulk(JobQuery, tag="get-bulk", frozen=True, kw_only=True):
-    """Of a bulk operation, or of the deletion of a field. Answers `BulkView`."""
+    """Get a bulk operation or the deletion of a field. Reply: `BulkView`."""
 
     job_id: UUID
 
 
 class ExportContacts(JobQuery, tag="export-contacts", frozen=True, kw_only=True):
-    """The contacts after `after`, in order of their ids; only members of the segment, if one is named. Answers
-    `ExportPage`."""
+    """Get the contacts after `after` in the order of their ids, of a segment or all. Reply: `ExportPage`."""
 
     segment_id: UUID | None = None
     after: UUID = UUID(int=0)
 
 
 class ListDataKeys(JobQuery, tag="list-data-keys", frozen=True, kw_only=True):
-    """The keys that the data of the contacts after `after` have. Answers `DataKeys`."""
+    """List the keys in the data of the contacts after `after`. Reply: `DataKeys`."""
 
     after: UUID = UUID(int=0)
 
 
 class ExportPage(View, frozen=True, kw_only=True):
-    """`after` is where the next page begins; none if this is the last. A page weighs what the bus takes."""
+    """`after` is the start of the next page; null on the last one. A page is limited to what the bus takes."""
 
     data: list[ContactView]
     after: UUID | None
@@ -203,7 +202,7 @@ class JobStopped(View, frozen=True, kw_only=True):
 
 
 class RowError(View, frozen=True, kw_only=True):
-    """`row` is the row's number in the file; the one of the column names is 1."""
+    """`row` is the number of the row in the file, where the column names are row 1."""
 
     row: int
     email: str
@@ -217,8 +216,8 @@ class ContactError(View, frozen=True, kw_only=True):
 
 
 class ImportResult(View, frozen=True, kw_only=True):
-    """`successCount` is created and updated together; of those updated, nothing changed for `unchangedCount`. At most
-    1,000 errors are kept."""
+    """`successCount` is the sum of created and updated contacts, of which `unchangedCount` did not change. At most 1,000
+    errors are stored."""
 
     total_rows: int
     success_count: int
@@ -230,7 +229,7 @@ class ImportResult(View, frozen=True, kw_only=True):
 
 
 class BulkResult(View, frozen=True, kw_only=True):
-    """`unchangedCount` contacts were as wanted already. At most 1,000 errors are kept."""
+    """`unchangedCount` contacts were already as wanted. At most 1,000 errors are stored."""
 
     operation: BulkOperation | Literal["delete-field"]
     total_requested: int
@@ -241,7 +240,7 @@ class BulkResult(View, frozen=True, kw_only=True):
 
 
 class JobView(View, frozen=True, kw_only=True):
-    """`progress` is in percent. The result comes when the job has ended, however it ended."""
+    """`progress` is in percent. A job has a result once it has ended, however it ended."""
 
     id: UUID
     state: JobState

@@ -1,4 +1,4 @@
-"""Segments, which the contacts service keeps: what it accepts, says and answers about them."""
+"""Segments: the commands, events, queries and views of the contacts service about them."""
 
 from typing import Any, ClassVar, Literal
 from uuid import UUID
@@ -20,9 +20,9 @@ class SegmentsCommand(Command, frozen=True, kw_only=True):
 
 
 class CreateSegment(SegmentsCommand, tag="create-segment", frozen=True, kw_only=True):
-    """Answers `SegmentView`. The slug of the name is fixed at creation.
+    """Create a segment. Its slug is made from the name and does not change later. Reply: `SegmentView`.
 
-    A dynamic segment has a condition, a static one has none: its members are put on its list.
+    A dynamic segment has a condition; a static one has a list of members instead.
     """
 
     name: str
@@ -33,7 +33,7 @@ class CreateSegment(SegmentsCommand, tag="create-segment", frozen=True, kw_only=
 
 
 class UpdateSegment(SegmentsCommand, tag="update-segment", frozen=True, kw_only=True):
-    """Change what is given. Answers `SegmentView`."""
+    """Change the given fields. Reply: `SegmentView`."""
 
     name: str | None = None
     description: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -42,13 +42,13 @@ class UpdateSegment(SegmentsCommand, tag="update-segment", frozen=True, kw_only=
 
 
 class DeleteSegment(SegmentsCommand, tag="delete-segment", frozen=True, kw_only=True):
-    """Refused while other segments refer to it. Answers `DeletedSegment`."""
+    """Delete a segment, unless other segments refer to it. Reply: `DeletedSegment`."""
 
 
 class AddSegmentMembers(SegmentsCommand, tag="add-segment-members", frozen=True, kw_only=True):
-    """Put the contacts with these addresses on the list of a static segment. Answers `AddedMembers`.
+    """Add the contacts with these addresses to a static segment. Reply: `AddedMembers`.
 
-    `contact_ids` has an id for each address, for contacts that are missing and are to be created.
+    `contact_ids` has an id for each address, for missing contacts that `create_missing` creates.
     """
 
     emails: list[str]
@@ -58,21 +58,21 @@ class AddSegmentMembers(SegmentsCommand, tag="add-segment-members", frozen=True,
 
 
 class RemoveSegmentMembers(SegmentsCommand, tag="remove-segment-members", frozen=True, kw_only=True):
-    """Answers `RemovedMembers`."""
+    """Reply: `RemovedMembers`."""
 
     emails: list[str]
 
 
 class ComputeSegment(SegmentsCommand, tag="compute-segment", frozen=True, kw_only=True):
-    """Bring the membership of a tracked segment up to date now. Answers `ComputedSegment`."""
+    """Bring the membership of a tracked segment up to date now. Reply: `ComputedSegment`."""
 
 
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
 class SegmentEvent(Event, frozen=True, kw_only=True):
-    """A fact about a segment. Who enters and leaves a tracked one is told by `event.tracked`, under the names
-    `segment.<slug>.entry` and `segment.<slug>.exit`, with `segmentId` and `segmentName` as data."""
+    """An event of a segment. If the segment is tracked, every contact that enters or leaves it gets an `event.tracked`
+    named `segment.<slug>.entry` or `segment.<slug>.exit`, with `segmentId` and `segmentName` as data."""
 
     service: ClassVar[str] = "contacts"
     stream: ClassVar[str] = "segment-{segment_id}"
@@ -91,7 +91,7 @@ class SegmentCreated(SegmentEvent, tag="segment.created", frozen=True, kw_only=T
 
 
 class SegmentUpdated(SegmentEvent, tag="segment.updated", frozen=True, kw_only=True):
-    """The segment as it is after the change."""
+    """The segment after the change."""
 
     name: str
     condition: Condition | None = None
@@ -104,18 +104,18 @@ class SegmentDeleted(SegmentEvent, tag="segment.deleted", frozen=True, kw_only=T
 
 
 class SegmentMembersAdded(SegmentEvent, tag="segment.members_added", frozen=True, kw_only=True):
-    """Contacts that were not on the list of the static segment before."""
+    """Contacts were added to the list of a static segment that were not on it before."""
 
     contact_ids: list[UUID]
 
 
 class SegmentMembersRemoved(SegmentEvent, tag="segment.members_removed", frozen=True, kw_only=True):
-    """Contacts that were on the list of the static segment."""
+    """Contacts were removed from the list of a static segment."""
 
     contact_ids: list[UUID]
 
 
-# --- queries and answers ---------------------------------------------------------------------------------------------
+# --- queries and views -----------------------------------------------------------------------------------------------
 
 
 class SegmentsQuery(Query, frozen=True, kw_only=True):
@@ -123,7 +123,7 @@ class SegmentsQuery(Query, frozen=True, kw_only=True):
 
 
 class ListSegments(SegmentsQuery, tag="list-segments", frozen=True, kw_only=True):
-    """Newest first. Answers a list of `SegmentView`."""
+    """List segments, newest first. Reply: a list of `SegmentView`."""
 
 
 class SegmentQuery(SegmentsQuery, frozen=True, kw_only=True):
@@ -131,27 +131,27 @@ class SegmentQuery(SegmentsQuery, frozen=True, kw_only=True):
 
 
 class GetSegment(SegmentQuery, tag="get-segment", frozen=True, kw_only=True):
-    """Answers `SegmentView`."""
+    """Reply: `SegmentView`."""
 
 
 class ListSegmentContacts(SegmentQuery, tag="list-segment-contacts", frozen=True, kw_only=True):
-    """Members as they are now: of a dynamic segment the newest contact first, of a static one who was put on the list
-    last. Answers `SegmentContacts`."""
+    """List the current members: of a dynamic segment the newest contact first, of a static one the last added first.
+    Reply: `SegmentContacts`."""
 
     page: int = 1
     page_size: int = 20
 
 
 class CountSegment(SegmentQuery, tag="count-segment", frozen=True, kw_only=True):
-    """Answers `MemberCount`."""
+    """Reply: `MemberCount`."""
 
 
 class FindSegmentReferences(SegmentQuery, tag="find-segment-references", frozen=True, kw_only=True):
-    """The segments whose conditions name this one. Answers a list of `NamedReference`."""
+    """Find the segments whose conditions name this one. Reply: a list of `NamedReference`."""
 
 
 class ExplainMembership(SegmentQuery, tag="explain-membership", frozen=True, kw_only=True):
-    """Why is the contact in the segment, or not? Answers `Explanation`."""
+    """Explain why the contact is in the segment or not. Reply: `Explanation`."""
 
     contact_id: UUID
 
@@ -182,8 +182,7 @@ class SegmentContacts(View, frozen=True, kw_only=True):
 
 
 class AddedMembers(View, frozen=True, kw_only=True):
-    """How many contacts are newly on the list, how many of them were created for it, and the addresses that no contact
-    has."""
+    """How many contacts were added to the list, how many were created for it, and the addresses that no contact has."""
 
     added: int
     created: int
@@ -191,13 +190,13 @@ class AddedMembers(View, frozen=True, kw_only=True):
 
 
 class RemovedMembers(View, frozen=True, kw_only=True):
-    """How many contacts were on the list and are no more."""
+    """The number of contacts removed from the list."""
 
     removed: int
 
 
 class ComputedSegment(View, frozen=True, kw_only=True):
-    """`total` members; `added` entered and `removed` left since the last time that this was asked."""
+    """The segment has `total` members; `added` entered and `removed` left since the last such command."""
 
     added: int
     removed: int
@@ -214,7 +213,7 @@ class NamedReference(View, frozen=True, kw_only=True):
 
 
 class FilterVerdict(View, frozen=True, kw_only=True):
-    """`actual` is what the contact has where the filter looks; null is nothing."""
+    """`actual` is the value that the filter saw; null if the contact has none."""
 
     field: str
     operator: str
@@ -237,7 +236,7 @@ class ConditionVerdict(View, frozen=True, kw_only=True):
 
 
 class Explanation(View, frozen=True, kw_only=True):
-    """`condition` is null for a static segment: its members are who is on its list, since `member_since`."""
+    """`condition` is null for a static segment. `member_since` is the time the contact was added to its list."""
 
     segment_id: UUID
     contact_id: UUID
