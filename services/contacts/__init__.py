@@ -1,7 +1,8 @@
-"""Contacts: who there is to write to, what they did, and which of them a segment or a campaign means.
+"""Contacts: the people that mails go to, what they did, and which of them belong to a segment or an audience.
 
-Owns contacts with their data and subscription, tracked events, and segments. Takes `cmd.contacts.>` and
-`qry.contacts.>`; says `contact.*`, `event.tracked`, `segment.*` and `audience.*` on `evt.contacts.>`. Hears
-`email.bounced` and `email.complained` from feedback (which end a subscription), what else became of each mail (which
-segments can ask about), and `campaign.sending_started` from campaigns (which resolves the audience, page by page).
+Owns contacts with their data and subscription, tracked events, segments, and jobs on many contacts. Handles
+`cmd.contacts.>` and `qry.contacts.>`; publishes `contact.*`, `event.tracked`, `field.*`, `segment.*`, `audience.*` and
+the events of jobs on `evt.contacts.>`. Consumes the mail events of delivery and feedback, which segments can ask about
+(`email.bounced` and `email.complained` also end subscriptions), and `campaign.sending_started`, which resolves the
+campaign's audience.
 """

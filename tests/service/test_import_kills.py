@@ -1,6 +1,6 @@
-"""Processes that die while they import a file: every row becomes one contact, and every fact is told once.
+"""Processes that die while they import a file: every row becomes one contact, and every event is published once.
 
-It is not among the tests of contacts because the service that they share would do these jobs, and not die.
+It is not among the tests of contacts because the service that they share would do these jobs without dying.
 """
 
 import asyncio
@@ -23,26 +23,26 @@ from tests.service.mortal import die_at
 KILLED = 137
 KILLS = 10
 MAX_PAGES = 3
-MAX_IN_A_LIFE = sum(FIRST << page for page in range(MAX_PAGES))
-"""Rows that a process takes before it dies: a page is at most twice as long as the one before."""
+MAX_ROWS_PER_PROCESS = sum(FIRST << page for page in range(MAX_PAGES))
+"""The rows that a process imports before it dies: a page is at most twice as large as the one before."""
 
-ROWS = (KILLS + 1) * MAX_IN_A_LIFE
+ROWS = (KILLS + 1) * MAX_ROWS_PER_PROCESS
 POINTS = ("before_job_commit", "after_job_page")
 WAIT = 60.0
 
 
 @pytest.fixture
-async def clerk(stack: Stack) -> AsyncIterator[Runtime]:
-    """A contacts service that takes commands and answers, and leaves the work on jobs to others."""
+async def command_service(stack: Stack) -> AsyncIterator[Runtime]:
+    """Run a contacts service that handles commands and queries, and leaves jobs to other processes."""
     config = stack.settings("contacts")
     async with running(msgspec.structs.replace(build(config), work=()), config) as runtime:
         yield runtime
 
 
-async def test_an_import_whose_processes_are_killed_ten_times_takes_every_row_once(
-    clerk: Runtime, stack: Stack, project: UUID
+async def test_an_import_whose_processes_are_killed_ten_times_imports_every_row_once(
+    command_service: Runtime, stack: Stack, project: UUID
 ) -> None:
-    jobs, config = Jobs(clerk, project), stack.settings("contacts")
+    jobs, config = Jobs(command_service, project), stack.settings("contacts")
     rows = "".join(f"{number}@example.com,{number}\n" for number in range(ROWS))
     started = await jobs.start_import("email,number\n" + rows)
     await kill_ten(config)
@@ -51,12 +51,12 @@ async def test_an_import_whose_processes_are_killed_ten_times_takes_every_row_on
         assert (done.state, done.failed_reason) == ("completed", None)
         assert done.result
         assert (done.result.total_rows, done.result.created_count, done.result.failure_count) == (ROWS, ROWS, 0)
-        assert await created(clerk, project) == (ROWS, ROWS, ROWS)
-        await eventually(lambda: published(clerk, project), within=WAIT)
+        assert await created(command_service, project) == (ROWS, ROWS, ROWS)
+        await eventually(lambda: published(command_service, project), within=WAIT)
 
 
 async def kill_ten(config: Settings) -> None:
-    """Two processes work at a time; each dies at some moment of its own, and another takes its place."""
+    """Run two processes at a time; each dies at a different point, and another takes its place."""
     chance = random.Random(2187)  # which moments is all the same, but they shall come again
     turns = [f"{chance.choice(POINTS)}:{chance.randint(1, MAX_PAGES)}" for _ in range(KILLS)]
     waiting = iter(turns)
@@ -69,7 +69,7 @@ async def kill_ten(config: Settings) -> None:
 
 
 async def created(runtime: Runtime, project: UUID) -> tuple[int, int, int]:
-    """Contacts, facts about contacts, and contacts that the facts are about."""
+    """Return the number of contacts, of events about contacts, and of contacts that have such events."""
     contacts = await runtime.pool.fetchval("select count(*) from contact where project = $1", project)
     facts = await runtime.pool.fetchrow(
         "select count(*) as all, count(distinct stream) as streams from events where project = $1 and type = $2",
@@ -81,7 +81,7 @@ async def created(runtime: Runtime, project: UUID) -> tuple[int, int, int]:
 
 
 async def published(runtime: Runtime, project: UUID) -> bool:
-    """Whether the bus has each of the facts, and none of them twice."""
+    """Return whether the bus has every event, and none of them twice."""
     subject = f"evt.contacts.{project}.contact.created"
     info = await runtime.client.jetstream().stream_info("EVENTS", subjects_filter=subject)
     count = (info.state.subjects or {}).get(subject, 0)

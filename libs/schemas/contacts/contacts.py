@@ -59,8 +59,10 @@ class SubscribeContact(ContactsCommand, tag="subscribe-contact", frozen=True, kw
 
 
 class UnsubscribeContact(ContactsCommand, tag="unsubscribe-contact", frozen=True, kw_only=True):
-    """Unsubscribe the contact, if given only `until` then. `email_id` is the mail that led to it, if any. Reply:
-    `ContactView`."""
+    """Unsubscribe the contact, only `until` then if that is given. Reply: `ContactView`.
+
+    `email_id` is the mail that led to it, if any.
+    """
 
     contact_id: UUID
     reason: UnsubscribeReason

@@ -216,8 +216,8 @@ class ContactError(View, frozen=True, kw_only=True):
 
 
 class ImportResult(View, frozen=True, kw_only=True):
-    """`successCount` is the sum of created and updated contacts, of which `unchangedCount` did not change. At most 1,000
-    errors are stored."""
+    """`successCount` is the sum of created and updated contacts; `unchangedCount` of the latter did not change. At most
+    1,000 errors are stored."""
 
     total_rows: int
     success_count: int

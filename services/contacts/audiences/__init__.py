@@ -1,1 +1,1 @@
-"""Audiences of campaigns: resolving them page by page, previewing them, and counting whom a condition matches."""
+"""Audiences of campaigns: resolving them page by page, previewing them, and counting the contacts of a condition."""

@@ -109,7 +109,9 @@ async def _resolve_page(unit: UnitOfWork, envelope: Envelope[ResolveAudience], p
     )
     if members:
         job = replace(job, cursor=members[-1].contact_id, page=job.page + 1, total=job.total + len(members))
-        page = AudiencePageResolved(campaign_id=job.campaign_id, page=job.page, members=_assign_to_ab_test(job, members))
+        page = AudiencePageResolved(
+            campaign_id=job.campaign_id, page=job.page, members=_assign_to_ab_test(job, members)
+        )
         unit.append([page], envelope)
     if len(members) == page_size:
         await unit.schedule_in(str(job.campaign_id), NOW, job, envelope)

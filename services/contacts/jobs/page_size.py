@@ -1,7 +1,7 @@
 """The size of a job's pages: as large as those waiting for a reply can bear in the meantime. Pure.
 
-A page delays everyone who needs the same process, database or rows. While nobody does, pages are large, because each
-has a fixed cost; while commands come in, they are small. A job begins with small ones.
+A page delays everything that needs the same process, database or rows. While nothing does, pages are large, because
+each has a fixed cost; while commands come in, they are small. A job begins with small ones.
 """
 
 FIRST, MIN, MAX = 150, 150, 2000

@@ -71,15 +71,15 @@ class Caller:
         command = CreateSegment(segment_id=uuid7(), name=name, condition=condition)
         return await tell(self.client, self.project, command, SegmentView)
 
-    async def said(self) -> list[str]:
-        """The types of this project's facts, in order."""
+    async def event_types(self) -> list[str]:
+        """Return the types of the project's events, in order."""
         return [name for name, _ in await facts(self.runtime, self.project)]
 
-    async def facts_of(self, name: str) -> list[Data]:
-        return [fact for said, fact in await facts(self.runtime, self.project) if said == name]
+    async def events_of(self, name: str) -> list[Data]:
+        return [event for type_, event in await facts(self.runtime, self.project) if type_ == name]
 
-    async def counted(self, contact_id: UUID) -> dict[str, int]:
-        """How often each event was tracked for the contact."""
+    async def tracked_counts(self, contact_id: UUID) -> dict[str, int]:
+        """Return how often each event was tracked for the contact."""
         rows = await self.runtime.pool.fetch(
             "select name, count from contact_event where project = $1 and contact_id = $2", self.project, contact_id
         )

@@ -1,4 +1,4 @@
-"""The contacts service, running, and calls to it for a project of the test's own."""
+"""Runs the contacts service, and gives each test a caller with a project of its own."""
 
 from collections.abc import AsyncIterator
 from uuid import UUID

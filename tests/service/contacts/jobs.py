@@ -1,4 +1,4 @@
-"""Jobs on a project's contacts, started and followed as the gateway and its clients do."""
+"""Starts jobs on a project's contacts and follows them, as the gateway and its clients do."""
 
 from hashlib import sha256
 from typing import Any
@@ -38,7 +38,7 @@ class Jobs:
         return await start_import(self.runtime.client, self.project, text.encode(), **options)
 
     async def imported(self, text: str, **options: Any) -> ImportView:
-        """What became of importing the file."""
+        """Import the file and return the ended import."""
         return await self.import_ended((await self.start_import(text, **options)).job_id)
 
     async def import_ended(self, job_id: UUID) -> ImportView:
@@ -56,7 +56,7 @@ class Jobs:
         return (await tell(self.runtime.client, self.project, command, JobAccepted)).job_id
 
     async def done(self, operation: BulkOperation, selection: Selection) -> BulkView:
-        """What became of a bulk operation."""
+        """Run a bulk operation and return the ended job."""
         job_id = await self.start_bulk(operation, selection)
 
         async def ended() -> BulkView | None:
@@ -72,7 +72,7 @@ class Jobs:
 async def start_import(
     client: Client, project: UUID, raw: bytes, *, again: bool = False, import_id: UUID | None = None
 ) -> JobAccepted:
-    """Hand the file over in chunks, as the gateway does, and have it imported."""
+    """Upload the file in chunks, as the gateway does, and start its import."""
     import_id = import_id or uuid7()
     pieces = [raw[start : start + CHUNK_BYTES] for start in range(0, len(raw), CHUNK_BYTES)]
     for number, piece in enumerate(pieces):

@@ -1,4 +1,4 @@
-"""Resolving a campaign's audience in pages."""
+"""Resolving the audience of a campaign in pages."""
 
 import asyncio
 from typing import Any
@@ -30,7 +30,7 @@ def started(to: Audience, kind: Kind = "MARKETING") -> CampaignSendingStarted:
 
 
 async def add_contacts(caller: Caller, count: int) -> None:
-    """As if imported: every tenth is not subscribed, every fifth has the plan pro."""
+    """Add contacts as an import would: every tenth is unsubscribed, every fifth has the plan pro."""
     async with caller.runtime.unit() as unit:
         facts = [
             ContactCreated(
@@ -45,11 +45,11 @@ async def add_contacts(caller: Caller, count: int) -> None:
 
 
 async def resolved(caller: Caller, campaign: CampaignSendingStarted) -> Data:
-    """Start it, and wait for its end."""
+    """Start resolving the campaign's audience and wait for the end."""
     await announce(caller.client, caller.project, campaign)
 
     async def end() -> list[Data]:
-        ends = await caller.facts_of("audience.resolved")
+        ends = await caller.events_of("audience.resolved")
         return [fact for fact in ends if fact["campaignId"] == str(campaign.campaign_id)]
 
     (fact,) = await eventually(end)
@@ -57,11 +57,11 @@ async def resolved(caller: Caller, campaign: CampaignSendingStarted) -> Data:
 
 
 async def pages_of(caller: Caller, campaign: CampaignSendingStarted) -> list[Data]:
-    pages = await caller.facts_of("audience.page_resolved")
+    pages = await caller.events_of("audience.page_resolved")
     return [fact for fact in pages if fact["campaignId"] == str(campaign.campaign_id)]
 
 
-async def test_everyone_subscribed_comes_once_in_full_pages_by_their_ids(caller: Caller) -> None:
+async def test_every_subscribed_contact_comes_once_in_full_pages_ordered_by_id(caller: Caller) -> None:
     await add_contacts(caller, 2600)
     campaign = started(EVERYONE)
     end = await resolved(caller, campaign)
@@ -71,20 +71,20 @@ async def test_everyone_subscribed_comes_once_in_full_pages_by_their_ids(caller:
     assert members == sorted(set(members)) and (end["pages"], end["total"]) == (3, 2340)
 
 
-async def test_a_last_page_that_is_full_is_not_followed_by_an_empty_one(caller: Caller) -> None:
+async def test_a_full_last_page_is_not_followed_by_an_empty_one(caller: Caller) -> None:
     await add_contacts(caller, 1000)
     campaign = started(EVERYONE, "TRANSACTIONAL")
     end = await resolved(caller, campaign)
     assert (end["pages"], end["total"]) == (1, 1000) and len(await pages_of(caller, campaign)) == 1
 
 
-async def test_transactional_content_reaches_those_who_left_too(caller: Caller) -> None:
+async def test_transactional_content_also_reaches_unsubscribed_contacts(caller: Caller) -> None:
     await add_contacts(caller, 50)
     totals = [(await resolved(caller, started(EVERYONE, kind)))["total"] for kind in ("MARKETING", "TRANSACTIONAL")]
     assert totals == [45, 50]
 
 
-async def test_a_condition_or_a_segment_says_who_is_meant(caller: Caller) -> None:
+async def test_a_condition_or_a_segment_selects_the_contacts(caller: Caller) -> None:
     await add_contacts(caller, 50)
     pro = all_of(where("data.plan", "equals", "pro"))
     segment = await caller.segment(pro)
@@ -93,7 +93,7 @@ async def test_a_condition_or_a_segment_says_who_is_meant(caller: Caller) -> Non
     assert by_condition["total"] == by_segment["total"] == 10
 
 
-async def test_a_share_of_the_audience_tries_the_variants_of_an_ab_test(caller: Caller) -> None:
+async def test_a_share_of_the_audience_gets_the_variants_of_an_ab_test(caller: Caller) -> None:
     await add_contacts(caller, 1500)
     test = FrozenTest(variants=[FrozenVariant(key=key) for key in ("A", "B", "C")], share_percent=30)
     campaign = replace(started(EVERYONE), ab_test=test)
@@ -107,25 +107,25 @@ async def test_a_share_of_the_audience_tries_the_variants_of_an_ab_test(caller: 
 
 
 @pytest.mark.parametrize(
-    "nobody",
+    "audience",
     [
         Audience(audience_type="SEGMENT", segment_id=UUID(int=1)),
         Audience(audience_type="SEGMENT"),
         Audience(audience_type="FILTERED", audience_condition=all_of(where("nonsense", "equals", 1))),
     ],
 )
-async def test_an_audience_that_names_nobody_we_know_ends_at_once_and_empty(caller: Caller, nobody: Audience) -> None:
+async def test_an_unresolvable_audience_ends_at_once_and_empty(caller: Caller, audience: Audience) -> None:
     await add_contacts(caller, 5)
-    end = await resolved(caller, started(nobody))
+    end = await resolved(caller, started(audience))
     assert (end["pages"], end["total"]) == (0, 0)
 
 
-async def test_no_contacts_are_no_pages(caller: Caller) -> None:
+async def test_an_empty_audience_has_no_pages(caller: Caller) -> None:
     end = await resolved(caller, started(EVERYONE))
     assert (end["pages"], end["total"]) == (0, 0)
 
 
-async def test_a_campaign_that_is_announced_again_is_not_resolved_again(caller: Caller) -> None:
+async def test_a_repeated_start_of_a_campaign_does_not_resolve_its_audience_again(caller: Caller) -> None:
     await add_contacts(caller, 1500)
     campaign = started(EVERYONE)
     await asyncio.gather(*(announce(caller.client, caller.project, campaign, version=n) for n in (3, 4, 5)))
@@ -135,14 +135,14 @@ async def test_a_campaign_that_is_announced_again_is_not_resolved_again(caller: 
 
 
 class Killed(Exception):
-    """The process ends here."""
+    """Raised where the process would end."""
 
 
-async def test_a_crash_in_any_page_continues_there_and_no_page_comes_twice(
+async def test_after_a_crash_in_any_page_resolving_continues_there_and_repeats_no_page(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every page is tried three times: it dies before its events are written, then before its commit, then it goes
-    through. What died left nothing, the timer brings it again, and in the end the pages are as if nothing had been."""
+    """Every page takes three attempts: the first dies before its events are written, the second before its commit, and
+    the third commits. The failed ones leave nothing behind, so in the end the pages are the same as without crashes."""
     await add_contacts(caller, 2600)
     deaths = 0
     whole = resolving._resolve_page
@@ -166,8 +166,8 @@ async def test_a_crash_in_any_page_continues_there_and_no_page_comes_twice(
     assert [page["page"] for page in pages] == [1, 2, 3] and len(set(members)) == len(members) == end["total"] == 2340
 
 
-async def test_a_firing_that_comes_again_after_its_commit_does_nothing(caller: Caller) -> None:
-    """A crash between the commit of a page and the note that its timer is done brings the same firing again."""
+async def test_a_timer_that_fires_again_after_its_commit_does_nothing(caller: Caller) -> None:
+    """A crash between the commit of a page and the deletion of its timer makes the timer fire again."""
     await add_contacts(caller, 30)
     campaign = started(EVERYONE)
     job = ResolveAudience(campaign_id=campaign.campaign_id, condition=None, subscribed_only=True)
@@ -175,4 +175,4 @@ async def test_a_firing_that_comes_again_after_its_commit_does_nothing(caller: C
     commit = caller.runtime.consumers["contacts-timers"].commit
     for _ in range(3):
         await commit.submit(firing)
-    assert len(await pages_of(caller, campaign)) == 1 == len(await caller.facts_of("audience.resolved"))
+    assert len(await pages_of(caller, campaign)) == 1 == len(await caller.events_of("audience.resolved"))

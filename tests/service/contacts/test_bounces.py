@@ -1,4 +1,4 @@
-"""What feedback says about a contact's mail decides whether more of it may come."""
+"""Bounces and complaints end subscriptions."""
 
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -29,7 +29,7 @@ def complained(contact_id: UUID) -> EmailComplained:
 
 
 async def unsubscribed(caller: Caller, contact_id: UUID) -> list[Data]:
-    return [fact for fact in await caller.facts_of("contact.unsubscribed") if fact["contactId"] == str(contact_id)]
+    return [fact for fact in await caller.events_of("contact.unsubscribed") if fact["contactId"] == str(contact_id)]
 
 
 async def test_a_permanent_bounce_ends_the_subscription_and_names_its_mail(caller: Caller) -> None:
@@ -41,7 +41,7 @@ async def test_a_permanent_bounce_ends_the_subscription_and_names_its_mail(calle
     assert not (await caller.get(ann.id)).subscribed
 
 
-async def test_other_bounces_strangers_and_repeats_change_nothing(caller: Caller) -> None:
+async def test_other_bounces_unknown_contacts_and_repeated_events_change_nothing(caller: Caller) -> None:
     soft, hard = await caller.save("soft@example.com"), await caller.save("hard@example.com")
     again = bounced(hard.id, "Permanent")
     await announce(caller.client, caller.project, bounced(soft.id, "Transient"))
@@ -50,14 +50,14 @@ async def test_other_bounces_strangers_and_repeats_change_nothing(caller: Caller
     await announce(caller.client, uuid4(), bounced(soft.id, "Permanent"))
     for version in (1, 2, 3):
         await announce(caller.client, caller.project, again, version=version)
-    # events of one consumer are handled in order: when the last has had its effect, the others had theirs
+    # events of one consumer are handled in order: once the last one has had its effect, so have the others
     await announce(caller.client, caller.project, complained((last := await caller.save("last@example.com")).id))
     (fact,) = await eventually(lambda: unsubscribed(caller, last.id))
     assert fact["reason"] == "complaint"
     assert await unsubscribed(caller, soft.id) == [] and len(await unsubscribed(caller, hard.id)) == 1
 
 
-async def test_a_subscription_that_was_renewed_is_not_ended_by_the_old_bounce_again(caller: Caller) -> None:
+async def test_an_old_bounce_that_is_repeated_does_not_end_a_renewed_subscription(caller: Caller) -> None:
     ann = await caller.save()
     bounce = bounced(ann.id, "Permanent")
     event_id = await announce(caller.client, caller.project, bounce)

@@ -1,4 +1,4 @@
-"""Conditions in SQL mean what a plain reading of them means, whatever the condition and whoever the contact."""
+"""Conditions in SQL match the same contacts as the evaluation in memory, for any condition and any contact."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -74,7 +74,7 @@ def at(times: dict[str, datetime]) -> dict[str, Occurrences]:
 
 
 LISTED, BY_DATA, BY_BOTH = SEGMENTS = [UUID(int=n) for n in (1, 2, 3)]
-"""A list, a condition, and a condition on both. Every example's project has them, under the same ids."""
+"""A list, a condition, and a condition on both. The project of every example has them under the same ids."""
 
 DEFINITIONS = {
     LISTED: None,
@@ -111,7 +111,7 @@ def person_of(number: int, value: Any) -> ContactProfile:
 
 
 def in_segments(person: ContactProfile) -> ContactProfile:
-    """The person, in the dynamic segments too. They are not about time."""
+    """Return the profile with the dynamic segments it is in, which do not depend on time."""
     for segment, condition in DEFINITIONS.items():
         if condition and holds(condition, person, NOW):
             person = replace(person, segments={*person.segments, segment})
@@ -140,7 +140,7 @@ def filters(draw: st.DrawFn) -> Filter:
 
 
 def values_for(field: str, operator: str) -> st.SearchStrategy[Any]:
-    """Values that the operator takes on the field."""
+    """Return values that the operator accepts for the field."""
     texts = st.sampled_from([*TEXTS, "user1", "EXAMPLE"]).filter(bool)
     if operator in NEED_UNIT or operator in RELATIVE:
         return st.sampled_from([1, 2.5, 30, 400])
@@ -170,7 +170,7 @@ nested = conditions(st.builds(Group, filters=some_filters, conditions=flat))
 
 @pytest.fixture
 async def populated(caller: Caller) -> Caller:
-    """The project with PEOPLE and the segments in it."""
+    """Return a caller whose project has PEOPLE and the segments."""
     async with caller.runtime.pool.acquire() as conn, conn.transaction():
         for segment, condition in DEFINITIONS.items():
             written = encode(condition).decode() if condition else None
@@ -193,7 +193,7 @@ async def add(conn: Connection, caller: Caller, person: ContactProfile) -> UUID:
 
 
 async def found(caller: Caller, condition: Condition) -> tuple[list[str], list[list[str]]]:
-    """Who matches by SQL, and by a plain reading just before and just after."""
+    """Return who matches by SQL, and by evaluation in memory just before and just after."""
     async with caller.runtime.pool.acquire() as conn:
         before: datetime = await conn.fetchval(CLOCK)
         ids = await matching.list_matching(conn, caller.project, condition, limit=1000, offset=0)
@@ -205,7 +205,9 @@ async def found(caller: Caller, condition: Condition) -> tuple[list[str], list[l
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(condition=flat | nested)
-async def test_sql_finds_whom_a_plain_reading_finds(populated: Caller, condition: Condition) -> None:
+async def test_sql_matches_the_same_contacts_as_the_evaluation_in_memory(
+    populated: Caller, condition: Condition
+) -> None:
     by_sql, by_reading = await found(populated, condition)
     assert by_sql in by_reading
 
@@ -222,7 +224,7 @@ JSON = st.recursive(
 
 @st.composite
 def filters_on_data(draw: st.DrawFn, value: Any) -> Filter:
-    """A filter without flaws, often about the very value that is there."""
+    """Draw a valid filter, often one that compares with the stored value itself."""
     path = draw(st.sampled_from(["v", "in.v", "list.1", "list.-1", "list.0.v"]) | TEXT.filter(bool))
     operator = draw(st.sampled_from(sorted(VALUES)))
     sought = draw(st.just(value) | JSON) if operator in NEED_VALUE else None
@@ -233,7 +235,9 @@ def filters_on_data(draw: st.DrawFn, value: Any) -> Filter:
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much])
 @given(drawn=st.data(), value=JSON)
-async def test_sql_reads_any_value_as_a_plain_reading_does(caller: Caller, drawn: st.DataObject, value: Any) -> None:
+async def test_sql_treats_any_value_like_the_evaluation_in_memory(
+    caller: Caller, drawn: st.DataObject, value: Any
+) -> None:
     test = drawn.draw(filters_on_data(value))
     assume(not flaws(all_of(test)) and json_flaw(value) is None)
     person = ContactProfile(

@@ -1,4 +1,4 @@
-"""A deleted contact is forgotten: nobody can read any more what the log had of the person."""
+"""A deleted contact is erased: its personal data in the log cannot be read any more."""
 
 import pytest
 
@@ -18,11 +18,11 @@ async def log_of(runtime: Runtime, caller: Caller) -> list[str]:
     return [row["data"] for row in rows]
 
 
-async def test_the_log_never_holds_what_is_personal_in_the_clear(contacts: Runtime, caller: Caller) -> None:
+async def test_the_log_never_holds_personal_data_in_the_clear(contacts: Runtime, caller: Caller) -> None:
     ann = await caller.save("ann@example.com", data={"name": SECRET})
     await caller.track("purchased", data={"card": {"value": SECRET, "persistent": False}})
     await caller.unsubscribe(ann.id)
-    assert await caller.said() == ["contact.created", "event.tracked", "contact.unsubscribed"]
+    assert await caller.event_types() == ["contact.created", "event.tracked", "contact.unsubscribed"]
     for data in await log_of(contacts, caller):
         assert SECRET not in data and "ann@example.com" not in data
     created, tracked, unsubscribed = [fact for _, fact in await facts(contacts, caller.project)]
@@ -30,19 +30,19 @@ async def test_the_log_never_holds_what_is_personal_in_the_clear(contacts: Runti
     assert created["data"] == {"name": SECRET} and tracked["data"]["card"]["value"] == SECRET
 
 
-async def test_what_was_written_about_a_deleted_contact_cannot_be_read_again(contacts: Runtime, caller: Caller) -> None:
+async def test_events_of_a_deleted_contact_cannot_be_read_any_more(contacts: Runtime, caller: Caller) -> None:
     ann, bea = await caller.save("ann@example.com", data={"name": SECRET}), await caller.save("bea@example.com")
     await caller.track("purchased", data={"card": {"value": SECRET, "persistent": False}})
     await caller.delete(ann.id)
-    told = await facts(contacts, caller.project)
-    assert [name for name, _ in told] == ["contact.created", "contact.created", "event.tracked", "contact.deleted"]
-    of_ann = [fact for _, fact in told if fact["contactId"] == str(ann.id)]
+    published = await facts(contacts, caller.project)
+    assert [name for name, _ in published] == ["contact.created", "contact.created", "event.tracked", "contact.deleted"]
+    of_ann = [fact for _, fact in published if fact["contactId"] == str(ann.id)]
     assert len(of_ann) == 3 and {fact.get("email", "") for fact in of_ann} == {""}
     assert SECRET not in str(of_ann)
-    assert [fact["email"] for _, fact in told if fact["contactId"] == str(bea.id)] == ["bea@example.com"]
+    assert [fact["email"] for _, fact in published if fact["contactId"] == str(bea.id)] == ["bea@example.com"]
 
 
-async def test_no_table_of_contacts_remembers_a_deleted_contact(contacts: Runtime, caller: Caller) -> None:
+async def test_no_table_of_the_service_keeps_a_deleted_contact(contacts: Runtime, caller: Caller) -> None:
     secret = uuid7().hex
     ann = await caller.save(f"{secret}@example.com", data={"name": secret})
     await caller.delete(ann.id)
@@ -50,7 +50,7 @@ async def test_no_table_of_contacts_remembers_a_deleted_contact(contacts: Runtim
         "select table_name from information_schema.tables where table_schema = 'contacts' and table_type = 'BASE TABLE'"
     )
     holding = [row["table_name"] for row in rows if await _holds(contacts, row["table_name"], secret)]
-    # the answers to commands are kept as long as the commands could be repeated
+    # replies to commands are kept as long as the commands can be repeated
     assert set(holding) <= {"inbox"}
 
 
@@ -59,19 +59,19 @@ async def _holds(runtime: Runtime, table: str, text: str) -> bool:
     return bool(await runtime.pool.fetchval(sought, text))
 
 
-async def test_nothing_new_is_kept_about_someone_who_is_forgotten(contacts: Runtime, caller: Caller) -> None:
-    """As when a replica still tracks an event of a contact whom another one deletes."""
+async def test_no_new_personal_data_is_stored_about_an_erased_contact(contacts: Runtime, caller: Caller) -> None:
+    """That happens when one replica tracks an event of a contact while another deletes it."""
     ann = await caller.save()
     await caller.delete(ann.id)
     late = EventTracked(event_id=uuid7(), contact_id=ann.id, email=ann.email, name="late", data={"name": SECRET})
     async with contacts.unit() as unit:
         unit.append([late], Origin(project=caller.project))
-    [fact] = await caller.facts_of("event.tracked")
+    [fact] = await caller.events_of("event.tracked")
     assert (fact["name"], fact["email"], fact["data"]) == ("late", "", {})
 
 
-async def test_nothing_new_is_told_about_someone_who_is_forgotten(contacts: Runtime, caller: Caller) -> None:
-    """Although the process that publishes it has just had it in memory."""
+async def test_no_new_personal_data_is_published_about_an_erased_contact(contacts: Runtime, caller: Caller) -> None:
+    """Even though the publishing process still had the event in memory."""
     subscription = await contacts.client.subscribe(f"evt.contacts.{caller.project}.event.tracked")
     ann = await caller.save("ann@example.com")
     await caller.delete(ann.id)
@@ -82,8 +82,8 @@ async def test_nothing_new_is_told_about_someone_who_is_forgotten(contacts: Runt
     assert b"late" in message.data and SECRET.encode() not in message.data and b"ann@" not in message.data
 
 
-async def test_the_log_cannot_be_changed_unnoticed(contacts: Runtime, caller: Caller) -> None:
-    """What one event says of a person cannot be passed off as another's."""
+async def test_tampering_with_the_log_is_noticed(contacts: Runtime, caller: Caller) -> None:
+    """The personal data of one event cannot be copied into another."""
     await caller.save("ann@example.com")
     await caller.save("ann@example.com", data={"plan": "pro"})
     first, second = await contacts.pool.fetch(
@@ -93,7 +93,7 @@ async def test_the_log_cannot_be_changed_unnoticed(contacts: Runtime, caller: Ca
         await decrypt(contacts.pool, [LoggedEvent(second["id"], caller.project, first["data"].encode())])
 
 
-async def test_the_bus_tells_everything_while_the_log_is_sealed(contacts: Runtime, caller: Caller) -> None:
+async def test_the_bus_carries_personal_data_while_the_log_encrypts_it(contacts: Runtime, caller: Caller) -> None:
     subscription = await contacts.client.subscribe(f"evt.contacts.{caller.project}.contact.created")
     await caller.save("ann@example.com", data={"name": SECRET})
     message = await subscription.next_msg(timeout=15)

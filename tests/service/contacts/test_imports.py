@@ -1,4 +1,4 @@
-"""Files of contacts: every row is imported once, what cannot be is told with its row, and nothing is done twice."""
+"""Importing files of contacts: every row is imported once, or reported with its error."""
 
 from uuid import UUID, uuid4
 
@@ -25,7 +25,7 @@ def jobs(contacts: Runtime, project: UUID) -> Jobs:
     return Jobs(contacts, project)
 
 
-async def test_the_columns_of_a_file_become_data_with_their_types(jobs: Jobs, caller: Caller) -> None:
+async def test_the_columns_of_a_file_become_typed_data(jobs: Jobs, caller: Caller) -> None:
     done = await jobs.imported(
         "\ufefffirstName;Email;subscribed;vip;age;zip;note\r\n"
         'Ann; ANN@Example.com ;TRUE;yes;41;01234;"says ""hi""\nand more"\r\n'
@@ -39,7 +39,7 @@ async def test_the_columns_of_a_file_become_data_with_their_types(jobs: Jobs, ca
     assert not bob.subscribed
 
 
-async def test_rows_are_counted_by_what_became_of_them(jobs: Jobs, caller: Caller) -> None:
+async def test_rows_are_counted_by_their_result(jobs: Jobs, caller: Caller) -> None:
     await caller.save("known@example.com", data={"plan": "free", "kept": 1})
     await caller.save("same@example.com", data={"plan": "pro"})
     done = await jobs.imported(
@@ -59,13 +59,13 @@ async def test_rows_are_counted_by_what_became_of_them(jobs: Jobs, caller: Calle
     assert found["new@example.com"] == {"plan": "gold"}
 
 
-async def test_an_import_never_changes_a_subscription_that_it_does_not_mention(jobs: Jobs, caller: Caller) -> None:
+async def test_an_import_without_a_subscribed_column_changes_no_subscription(jobs: Jobs, caller: Caller) -> None:
     ann = await caller.save("ann@example.com", subscribed=False)
     await jobs.imported("email,name,subscribed\nann@example.com,Ann,\n")
     assert not (await caller.get(ann.id)).subscribed
 
 
-async def test_the_same_file_is_not_imported_twice_unless_that_is_asked_for(jobs: Jobs, caller: Caller) -> None:
+async def test_the_same_file_is_imported_again_only_on_request(jobs: Jobs, caller: Caller) -> None:
     text = "email,subscribed\nann@example.com,true\n"
     first = await jobs.start_import(text)
     await jobs.import_ended(first.job_id)
@@ -100,7 +100,7 @@ async def test_another_project_sees_neither_the_job_nor_its_file(jobs: Jobs, con
         ('"email\na@x.io\n', "invalid_csv"),
     ],
 )
-async def test_a_file_whose_columns_cannot_be_used_starts_nothing(jobs: Jobs, text: str, code: str) -> None:
+async def test_a_file_with_unusable_columns_starts_no_import(jobs: Jobs, text: str, code: str) -> None:
     import_id = uuid7()
     with pytest.raises(Rejected) as refused:
         await jobs.start_import(text, import_id=import_id)
@@ -109,7 +109,7 @@ async def test_a_file_whose_columns_cannot_be_used_starts_nothing(jobs: Jobs, te
         await jobs.get_import(import_id)
 
 
-async def test_a_file_that_did_not_arrive_completely_is_not_imported(jobs: Jobs) -> None:
+async def test_an_incomplete_file_is_not_imported(jobs: Jobs) -> None:
     import_id, piece = uuid7(), b"email\n"
     await _store(jobs, import_id, piece)
     command = StartImport(import_id=import_id, chunks=2, size=CHUNK_BYTES + 5, rows=9, digest="")
@@ -118,7 +118,7 @@ async def test_a_file_that_did_not_arrive_completely_is_not_imported(jobs: Jobs)
     assert refused.value.code == "BAD_REQUEST"
 
 
-async def test_a_chunk_is_not_replaced_by_another(jobs: Jobs) -> None:
+async def test_a_stored_chunk_cannot_be_replaced_by_a_different_one(jobs: Jobs) -> None:
     import_id = uuid7()
     await _store(jobs, import_id, b"email\n")
     await _store(jobs, import_id, b"email\n")
@@ -127,7 +127,7 @@ async def test_a_chunk_is_not_replaced_by_another(jobs: Jobs) -> None:
     assert refused.value.code == "IDEMPOTENCY_KEY_REUSED"
 
 
-async def test_an_import_that_is_cancelled_stops_and_keeps_what_it_did(jobs: Jobs, caller: Caller) -> None:
+async def test_a_cancelled_import_stops_and_keeps_its_changes(jobs: Jobs, caller: Caller) -> None:
     text = "email\n" + "".join(f"{number}@example.com\n" for number in range(20_000))
     started = await jobs.start_import(text)
     assert (await jobs.cancel(started.job_id)).state == "cancelled"

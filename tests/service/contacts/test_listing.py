@@ -12,8 +12,8 @@ from services.contacts.contacts import search as searching
 from tests.service.contacts.caller import Caller
 
 
-async def test_pages_are_newest_first_and_meet_without_gap_or_overlap(caller: Caller) -> None:
-    """Those created in one batch have the same time; the id then decides."""
+async def test_pages_are_newest_first_without_gap_or_overlap(caller: Caller) -> None:
+    """Contacts created in one batch have the same time, so their ids decide the order."""
     for number in range(3):
         await caller.save(f"early{number}@example.com")
     await asyncio.gather(*(caller.save(f"user{number}@example.com") for number in range(20)))
@@ -29,7 +29,7 @@ async def test_pages_are_newest_first_and_meet_without_gap_or_overlap(caller: Ca
     assert totals == [23, 0, 0, 0, 0]
 
 
-async def test_a_new_contact_does_not_move_the_pages_that_follow(caller: Caller) -> None:
+async def test_a_new_contact_does_not_shift_the_following_pages(caller: Caller) -> None:
     for number in range(4):
         await caller.save(f"user{number}@example.com")
     first = await caller.page(limit=2)
@@ -50,13 +50,13 @@ async def test_search_finds_a_part_of_the_address_whatever_its_case(caller: Call
 @pytest.mark.parametrize(
     ("min_common", "max_indexed"),
     [(1, 1), (1, 10_000), (10_000, 10_000)],
-    ids=["most have it", "many have it", "few have it"],
+    ids=["most match", "many match", "few match"],
 )
 @pytest.mark.parametrize("search", ["a", "an", "ann", "ann1", "nobody", "bea29", "%", "ä"])
-async def test_in_a_long_list_the_pages_of_a_search_find_everyone_once(
+async def test_in_a_long_list_the_pages_of_a_search_find_every_match_once(
     caller: Caller, monkeypatch: pytest.MonkeyPatch, search: str, min_common: int, max_indexed: int
 ) -> None:
-    """A page ends where enough was found or looked at, and tells where the next one goes on."""
+    """A page ends when it is full or its window is scanned, and its cursor continues from there."""
     shrink(monkeypatch, MIN_COMMON=min_common, MAX_INDEXED=max_indexed)
     names = [f"{('ann', 'bea', 'joann', 'zoe')[n % 4]}{n}@example.org" for n in range(30)]
     for name in names:
@@ -74,10 +74,12 @@ async def test_in_a_long_list_the_pages_of_a_search_find_everyone_once(
     if len(search.encode()) < 3:
         assert total <= counted
     else:
-        assert total == counted or (total == 4 and min_common == 1)  # by the sample, which takes one for many here
+        assert total == counted or (
+            total == 4 and min_common == 1
+        )  # estimated from the sample, for which one match is many here
 
 
-async def test_contacts_that_come_and_go_between_two_pages_of_a_search_hide_and_repeat_nobody(
+async def test_contacts_created_and_deleted_between_two_pages_of_a_search_neither_hide_nor_repeat_others(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shrink(monkeypatch, MIN_COMMON=1, MAX_INDEXED=1)
@@ -94,12 +96,12 @@ async def test_contacts_that_come_and_go_between_two_pages_of_a_search_hide_and_
 
 
 def shrink(monkeypatch: pytest.MonkeyPatch, **values: float) -> None:
-    """A long list is one of more than six contacts, nobody need stand apart, and four are counted."""
+    """Reduce the limits of the search, so that six contacts make a long list and four are counted."""
     for name, value in {"SHORT_WINDOW": 5, "COMMON_WINDOW": 6, "MAX_COUNTED": 4, "MIN_SPREAD": 0, **values}.items():
         monkeypatch.setattr(searching, name, value)
 
 
-async def test_limits_are_kept_and_nonsense_is_refused(caller: Caller, contacts: Runtime) -> None:
+async def test_limits_are_clamped_and_invalid_values_rejected(caller: Caller, contacts: Runtime) -> None:
     for number in range(3):
         await caller.save(f"user{number}@example.com")
     assert len((await caller.page(limit=0)).data) == 1 and len((await caller.page(limit=10_000)).data) == 3

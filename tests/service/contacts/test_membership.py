@@ -1,4 +1,4 @@
-"""Membership follows what happens, and what does not: each entry and exit is told once."""
+"""Membership follows changes of contacts and the passing of time, and each entry and exit is tracked once."""
 
 import asyncio
 import random
@@ -104,15 +104,15 @@ class Segments:
         query = ExplainMembership(segment_id=segment, contact_id=contact)
         return await self.caller.runtime.ask(self.project, query, Explanation)
 
-    async def told(self, slug: str = "pros") -> list[tuple[str, str]]:
-        """Who entered and who left, in order."""
-        facts = [fact for fact in await self.caller.facts_of("event.tracked") if fact["name"].startswith("segment.")]
+    async def tracked(self, slug: str = "pros") -> list[tuple[str, str]]:
+        """Return who entered and who left, in order."""
+        facts = [fact for fact in await self.caller.events_of("event.tracked") if fact["name"].startswith("segment.")]
         named = [(fact["email"].partition("@")[0], *fact["name"].split(".")[1:]) for fact in facts]
         return [(email, what) for email, of, what in named if of == slug]
 
-    async def eventually_told(self, *moves: tuple[str, str], slug: str = "pros") -> None:
+    async def eventually_tracked(self, *moves: tuple[str, str], slug: str = "pros") -> None:
         async def as_expected() -> bool:
-            return await self.told(slug) == list(moves)
+            return await self.tracked(slug) == list(moves)
 
         await eventually(as_expected)
 
@@ -122,62 +122,62 @@ def segments(caller: Caller) -> Segments:
     return Segments(caller)
 
 
-async def test_who_enters_and_who_leaves_is_told_once_each_with_the_segment(caller: Caller, segments: Segments) -> None:
+async def test_each_entry_and_exit_is_tracked_once_with_the_segment(caller: Caller, segments: Segments) -> None:
     segment = await segments.create(PRO)
     ann = await caller.save("ann@example.com", data={"plan": "pro"})
-    await segments.eventually_told(("ann", "entry"))
+    await segments.eventually_tracked(("ann", "entry"))
     await caller.save("ann@example.com", data={"plan": "pro", "city": "Rome"})
     await caller.save("bea@example.com", data={"plan": "pro"})
-    await segments.eventually_told(("ann", "entry"), ("bea", "entry"))
+    await segments.eventually_tracked(("ann", "entry"), ("bea", "entry"))
     await caller.save("ann@example.com", data={"plan": "free"})
-    await segments.eventually_told(("ann", "entry"), ("bea", "entry"), ("ann", "exit"))
-    (entry, *_) = [f for f in await caller.facts_of("event.tracked") if f["name"] == "segment.pros.entry"]
+    await segments.eventually_tracked(("ann", "entry"), ("bea", "entry"), ("ann", "exit"))
+    (entry, *_) = [f for f in await caller.events_of("event.tracked") if f["name"] == "segment.pros.entry"]
     assert entry["data"] == {"segmentId": str(segment), "segmentName": "Pros"}
     assert entry["contactId"] == str(ann.id)
 
 
-async def test_events_and_mails_and_subscriptions_move_contacts_too(caller: Caller, segments: Segments) -> None:
+async def test_events_mails_and_subscriptions_also_change_membership(caller: Caller, segments: Segments) -> None:
     ann = await caller.save("ann@example.com")
     await segments.create(all_of(where("event.bought", "triggered")), "Buyers")
     await segments.create(all_of(where("email.open", "triggeredWithin", 1, "days")), "Readers")
     await segments.create(all_of(where("subscribed", "equals", False)), "Gone")
     await caller.track("looked", "ann@example.com")
     await caller.track("bought", "ann@example.com")
-    await segments.eventually_told(("ann", "entry"), slug="buyers")
+    await segments.eventually_tracked(("ann", "entry"), slug="buyers")
     about: Any = {"email_id": uuid7(), "contact_id": ann.id, "message_id": "m", "at": now(), "first": True}
     await announce(caller.client, caller.project, EmailOpened(**about, machine=True))
     await announce(caller.client, caller.project, EmailOpened(**about))
-    await segments.eventually_told(("ann", "entry"), slug="readers")
+    await segments.eventually_tracked(("ann", "entry"), slug="readers")
     await caller.unsubscribe(ann.id)
-    await segments.eventually_told(("ann", "entry"), slug="gone")
+    await segments.eventually_tracked(("ann", "entry"), slug="gone")
     seen = (await segments.explain(await segments.create(all_of(where("email.opened", "triggered"))), ann.id)).condition
     assert seen and seen.groups[0].filters[0].actual["count"] == 1, "what a machine opened does not count"
 
 
-async def test_those_who_are_there_when_a_segment_is_made_enter_it_then(caller: Caller, segments: Segments) -> None:
+async def test_existing_contacts_enter_a_segment_when_it_is_created(caller: Caller, segments: Segments) -> None:
     await caller.save("ann@example.com", data={"plan": "pro"})
     tracked, quiet = await segments.create(PRO), await segments.create(PRO, "Quiet", track=False)
-    assert await segments.told() == [("ann", "entry")]
+    assert await segments.tracked() == [("ann", "entry")]
     assert await segments.counted(tracked) == await segments.counted(quiet) == 1
     await segments.update(quiet, track_membership=True)
     await caller.save("bea@example.com", data={"plan": "pro"})
-    await segments.eventually_told(("bea", "entry"), slug="quiet")
+    await segments.eventually_tracked(("bea", "entry"), slug="quiet")
 
 
-async def test_time_alone_moves_contacts(caller: Caller, segments: Segments) -> None:
-    """Nobody touches the contact while its moment comes."""
+async def test_time_alone_changes_membership(caller: Caller, segments: Segments) -> None:
+    """The contact itself does not change."""
     soon = (now() + timedelta(seconds=1.5)).isoformat()
     await segments.create(all_of(where("event.ping", "triggeredWithin", 0.02, "minutes")), "Recent")
     await segments.create(all_of(where("data.starts", "within", 1, "days")), "Started")
     await segments.create(all_of(where("data.starts", "olderThan", 0.01, "minutes")), "Late")
     await caller.save("ann@example.com", data={"starts": soon})
     await caller.track("ping", "ann@example.com")
-    await segments.eventually_told(("ann", "entry"), ("ann", "exit"), slug="recent")
-    await segments.eventually_told(("ann", "entry"), slug="started")
-    await segments.eventually_told(("ann", "entry"), slug="late")
+    await segments.eventually_tracked(("ann", "entry"), ("ann", "exit"), slug="recent")
+    await segments.eventually_tracked(("ann", "entry"), slug="started")
+    await segments.eventually_tracked(("ann", "entry"), slug="late")
 
 
-async def test_a_list_counts_truly_and_tells_of_its_changes(caller: Caller, segments: Segments) -> None:
+async def test_a_static_segment_counts_its_members_and_tracks_its_changes(caller: Caller, segments: Segments) -> None:
     await caller.save("ann@example.com")
     known = await segments.create(None)
     first = await segments.add(known, "ANN@example.com ", "ann@example.com", "bea@example.com")
@@ -190,16 +190,16 @@ async def test_a_list_counts_truly_and_tells_of_its_changes(caller: Caller, segm
     assert [each.subscribed for each in (await caller.page()).data] == [False, True]
     assert await segments.remove(known, "ann@example.com", "nobody@example.com") == 1
     assert await segments.remove(known, "ann@example.com") == 0
-    assert await segments.told() == [("ann", "entry"), ("bea", "entry"), ("ann", "exit")]
+    assert await segments.tracked() == [("ann", "entry"), ("bea", "entry"), ("ann", "exit")]
     assert await segments.compute(known) == (2, 1, 1)
-    assert await caller.facts_of("segment.members_removed") != []
+    assert await caller.events_of("segment.members_removed") != []
 
 
-async def test_only_lists_take_members_and_only_addresses_are_taken(caller: Caller, segments: Segments) -> None:
+async def test_only_static_segments_take_members_and_only_valid_addresses(caller: Caller, segments: Segments) -> None:
     dynamic, known = await segments.create(PRO), await segments.create(None, "List")
-    for refused in (segments.add(dynamic, "ann@example.com"), segments.remove(dynamic, "ann@example.com")):
+    for attempt in (segments.add(dynamic, "ann@example.com"), segments.remove(dynamic, "ann@example.com")):
         with pytest.raises(Rejected, match="STATIC segments") as no:
-            await refused
+            await attempt
         assert no.value.code == "SEGMENT_NOT_STATIC"
     with pytest.raises(Rejected) as no:
         await segments.add(known, "ann@example.com", "no address", create_missing=True)
@@ -210,7 +210,7 @@ async def test_only_lists_take_members_and_only_addresses_are_taken(caller: Call
     assert (await caller.page()).data == []
 
 
-async def test_a_deleted_contact_is_in_no_segment_and_nothing_is_told_of_it(caller: Caller, segments: Segments) -> None:
+async def test_a_deleted_contact_is_in_no_segment_and_no_exit_is_tracked(caller: Caller, segments: Segments) -> None:
     ann = await caller.save("ann@example.com", data={"plan": "pro"})
     dynamic, known = await segments.create(PRO), await segments.create(None, "List")
     await segments.add(known, "ann@example.com")
@@ -220,12 +220,12 @@ async def test_a_deleted_contact_is_in_no_segment_and_nothing_is_told_of_it(call
     await caller.save("bea@example.com", data={"plan": "pro"})
 
     async def bea_entered() -> bool:
-        return [what for _, what in await segments.told()][1:] == ["entry"]
+        return [what for _, what in await segments.tracked()][1:] == ["entry"]
 
     assert await eventually(bea_entered)
 
 
-async def test_a_segment_can_build_on_others_and_follows_them(caller: Caller, segments: Segments) -> None:
+async def test_a_segment_can_refer_to_others_and_follows_them(caller: Caller, segments: Segments) -> None:
     await caller.save("ann@example.com", data={"plan": "pro"})
     await caller.save("bea@example.com", data={"plan": "pro"})
     known, pros = await segments.create(None, "List"), await segments.create(PRO)
@@ -234,21 +234,23 @@ async def test_a_segment_can_build_on_others_and_follows_them(caller: Caller, se
     )
     assert await segments.listed(both) == []
     await segments.add(known, "ann@example.com")
-    await segments.eventually_told(("ann", "entry"), slug="both")
+    await segments.eventually_tracked(("ann", "entry"), slug="both")
     await segments.add(known, "bea@example.com")
     assert await segments.listed(both) == ["bea", "ann"]
-    await segments.eventually_told(("ann", "entry"), ("bea", "entry"), slug="both")
+    await segments.eventually_tracked(("ann", "entry"), ("bea", "entry"), slug="both")
     await segments.update(pros, condition=all_of(where("email", "contains", "ann")))
     assert await segments.listed(both) == ["ann"]
     await segments.remove(known, "ann@example.com")
-    await segments.eventually_told(("ann", "entry"), ("bea", "entry"), ("bea", "exit"), ("ann", "exit"), slug="both")
+    await segments.eventually_tracked(("ann", "entry"), ("bea", "entry"), ("bea", "exit"), ("ann", "exit"), slug="both")
 
 
-async def test_references_go_in_no_circle_and_hold_what_they_refer_to(caller: Caller, segments: Segments) -> None:
+async def test_circular_references_are_rejected_and_referenced_segments_cannot_be_deleted(
+    caller: Caller, segments: Segments
+) -> None:
     first = await segments.create(PRO)
     second = await segments.create(all_of(where(f"segment.{first}", "notMemberOfSegment")), "Second")
 
-    async def refusal(condition: Condition) -> str:
+    async def rejection_of(condition: Condition) -> str:
         with pytest.raises(Rejected) as no:
             await segments.update(first, condition=condition)
         assert no.value.errors[0].field == "condition.groups.0.filters.0.field"
@@ -258,9 +260,9 @@ async def test_references_go_in_no_circle_and_hold_what_they_refer_to(caller: Ca
         return all_of(where(f"segment.{segment}", "memberOfSegment"))
 
     unknown = uuid7()
-    assert await refusal(of(first)) == "A segment cannot reference itself"
-    assert await refusal(of(second)) == "Circular segment reference detected"
-    assert await refusal(of(unknown)) == f"Referenced segment not found: {unknown}"
+    assert await rejection_of(of(first)) == "A segment cannot reference itself"
+    assert await rejection_of(of(second)) == "Circular segment reference detected"
+    assert await rejection_of(of(unknown)) == f"Referenced segment not found: {unknown}"
     query = FindSegmentReferences(segment_id=first)
     assert [each.id for each in await caller.runtime.ask(caller.project, query, list[NamedReference])] == [second]
     with pytest.raises(Rejected) as no:
@@ -276,7 +278,7 @@ async def test_references_go_in_no_circle_and_hold_what_they_refer_to(caller: Ca
     assert await eventually(forgotten)
 
 
-async def test_a_new_name_keeps_the_slug_and_a_new_condition_tells_who_moves(
+async def test_a_new_name_keeps_the_slug_and_a_new_condition_tracks_who_moves(
     caller: Caller, segments: Segments
 ) -> None:
     await caller.save("ann@example.com", data={"plan": "pro"})
@@ -284,7 +286,7 @@ async def test_a_new_name_keeps_the_slug_and_a_new_condition_tells_who_moves(
     segment = await segments.create(PRO)
     renamed = await segments.update(segment, name="Others", condition=all_of(where("data.plan", "equals", "free")))
     assert (renamed.name, renamed.slug, renamed.member_count) == ("Others", "pros", 1)
-    assert sorted(await segments.told()) == [("ann", "entry"), ("ann", "exit"), ("bea", "entry")]
+    assert sorted(await segments.tracked()) == [("ann", "entry"), ("ann", "exit"), ("bea", "entry")]
     assert await segments.compute(segment) == (2, 1, 1)
     assert await segments.compute(segment) == (0, 0, 1)
     with pytest.raises(Rejected) as no:
@@ -292,7 +294,7 @@ async def test_a_new_name_keeps_the_slug_and_a_new_condition_tells_who_moves(
     assert no.value.code == "SEGMENT_NOT_TRACKED"
 
 
-async def test_it_is_explained_which_filter_holds_and_on_what(caller: Caller, segments: Segments) -> None:
+async def test_an_explanation_says_which_filters_hold_and_what_they_saw(caller: Caller, segments: Segments) -> None:
     ann = await caller.save("ann@example.com", data={"plan": "free", "seats": 3})
     known = await segments.create(None, "List")
     nested = all_of(where(f"segment.{known}", "memberOfSegment"))
@@ -301,11 +303,11 @@ async def test_it_is_explained_which_filter_holds_and_on_what(caller: Caller, se
         Condition(logic="OR", groups=[*condition.groups, *[type(condition.groups[0])(conditions=nested)]])
     )
     await segments.add(known, "ann@example.com")
-    told = await segments.explain(segment, ann.id)
-    assert told.matches and told.condition
-    plan, seats = told.condition.groups[0].filters
+    explanation = await segments.explain(segment, ann.id)
+    assert explanation.matches and explanation.condition
+    plan, seats = explanation.condition.groups[0].filters
     assert [(f.matches, f.actual) for f in (plan, seats)] == [(False, "free"), (True, 3)]
-    within = told.condition.groups[1].conditions
+    within = explanation.condition.groups[1].conditions
     assert within and within.matches and within.groups[0].filters[0].actual is True
     assert (await segments.explain(known, ann.id)).member_since is not None
     with pytest.raises(Rejected, match="Contact not found"):
@@ -321,8 +323,8 @@ CONDITIONS: list[Callable[[UUID, UUID], Condition]] = [
 ]
 
 
-async def live_on(caller: Caller, segments: Segments, listed: UUID, chance: random.Random) -> None:
-    """One thing that can happen to one of ten people."""
+async def change_randomly(caller: Caller, segments: Segments, listed: UUID, chance: random.Random) -> None:
+    """Make a random change to one of ten contacts."""
     email = f"user{chance.randrange(10)}@example.com"
     match chance.randrange(5):
         case 0:
@@ -335,11 +337,11 @@ async def live_on(caller: Caller, segments: Segments, listed: UUID, chance: rand
             await caller.save(email, data={"plan": chance.choice(["pro", "free"]), "n": chance.randrange(10)})
 
 
-async def test_with_two_replicas_at_work_nothing_is_lost_and_nothing_told_twice(
+async def test_two_replicas_lose_no_change_and_track_none_twice(
     stack: Stack, caller: Caller, segments: Segments
 ) -> None:
-    """After a random life in parallel, who is kept is who the conditions say, and each contact's entries and exits
-    alternate: a second entry without an exit between would be one that was told twice."""
+    """After random concurrent changes the stored members are those that the conditions give, and the entries and exits
+    of each contact alternate: a second entry without an exit in between would have been tracked twice."""
     chance = random.Random(7)
     listed = await segments.create(None, "Listed")
     kept = [await segments.create(PRO, "Other")]
@@ -347,35 +349,35 @@ async def test_with_two_replicas_at_work_nothing_is_lost_and_nothing_told_twice(
     config = stack.settings("contacts")
     async with running(build(config), config) as second:
         for _ in range(12):
-            await asyncio.gather(*(live_on(caller, segments, listed, chance) for _ in range(20)))
+            await asyncio.gather(*(change_randomly(caller, segments, listed, chance) for _ in range(20)))
         await eventually(lambda: settled(second, caller.project))
     for segment in kept:
-        assert await by_keeping(caller, segment) == await by_asking(caller, segment)
+        assert await stored_members(caller, segment) == await matching_contacts(caller, segment)
     moves: dict[tuple[str, str], list[str]] = {}
-    for fact in await caller.facts_of("event.tracked"):
+    for fact in await caller.events_of("event.tracked"):
         if fact["name"].startswith("segment."):
             slug, what = fact["name"].split(".")[1:]
             moves.setdefault((slug, fact["email"]), []).append(what)
     assert len(moves) > 20
-    for told in moves.values():
-        assert told == (["entry", "exit"] * len(told))[: len(told)]
-    inside = {key for key, told in moves.items() if told[-1] == "entry"}
+    for transitions in moves.values():
+        assert transitions == (["entry", "exit"] * len(transitions))[: len(transitions)]
+    inside = {key for key, transitions in moves.items() if transitions[-1] == "entry"}
     assert len(inside) == sum([await segments.counted(segment) for segment in [*kept, listed]])
 
 
-async def test_while_one_replica_works_on_a_project_no_other_does(caller: Caller, segments: Segments) -> None:
+async def test_a_project_is_worked_on_by_one_replica_at_a_time(caller: Caller, segments: Segments) -> None:
     segment = await segments.create(PRO)
     async with caller.runtime.unit() as unit:
         await membership.lock(unit.conn, caller.project)
         await caller.save("ann@example.com", data={"plan": "pro"})
         for _ in range(5):
             await caller.runtime.pool.fetchval("select pg_sleep(0.2)")
-            assert await by_keeping(caller, segment) == set()
-    await segments.eventually_told(("ann", "entry"))
+            assert await stored_members(caller, segment) == set()
+    await segments.eventually_tracked(("ann", "entry"))
 
 
 async def settled(runtime: Runtime, project: UUID) -> bool:
-    """Nothing is left to look at, now or when more time has passed."""
+    """Return whether nothing is left to check, now or later."""
     left = """
     select exists (select from segment_change where project = $1)
         or exists (select from segment_due where project = $1)
@@ -384,12 +386,12 @@ async def settled(runtime: Runtime, project: UUID) -> bool:
     return not await runtime.pool.fetchval(left, project)
 
 
-async def by_keeping(caller: Caller, segment: UUID) -> set[UUID]:
+async def stored_members(caller: Caller, segment: UUID) -> set[UUID]:
     query = "select contact_id from segment_member where project = $1 and segment_id = $2"
     return {row["contact_id"] for row in await caller.runtime.pool.fetch(query, caller.project, segment)}
 
 
-async def by_asking(caller: Caller, segment: UUID) -> set[UUID]:
+async def matching_contacts(caller: Caller, segment: UUID) -> set[UUID]:
     async with caller.runtime.pool.acquire() as conn:
         row = await segment_rows.find(conn, caller.project, segment)
         assert row and row.condition

@@ -1,4 +1,4 @@
-"""Contacts that pause their mails come back by themselves."""
+"""Contacts that paused their mails are subscribed again automatically."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from tests.service.contacts.caller import Caller
 MONTH = timedelta(days=30)
 
 
-async def test_a_pause_ends_by_itself(caller: Caller) -> None:
+async def test_a_pause_ends_automatically(caller: Caller) -> None:
     ann = await caller.save()
     until = now() + timedelta(seconds=1.5)
     view = await caller.pause(ann.id, until)
@@ -24,10 +24,10 @@ async def test_a_pause_ends_by_itself(caller: Caller) -> None:
 
     await eventually(back)
     assert (await caller.get(ann.id)).snoozed_until is msgspec.UNSET
-    assert (await caller.said())[-2:] == ["contact.unsubscribed", "contact.subscribed"]
+    assert (await caller.event_types())[-2:] == ["contact.unsubscribed", "contact.subscribed"]
 
 
-async def test_a_pause_that_was_changed_or_made_for_good_does_not_end_at_its_old_end(caller: Caller) -> None:
+async def test_a_changed_or_permanent_pause_does_not_end_at_its_old_time(caller: Caller) -> None:
     longer, gone, marker = [await caller.save(f"{name}@example.com") for name in ("longer", "gone", "marker")]
     soon = now() + timedelta(seconds=1)
     for contact in (longer, gone):
@@ -45,7 +45,7 @@ async def test_a_pause_that_was_changed_or_made_for_good_does_not_end_at_its_old
     assert (await caller.get(gone.id)).snoozed_until is msgspec.UNSET
 
 
-async def test_other_changes_of_a_contact_leave_its_pause_alone(caller: Caller) -> None:
+async def test_other_changes_of_a_contact_keep_its_pause(caller: Caller) -> None:
     ann = await caller.save()
     paused = await caller.pause(ann.id, now() + MONTH)
     changed = await caller.update(ann.id, data={"plan": "pro"})

@@ -1,4 +1,4 @@
-"""The tables follow from the log alone: folded again, in whatever portions, they come out the same."""
+"""Read models follow from the log alone: folding it again, in any portions, gives the same tables."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ from contacts.events where project = $1 and type = any($2::text[]) order by posi
 
 @pytest.fixture
 async def elsewhere(stack: Stack) -> AsyncIterator["asyncpg.Connection[Any]"]:
-    """A connection to empty tables in a schema of their own."""
+    """Yield a connection to empty tables in a schema of their own."""
     conn = await asyncpg.connect(stack.admin_url)
     schema = f"again_{uuid4().hex}"
     await conn.execute(f"create schema {schema}; set search_path = {schema}, contacts")
@@ -40,8 +40,8 @@ async def elsewhere(stack: Stack) -> AsyncIterator["asyncpg.Connection[Any]"]:
     await conn.close()
 
 
-async def live_through(caller: Caller) -> None:
-    """A bit of everything, in batches as they happen to form."""
+async def cause_events(caller: Caller) -> None:
+    """Cause events of every kind, in whatever batches they form."""
     names = [f"user{n % 9}@example.com" for n in range(60)]
     await asyncio.gather(*(caller.track(f"e{n % 4}", name, data={f"k{n % 3}": n}) for n, name in enumerate(names)))
     people = (await caller.page(limit=100)).data
@@ -74,10 +74,10 @@ async def log_of(conn: "asyncpg.Connection[Any]", project: UUID) -> list[Envelop
 
 
 @pytest.mark.parametrize("portion", [1, 7, 1000])
-async def test_tables_that_are_folded_again_equal_those_that_never_were(
+async def test_refolded_tables_equal_the_original_ones(
     caller: Caller, elsewhere: "asyncpg.Connection[Any]", portion: int
 ) -> None:
-    await live_through(caller)
+    await cause_events(caller)
     log = await log_of(elsewhere, caller.project)
     assert len(log) > 80
     for start in range(0, len(log), portion):

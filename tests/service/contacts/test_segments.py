@@ -1,4 +1,4 @@
-"""Segments: creating, counting and listing who is in them."""
+"""Creating segments, and counting and listing their members."""
 
 import pytest
 
@@ -24,7 +24,7 @@ from tests.service.contacts.caller import Caller, all_of, where
 PRO = all_of(where("data.plan", "equals", "pro"))
 
 
-async def test_a_segment_counts_and_lists_its_members_live(caller: Caller) -> None:
+async def test_a_segment_counts_and_lists_its_current_members(caller: Caller) -> None:
     await caller.save("ann@example.com", data={"plan": "pro"})
     await caller.save("bea@example.com", data={"plan": "free"})
     created = await caller.segment(PRO, "Pro users")
@@ -39,7 +39,7 @@ async def test_a_segment_counts_and_lists_its_members_live(caller: Caller) -> No
     assert (page.total, page.page, page.page_size, page.total_pages) == (3, 2, 2, 2)
 
 
-async def test_segments_are_listed_newest_first_each_with_its_count(caller: Caller) -> None:
+async def test_segments_are_listed_newest_first_with_their_counts(caller: Caller) -> None:
     await caller.save(data={"plan": "pro"})
     await caller.segment(PRO, "One")
     await caller.segment(all_of(where("event.signup", "triggered")), "Two")
@@ -47,14 +47,14 @@ async def test_segments_are_listed_newest_first_each_with_its_count(caller: Call
     assert [(each.name, each.member_count) for each in listed] == [("Two", 0), ("One", 1)]
 
 
-async def test_a_condition_that_no_segment_could_have_is_refused_with_its_path(caller: Caller) -> None:
+async def test_an_invalid_condition_is_rejected_with_its_path(caller: Caller) -> None:
     bad = all_of(where("data.plan", "equals", "pro"), where("plan", "equals", "pro"))
     with pytest.raises(Rejected) as no:
         await caller.segment(bad)
     assert no.value.errors[0].field == "condition.groups.0.filters.1.field"
     with pytest.raises(Rejected, match="Unsupported filter field"):
         await caller.runtime.ask(caller.project, CheckCondition(condition=bad), AudienceSize)
-    assert await caller.said() == []
+    assert await caller.event_types() == []
 
 
 async def test_an_unknown_segment_is_not_found(caller: Caller) -> None:
@@ -64,7 +64,7 @@ async def test_an_unknown_segment_is_not_found(caller: Caller) -> None:
         assert no.value.code == "SEGMENT_NOT_FOUND"
 
 
-async def test_an_audience_is_counted_with_or_without_those_who_left(caller: Caller) -> None:
+async def test_an_audience_is_counted_with_or_without_unsubscribed_contacts(caller: Caller) -> None:
     await caller.save("ann@example.com", data={"plan": "pro"})
     await caller.save("bea@example.com", data={"plan": "pro"}, subscribed=False)
     counts = [
@@ -74,7 +74,7 @@ async def test_an_audience_is_counted_with_or_without_those_who_left(caller: Cal
     assert counts == [1, 2]
 
 
-async def test_one_contact_is_matched_on_what_it_is_and_did(caller: Caller) -> None:
+async def test_a_contact_is_matched_by_its_data_and_its_events(caller: Caller) -> None:
     ann = await caller.save(data={"plan": "pro"})
     await caller.track("signup")
 
@@ -90,7 +90,7 @@ async def test_one_contact_is_matched_on_what_it_is_and_did(caller: Caller) -> N
     assert await matches(either)
 
 
-async def test_matching_a_contact_that_is_not_there_is_refused(caller: Caller) -> None:
+async def test_matching_an_unknown_contact_is_rejected(caller: Caller) -> None:
     query = MatchContact(contact_id=uuid7(), condition=PRO)
     with pytest.raises(Rejected, match="Contact not found"):
         await caller.runtime.ask(caller.project, query, Match)

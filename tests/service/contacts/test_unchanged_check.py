@@ -1,4 +1,4 @@
-"""Whom saving would leave as they are."""
+"""The unchanged check: contacts that saving would not change."""
 
 from typing import Any
 from uuid import uuid4
@@ -12,21 +12,23 @@ from tests.service.contacts.caller import Caller
 ANN, BEN = "ann@example.com", "ben@example.com"
 
 
-async def known(caller: Caller, *saves: dict[str, Any]) -> list[UnchangedContact | None]:
+async def find_unchanged(caller: Caller, *saves: dict[str, Any]) -> list[UnchangedContact | None]:
     contacts = [SaveContact(contact_id=uuid7(), default_subscribed=False, **save) for save in saves]
     return await caller.runtime.ask(
         caller.project, FindUnchangedContacts(contacts=contacts), list[UnchangedContact | None]
     )
 
 
-async def test_those_are_known_who_have_all_of_it_already(caller: Caller) -> None:
+async def test_contacts_that_have_all_of_it_already_are_unchanged(caller: Caller) -> None:
     ann = await caller.save(ANN, data={"plan": "pro", "seats": 1}, subscribed=True)
-    found = await known(caller, {"email": "nobody@example.com"}, {"email": f" {ANN.upper()}", "data": {"seats": 1.0}})
+    found = await find_unchanged(
+        caller, {"email": "nobody@example.com"}, {"email": f" {ANN.upper()}", "data": {"seats": 1.0}}
+    )
     assert found == [None, UnchangedContact(id=ann.id, email=ANN, subscribed=True)]
 
 
 @pytest.mark.parametrize(
-    ("given", "is_known"),
+    ("given", "is_unchanged"),
     [
         ({}, True),
         ({"data": {"plan": "pro", "order": {"value": 7, "persistent": False}, "city": ""}}, True),
@@ -39,18 +41,18 @@ async def test_those_are_known_who_have_all_of_it_already(caller: Caller) -> Non
         ({"only_new": True}, False),
     ],
 )
-async def test_what_would_be_saved_or_refused_is_not_known(
-    caller: Caller, given: dict[str, Any], is_known: bool
+async def test_a_command_that_would_save_or_be_rejected_is_not_unchanged(
+    caller: Caller, given: dict[str, Any], is_unchanged: bool
 ) -> None:
     await caller.save(ANN, data={"plan": "pro", "seats": 1}, default_subscribed=False)
-    [found] = await known(caller, {"email": ANN, **given})
-    assert (found is not None) is is_known
-    before = len(await caller.said())
-    if is_known:
+    [found] = await find_unchanged(caller, {"email": ANN, **given})
+    assert (found is not None) is is_unchanged
+    before = len(await caller.event_types())
+    if is_unchanged:
         await caller.save(ANN, **given)
-        assert len(await caller.said()) == before
+        assert len(await caller.event_types()) == before
 
 
-async def test_what_is_no_address_is_nobodys_and_another_projects_contact_neither(caller: Caller) -> None:
+async def test_invalid_addresses_and_contacts_of_other_projects_are_not_found(caller: Caller) -> None:
     await Caller(caller.runtime, uuid4()).save(BEN)
-    assert await known(caller, {"email": "no address"}, {"email": BEN}) == [None, None]
+    assert await find_unchanged(caller, {"email": "no address"}, {"email": BEN}) == [None, None]

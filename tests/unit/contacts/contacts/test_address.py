@@ -1,4 +1,4 @@
-"""One parser for addresses."""
+"""Parsing addresses."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,7 +22,7 @@ from services.contacts.contacts.address import parse
         ("1@2.example", "1@2.example"),
     ],
 )
-def test_one_mailbox_has_one_spelling(given_as: str, kept_as: str) -> None:
+def test_every_spelling_of_a_mailbox_is_normalised(given_as: str, kept_as: str) -> None:
     assert parse(given_as) == kept_as
 
 
@@ -59,7 +59,7 @@ def test_one_mailbox_has_one_spelling(given_as: str, kept_as: str) -> None:
         "ann@" + "a." * 125 + "example.com",
     ],
 )
-def test_what_is_not_one_plain_mailbox_is_refused(text: str) -> None:
+def test_anything_but_one_plain_mailbox_is_rejected(text: str) -> None:
     with pytest.raises(Rejected) as no:
         parse(text)
     assert no.value.code == "VALIDATION_ERROR"
@@ -68,7 +68,7 @@ def test_what_is_not_one_plain_mailbox_is_refused(text: str) -> None:
 
 @settings(suppress_health_check=[HealthCheck.too_slow])  # the first draw compiles the regex
 @given(st.text(max_size=300) | st.from_regex(r"\A[ -~]{1,80}@[ -~]{1,80}\Z"))
-def test_whatever_is_accepted_is_plain_and_parses_to_itself(text: str) -> None:
+def test_accepted_addresses_are_plain_and_parse_to_themselves(text: str) -> None:
     try:
         address = parse(text)
     except Rejected:

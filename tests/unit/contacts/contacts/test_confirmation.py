@@ -1,4 +1,4 @@
-"""Asking a contact to confirm, and not too often."""
+"""Asking a contact to confirm its subscription."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -28,24 +28,24 @@ def code_of(confirmation: Confirmation, now: datetime = NOON) -> str:
     return rejection.value.code
 
 
-def test_who_is_not_subscribed_is_asked() -> None:
+def test_an_unsubscribed_contact_is_asked() -> None:
     assert decide(ASK, Confirmation(UNSUBSCRIBED), NOON) == [ConfirmationAsked(contact_id=ID)]
 
 
-def test_there_must_be_somebody_and_something_to_ask_for() -> None:
+def test_unknown_and_subscribed_contacts_are_not_asked() -> None:
     assert code_of(INITIAL) == "CONTACT_NOT_FOUND"
     assert (
         code_of(Confirmation(Contact(id=ID, email="ann@example.com", subscribed=True))) == "CONTACT_ALREADY_SUBSCRIBED"
     )
 
 
-def test_a_contact_is_asked_once_an_hour() -> None:
+def test_a_contact_is_asked_at_most_once_an_hour() -> None:
     confirmation = Confirmation(UNSUBSCRIBED, (NOON,))
     assert code_of(confirmation, NOON + HOUR - timedelta(seconds=1)) == "RATE_LIMIT_EXCEEDED"
     assert decide(ASK, confirmation, NOON + HOUR)
 
 
-def test_a_contact_is_asked_five_times_a_day() -> None:
+def test_a_contact_is_asked_at_most_five_times_a_day() -> None:
     asked: tuple[datetime, ...] = ()
     for hours in range(0, 10, 2):
         decide(ASK, Confirmation(UNSUBSCRIBED, asked), NOON + hours * HOUR)
@@ -54,7 +54,7 @@ def test_a_contact_is_asked_five_times_a_day() -> None:
     assert decide(ASK, Confirmation(UNSUBSCRIBED, asked), NOON + 24 * HOUR)
 
 
-def test_no_more_is_remembered_than_the_limits_need() -> None:
+def test_only_the_times_that_the_limits_need_are_remembered() -> None:
     asked: tuple[datetime, ...] = ()
     for hours in range(9):
         asked = remember(asked, NOON + hours * HOUR)

@@ -1,4 +1,4 @@
-"""The contacts of a batch, by id and by address."""
+"""The identity map of a batch's contacts."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -22,7 +22,7 @@ def test_a_contact_is_found_by_id_and_by_address_in_its_project_only() -> None:
     assert batch.by_id(OTHER, ANN) is batch.by_address(OTHER, "ann@example.com") is ABSENT
 
 
-def test_an_address_that_was_given_up_is_free_and_can_be_taken_over() -> None:
+def test_a_former_address_is_free_for_another_contact() -> None:
     batch = ContactBatch([(PROJECT, state_of(ANN, "old@example.com"))])
     batch.put(PROJECT, state_of(ANN, "new@example.com"))
     assert batch.by_address(PROJECT, "old@example.com") is ABSENT
@@ -32,7 +32,7 @@ def test_an_address_that_was_given_up_is_free_and_can_be_taken_over() -> None:
     assert batch.by_address(PROJECT, "new@example.com").contact.id == ANN
 
 
-def test_facts_of_the_contact_move_its_times_and_a_tracked_event_does_not() -> None:
+def test_changes_of_the_contact_update_its_times_and_tracked_events_do_not() -> None:
     later = NOW + timedelta(hours=1)
     created = ABSENT.after([ContactCreated(contact_id=ANN, email="a@example.com", subscribed=True, data={})], NOW)
     assert (created.created_at, created.updated_at) == (NOW, NOW)

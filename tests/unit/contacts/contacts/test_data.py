@@ -1,4 +1,4 @@
-"""How data merges, compares, and what of it is refused."""
+"""Merging, comparing and checking contacts' data."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ STORED = {"plan": "free", "seats": 1, "address": {"city": "Rome", "zip": "00184"
         ({"address": {"city": "Oslo"}}, {"address": {"city": "Oslo"}}),
     ],
 )
-def test_data_merges_key_by_key_and_not_deeper(incoming: dict[str, Any], change: dict[str, Any]) -> None:
+def test_data_merges_by_top_level_keys(incoming: dict[str, Any], change: dict[str, Any]) -> None:
     assert merge(STORED, incoming) == STORED | change
 
 
@@ -62,7 +62,7 @@ def test_reserved_keys_are_dropped(key: str) -> None:
 
 
 @pytest.mark.parametrize("locale", [5, True, ["en"], {"value": 5, "persistent": True}])
-def test_a_locale_that_is_no_text_is_refused(locale: object) -> None:
+def test_a_locale_that_is_not_a_string_is_rejected(locale: object) -> None:
     with pytest.raises(Rejected) as rejection:
         merge({}, {"locale": locale})
     assert [(error.field, error.message) for error in rejection.value.errors] == [
@@ -70,7 +70,7 @@ def test_a_locale_that_is_no_text_is_refused(locale: object) -> None:
     ]
 
 
-def test_merging_leaves_what_it_was_given_as_it_was() -> None:
+def test_merging_does_not_change_its_arguments() -> None:
     stored, incoming = {"a": 1}, {"a": None, "b": 2}
     merge(stored, incoming)
     assert (stored, incoming) == ({"a": 1}, {"a": None, "b": 2})
@@ -90,7 +90,7 @@ def test_merging_leaves_what_it_was_given_as_it_was() -> None:
         ({"a": None}, {}, False),
     ],
 )
-def test_values_are_the_same_if_json_says_so(one: object, other: object, equal: bool) -> None:
+def test_values_are_equal_if_their_json_is(one: object, other: object, equal: bool) -> None:
     assert equal_as_json(one, other) is equal
     assert equal_as_json(other, one) is equal
 
@@ -113,7 +113,7 @@ def nested(depth: int) -> Any:
         ({"a": "x" * MAX_BYTES}, "larger"),
     ],
 )
-def test_json_that_no_event_can_carry_is_refused(data: dict[str, Any], reason: str) -> None:
+def test_json_that_no_event_can_carry_is_rejected(data: dict[str, Any], reason: str) -> None:
     with pytest.raises(Rejected, match="Request validation failed") as rejection:
         check_data(data)
     assert rejection.value.errors[0].field == "data" and reason in rejection.value.errors[0].message
@@ -131,5 +131,5 @@ def test_json_that_no_event_can_carry_is_refused(data: dict[str, Any], reason: s
         {"a": "x" * (MAX_BYTES - 100)},
     ],
 )
-def test_all_other_json_is_fine(data: dict[str, Any]) -> None:
+def test_all_other_json_is_accepted(data: dict[str, Any]) -> None:
     check_data(data)

@@ -1,4 +1,4 @@
-"""Whatever is merged in whatever order, a contact's data follows the rule as the documentation words it."""
+"""Merging any data in any order follows the rule in the documentation."""
 
 from functools import reduce
 from typing import Any
@@ -30,7 +30,7 @@ EMPTY: Data = {}
 
 
 def merge_by_the_rule(stored: Data, incoming: Data) -> Data:
-    """The rule, one sentence a line."""
+    """Merge by the rule, one sentence of it per line."""
     result = dict(stored)
     for key, value in incoming.items():
         if key in RESERVED or key.startswith("plunk_"):
@@ -54,7 +54,7 @@ def test_any_sequence_of_merges_follows_the_rule(sequence: list[Data]) -> None:
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(INCOMING, min_size=1, max_size=6))
-def test_any_sequence_of_saves_leaves_the_contact_that_the_rule_says(sequence: list[Data]) -> None:
+def test_any_sequence_of_saves_follows_the_rule(sequence: list[Data]) -> None:
     contact: Contact = INITIAL
     for incoming in sequence:
         events: list[Any] = decide(SaveContact(contact_id=UUID(int=1), email="ann@example.com", data=incoming), contact)

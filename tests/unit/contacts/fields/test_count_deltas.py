@@ -1,4 +1,4 @@
-"""Counting fields by what changes."""
+"""Differences of the counts of fields."""
 
 from uuid import UUID
 
@@ -14,7 +14,7 @@ DATA = st.dictionaries(st.sampled_from("abc"), st.sampled_from([1, 2.5, True, Fa
 
 
 @pytest.mark.parametrize(
-    ("value", "kind"),
+    ("value", "field_type"),
     [
         ("pro", "string"),
         (42, "number"),
@@ -26,17 +26,17 @@ DATA = st.dictionaries(st.sampled_from("abc"), st.sampled_from([1, 2.5, True, Fa
         ([1], "string"),
     ],
 )
-def test_types_are_inferred_as_the_guide_says(value: object, kind: str) -> None:
-    assert type_of(value) == kind
+def test_types_are_inferred_from_values(value: object, field_type: str) -> None:
+    assert type_of(value) == field_type
 
 
-def test_only_short_plain_values_can_be_chosen() -> None:
+def test_only_short_scalar_values_are_choices() -> None:
     assert [choice_of("pro"), choice_of(1), choice_of(True)] == ['"pro"', "1", "true"]
     assert [choice_of("x" * 200), choice_of([1]), choice_of({})] == [None, None, None]
 
 
 @given(st.lists(st.tuples(DATA, DATA)))
-def test_whatever_changes_in_between_the_counts_are_those_of_the_end(changes: list[tuple[Data, Data]]) -> None:
+def test_intermediate_changes_do_not_affect_the_final_counts(changes: list[tuple[Data, Data]]) -> None:
     stepwise, at_once = CountDeltas(), CountDeltas()
     for before, after in changes:
         stepwise.add_created(P, before)

@@ -1,4 +1,4 @@
-"""What the rows of a file mean."""
+"""The meaning of a file's rows."""
 
 import pytest
 
@@ -27,7 +27,7 @@ from services.contacts.jobs.import_row import contact_of, parse_cell, parse_colu
         (" a b ", "a b"),
     ],
 )
-def test_a_cell_is_a_boolean_or_a_number_if_it_is_written_as_one(cell: str, value: object) -> None:
+def test_cells_are_parsed_as_booleans_numbers_or_text(cell: str, value: object) -> None:
     found = parse_cell(cell)
     assert (type(found), found) == (type(value), value)
 
@@ -36,14 +36,12 @@ def test_a_cell_is_a_boolean_or_a_number_if_it_is_written_as_one(cell: str, valu
     ("cell", "subscribed"),
     [("true", True), ("YES", True), ("1", True), ("0", False), ("false", False), ("maybe", False), (" ", None)],
 )
-def test_a_subscription_is_what_the_cell_says_and_unchanged_where_it_says_nothing(
-    cell: str, subscribed: bool | None
-) -> None:
+def test_an_empty_subscribed_cell_keeps_the_subscription(cell: str, subscribed: bool | None) -> None:
     columns = parse_columns(["Subscribed", "email"])
     assert contact_of(columns, [cell, "a@x.io"], uuid7()).subscribed is subscribed
 
 
-def test_names_of_columns_keep_their_case_and_rows_may_be_ragged() -> None:
+def test_column_names_keep_their_case_and_rows_may_be_ragged() -> None:
     columns = parse_columns([" firstName ", "EMAIL", "", "Plan"])
     command = contact_of(columns, ["Ann", "a@x.io"], uuid7())
     assert (command.email, command.data, command.subscribed) == ("a@x.io", {"firstName": "Ann"}, None)
@@ -60,7 +58,7 @@ def test_names_of_columns_keep_their_case_and_rows_may_be_ragged() -> None:
         (["email", "x" * 256], "too_big"),
     ],
 )
-def test_columns_that_cannot_be_used_are_refused(header: list[str], code: str) -> None:
+def test_unusable_columns_are_rejected(header: list[str], code: str) -> None:
     with pytest.raises(Rejected) as rejection:
         parse_columns(header)
     assert [error.code for error in rejection.value.errors] == [code]

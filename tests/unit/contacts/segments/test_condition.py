@@ -1,4 +1,4 @@
-"""Conditions: what is refused and where, and that no value of the caller's gets into the SQL."""
+"""Compiling conditions: errors with their paths, and SQL that contains no value of the caller's."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -91,12 +91,12 @@ def test_filters_of_a_group_and_its_nested_condition_must_all_hold() -> None:
         (where("data.n", "contains", ["a"]), "value", 'Operator "contains" requires text'),
     ],
 )
-def test_an_error_names_the_part_of_the_filter_that_is_wrong(bad: Filter, part: str, message: str) -> None:
+def test_an_error_names_the_invalid_part_of_the_filter(bad: Filter, part: str, message: str) -> None:
     ((field, said),) = errors_of(of(PRO, bad))
     assert field == f"condition.groups.0.filters.1.{part}" and said.startswith(message)
 
 
-def test_every_error_is_named_at_once_however_deep() -> None:
+def test_all_errors_are_reported_at_once_at_any_depth() -> None:
     inner = Condition(logic="AND", groups=[Group(filters=[where("x", "equals", 1)])])
     condition = Condition(logic="OR", groups=[Group(), Group(filters=[PRO], conditions=inner)])
     assert [field for field, _ in errors_of(condition)] == [
@@ -105,13 +105,13 @@ def test_every_error_is_named_at_once_however_deep() -> None:
     ]
 
 
-def test_the_path_can_start_at_the_callers_own_name_for_it() -> None:
+def test_the_path_can_start_at_a_name_of_the_caller() -> None:
     with pytest.raises(Rejected) as rejection:
         compile_condition(Condition(logic="AND", groups=[]), root="audienceCondition")
     assert rejection.value.errors[0].field == "audienceCondition.groups"
 
 
-def test_depth_and_number_of_filters_are_bounded() -> None:
+def test_depth_and_number_of_filters_are_limited() -> None:
     compile_condition(nested(MAX_DEPTH))
     assert errors_of(nested(MAX_DEPTH + 1))[0][1] == "Conditions must not be nested deeper than 5 levels"
     compile_condition(of(*[PRO] * MAX_FILTERS))
@@ -122,14 +122,14 @@ def member(segment: UUID) -> Filter:
     return where(f"segment.{segment}", "memberOfSegment")
 
 
-def test_another_segment_is_its_own_condition_and_a_list_is_looked_up() -> None:
+def test_another_segment_is_replaced_by_its_condition_and_a_list_is_joined() -> None:
     predicate = compile_condition(of(member(A), where(f"segment.{B}", "notMemberOfSegment")), {A: of(PRO), B: None})
     assert predicate.sql == "((((data @> $1::jsonb)) and (joined_2.contact_id is not null) is not true))"
     assert predicate.joins.strip().startswith("left join segment_list as joined_2\n")
     assert predicate.args == ['{"plan":"pro"}', B]
 
 
-def test_what_several_filters_ask_about_is_looked_up_once() -> None:
+def test_several_filters_on_the_same_counter_share_a_join() -> None:
     about_one = of(where("event.a", "triggered"), where("event.a", "triggeredOlderThan", 2, "days"))
     assert compile_condition(about_one).joins.count("left join") == 1
     about_two = of(where("event.opened", "triggered"), where("email.opened", "triggered"))
@@ -146,19 +146,19 @@ def test_what_several_filters_ask_about_is_looked_up_once() -> None:
         ({B: of(*[member(C)] * 50), C: of(*[PRO] * 50)}, "The condition and the segments it refers to must have"),
     ],
 )
-def test_references_lead_somewhere_and_never_in_a_circle(segments: SegmentConditions, message: str) -> None:
+def test_missing_and_circular_references_are_rejected(segments: SegmentConditions, message: str) -> None:
     with pytest.raises(Rejected) as rejection:
         compile_condition(of(PRO, member(B)), segments, own_id=A)
     assert {error.field for error in rejection.value.errors} == {"condition.groups.0.filters.1.field"}
     assert rejection.value.message.startswith(message)
 
 
-def test_a_segment_is_not_its_own_member() -> None:
+def test_a_segment_cannot_reference_itself() -> None:
     with pytest.raises(Rejected, match="A segment cannot reference itself"):
         compile_condition(of(member(A)), {A: of(member(A))}, own_id=A)
 
 
-def test_a_condition_tells_what_it_is_about() -> None:
+def test_topics_and_references_of_a_condition() -> None:
     condition = Condition(
         logic="OR",
         groups=[
@@ -169,7 +169,7 @@ def test_a_condition_tells_what_it_is_about() -> None:
     assert topics(condition) == {"event.a.b", "activity.opened"} and referenced_segments(condition) == {A}
 
 
-def test_only_conditions_on_time_turn_by_themselves() -> None:
+def test_only_conditions_on_time_have_turning_points() -> None:
     on_time = of(where("createdAt", "within", 1, "days"), where("event.a", "triggeredOlderThan", 2, "hours"))
     assert [point.split("(")[0] for point in compile_condition(on_time).turning_points] == ["next_turn"] * 2
     assert (
@@ -191,7 +191,7 @@ def test_only_conditions_on_time_turn_by_themselves() -> None:
         where("data.a", "equals", "x" * 70_000),
     ],
 )
-def test_what_postgres_or_the_bus_could_not_carry_is_refused(bad: Filter) -> None:
+def test_values_that_postgres_or_the_bus_cannot_carry_are_rejected(bad: Filter) -> None:
     assert errors_of(of(bad))[0][0] == "condition"
 
 
@@ -205,12 +205,12 @@ def test_what_postgres_or_the_bus_could_not_carry_is_refused(bad: Filter) -> Non
         ("2026-05-06T23:00-0200", datetime(2026, 5, 7, 1, tzinfo=UTC)),
     ],
 )
-def test_dates_are_moments_whatever_their_offset(text: str, moment: datetime) -> None:
+def test_dates_with_any_offset_are_instants(text: str, moment: datetime) -> None:
     assert parse_instant(text) == moment
 
 
 @pytest.mark.parametrize("text", ["", "now", "infinity", "2026-13-01", "6.5.2026", "0001-01-01T00:00+14:00", 5, None])
-def test_anything_else_is_no_date(text: object) -> None:
+def test_anything_else_is_not_a_date(text: object) -> None:
     assert parse_instant(text) is None
 
 

@@ -1,4 +1,4 @@
-"""Creating segments."""
+"""The decider of segments."""
 
 from typing import Any
 from uuid import UUID
@@ -36,7 +36,7 @@ def test_a_segment_gets_the_slug_of_its_name() -> None:
     ]
 
 
-def test_creating_it_again_changes_nothing() -> None:
+def test_creating_a_segment_again_changes_nothing() -> None:
     assert decide(create(), EXISTING) == []
 
 
@@ -70,10 +70,10 @@ def test_slugs(name: str, slug: str) -> None:
         ({"kind": "STATIC"}, "condition"),
     ],
 )
-def test_what_cannot_be_a_segment_is_refused(changes: dict[str, Any], field: str) -> None:
-    with pytest.raises(Rejected) as no:
+def test_invalid_segments_are_rejected(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(Rejected) as rejection:
         decide(create(**changes), None)
-    assert no.value.code == "VALIDATION_ERROR" and no.value.errors[0].field == field
+    assert rejection.value.code == "VALIDATION_ERROR" and rejection.value.errors[0].field == field
 
 
 def test_a_static_segment_has_no_condition() -> None:
@@ -85,24 +85,24 @@ def update(**changes: Any) -> UpdateSegment:
     return UpdateSegment(segment_id=ID, **changes)
 
 
-def test_a_change_tells_the_segment_as_it_is_then() -> None:
+def test_an_update_carries_the_whole_segment() -> None:
     free = Condition(logic="AND", groups=[Group(filters=[Filter(field="data.plan", operator="notExists")])])
     assert decide(update(name="Others", condition=free, description="x", track_membership=True), EXISTING) == [
         SegmentUpdated(segment_id=ID, name="Others", condition=free, description="x", track_membership=True)
     ]
 
 
-def test_what_is_not_given_stays_and_a_description_can_be_cleared() -> None:
+def test_absent_fields_stay_and_a_description_can_be_cleared() -> None:
     described = replace(EXISTING, description="x")
     (changed,) = decide(update(description=None), described)
     assert changed == SegmentUpdated(segment_id=ID, name="Trial users", condition=PRO)
     assert decide(update(), described) == decide(update(name="Trial users", condition=PRO), described) == []
 
 
-def test_a_list_takes_no_condition() -> None:
-    with pytest.raises(Rejected) as no:
+def test_a_static_segment_rejects_a_condition() -> None:
+    with pytest.raises(Rejected) as rejection:
         decide(update(condition=PRO), LIST)
-    assert no.value.errors[0].field == "condition"
+    assert rejection.value.errors[0].field == "condition"
 
 
 def test_a_segment_is_deleted_once() -> None:

@@ -1,4 +1,4 @@
-"""One test of one value: the same answers wherever a condition is judged."""
+"""Evaluating one filter on one value."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -31,7 +31,7 @@ def verdict(operator: str, value: Any, expected: Any = None, unit: Any = None) -
         "exists",
     ],
 )
-def test_what_is_missing_matches_nothing_but_not_exists(operator: str) -> None:
+def test_a_missing_value_matches_only_not_exists(operator: str) -> None:
     assert not verdict(operator, None, 1, "days")
     assert verdict("notExists", None)
 
@@ -65,7 +65,7 @@ def test_everything_else_exists(value: Any) -> None:
         ("soon", "2026-11-21", False),
     ],
 )
-def test_equality_is_strict_about_types_and_knows_instants(value: Any, expected: Any, equal: bool) -> None:
+def test_equality_is_strict_about_types_and_compares_instants(value: Any, expected: Any, equal: bool) -> None:
     assert verdict("equals", value, expected) is equal
     assert verdict("notEquals", value, expected) is not equal
 
@@ -80,7 +80,7 @@ def test_substrings_ignore_case(value: str, sought: Any, found: bool) -> None:
 
 
 @pytest.mark.parametrize("value", [17, True, ["wor"], {"wor": 1}])
-def test_only_text_contains_or_does_not(value: Any) -> None:
+def test_substring_operators_match_only_text(value: Any) -> None:
     assert not verdict("contains", value, "wor")
     assert not verdict("notContains", value, "wor")
 
@@ -119,7 +119,7 @@ def test_order_compares_like_with_like(value: Any, operator: str, bound: Any, an
         (1700000000, False, False),
     ],
 )
-def test_within_is_between_then_and_now(value: Any, within: bool, older: bool) -> None:
+def test_within_is_between_the_start_of_the_span_and_now(value: Any, within: bool, older: bool) -> None:
     assert verdict("within", value, 1, "days") is within
     assert verdict("olderThan", value, 24, "hours") is older
 
