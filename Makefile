@@ -10,7 +10,7 @@ INSTALLED := .venv/.installed
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(INSTALLED) ## Create .venv with the locked dependencies (every target does, when they changed)
+setup: $(INSTALLED) ## Create .venv with the locked dependencies (every target does, when they have changed)
 
 $(INSTALLED): pyproject.toml requirements.lock deploy/install.sh
 	@sh deploy/install.sh "$(PYTHON)"
@@ -18,7 +18,7 @@ $(INSTALLED): pyproject.toml requirements.lock deploy/install.sh
 up: $(INSTALLED) ## Start everything on this machine; Ctrl-C stops it
 	@$(PY) -m deploy.cli up
 
-demo: $(INSTALLED) ## Send a campaign to 5,000 people, kill a sender on the way, prove that nobody was lost
+demo: $(INSTALLED) ## Send a campaign to 5,000 people, kill a sender in the middle, prove that nobody was lost
 	@$(PY) -m deploy.demo
 
 test: $(INSTALLED) ## Run all tests (GODWIT_TEST_BACKEND=embedded, containers or external)
@@ -27,26 +27,26 @@ test: $(INSTALLED) ## Run all tests (GODWIT_TEST_BACKEND=embedded, containers or
 test-unit: $(INSTALLED) ## Run the tests that need no servers
 	@$(PY) -m pytest tests/unit
 
-chaos: $(INSTALLED) ## Break everything for MINUTES=5 by SEED=1, then prove that nothing was lost and nobody got a mail twice
+chaos: $(INSTALLED) ## Break everything for MINUTES=5 with SEED=1, then prove that nothing was lost and nobody got an email twice
 	@$(PY) -m tests.faults.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),5) $(CHAOS)
 
-lint: $(INSTALLED) ## Check formatting, style, types and who imports whom
+lint: $(INSTALLED) ## Check formatting, style, types and import contracts
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
 
-fmt: $(INSTALLED) ## Format the code and repair what can be repaired
+fmt: $(INSTALLED) ## Format the code and fix what can be fixed automatically
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix .
 
-docs: $(INSTALLED) ## Write the HTTP and bus descriptions to docs/
+docs: $(INSTALLED) ## Generate docs/openapi.json, docs/asyncapi.json and docs/settings.md
 	@$(PY) -m deploy.cli docs
 
 bench: $(INSTALLED) ## Measure throughput against a bare server on the same machine
 	@$(PY) -m tests.benchmarks
 
-lock: $(INSTALLED) ## Resolve the dependencies again into requirements.lock
+lock: $(INSTALLED) ## Resolve the dependencies into requirements.lock again
 	@$(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 		--extra embedded --extra dev pyproject.toml -o requirements.lock
 

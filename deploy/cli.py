@@ -1,7 +1,7 @@
-"""`godwit`: one command for everything that is started or looked after from a shell.
+"""`godwit`: the command line that starts, inspects and repairs everything.
 
-Nothing slow is imported before it is known what is wanted. The commands are the modules of `deploy.commands` and,
-for each service, its name.
+The commands are the modules of `deploy.commands`, plus one command per service, named after it. Slow imports wait until
+the command is known.
 """
 
 import argparse
@@ -19,14 +19,14 @@ from deploy.services import SERVICES
 DESCRIPTION = "A self-hosted email platform: no recipient twice, none forgotten."
 EPILOG = """\
 Settings are environment variables: GODWIT_*, DATABASE_URL, NATS_URL and the standard AWS_*. docs/settings.md lists
-them; `godwit COMMAND --help` says what a command takes.
+them; `godwit COMMAND --help` shows the options of a command.
 """
 
 Run = Callable[[argparse.Namespace], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The console script. The exit code: 0 when it did what was asked, 1 when it could not, 2 for a wrong call."""
+    """Run a command and return the exit code: 0 for success, 1 for failure, 2 for wrong usage."""
     parser = build_parser()
     args, rest = parser.parse_known_args(argv)
     if rest and not args.takes_the_rest:
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def expected(error: Exception) -> bool:
-    """Whether the message says all that a person needs; anything else is a bug and shows where it is."""
+    """Return whether the error's message is enough for the user. Any other error is a bug and needs its traceback."""
     from deploy.embedded.errors import CannotStart
     from libs.runtime.process.settings import BadSettings
 

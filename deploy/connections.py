@@ -1,4 +1,4 @@
-"""How an operator's command reaches a deployment: the addresses in the environment, else the stack on this machine."""
+"""Connect operator commands to a deployment: the one that the environment names, else the stack on this machine."""
 
 import os
 from collections.abc import AsyncIterator
@@ -32,30 +32,33 @@ TIMEOUT = 10
 
 
 class Addresses(msgspec.Struct, frozen=True):
-    """`admin_url` connects as the database's owner."""
+    """Where a deployment's servers are. `admin_url` connects as the owner of the database."""
 
     admin_url: str
     nats_url: str
 
 
 def addresses() -> Addresses:
-    """GODWIT_ADMIN_DATABASE_URL and NATS_URL, or the running embedded stack's. Raises Failed if there is neither."""
+    """Return GODWIT_ADMIN_DATABASE_URL and NATS_URL, or those of the running embedded stack.
+
+    Raise Failed if there is neither.
+    """
     stack = of_running_stack()
     admin_url = os.environ.get("GODWIT_ADMIN_DATABASE_URL") or (stack.admin_database_url if stack else None)
     nats_url = os.environ.get("NATS_URL") or (stack.nats_url if stack else None)
     if not admin_url or not nats_url:
-        raise Failed("nothing to talk to: start `godwit up`, or set GODWIT_ADMIN_DATABASE_URL and NATS_URL")
+        raise Failed("no deployment found: start `godwit up`, or set GODWIT_ADMIN_DATABASE_URL and NATS_URL")
     return Addresses(admin_url, nats_url)
 
 
 async def connect(url: str) -> Client:
-    """A connection to NATS. Raises ConnectionError at once, with the reason, rather than waiting for a server."""
+    """Connect to NATS. Raise ConnectionError with the reason at once instead of waiting for a server."""
     reasons: list[Exception] = []
 
     async def note(reason: Exception) -> None:
         reasons.append(reason)
 
-    # Without reconnecting nats-py would still try a server sixty times, two seconds apart; with 1 it is tried twice.
+    # Even without reconnecting, nats-py would try a server sixty times, two seconds apart. With 1 it tries twice.
     tries = {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 0}
     try:
         client = await nats.connect(url, connect_timeout=TIMEOUT, error_cb=note, **tries)
@@ -67,7 +70,7 @@ async def connect(url: str) -> Client:
 
 @asynccontextmanager
 async def bus() -> AsyncIterator[Client]:
-    """A connection to NATS, as `connect` makes it."""
+    """Yield a connection to NATS, made by `connect`."""
     client = await connect(addresses().nats_url)
     try:
         yield client
@@ -77,7 +80,7 @@ async def bus() -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def database() -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """A connection as the database's owner."""
+    """Yield a connection as the owner of the database."""
     conn = await asyncpg.connect(addresses().admin_url, timeout=TIMEOUT)
     try:
         yield conn
@@ -86,7 +89,7 @@ async def database() -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
 
 
 async def send_command(client: Client, project: UUID, command: Command, answer: type[T]) -> T:
-    """Have a command done, and await its answer. Raises Rejected for no, Unavailable if none comes."""
+    """Send a command and return its reply. Raise Rejected if it is refused, Unavailable if no reply comes in time."""
     envelope = Envelope(id=uuid7(), project=project, message=command, at=now(), meta=Meta(actor="operator"))
     inbox = client.new_inbox()
     replies = await client.subscribe(inbox, max_msgs=1)
@@ -97,5 +100,7 @@ async def send_command(client: Client, project: UUID, command: Command, answer: 
     try:
         reply = await replies.next_msg(timeout=TIMEOUT)
     except TimeoutError as silence:
-        raise Unavailable(f"{command.service} does not answer; it will do what was asked when it is back") from silence
+        raise Unavailable(
+            f"{command.service} does not answer; it will execute the command when it is running again"
+        ) from silence
     return msgspec.json.decode(result_of(reply.data), type=answer)

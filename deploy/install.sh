@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv and installs the locked dependencies into it. `make setup` runs it when they changed.
+# Creates .venv and installs the locked dependencies into it. `make setup` runs it when they have changed.
 #
 # Needs a Python (its name is the only argument) and nothing else: no writable home, no pip in the Python, no uv.
 set -eu
@@ -17,11 +17,11 @@ find_python() {
             return
         fi
     done
-    say "godwit needs Python 3.11 or later, and \`$python\` is none: make setup PYTHON=/path/to/python3"
+    say "godwit needs Python 3.11 or later, and \`$python\` is not one: make setup PYTHON=/path/to/python3"
     exit 1
 }
 
-# uv keeps its cache in the home; a user without one gets it here, for as long as it takes.
+# uv keeps its cache in the home directory. A user without one gets a cache here for the duration of the installation.
 find_cache() {
     home_cache=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}
     if [ -z "${UV_CACHE_DIR:-}" ] && ! { mkdir -p "$home_cache" && [ -w "$home_cache" ]; } 2>/dev/null; then
@@ -31,7 +31,7 @@ find_cache() {
     fi
 }
 
-# Three ways to a virtual environment and a uv, by what the machine has.
+# Three ways to get a virtual environment and uv, depending on what the machine has.
 make_venv() {
     if "$python" -c 'import ensurepip' 2>/dev/null; then
         "$python" -m venv "$venv"
@@ -42,7 +42,7 @@ make_venv() {
     elif find_uv; then
         "$uv" venv --quiet --allow-existing --python "$python" "$venv"
     else
-        say "\`$python\` can neither make virtual environments nor run pip: install python3-venv (or pip, or uv)"
+        say "\`$python\` can neither create virtual environments nor run pip: install python3-venv (or pip, or uv)"
         exit 1
     fi
     find_uv
@@ -58,7 +58,7 @@ find_uv() {
     return 1
 }
 
-# uv does not read pip's configuration; an index that this machine has chosen for pip holds for uv as well.
+# uv does not read pip's configuration, so pass on the package index that this machine has configured for pip.
 follow_pip() {
     index=${PIP_INDEX_URL:-$("$python" -m pip config get global.index-url 2>/dev/null || true)}
     if [ -n "$index" ] && [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ]; then
@@ -79,7 +79,7 @@ install_locked() {
 uv_install() { VIRTUAL_ENV=$PWD/$venv "$uv" pip install --quiet "$@"; }
 
 find_python
-say "installing into $venv (once, and again when requirements.lock changes)"
+say "installing into $venv (once, and again whenever requirements.lock changes)"
 mkdir -p "$venv"
 find_cache
 make_venv

@@ -1,4 +1,4 @@
-"""The six services, by name, each imported only when it is asked for."""
+"""The six services by name, each imported only when needed."""
 
 from collections.abc import Iterable
 from importlib import import_module
@@ -11,13 +11,13 @@ SERVICES = ("gateway", "contacts", "campaigns", "workflows", "delivery", "feedba
 
 
 def build_of(name: str) -> "Build":
-    """The function that builds the service from its settings."""
+    """Return the function that builds the service from its settings."""
     build: Build = import_module(f"services.{name}.app").build
     return build
 
 
 def declared_services(names: Iterable[str] = SERVICES) -> "list[Service]":
-    """The services as they are declared, without a process around them."""
+    """Return the declarations of the services, without a process around them."""
     from libs.runtime.process.settings import Settings
 
     return [build_of(name)(Settings(database_url="")) for name in names]

@@ -1,7 +1,7 @@
-"""`godwit audit`: everything that users see, counted again from the logs and the ledger and held against what they see.
+"""`godwit audit`: recount everything users see from the logs, and compare it with what is shown.
 
-Each module knows one service's figures. A figure is counted twice by statements that have nothing in common with each
-other, and nothing with the code that keeps it: once from events, once from the table that users are answered from. All
-of it is read in one snapshot of the database, so that a running system cannot change between the two. What another
-service said counts where it was handled; what is still on its way is told apart (`lag`), because it is no difference.
+Each module covers one service's figures. A figure is counted twice: once from events, once from the table that users
+are answered from. The two statements share nothing with each other, nor with the code that maintains the figure. All of
+it is read in one snapshot of the database, so that a running system cannot change between the two. Another service's
+event counts once it was handled; what is still on its way is reported separately (`lag`), because it is no difference.
 """

@@ -1,4 +1,4 @@
-"""Campaigns' figures: the counters of each campaign, its hours, its links, and what became of each recipient."""
+"""The figures of campaigns: the counters of each campaign, its hours, its links, and the state of each recipient."""
 
 from deploy.audit.figure import Check
 
@@ -128,8 +128,8 @@ UNSUBSCRIBED = Check(
     from campaigns.campaign_mail where unsubscribed and campaign_id is not null group by project, campaign_id
     """,
 )
-# The state of each recipient is that of the mail's latest fact; whoever is only named, or only heard of, waits. Pages
-# are large, and are taken apart before they are unfolded (`offset 0`): else they would be read again for each member.
+# The state of a recipient is that of the email's latest event; a recipient without one is queued. Pages are large:
+# `offset 0` makes the planner extract their members first, otherwise it would read the page again for each member.
 RECIPIENTS = Check(
     "campaigns",
     counted="""
@@ -164,7 +164,7 @@ RECIPIENTS = Check(
     from campaigns.campaign_recipient
     """,
 )
-# Who has which variant is told by the pages of the audience; campaigns works it out from the ids.
+# The pages of the audience say who has which variant; the campaigns service computes it from the ids.
 VARIANTS = Check(
     "campaigns",
     counted="""

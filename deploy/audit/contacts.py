@@ -1,7 +1,7 @@
-"""Contacts' figures: contacts and their fields, what they did, what became of their mails, and who is in which segment.
+"""The figures of contacts: contacts, their fields, tracked events, email activity, and members of segments.
 
-What the log keeps sealed (addresses, data) is not read: fields are counted from the contacts, whose every change is
-checked against the log.
+What the log encrypts (addresses, data) is not read: fields are counted from the contact rows, and every change of those
+is checked against the log.
 """
 
 from deploy.audit.figure import Check
@@ -83,7 +83,7 @@ TRACKED = Check(
     from contacts.contact_event
     """,
 )
-# Whatever a contact did is gone from the list with the contact, or once its name was deleted.
+# A tracked event leaves the list when its contact is deleted, or when its name is deleted.
 LISTED_EVENTS = Check(
     "contacts",
     counted="""
@@ -111,7 +111,7 @@ LISTED_EVENTS = Check(
     from contacts.tracked_event group by project, name
     """,
 )
-# News of a contact may come after its end, and stays then or is erased: the contacts that there are count.
+# Events about a contact may arrive after its deletion, and then stay or are erased, so only existing contacts count.
 ACTIVITY = Check(
     "contacts",
     counted="""
@@ -157,7 +157,7 @@ LISTS = Check(
     from contacts.segment_list
     """,
 )
-# Who is in a dynamic segment follows from contacts and from time: here it is only counted that the count is right.
+# Membership of a dynamic segment follows from contacts and time, so this only checks that the stored count is right.
 MEMBERS = Check(
     "contacts",
     counted="""

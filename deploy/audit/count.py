@@ -1,4 +1,4 @@
-"""The audit itself: one snapshot of the database, every figure twice, and what is still on its way."""
+"""The audit itself: in one snapshot of the database, every figure counted twice, and the lag."""
 
 from uuid import UUID
 
@@ -23,7 +23,7 @@ CHECKS = (
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
-    """What was counted. Lag is told, but it is no difference."""
+    """The result of an audit. Lag is reported but is no difference."""
 
     figures: list[Figure]
     lag: list[Lag]
@@ -38,10 +38,10 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def audit(project: UUID | None = None) -> Audit:
-    """Count every project, or one. Raises Failed while tables are rebuilt: they would change places under the count."""
+    """Audit every project, or one. Raise Failed during a rebuild, which would swap tables during the count."""
     async with database() as conn:
         if not await conn.fetchval(PREVENT_REBUILD):
-            raise Failed("read models are being rebuilt: audit when `godwit rebuild` is done")
+            raise Failed("read models are being rebuilt: run the audit after `godwit rebuild`")
         async with conn.transaction(isolation="repeatable_read", readonly=True):
             figures = [figure async for figure in compare(conn, CHECKS, project)]
             lag = [each async for each in lags(conn, declared_services(), project)]

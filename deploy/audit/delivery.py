@@ -1,8 +1,8 @@
-"""Delivery's figures: the conservation law, and who must not be written to."""
+"""The figures of delivery: the conservation law, and who must not be written to."""
 
 from deploy.audit.figure import Check
 
-# Mail by mail. The log knows those that are not final as queued; between that and the end they only move in the ledger.
+# Email by email. In the log, an email that is not final is queued; until its outcome it changes only in the ledger.
 MAILS = Check(
     "delivery",
     counted="""

@@ -1,4 +1,4 @@
-"""Feedback's figures: what is known of each mail, its links, and the hours by which projects are judged."""
+"""The figures of feedback: what is known about each email, its links, and the hourly counts that judge a project."""
 
 from deploy.audit.figure import Check
 
@@ -56,8 +56,8 @@ LINKS = Check(
     from feedback.email_link
     """,
 )
-# What goes to SES's simulator does not count. The log keeps addresses sealed, so the ledger is asked whose it was;
-# where the recipient is forgotten since, the hour cannot be told any more.
+# Email to SES's simulator does not count. Addresses are encrypted in the log, so the recipient comes from the ledger;
+# if the recipient has been forgotten since, the hour can no longer be counted.
 HOURS = Check(
     "feedback",
     counted="""

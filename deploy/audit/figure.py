@@ -1,4 +1,4 @@
-"""A figure that is counted twice, and the comparison of both counts."""
+"""Figures that are counted twice, and the comparison of both counts."""
 
 from collections.abc import AsyncIterator, Iterable
 from uuid import UUID
@@ -8,8 +8,8 @@ import msgspec
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.inbox import RETENTION_DAYS
 
-# Both sides answer (project, figure, key, n), and are compared key by key: two mistakes do not make up for each other.
-# A counted n that is null cannot be told from the log, so what is shown is believed.
+# Both sides return (project, figure, key, n) and are compared key by key, so that two mistakes cannot cancel out.
+# A counted n of null means that the log cannot tell; then the shown count is believed.
 COMPARE = """
 with counted as (
     select * from ({counted}) as told where $1::uuid is null or project = $1
@@ -28,9 +28,9 @@ from pairs group by project, figure
 
 
 class Check(msgspec.Struct, frozen=True):
-    """Figures of a service. `counted` and `shown` are whole statements, which answer (project, figure, key, n).
+    """Figures of a service. `counted` and `shown` are complete statements that return (project, figure, key, n).
 
-    Where `{handled}` stands in one, `event` is another service's event, and counts if this service has folded it.
+    In a statement with `{handled}`, `event` is an event of another service and counts only if this service folded it.
     """
 
     service: str
@@ -39,8 +39,10 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """What was counted for one project. `wrong` is the number of keys (mails, campaigns, hours ...) whose counts
-    differ, `example` one of them."""
+    """A figure of one project, counted both ways.
+
+    `wrong` is the number of keys (emails, campaigns, hours ...) whose counts differ, and `example` is one of them.
+    """
 
     service: str
     figure: str
@@ -51,7 +53,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     example: str | None
 
 
-# The inbox says so, for as long as it remembers.
+# The inbox knows which events were handled, for as long as it keeps them.
 HANDLED = """(
     event.recorded_at < now() - interval '{days} days'
     or exists (select from {service}.inbox where consumer = '{service}-events' and message_id = event.id)
@@ -59,7 +61,7 @@ HANDLED = """(
 
 
 async def compare(conn: Connection, checks: Iterable[Check], project: UUID | None) -> AsyncIterator[Figure]:
-    """Every figure of every project, or of one."""
+    """Yield every figure of every project, or of one."""
     for check in checks:
         counted = check.counted.format(handled=HANDLED.format(service=check.service, days=RETENTION_DAYS))
         for row in await conn.fetch(COMPARE.format(counted=counted, shown=check.shown), project, timeout=None):

@@ -1,4 +1,4 @@
-"""What is on its way: recorded, and not yet published or not yet handled. It is no difference, it is not there yet."""
+"""Lag: events that are recorded but not yet published or not yet handled. They are no difference."""
 
 from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
@@ -29,9 +29,9 @@ where type = any($2::text[]) and recorded_at > now() - make_interval(days => $3)
 
 
 class Lag(msgspec.Struct, frozen=True, kw_only=True):
-    """How many events of `source` have not come to `service`, and for how many seconds the oldest is underway.
+    """How many events of `source` have not reached `service`, and the age of the oldest in seconds.
 
-    A service is behind itself where its relay has not published yet.
+    If both are the same service, its relay has not published the events yet.
     """
 
     source: str
@@ -41,7 +41,7 @@ class Lag(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def lags(conn: Connection, services: Sequence[Service], project: UUID | None) -> AsyncIterator[Lag]:
-    """Only what there is."""
+    """Yield the lag of every pair of services that has any."""
     for service in services:
         row = await conn.fetchrow(UNPUBLISHED.format(service=service.name), project, timeout=None)
         if row and row["events"]:

@@ -1,4 +1,4 @@
-"""What there is one of each: every aggregate is as its last event left it, and those that were deleted are gone."""
+"""Aggregates: each one has the version of its last event, and deleted ones are gone."""
 
 from collections.abc import Iterator
 
@@ -28,7 +28,7 @@ AGGREGATES = (
     ("feedback", "reputation", "reputation-"),
     ("gateway", "project", "project-"),
 )
-"""Service, table, and how the names of the streams begin."""
+"""Service, table, and the prefix of its stream names."""
 
 
 def _checks() -> Iterator[Check]:

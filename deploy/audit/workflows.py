@@ -1,4 +1,4 @@
-"""Workflows' figures: how far contacts have come."""
+"""The figures of workflows: how far the executions have come."""
 
 from deploy.audit.figure import Check
 

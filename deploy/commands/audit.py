@@ -1,4 +1,4 @@
-"""Count everything that users see again, from the logs and the ledger, and say where it differs."""
+"""Recount everything users see, from the events and as it is shown, and report any difference."""
 
 import argparse
 import asyncio
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 Contacts, campaigns, workflows, delivery and feedback: each figure as counted from events, and as users see it.
-For mails that is the conservation law: all that was ever asked for is open, sent, failed, suppressed or cancelled.
-Everything is read in one snapshot, so it can run beside a live system; what one service said and another has not
-handled yet is told as lag, and is no difference. Exit code 1 if any two figures differ.
+For email that is the conservation law: every intent is open, sent, failed, suppressed or cancelled.
+Everything is read in one snapshot, so it can run next to a live system. Events that one service published and another
+has not handled yet are reported as lag and are no difference. Exits with 1 if any two figures differ.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    parser.add_argument("--project", type=UUID, help="only this project's id")
-    parser.add_argument("--json", action="store_true", help="figures by project, for programs")
+    parser.add_argument("--project", type=UUID, metavar="ID", help="only this project")
+    parser.add_argument("--json", action="store_true", help="print JSON, with the figures of each project")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,7 +47,7 @@ def _print_json(found: "Audit") -> None:
 
 
 def _print_table(found: "Audit") -> None:
-    """One line for each figure, over all projects; each difference by itself."""
+    """Print one line per figure, summed over all projects, and one line per difference."""
     print(f"{'service':<10} {'figure':<38} {'from events':>12} {'shown':>12}")
     for (service, figure), counted, shown, wrong in _summed(found.figures):
         mark = f"   <- {wrong:,} differ" if wrong else ""

@@ -1,4 +1,4 @@
-"""List, show, retry and drop the messages that could not be handled."""
+"""List, show, retry or drop the messages that could not be handled."""
 
 import argparse
 import asyncio
@@ -11,18 +11,23 @@ if TYPE_CHECKING:
     from libs.runtime.messaging.dead_letters import DeadLetter, DeadLetters
 
 EPILOG = """\
-A message that its consumer could not handle is tried again after growing delays and then set aside, with the error.
-Once the cause is mended, `retry` sends it back to that consumer alone; what it did already is not done twice.
+A message that its consumer could not handle is retried after growing delays and then set aside, with the error. Once
+the cause is fixed, `retry` sends it back to that consumer only; whatever already took effect does not happen twice.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|retry|drop")
-    actions.add_parser("list", help="a line for each")
-    for action, text in (("show", "all of one"), ("retry", "send back"), ("drop", "forget for good")):
+    actions.add_parser("list", help="print one line per dead letter")
+    actions_on_numbers = (
+        ("show", "print a dead letter in full"),
+        ("retry", "send dead letters back to their consumers"),
+        ("drop", "delete dead letters for good"),
+    )
+    for action, text in actions_on_numbers:
         numbered = actions.add_parser(action, help=text)
-        numbered.add_argument("number", nargs="*" if action != "show" else 1, type=int, help="number from `list`")
+        numbered.add_argument("number", nargs="*" if action != "show" else 1, type=int, help="number shown by `list`")
         if action != "show":
             numbered.add_argument("--all", action="store_true", help="every dead letter")
 
@@ -54,7 +59,7 @@ async def _run_action(args: argparse.Namespace, dead_letters: "DeadLetters") -> 
         return
     numbers = [dead_letter.number async for dead_letter in dead_letters.all()] if args.all else args.number
     if not numbers and not args.all:
-        raise Failed("name the numbers, or give --all")
+        raise Failed("give the numbers of the dead letters, or --all")
     for number in numbers:
         dead_letter = await (dead_letters.retry(number) if args.action == "retry" else dead_letters.drop(number))
         print(f"{args.action}: {_line(dead_letter)}")

@@ -1,4 +1,4 @@
-"""Write the documents that are generated from the code: OpenAPI, AsyncAPI, settings."""
+"""Generate the documents that are derived from the code: OpenAPI, AsyncAPI, settings."""
 
 import argparse
 from pathlib import Path
@@ -7,8 +7,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a document is out of date")
-    parser.add_argument("--into", type=Path, default=DOCS, metavar="DIR", help="where they are (docs)")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 if a document is out of date")
+    parser.add_argument("--into", type=Path, default=DOCS, metavar="DIR", help="directory of the documents (docs)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Look at everything that Godwit stands on, and say what to do about what is found."""
+"""Check everything Godwit depends on, and say how to fix what is wrong."""
 
 import argparse
 import asyncio
@@ -12,16 +12,18 @@ if TYPE_CHECKING:
     from deploy.doctor.diagnosis import Diagnosis
 
 EPILOG = """\
-SES (credentials, quota, domains, configuration set, event types), the way back from it (SNS topics and subscriptions,
-SQS), clocks, Postgres and NATS. Settings are read as the services read them; without any, it looks at the stack that
-`godwit up` runs here. Nothing is changed. Exit code 1 if anything is a problem.
+It checks SES (credentials, quota, domains, configuration set, event types), the return path from it (SNS topics and
+subscriptions, SQS), clocks, Postgres and NATS. It reads the same settings as the services; without any, it checks the
+stack that `godwit up` runs on this machine. It changes nothing, and exits with 1 if there is a problem.
 """
 MARKS = {"ok": "ok", "warning": "warning", "problem": "PROBLEM"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    parser.add_argument("--nats-monitor", metavar="URL", help="where NATS answers /varz, as in http://nats:8222")
+    parser.add_argument(
+        "--nats-monitor", metavar="URL", help="monitoring URL of NATS (serves /varz), such as http://nats:8222"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Bring the database and the streams up to date. Safe to run again, and by several at once."""
+"""Bring the database and the streams up to date. Safe to repeat, and to run several times at once."""
 
 import argparse
 import os

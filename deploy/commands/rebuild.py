@@ -4,8 +4,8 @@ import argparse
 import gc
 
 EPILOG = """\
-A table that was lost, or whose definition changed with an upgrade, is made anew from the log. Events of other services
-are read from the stream EVENTS: if that does not reach back far enough, refill it first with `godwit replay`.
+Use it for a table that was lost, or whose definition changed with an upgrade. Events of other services are read from
+the stream EVENTS: if that does not reach back far enough, refill it first with `godwit replay`.
 """
 
 
@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = EPILOG
     parser.add_argument("service", choices=SERVICES)
-    parser.add_argument("model", nargs="*", help="names of read models; all of the service's if none is given")
+    parser.add_argument("model", nargs="*", help="names of read models; all of the service if none is given")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
 
     from libs.runtime.process.lifecycle import GC_THRESHOLD
 
-    gc.set_threshold(GC_THRESHOLD)  # pages of events are many objects and no cycles, as in a service
+    gc.set_threshold(GC_THRESHOLD)  # as in a service: pages of events are many objects without cycles
     return uvloop.run(_run(args))
 
 

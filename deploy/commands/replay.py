@@ -1,4 +1,4 @@
-"""Publish a service's events again, to refill a stream or to show them to a new subscriber."""
+"""Publish a service's events again, to refill a stream or for a new subscriber."""
 
 import argparse
 import asyncio
@@ -6,7 +6,7 @@ import sys
 from datetime import datetime
 
 EPILOG = """\
-Consumers that saw an event before ignore it. Events come in the order in which they were first published.
+Consumers ignore events that they have already handled. Events are published in their original order.
 example: godwit replay contacts --since 2026-11-01T00:00:00Z
 """
 
@@ -17,8 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("service", choices=SERVICES)
     start = parser.add_mutually_exclusive_group()
-    start.add_argument("--since", type=datetime.fromisoformat, metavar="INSTANT", help="ISO 8601, with its offset")
-    start.add_argument("--after", type=int, default=0, metavar="SEQUENCE", help="the sequence after which to begin (0)")
+    start.add_argument(
+        "--since", type=datetime.fromisoformat, metavar="INSTANT", help="start at this time (ISO 8601 with an offset)"
+    )
+    start.add_argument("--after", type=int, default=0, metavar="SEQUENCE", help="start after this sequence (0)")
 
 
 def run(args: argparse.Namespace) -> int:

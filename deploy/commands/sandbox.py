@@ -1,4 +1,4 @@
-"""Run the stand-in for Amazon SES alone."""
+"""Run only the stand-in for Amazon SES."""
 
 import argparse
 
@@ -6,7 +6,7 @@ TAKES_THE_REST = True
 
 
 def add_arguments(_parser: argparse.ArgumentParser) -> None:
-    """The sandbox reads its own options, `--help` among them."""
+    """Declare nothing: the sandbox parses its own options, including `--help`."""
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Show, pause or resume the sending of mail: all of it, or the bulk mail of one project."""
+"""Show, pause or resume sending: of all email, or of one project's bulk mail."""
 
 import argparse
 import asyncio
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from libs.schemas.feedback.reputation import ReputationView
 
 EPILOG = """\
-Without --project it is about all mail of this deployment. That is paused by itself in a database that was restored from
-a backup, or cloned: it has forgotten what went out since, and what is queued in it may have been sent already. Look
-first (`godwit audit`, `GET /emails?state=queued`), cancel what must not go out, then resume.
+Without --project, the command covers all email of this deployment. Sending is paused automatically in a database that
+was restored from a backup, or cloned: it has forgotten what was sent since, and what is queued in it may have been sent
+already. Look first (`godwit audit`, `GET /emails?state=queued`), cancel what must not go out, then resume.
 
-With --project it is about the campaigns and workflows of one project, which are paused by themselves when its mail
-bounces or is complained about too much; its transactional mail goes on. Resume once the cause is mended: from then on
-the project is judged by what happens from then on.
+With --project, it covers the campaigns and workflows of one project. They are paused automatically when too much of its
+email bounces or is complained about; its transactional mail continues. Resume once the cause is fixed: from then on,
+only what happens afterwards counts.
 
 examples:
   godwit sending status
   godwit sending pause --note "SES asked us to"
   godwit sending resume --project 0193... --note "old list removed"
 
-`status` exits with 1 while what it is about is paused.
+`status` exits with 1 while sending is paused.
 """
 BY_HAND = "Paused by an operator"
 
@@ -40,18 +40,19 @@ RESUME = "update delivery.sending set paused_at = null, reason = null, epoch = n
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     actions = parser.add_subparsers(dest="action", required=True, metavar="status|pause|resume")
-    for action, text in (("status", "whether it goes out"), ("pause", "hold what is queued"), ("resume", "let it go")):
+    texts = {"status": "show whether email goes out", "pause": "hold queued email", "resume": "let it go out again"}
+    for action, text in texts.items():
         one = actions.add_parser(action, help=text)
-        one.add_argument("--project", type=UUID, metavar="ID", help="one project's campaigns and workflows")
+        one.add_argument("--project", type=UUID, metavar="ID", help="only the campaigns and workflows of this project")
         if action != "status":
-            one.add_argument("--note", default="", help="why; kept with the decision")
+            one.add_argument("--note", default="", help="the reason, stored with the decision")
 
 
 def run(args: argparse.Namespace) -> int:
     return asyncio.run(_project(args) if args.project else ALL[args.action](args.note if "note" in args else ""))
 
 
-# --- all mail --------------------------------------------------------------------------------------------------------
+# --- all email -------------------------------------------------------------------------------------------------------
 
 
 async def status(_note: str = "") -> int:
@@ -61,10 +62,10 @@ async def status(_note: str = "") -> int:
         state = await conn.fetchrow(STATE)
         projects = await conn.fetch(PROJECTS)
     if state is None:
-        raise Failed("the database is not set up: `godwit migrate`")
+        raise Failed("the database is not set up: run `godwit migrate`")
     paused = state["paused_at"]
-    print(f"mail is paused since {paused:%Y-%m-%d %H:%M:%S %Z}: {state['reason']}" if paused else "mail goes out")
-    print(f"{state['queued']:,} mails are queued")
+    print(f"sending is paused since {paused:%Y-%m-%d %H:%M:%S %Z}: {state['reason']}" if paused else "email goes out")
+    print(f"{state['queued']:,} emails are queued")
     for row in projects:
         print(f"project {row['project']}: bulk mail is paused since {row['paused_at']:%Y-%m-%d %H:%M:%S %Z}")
     return 1 if paused else 0
@@ -75,7 +76,7 @@ async def pause(note: str) -> int:
 
     async with database() as conn:
         await conn.execute(PAUSE, f"{BY_HAND}: {note}" if note else BY_HAND)
-    print("paused; a sender finishes the calls that it has begun")
+    print("sending is paused; calls to SES that have already begun are completed")
     return 0
 
 
@@ -84,7 +85,7 @@ async def resume(_note: str) -> int:
 
     async with database() as conn:
         await conn.execute(RESUME, await _latest_event())
-    print("mail goes out again")
+    print("email goes out again")
     return 0
 
 
@@ -92,7 +93,7 @@ ALL: dict[str, Callable[[str], Coroutine[Any, Any, int]]] = {"status": status, "
 
 
 async def _latest_event() -> UUID | None:
-    """The event of delivery's that the bus holds last: from here on it is known that the database lacks it."""
+    """Return the id of delivery's latest event on the bus. The operator accepts that the database may lack it."""
     from nats.js.errors import NotFoundError
 
     from deploy.connections import bus

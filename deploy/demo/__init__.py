@@ -1,1 +1,1 @@
-"""`make demo`: the main job on real input in a minute, and a table that proves what it claims."""
+"""`make demo`: the main job on real input in about a minute, and a table that proves the result."""

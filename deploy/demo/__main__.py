@@ -1,4 +1,4 @@
-"""Runs the demo. Exit code 0 only if the table holds."""
+"""Run the demo. The exit code is 0 only if the table holds."""
 
 import argparse
 import asyncio
@@ -24,7 +24,7 @@ console = screen.console
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("--victim", default=VICTIM, help=f"process that is killed in the middle ({VICTIM})")
+    parser.add_argument("--victim", default=VICTIM, help=f"process to kill in the middle of the campaign ({VICTIM})")
     args = parser.parse_args()
     started = time.monotonic()
     try:
@@ -62,7 +62,7 @@ async def show_import(target: Target) -> None:
 
 
 async def send_and_watch(api: Api, target: Target, campaign: dict[str, Any], audience: int, victim: str) -> None:
-    """Send, show every count, and kill one process when a third is out."""
+    """Send the campaign, show its counts, and kill one process once a third is sent."""
     await api.post(f"/campaigns/{campaign['id']}/send", {})
     killed = False
     with screen.progress() as bars:
@@ -80,12 +80,12 @@ async def send_and_watch(api: Api, target: Target, campaign: dict[str, Any], aud
 def kill(target: Target, victim: str) -> bool:
     pid = target.pid_of(victim)
     os.kill(pid, signal.SIGKILL)
-    console.print(f"[red]SIGKILL[/] to {victim} (process {pid}) in the middle of the campaign; it is started again")
+    console.print(f"[red]SIGKILL[/] to {victim} (process {pid}) in the middle of the campaign; it is restarted")
     return True
 
 
 async def settle(api: Api, campaign: dict[str, Any], audience: int) -> Proof:
-    """Wait until the feedback has come in and the table holds, or the time is up."""
+    """Wait until the statistics stop changing or the time is up, then compare the ledgers."""
     deadline = time.monotonic() + SETTLE_LIMIT
     with console.status("waiting for the last notifications and follow-ups"):
         before: dict[str, Any] = {}
@@ -101,11 +101,13 @@ async def settle(api: Api, campaign: dict[str, Any], audience: int) -> Proof:
 def conclude(target: Target, proof: Proof, stats: dict[str, Any], follow_ups: int, started: float) -> int:
     console.print(screen.table(proof, stats, follow_ups))
     took, memory = time.monotonic() - started, proportional_megabytes(target.layout)
-    console.print(f"{took:.0f} s in all; all processes together take {memory} MB (shared pages counted once)")
+    console.print(f"{took:.0f} s in total; all processes together use {memory} MB (shared pages counted once)")
     if not proof.holds:
-        console.print("The table does not hold: `godwit audit` shows where.", style="bold red")
+        console.print("The table does not add up: `godwit audit` shows where.", style="bold red")
         return 1
-    console.print("The table holds: intents = sent + failed + suppressed + cancelled, nobody twice, nobody forgotten.")
+    console.print(
+        "The table adds up: intents = sent + failed + suppressed + cancelled, nobody twice, nobody forgotten."
+    )
     console.print(f"Next: `make up`, then the API at {target.endpoints.url}/docs")
     console.print(f"      and everything that was sent at {target.endpoints.sandbox_url}/")
     return 0

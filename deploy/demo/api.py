@@ -1,4 +1,4 @@
-"""The calls that the demo makes, all through the public HTTP API."""
+"""The calls of the demo, all through the public HTTP API."""
 
 import asyncio
 import csv
@@ -21,22 +21,22 @@ TIMEOUT = 30.0
 UNAVAILABLE_LIMIT = 20.0
 UNAVAILABLE = 503
 TOO_MANY_REQUESTS = 429
-RATE_LIMIT_HINT = "stop it, and the demo starts one of its own; or start it with GODWIT_API_RATE_LIMIT=0"
+RATE_LIMIT_HINT = "stop it, and the demo starts its own stack; or start it with GODWIT_API_RATE_LIMIT=0"
 
 
 class RequestFailed(Exception):
-    """The API said no; the message is its answer."""
+    """Raised when a call is answered with an error; the message is the answer."""
 
 
 class Api:
-    """One project of a running Godwit, and the sandbox that it sends through."""
+    """A client for one project of a running Godwit, and for the sandbox it sends through."""
 
     def __init__(self, client: httpx.AsyncClient, sandbox: httpx.AsyncClient) -> None:
         self._client = client
         self._sandbox = sandbox
 
     async def get(self, path: str, **query: Any) -> Any:
-        """Asks again while the service is away, as it is for a moment after it was killed."""
+        """Return the answer. Retry while the service is unavailable, as it is for a moment after it was killed."""
         deadline = time.monotonic() + UNAVAILABLE_LIMIT
         while True:
             try:
@@ -55,7 +55,7 @@ class Api:
         return _json(await self._client.patch(path, json=body))
 
     async def send(self, method: str, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> httpx.Response:
-        """A call whose answer is looked at whole, refusals too."""
+        """Make a call and return the whole response, even if it is an error."""
         return await self._client.request(method, path, json=body, headers=headers)
 
     async def sandbox_get(self, path: str, **query: Any) -> Any:
@@ -68,11 +68,11 @@ class Api:
         return _json(await self._sandbox.delete(path))
 
     async def set_account(self, **settings: float) -> Any:
-        """Change what the sandbox's SES account may do, such as `maxSendRate`."""
+        """Change limits of the sandbox's SES account, such as `maxSendRate`."""
         return await self.sandbox_post("/sandbox/account", settings)
 
     async def accepted(self) -> list[dict[str, Any]]:
-        """Every message that SES, as the sandbox plays it, has accepted."""
+        """Return every message that the sandbox has accepted in the place of SES."""
         answer = await self.sandbox_get("/sandbox/messages", limit=100_000, fields="emailId,tags")
         messages: list[dict[str, Any]] = answer["messages"]
         return messages
@@ -81,7 +81,7 @@ class Api:
         return await self.sandbox_get("/sandbox/stats")
 
     async def emails(self, campaign_id: str) -> AsyncIterator[dict[str, Any]]:
-        """Every intent of a campaign, as Godwit tells it."""
+        """Yield every intent of a campaign as Godwit shows it."""
         page: dict[str, Any] = {"hasMore": True, "cursor": None}
         while page["hasMore"]:
             cursor = {"cursor": page["cursor"]} if page["cursor"] else {}
@@ -102,9 +102,9 @@ async def connect(target: Target) -> AsyncIterator[Api]:
 
 
 async def import_contacts(target: Target) -> AsyncIterator[int]:
-    """Save every row of the CSV over several connections at once; yields now and then how many are in.
+    """Save every row of the CSV over several connections at once, and regularly yield how many are saved.
 
-    On the standard library's client in threads: it costs a fraction of httpx, and this is five thousand calls.
+    It uses the standard library's client in threads, at a fraction of the cost of httpx: these are five thousand calls.
     """
     rows, saved = iter(list(contacts())), list[int]()
     workers = [asyncio.create_task(asyncio.to_thread(_save_all, target, rows, saved)) for _ in range(CONNECTIONS)]
@@ -124,7 +124,7 @@ def _save_all(target: Target, rows: Iterator[dict[str, Any]], saved: list[int]) 
         text = answer.read()
         if answer.status == TOO_MANY_REQUESTS:
             raise RequestFailed(
-                f"{urlsplit(target.endpoints.url).netloc} takes too few requests a minute: {RATE_LIMIT_HINT}"
+                f"{urlsplit(target.endpoints.url).netloc} allows too few requests per minute: {RATE_LIMIT_HINT}"
             )
         if answer.status >= 300:
             raise RequestFailed(f"POST /contacts: {text.decode()}")
@@ -133,7 +133,7 @@ def _save_all(target: Target, rows: Iterator[dict[str, Any]], saved: list[int]) 
 
 
 def contacts() -> Iterable[dict[str, Any]]:
-    """The rows of the CSV as bodies of POST /contacts, with typed fields."""
+    """Yield the rows of the CSV as bodies of POST /contacts, with typed fields."""
     with CONTACTS.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             email, subscribed = row.pop("email"), row.pop("subscribed") == "true"
@@ -145,7 +145,7 @@ def contacts() -> Iterable[dict[str, Any]]:
 
 
 def typed_value(text: str) -> Any:
-    """What a cell means: true and false are booleans, digits are numbers, the rest is text."""
+    """Return the value of a cell: true and false are booleans, digits are numbers, the rest is text."""
     if text in ("true", "false"):
         return text == "true"
     return int(text) if text.isdecimal() else text

@@ -1,4 +1,4 @@
-"""The proof: Godwit's own ledger held against the sandbox's, which wrote down every mail before it said yes."""
+"""The proof: Godwit's ledger compared with the sandbox's, which recorded every email before it answered."""
 
 from collections import Counter
 from typing import Any
@@ -12,7 +12,7 @@ OPEN = ("queued", "claimed", "unknown")
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """Every number of the table. `audience` is counted by the segment, `accepted` by the sandbox."""
+    """The numbers of the table. `audience` is counted by the segment, `accepted` by the sandbox."""
 
     audience: int
     ledger: dict[str, int]
@@ -27,14 +27,14 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def holds(self) -> bool:
-        """Nobody twice, nobody forgotten, nothing open, nothing that was never asked for."""
+        """Whether nobody was mailed twice or forgotten, and nothing is open or was never asked for."""
         nothing_open = not any(self.ledger[state] for state in OPEN)
         everyone = self.ledger["intents"] == self.audience
         return self.conserved and nothing_open and everyone and not (self.twice or self.missing or self.unasked)
 
 
 async def prove(api: Api, campaign: dict[str, Any], audience: int) -> Proof:
-    """Compare both ledgers for one campaign, mail by mail."""
+    """Compare both ledgers for one campaign, email by email."""
     ledger = await api.get("/emails/ledger", campaignId=campaign["id"])
     intents = {email["id"]: email["state"] async for email in api.emails(campaign["id"])}
     mails = [m for m in await api.accepted() if m["tags"].get("godwit_campaign") == campaign["id"]]

@@ -1,4 +1,4 @@
-"""What the demo sets up: a segment, a follow-up workflow, a campaign."""
+"""The scenario of the demo: a segment, a follow-up workflow, a campaign."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ async def make_segment(api: Api) -> dict[str, Any]:
 
 
 async def make_workflow(api: Api, domain: str) -> dict[str, Any]:
-    """On a click: wait three seconds, and write to those who are not on the free plan."""
+    """Create a workflow that, three seconds after a click, writes to those who are not on the free plan."""
     template = await api.post(
         "/templates",
         {"name": "Recipes", "subject": "Three recipes for segments", "body": FOLLOW_UP_BODY, **_sender(domain)},

@@ -1,4 +1,4 @@
-"""What the demo shows: progress while it runs, and the table at the end."""
+"""The demo's output: progress while it runs, and the table at the end."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def progress() -> Progress:
 
 
 class CampaignBars:
-    """One bar for each count of a campaign."""
+    """One progress bar for each count of a campaign."""
 
     def __init__(self, bars: Progress, audience: int) -> None:
         self._bars = bars
@@ -46,25 +46,25 @@ def table(proof: Proof, stats: dict[str, Any], follow_ups: int) -> Table:
     ledger = proof.ledger
     rows: list[tuple[str, int, str]] = [
         ("audience", proof.audience, "contacts in the segment, counted when the campaign was sent"),
-        ("intents", ledger["intents"], "rows of the send ledger: one for each campaign and contact, by a unique index"),
-        ("accepted", proof.accepted, "mails in the sandbox's own ledger, written down before it said yes"),
+        ("intents", ledger["intents"], "rows of the send ledger: one per campaign and contact, by a unique index"),
+        ("accepted", proof.accepted, "emails in the sandbox's own ledger, recorded before it answered"),
         ("sent", ledger["sent"], "intents that SES is known to have"),
         (
             "  resolved unknowns",
             ledger["resolved"],
-            "of these, proved by a notification after a call without answer",
+            "of these, proven by a notification after a call without an answer",
         ),
-        ("  sent again", ledger["resent"], "of these, second attempts after grace without proof"),
+        ("  sent again", ledger["resent"], "of these, second attempts after the grace ended without proof"),
         ("suppressed", ledger["suppressed"], "left out at the last moment: unsubscribed, bounced or complained before"),
-        ("failed", ledger["failed"], "refused by SES for good, each with its reason"),
+        ("failed", ledger["failed"], "rejected by SES for good, each with its reason"),
         ("still open", ledger["queued"] + ledger["claimed"] + ledger["unknown"], "queued, claimed or unknown"),
         ("delivered", stats["deliveredCount"], "Delivery notifications"),
         ("opened / clicked", stats["openedCount"], f"Open notifications; {stats['clickedCount']} of them clicked"),
         ("bounced", stats["bouncedCount"], "Bounce notifications; the permanent ones are unsubscribed"),
-        ("follow-ups", follow_ups, "mails of the workflow to those who clicked, in the sandbox's ledger"),
-        ("twice", proof.twice, "mails that the sandbox accepted more than once"),
-        ("missing", proof.missing, "intents said to be sent that the sandbox never accepted"),
-        ("unasked", proof.unasked, "mails in the sandbox without a sent intent"),
+        ("follow-ups", follow_ups, "emails of the workflow to those who clicked, in the sandbox's ledger"),
+        ("twice", proof.twice, "emails that the sandbox accepted more than once"),
+        ("missing", proof.missing, "intents shown as sent that the sandbox never accepted"),
+        ("unasked", proof.unasked, "emails in the sandbox without a sent intent"),
     ]
     shown = Table(title="No one twice, no one forgotten", title_justify="left", show_lines=False)
     shown.add_column("")

@@ -1,4 +1,4 @@
-"""The stack that the demo uses: the one that runs already, or one that it starts and stops itself."""
+"""The stack that the demo uses: the one already running, or one that it starts and stops itself."""
 
 import os
 import signal
@@ -22,11 +22,11 @@ UP = ("deploy.cli", "up")
 """The module that starts the stack, and its arguments."""
 
 GRACE = "5"
-"""Seconds after which an unproven send is tried again, so that a demo need not wait for the hour that is usual."""
+"""Seconds until an unknown email is sent again, so that the demo need not wait for the usual hour."""
 
 
 class CannotRun(Exception):
-    """The stack did not start; the message says where to look."""
+    """Raised when the stack did not start; the message says where to look."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ class Target(msgspec.Struct, frozen=True):
 
 @contextmanager
 def stack(up: Sequence[str] = UP) -> Iterator[Target]:
-    """The stack of GODWIT_DATA_DIR. It is stopped at the end only if it was not running before."""
+    """Yield the stack of GODWIT_DATA_DIR. Stop it at the end only if it was not running before."""
     layout = Layout(Path(os.environ.get("GODWIT_DATA_DIR") or Settings().data_dir).absolute())
     if endpoints := of_running_stack():
         yield _target(layout, endpoints)
@@ -73,8 +73,8 @@ def _await_ready(process: "subprocess.Popen[bytes]", layout: Layout) -> Endpoint
     deadline = time.monotonic() + START_LIMIT
     while not (endpoints := of_running_stack()):
         if process.poll() is not None or time.monotonic() > deadline:
-            lines = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-            raise CannotRun(f"the stack did not start: {lines[-1]}   (all of it: {log})")
+            lines = log.read_text(errors="replace").strip().splitlines() or ["no output"]
+            raise CannotRun(f"the stack did not start: {lines[-1]}   (full log: {log})")
         time.sleep(0.1)
     return endpoints
 

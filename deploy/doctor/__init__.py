@@ -1,4 +1,4 @@
-"""`godwit doctor`: looks at everything that Godwit stands on, and says what to do about what it finds.
+"""`godwit doctor`: check everything Godwit depends on, and say how to fix what is wrong.
 
-Each module examines one thing and yields findings; nothing is changed anywhere.
+Each module examines one part and yields diagnoses. Nothing is changed anywhere.
 """

@@ -1,4 +1,4 @@
-"""Where the doctor looks: the addresses in the environment, else those of the stack that runs on this machine."""
+"""The deployment that the doctor examines: the one in the environment, else the stack on this machine."""
 
 import os
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ SANDBOX_KEY = "sandbox"
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployment, as its settings describe it. AWS credentials are given only where they are not to be looked for."""
+    """A deployment as its settings describe it. Without AWS credentials here, boto3 finds them in its usual places."""
 
     admin_url: str
     nats_url: str
@@ -34,7 +34,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     secret_access_key: str | None = None
 
     def client(self, service: str) -> Any:
-        """A boto3 client. One for all kinds, so its type is not said here."""
+        """Return a boto3 client for the service. Its type depends on the service, hence Any."""
         config = Config(connect_timeout=CONNECT, read_timeout=READ, retries={"total_max_attempts": 2})
         session = boto3.Session(
             aws_access_key_id=self.access_key_id,
@@ -45,13 +45,15 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_deployment(environ: Mapping[str, str] | None = None, nats_monitor_url: str | None = None) -> Deployment:
-    """Raises Failed if there is nothing to look at."""
+    """Return the deployment to examine. Raise Failed if there is none."""
     environ = os.environ if environ is None else environ
     stack = of_running_stack(environ)
     admin_url = environ.get("GODWIT_ADMIN_DATABASE_URL") or (stack.admin_database_url if stack else None)
     nats_url = environ.get("NATS_URL") or (stack.nats_url if stack else None)
     if not admin_url or not nats_url:
-        raise Failed("nothing to look at: start `godwit up`, or set GODWIT_ADMIN_DATABASE_URL, NATS_URL and AWS_REGION")
+        raise Failed(
+            "no deployment found: start `godwit up`, or set GODWIT_ADMIN_DATABASE_URL, NATS_URL and AWS_REGION"
+        )
     is_local_stack = bool(stack and admin_url == stack.admin_database_url)
     settings = _read_settings(environ, REGION if is_local_stack else None)
     return Deployment(
@@ -72,7 +74,7 @@ def find_deployment(environ: Mapping[str, str] | None = None, nats_monitor_url: 
 
 
 def _read_settings(environ: Mapping[str, str], region: str | None) -> Any:
-    """The settings, as a service would read them; only names of theirs count here."""
+    """Read the settings as a service would, ignoring those that belong to the embedded stack only."""
     own = ("GODWIT_DATA_DIR", "GODWIT_SANDBOX_PORT", "GODWIT_HTTP_PORT")
     kept = {name: value for name, value in environ.items() if name not in own and "REPLICAS" not in name}
     return load({"DATABASE_URL": "none", **kept} | ({"AWS_REGION": region} if region else {}))

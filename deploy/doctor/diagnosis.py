@@ -1,4 +1,4 @@
-"""What was looked at, how it is, and what to do."""
+"""The result of one check: what was examined, its state, and how to fix it."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ Verdict = Literal["ok", "warning", "problem"]
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
-    """`todo` is empty for what is as it should be."""
+    """The result of one check. `todo` says how to fix it, and is empty if nothing is wrong."""
 
     check: str
     verdict: Verdict

@@ -1,4 +1,4 @@
-"""The way back from SES: the topic's subscriptions, and the queue."""
+"""Check the return path from SES: the topic's subscriptions, and the queue."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ MAX_QUEUED = 10_000
 
 def examine(deployment: Deployment) -> Iterator[Diagnosis]:
     if not deployment.topic_arns and not deployment.queue_url:
-        todo = "Set GODWIT_SNS_TOPIC_ARNS, or GODWIT_SQS_QUEUE_URL: what becomes of mails would never be known."
+        todo = "Set GODWIT_SNS_TOPIC_ARNS or GODWIT_SQS_QUEUE_URL: without them the outcome of emails stays unknown."
         yield problem("notifications", "no topic and no queue", todo)
         return
     subscriptions: list[Any] = []
@@ -45,15 +45,19 @@ def _subscription(deployment: Deployment, subscriptions: Sequence[Any]) -> Diagn
     webhook = deployment.public_url.rstrip("/") + WEBHOOK
     here = [item for item in subscriptions if _is_ours(deployment, item)]
     if not here:
-        return problem("SNS subscription", "none comes here", f"Subscribe {webhook}, or your SQS queue, to the topic.")
+        return problem("SNS subscription", "none leads here", f"Subscribe {webhook}, or your SQS queue, to the topic.")
     if all(item["SubscriptionArn"] == PENDING for item in here):
-        todo = f"Let SNS reach {here[0]['Endpoint']}; then ask for the confirmation again in the SNS console."
+        todo = f"Let SNS reach {here[0]['Endpoint']}; then request the confirmation again in the SNS console."
         return problem("SNS subscription", "not confirmed", todo)
     return ok("SNS subscription", ", ".join(sorted({item["Endpoint"] for item in here})))
 
 
 def _is_ours(deployment: Deployment, subscription: Any) -> bool:
-    """A webhook may be reached under another name than ours; a queue is ours if its name is that of the one we poll."""
+    """Return whether the subscription leads to this deployment.
+
+    Any webhook with our path counts, because it may have another host name than ours. A queue counts if it has the name
+    of the queue we poll.
+    """
     endpoint: str = subscription["Endpoint"]
     if subscription["Protocol"] == "sqs":
         return (

@@ -1,4 +1,4 @@
-"""Postgres and NATS: are they there, and do they keep what they acknowledge."""
+"""Check Postgres and NATS: are they running, and do they keep what they acknowledge?"""
 
 import json
 import time
@@ -24,7 +24,7 @@ from deploy.provisioning import streams
 TIMEOUT = 5.0
 MAX_SKEW = 5.0
 MIN_POSTGRES_VERSION = 15
-"""The Postgres version from which on everything here works."""
+"""The oldest Postgres version that works."""
 
 SETTINGS = """
 select current_setting('server_version_num')::int / 10000 as version, current_setting('fsync') = 'on' as fsync,
@@ -49,13 +49,13 @@ async def postgres(deployment: Deployment) -> AsyncIterator[Diagnosis]:
         yield _skew(row["now"])
         yield await _sending(conn)
     except asyncpg.UndefinedTableError:
-        yield problem("schemas", "not there", "Run `godwit migrate`.")
+        yield problem("schemas", "missing", "Run `godwit migrate`.")
     finally:
         await conn.close(timeout=TIMEOUT)
 
 
 async def domains_of(deployment: Deployment) -> list[str]:
-    """What projects send from; nothing if the database cannot be asked."""
+    """Return the verified domains that projects send from, or none if the database cannot be reached."""
     try:
         conn = await asyncpg.connect(deployment.admin_url, timeout=TIMEOUT)
     except (OSError, asyncpg.PostgresError, TimeoutError):
@@ -91,18 +91,18 @@ def _version(version: int) -> Diagnosis:
 def _durability(row: asyncpg.Record) -> Diagnosis:
     off = [name for name in ("fsync", "synchronous", "whole") if not row[name]]
     if not off:
-        return ok("Postgres durability", "what is committed is on disk")
+        return ok("Postgres durability", "every commit is on disk")
     names = {"fsync": "fsync", "synchronous": "synchronous_commit", "whole": "full_page_writes"}
     settings = ", ".join(names[name] for name in off)
     return problem(
-        "Postgres durability", f"{settings} off", f"Switch {settings} on: acknowledged commands could be lost."
+        "Postgres durability", f"{settings} off", f"Turn {settings} on: acknowledged commands could be lost."
     )
 
 
 def _skew(now: float) -> Diagnosis:
     skew = abs(time.time() - now)
     if skew > MAX_SKEW:
-        return warning("database clock", f"{skew:.0f} s off from here", "Run NTP on both machines.")
+        return warning("database clock", f"differs from ours by {skew:.0f} s", "Run NTP on both machines.")
     return ok("database clock", f"within {max(1.0, skew):.0f} s")
 
 
@@ -110,7 +110,7 @@ async def _sending(conn: "asyncpg.Connection[asyncpg.Record]") -> Diagnosis:
     reason = await conn.fetchval(STATE)
     if reason:
         return problem(
-            "sending", f"paused: {reason}", "See `godwit sending --help`; let it go on with `godwit sending resume`."
+            "sending", f"paused: {reason}", "See `godwit sending --help`; continue with `godwit sending resume`."
         )
     return ok("sending", "not paused")
 
@@ -122,7 +122,7 @@ async def _streams(client: Client) -> AsyncIterator[Diagnosis]:
         try:
             info = await js.stream_info(stream.name)
         except NotFoundError:
-            yield problem(f"stream {stream.name}", "not there", "Run `godwit migrate`.")
+            yield problem(f"stream {stream.name}", "missing", "Run `godwit migrate`.")
             return
         if info.config.storage != StorageType.FILE:
             in_memory.append(stream.name)
@@ -135,11 +135,9 @@ async def _streams(client: Client) -> AsyncIterator[Diagnosis]:
 
 
 def _sync(monitor: str | None) -> Diagnosis:
-    todo = (
-        "Set `sync_interval: always` in the jetstream block: else two minutes of messages can be lost at a power cut."
-    )
+    todo = "Set `sync_interval: always` in the jetstream block: otherwise a power cut can lose two minutes of messages."
     if monitor is None:
-        return warning("NATS durability", "cannot be seen", f"Give --nats-monitor URL, or check by hand. {todo}")
+        return warning("NATS durability", "not visible", f"Pass --nats-monitor URL, or check by hand. {todo}")
     try:
         with urlopen(f"{monitor}/varz", timeout=TIMEOUT) as answer:  # noqa: S310 - the operator names it
             config = json.load(answer).get("jetstream", {}).get("config", {})

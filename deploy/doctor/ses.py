@@ -1,4 +1,4 @@
-"""Amazon SES: may we send, how much, from where, and is what happens to mails reported."""
+"""Check Amazon SES: may we send, how much, from which domains, and are the outcomes of emails reported?"""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ NOT_FOUND = "NotFoundException"
 
 
 def examine(deployment: Deployment, domains: Sequence[str]) -> Iterator[Diagnosis]:
-    """`domains` are those that projects send from."""
+    """Yield the diagnoses of the SES account. `domains` are those that projects send from."""
     client = deployment.client("sesv2")
     try:
         account = client.get_account()
@@ -47,20 +47,20 @@ def examine(deployment: Deployment, domains: Sequence[str]) -> Iterator[Diagnosi
 
 
 def _or_unreadable(check: str, diagnoses: Iterator[Diagnosis]) -> Iterator[Diagnosis]:
-    """The findings, or that these credentials do not suffice to look."""
+    """Yield the diagnoses, or a warning if these credentials may not read what is checked."""
     try:
         yield from diagnoses
     except (BotoCoreError, ClientError) as error:
-        yield warning(check, _error_text(error), "Let these credentials read identities and configuration sets of SES.")
+        yield warning(check, _error_text(error), "Let these credentials read SES's identities and configuration sets.")
 
 
 def _clock(account: Any) -> Diagnosis:
     response = account["ResponseMetadata"]["HTTPHeaders"].get("date")
     if response is None:
-        return ok("clock", "SES does not tell the time")
+        return ok("clock", "SES sent no time")
     skew = abs(time.time() - parsedate_to_datetime(response).timestamp())
     if skew > MAX_SKEW:
-        return problem("clock", f"{skew:.0f} s off from SES's", "Run NTP: SES refuses signatures that are minutes off.")
+        return problem("clock", f"{skew:.0f} s off from SES's", "Run NTP: SES rejects signatures that are minutes off.")
     return ok("clock", f"within {max(1.0, skew):.0f} s of SES's")
 
 
@@ -69,10 +69,12 @@ def _account(account: Any) -> Iterator[Diagnosis]:
         yield problem("SES account", "sending is disabled", "Look for the reason in the SES console, under Account.")
     elif account.get("EnforcementStatus", "HEALTHY") != "HEALTHY":
         found = f"enforcement status {account['EnforcementStatus']}"
-        yield problem("SES account", found, "Answer AWS's inquiry: bounces or complaints were too many.")
+        yield problem("SES account", found, "Answer AWS's inquiry: there were too many bounces or complaints.")
     elif not account.get("ProductionAccessEnabled", False):
         yield warning(
-            "SES account", "in SES's sandbox", "Ask for production access: until then only verified addresses."
+            "SES account",
+            "in the Amazon SES sandbox",
+            "Ask for production access: until then you can only send to verified addresses.",
         )
     else:
         yield ok("SES account", "may send")
@@ -83,7 +85,7 @@ def _quota(quota: Any) -> Diagnosis:
     found = f"{quota['MaxSendRate']:g} mails/s, {sent:,.0f} of {per_day:,.0f} today"
     if per_day > 0 and per_day - sent < per_day * LOW_QUOTA_SHARE:
         return warning(
-            "SES quota", found, "The rest of today is kept for transactional mail. Ask AWS for a higher quota."
+            "SES quota", found, "The rest of today is reserved for transactional mail. Ask AWS for a higher quota."
         )
     return ok("SES quota", found if per_day > 0 else f"{quota['MaxSendRate']:g} mails/s, any number a day")
 
@@ -98,7 +100,7 @@ def _identity(client: Any, domain: str) -> Iterator[Diagnosis]:
         yield warning(
             name,
             "SES does not know it",
-            "Create the identity in SES, or add the domain by POST /domains: mail from it fails.",
+            "Create the identity in SES, or add the domain with POST /domains: email from it fails.",
         )
         return
     dkim = identity.get("DkimAttributes", {})
@@ -135,13 +137,13 @@ def _configuration_set(client: Any, deployment: Deployment) -> Iterator[Diagnosi
 def _events(destinations: Sequence[Any]) -> Diagnosis:
     reported = {kind for item in destinations if item.get("Enabled") for kind in item["MatchingEventTypes"]}
     if missing := [kind for kind in REQUIRED_EVENTS if kind not in reported]:
-        todo = "Add an SNS event destination for them: without it sends whose answer is lost stay unknown."
-        return problem("events of mails", f"not reported: {', '.join(missing)}", todo)
+        todo = "Add an SNS event destination for them: without it, emails whose answer is lost stay unknown."
+        return problem("events of emails", f"not reported: {', '.join(missing)}", todo)
     if missing := [kind for kind in OPTIONAL_EVENTS if kind not in reported]:
         return warning(
-            "events of mails", f"not reported: {', '.join(missing)}", "Add them, if you want opens and clicks."
+            "events of emails", f"not reported: {', '.join(missing)}", "Add them if you want opens and clicks."
         )
-    return ok("events of mails", f"{len(reported)} kinds go to SNS")
+    return ok("events of emails", f"{len(reported)} kinds go to SNS")
 
 
 def _topic_allowed(topic: str, deployment: Deployment) -> Diagnosis:

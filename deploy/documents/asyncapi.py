@@ -1,4 +1,4 @@
-"""The AsyncAPI document of the bus, from the declarations by which services publish and subscribe."""
+"""The AsyncAPI document of the bus, generated from what the services declare to publish and handle."""
 
 import inspect
 from collections.abc import Iterable, Sequence
@@ -17,10 +17,10 @@ VERSION = "0.1.0"
 SCHEMA = "#/components/schemas/{name}"
 
 DESCRIPTION = """\
-Godwit's bus is NATS JetStream. Subscribe to `evt.>` (or a project's slice of it) to follow what happens: events are
+Godwit's bus is NATS JetStream. Subscribe to `evt.>` (or to one project's part of it) to follow what happens. Events are
 facts, carry CloudEvents attributes in their headers, and can be published again from the log (`godwit replay`), so a
-subscriber must tell by `ce-id` what it has seen. Commands and queries are how the gateway speaks to the services; they
-are documented for completeness and are not a public interface.
+subscriber must recognise by `ce-id` what it has already seen. Commands and queries are how the gateway talks to the
+services; they are documented for completeness and are not a public interface.
 """
 
 EVENT_HEADERS = {
@@ -29,23 +29,26 @@ EVENT_HEADERS = {
     "properties": {
         "Nats-Msg-Id": {"type": "string", "format": "uuid", "description": "The event's id"},
         "ce-specversion": {"const": "1.0"},
-        "ce-id": {"type": "string", "format": "uuid", "description": "The same event has the same id, always"},
+        "ce-id": {"type": "string", "format": "uuid", "description": "The same event always has the same id"},
         "ce-type": {"type": "string", "description": "The event's tag and the version of its schema"},
         "ce-source": {"type": "string", "description": "godwit/<service>"},
-        "ce-subject": {"type": "string", "description": "The stream in the owner's log, such as contact-<id>"},
+        "ce-subject": {"type": "string", "description": "The stream in the owning service's log, such as contact-<id>"},
         "ce-time": {"type": "string", "format": "date-time", "description": "When it was recorded"},
         "godwit-project": {"type": "string", "format": "uuid"},
-        "godwit-version": {"type": "string", "description": "Place of the event in its stream, from 1, without gaps"},
+        "godwit-version": {
+            "type": "string",
+            "description": "Position of the event in its stream, from 1, without gaps",
+        },
         "godwit-correlation": {"type": "string", "description": "Id of the request that started the chain"},
         "godwit-causation": {"type": "string", "description": "Id of the message that led directly to this one"},
-        "godwit-depth": {"type": "string", "description": "Reactions between the request and this event"},
+        "godwit-depth": {"type": "string", "description": "Number of reactions between the request and this event"},
         "traceparent": {"type": "string", "description": "W3C Trace Context"},
     },
 }
 
 
 def document(services: Sequence[Service]) -> dict[str, Any]:
-    """AsyncAPI 3.0.0 (https://www.asyncapi.com/docs/reference/specification/v3.0.0)."""
+    """Return the document (AsyncAPI 3.0.0, https://www.asyncapi.com/docs/reference/specification/v3.0.0)."""
     messages: list[type[Message]] = [*registry.events(), *registry.commands(), *registry.queries()]
     return {
         "asyncapi": "3.0.0",
@@ -68,7 +71,7 @@ def document(services: Sequence[Service]) -> dict[str, Any]:
 
 
 def address(kind: type[Message]) -> str:
-    """The subject pattern of a message."""
+    """Return the subject pattern of a message."""
     tag = tag_of(kind)
     if kind in (RecordNotification, RecordNotifications):
         return "ingest.sns"
@@ -108,7 +111,7 @@ def _schemas(messages: Sequence[type[Message]]) -> dict[str, Any]:
 
 
 def _operations(services: Sequence[Service]) -> Iterable[tuple[str, dict[str, Any]]]:
-    """Who sends and who receives what: every service sends its own events and receives what it declares."""
+    """Yield who sends and who receives what: every service sends its own events and receives what it declares."""
     for service in services:
         for event in (kind for kind in registry.events() if kind.service == service.name):
             yield _operation(service, "send", event)

@@ -1,4 +1,4 @@
-"""The documents that are generated from the code, by file name below docs/."""
+"""Generate the documents, by file name below docs/."""
 
 from typing import Any, get_type_hints
 
@@ -13,13 +13,14 @@ from libs.runtime.process.settings import PLAIN, Settings
 HEAD = """\
 # Settings
 
-Environment variables, read once at the start of a process. An unknown `GODWIT_*` name or a bad value stops the start
-with one line that says which. This page is generated from `libs/runtime/process/settings.py` by `make docs`.
+Environment variables, read once when a process starts. An unknown `GODWIT_*` name or an invalid value stops it with one
+line that names the setting. This page is generated from `libs/runtime/process/settings.py` by `make docs`.
 
 """
 
 
 def generate() -> dict[str, str]:
+    """Return the text of every generated document by its file name."""
     return {
         "openapi.json": _json(openapi()),
         "asyncapi.json": _json(asyncapi(declared_services())),
@@ -28,13 +29,14 @@ def generate() -> dict[str, str]:
 
 
 def openapi() -> Any:
-    """The OpenAPI document of the gateway, as it serves it."""
+    """Return the OpenAPI document as the gateway serves it."""
     from services.gateway.app import openapi_schema
 
     return openapi_schema()
 
 
 def settings() -> str:
+    """Return the settings page: the services' settings and those of `godwit up`."""
     services = "## Every service\n\n" + _table(Settings)
     stack = "\n## `godwit up` and the Makefile\n\n" + _table(
         StackSettings, only=("http_port", "sandbox_port", "data_dir")

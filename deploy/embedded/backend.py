@@ -1,4 +1,4 @@
-"""Postgres and NATS alone, for tests and tools: nothing of Godwit runs on them yet."""
+"""Only Postgres and NATS, for tests and tools, with nothing of Godwit running on them yet."""
 
 import os
 import signal
@@ -21,7 +21,10 @@ STOP_LIMIT = 20.0
 
 @dataclass(frozen=True)
 class Backend:
-    """`admin_url` connects as the superuser `postgres` to the database `godwit`; `nats_url` needs no credentials."""
+    """The addresses of both servers.
+
+    `admin_url` connects as the superuser `postgres` to the database `godwit`; `nats_url` needs no credentials.
+    """
 
     admin_url: str
     nats_url: str
@@ -29,9 +32,9 @@ class Backend:
 
 @contextmanager
 def running(data_dir: Path) -> Iterator[Backend]:
-    """Both servers, with the settings that the whole stack has, until the block ends (or this process does).
+    """Run both servers, with the settings of the whole stack, until the block or this process ends.
 
-    The data stays in `data_dir`; the same directory again continues with it. Raises CannotStart.
+    The data stays in `data_dir`; a later run in the same directory continues with it. Raise CannotStart.
     """
     layout = Layout.create(data_dir)
     port, monitor_port = free_ports(2)

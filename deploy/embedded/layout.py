@@ -1,4 +1,4 @@
-"""Where the embedded stack keeps things: every path below the data directory, in one place."""
+"""The data directory of the embedded stack: every path below it, in one place."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from deploy.embedded.errors import CannotStart
 
 MAX_SOCKET_PATH = 100
-"""Bytes that a unix socket's path may have (107 on Linux, 103 on macOS, less Postgres' temporary suffix)."""
+"""Maximum length of a unix socket's path in bytes (107 on Linux, 103 on macOS, less Postgres' temporary suffix)."""
 
 PLAIN_PATH = re.compile(r"[A-Za-z0-9._/+-]+")
 """Paths that need no quoting in a connection URL or in Postgres' comma-separated list of directories."""
@@ -24,17 +24,17 @@ class Layout:
 
     @classmethod
     def create(cls, root: Path) -> "Layout":
-        """Make the directories, readable by their owner alone. Raises CannotStart where that is not possible."""
+        """Create the directories, readable by their owner only. Raise CannotStart if that is not possible."""
         layout = cls(root.absolute())
         try:
             for directory in (layout.root, layout.run, layout.logs):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise CannotStart(
-                f"cannot write to {layout.root} ({error.strerror}): set GODWIT_DATA_DIR to a directory of yours"
+                f"cannot write to {layout.root} ({error.strerror}): set GODWIT_DATA_DIR to a directory of your own"
             ) from error
         if not os.access(layout.run, os.W_OK | os.X_OK):
-            raise CannotStart(f"{layout.root} belongs to another user: set GODWIT_DATA_DIR to a directory of yours")
+            raise CannotStart(f"{layout.root} belongs to another user: set GODWIT_DATA_DIR to a directory of your own")
         return layout
 
     @property
@@ -81,7 +81,7 @@ class Layout:
 
     @property
     def socket_dir(self) -> Path:
-        """Where Postgres puts its socket: beside its data, or in a short place when that path is long or unusual."""
+        """The directory of Postgres' socket: its data directory, or a short path if that is too long or unusual."""
         if fits_a_socket(self.postgres):
             return self.postgres
         name = f"godwit-{self.root.stat().st_uid}-{hashlib.sha256(bytes(self.root)).hexdigest()[:12]}"

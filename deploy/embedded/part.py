@@ -1,4 +1,4 @@
-"""One part of the stack, as it is declared: what to run, when it counts as ready, how it is told to stop."""
+"""The declaration of one part of the stack: what to run, when it is ready, how to stop it."""
 
 import signal
 from collections.abc import Callable, Mapping
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Part:
-    """`run` is called in a process of its own, with exactly `environment`; it may replace that process.
+    """One part of the stack, such as a server or a service process.
 
-    `ready` is asked with the process id while the stack starts. A part that runs `once` is ready when it has ended
-    well; every other part is started again whenever it ends.
+    `run` is called in a process of its own, with exactly `environment`; it may replace that process. `ready` is called
+    with the process id while the stack starts. A part that runs `once` is ready when it has ended successfully; every
+    other part is restarted whenever it ends.
     """
 
     name: str

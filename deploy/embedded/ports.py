@@ -1,4 +1,4 @@
-"""Ports on the loopback interface: one for every part that nobody gave one, and a check of those that were given."""
+"""Ports on the loopback interface: pick one for every part without a setting, and check the configured ones."""
 
 import errno
 import http.client
@@ -14,13 +14,13 @@ LOOPBACK = "127.0.0.1"
 
 PORT_RANGE = range(20_000, 30_000)
 """Below the kernel's range for outgoing connections: such a connection can neither take the port of a part that is
-being restarted, nor, while it is down, end up connected to itself there."""
+being restarted, nor, while that part is down, end up connected to itself."""
 
 REACHED_BY = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 -- nothing is bound to them here
-"""The address that reaches a part which listens on every address."""
+"""The address for reaching a part that listens on every address."""
 
 ANSWER_LIMIT = 0.5
-"""Seconds that a part gets to answer whether it is ready."""
+"""Seconds that a part has to answer whether it is ready."""
 
 
 _reservations: list[socket.socket] = []
@@ -55,9 +55,9 @@ def _reserve(port: int) -> bool:
 
 
 def require_free(port: int, setting: str, host: str = LOOPBACK, patience: float = 2.0) -> None:
-    """Raises CannotStart, naming the setting, when the port cannot be listened on, also after `patience` seconds.
+    """Raise CannotStart, naming the setting, if the port cannot be listened on within `patience` seconds.
 
-    Parts of a stack whose supervisor was killed a moment ago may still be on their way out.
+    Parts of a stack whose supervisor was just killed may still be shutting down.
     """
     deadline = time.monotonic() + patience
     while (problem := listening_error(port, host)) == errno.EADDRINUSE and time.monotonic() < deadline:
@@ -69,7 +69,7 @@ def require_free(port: int, setting: str, host: str = LOOPBACK, patience: float 
 
 
 def listening_error(port: int, host: str = LOOPBACK) -> int | None:
-    """None, or the errno of listening there."""
+    """Return the errno of listening on the port, or None if it works."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -82,7 +82,7 @@ def listening_error(port: int, host: str = LOOPBACK) -> int | None:
 
 
 def answers(port: int, path: str, host: str = LOOPBACK) -> bool:
-    """Whether a GET there is answered with 200."""
+    """Return whether a GET request is answered with 200."""
     connection = http.client.HTTPConnection(REACHED_BY.get(host, host), port, timeout=ANSWER_LIMIT)
     try:
         connection.request("GET", path)

@@ -1,6 +1,6 @@
-"""Postgres from its wheel: create the cluster once, then become the server.
+"""Postgres from its wheel: create the cluster once, then replace the process by the server.
 
-`run` replaces the calling process by the server, so that whoever forked it supervises Postgres itself.
+Because `run` replaces the calling process, whoever forked that process supervises Postgres itself.
 """
 
 import os
@@ -17,7 +17,7 @@ from deploy.embedded.errors import CannotStart
 from deploy.embedded.layout import Layout
 
 SETTINGS = {
-    "listen_addresses": "",  # the socket only: nothing to guess a password for, no port to be taken
+    "listen_addresses": "",  # socket only: no password to guess, no port to conflict
     "max_connections": "200",
     "shared_buffers": "48MB",
     "fsync": "on",
@@ -27,7 +27,7 @@ SETTINGS = {
     "checkpoint_timeout": "15min",
     "jit": "off",
     "autovacuum": "on",
-    # A plan that was made while a table was empty reads all of it for every question, until the table is analyzed.
+    # A plan made while a table was empty reads the whole table for every query, until the table is analyzed.
     "autovacuum_naptime": "10s",
     "idle_in_transaction_session_timeout": "30s",
     "timezone": "UTC",
@@ -40,16 +40,16 @@ SETTINGS = {
 
 LOG_LIMIT = 10_000_000
 EARLIER_SERVER_LIMIT = 10.0
-"""Seconds that an earlier server on the same data gets to leave (it ends by itself when its supervisor did)."""
+"""Seconds to wait for an earlier server on the same data (it ends by itself after its supervisor)."""
 
 
 def url(layout: Layout, user: str = "postgres", database: str = cluster.DATABASE) -> str:
-    """The connection URL of one role, over the unix socket. The port is named so that PGPORT cannot change it."""
+    """Return the connection URL of a role over the unix socket. It names the port so that PGPORT cannot change it."""
     return f"postgresql://{user}@/{database}?host={quote(str(layout.socket_dir))}&port=5432"
 
 
 def ready(layout: Layout, pid: int) -> bool:
-    """Whether the server with this process id takes connections, by its own account in `postmaster.pid`."""
+    """Return whether the server with this process id accepts connections, according to its `postmaster.pid`."""
     try:
         lines = (layout.cluster / "postmaster.pid").read_text().splitlines()
     except OSError:
@@ -58,13 +58,13 @@ def ready(layout: Layout, pid: int) -> bool:
 
 
 def remove_socket_dir(layout: Layout) -> None:
-    """Take away the short place that the socket was put in, where there was one. The server has ended."""
+    """Remove the socket's separate directory, if there is one, after the server has ended."""
     if layout.socket_dir != layout.postgres:
         shutil.rmtree(layout.socket_dir, ignore_errors=True)
 
 
 def run(layout: Layout, parent: int) -> NoReturn:
-    """Become the server. Ends with CannotStart before that; afterwards Postgres' own log tells."""
+    """Replace this process by the server. Raise CannotStart if that fails; errors after that are in Postgres' log."""
     binaries = cluster.find_binaries()
     cluster.claim_directory(layout.postgres, layout)
     cluster.claim_directory(layout.socket_dir, layout)
@@ -82,7 +82,7 @@ def run(layout: Layout, parent: int) -> NoReturn:
 
 
 def server_command(binaries: Path, layout: Layout) -> list[str]:
-    """The server finds its libraries by the path that it is called by."""
+    """Return the command line. It needs the full path: the server finds its libraries relative to that."""
     settings = SETTINGS | {"unix_socket_directories": str(layout.socket_dir), "unix_socket_permissions": "0700"}
     return [
         str(binaries / "postgres"),
@@ -106,16 +106,16 @@ def drop_root(layout: Layout) -> None:
 
 
 def open_log(path: Path) -> int:
-    """Postgres' log, appended to; the one before is kept as `.1` once it is 10 MB."""
+    """Open Postgres' log for appending. A log of more than 10 MB is renamed to `.1` first."""
     if path.exists() and path.stat().st_size > LOG_LIMIT:
         path.replace(path.with_suffix(".log.1"))
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 
 def await_earlier_server(layout: Layout) -> None:
-    """See an earlier server out; where its process id is another program's by now, forget it.
+    """Wait for an earlier server to end. If its process id belongs to another program by now, remove its lock file.
 
-    The file of a server that is simply gone stays: Postgres itself judges by it whether anything of it still runs.
+    The lock file of a server that is simply gone stays: Postgres itself checks by it whether anything still runs.
     """
     lock = layout.cluster / "postmaster.pid"
     deadline = time.monotonic() + EARLIER_SERVER_LIMIT
@@ -135,7 +135,7 @@ def recorded_pid(lock: Path) -> int | None:
 
 
 def is_our_server(pid: int, layout: Layout) -> bool:
-    """Whether that process is a Postgres server on our cluster."""
+    """Return whether that process is a Postgres server on our cluster."""
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:

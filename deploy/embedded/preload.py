@@ -1,4 +1,4 @@
-"""Import what the services import, once, before they are forked: a start costs no imports, and memory is shared."""
+"""Import what the services import, once, before they are forked: starting needs no imports, and memory is shared."""
 
 import gc
 import importlib
@@ -8,8 +8,8 @@ from deploy.embedded.errors import CannotStart
 
 
 def load(modules: Iterable[str], meanwhile: Callable[[], None]) -> None:
-    """Import all of them, calling `meanwhile` after each. Raises CannotStart where that fails."""
-    gc.disable()  # nothing of this is garbage, and looking for it takes a quarter of the time
+    """Import the modules, calling `meanwhile` after each. Raise CannotStart if an import fails."""
+    gc.disable()  # none of this is garbage, and searching for it takes a quarter of the time
     for module in modules:
         try:
             importlib.import_module(module)
@@ -18,5 +18,5 @@ def load(modules: Iterable[str], meanwhile: Callable[[], None]) -> None:
             raise CannotStart(f"cannot load {module} ({type(error).__name__}: {error}): {remedy}") from error
         meanwhile()
     gc.collect()
-    gc.freeze()  # so that no process's collector writes to, and thereby copies, the shared pages
+    gc.freeze()  # keeps the collectors of the forked processes from writing to, and so copying, the shared pages
     gc.enable()

@@ -1,7 +1,7 @@
-"""A part of the stack as a process: fork it, hear it, see it end.
+"""A part of the stack as a process: fork it, read its output, notice its end.
 
-The supervisor imports what the services import before it forks them, so a start costs no imports and their memory is
-shared. That is why it stays single-threaded and never runs an event loop: only then is forking safe.
+The supervisor imports what the services import before it forks them, so starting needs no imports and memory is shared.
+That is why it stays single-threaded and never runs an event loop: only then is forking safe.
 """
 
 import os
@@ -24,7 +24,7 @@ STOPPING_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD
 
 
 class Process:
-    """At most one live process for a part. `pid` is None while there is none."""
+    """The process of a part: at most one at a time. `pid` is None while there is none."""
 
     def __init__(self, part: Part, layout: Layout) -> None:
         self.part = part
@@ -39,11 +39,11 @@ class Process:
         self._started = 0.0
 
     def start(self) -> None:
-        """Fork. `output` becomes the end of a pipe on which everything the process says can be read."""
+        """Fork the process. `output` becomes the reading end of a pipe with everything the process prints."""
         self._log_start = self._log.stat().st_size if self._log.exists() else 0
         self.output, writing = os.pipe()
         os.set_blocking(self.output, False)
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING_SIGNALS)  # the child must not miss one that was for it
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING_SIGNALS)  # the child must not miss a signal sent to it
         supervisor = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
@@ -54,32 +54,34 @@ class Process:
         write_whole(self._pid_file, f"{self.pid}\n")
 
     def poll_exit(self) -> int | None:
-        """The exit code (negative: the signal) when the process has ended since the last call, else None."""
+        """Return the exit code (negative: the signal) if the process has ended since the last call, else None."""
         if self.pid is None or os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             return None
-        kill_group(self.pid)  # whatever it left behind; the dead leader still holds the group's number
+        kill_group(
+            self.pid
+        )  # its remaining children; until it is reaped, the dead leader keeps the group's number reserved
         _, status = os.waitpid(self.pid, 0)
         self.pid = None
         self._pid_file.unlink(missing_ok=True)
         return os.waitstatus_to_exitcode(status)
 
     def schedule_restart(self) -> None:
-        """Set `due` for the next start, soon after a first death and later after each further one."""
+        """Set `due` for the next start: soon after a first death, later after each further one."""
         now = time.monotonic()
         self.due = now + self.restarts.delay(now, lived=now - self._started)
 
     def check_ready(self) -> bool:
-        """Ask the process itself. One that runs once answers by ending instead."""
+        """Return whether the process says that it is ready. A part that runs once is ready when it ends instead."""
         return self.pid is not None and not self.part.once and self.part.ready(self.pid)
 
     @property
     def is_crash_looping(self) -> bool:
-        """Whether it died so often of late that another start would be no different."""
+        """Whether it died so often recently that another start would not help."""
         return self.restarts.is_crash_looping(time.monotonic())
 
     @property
     def last_error_line(self) -> str:
-        """What its log says about its end."""
+        """The last line of its log that explains why it ended."""
         return last_error_line(self._log, self._log_start)
 
     def send(self, number: signal.Signals) -> None:
@@ -89,19 +91,19 @@ class Process:
 
 
 def kill_group(leader: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):  # it may have ended before it led a group
+    with suppress(ProcessLookupError, PermissionError):  # it may have ended before it became a group leader
         os.killpg(leader, signal.SIGKILL)
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Nobody who reads the file at any time finds half of it."""
+    """Write the file atomically: readers never see half of it."""
     unfinished = path.with_suffix(".new")
     unfinished.write_text(text)
     unfinished.replace(path)
 
 
 def run_child(part: Part, supervisor: int, output: int) -> NoReturn:
-    """The forked process, from its first moment to its last. Never returns into the supervisor's code."""
+    """Run the forked process to its end. It never returns into the supervisor's code."""
     code = 1
     try:
         os.setsid()
@@ -116,7 +118,7 @@ def run_child(part: Part, supervisor: int, output: int) -> NoReturn:
 
 
 def detach(supervisor: int, output: int, environment: Mapping[str, str]) -> None:
-    """Leave the supervisor behind: its terminal, its open files, its signal handlers, its environment."""
+    """Detach from the supervisor: its terminal, open files, signal handlers and environment."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -134,19 +136,19 @@ def detach(supervisor: int, output: int, environment: Mapping[str, str]) -> None
 
 
 def close_inherited_files() -> None:
-    """Above all the lock on the data directory: it must end with the supervisor."""
+    """Close all inherited files, above all the lock on the data directory, which must end with the supervisor."""
     listing = Path("/proc/self/fd")
     numbers = [int(entry.name) for entry in listing.iterdir()] if listing.exists() else range(3, 1024)
     for number in numbers:
         if number > 2:
             try:
                 os.close(number)
-            except OSError:  # the listing's own descriptor is gone already
+            except OSError:  # the listing's own descriptor is already closed
                 continue
 
 
 def exit_code(run: Callable[[], object]) -> int:
-    """0, the integer `run` answers, or what it exits with; EX_CONFIG says that starting again would not help."""
+    """Call `run` and return its exit code. EX_CONFIG means that another start would not help."""
     try:
         answer = run()
     except CannotStart as error:

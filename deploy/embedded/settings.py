@@ -1,7 +1,7 @@
-"""The settings of the embedded stack itself, and the check of those that it hands on to the services.
+"""The settings of the embedded stack itself, and the check of those that it passes on to the services.
 
-Both are GODWIT_* variables. What the stack decides for each process (its database role, its health port, its name) it
-sets itself, whatever the environment says.
+Both are GODWIT_* variables. What differs per process (database role, health port, name) is set by the stack, whatever
+the environment says.
 """
 
 import os
@@ -24,7 +24,7 @@ Replicas = Annotated[int, Meta(ge=1, le=16)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the supervisor needs to know. `handed_on` are the GODWIT_* variables that every service gets as they are."""
+    """The settings of the supervisor. `handed_on` are the GODWIT_* variables that every service gets unchanged."""
 
     http_port: Annotated[services.Port, Meta(description="Port of the gateway")] = 8000
     sandbox_port: Annotated[services.Port, Meta(description="Port of the SES sandbox and its mailbox page")] = 8010
@@ -43,13 +43,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def relay_ports(self) -> dict[str, int]:
-        """The ports that the gateway's SMTP relay is given, by variable."""
+        """The configured ports of the gateway's SMTP relay, by variable."""
         names = ("GODWIT_SMTP_PORT", "GODWIT_SMTPS_PORT")
         return {name: int(self.handed_on[name]) for name in names if name in self.handed_on}
 
     @property
     def ports(self) -> dict[str, int]:
-        """Every port that was given, by variable."""
+        """Every configured port, by variable."""
         return {"GODWIT_HTTP_PORT": self.http_port, "GODWIT_SANDBOX_PORT": self.sandbox_port, **self.relay_ports}
 
     @property
@@ -58,7 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def instances(self) -> list[tuple[str, int]]:
-        """Every service process, as (service, n) with n from 1."""
+        """Every service process as (service, n), with n from 1."""
         return [(service, n + 1) for service in SERVICES for n in range(self.replicas.get(service, 1))]
 
 
@@ -66,7 +66,7 @@ OWN = {f"{PREFIX}{field.upper()}": field for field in ("http_port", "sandbox_por
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read and check all of it. Raises CannotStart, with the name of the variable that is unknown or bad."""
+    """Read and check all settings. Raise CannotStart with the name of an unknown or invalid variable."""
     environ = os.environ if environ is None else environ
     given = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value}
     own = {OWN[name]: value for name, value in given.items() if name in OWN}
@@ -76,7 +76,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     settings = convert(own | {"replicas": replicas, "handed_on": handed_on})
     for (name, port), (other, taken) in combinations(settings.ports.items(), 2):
         if port == taken:
-            raise CannotStart(f"{name} and {other} are both {port}: change one")
+            raise CannotStart(f"{name} and {other} are both {port}: change one of them")
     return settings
 
 
@@ -97,7 +97,7 @@ def service_of(name: str) -> str:
 
 
 def check(handed_on: Mapping[str, str]) -> None:
-    """Refuse before anything runs what every service would refuse at its start."""
+    """Reject, before anything runs, what every service would reject when it starts."""
     try:
         services.load({"DATABASE_URL": "postgresql:///", **handed_on})
     except services.BadSettings as error:

@@ -1,4 +1,4 @@
-"""What the embedded stack consists of, and what each part is told."""
+"""The parts of the embedded stack, with the environment of each."""
 
 import functools
 import importlib
@@ -18,16 +18,16 @@ REGION = "us-east-1"
 TOPIC = f"arn:aws:sns:{REGION}:000000000000:godwit-sandbox"
 
 NOT_INHERITED = ("GODWIT_", "AWS_", "PG", "DATABASE_URL", "NATS_URL")
-"""What the shell says about other installations must not reach into this one."""
+"""Variables of the shell that refer to other installations and must not affect this one."""
 
 
 LIBRARIES = ("msgspec", "structlog", "asyncpg", "nats", "uvloop", "uvicorn", "faststream.nats", "litestar", "boto3")
-"""The slow ones among the services' imports, named so that the supervisor can look around between them."""
+"""The slow imports of the services, listed so that the supervisor can handle events between them."""
 
 
 @dataclass(frozen=True)
 class Programs:
-    """What runs, each as `module:function`; `libraries` are loaded before them."""
+    """The programs that run, each as `module:function`; `libraries` are loaded before them."""
 
     prepare: str = "deploy.provisioning.prepare:prepare"
     sandbox: str = "deploy.sandbox.__main__:main"
@@ -39,14 +39,14 @@ class Programs:
 
     @property
     def modules(self) -> list[str]:
-        """What they import."""
+        """The modules to load before forking."""
         programs = (*map(self.of, SERVICES), self.sandbox, self.prepare)
         return [*self.libraries, *(program.partition(":")[0] for program in programs)]
 
 
 @dataclass(frozen=True)
 class Ports:
-    """The ports that nobody chose."""
+    """The ports that no setting defines."""
 
     nats: int
     nats_monitor: int
@@ -54,7 +54,7 @@ class Ports:
 
 
 def servers(settings: Settings, layout: Layout, ports: Ports, programs: Programs) -> list[Part]:
-    """What the services stand on; it runs without their code, so it starts while that is loaded."""
+    """Return the servers that the services need. They run without the services' code, so they start while it loads."""
     environment = inherited()
     parent = os.getpid()
     return [
@@ -63,7 +63,7 @@ def servers(settings: Settings, layout: Layout, ports: Ports, programs: Programs
             run=lambda: postgres.run(layout, parent),
             ready=lambda pid: postgres.ready(layout, pid),
             environment=environment,
-            stop=signal.SIGINT,  # Postgres' fast shutdown: roll back, write everything down, leave
+            stop=signal.SIGINT,  # Postgres' fast shutdown: roll back, write everything, exit
             force_stop=signal.SIGQUIT,
             grace=20.0,
         ),
@@ -83,7 +83,7 @@ def servers(settings: Settings, layout: Layout, ports: Ports, programs: Programs
 
 
 def setup(layout: Layout, ports: Ports, programs: Programs) -> Part:
-    """Brings schemas, roles and streams up to date, once."""
+    """Return the part that brings schemas, roles and streams up to date, once."""
     admin_url = postgres.url(layout)
     return Part(
         name="setup-1",
@@ -97,7 +97,7 @@ def setup(layout: Layout, ports: Ports, programs: Programs) -> Part:
 def services(
     settings: Settings, layout: Layout, ports: Ports, programs: Programs, secrets: Mapping[str, str]
 ) -> list[Part]:
-    """Every service process."""
+    """Return the part of every service process."""
     return [
         Part(
             name=f"{service}-{n}",
@@ -110,7 +110,7 @@ def services(
 
 
 UNTRACKED = "godwit-no-tracking"
-"""The sandbox follows nothing that is sent with a configuration set of such a name."""
+"""The sandbox tracks no opens or clicks for a configuration set of this name."""
 
 
 def service_ready(settings: Settings, service: str, health_port: int, _pid: int) -> bool:
@@ -122,8 +122,8 @@ def service_ready(settings: Settings, service: str, health_port: int, _pid: int)
 def service_environment(
     settings: Settings, layout: Layout, ports: Ports, secrets: Mapping[str, str], service: str, n: int
 ) -> dict[str, str]:
-    """Everything one service process is told: our wiring over what the user set over our defaults."""
-    # the sandbox's bounces and complaints are made up: nobody's campaign should stop for them
+    """Return the environment of a service process: our wiring over the user's settings over our defaults."""
+    # the sandbox's bounces and complaints are made up: they should not stop anybody's campaign
     defaults = {
         "GODWIT_PUBLIC_URL": settings.url,
         "GODWIT_LOG_FORMAT": "console",
@@ -154,7 +154,7 @@ def service_environment(
 
 
 def inherited() -> dict[str, str]:
-    """The supervisor's environment without other installations' settings; loopback goes through no proxy."""
+    """Return the supervisor's environment without the settings of other installations and without a loopback proxy."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
     around = ",".join(filter(None, (kept.get("NO_PROXY") or kept.get("no_proxy"), LOOPBACK, "localhost")))
     return kept | {"NO_PROXY": around, "no_proxy": around}

@@ -1,4 +1,4 @@
-"""Starts parts, keeps them running, passes their words on, and leaves nothing behind.
+"""The supervisor: start parts, keep them running, pass on their output, and leave nothing behind.
 
 One thread, one loop, no event loop library: see `deploy.embedded.process` for why.
 """
@@ -20,15 +20,15 @@ READY_POLL = 0.03
 IDLE = 1.0
 START_LIMIT = 90.0
 FORCE_STOP_LIMIT = 5.0
-"""Seconds between the impatient signal and SIGKILL."""
+"""Seconds between the forceful stop signal and SIGKILL."""
 
 
 class Stopped(Exception):
-    """Someone asked the stack to stop."""
+    """Raised when someone asks the stack to stop."""
 
 
 class Supervisor:
-    """Use as a context manager: leaving the block, however, stops every part, the last started group first."""
+    """Runs parts as processes. Use it as a context manager: leaving the block stops every part, last group first."""
 
     def __init__(self, layout: Layout, journal: Journal) -> None:
         self._layout = layout
@@ -45,7 +45,7 @@ class Supervisor:
         signal.set_wakeup_fd(self._alarm, warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._ask_to_stop)
-        signal.signal(signal.SIGCHLD, lambda *_: None)  # only so that it wakes the loop
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # so that the end of a child wakes the loop
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -53,14 +53,14 @@ class Supervisor:
         signal.set_wakeup_fd(-1)
 
     def start(self, parts: Iterable[Part]) -> None:
-        """Fork all of them now. They form one group, which stops before the groups started earlier."""
+        """Start the parts now, as one group that stops before the groups started earlier."""
         group = [Process(part, self._layout) for part in parts]
         self._groups.append(group)
         for process in group:
             process.start()
 
     def await_ready(self) -> None:
-        """Attend to everything until every part started so far is ready. Raises CannotStart or Stopped."""
+        """Run until every part started so far is ready. Raise CannotStart or Stopped."""
         deadline = time.monotonic() + START_LIMIT
         while waiting := [process for process in self._processes if not process.ready]:
             if time.monotonic() > deadline:
@@ -69,7 +69,7 @@ class Supervisor:
             self.run_once(READY_POLL)
 
     def run(self) -> None:
-        """Attend to everything until someone asks to stop."""
+        """Run until someone asks to stop."""
         try:
             while True:
                 self.run_once(IDLE)
@@ -77,7 +77,7 @@ class Supervisor:
             return
 
     def run_once(self, seconds: float = 0.0) -> None:
-        """Wait that long at most for something to happen, and do what it asks for. Raises CannotStart or Stopped."""
+        """Wait up to `seconds` for an event, then handle it. Raise CannotStart or Stopped."""
         self._wait(min([seconds, *self._until_restarts()]))
         for process in self._processes:
             self._update(process)
@@ -93,7 +93,7 @@ class Supervisor:
         return [max(0.0, process.due - now) for process in self._processes if process.due is not None]
 
     def _wait(self, seconds: float) -> None:
-        """Wait for output, a signal or room on the terminal, and pass on what there is."""
+        """Wait for output, a signal or a writable terminal, and pass on the output."""
         poll = select.poll()
         poll.register(self._wakeup, select.POLLIN)
         outputs = {process.output: process for process in self._processes if process.output >= 0}
@@ -134,7 +134,7 @@ class Supervisor:
             self._mark_ready(process)
 
     def _handle_exit(self, process: Process, code: int) -> None:
-        """Hear it out, then judge its end."""
+        """Read the rest of the output, then restart the process, mark it ready, or give up."""
         while process.output >= 0 and has_more(process.output):
             self._read_output(process)
         if process.output >= 0:
@@ -147,7 +147,7 @@ class Supervisor:
         process.schedule_restart()
         if process.part.once or (not process.ready and (code == os.EX_CONFIG or process.is_crash_looping)):
             raise CannotStart(f"{process.part.name} cannot start: {process.last_error_line}")
-        self._journal.log_line(f"{process.part.name} ended ({describe(code)}) and is started again")
+        self._journal.log_line(f"{process.part.name} ended ({describe(code)}) and is being restarted")
 
     def _mark_ready(self, process: Process) -> None:
         process.ready = True
@@ -166,7 +166,7 @@ class Supervisor:
         self._journal.terminal.finish()
 
     def _stop_group(self, group: Sequence[Process]) -> None:
-        """Ask, insist, kill: each for its time, and faster when someone asks a second time."""
+        """Ask, insist, kill, each after a timeout; a second request to stop ends the first wait early."""
         running = [process for process in group if process.pid is not None]
         if not running:
             return
@@ -184,7 +184,7 @@ class Supervisor:
         self._await_end(group, FORCE_STOP_LIMIT)
 
     def _await_end(self, group: Sequence[Process], seconds: float, unless: Callable[[], bool] = lambda: False) -> bool:
-        """Whether all of them ended within that time. Gives up early when `unless` says so."""
+        """Return whether all processes ended in time. Give up early when `unless()` is true."""
         deadline = time.monotonic() + seconds
         while any(process.pid is not None for process in group):
             if time.monotonic() > deadline or unless():

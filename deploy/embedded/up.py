@@ -1,4 +1,4 @@
-"""`godwit up`: start everything, say when it is ready, keep it running, stop all of it."""
+"""`godwit up`: start everything, report when it is ready, keep it running, stop it all."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ GODWIT = Programs()
 
 
 def up(programs: Programs = GODWIT) -> int:
-    """Runs until it is told to stop. The exit code: 0 after a clean stop, 1 when it could not start."""
+    """Run the stack until it is told to stop. Return 0 after a clean stop, 1 if it could not start."""
     try:
         settings = load()
         layout = Layout.create(Path(settings.data_dir))

@@ -1,4 +1,4 @@
-"""Making a database and a NATS server ready for Godwit: roles, schemas, migrations, streams, consumers.
+"""Prepare a database and a NATS server for Godwit: roles, schemas, migrations, streams, consumers.
 
 Safe to run again, and by several replicas at once.
 """
@@ -18,7 +18,7 @@ CONNECT_TIMEOUT = 10
 
 
 def prepare(admin_url: str, nats_url: str, password: str | None = None) -> None:
-    """Set up everything for all services. `admin_url` connects as the owner of the database."""
+    """Prepare both servers for all services. `admin_url` connects as the owner of the database."""
     asyncio.run(prepare_services(admin_url, nats_url, declared_services(), password))
 
 

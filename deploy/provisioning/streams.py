@@ -1,6 +1,6 @@
-"""Every stream and consumer of the bus. They are created or updated here and nowhere else.
+"""Every stream and consumer of the bus. They are created and updated here and nowhere else.
 
-What a consumer receives follows from what its service declares that it handles, so the two cannot differ.
+What a consumer receives is derived from what its service declares to handle, so the two cannot differ.
 """
 
 from collections.abc import Iterable
@@ -27,21 +27,21 @@ log = structlog.get_logger()
 
 DAY = 24 * 60 * 60.0
 ACK_WAIT = 8.0
-"""What a killed process had at hand comes to another one within the gateway's ten seconds. A handler that is slower is
-run twice, which its inbox makes harmless."""
+"""Seconds until unacknowledged messages are redelivered: what a killed process was handling reaches another one within
+the gateway's ten seconds. A handler that takes longer runs twice, which the inbox makes harmless."""
 
-REPEATED = 30.0
-"""For so long the server knows events by their ids, all of them in memory. A relay that comes after one that died has
-published by then what that one had; a later repeat is for the consumers' inboxes."""
+EVENTS_DUPLICATE_WINDOW = 30.0
+"""Seconds for which the server remembers the ids of events, all of them in memory. Within that time, the successor of a
+relay that died has published everything its predecessor had; later repeats are left to the consumers' inboxes."""
 
 MAX_ACK_PENDING = 4096
 MAX_DELIVER = 20
-"""A safety net: the consumer's own retries end, with a dead letter, well before."""
+"""A safety net: the consumer's own retries end in a dead letter well before this."""
 
 
 @dataclass(frozen=True)
 class Stream:
-    """A stream's settings, and why it has them."""
+    """The settings of a JetStream stream, and its purpose."""
 
     name: str
     subjects: tuple[str, ...]
@@ -57,7 +57,7 @@ STREAMS = (
     Stream(
         "COMMANDS",
         ("cmd.>",),
-        "Intents. Acknowledged before they reach the disk: what a command promises is its answer, from Postgres.",
+        "Commands. Acknowledged before they reach the disk: what a command promises is its answer, from Postgres.",
         retention=RetentionPolicy.WORK_QUEUE,
         duplicate_window=600.0,
         allow_atomic=False,
@@ -66,9 +66,9 @@ STREAMS = (
     Stream(
         "EVENTS",
         ("evt.>",),
-        "Facts, for services and internal subscribers.",
+        "Events, for services and internal subscribers.",
         max_age=30 * DAY,
-        duplicate_window=REPEATED,
+        duplicate_window=EVENTS_DUPLICATE_WINDOW,
     ),
     Stream(
         "INGEST",
@@ -83,7 +83,7 @@ STREAMS = (
 
 
 async def declare(client: Client, services: Iterable[Service]) -> None:
-    """Create or update all of it. Safe to run again, and from several places at once."""
+    """Create or update all streams and consumers. Safe to run again, and by several processes at once."""
     js = client.jetstream(timeout=10)
     for stream in STREAMS:
         await _declare_stream(js, stream)
@@ -94,7 +94,7 @@ async def declare(client: Client, services: Iterable[Service]) -> None:
 
 
 def consumers_of(service: Service) -> list[tuple[str, ConsumerConfig]]:
-    """The durables of a service, with the stream that each reads."""
+    """Return the durable consumers of a service, each with the name of its stream."""
     consumers = [("COMMANDS", _durable(f"{service.name}-commands", [f"cmd.{service.name}.>"]))]
     if service.foreign_events:
         subjects = [f"evt.{kind.service}.*.{tag_of(kind)}" for kind in service.foreign_events]

@@ -16,13 +16,13 @@ from deploy.sandbox.http.asgi import TransportProtocol
 from deploy.sandbox.settings import Settings, read_settings
 
 BACKLOG = 2048
-# Longer than any client keeps a connection: one that we close under a request looks like an ambiguous send to it.
+# Longer than any client keeps a connection: to a client, a connection closed during a request is an ambiguous send.
 KEEP_ALIVE = 3600
 GRACE = 1
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Serves until SIGTERM or SIGINT and then returns; exits with status 1 and one line when it cannot start."""
+    """Serve until SIGTERM or SIGINT, then return. Exit with status 1 and one line of explanation if it cannot start."""
     settings = read_settings(argv)
     logging.basicConfig(format="%(levelname)s %(name)s %(message)s", level=logging.WARNING, stream=sys.stderr)
     listener = _listen(settings.port)
@@ -43,7 +43,7 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
     )
-    # uvicorn raises the signal again once it has shut down; to have been asked to stop is no failure.
+    # uvicorn raises the signal again after it has shut down, but being asked to stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     uvloop.run(uvicorn.Server(config).serve(sockets=[listener]))

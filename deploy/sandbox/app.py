@@ -1,4 +1,4 @@
-"""The sandbox put together: builds the parts, hands requests to them, starts and stops what runs beside them."""
+"""The sandbox as a whole: build the parts, dispatch requests, start and stop the background work."""
 
 import asyncio
 import logging
@@ -38,7 +38,7 @@ log = logging.getLogger("sandbox")
 
 
 class Sandbox:
-    """What runs beside the requests: the committer and the notifier, from `start` to `stop`."""
+    """The parts of the sandbox, and its background work from `start` to `stop`: the committer and the notifier."""
 
     def __init__(self, settings: Settings) -> None:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ class Sandbox:
         self._notifying = asyncio.create_task(self._notifier.run())
 
     async def stop(self) -> None:
-        """Nothing accepted and nothing pending is lost: what is not told yet waits on disk for the next start."""
+        """Stop without losing anything: notifications that are still pending stay on disk for the next start."""
         await _cancelled(self._notifying)
         await self._notifier.stop()
         await _cancelled(self._committing)

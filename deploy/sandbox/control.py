@@ -1,4 +1,4 @@
-"""The control interface under /sandbox: what was accepted, and what the sandbox should do next."""
+"""The control interface under /sandbox: show what was accepted, and set what the sandbox does next."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -67,7 +67,7 @@ class Control:
         self._identities, self._subscriptions, self._notifier, self._ses = identities, subscriptions, notifier, ses
 
     async def messages(self, request: Request) -> Response:
-        """`fields` (names, comma-separated) leaves the others out, and with them the work of reading the mail."""
+        """List the accepted messages. `fields` (comma-separated) omits all others, and the work of reading them."""
         query = request.query
         fields = _fields(query.get("fields", ""))
         limit = _limit(query.get("limit", str(DEFAULT_LIMIT)))
@@ -130,7 +130,7 @@ class Control:
         return json_response(self._ses.behaviour)
 
     async def set_behaviour(self, request: Request) -> Response:
-        """Fields that are left out, also within `delays`, stay as they are."""
+        """Change the behaviour. Missing fields, including those of `delays`, stay as they are."""
         change = _read(await request.body(), dict[str, object])
         current = msgspec.to_builtins(self._ses.behaviour)
         delays = change.get("delays", {})
@@ -153,7 +153,7 @@ class Control:
         for message in self._ledger.read(seqs):
             yield separator + msgspec.json.encode(_shown(message, fields))
             separator = b","
-            await asyncio.sleep(0)  # a long list must not keep senders waiting
+            await asyncio.sleep(0)  # a long list must not hold up senders
         yield b'],"total":%d}' % total
 
 

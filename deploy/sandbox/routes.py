@@ -1,4 +1,4 @@
-"""Every address that the sandbox answers."""
+"""Every route of the sandbox."""
 
 from deploy.sandbox.control import Control
 from deploy.sandbox.http.asgi import (
@@ -69,7 +69,7 @@ def add_control(router: Router, control: Control) -> None:
 
 
 def add_pages_and_sns(router: Router, pages: Pages, subscriptions: Subscriptions, signer: Signer, queue: Queue) -> None:
-    """SNS and SQS live at `/`, where the mailbox lives too: a call names an Action or a target, a person does not."""
+    """Add the mailbox, SNS and SQS. All three live at `/`: a call has an Action or a target, a browser has neither."""
 
     async def front(request: Request) -> Response:
         query = request.query
@@ -93,7 +93,7 @@ def add_pages_and_sns(router: Router, pages: Pages, subscriptions: Subscriptions
 
 
 def _signed(handler: Handler) -> Handler:
-    """As AWS refuses a call without credentials. The signature itself is not checked: any key will do."""
+    """Wrap a handler to reject calls without credentials, as AWS does. Signatures are not checked: any key will do."""
 
     async def checked(request: Request, **names: str) -> Response:
         authorization = request.header(b"authorization")

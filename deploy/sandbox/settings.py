@@ -1,4 +1,4 @@
-"""What the sandbox is started with."""
+"""The settings of the sandbox: command-line options and environment."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 EPILOG = """\
-Point an AWS SDK at it with AWS_ENDPOINT_URL=http://127.0.0.1:<port>. Read the mail at http://127.0.0.1:<port>/.
+Point an AWS SDK at it with AWS_ENDPOINT_URL=http://127.0.0.1:<port>. Read the email at http://127.0.0.1:<port>/.
 Scripts use /sandbox/messages, /sandbox/stats, /sandbox/faults, /sandbox/notifications, /sandbox/account and
 /sandbox/behaviour. The certificate that signs notifications is issued by <data-dir>/ca.pem.
 """
@@ -35,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def endpoints(self) -> tuple[str, ...]:
-        """Everyone who is subscribed to the topic."""
+        """All endpoints that are subscribed to the topic."""
         queue = f"{QUEUE_ARN}{self.region}:{ACCOUNT_ID}:godwit-sandbox"
         return (*self.subscribers, queue) if self.queue else self.subscribers
 
@@ -45,7 +45,7 @@ ACCOUNT_ID = "000000000000"
 
 
 def read_settings(argv: Sequence[str] | None, environment: Mapping[str, str] = os.environ) -> Settings:
-    """Options win over the environment; a wrong option prints what is wrong and exits with status 2."""
+    """Read the settings; options win over the environment. Exit with status 2 and an explanation on a wrong option."""
     options = _parser(environment).parse_args(argv)
     return Settings(
         port=options.port,
@@ -67,7 +67,7 @@ def _listed(environment: Mapping[str, str], name: str) -> list[str]:
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m deploy.sandbox",
-        description="A local stand-in for Amazon SES: accepts mail, delivers none, reports every outcome over SNS.",
+        description="A local stand-in for Amazon SES: accepts email, delivers none, reports every outcome through SNS.",
         epilog=EPILOG,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -75,17 +75,21 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "--port", type=_port, default=environment.get("GODWIT_SANDBOX_PORT", "8010"), help="listen on 127.0.0.1:PORT"
     )
     parser.add_argument(
-        "--data-dir", type=Path, default=Settings().data_dir, metavar="DIR", help="mail, certificates, pending events"
+        "--data-dir",
+        type=Path,
+        default=Settings().data_dir,
+        metavar="DIR",
+        help="stores email, certificates and pending events",
     )
     parser.add_argument(
         "--subscriber",
         action="append",
         type=_http_url,
         metavar="URL",
-        help="receives the notifications; may be repeated (environment: GODWIT_SANDBOX_SUBSCRIBERS, comma-separated)",
+        help="receives the notifications; repeatable (environment: GODWIT_SANDBOX_SUBSCRIBERS, comma-separated)",
     )
     parser.add_argument(
-        "--queue", action="store_true", help=f"subscribe the SQS queue at /{ACCOUNT_ID}/godwit-sandbox as well"
+        "--queue", action="store_true", help=f"also subscribe the SQS queue at /{ACCOUNT_ID}/godwit-sandbox"
     )
     parser.add_argument(
         "--max-send-rate", type=_positive, default=Settings().max_send_rate, metavar="N", help="recipients per second"
@@ -97,14 +101,14 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="N",
         help="recipients per rolling day",
     )
-    parser.add_argument("--region", default=Settings().region, help="AWS region to pretend to be")
+    parser.add_argument("--region", default=Settings().region, help="AWS region to imitate")
     parser.add_argument(
-        "--require-verified-senders", action="store_true", help="reject mail from unverified addresses and domains"
+        "--require-verified-senders", action="store_true", help="reject email from unverified addresses and domains"
     )
     parser.add_argument(
         "--unverified-identities",
         action="store_true",
-        help="new identities stay pending until POST /sandbox/identities",
+        help="keep new identities pending until POST /sandbox/identities",
     )
     return parser
 

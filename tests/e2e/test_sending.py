@@ -35,8 +35,8 @@ async def test_all_mail_waits_while_it_is_paused_and_goes_out_afterwards(api: Ap
         email = f"waits.{uuid4().hex}@example.net"
         await api.post("/v1/send", {"to": email, "subject": "Hi", "body": "<p>Hi</p>", **SENDER})
         assert (await api.get("/sending"))["paused"] and await mails_to(api, email) == []
-        assert "1 mails are queued" in (await sending(target, "status"))[1]
+        assert "1 emails are queued" in (await sending(target, "status"))[1]
     finally:
         code, said = await sending(target, "resume")
-    assert (code, said) == (0, "mail goes out again\n")
+    assert (code, said) == (0, "email goes out again\n")
     assert await eventually(lambda: mails_to(api, email), within=30)

@@ -83,5 +83,5 @@ def test_a_cluster_that_is_in_use_is_left_alone(tmp_path: Path, monkeypatch: pyt
 def test_a_directory_that_others_may_enter_is_not_used_for_the_socket(tmp_path: Path) -> None:
     layout = Layout.create(tmp_path)
     layout.postgres.mkdir(mode=0o755)
-    with pytest.raises(CannotStart, match="not safe to use"):
+    with pytest.raises(CannotStart, match="unsafe owner or mode"):
         cluster.claim_directory(layout.postgres, layout)

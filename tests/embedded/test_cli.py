@@ -13,9 +13,9 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as leaving:
         cli.main(["--help"])
     assert leaving.value.code == 0
-    secrets_of_service = capsys.readouterr().out
+    shown = capsys.readouterr().out
     for name in ("up", "sandbox", *SERVICES, *(name for name, _ in cli.command_modules())):
-        assert re.search(rf"\n    {name}\s", secrets_of_service), name
+        assert re.search(rf"\n    {name}\s", shown), name
 
 
 @pytest.mark.parametrize("command", [name for name, _ in cli.command_modules() if name != "sandbox"])

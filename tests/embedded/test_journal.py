@@ -57,7 +57,7 @@ def test_a_reader_who_takes_nothing_holds_nobody_up_and_learns_what_was_left_out
     lines = received.decode().splitlines()
     shown = len(lines) - 2
     assert lines[0] == "contacts-1   | line 0"
-    assert lines[-2:] == [f"... {2 * BACKLOG - shown} lines left out: see the log files", "contacts-1   | and on"]
+    assert lines[-2:] == [f"... {2 * BACKLOG - shown} lines dropped: see the log files", "contacts-1   | and on"]
     assert len(layout.log_file("contacts-1").read_text().splitlines()) == 2 * BACKLOG + 1
 
 

@@ -20,7 +20,7 @@ from deploy.embedded.endpoints import of_running_stack
 from deploy.embedded.layout import Layout
 from deploy.embedded.ports import free_ports
 
-LOCK_TIMEOUT = 30.0
+TIMEOUT = 30.0
 PROCESSES = {
     *("postgres-1", "nats-1", "sandbox-1", "supervisor"),
     *("gateway-1", "contacts-1", "campaigns-1", "workflows-1", "delivery-1", "feedback-1"),
@@ -62,13 +62,13 @@ class Stack:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         assert self.run
         self.run.send_signal(number)
-        self.run.communicate(timeout=LOCK_TIMEOUT)
+        self.run.communicate(timeout=TIMEOUT)
         return self.run.returncode
 
     def fail(self, **settings: str) -> str:
         """Try to bring it up where that must fail with exit code 1; answers what it said on stderr."""
         run = self.up(**settings)
-        _, complaint = run.communicate(timeout=LOCK_TIMEOUT)
+        _, complaint = run.communicate(timeout=TIMEOUT)
         assert run.returncode == 1, complaint
         return complaint
 

@@ -244,11 +244,11 @@ def reporting(sandbox: Sandbox, name: str, kinds: list[Any], topic: str = TOPIC)
 
 def test_events_that_are_not_reported(sandbox: Sandbox) -> None:
     found = reporting(sandbox, "forgetful", ["SEND", "DELIVERY", "OPEN", "CLICK"])
-    problem(found["events of mails"], "BOUNCE", "COMPLAINT", "SNS event destination")
+    problem(found["events of emails"], "BOUNCE", "COMPLAINT", "SNS event destination")
     found = reporting(sandbox, "unseeing", list(ses.REQUIRED_EVENTS))
-    warned(found["events of mails"], "OPEN, CLICK", "opens and clicks")
+    warned(found["events of emails"], "OPEN, CLICK", "opens and clicks")
     found = reporting(sandbox, "complete", [*ses.REQUIRED_EVENTS, *ses.OPTIONAL_EVENTS])
-    assert {found[check].verdict for check in ("events of mails", "topic allow-list")} == {"ok"}
+    assert {found[check].verdict for check in ("events of emails", "topic allow-list")} == {"ok"}
 
 
 def test_a_topic_that_is_not_on_the_list(sandbox: Sandbox) -> None:
@@ -275,7 +275,7 @@ def test_a_topic_to_which_nobody_here_is_subscribed(moto: str, topic: str) -> No
     sns = boto3.client("sns", endpoint_url=moto, **KEYS)
     sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="ops@example.com")
     found = of_notifications(deployment(moto, topic_arns=(topic,)))
-    problem(found["SNS subscription"], "none comes here", "https://mail.example.com/webhooks/sns")
+    problem(found["SNS subscription"], "none leads here", "https://mail.example.com/webhooks/sns")
     sns.subscribe(TopicArn=topic, Protocol="https", Endpoint="https://mail.example.com/webhooks/sns")
     assert of_notifications(deployment(moto, topic_arns=(topic,)))["SNS subscription"].verdict == "ok"
 
@@ -316,7 +316,7 @@ def test_a_topic_that_feeds_another_queue_than_ours(moto: str, topic: str) -> No
     other = boto3.client("sns", endpoint_url=moto, **KEYS).create_topic(Name="feeding")["TopicArn"]
     sns.subscribe(TopicArn=other, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:123456789012:theirs")
     where = deployment(moto, topic_arns=(other,), queue_url=ours)
-    problem(of_notifications(where)["SNS subscription"], "none comes here", "SQS queue")
+    problem(of_notifications(where)["SNS subscription"], "none leads here", "SQS queue")
     sns.subscribe(TopicArn=other, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:123456789012:ours")
     assert of_notifications(where)["SNS subscription"].verdict == "ok"
 
@@ -410,6 +410,6 @@ async def test_a_nats_that_does_not_sync_what_it_acknowledges(
 
 async def test_a_postgres_that_may_lose_what_it_committed(bare: Backend) -> None:
     where = deployment("http://127.0.0.1:1", admin_url=f"{bare.admin_url}&options=-c%20synchronous_commit%3Doff")
-    problem((await of_servers(servers.postgres(where)))["Postgres durability"], "synchronous_commit", "Switch")
+    problem((await of_servers(servers.postgres(where)))["Postgres durability"], "synchronous_commit", "Turn")
     sound = deployment("http://127.0.0.1:1", admin_url=bare.admin_url)
     assert (await of_servers(servers.postgres(sound)))["Postgres durability"].verdict == "ok"

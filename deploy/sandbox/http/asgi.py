@@ -1,4 +1,4 @@
-"""The least HTTP layer that the sandbox needs: requests, answers, routes, and ways not to answer at all."""
+"""A minimal HTTP layer for the sandbox: requests, responses, routes, and ways not to respond at all."""
 
 import asyncio
 import re
@@ -23,7 +23,7 @@ MAX_SILENCE = 600.0
 
 
 class ApiError(Exception):
-    """An error as AWS reports it: an HTTP status, a type for the `x-amzn-ErrorType` header, and a message."""
+    """An error in AWS's form: an HTTP status, a type for the `x-amzn-ErrorType` header, and a message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ class ApiError(Exception):
 
 
 class NoResponse(Exception):
-    """The caller gets no answer: the connection stays open in silence, or is reset (RST)."""
+    """Raised to give the caller no response: the connection stays open in silence, or is reset (RST)."""
 
     def __init__(self, *, reset: bool) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class NoResponse(Exception):
 
 
 class Response(msgspec.Struct):
-    """A body given in pieces is sent as it is produced."""
+    """An HTTP response. A body given in pieces is sent as it is produced."""
 
     body: bytes | AsyncIterator[bytes] = b"{}"
     status: int = 200
@@ -86,7 +86,7 @@ class Request:
             continue
 
     def reset_connection(self) -> None:
-        """Close with RST: with a linger time of zero, closing discards what was not sent and resets the peer."""
+        """Close with RST: with a linger time of zero, closing discards unsent data and resets the connection."""
         transport: asyncio.Transport = self._scope["extensions"][EXTENSION]["transport"]
         linger_zero = struct.pack("ii", 1, 0)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_zero)
@@ -98,7 +98,7 @@ Handler = Callable[..., Awaitable[Response]]
 
 
 class TransportProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol that lets a request reach its own connection, which ASGI has no words for."""
+    """uvicorn's HTTP protocol, extended so that a request can reach its own connection. ASGI has no way to do so."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -106,7 +106,7 @@ class TransportProtocol(HttpToolsProtocol):
 
 
 class Router:
-    """Finds the handler of a method and path; `{name}` in a template matches one path segment."""
+    """Finds the handler for a method and path. `{name}` in a template matches one path segment."""
 
     def __init__(self) -> None:
         self._exact: dict[tuple[str, str], Handler] = {}

@@ -1,4 +1,4 @@
-"""HTTP POSTs over kept-alive connections, at a fraction of a general client's cost. A status is all it returns."""
+"""HTTP POSTs over kept-alive connections, at a fraction of a general client's cost. They return only the status."""
 
 import asyncio
 import ssl
@@ -11,21 +11,21 @@ import httptools
 CONNECT_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 15.0  # as long as SNS waits
 MAX_IDLE = 128
-ANSWER = 200  # a status below it only announces the answer
+ANSWER = 200  # a status below this only announces the actual response
 
-# What a caller has to expect from a network: httptools errors mean that something else than HTTP answered.
+# What a caller has to expect from a network. httptools errors mean that the peer does not speak HTTP.
 NETWORK_ERRORS = (OSError, TimeoutError, httptools.HttpParserError)
 
 
 class Client:
-    """Sends to one URL. Used by many tasks at once; each takes a connection of its own for the time of a request."""
+    """Sends to one URL. Many tasks may use it at once; each has its own connection for the duration of a request."""
 
     def __init__(self, url: str) -> None:
         self._url: SplitResult = urlsplit(url)
         self._idle: list[Connection] = []
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> int:
-        """The status of the answer. Raises NETWORK_ERRORS when there is none in time."""
+        """Return the status of the response. Raise one of NETWORK_ERRORS if there is none in time."""
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed:
@@ -60,7 +60,7 @@ class Client:
 
 
 class Connection(asyncio.Protocol):
-    """Carries one request at a time."""
+    """A connection that carries one request at a time."""
 
     def __init__(self) -> None:
         self._answered: asyncio.Future[tuple[int, bool]] | None = None
@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
         return connection
 
     async def exchange(self, request: bytes) -> tuple[int, bool]:
-        """Status, and whether the connection can carry another request."""
+        """Return the status, and whether the connection can carry another request."""
         self._answered = asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
         self._transport.write(request)
@@ -87,11 +87,11 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses of asyncio's
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports are not subclasses of asyncio's
 
     def data_received(self, data: bytes) -> None:
         if self._answered is None or self._answered.done():
-            self.close()  # whoever speaks without being asked is out of step
+            self.close()  # data without a pending request: the connection is out of sync
             return
         try:
             self._parser.feed_data(data)
@@ -105,7 +105,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_closed = True
-        self._fail(ConnectionResetError("the connection was closed before the answer was complete"))
+        self._fail(ConnectionResetError("the connection was closed before the response was complete"))
 
     def _fail(self, error: Exception) -> None:
         if self._answered and not self._answered.done():

@@ -1,4 +1,4 @@
-"""AWS's lists come in pages: a size and the key after which the next page starts, hidden in a token."""
+"""Paging as AWS does it: a page size, and a token that hides the key after which the next page starts."""
 
 import base64
 import binascii
@@ -9,7 +9,7 @@ from deploy.sandbox.http.asgi import ApiError
 
 
 def page_of(size: str | int | None, token: str | None, *, largest: int) -> tuple[int, str]:
-    """How many items, and the key after which they start."""
+    """Return the number of items, and the key after which they start."""
     try:
         limit = int(size) if size is not None else largest
         after = base64.urlsafe_b64decode(token or "").decode()
@@ -18,9 +18,9 @@ def page_of(size: str | int | None, token: str | None, *, largest: int) -> tuple
     return max(1, min(limit, largest)), after
 
 
-# Any: rows as sqlite3 gives them; the first column is the key.
+# Any: rows as sqlite3 returns them; the first column is the key.
 def page(name: str, rows: Sequence[Any], limit: int, shown: Callable[..., object]) -> dict[str, object]:
-    """The answer for up to `limit` of the rows; one row more than that says that there is a next page."""
+    """Return the response for up to `limit` rows. One row more than that means that there is a next page."""
     response: dict[str, object] = {name: [shown(*row) for row in rows[:limit]]}
     if len(rows) > limit:
         response["NextToken"] = base64.urlsafe_b64encode(rows[limit - 1][0].encode()).decode()

@@ -1,4 +1,4 @@
-"""The request bodies of the SES v2 calls that the sandbox understands. Fields it has no use for are ignored."""
+"""The request bodies of the SES v2 calls that the sandbox understands. Fields it does not use are ignored."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal, TypeVar
@@ -9,7 +9,7 @@ from deploy.sandbox.http.asgi import ApiError
 
 
 class Shape(msgspec.Struct, rename="pascal", omit_defaults=True):
-    """AWS names its members in PascalCase."""
+    """A request body of AWS, whose members are in PascalCase."""
 
 
 class Text(Shape):
@@ -150,7 +150,7 @@ Call = TypeVar("Call")
 
 
 def decoder(shape: type[Call]) -> Callable[[bytes], Call]:
-    """Reads a request body of this shape; what does not fit is SES's BadRequestException."""
+    """Return a function that reads a request body of this shape, or raises SES's BadRequestException."""
     decode = msgspec.json.Decoder(shape).decode
 
     def read(body: bytes) -> Call:

@@ -1,4 +1,4 @@
-"""The ledger: every message that got, or would have got, a success answer. Ground truth for whoever counts."""
+"""The ledger: every message that got, or would have got, a success response. It is the ground truth for counting."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
@@ -54,12 +54,15 @@ CLEAR = ("delete from notification", "delete from recipient", "delete from messa
 
 PAGE_SIZE = 50
 RECENT, MAX_RECENT_SIZE = 1024, 32 * 1024
-"""Messages at hand in memory, and the bytes of the largest."""
+"""Number of messages cached in memory, and the maximum size of each in bytes."""
 
 
 class Message(msgspec.Struct):
-    """`content` is the MIME message for kind raw, else the JSON body of the SendEmail call. `told` is what every
-    notification says of the mail, once there was one."""
+    """An accepted message.
+
+    `content` is the MIME message for kind raw, else the JSON body of the SendEmail call. `mail_record` is the part that
+    all notifications about the message share, cached when the first one is written.
+    """
 
     seq: int
     id: str
@@ -90,9 +93,10 @@ class Ledger:
         return self._last_seq
 
     async def record(self, accepted: Sequence[Accepted], subscriptions: Sequence[int]) -> list[str]:
-        """Returns when the messages, what will be told about them and whom that suppresses are on disk, all or none.
+        """Store the messages, their planned notifications and the addresses these suppress, all or none.
 
-        The answer is the addresses that are suppressed now."""
+        Return the suppressed addresses once everything is on disk.
+        """
         suppressions = [row for each in accepted for row in _suppression_rows(each)]
         await self._store.write(
             (ADD_MESSAGE, [self._row(each.message) for each in accepted]),
@@ -106,19 +110,22 @@ class Ledger:
     def find(
         self, *, to: str = "", email_id: str = "", limit: int = PAGE_SIZE, offset: int = 0
     ) -> tuple[list[int], int]:
-        """The newest matching messages' seqs, and how many match in all. Whole addresses are compared, without case."""
+        """Return the seqs of the newest matching messages, and the number of all matches.
+
+        Whole addresses are compared, case-insensitively.
+        """
         sql = NEWEST_OF_EMAIL if email_id else NEWEST_TO if to else NEWEST
         rows = self._store.rows(sql, {"to": to.lower(), "email_id": email_id, "limit": limit, "offset": offset})
         return [seq for seq, _ in rows], rows[0][1] if rows else 0
 
     def read(self, seqs: Sequence[int]) -> Iterator[Message]:
-        """The messages of these seqs, newest first; only a page of them is in memory at a time."""
+        """Yield the messages of these seqs, newest first, with only one page in memory at a time."""
         for start in range(0, len(seqs), PAGE_SIZE):
             page = msgspec.json.encode(seqs[start : start + PAGE_SIZE]).decode()
             yield from map(self._read, self._store.rows(MESSAGES, (page,)))
 
     def get(self, seq: int) -> Message | None:
-        """The message; from memory while it is young, as it mostly is when subscribers are told of it."""
+        """Return the message, from memory while it is recent, as it mostly is when its notifications are delivered."""
         return self._recent.get(seq) or next(self.read([seq]), None)
 
     def by_id(self, message_id: str) -> Message | None:
@@ -133,7 +140,7 @@ class Ledger:
         return {"accepted": messages, "recipients": recipients, "emailIds": email_ids, "emailIdsAcceptedTwice": twice}
 
     async def clear(self) -> None:
-        """Forget all messages, and with them what was still to be told about them."""
+        """Delete all messages, and the notifications about them that are still pending."""
         await self._store.write(*((statement, [()]) for statement in CLEAR))
         self._recent.clear()
 
@@ -160,7 +167,7 @@ class Ledger:
             place.size,
         )
 
-    # Any: a row as sqlite3 gives it, in the column order of MESSAGES.
+    # Any: a row as sqlite3 returns it, in the column order of MESSAGES.
     def _read(self, row: Any) -> Message:
         seq, message_id, email_id, sender, recipients, tags, configuration_set, accepted_at, kind, offset, size = row
         return Message(
@@ -191,7 +198,7 @@ def _notification_rows(accepted: Accepted, subscriptions: Sequence[int]) -> list
 
 
 def _suppression_rows(accepted: Accepted) -> list[SqlRow]:
-    """As SES does by default: a hard bounce or a complaint puts the address on the account's suppression list."""
+    """Return the addresses to suppress: as in SES, those with a hard bounce or a complaint."""
     now = accepted.message.accepted_at
     return [
         (event.recipient.lower(), "COMPLAINT" if event.kind == "Complaint" else "BOUNCE", now + event.after)

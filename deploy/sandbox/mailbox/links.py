@@ -1,4 +1,4 @@
-"""The links of a mail that a curious reader might click."""
+"""The links of an email that a reader might click."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ ANCHOR = re.compile(r"""<a\b[^>]*?\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))
 
 
 def clickable_links(mail: Mail) -> Sequence[str]:
-    """http(s) links of the HTML in order, without whatever unsubscribes."""
+    """Return the http(s) links of the HTML in order, without unsubscribe links."""
     unsubscribing = value_of(mail.headers, "list-unsubscribe")
     found = []
     for *hrefs, label in ANCHOR.findall(mail.html):

@@ -1,4 +1,4 @@
-"""One accepted message as a mailbox would read it. Done when somebody looks, never while mail is being accepted."""
+"""An accepted message as a mailbox reads it. Messages are parsed on demand, never while they are being accepted."""
 
 import re
 from collections.abc import Iterator
@@ -33,12 +33,12 @@ class Mail(msgspec.Struct):
 
 
 def value_of(headers: Headers, name: str) -> str:
-    """The first header of this name, or the empty string."""
+    """Return the first header of this name, or an empty string."""
     return next((value for key, value in headers if key.lower() == name), "")
 
 
 def read_headers(message: Message) -> Headers:
-    """Decoded and unfolded, in the order of the mail."""
+    """Return the headers, decoded and unfolded, in the order of the message."""
     if message.kind == "simple":
         return _simple_headers(message, read_request(message.content))
     end = END_OF_HEADERS.search(message.content)
@@ -56,7 +56,7 @@ def read_mail(message: Message) -> Mail:
 
 
 def raw_mail(message: Message) -> bytes:
-    """A Raw call's bytes as they came; for a Simple call the MIME message that SES would have made of it."""
+    """Return the bytes of a Raw call unchanged, or the MIME message that SES would have made of a Simple call."""
     if message.kind == "raw":
         return message.content
     request = read_request(message.content)
@@ -76,7 +76,7 @@ def _take(part: MimeMessage, mail: Mail) -> None:
 
 def _text_of(part: MimeMessage) -> str:
     content = part.get_payload(decode=True)
-    assert isinstance(content, bytes)  # only multiparts, which never get here, have none
+    assert isinstance(content, bytes)  # only multiparts have none, and they never get here
     try:
         return content.decode(part.get_content_charset("utf-8"), "replace")
     except LookupError:

@@ -1,4 +1,4 @@
-"""Writes the MIME message that SES would send for a Simple call. (email.message takes ten times as long.)"""
+"""Write the MIME message that SES would send for a Simple call. (email.message takes ten times as long.)"""
 
 from base64 import encodebytes
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ MAX_LINE = 998
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A content type (with its parameters), further headers, and an encoded body that ends with a line break."""
+    """A MIME part: content type with parameters, further headers, and an encoded body that ends with a line break."""
 
     content_type: str
     body: bytes

@@ -1,7 +1,7 @@
-"""What becomes of an accepted message: which events it will cause, and when. Pure and repeatable.
+"""The outcomes of an accepted message: which events it will cause, and when. Pure and repeatable.
 
-Mailbox-simulator addresses behave as AWS documents them; suppressed addresses bounce; for all others the configured
-rates decide, by a hash of the message id and the address (or of a seed and the address, so that a run can be repeated).
+Mailbox-simulator addresses behave as AWS documents them; suppressed addresses bounce. For all others the configured
+rates decide, by a hash of the message id and the address (or of a seed and the address, so that a run is repeatable).
 """
 
 from collections.abc import Container, Sequence
@@ -21,7 +21,7 @@ AUTOMATIC_REPLY = "Transient/General"
 
 
 class Delays(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Seconds after acceptance; complaints, opens and clicks count from the delivery, clicks come after the open."""
+    """Delays in seconds after acceptance. Complaints and opens count from the delivery, clicks from the open."""
 
     send: Seconds = 0.0
     delivery: Seconds = 0.3
@@ -34,7 +34,7 @@ class Delays(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_u
 
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Shares of all messages (bounce, reject, deliveryDelay) or of delivered ones. Whoever clicks has opened."""
+    """Shares of all messages (bounce, reject, deliveryDelay) or of delivered ones. Every click implies an open."""
 
     bounce: Rate = 0.02
     complaint: Rate = 0.002
@@ -47,7 +47,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbi
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """One event to report. An empty recipient stands for all of the message's recipients."""
+    """One event to report. An empty recipient stands for all recipients of the message."""
 
     kind: EventType
     after: float
@@ -56,7 +56,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def suppresses(self) -> bool:
-        """Simulator addresses are never put on the suppression list."""
+        """Whether the event puts its recipient on the suppression list. Simulator addresses never are."""
         hard = self.kind == "Complaint" or self.detail == UNKNOWN_USER
         return hard and not self.recipient.lower().endswith(SIMULATOR)
 
@@ -69,7 +69,10 @@ def outcomes(
     suppressed: Container[str],
     behaviour: Behaviour,
 ) -> list[Outcome]:
-    """`suppressed` holds lower-case addresses; `tracked` says whether opens and clicks may be reported."""
+    """Return the events that a message will cause.
+
+    `suppressed` contains lower-case addresses; `tracked` says whether opens and clicks may be reported.
+    """
     planned = [Outcome("Send", behaviour.delays.send)]
     for recipient in recipients:
         planned += _for_recipient(message_id, recipient, tracked, suppressed, behaviour)
@@ -134,7 +137,7 @@ def _engagement(chance: "Chances", recipient: str, delivered_after: float, behav
 
 
 class Chances:
-    """Independent numbers in [0, 1) that are always the same for the same key and address."""
+    """Independent numbers in [0, 1), always the same for the same key and address."""
 
     def __init__(self, key: object, address: str) -> None:
         digest = blake2b(f"{key}|{address}".encode(), digest_size=24).digest()

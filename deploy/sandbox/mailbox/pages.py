@@ -1,4 +1,4 @@
-"""The mailbox in the browser: a list of the accepted mail, and one mail as its recipient would see it."""
+"""The mailbox in the browser: a list of the accepted messages, and each one as its recipient would see it."""
 
 from collections.abc import Iterable
 from html import escape
@@ -17,7 +17,7 @@ from deploy.sandbox.mailbox.mail import (
 from deploy.sandbox.timestamps import iso
 
 STYLE = files(__package__).joinpath("style.css").read_text()
-# The mail's own HTML may show its images and styles, and may do nothing else. Its links open outside of the frame.
+# The HTML of an email may show its images and styles, and nothing else. Its links open outside of the frame.
 POLICY = (
     b"default-src 'none'; frame-src 'self'; form-action 'self'; frame-ancestors 'self'; base-uri 'self'; "
     b"style-src 'unsafe-inline' https: http:; img-src data: https: http:; font-src https: http:"
@@ -87,7 +87,7 @@ def _search(to: str, total: int) -> str:
 def _empty(to: str) -> str:
     if to:
         return f'<p class="empty">Nothing was sent to {escape(to)}.</p>'
-    return '<p class="empty">No mail yet. Point an AWS SDK here with <code>AWS_ENDPOINT_URL</code> and send some.</p>'
+    return '<p class="empty">No email yet. Point an AWS SDK here with <code>AWS_ENDPOINT_URL</code> and send one.</p>'
 
 
 def _row(message: Message) -> str:
@@ -139,7 +139,7 @@ def _heading(message: Message, mail: Mail) -> str:
 
 
 def _tabs(message: Message, mail: Mail) -> str:
-    """Tabs without scripts: a radio button per tab, and CSS that shows the panel after the chosen one."""
+    """Render tabs without scripts: a radio button per tab, and CSS that shows the panel after the checked one."""
     headers = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in mail.headers)
     raw = raw_mail(message).decode("utf-8", "replace")
     panels = [
@@ -160,4 +160,4 @@ def _panels(panels: Iterable[tuple[str, str]]) -> Iterable[str]:
 
 def _frame(html: str) -> str:
     document = escape(f'<base target="_blank">{html}')
-    return f'<iframe sandbox="{FRAME}" title="The mail as its recipient sees it" srcdoc="{document}"></iframe>'
+    return f'<iframe sandbox="{FRAME}" title="The email as its recipient sees it" srcdoc="{document}"></iframe>'

@@ -1,4 +1,4 @@
-"""The SES account that the sandbox plays: its limits, its pace, and how strict it is about senders."""
+"""The SES account that the sandbox imitates: its limits, its latency, and how strict it is about senders."""
 
 import time
 from typing import Annotated
@@ -13,7 +13,7 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class AccountChange(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """What `POST /sandbox/account` may change; absent fields stay as they are."""
+    """What `POST /sandbox/account` can change; missing fields stay as they are."""
 
     max_send_rate: Positive | None = None
     max24_hour_send: Positive | None = None
@@ -34,7 +34,7 @@ class Account:
         self.throttled = 0
 
     def admit(self, recipients: int) -> None:
-        """Count these recipients against both limits, or raise what SES answers when one is exceeded."""
+        """Count the recipients against both limits, or raise SES's error if one is exceeded."""
         now = time.time()
         if not self._quota.allows(recipients, now):
             raise self._refusal("Daily message quota exceeded.")

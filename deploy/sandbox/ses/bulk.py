@@ -1,6 +1,6 @@
-"""SendBulkEmail with an inline template: one simple mail per entry. Pure.
+"""SendBulkEmail with an inline template: one simple email per entry. Pure.
 
-Only plain variables (`{{name}}`, `{{person.name}}`) are filled in; the sandbox is no Handlebars engine and says so.
+Only plain variables (`{{name}}`, `{{person.name}}`) are filled in; anything else of Handlebars is rejected.
 """
 
 import re

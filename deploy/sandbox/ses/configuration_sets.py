@@ -1,7 +1,7 @@
-"""Configuration sets and their event destinations: remembered and shown, but without effect on what is published.
+"""Configuration sets and their event destinations: stored and shown, but without effect on what is published.
 
-The sandbox reports every event of every mail to its subscribers, and knows one thing about a configuration set: mail
-sent with one whose name contains `no-tracking` is neither opened nor clicked.
+The sandbox reports every event of every email to its subscribers. The only effect of a configuration set: email sent
+with one whose name contains `no-tracking` is neither opened nor clicked.
 """
 
 import msgspec
@@ -53,7 +53,7 @@ class ConfigurationSets:
         self._store = store
 
     async def open(self, topic_arn: str) -> None:
-        """What whoever sets up an account makes first: a configuration set that reports everything to the topic."""
+        """Create the configuration set of a new account, which reports everything to the topic."""
         if self._store.rows(ONE, (FIRST,)):
             return
         destination = {"Enabled": True, "MatchingEventTypes": EVENT_TYPES, "SnsDestination": {"TopicArn": topic_arn}}

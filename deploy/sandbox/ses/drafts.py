@@ -1,6 +1,6 @@
-"""From an API call to the mail it asks for: what SES checks before anything is accepted. Pure.
+"""Turn an API call into the message to send, with the checks SES makes before it accepts anything. Pure.
 
-Refusals carry SES's own types and texts, so that a client's error handling is tested against the real thing.
+Rejections carry SES's own types and texts, so that a client's error handling is tested against the real thing.
 """
 
 import re
@@ -21,12 +21,12 @@ MAX_SIZE = 40 * 1024 * 1024
 LOCAL_PART = re.compile(r"[!-~]+")
 TAG_PART = re.compile(r"[A-Za-z0-9_-]{1,256}")
 FEEDBACK_IDS = ("ses:feedback-id-a", "ses:feedback-id-b")
-"""The tags that SES makes parts of its Feedback-ID header, and the only names with a colon that it takes."""
+"""The tags that become parts of SES's Feedback-ID header, and the only names with a colon that SES accepts."""
 END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """A mail that could be accepted. `content` as in `ledger.Message`; recipients are bare addresses."""
+    """A message that could be accepted. `content` is as in `ledger.Message`; recipients are bare addresses."""
 
     sender: str
     recipients: list[str]
@@ -41,7 +41,7 @@ class Draft(msgspec.Struct, frozen=True):
 
 
 def draft_of(call: SendEmail, body: bytes) -> Draft:
-    """`body` is the JSON that `call` was read from."""
+    """Return the message that the call asks for. `body` is the JSON that `call` was read from."""
     given = [each for each in (call.content.simple, call.content.raw, call.content.template) if each is not None]
     if len(given) != 1:
         raise bad_request("Exactly one of Simple, Raw and Template content must be given.")
@@ -59,7 +59,7 @@ def bad_request(message: str) -> ApiError:
 
 
 def bare_address(address: str) -> str:
-    """The address of `Name <address>`."""
+    """Return the address in `Name <address>`."""
     if address.endswith(">"):
         return address[address.rfind("<") + 1 : -1].strip()
     return address.strip()
@@ -73,7 +73,7 @@ def _simple_draft(call: SendEmail, body: bytes) -> Draft:
 
 
 def _raw_draft(call: SendEmail, content: bytes) -> Draft:
-    """What the call leaves out is taken from the mail's own headers, as SES does."""
+    """Return the draft of a Raw call. What the call omits comes from the message's own headers, as in SES."""
     recipients, sender = call.destination.addresses, call.from_email_address
     if recipients and sender and b"x-ses-" not in _head(content).lower():
         return _draft(call, sender, recipients, {}, "raw", content)

@@ -1,4 +1,4 @@
-"""Faults that a test plants in the send call: which one, how often, how many times."""
+"""Faults that tests plant in the send call: which one, how likely, how many times."""
 
 import random
 from collections.abc import Mapping
@@ -10,8 +10,11 @@ FaultName = Literal["throttle", "error_500", "reject", "timeout_after_accept", "
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True):
-    """`rate` is the chance per send call; `count` is how many calls it may still hit (absent: no end); `tags`
-    spares calls that do not have them."""
+    """A planted fault.
+
+    `rate` is the probability per send call, `count` how many calls it may still hit (absent: no limit). Calls without
+    all of `tags` are spared.
+    """
 
     fault: FaultName
     rate: float = msgspec.field(default=1.0)
@@ -29,7 +32,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Faults:
-    """The planted faults, drawn in the order they were planted; the first that strikes is the one that happens."""
+    """The planted faults, tried in the order they were planted; the first one that strikes happens."""
 
     def __init__(self) -> None:
         self.planted: list[Fault] = []

@@ -1,4 +1,4 @@
-"""Email identities: domains and addresses one may send from."""
+"""Email identities: the domains and addresses to send from."""
 
 import secrets
 
@@ -74,7 +74,7 @@ class Identities:
         return json_response(self._shown(name))
 
     async def put_mail_from(self, request: Request, name: str) -> Response:
-        """An empty domain takes the setting back."""
+        """Set the MAIL FROM domain. An empty domain removes the setting."""
         found, _, _ = self._require(name)
         call = read_mail_from(await request.body())
         domain = call.mail_from_domain.lower()
@@ -94,7 +94,7 @@ class Identities:
         return json_response({})
 
     async def put_dkim_signing(self, request: Request, name: str) -> Response:
-        """Starts the verification anew: here, nothing changes until somebody says that the records are published."""
+        """Restart the verification. Here nothing changes until a call says that the records are published."""
         dkim = self._shown(name)["DkimAttributes"]
         assert isinstance(dkim, dict)
         return json_response({"DkimStatus": dkim["Status"], "DkimTokens": dkim["Tokens"]})
@@ -110,7 +110,7 @@ class Identities:
         return json_response(page("EmailIdentities", self._store.rows(PAGE, (after, limit + 1)), limit, _summary))
 
     async def set_verified(self, name: str, verified: bool) -> None:
-        """What publishing the DNS records, or removing them, does in real life."""
+        """Set the verification, which in real life follows from publishing or removing the DNS records."""
         self._require(name)
         await self._store.write((SET_VERIFIED, [(verified, name.lower())]))
 

@@ -7,7 +7,7 @@ MINUTE = 60.0
 
 
 class SendRate:
-    """A token bucket that holds one second's worth. A message larger than the bucket passes when the bucket is full."""
+    """A token bucket for one second of sending. A message larger than the bucket passes when the bucket is full."""
 
     def __init__(self, per_second: float, now: float) -> None:
         self.per_second = per_second
@@ -36,7 +36,7 @@ class SendRate:
 
 
 class DailyQuota:
-    """Recipients of the last 24 hours, to the minute."""
+    """The recipients of the last 24 hours, counted per minute."""
 
     def __init__(self, maximum: float) -> None:
         self.maximum = maximum

@@ -64,7 +64,7 @@ class Ses:
         return json_response({"MessageId": accepted.message.id})
 
     async def send_bulk_email(self, request: Request) -> Response:
-        """A fault strikes the call as a whole; each entry is then checked by itself."""
+        """Send a bulk call. A fault strikes the call as a whole; then each entry is checked on its own."""
         call = read_bulk(await request.body())
         fault = self._faults.draw({tag.name: tag.value for tag in call.default_email_tags})
         _refuse(fault)
@@ -85,7 +85,7 @@ class Ses:
         )
 
     def _accept(self, draft: Draft) -> Accepted:
-        """From here on SES has the mail, provided that it can be written down."""
+        """Accept a message: SES has it from here on, provided that it can be stored."""
         if self._account.require_verified_senders:
             self._identities.require_verified(draft.sender)
         self._account.admit(len(draft.recipients))
@@ -106,7 +106,7 @@ class Ses:
             return refusal
 
     async def _keep(self, accepted: Sequence[Accepted], fault: FaultName | None) -> None:
-        """On disk first; only then the answer, or what a fault puts in its place."""
+        """Store the messages on disk; only then respond, or let a fault prevent the response."""
         self._suppression.add(await self._ledger.record(accepted, self._subscriptions.ids))
         if self._account.latency:
             await asyncio.sleep(self._account.latency)

@@ -1,4 +1,4 @@
-"""The account's suppression list: whom SES accepts mail for and then bounces it without trying."""
+"""The account's suppression list: addresses whose email SES accepts and then bounces without trying to deliver it."""
 
 import time
 from collections.abc import Iterable
@@ -40,11 +40,11 @@ class SuppressionList:
         self._addresses: set[str] = {address for (address,) in store.rows(ALL)}
 
     def __contains__(self, address: object) -> bool:
-        """Whether this address, in lower case, is suppressed."""
+        """Return whether this address, in lower case, is suppressed."""
         return address in self._addresses
 
     def add(self, addresses: Iterable[str]) -> None:
-        """Take note of addresses that were written with the mail that got them suppressed."""
+        """Add addresses that were stored together with the messages that got them suppressed."""
         self._addresses.update(addresses)
 
     async def put(self, request: Request) -> Response:

@@ -1,7 +1,7 @@
-"""SNS envelopes, signed as SNS signs them, by a certificate authority of the sandbox's own.
+"""SNS envelopes, signed as SNS signs them, with a certificate of the sandbox's own certificate authority.
 
-The authority is made once per data directory and its private key is thrown away as soon as it has issued the one
-signing certificate: nothing on disk can make another certificate that someone who trusts `ca.pem` would believe.
+The authority is created once per data directory, and its private key is thrown away once it has issued the one signing
+certificate: nothing on disk can issue another certificate that `ca.pem` would vouch for.
 """
 
 import base64
@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from deploy.sandbox.timestamps import iso
 
-# A name that no server can have, should anyone ever let a browser or a system trust the authority.
+# A name that no server can have, in case anyone ever lets a browser or a system trust the authority.
 SIGNER_NAME = "sns.godwit-sandbox.invalid"
 VALIDITY = timedelta(days=3650)
 NOTIFICATION_KEYS = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
@@ -34,21 +34,21 @@ class Signer:
         self.key_file = key_file
         self._key = _private_key(key_file)
         self.size = self._key.key_size // 8
-        """Bytes of a signature."""
+        """The length of a signature in bytes."""
         self.certificate = certificate
         self.certificate_name = f"SimpleNotificationService-{sha256(certificate).hexdigest()[:32]}.pem"
 
     def sign(self, envelope: Envelope) -> Envelope:
-        """Takes a third of a millisecond: see signing.py for many."""
+        """Return the signed envelope. It takes a third of a millisecond; `signing` is for many envelopes."""
         return self.signed(envelope, self._key.sign(string_to_sign(envelope), padding.PKCS1v15(), hashes.SHA256()))
 
     def signed(self, envelope: Envelope, signature: bytes) -> Envelope:
-        """The envelope with this signature of its text."""
+        """Return the envelope with this signature added."""
         return envelope | {"SignatureVersion": "2", "Signature": base64.b64encode(signature).decode()}
 
 
 class Topic(msgspec.Struct, frozen=True):
-    """The one topic: its ARN, and the URL under which the sandbox plays SNS."""
+    """The sandbox's only topic: its ARN, and the URL at which the sandbox imitates SNS."""
 
     arn: str
     url: str
@@ -86,7 +86,7 @@ def string_to_sign(envelope: Envelope) -> bytes:
 
 
 def load_signer(data_dir: Path) -> Signer:
-    """The signer of this data directory; made, with its certificate authority, when there is none yet."""
+    """Return the signer of this data directory. Create it and its certificate authority if there is none yet."""
     key_file, certificate_file = data_dir / "sns-key.pem", data_dir / "sns.pem"
     if not key_file.exists():
         _issue(data_dir / "ca.pem", certificate_file, key_file)
@@ -107,7 +107,7 @@ def _issue(ca_file: Path, certificate_file: Path, key_file: Path) -> None:
     certificate = _certificate(name, ca_name, key.public_key(), ca_key, is_ca=False)
     _save(ca_file, ca.public_bytes(serialization.Encoding.PEM))
     _save(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
-    _save(key_file, _private_bytes(key))  # last: its presence says that the set is complete
+    _save(key_file, _private_bytes(key))  # last: its presence means that all three files exist
 
 
 def _certificate(
@@ -153,7 +153,7 @@ def _private_bytes(key: rsa.RSAPrivateKey) -> bytes:
 
 
 def _save(path: Path, content: bytes) -> None:
-    """Whole or not at all, and readable by the owner only."""
+    """Write the file completely or not at all, readable by the owner only."""
     part = path.with_suffix(".part")
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)

@@ -1,4 +1,4 @@
-"""SES event-publishing records: what SES tells about a message, in the words of its documentation."""
+"""SES event-publishing records: what SES reports about a message, in its documented format."""
 
 import random
 import zlib
@@ -37,7 +37,7 @@ Record = dict[str, object]
 
 
 class Event(msgspec.Struct, frozen=True):
-    """An outcome that is due. `at` is when it happened; an empty recipient stands for all recipients."""
+    """An outcome to report now. `at` is when it happened; an empty recipient stands for all recipients."""
 
     kind: EventType
     at: float
@@ -46,12 +46,12 @@ class Event(msgspec.Struct, frozen=True):
 
 
 def event_id(message: Message, event: Event) -> UUID:
-    """Always the same for the same event: a repeated notification repeats its id, as SNS does."""
+    """Return the id of an event, always the same: a repeated notification has the same id, as in SNS."""
     return uuid5(NAMESPACE_URL, f"{message.id}/{event.kind}/{event.recipient}/{event.detail}")
 
 
 def event_record(message: Message, event: Event, region: str) -> Record | None:
-    """None when the mail makes the event impossible: no HTML to open, no link to click."""
+    """Return the record of an event, or None if the message makes it impossible: no HTML to open, no link to click."""
     happened = _event_record(message, event)
     if happened is None:
         return None
@@ -80,7 +80,7 @@ def _event_record(message: Message, event: Event) -> Record | None:
 
 
 def _mail_record(message: Message, region: str) -> msgspec.Raw:
-    """What all records say of the mail: written with the first, as long as the message stays in memory."""
+    """Return the part that all records of a message share. It is cached while the message is in memory."""
     if message.mail_record is None:
         message.mail_record = msgspec.Raw(msgspec.json.encode(_mail(message, region)))
     return message.mail_record

@@ -1,4 +1,4 @@
-"""Keeps one courier per subscription at work, signs for all of them, and stops them in order."""
+"""Run one delivery per subscription, sign for all of them, and stop them in order."""
 
 import asyncio
 import logging
@@ -36,13 +36,13 @@ class Notifier:
         self._deliveries: dict[int, tuple[SubscriptionDelivery, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
-        """Follow the subscriptions: a new one gets a courier, a removed one loses it."""
+        """Follow the subscriptions: start the delivery of a new one, stop that of a removed one."""
         while True:
             self._follow_subscriptions()
             await asyncio.sleep(0.1)
 
     async def stop(self) -> None:
-        """Let the posts under way finish, briefly. Whatever else is due stays on disk."""
+        """Wait briefly for posts in progress. Whatever else is due stays on disk."""
         self.context.mode = "paused"
         await self._let_posts_finish()
         for subscription_id in list(self._deliveries):
@@ -74,7 +74,7 @@ class Notifier:
                 self._deliveries[subscription.id] = (delivery, asyncio.create_task(delivery.run()))
 
     def _has_failed(self, subscription_id: int) -> bool:
-        """A courier ends by an error only, such as a full disk; the next one finds all work as it was left."""
+        """Return whether a delivery has failed. Only an error ends it, such as a full disk; the next one continues."""
         task = self._deliveries[subscription_id][1]
         if not task.done():
             return False

@@ -1,7 +1,7 @@
-"""Has envelopes signed by a process of its own, several at a time when many wait.
+"""Have envelopes signed by a separate process, in batches when many are waiting.
 
-In threads of the sandbox it would be in the way of those who hand over mail: a thread that gives way to everything else
-keeps the interpreter while it does.
+In a thread of the sandbox, signing would hold up senders: a low-priority thread keeps the interpreter's lock while
+others preempt it.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ from deploy.sandbox.sns.envelopes import Envelope, Signer, string_to_sign
 
 BATCH = 16
 SIGNING_TIMEOUT = 30.0
-"""Seconds for a batch: it gives way to everything else."""
+"""Seconds for a batch: the signing process yields to everything else."""
 
 PendingSignature = tuple[Envelope, "asyncio.Future[Envelope]"]
 
 
 class SigningClient:
-    """Signs for everybody who tells subscribers something."""
+    """Signs envelopes through the signing process."""
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
@@ -31,7 +31,7 @@ class SigningClient:
         self._process: asyncio.subprocess.Process | None = None
 
     async def sign(self, envelope: Envelope) -> Envelope:
-        """Raises if the process that signs has died; the next one is signed by another."""
+        """Return the signed envelope. Raise if the signing process has died; the next envelope starts another one."""
         signed: asyncio.Future[Envelope] = asyncio.get_running_loop().create_future()
         self._waiting.append((envelope, signed))
         if self._working is None or self._working.done():
@@ -39,7 +39,7 @@ class SigningClient:
         return await signed
 
     async def stop(self) -> None:
-        """What waits is not signed any more."""
+        """Stop signing, including what is waiting."""
         self._waiting.clear()
         if self._working:
             self._working.cancel()
@@ -51,7 +51,7 @@ class SigningClient:
             try:
                 async with asyncio.timeout(SIGNING_TIMEOUT):
                     signatures = await self._signatures([string_to_sign(envelope) for envelope, _ in batch])
-            except Exception as failure:  # whatever it is, those who wait must hear of it
+            except Exception as failure:  # whatever it is, the waiting callers must get it
                 await self._end()
                 _resolve(batch, failure)
             else:
@@ -68,7 +68,7 @@ class SigningClient:
         return [signed[start : start + size] for start in range(0, len(signed), size)]
 
     async def _start(self) -> asyncio.subprocess.Process:
-        """It ends when its input does, and so with the sandbox, however that ends."""
+        """Start the signing process. It ends when its input does, and so with the sandbox, however that ends."""
         command = [sys.executable, "-P", str(Path(signing_process.__file__)), str(self._signer.key_file)]
         pipe = asyncio.subprocess.PIPE
         return await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
@@ -83,7 +83,7 @@ class SigningClient:
 
 def _resolve(batch: Sequence[PendingSignature], outcome: Sequence[Envelope] | Exception) -> None:
     for place, (_, signed) in enumerate(batch):
-        if signed.done():  # whoever waited has gone
+        if signed.done():  # the waiting caller gave up
             continue
         if isinstance(outcome, Exception):
             signed.set_exception(outcome)

@@ -1,7 +1,7 @@
-"""Signs what it reads from standard input, in a process of its own: `python -P signatory.py <key.pem>`.
+"""Sign what arrives on standard input, in a separate process: `python -P signing_process.py <key.pem>`.
 
-A batch comes as a count and so many texts, each after its length; it is answered by so many signatures. Lengths and
-counts have four bytes. It imports nothing of the sandbox, so that it starts at once.
+A batch is a count followed by that many texts, each preceded by its length; the answer is the same number of
+signatures. Lengths and counts have four bytes. It imports nothing else of the sandbox, so that it starts at once.
 """
 
 import os
@@ -15,13 +15,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 NICENESS = 10
-"""Signing is most of the work of the sandbox and none of the hurry."""
+"""Signing is most of the sandbox's work and the least urgent."""
 
 NUMBER = Struct(">I")
 
 
 def main() -> None:
-    """Serves until its input ends."""
+    """Serve until the input ends."""
     _lower_priority()
     key = serialization.load_pem_private_key(Path(sys.argv[1]).read_bytes(), password=None)
     assert isinstance(key, rsa.RSAPrivateKey)  # the only kind that the sandbox writes
@@ -33,16 +33,19 @@ def main() -> None:
 
 
 def _lower_priority() -> None:
-    """Let everything else go first. Linux may share processors among sessions before it looks at their processes: so
-    this one has a session of its own, and that is told the same."""
+    """Give way to everything else.
+
+    Linux may schedule sessions before it considers the processes in them (autogroups), so this process gets its own
+    session, and that session gets the same niceness.
+    """
     os.setsid()
     os.nice(NICENESS)
-    with suppress(OSError):  # elsewhere there is no such file, or nobody may write it
+    with suppress(OSError):  # the file does not exist everywhere, and may not be writable
         Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 def _number(source: BinaryIO) -> int:
-    """0 at the end."""
+    """Read a number, or return 0 at the end of the input."""
     read = source.read(NUMBER.size)
     return int(NUMBER.unpack(read)[0]) if len(read) == NUMBER.size else 0
 

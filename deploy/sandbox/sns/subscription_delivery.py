@@ -1,6 +1,6 @@
-"""Carries notifications to one subscriber: introduces itself, posts what is due, comes back when nobody is home.
+"""Deliver notifications to one subscriber: request its confirmation, post what is due, retry if it does not answer.
 
-Everything is at least once. What waits is on disk; in memory are only the few notifications that are on their way.
+Delivery is at least once. Waiting notifications are on disk; only the few that are being delivered are in memory.
 """
 
 import asyncio
@@ -60,12 +60,12 @@ class Notification(msgspec.Struct, frozen=True):
 
     @property
     def published_at(self) -> float | None:
-        """When it was first tried, unless that is now: an envelope keeps its timestamp over all attempts."""
+        """When it was first tried, or None before the first try. An envelope keeps its timestamp over all attempts."""
         return self.give_up_at and self.give_up_at - GIVE_UP_AFTER
 
 
 class DeliveryContext(msgspec.Struct, kw_only=True):
-    """What all couriers share. `mode` may change at any time."""
+    """What the deliveries of all subscriptions share. `mode` may change at any time."""
 
     store: Store
     ledger: Ledger
@@ -86,10 +86,10 @@ class SubscriptionDelivery:
         to_queue = subscription.endpoint.startswith(QUEUE_ARN)
         self._client = QueueSubscriber(context.queue) if to_queue else Client(subscription.endpoint)
         self._slots = asyncio.Semaphore(POSTS_AT_ONCE)
-        self._in_flight: set[int] = set()  # on their way, or done and not yet forgotten on disk
+        self._in_flight: set[int] = set()  # being delivered, or delivered but not yet deleted on disk
         self._done: list[int] = []
         self._postponed: list[SqlRow] = []
-        self._confirmation_requested = to_queue  # a queue of the topic's own account is not asked
+        self._confirmation_requested = to_queue  # a queue of the topic's own account needs no confirmation
         self._request_confirmation_at = 0.0
         self._paused_until = 0.0
         self._failures = 0
@@ -109,7 +109,7 @@ class SubscriptionDelivery:
             self._client.close()
 
     async def settle(self) -> None:
-        """Write down what became of the notifications that have come back."""
+        """Store what became of the notifications that were tried."""
         done, later = self._done, self._postponed
         if not done and not later:
             return
@@ -142,7 +142,7 @@ class SubscriptionDelivery:
         return due
 
     async def _request_confirmation(self) -> None:
-        """Ask for confirmation. A subscriber that has confirmed before is asked once per run: it may have forgotten."""
+        """Request a confirmation. Even a confirmed subscriber is asked once per run: it may have lost its state."""
         envelope = self._context.topic.confirmation(str(uuid4()), self.subscription.token, time.time())
         self._confirmation_requested = await self._post(envelope)
 
@@ -159,7 +159,7 @@ class SubscriptionDelivery:
         try:
             mail_record = await self._post_event(notification)
         except Exception:
-            # One mail that cannot be described must not silence all others.
+            # One message that cannot be described must not hold up all others.
             log.exception("notification.failed", extra={"seq": notification.seq, "kind": notification.event.kind})
             mail_record = False
         if mail_record:
@@ -171,7 +171,7 @@ class SubscriptionDelivery:
         message = self._context.ledger.get(notification.seq)
         record = event_record(message, notification.event, self._context.region) if message else None
         if message is None or record is None:
-            return True  # forgotten meanwhile, or impossible: there is nothing to tell
+            return True  # deleted meanwhile, or impossible: there is nothing to report
         envelope = self._context.topic.notification(
             message_id=str(event_id(message, notification.event)),
             subject=SUBJECT,
@@ -209,7 +209,7 @@ class SubscriptionDelivery:
         return False
 
     def _pause(self) -> None:
-        """Nobody home: leave the subscriber alone for a while. Posts that fail together count as one absence."""
+        """Pause after a failure to reach the subscriber. Posts that fail together count as one failure."""
         if time.time() < self._paused_until:
             return
         self._paused_until = time.time() + min(_back_off(self._failures), MAX_PAUSE)

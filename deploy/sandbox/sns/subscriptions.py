@@ -1,6 +1,6 @@
-"""Who is subscribed to the topic, and the three SNS calls that change it: Subscribe, ConfirmSubscription, Unsubscribe.
+"""The topic's subscriptions, and the three SNS calls that change them: Subscribe, ConfirmSubscription, Unsubscribe.
 
-They speak SNS's query protocol: a GET of the SubscribeURL and boto3's `sns.confirm_subscription` both arrive here.
+They use SNS's query protocol: a GET of the SubscribeURL and boto3's `sns.confirm_subscription` both arrive here.
 """
 
 import secrets
@@ -33,7 +33,7 @@ class Subscription(msgspec.Struct, frozen=True):
 
 
 class Subscriptions:
-    """The current subscriptions, in memory and on disk. Unconfirmed ones collect notifications but get none."""
+    """The current subscriptions, in memory and on disk. Unconfirmed ones collect notifications but receive none."""
 
     def __init__(self, store: Store, topic_arn: str) -> None:
         self._store, self._topic_arn = store, topic_arn
@@ -44,7 +44,7 @@ class Subscriptions:
         return [subscription.id for subscription in self.current]
 
     async def open(self, endpoints: Sequence[str]) -> None:
-        """Subscribe these endpoints and drop those of an earlier run that are not among them."""
+        """Subscribe these endpoints, and remove those of an earlier run that are not among them."""
         self._reload()
         for subscription in self.current:
             if subscription.endpoint not in endpoints:
@@ -119,7 +119,7 @@ class Subscriptions:
         raise ApiError(404, "NotFound", "Subscription does not exist")
 
     def _list(self, call: Mapping[str, str]) -> Response:
-        """All on one page: there are never more than a few."""
+        """List all subscriptions on one page: there are never more than a few."""
         self._require_topic(call)
         members = "".join(self._member(subscription) for subscription in self.current)
         return _result("ListSubscriptionsByTopic", f"<Subscriptions>{members}</Subscriptions>")

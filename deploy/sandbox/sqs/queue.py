@@ -1,6 +1,6 @@
-"""An SQS queue, as boto3 finds it: at least once, each message hidden for a while from others once it is received.
+"""An SQS queue for boto3: at least once, and a received message is hidden from other receivers for a while.
 
-Speaks SQS's JSON protocol for the calls that a consumer makes. What is in the queue is on disk.
+It implements SQS's JSON protocol for the calls of a consumer. What is in the queue is on disk.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class SendMessage(msgspec.Struct, rename="pascal"):
 
 
 class Queue:
-    """The one queue. A receipt handle is the number of its message."""
+    """The sandbox's only queue. A receipt handle is the number of its message."""
 
     def __init__(self, store: Store, url: str) -> None:
         self._store = store
@@ -67,13 +67,13 @@ class Queue:
         }
 
     async def add(self, body: str) -> str:
-        """Put a message in; its id once it is on disk."""
+        """Add a message, and return its id once it is on disk."""
         now, message_id = time.time(), str(uuid4())
         await self._store.write((ADD, [(message_id, body, now, now)]))
         return message_id
 
     async def respond(self, request: Request) -> Response:
-        """A call of SQS, named by its `X-Amz-Target`."""
+        """Execute an SQS call, which `X-Amz-Target` names."""
         action = request.header(b"x-amz-target").removeprefix(TARGET)
         if action not in self._calls:
             raise ApiError(400, "com.amazonaws.sqs#InvalidAction", f"The action {action} is not valid here.")
@@ -97,7 +97,7 @@ class Queue:
                 return {}
             try:
                 await asyncio.sleep(POLL_SECONDS)
-            except asyncio.CancelledError:  # the sandbox stops: whoever waits gets its answer now
+            except asyncio.CancelledError:  # the sandbox stops: waiting callers get their response now
                 return {}
 
     async def _take(self, call: ReceiveMessage) -> list[dict[str, Any]]:
@@ -142,7 +142,7 @@ class Queue:
 
 
 class QueueSubscriber:
-    """A courier's way into the queue, in place of its connection to an HTTP subscriber."""
+    """The queue as a subscriber: it replaces the HTTP client of a delivery."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
@@ -152,7 +152,7 @@ class QueueSubscriber:
         return 200
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is no connection."""
 
 
 def _shown(seq: int, message_id: str, body: str, sent_at: float, receives: int) -> dict[str, Any]:
@@ -169,5 +169,5 @@ def _shown(seq: int, message_id: str, body: str, sent_at: float, receives: int) 
 
 
 def _digest(text: str) -> str:
-    """What boto3 compares to find damage on the way: no secret."""
+    """Return the digest that boto3 compares to detect corruption. It protects no secret."""
     return md5(text.encode(), usedforsecurity=False).hexdigest()

@@ -1,6 +1,6 @@
-"""The bodies of the accepted mail: one append-only file, read by offset.
+"""The bodies of the accepted messages: one append-only file, read by offset.
 
-SQLite would write each of them twice, checksum them, and drag them through its cache; here they cost one write.
+SQLite would write each body twice, checksum it, and pass it through its cache; here it costs one write.
 """
 
 import os
@@ -15,7 +15,7 @@ class Extent(msgspec.Struct, frozen=True):
 
 
 class Bodies:
-    """`end` is where the last body known to the ledger ends; what lies behind it was never acknowledged."""
+    """The file of bodies. `end` is where the last body in the ledger ends; anything after it was never acknowledged."""
 
     def __init__(self, path: Path, end: int) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -23,13 +23,13 @@ class Bodies:
         self._end = end
 
     def reserve(self, body: bytes) -> Extent:
-        """Where this body will be once it is written."""
+        """Return where this body will be once it is written."""
         place = Extent(self._end, len(body))
         self._end += len(body)
         return place
 
     def write(self, bodies: list[bytes], first: Extent) -> None:
-        """Put bodies that were reserved one after another on disk. Blocks until they are."""
+        """Write bodies that were reserved one after another. Block until they are on disk."""
         content, written = b"".join(bodies), 0
         while written < len(content):
             written += os.pwrite(self._file, content[written:], first.offset + written)

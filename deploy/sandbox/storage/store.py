@@ -1,9 +1,9 @@
-"""SQLite with group commit: everything the sandbox remembers, durable before anyone is told.
+"""SQLite with group commit: everything the sandbox stores is durable before it answers.
 
-Writes of all requests that arrive while one transaction is being flushed share the next one, so the number of fsyncs
-follows the disk and not the traffic. Rows are bound on the event loop and only COMMIT runs in a thread: sqlite3 gives
-up the GIL on every step, and a thread that has to win it back a thousand times per batch would wait milliseconds each.
-Reads use a second connection, because the first one is locked while it commits.
+The writes of all requests that arrive while one transaction is being flushed share the next one, so the number of
+fsyncs depends on the disk and not on the traffic. Rows are bound on the event loop and only COMMIT runs in a thread:
+sqlite3 releases the GIL on every step, and a thread that has to win it back a thousand times per batch would wait
+milliseconds each time. Reads use a second connection, because the first one is locked while it commits.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ create table if not exists subscription (
 );
 
 create table if not exists notification (
-    id integer primary key autoincrement, -- never used again: couriers hold ids of rows that may be gone
+    id integer primary key autoincrement, -- never reused: deliveries hold ids of rows that may be gone
     subscription integer not null,
     seq integer not null,
     kind text not null,
@@ -63,7 +63,7 @@ create table if not exists notification (
 create index if not exists notification_by_due on notification (subscription, due);
 
 create table if not exists queued (
-    seq integer primary key autoincrement, -- never used again: it is the receipt handle
+    seq integer primary key autoincrement, -- never reused: it is the receipt handle
     id text not null,
     body text not null,
     sent_at real not null,
@@ -107,22 +107,22 @@ class Store:
         self._batch = Batch()
         self._wake = asyncio.Event()
 
-    # Any: the types of a result row are known to the SQL text, not to Python.
+    # Any: the types of a result row follow from the SQL text, not from Python.
     def rows(self, sql: str, values: SqlRow | Mapping[str, Value] = ()) -> list[Any]:
-        """Committed rows only. For short queries: it runs on the event loop."""
+        """Return committed rows. It runs on the event loop, so it is for short queries."""
         return self._reader.execute(sql, values).fetchall()
 
     def body(self, place: Extent) -> bytes:
         return self._bodies.read(place)
 
     def keep(self, body: bytes) -> Extent:
-        """Have this body written with the next `write`, which must follow before anything is awaited."""
+        """Reserve space for this body. The next `write` stores it, and must follow before anything is awaited."""
         place = self._bodies.reserve(body)
         self._batch.bodies.append((place, body))
         return place
 
     async def write(self, *statements: Statement) -> None:
-        """Returns when the rows of all statements are on disk, in one transaction; raises when none is."""
+        """Write the rows of all statements in one transaction. Return once they are on disk; raise if none are."""
         written = self._batch.add(statements)
         self._wake.set()
         await written
@@ -133,7 +133,7 @@ class Store:
             await self._commit_batch()
 
     async def close(self) -> None:
-        """Flush what is still waiting, then close. `commit_forever` must have been stopped."""
+        """Flush what is still waiting, then close. `commit_forever` must have been stopped before."""
         await self._commit_batch()
         self._disk.shutdown()
         self._reader.close()
@@ -147,7 +147,7 @@ class Store:
         try:
             await asyncio.shield(committing)
         except asyncio.CancelledError:
-            await committing  # a commit under way cannot be called back: see it through, then stop
+            await committing  # a commit in progress cannot be called back: complete it, then stop
             raise
 
     async def _commit(self, batch: "Batch") -> None:
@@ -156,7 +156,7 @@ class Store:
             for sql, rows in batch.statements.items():
                 self._writer.executemany(sql, rows)
             await asyncio.get_running_loop().run_in_executor(self._disk, self._flush, batch)
-        except Exception as error:  # whatever it is, those who wait must hear of it
+        except Exception as error:  # whatever it is, the waiting callers must get it
             if self._writer.in_transaction:
                 self._writer.execute("rollback")
             batch.finish(error)
@@ -164,14 +164,14 @@ class Store:
             batch.finish(None)
 
     def _flush(self, batch: "Batch") -> None:
-        """Bodies first: a row on disk means that its body is there too."""
+        """Write the bodies first: a row on disk implies that its body is there too."""
         if batch.bodies:
             self._bodies.write([body for _, body in batch.bodies], first=batch.bodies[0][0])
         self._writer.execute("commit")
 
 
 class Batch:
-    """What one coming transaction will write, and who is waiting for it."""
+    """What the next transaction will write, and who is waiting for it."""
 
     def __init__(self) -> None:
         self.bodies: list[tuple[Extent, bytes]] = []
@@ -187,7 +187,7 @@ class Batch:
 
     def finish(self, error: Exception | None) -> None:
         for waiting in self._waiting:
-            if waiting.done():  # given up by whoever waited
+            if waiting.done():  # the waiting caller gave up
                 continue
             if error is None:
                 waiting.set_result(None)
