@@ -24,14 +24,14 @@ ANSWER_LIMIT = 0.5
 
 
 _reservations: list[socket.socket] = []
-"""One per port given out. Two stacks that start at the same moment would else be given the same port now and then,
-because nobody listens on it yet."""
+"""One socket per port given out. Without it, two stacks that start at the same moment could get the same port, because
+nobody listens on it yet."""
 
 
 def free_ports(count: int, besides: Collection[int] = ()) -> list[int]:
-    """Return that many different ports that nobody listens on, none of them in `besides`.
+    """Return `count` different ports that nobody listens on, excluding `besides`.
 
-    They stay reserved while this process lives: no other process on this machine is given them.
+    They stay reserved while this process lives: `free_ports` gives them to no other process on this machine.
     """
     candidates = (port for port in random.sample(PORT_RANGE, len(PORT_RANGE)) if port not in besides)
     found = list(islice((port for port in candidates if listening_error(port) is None and _reserve(port)), count))
@@ -43,7 +43,7 @@ def free_ports(count: int, besides: Collection[int] = ()) -> list[int]:
 
 
 def _reserve(port: int) -> bool:
-    """Bind the datagram port of the same number, which no part uses. Return whether it was still to be had."""
+    """Bind the datagram port of the same number, which no part uses. Return whether it was still free."""
     reservation = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         reservation.bind((LOOPBACK, port))
