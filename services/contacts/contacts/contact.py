@@ -174,7 +174,7 @@ def check_event_name(name: str) -> None:
     if not name:
         raise invalid("event", "Event name is required", "too_small")
     if len(name) > MAX_EVENT_NAME or "\0" in name:
-        raise invalid("event", f"Event name must be text of at most {MAX_EVENT_NAME} characters", "too_big")
+        raise invalid("event", f"Event name must have at most {MAX_EVENT_NAME} characters and no NUL", "too_big")
     if _is_reserved(name):
         raise invalid("event", f"{RESERVED}: {name}", "reserved_event", summary=RESERVED)
 

@@ -51,21 +51,21 @@ def merge(stored: Data, incoming: Data) -> Data:
     return result
 
 
-def check_data(data: Data, field: str = "data") -> None:
+def check_data(data: Data) -> None:
     """Raise Rejected for JSON that no event can carry: see `json_flaw`."""
     if reason := json_flaw(data):
-        raise invalid(field, reason, "invalid_json")
+        raise invalid("data", f"Data {reason}", "invalid_json")
 
 
 def json_flaw(value: object) -> str | None:
-    """Return why the log cannot hold this JSON, as a phrase that follows the field's name; None if it can.
+    """Return the rule of the log that the JSON breaks, such as "must not contain a NUL character", or None.
 
     Postgres stores no NUL, and writes numbers out digit by digit: without a limit, a small request would grow into an
     event that is too large for the bus.
     """
     raw = encode(value)
     if len(raw) > MAX_BYTES:
-        return f"is larger than {MAX_BYTES} bytes"
+        return f"must be at most {MAX_BYTES} bytes"
     if _SUSPICIOUS.search(raw) or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
         return _find_flaw(value)
     return None
@@ -77,12 +77,12 @@ def _find_flaw(value: object) -> str | None:
     while waiting:
         part, depth = waiting.pop()
         if depth > MAX_DEPTH:
-            return f"is nested deeper than {MAX_DEPTH} levels"
+            return f"must not be nested deeper than {MAX_DEPTH} levels"
         match part:
             case str() if "\0" in part:
-                return "contains a NUL character"
+                return "must not contain a NUL character"
             case int() | float() if part and not MIN_NUMBER <= abs(part) <= MAX_NUMBER:
-                return f"contains a number outside {MIN_NUMBER} to {MAX_NUMBER}"
+                return f"must not contain a number outside {MIN_NUMBER} to {MAX_NUMBER}"
             case dict():
                 waiting += [(inner, depth + 1) for pair in part.items() for inner in pair]
             case list():
