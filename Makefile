@@ -21,8 +21,8 @@ up: $(INSTALLED) ## Start everything on this machine; Ctrl-C stops it
 demo: $(INSTALLED) ## Send a campaign to 5,000 people, kill a sender in the middle, prove that nobody was lost
 	@$(PY) -m deploy.demo
 
-test: $(INSTALLED) ## Run all tests (GODWIT_TEST_BACKEND=embedded, containers or external)
-	@$(PY) -m pytest tests
+test: $(INSTALLED) ## Run all tests in parallel (WORKERS=0: one by one; GODWIT_TEST_BACKEND=embedded, containers or external)
+	@$(PY) -m pytest tests --numprocesses=$(or $(WORKERS),auto) --dist=loadfile
 
 test-unit: $(INSTALLED) ## Run the tests that need no servers
 	@$(PY) -m pytest tests/unit

@@ -12,6 +12,7 @@ import msgspec
 import nats
 import pytest
 from nats.aio.client import Client
+from xdist.remote import Producer
 
 from deploy.embedded.backend import Backend
 from deploy.provisioning.prepare import prepare_services
@@ -19,6 +20,7 @@ from deploy.services import declared_services
 from libs.runtime.operations.migrations import role_of
 from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings
+from tests import distribution
 from tests.backends import test_backend as backend_for_tests
 
 # A busy machine is no failure: an example may take as long as it takes. Every run tries the same examples, so that a
@@ -27,6 +29,16 @@ _PATIENCE = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis
 hypothesis.settings.register_profile("exploring", _PATIENCE)
 hypothesis.settings.register_profile("repeatable", _PATIENCE, derandomize=True)
 hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    return distribution.workers()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> distribution.SerialFirst | None:
+    return distribution.SerialFirst(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 class Stack:

@@ -20,6 +20,8 @@ from deploy.embedded.endpoints import of_running_stack
 from deploy.embedded.layout import Layout
 from deploy.embedded.ports import free_ports
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT = 30.0
 PROCESSES = {
     *("postgres-1", "nats-1", "sandbox-1", "supervisor"),
@@ -165,6 +167,7 @@ def test_keys_are_made_and_shown_once(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("victim", sorted(PROCESSES - {"supervisor"}))
+@pytest.mark.serial
 def test_a_process_that_is_killed_is_started_again_within_two_seconds(running: Stack, victim: str) -> None:
     before = running.pids()
     os.kill(before[victim], signal.SIGKILL)
@@ -173,6 +176,7 @@ def test_a_process_that_is_killed_is_started_again_within_two_seconds(running: S
     assert {name: running.pids()[name] for name in others} == {name: before[name] for name in others}
 
 
+@pytest.mark.serial
 def test_a_process_that_is_killed_again_and_again_comes_back_each_time(running: Stack) -> None:
     for _ in range(6):
         victim = running.pids()["contacts-1"]
@@ -180,6 +184,7 @@ def test_a_process_that_is_killed_again_and_again_comes_back_each_time(running: 
         eventually(partial(running.new_pid, "contacts-1", victim), within=2.0)
 
 
+@pytest.mark.serial
 def test_postgres_is_the_same_database_after_it_was_killed(running: Stack) -> None:
     cluster = running.data_dir / "postgres" / "18"
     made, before = cluster.stat().st_ino, running.pids()["postgres-1"]
@@ -210,6 +215,7 @@ def test_a_running_stack_can_be_found_and_a_killed_one_cannot(stack: Stack) -> N
     assert of_running_stack(environment) is None
 
 
+@pytest.mark.serial
 def test_nobody_needs_to_read_what_it_says(running: Stack) -> None:
     assert running.answer("/talk") == "gateway-1"  # far more than the pipe to this test holds
     before = running.pids()["workflows-1"]

@@ -4,12 +4,16 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from deploy.services import SERVICES
 from libs.runtime.process.testing import eventually
 from tests.faults.invariants import busiest_second, check
 from tests.faults.load import Load
 from tests.faults.quiet import quiet
 from tests.faults.rig import SENDERS, Rig
+
+pytestmark = pytest.mark.slow
 
 STATES = "select state, count(*) as mails from delivery.email where campaign_id = $1 group by state"
 TOLD = """
@@ -146,6 +150,7 @@ async def test_a_stream_that_was_deleted_by_mistake_is_made_and_filled_again_by_
     assert (found.broken, found.twice, found.missing) == ([], 0, 0)
 
 
+@pytest.mark.serial
 async def test_senders_that_are_killed_again_and_again_never_exceed_the_rate(rig: Rig, load: Load) -> None:
     limit = 20
     await load.add_contacts(120)

@@ -1,10 +1,14 @@
 """The short form of `make chaos`, and everything that dies at once."""
 
+import pytest
+
 from tests.faults.chaos import storm
 from tests.faults.invariants import check
 from tests.faults.load import Load
 from tests.faults.quiet import quiet
 from tests.faults.rig import SENDERS, SERVICES, Rig
+
+pytestmark = pytest.mark.slow
 
 
 async def test_after_a_storm_every_promise_is_kept_nobody_is_lost_and_nobody_got_a_mail_twice(rig: Rig) -> None:

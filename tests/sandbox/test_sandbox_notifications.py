@@ -14,6 +14,8 @@ from deploy.embedded.ports import free_ports
 from tests.sandbox.conftest import StartSandbox
 from tests.sandbox.running import QUIET, Post, Sandbox, Subscriber, eventually, unique_address, verify
 
+pytestmark = pytest.mark.slow
+
 LINKS = """
 <p><a class="button" href="https://example.com/offer?a=1&amp;b=2">Offer</a></p>
 <a href="https://example.com/unsubscribe/42">No more</a> <a href='https://example.com/x'>Unsubscribe</a>

@@ -38,6 +38,8 @@ from tests.conftest import Stack
 from tests.service.delivery import sandbox as sandboxes
 from tests.service.delivery.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 KILLED = 137
 PAGE, PAGES = 5, 3
 RECIPIENTS = PAGE * PAGES - 2

@@ -218,6 +218,7 @@ async def test_a_transactional_test_reaches_those_who_left_too(office: Office) -
     await office.become({"sent": 2, "queued": 2})
 
 
+@pytest.mark.serial
 async def test_the_winner_keeps_to_the_campaigns_rate(office: Office, sandbox: Sandbox) -> None:
     """One mail in a second: the test as well as the rest."""
     people = await office.contacts(8)

@@ -26,6 +26,8 @@ from services.delivery.sender.sender import CLAIMED_PER_CALL
 from tests.service.delivery.driver import Office, address
 from tests.service.delivery.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 ENVIRONMENT = ("database_url", "nats_url", "aws_endpoint_url", "aws_region")
 KILLED = 137
 # What is returned is returned to a hundredth of a second; what is given out is out until some microsecond.
@@ -144,6 +146,7 @@ def busiest_second(times: Iterable[float]) -> int:
     return max(bisect_left(ordered, moment + 1.0) - place for place, moment in enumerate(ordered))
 
 
+@pytest.mark.serial
 async def test_two_senders_together_never_exceed_the_rate(office: Office, config: Settings, sandbox: Sandbox) -> None:
     limit = 40
     slow = msgspec.structs.replace(config, aws_region="eu-south-1")
@@ -160,6 +163,7 @@ async def test_two_senders_together_never_exceed_the_rate(office: Office, config
     assert busiest_second(accepted) <= limit + 1
 
 
+@pytest.mark.serial
 async def test_of_one_bucket_many_takers_get_no_more_than_its_rate_in_any_second(office: Office) -> None:
     """However long each call takes, and though some takers never return what they took."""
     region, limit, seconds = "eu-test-1", 50, 3.0
@@ -234,6 +238,7 @@ async def test_the_last_of_the_daily_quota_is_for_transactional_mail(office: Off
         assert len((await permit_pool.take(conn, region, 50)).starts) == 2
 
 
+@pytest.mark.serial
 async def test_throttling_halves_the_rate_once_and_it_grows_back(office: Office) -> None:
     region = "eu-test-3"
     async with office.runtime.pool.acquire() as conn:
@@ -244,6 +249,7 @@ async def test_throttling_halves_the_rate_once_and_it_grows_back(office: Office)
         assert 51.5 <= (await permit_pool.take(conn, region, 1)).rate <= 60.0
 
 
+@pytest.mark.serial
 async def test_a_crowd_does_not_delay_another_projects_few(office: Office, config: Settings, sandbox: Sandbox) -> None:
     """A campaign of many is being sent when a few mails of another project are queued."""
     slow = msgspec.structs.replace(config, aws_region="eu-south-2")

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
+
 from libs.runtime.clock import now
 from libs.runtime.messaging.bus import ask
 from libs.runtime.process.settings import Settings
@@ -68,6 +70,7 @@ def reached(sandbox: Sandbox, office: Office) -> set[str]:
     return {mail["to"][0] for mail in sandbox.of_project(office.project)}
 
 
+@pytest.mark.serial
 async def test_a_campaign_with_a_rate_keeps_to_it_and_reaches_everyone_once(office: Office, sandbox: Sandbox) -> None:
     people = await office.contacts(12)
     campaign_id = await office.start_campaign(send_rate=4 * 3600)
@@ -82,6 +85,7 @@ async def test_a_campaign_with_a_rate_keeps_to_it_and_reaches_everyone_once(offi
     assert times[-1] - times[0] > timedelta(seconds=1)
 
 
+@pytest.mark.serial
 async def test_two_replicas_together_keep_to_the_rate(office: Office, config: Settings, sandbox: Sandbox) -> None:
     people = await office.contacts(8)
     async with running(build(config), config):

@@ -177,6 +177,7 @@ async def test_what_ses_rejects_is_failed_with_its_reason(office: Office, sandbo
     assert sandbox.of_project(office.project) == []
 
 
+@pytest.mark.serial
 async def test_a_mail_leaves_within_a_moment(office: Office) -> None:
     await office.verify_domain()
     (contact_id,) = await office.contacts(1)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+import pytest
+
 from libs.runtime.clock import uuid7
 from libs.runtime.messaging.bus import ask
 from libs.runtime.process.settings import Settings
@@ -35,6 +37,7 @@ def times(sandbox: Sandbox, project: UUID) -> Sequence[float]:
     return sorted(datetime.fromisoformat(m["acceptedAt"]).timestamp() for m in sandbox.of_project(project))
 
 
+@pytest.mark.serial
 async def test_a_limited_project_is_slower_on_all_replicas_together_and_others_are_not(
     office: Office, config: Settings, sandbox: Sandbox
 ) -> None:

@@ -30,6 +30,8 @@ from services.delivery.ses.outcome import (
 from tests.service.delivery.driver import Office, content
 from tests.service.delivery.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 ABANDON = """
 update email set state = 'claimed', claim = $2, message_id = null, message_ids = '{}', claimed_at = clock_timestamp(),
     due_at = clock_timestamp() + interval '1 hour'
