@@ -46,20 +46,13 @@ class SendWindow(View, frozen=True, kw_only=True):
     timezone: Literal["RECIPIENT", "PROJECT"] = "RECIPIENT"
 
 
-class CampaignCommand(CampaignsCommand, frozen=True, kw_only=True):
-    """Answers `CampaignView`.
+class CampaignFields(View, frozen=True, kw_only=True):
+    """Everything that can be edited in a campaign: the one list of fields that commands, events and drafts share.
 
-    `asked_at` is when the caller asked: a transition that is refused because another one came in between is refused
-    with CAMPAIGN_TRANSITION_IN_PROGRESS.
+    `content.body` is HTML, compiled from `markdown` if there is some. What is not written yet is empty in `content`.
     """
 
     campaign_id: UUID
-    asked_at: datetime | None = None
-
-
-class CreateCampaign(CampaignCommand, tag="create-campaign", frozen=True, kw_only=True):
-    """Begin a DRAFT. What is still to be written is empty in `content`; `markdown` takes the place of its body."""
-
     name: str
     content: Content
     audience: Audience | None = None
@@ -72,6 +65,23 @@ class CreateCampaign(CampaignCommand, tag="create-campaign", frozen=True, kw_onl
     send_window: SendWindow | None = None
     unknown_policy: UnknownPolicy = "RESEND"
     ab_test: AbTest | None = None
+
+
+class CampaignCommand(CampaignsCommand, frozen=True, kw_only=True):
+    """Answers `CampaignView`.
+
+    `asked_at` is when the caller asked: a transition that is refused because another one came in between is refused
+    with CAMPAIGN_TRANSITION_IN_PROGRESS.
+    """
+
+    campaign_id: UUID
+    asked_at: datetime | None = None
+
+
+class CreateCampaign(CampaignFields, CampaignsCommand, tag="create-campaign", frozen=True, kw_only=True):
+    """Create a DRAFT. `markdown` replaces the body of `content`. Replies with `CampaignView`."""
+
+    asked_at: datetime | None = None
 
 
 class UpdateCampaign(CampaignCommand, tag="update-campaign", frozen=True, kw_only=True):
@@ -152,21 +162,13 @@ class CampaignEvent(Event, frozen=True, kw_only=True):
     campaign_id: UUID
 
 
-class CampaignDraft(CampaignEvent, frozen=True, kw_only=True):
-    """All that a campaign says, and to whom. `content.body` is HTML, made of `markdown` if there is some."""
+class CampaignDraft(CampaignFields, Event, frozen=True, kw_only=True):
+    """All fields of a campaign after the event."""
 
-    name: str
-    content: Content
-    audience: Audience | None
-    description: str | None = None
-    preheader: str | None = None
-    markdown: str | None = None
-    language: str | None = None
-    template_id: UUID | None = None
-    send_rate: int | None = None
-    send_window: SendWindow | None = None
-    unknown_policy: UnknownPolicy = "RESEND"
-    ab_test: AbTest | None = None
+    audience: Audience | None  # always there, as opposed to commands
+
+    service: ClassVar[str] = CampaignEvent.service
+    stream: ClassVar[str] = CampaignEvent.stream
 
 
 class CampaignCreated(CampaignDraft, tag="campaign.created", frozen=True, kw_only=True):
@@ -337,13 +339,13 @@ class CampaignView(View, frozen=True, kw_only=True):
     subject: str | None
     preheader: str | None
     body: str | None
-    content: str | None
+    markdown: str | None = msgspec.field(name="content")
     content_editable_via_api: bool
     content_overwrite_required: bool
-    from_: str | None = msgspec.field(name="from")
+    from_email: str | None = msgspec.field(name="from")
     from_name: str | None
     reply_to: str | None
-    type_: Kind = msgspec.field(name="type")
+    kind: Kind = msgspec.field(name="type")
     language: str | None
     template_id: UUID | None
     audience_type: AudienceType | None

@@ -11,16 +11,23 @@ from libs.schemas.campaigns.campaigns import CampaignStatus
 from libs.schemas.delivery.content import Content, Kind
 
 
+class TemplateContent(View, frozen=True, kw_only=True):
+    """What a template holds: the one list of fields that commands, events and versions share."""
+
+    template_id: UUID
+    name: str
+    content: Content
+    description: str | None = None
+
+
 class TemplateCommand(CampaignsCommand, frozen=True, kw_only=True):
     """Answers `TemplateView`. A syntax error in subject or body is refused with line and column."""
 
     template_id: UUID
 
 
-class CreateTemplate(TemplateCommand, tag="create-template", frozen=True, kw_only=True):
-    name: str
-    content: Content
-    description: str | None = None
+class CreateTemplate(TemplateContent, CampaignsCommand, tag="create-template", frozen=True, kw_only=True):
+    """Replies with `TemplateView`."""
 
 
 class UpdateTemplate(TemplateCommand, tag="update-template", frozen=True, kw_only=True):
@@ -61,18 +68,20 @@ class TemplateEvent(Event, frozen=True, kw_only=True):
     template_id: UUID
 
 
-class TemplateCreated(TemplateEvent, tag="template.created", frozen=True, kw_only=True):
-    name: str
-    content: Content
-    description: str | None = None
+class TemplateSaved(TemplateContent, Event, frozen=True, kw_only=True):
+    """All fields of a template after the event."""
+
+    service: ClassVar[str] = TemplateEvent.service
+    stream: ClassVar[str] = TemplateEvent.stream
 
 
-class TemplateUpdated(TemplateEvent, tag="template.updated", frozen=True, kw_only=True):
-    """The values after the change. `restored` is the version whose values they are, if one was restored."""
+class TemplateCreated(TemplateSaved, tag="template.created", frozen=True, kw_only=True):
+    pass
 
-    name: str
-    content: Content
-    description: str | None = None
+
+class TemplateUpdated(TemplateSaved, tag="template.updated", frozen=True, kw_only=True):
+    """`restored` is the version whose content this is, if one was restored."""
+
     restored: int | None = None
 
 
@@ -115,10 +124,10 @@ class TemplateView(View, frozen=True, kw_only=True):
     description: str | None
     subject: str
     body: str
-    from_: str = msgspec.field(name="from")
+    from_email: str = msgspec.field(name="from")
     from_name: str | None
     reply_to: str | None
-    type_: Kind = msgspec.field(name="type")
+    kind: Kind = msgspec.field(name="type")
     variables: list[str] = []
     version: int = 1
     created_at: Instant
@@ -133,10 +142,10 @@ class TemplateVersion(View, frozen=True, kw_only=True):
     description: str | None
     subject: str
     body: str
-    from_: str = msgspec.field(name="from")
+    from_email: str = msgspec.field(name="from")
     from_name: str | None
     reply_to: str | None
-    type_: Kind = msgspec.field(name="type")
+    kind: Kind = msgspec.field(name="type")
     restored: int | None
     created_at: Instant
 

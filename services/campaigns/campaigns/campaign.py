@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from libs.kernel.instants import iso
 from libs.kernel.rejection import Rejected, invalid
@@ -54,11 +54,11 @@ from libs.schemas.campaigns.campaigns import (
 from services.campaigns.ab_tests import decision
 from services.campaigns.ab_tests.decision import AbTestProgress
 from services.campaigns.ab_tests.timers import WinnerDue
-from services.campaigns.campaigns.draft import Draft, changed, drafted
+from services.campaigns.campaigns.draft import Draft, create_draft, recorded_draft, updated_draft
 from services.campaigns.campaigns.requirements import missing_for_sending, require_valid
 from services.campaigns.campaigns.timers import CampaignDue
 from services.campaigns.campaigns.transitions import require_allowed
-from services.campaigns.content.rules import copied
+from services.campaigns.content.rules import copied_name
 from services.campaigns.runs.run import Run
 
 MAX_LATE = timedelta(hours=1)
@@ -145,21 +145,22 @@ def decide(command: Command | Due, state: State, now: datetime) -> list[Event]:
             return _create(command, state)
         case DuplicateCampaign(), Absent():
             return _duplicate(command, state)
-        case CreateCampaign(), Campaign() if drafted(command) == state.draft:
+        case CreateCampaign(), Campaign() if create_draft(command) == state.draft:
             return []
         case ((CreateCampaign() | DuplicateCampaign()), Campaign()):
             raise Rejected("CONFLICT", "A campaign with this id exists")
         case _, Absent():
             raise Rejected("CAMPAIGN_NOT_FOUND", "Campaign not found")
-        case _, Campaign():
+        case CampaignCommand(), Campaign():
             require_allowed(command, state.status, _is_overtaken(command, state))
             return _change(command, state, now)
+    raise AssertionError(f"no case for {command!r}")
 
 
 def evolve(state: State, event: Event) -> State:
     match event, state:
         case CampaignCreated(), _:
-            return Campaign(draft=drafted(event), verified_domains=state.verified_domains)
+            return Campaign(draft=recorded_draft(event), verified_domains=state.verified_domains)
         case CampaignDeleted(), _:
             return Absent()
         case _, Campaign():
@@ -197,7 +198,7 @@ def _change(command: CampaignCommand, campaign: Campaign, now: datetime) -> list
 def _evolve(campaign: Campaign, event: Any) -> Campaign:
     match event:
         case CampaignUpdated():
-            return replace(campaign, draft=drafted(event))
+            return replace(campaign, draft=recorded_draft(event))
         case CampaignScheduled(scheduled_for=scheduled_for):
             return _moved(campaign, "SCHEDULED", scheduled_for=scheduled_for, failure=None)
         case CampaignUnscheduled():
@@ -231,20 +232,20 @@ def _moved(campaign: Campaign, status: CampaignStatus, **changes: Any) -> Campai
 
 
 def _create(command: CreateCampaign, state: Absent) -> list[Event]:
-    draft = drafted(command)
+    draft = create_draft(command)
     require_valid(draft, state.verified_domains)
-    return [CampaignCreated(campaign_id=command.campaign_id, **draft.fields)]
+    return [CampaignCreated(**asdict(draft))]
 
 
 def _duplicate(command: DuplicateCampaign, state: Absent) -> list[Event]:
     if state.original is None:
         raise Rejected("CAMPAIGN_NOT_FOUND", "Campaign not found")
-    copy = replace(state.original, name=copied(state.original.name))
-    return [CampaignCreated(campaign_id=command.campaign_id, **copy.fields)]
+    copy = replace(state.original, campaign_id=command.campaign_id, name=copied_name(state.original.name))
+    return [CampaignCreated(**asdict(copy))]
 
 
 def _update(command: UpdateCampaign, campaign: Campaign) -> list[Event]:
-    draft = changed(campaign.draft, command)
+    draft = updated_draft(campaign.draft, command)
     if draft == campaign.draft:
         return []
     if campaign.status == "SCHEDULED" and draft.ab_test != campaign.draft.ab_test:
@@ -254,7 +255,7 @@ def _update(command: UpdateCampaign, campaign: Campaign) -> list[Event]:
     after = replace(campaign, draft=draft)
     if campaign.status == "SCHEDULED":
         _require_ready(after)
-    return [CampaignUpdated(campaign_id=command.campaign_id, **draft.fields)]
+    return [CampaignUpdated(**asdict(draft))]
 
 
 def _schedule(command: ScheduleCampaign, campaign: Campaign, now: datetime) -> list[Event]:

@@ -66,10 +66,9 @@ async def _figures(conn: Connection, campaigns: Mapping[Key, Campaign]) -> dict[
 def _reply(
     envelope: Envelope[Any], state: campaign.State, events: Sequence[Any], now: datetime
 ) -> CampaignView | Deleted:
-    campaign_id = envelope.message.campaign_id
     if not isinstance(state, Campaign):
-        return Deleted(id=campaign_id)
-    return campaign_view(campaign_id, replace(state, updated_at=now) if events else state, now)
+        return Deleted(id=envelope.message.campaign_id)
+    return campaign_view(replace(state, updated_at=now) if events else state, now)
 
 
 async def _set_timers(unit: UnitOfWork, envelope: Envelope[Any], events: Sequence[Any]) -> None:

@@ -39,7 +39,7 @@ async def load_campaign(conn: Connection, project: UUID, campaign_id: UUID) -> C
 
 async def get_campaign(conn: Connection, project: UUID, query: GetCampaign) -> CampaignView:
     state = await load_campaign(conn, project, query.campaign_id)
-    [view] = await _views(conn, project, [(query.campaign_id, state)])
+    [view] = await _views(conn, project, [state])
     return view
 
 
@@ -72,13 +72,10 @@ async def get_campaign_content(conn: Connection, project: UUID, query: GetCampai
     return state.draft.mail_of(query.variant)
 
 
-async def _views(conn: Connection, project: UUID, found: Sequence[tuple[UUID, Campaign]]) -> list[CampaignView]:
-    runs = await campaign_run.load(conn, [(project, campaign_id) for campaign_id, _ in found])
-    states = await _with_domains(conn, project, [state for _, state in found])
-    return [
-        campaign_view(campaign_id, replace(state, run=runs[project, campaign_id]), now())
-        for (campaign_id, _), state in zip(found, states, strict=True)
-    ]
+async def _views(conn: Connection, project: UUID, found: Sequence[Campaign]) -> list[CampaignView]:
+    runs = await campaign_run.load(conn, [(project, state.draft.campaign_id) for state in found])
+    ready = await _with_domains(conn, project, found)
+    return [campaign_view(replace(state, run=runs[project, state.draft.campaign_id]), now()) for state in ready]
 
 
 async def _with_domains(conn: Connection, project: UUID, states: Sequence[Campaign]) -> list[Campaign]:

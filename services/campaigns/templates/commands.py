@@ -33,7 +33,7 @@ async def _load(conn: Connection, envelopes: Sequence[Envelope[Any]]) -> Mapping
     deleted = {_key(e) for e in envelopes if type(e.message) is DeleteTemplate}
     restored = [(*_key(e), e.message.version) for e in envelopes if type(e.message) is RestoreTemplate]
     stored = await template_rows.load(conn, keys | set(originals.values()))
-    senders = {(project, state.said.content.from_email) for (project, _), state in stored.items()}
+    senders = {(project, state.current.content.from_email) for (project, _), state in stored.items()}
     domains = await load_verified_domains(conn, envelopes, senders)
     used = await campaign_rows.made_of(conn, deleted)
     past = await versions.load(conn, restored)
@@ -45,10 +45,10 @@ async def _load(conn: Connection, envelopes: Sequence[Envelope[Any]]) -> Mapping
                 before,
                 verified_domains=domains[key[0]],
                 campaigns=used.get(key, 0),
-                past=next((said for (*of, _), said in past.items() if tuple(of) == key), None),
+                past=next((content for (*of, _), content in past.items() if tuple(of) == key), None),
             )
             if before
-            else template.Absent(original=original.said if original else None, verified_domains=domains[key[0]])
+            else template.Absent(original=original.current if original else None, verified_domains=domains[key[0]])
         )
         found[key] = Loaded(state=state, stream=f"template-{key[1]}", version=before.version if before else 0)
     return found
@@ -57,10 +57,9 @@ async def _load(conn: Connection, envelopes: Sequence[Envelope[Any]]) -> Mapping
 def _reply(
     envelope: Envelope[Any], state: template.State, events: Sequence[Any], now: datetime
 ) -> TemplateView | Deleted:
-    template_id = envelope.message.template_id
     if not isinstance(state, Template):
-        return Deleted(id=template_id)
-    return template_view(template_id, replace(state, updated_at=now) if events else state, now)
+        return Deleted(id=envelope.message.template_id)
+    return template_view(replace(state, updated_at=now) if events else state, now)
 
 
 HANDLER: BatchHandler = Aggregate(template, key=_key, load=_load, reply=_reply)

@@ -27,7 +27,7 @@ from services.campaigns.templates.views import template_view, version_view
 
 
 async def get_template(conn: Connection, project: UUID, query: GetTemplate) -> TemplateView:
-    return template_view(query.template_id, await _template(conn, project, query.template_id), now())
+    return template_view(await _template(conn, project, query.template_id), now())
 
 
 async def list_templates(conn: Connection, project: UUID, query: ListTemplates) -> TemplatePage:
@@ -36,7 +36,7 @@ async def list_templates(conn: Connection, project: UUID, query: ListTemplates) 
     found = await template.newest(conn, project, query.kind, search, page.size, page.offset)
     total = await template.count(conn, project, query.kind, search)
     return TemplatePage(
-        data=[template_view(template_id, state, now()) for template_id, state in found],
+        data=[template_view(state, now()) for state in found],
         total=total,
         page=page.number,
         page_size=page.size,

@@ -1,4 +1,4 @@
-"""The template decider: content that is kept to be sent again and again, with all that it was."""
+"""The template decider."""
 
 from datetime import datetime
 from typing import TypeAlias
@@ -7,52 +7,42 @@ import msgspec
 from msgspec.structs import asdict, replace
 
 from libs.kernel.rejection import Rejected
+from libs.kernel.structs import given_fields, shared_fields, with_fields
 from libs.schemas.campaigns.templates import (
     CreateTemplate,
     DeleteTemplate,
     DuplicateTemplate,
     RestoreTemplate,
-    TemplateCommand,
+    TemplateContent,
     TemplateCreated,
     TemplateDeleted,
     TemplateUpdated,
     UpdateTemplate,
 )
-from libs.schemas.delivery.content import Content
-from services.campaigns.content.rules import copied, require_sendable
-
-CONTENT_FIELDS = ("subject", "body", "from_email", "from_name", "reply_to", "kind")
-
-
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """What a template says, now or at one of its versions."""
-
-    name: str
-    description: str | None
-    content: Content
+from services.campaigns.content.rules import copied_name, require_sendable
 
 
 class Absent(msgspec.Struct, frozen=True, kw_only=True):
-    """There is no such template. `original` is what a copy would say."""
+    """There is no such template. `original` is the content that a duplicate copies."""
 
-    original: Said | None = None
+    original: TemplateContent | None = None
     verified_domains: frozenset[str] = frozenset()
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):
-    """A template. The times are those of its row; a template that is not stored yet has none.
+    """A template. The times are those of its row, and None until it is stored.
 
-    The last three are looked up for a command: the domains that it may use, the campaigns that are not over and were
-    made of it, and what it said at the version that is to be restored.
+    The last three fields are loaded for a command: the domains that the project may send from, the number of unfinished
+    campaigns that use the template, and its content at the version that is to be restored.
     """
 
-    said: Said
+    current: TemplateContent
     version: int = 1
     created_at: datetime | None = None
     updated_at: datetime | None = None
     verified_domains: frozenset[str] = frozenset()
     campaigns: int = 0
-    past: Said | None = None
+    past: TemplateContent | None = None
 
 
 State: TypeAlias = Absent | Template
@@ -66,10 +56,11 @@ def decide(command: Command, state: State, now: datetime) -> list[Event]:
     match command, state:
         case CreateTemplate(), Absent():
             require_sendable(command.content, state.verified_domains)
-            return [_created(command, said_by(command))]
-        case DuplicateTemplate(), Absent(original=Said() as original):
-            return [_created(command, replace(original, name=copied(original.name)))]
-        case CreateTemplate(), Template() if said_by(command) == state.said:
+            return [TemplateCreated(**asdict(content_of(command)))]
+        case DuplicateTemplate(), Absent(original=TemplateContent() as original):
+            copy = replace(original, template_id=command.template_id, name=copied_name(original.name))
+            return [TemplateCreated(**asdict(copy))]
+        case CreateTemplate(), Template() if content_of(command) == state.current:
             return []
         case ((CreateTemplate() | DuplicateTemplate()), Template()):
             raise Rejected("CONFLICT", "A template with this id exists")
@@ -89,49 +80,37 @@ def evolve(state: State, event: Event) -> State:
         case TemplateDeleted(), _:
             return Absent()
         case TemplateUpdated(), Template():
-            return replace(state, said=said_by(event), version=state.version + 1)
+            return replace(state, current=content_of(event), version=state.version + 1)
         case TemplateCreated() | TemplateUpdated(), _:
-            return Template(said=said_by(event))
+            return Template(current=content_of(event))
     return state
 
 
-def said_by(source: CreateTemplate | TemplateCreated | TemplateUpdated) -> Said:
-    return Said(name=source.name, description=source.description, content=source.content)
-
-
-def _created(command: TemplateCommand, said: Said) -> TemplateCreated:
-    return TemplateCreated(
-        template_id=command.template_id, name=said.name, content=said.content, description=said.description
-    )
+def content_of(source: TemplateContent) -> TemplateContent:
+    """Return the content that a command or an event carries."""
+    return TemplateContent(**shared_fields(source, TemplateContent))
 
 
 def _update(command: UpdateTemplate, template: Template) -> list[Event]:
-    given = {name: value for name, value in asdict(command).items() if value is not msgspec.UNSET}
-    content = {name: given[name] for name in CONTENT_FIELDS if name in given}
-    own = {name: given[name] for name in ("name", "description") if name in given}
-    after = replace(template.said, **own, content=replace(template.said.content, **content))
-    return _changed(command, template, after)
+    given = given_fields(command)
+    after = replace(
+        with_fields(template.current, given),
+        content=with_fields(template.current.content, given),
+    )
+    return _updated(template, after)
 
 
 def _restore(command: RestoreTemplate, template: Template) -> list[Event]:
     if template.past is None:
         raise Rejected("TEMPLATE_VERSION_NOT_FOUND", "The template has no such version")
-    return _changed(command, template, template.past, restored=command.version)
+    return _updated(template, template.past, restored=command.version)
 
 
-def _changed(command: TemplateCommand, template: Template, after: Said, restored: int | None = None) -> list[Event]:
-    if after == template.said:
+def _updated(template: Template, after: TemplateContent, restored: int | None = None) -> list[Event]:
+    if after == template.current:
         return []
     require_sendable(after.content, template.verified_domains)
-    return [
-        TemplateUpdated(
-            template_id=command.template_id,
-            name=after.name,
-            content=after.content,
-            description=after.description,
-            restored=restored,
-        )
-    ]
+    return [TemplateUpdated(**asdict(after), restored=restored)]
 
 
 def _delete(command: DeleteTemplate, template: Template) -> list[Event]:

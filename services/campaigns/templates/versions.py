@@ -1,4 +1,4 @@
-"""What templates said before: read from their own streams, which keep everything."""
+"""The versions of templates, read from their streams: the log keeps all of them."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -8,8 +8,8 @@ import msgspec
 
 from libs.runtime.eventstore.codec import Codec
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.campaigns.templates import TemplateCreated, TemplateUpdated
-from services.campaigns.templates.template import Said, said_by
+from libs.schemas.campaigns.templates import TemplateContent, TemplateCreated, TemplateUpdated
+from services.campaigns.templates.template import content_of
 
 HISTORY = """
 select version, data, recorded_at from events
@@ -26,38 +26,41 @@ where type in ('template.created', 'template.updated')
 _codec: Codec[TemplateCreated | TemplateUpdated] = Codec((TemplateCreated, TemplateUpdated))
 
 Version = tuple[UUID, UUID, int]
-"""Project, template, version."""
+"""(project, template, version)"""
 
 
-class Past(msgspec.Struct, frozen=True):
-    """One version of a template."""
+class PastVersion(msgspec.Struct, frozen=True):
+    """One version of a template. `restored` is the older version whose content it took over, if any."""
 
     version: int
-    said: Said
+    content: TemplateContent
     restored: int | None
     at: datetime
 
 
-def stream_of(template_id: UUID) -> str:
-    return f"template-{template_id}"
-
-
-async def history(conn: Connection, project: UUID, template_id: UUID) -> list[Past]:
-    """Newest first."""
-    rows = await conn.fetch(HISTORY, project, stream_of(template_id))
+async def history(conn: Connection, project: UUID, template_id: UUID) -> list[PastVersion]:
+    """Return all versions of a template, newest first."""
+    rows = await conn.fetch(HISTORY, project, _stream_of(template_id))
     found = [(row, _codec.decode(row["data"])) for row in rows]
-    return [Past(row["version"], said_by(event), _restored(event), row["recorded_at"]) for row, event in found]
+    return [
+        PastVersion(row["version"], content_of(event), _restored(event), row["recorded_at"]) for row, event in found
+    ]
 
 
-async def load(conn: Connection, wanted: Collection[Version]) -> dict[Version, Said]:
-    """What the templates said at these versions."""
+async def load(conn: Connection, versions: Collection[Version]) -> dict[Version, TemplateContent]:
+    """Return the contents of the templates at these versions."""
     by_stream = {
-        (project, stream_of(template), version): (project, template, version) for project, template, version in wanted
+        (project, _stream_of(template), version): (project, template, version)
+        for project, template, version in versions
     }
     rows = await conn.fetch(PAST, *(list(column) for column in zip(*by_stream, strict=True))) if by_stream else []
     return {
-        by_stream[row["project"], row["stream"], row["version"]]: said_by(_codec.decode(row["data"])) for row in rows
+        by_stream[row["project"], row["stream"], row["version"]]: content_of(_codec.decode(row["data"])) for row in rows
     }
+
+
+def _stream_of(template_id: UUID) -> str:
+    return f"template-{template_id}"
 
 
 def _restored(event: TemplateCreated | TemplateUpdated) -> int | None:

@@ -2,28 +2,22 @@
 
 from datetime import datetime
 from functools import lru_cache
-from uuid import UUID
 
 from libs.kernel.instants import iso
 from libs.kernel.liquid import variables_in
+from libs.kernel.structs import shared_fields
 from libs.schemas.campaigns.templates import TemplateVersion, TemplateView
 from services.campaigns.templates.template import Template
-from services.campaigns.templates.versions import Past
+from services.campaigns.templates.versions import PastVersion
 
 
-def template_view(template_id: UUID, template: Template, now: datetime) -> TemplateView:
-    """`now` stands for the times of a template that is just being stored."""
-    said, content = template.said, template.said.content
+def template_view(template: Template, now: datetime) -> TemplateView:
+    """Return the view of a template. `now` is the time of one that is just being stored."""
+    current, content = template.current, template.current.content
     return TemplateView(
-        id=template_id,
-        name=said.name,
-        description=said.description,
-        subject=content.subject,
-        body=content.body,
-        from_=content.from_email,
-        from_name=content.from_name,
-        reply_to=content.reply_to,
-        type_=content.kind,
+        **shared_fields(current, TemplateView),
+        **shared_fields(content, TemplateView),
+        id=current.template_id,
         variables=sorted({*_variables(content.subject), *_variables(content.body)}),
         version=template.version,
         created_at=iso(template.created_at or now),
@@ -31,23 +25,16 @@ def template_view(template_id: UUID, template: Template, now: datetime) -> Templ
     )
 
 
-@lru_cache(maxsize=256)
-def _variables(text: str) -> list[str]:
-    return variables_in(text)
-
-
-def version_view(past: Past) -> TemplateVersion:
-    said, content = past.said, past.said.content
+def version_view(past: PastVersion) -> TemplateVersion:
     return TemplateVersion(
+        **shared_fields(past.content, TemplateVersion),
+        **shared_fields(past.content.content, TemplateVersion),
         version=past.version,
-        name=said.name,
-        description=said.description,
-        subject=content.subject,
-        body=content.body,
-        from_=content.from_email,
-        from_name=content.from_name,
-        reply_to=content.reply_to,
-        type_=content.kind,
         restored=past.restored,
         created_at=iso(past.at),
     )
+
+
+@lru_cache(maxsize=256)
+def _variables(text: str) -> list[str]:
+    return variables_in(text)

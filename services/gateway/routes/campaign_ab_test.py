@@ -5,8 +5,9 @@ from uuid import UUID
 
 from litestar import get, post
 from litestar.params import FromPath, JSONBody
-from msgspec import Meta, UnsetType
+from msgspec import Meta, UnsetType, field
 
+from libs.kernel.structs import shared_fields
 from libs.runtime.clock import now
 from libs.schemas.campaigns.ab_tests import (
     AbTest,
@@ -35,7 +36,9 @@ class VariantBody(Body, frozen=True, kw_only=True):
     subject: Line | None = None
     preheader: Annotated[str, Meta(max_length=255)] | None = None
     body: Annotated[str, Meta(examples=["<p>Hello {{ firstName }}</p>"])] | None = None
-    content: Annotated[str, Meta(max_length=65_000, examples=["# Hello {{ firstName }}"])] | None = None
+    markdown: Annotated[str, Meta(max_length=65_000, examples=["# Hello {{ firstName }}"])] | None = field(
+        default=None, name="content"
+    )
 
 
 class AbTestBody(Body, frozen=True, kw_only=True):
@@ -65,9 +68,17 @@ class WinnerBody(Body, frozen=True, kw_only=True):
 T = TypeVar("T", bound=UnsetType | None)
 
 
-def asked_for(test: AbTestBody | T) -> AbTest | T:
-    """The test as the campaigns service knows it. None is none, and what is not given stays so."""
-    return _test(test) if isinstance(test, AbTestBody) else test
+def ab_test_of(body: AbTestBody | T) -> AbTest | T:
+    """Return the A/B test of a body. None and UNSET stay what they are."""
+    if not isinstance(body, AbTestBody):
+        return body
+    variants = [_variant(variant, LETTERS[place]) for place, variant in enumerate(body.variants)]
+    return AbTest(**shared_fields(body, AbTest) | {"variants": variants})
+
+
+def _variant(body: VariantBody, letter: str) -> Variant:
+    given = {"key": body.key or letter, "body": body.body or None, "markdown": body.markdown or None}
+    return Variant(**shared_fields(body, Variant) | given)
 
 
 @get("/campaigns/{campaign_id:str}/ab-test", responses=query_responses(AbTestResults), tags=TAGS)
@@ -98,25 +109,6 @@ async def choose_winner(
     variant = data.variant if data else None
     return RawResponse(
         await request.execute(ChooseWinner(campaign_id=_id(campaign_id), variant=variant, asked_at=now()))
-    )
-
-
-def _test(body: AbTestBody) -> AbTest:
-    return AbTest(
-        variants=[_variant(variant, LETTERS[place]) for place, variant in enumerate(body.variants)],
-        share_percent=body.share_percent,
-        winner_by=body.winner_by,
-        decide_after_minutes=body.decide_after_minutes,
-    )
-
-
-def _variant(body: VariantBody, letter: str) -> Variant:
-    return Variant(
-        key=body.key or letter,
-        subject=body.subject,
-        preheader=body.preheader,
-        body=body.body or None,
-        markdown=body.content or None,
     )
 
 

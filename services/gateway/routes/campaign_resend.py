@@ -10,6 +10,7 @@ from litestar import post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
+from libs.kernel.structs import shared_fields
 from libs.runtime.clock import now, uuid7
 from libs.schemas.campaigns.audience import Audience
 from libs.schemas.campaigns.campaigns import (
@@ -101,33 +102,29 @@ def _as_won(campaign: CampaignView) -> CampaignView:
         subject=won.subject or campaign.subject,
         preheader=campaign.preheader if won.preheader is None else won.preheader,
         body=won.body or campaign.body,
-        content=won.markdown if won.body else campaign.content,
+        markdown=won.markdown if won.body else campaign.markdown,
     )
 
 
 def _second(campaign: CampaignView, body: ResendBody, audience: Audience) -> CreateCampaign:
     first = _as_won(campaign)
-    return CreateCampaign(
-        campaign_id=uuid7(),
-        name=first.name[: LONGEST_NAME - len(SUFFIX)] + SUFFIX,
-        description=first.description,
-        content=Content(
+    fields = shared_fields(first, CreateCampaign) | {
+        "campaign_id": uuid7(),
+        "name": first.name[: LONGEST_NAME - len(SUFFIX)] + SUFFIX,
+        "content": Content(
             subject=body.subject or first.subject or "",
             body=first.body or "",
-            from_email=first.from_ or "",
+            from_email=first.from_email or "",
             from_name=first.from_name,
             reply_to=first.reply_to,
-            kind=first.type_,
+            kind=first.kind,
             utm=first.utm,
         ),
-        markdown=first.content,
-        preheader=first.preheader,
-        language=first.language,
-        send_rate=first.send_rate,
-        send_window=first.send_window,
-        unknown_policy=first.unknown_policy,
-        audience=audience,
-    )
+        "audience": audience,
+        "template_id": None,
+        "ab_test": None,
+    }
+    return CreateCampaign(**fields)
 
 
 ROUTES = [resend_campaign]

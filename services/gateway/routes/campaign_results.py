@@ -14,6 +14,7 @@ from litestar.response.base import ASGIResponse
 
 from libs.kernel.field_errors import NO_NUL
 from libs.kernel.rejection import Rejected
+from libs.kernel.structs import shared_fields
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.messaging.bus import Unavailable
@@ -112,17 +113,12 @@ async def list_campaign_contacts(
     view = msgspec.json.decode(await request.query(GetCampaign(campaign_id=_id(campaign_id))), type=CampaignView)
     if view.audience_type is None:
         raise ApiError(409, "CAMPAIGN_HAS_NO_AUDIENCE", "The campaign has no audience yet")
-    audience = Audience(
-        audience_type=view.audience_type,
-        segment_id=view.segment_id,
-        list_id=view.list_id,
-        audience_condition=view.audience_condition,
-    )
+    audience = Audience(**shared_fields(view, Audience))
     query = PreviewAudience(
-        audience=audience, subscribed_only=view.type_ != "TRANSACTIONAL", page=page, page_size=page_size
+        audience=audience, subscribed_only=view.kind != "TRANSACTIONAL", page=page, page_size=page_size
     )
     preview = msgspec.json.decode(await request.query(query), type=AudiencePreview)
-    return RawResponse(encode(await _with_suppressed(request, preview, view.type_)))
+    return RawResponse(encode(await _with_suppressed(request, preview, view.kind)))
 
 
 async def _with_suppressed(request: ApiRequest, preview: AudiencePreview, kind: Kind) -> AudiencePreview:

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from libs.kernel.field_errors import ONE_LINE
+from libs.kernel.structs import shared_fields
 from libs.schemas.delivery.content import Content, Kind
 from services.gateway.http.fields import (
     Email,
@@ -28,18 +29,11 @@ class ContentBody(Body, frozen=True, kw_only=True):
     name: Name
     subject: Line
     body: Text
-    from_: Email = msgspec.field(name="from")
+    from_email: Email = msgspec.field(name="from")
     from_name: SenderName | None = None
     reply_to: Email | None = None
-    type_: Kind = msgspec.field(default="MARKETING", name="type")
+    kind: Kind = msgspec.field(default="MARKETING", name="type")
     description: Description | None = None
 
     def content(self) -> Content:
-        return Content(
-            subject=self.subject,
-            body=self.body,
-            from_email=self.from_,
-            from_name=self.from_name,
-            reply_to=self.reply_to,
-            kind=self.type_,
-        )
+        return Content(**shared_fields(self, Content))

@@ -6,9 +6,9 @@ from uuid import UUID
 import msgspec
 from litestar import delete, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
-from msgspec import UNSET, UnsetType
 
 from libs.kernel.field_errors import NO_NUL
+from libs.kernel.structs import shared_fields
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import Data, View
@@ -44,32 +44,22 @@ from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import ApiError
 from services.gateway.http.fields import (
     Email,
-    Line,
-    Name,
     PageNumber,
     PageSize,
-    Text,
     parse_id,
 )
 from services.gateway.http.json_body import Body
+from services.gateway.http.partial_body import partial
 from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
-from services.gateway.routes.content import MAX_BYTES, ContentBody, Description, SenderName
+from services.gateway.routes.content import MAX_BYTES, ContentBody
 
 TAGS = ["Templates"]
 SAMPLE = "reader@example.com"
 
 
-class TemplateChanges(Body, frozen=True, kw_only=True):
+@partial
+class TemplateChanges(ContentBody, frozen=True, kw_only=True):
     """What is given is changed."""
-
-    name: Name | UnsetType = UNSET
-    description: Description | UnsetType | None = UNSET
-    subject: Line | UnsetType = UNSET
-    body: Text | UnsetType = UNSET
-    from_: Email | UnsetType = msgspec.field(default=UNSET, name="from")
-    from_name: SenderName | UnsetType | None = UNSET
-    reply_to: Email | UnsetType | None = UNSET
-    type_: Kind | UnsetType = msgspec.field(default=UNSET, name="type")
 
 
 class TemplatePreviewBody(Body, frozen=True, kw_only=True):
@@ -135,17 +125,8 @@ async def update_template(
 
     Changes the fields that are given. What it said before stays one of its versions.
     """
-    command = UpdateTemplate(
-        template_id=parse_id(template_id, "Template"),
-        name=data.name,
-        description=data.description,
-        subject=data.subject,
-        body=data.body,
-        from_email=data.from_,
-        from_name=data.from_name,
-        reply_to=data.reply_to,
-        kind=data.type_,
-    )
+    fields = shared_fields(data, UpdateTemplate)
+    command = UpdateTemplate(template_id=parse_id(template_id, "Template"), **fields)
     return RawResponse(await request.execute(command))
 
 
@@ -202,14 +183,7 @@ async def preview_template(
     body = data or TemplatePreviewBody()
     sample = await _sample(request, body)
     query = PreviewMail(
-        content=Content(
-            subject=found.subject,
-            body=found.body,
-            from_email=found.from_,
-            from_name=found.from_name,
-            reply_to=found.reply_to,
-            kind=found.type_,
-        ),
+        content=Content(**shared_fields(found, Content)),
         recipient=body.email or (sample.email if sample else SAMPLE),
         contact_id=sample.id if sample else None,
         contact_data=sample.data if sample else {},

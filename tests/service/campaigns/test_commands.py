@@ -90,7 +90,7 @@ def draft(**changes: Any) -> CreateCampaign:
 async def test_a_created_template_is_shown_and_listed(stack: Stack, sender: UUID) -> None:
     command = CreateTemplate(template_id=uuid7(), name="Welcome", content=CONTENT)
     created = await tell(stack.client, sender, command, TemplateView)
-    assert (created.name, created.from_, created.type_) == ("Welcome", "us@example.com", "MARKETING")
+    assert (created.name, created.from_email, created.kind) == ("Welcome", "us@example.com", "MARKETING")
     assert await ask(stack.client, sender, GetTemplate(template_id=created.id), TemplateView) == created
     page = await ask(stack.client, sender, ListTemplates(), TemplatePage)
     assert (page.data, page.total, page.total_pages) == ([created], 1, 1)

@@ -201,10 +201,10 @@ def _template(now: str, message: CreateTemplate) -> TemplateView:
         description=message.description,
         subject=content.subject,
         body=content.body,
-        from_=content.from_email,
+        from_email=content.from_email,
         from_name=content.from_name,
         reply_to=content.reply_to,
-        type_=content.kind,
+        kind=content.kind,
         created_at=now,
         updated_at=now,
     )

@@ -1,23 +1,21 @@
 """Campaigns as they are now. The decider's `evolve` says what an event makes of one."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, TypeVar
 from uuid import UUID
 
-import asyncpg
 import msgspec
+from msgspec import structs
 
 from libs.runtime.eventstore.aggregate import evolve_states
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.campaigns.ab_tests import AbTest
-from libs.schemas.campaigns.audience import Audience
 from libs.schemas.campaigns.campaigns import (
     CampaignCancelled,
     CampaignCreated,
     CampaignDeleted,
     CampaignFailed,
-    CampaignFailure,
     CampaignMissed,
     CampaignPaused,
     CampaignResolving,
@@ -31,11 +29,8 @@ from libs.schemas.campaigns.campaigns import (
     CampaignUpdated,
     CampaignUse,
     CampaignWinnerDecided,
-    SendWindow,
 )
 from libs.schemas.campaigns.templates import TemplateCampaign
-from libs.schemas.delivery.content import Content
-from services.campaigns.ab_tests.decision import AbTestProgress
 from services.campaigns.campaigns import campaign as decider
 from services.campaigns.campaigns.campaign import Campaign, Event
 from services.campaigns.campaigns.draft import Draft
@@ -93,36 +88,28 @@ alter table campaign
     add column if not exists experiment jsonb;      -- how far the test is, of one that is being sent
 """
 
-SAVE = """
-insert into campaign (project, id, version, status, name, description, content, audience, preheader, markdown,
-                      language, template_id, scheduled_for, failure, transitioned_at, created_at, updated_at, sent_at,
-                      send_rate, send_window, unknown_policy, ab_test, experiment)
-select project, id, version, status, name, description, content, audience, preheader, markdown,
-       language, template_id, scheduled_for, failure, transitioned_at, first_at, last_at,
-       case when status = 'SENT' then last_at end, send_rate, send_window, unknown_policy, ab_test, experiment
-from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[],
-            $9::text[], $10::text[], $11::text[], $12::uuid[], $13::timestamptz[], $14::jsonb[], $15::timestamptz[],
-            $16::timestamptz[], $17::timestamptz[], $18::int[], $19::jsonb[], $20::text[], $21::jsonb[],
-            $22::jsonb[])
-    as new (project, id, version, status, name, description, content, audience, preheader, markdown,
-            language, template_id, scheduled_for, failure, transitioned_at, first_at, last_at, send_rate, send_window,
-            unknown_policy, ab_test, experiment)
-on conflict (project, id) do update
-    set version = excluded.version, status = excluded.status, name = excluded.name,
-        description = excluded.description, content = excluded.content, audience = excluded.audience,
-        preheader = excluded.preheader, markdown = excluded.markdown, language = excluded.language,
-        template_id = excluded.template_id, send_rate = excluded.send_rate, send_window = excluded.send_window,
-        unknown_policy = excluded.unknown_policy, ab_test = excluded.ab_test, experiment = excluded.experiment,
-        scheduled_for = excluded.scheduled_for, failure = excluded.failure,
-        transitioned_at = coalesce(excluded.transitioned_at, campaign.transitioned_at),
-        updated_at = excluded.updated_at, sent_at = coalesce(excluded.sent_at, campaign.sent_at)
-"""
+DRAFT_COLUMNS = tuple(name for name in Draft.__struct_fields__ if name != "campaign_id")
+STATE_COLUMNS = (
+    "status",
+    "scheduled_for",
+    "failure",
+    "transitioned_at",
+    "created_at",
+    "updated_at",
+    "sent_at",
+    "experiment",
+)
+COLUMNS = ("project", "id", "version", *DRAFT_COLUMNS, *STATE_COLUMNS)
+# The audience of a draft that has none is JSON null: the column is not null.
+SAVE = f"""
+insert into campaign ({", ".join(COLUMNS)})
+select {", ".join("coalesce(audience, 'null')" if name == "audience" else name for name in COLUMNS)}
+from jsonb_populate_recordset(null::campaign, $1::jsonb)
+on conflict (project, id) do update set {", ".join(f"{name} = excluded.{name}" for name in COLUMNS)}
+"""  # noqa: S608 - names of columns
 REMOVE = "delete from campaign where (project, id) in (select * from unnest($1::uuid[], $2::uuid[]))"
 LOAD = """
-select project, id, version, status, name, description, content, audience, preheader, markdown, language,
-       template_id, scheduled_for, failure, transitioned_at, created_at, updated_at, sent_at, send_rate, send_window,
-       unknown_policy, ab_test, experiment
-from campaign
+select project, id, version, to_jsonb(campaign) as columns from campaign
 where (project, id) in (select * from unnest($1::uuid[], $2::uuid[]))
 """
 QUEUED = """
@@ -139,10 +126,7 @@ USING = """
 select id, name, status from campaign where project = $1 and template_id = $2 order by created_at desc, id desc
 """
 NEWEST = """
-select id, status, name, description, content, audience, preheader, markdown, language,
-       template_id, scheduled_for, failure, transitioned_at, created_at, updated_at, sent_at, send_rate, send_window,
-       unknown_policy, ab_test, experiment
-from campaign
+select to_jsonb(campaign) as columns from campaign
 where project = $1 and ($2::text is null or status = $2) and ($3::text is null or strpos(lower(name), $3) > 0)
 order by created_at desc, id desc limit $4 offset $5
 """
@@ -162,56 +146,43 @@ limit 100
 """
 
 Key = tuple[UUID, UUID]
-
-_decode_audience = msgspec.json.Decoder(Audience | None).decode
-_decode_content = msgspec.json.Decoder(Content).decode
-_decode_window = msgspec.json.Decoder(SendWindow).decode
-_decode_ab_test = msgspec.json.Decoder(AbTest).decode
-_decode_ab_test_progress = msgspec.json.Decoder(AbTestProgress).decode
-_decode_failure = msgspec.json.Decoder(CampaignFailure).decode
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
-    first = {_key(e): e.at for e in reversed(events)}
-    last = {_key(e): e for e in events}
-    moved = {_key(e): e.at for e in events if isinstance(e.message, TRANSITIONS)}
-    stored = await load(conn, last.keys())
-    states = evolve_states(decider, {key: state for key, (state, _) in stored.items()}, events, _key)
+    first = {_key(event): event for event in reversed(events)}
+    last = {_key(event): event for event in events}
+    transitions = {_key(event): event for event in events if isinstance(event.message, TRANSITIONS)}
+    stored = {key: state for key, (state, _) in (await load(conn, last.keys())).items()}
+    states = evolve_states(decider, stored, events, _key)
     kept = {key: state for key, state in states.items() if isinstance(state, Campaign)}
     gone = states.keys() - kept.keys()
     if gone:
         await conn.execute(REMOVE, [project for project, _ in gone], [campaign_id for _, campaign_id in gone])
-    await conn.execute(
-        SAVE,
-        [project for project, _ in kept],
-        [campaign_id for _, campaign_id in kept],
-        [last[key].version for key in kept],
-        [state.status for state in kept.values()],
-        [state.draft.name for state in kept.values()],
-        [state.draft.description for state in kept.values()],
-        [encode(state.draft.content).decode() for state in kept.values()],
-        [encode(state.draft.audience).decode() for state in kept.values()],
-        [state.draft.preheader for state in kept.values()],
-        [state.draft.markdown for state in kept.values()],
-        [state.draft.language for state in kept.values()],
-        [state.draft.template_id for state in kept.values()],
-        [state.scheduled_for for state in kept.values()],
-        [encode(state.failure).decode() if state.failure else None for state in kept.values()],
-        [moved.get(key) for key in kept],
-        [first[key] for key in kept],
-        [last[key].at for key in kept],
-        [state.draft.send_rate for state in kept.values()],
-        [encode(window).decode() if (window := state.draft.send_window) else None for state in kept.values()],
-        [state.draft.unknown_policy for state in kept.values()],
-        [encode(state.draft.ab_test).decode() if state.draft.ab_test else None for state in kept.values()],
-        [encode(state.ab_test_progress).decode() if state.ab_test_progress else None for state in kept.values()],
-    )
+    rows = []
+    for (project, campaign_id), state in kept.items():
+        key, before = (project, campaign_id), stored.get((project, campaign_id))
+        columns = {
+            "project": project,
+            "id": campaign_id,
+            "version": last[key].version,
+            "status": state.status,
+            "scheduled_for": state.scheduled_for,
+            "failure": state.failure,
+            "transitioned_at": transitions[key].at if key in transitions else before and before.transitioned_at,
+            "created_at": before.created_at if before else first[key].at,
+            "updated_at": last[key].at,
+            "sent_at": last[key].at if state.status == "SENT" else before and before.sent_at,
+            "experiment": state.ab_test_progress,
+        }
+        rows.append(structs.asdict(state.draft) | columns)
+    await conn.execute(SAVE, encode(rows).decode())
 
 
 async def load(conn: Connection, keys: Collection[Key]) -> dict[Key, tuple[Campaign, int]]:
-    """The campaigns of these (project, id), each with its version."""
+    """Return the campaigns of these (project, id), each with its version."""
     rows = await conn.fetch(LOAD, [project for project, _ in keys], [campaign_id for _, campaign_id in keys])
-    return {(row["project"], row["id"]): (_campaign(row), row["version"]) for row in rows}
+    return {(row["project"], row["id"]): (_campaign(row["columns"]), row["version"]) for row in rows}
 
 
 async def queued(conn: Connection, keys: Collection[Key]) -> dict[Key, int]:
@@ -235,10 +206,10 @@ async def using(conn: Connection, project: UUID, template_id: UUID) -> list[Temp
 
 async def newest(
     conn: Connection, project: UUID, status: CampaignStatus | None, search: str | None, limit: int, offset: int
-) -> list[tuple[UUID, Campaign]]:
+) -> list[Campaign]:
     """Newest first; `search` is a part of the name, in lower case."""
     rows = await conn.fetch(NEWEST, project, status, search, limit, offset)
-    return [(row["id"], _campaign(row)) for row in rows]
+    return [_campaign(row["columns"]) for row in rows]
 
 
 async def of_segment(conn: Connection, project: UUID, segment_id: UUID) -> list[CampaignUse]:
@@ -256,28 +227,14 @@ def _key(event: Envelope[Event]) -> Key:
     return event.project, event.message.campaign_id
 
 
-def _campaign(row: asyncpg.Record) -> Campaign:
-    return Campaign(
-        draft=Draft(
-            name=row["name"],
-            description=row["description"],
-            content=_decode_content(row["content"]),
-            audience=_decode_audience(row["audience"]),
-            preheader=row["preheader"],
-            markdown=row["markdown"],
-            language=row["language"],
-            template_id=row["template_id"],
-            send_rate=row["send_rate"],
-            send_window=_decode_window(row["send_window"]) if row["send_window"] else None,
-            unknown_policy=row["unknown_policy"],
-            ab_test=_decode_ab_test(row["ab_test"]) if row["ab_test"] else None,
-        ),
-        status=row["status"],
-        scheduled_for=row["scheduled_for"],
-        failure=_decode_failure(row["failure"]) if row["failure"] else None,
-        transitioned_at=row["transitioned_at"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        sent_at=row["sent_at"],
-        ab_test_progress=_decode_ab_test_progress(row["experiment"]) if row["experiment"] else None,
-    )
+def _campaign(row: str) -> Campaign:
+    """Return the campaign of a row, given as JSON."""
+    columns = msgspec.json.decode(row)
+    draft = _from_columns(columns | {"campaign_id": columns["id"]}, Draft)
+    return _from_columns(columns | {"draft": draft, "ab_test_progress": columns["experiment"]}, Campaign)
+
+
+def _from_columns(columns: Mapping[str, Any], kind: type[S]) -> S:
+    """Return the struct whose fields are among these columns."""
+    fields = {field.encode_name: columns[field.name] for field in structs.fields(kind) if field.name in columns}
+    return msgspec.convert(fields, kind)

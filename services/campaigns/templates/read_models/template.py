@@ -10,10 +10,10 @@ from libs.runtime.eventstore.aggregate import evolve_states
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.campaigns.templates import TemplateCreated, TemplateDeleted, TemplateUpdated
+from libs.schemas.campaigns.templates import TemplateContent, TemplateCreated, TemplateDeleted, TemplateUpdated
 from libs.schemas.delivery.content import Content, Kind
 from services.campaigns.templates import template as decider
-from services.campaigns.templates.template import Event, Said, Template
+from services.campaigns.templates.template import Event, Template
 
 NAME = "template"
 TABLES = ("template",)
@@ -77,9 +77,9 @@ async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
         [project for project, _ in kept],
         [template_id for _, template_id in kept],
         [last[key].version for key in kept],
-        [state.said.name for state in kept.values()],
-        [state.said.description for state in kept.values()],
-        [encode(state.said.content).decode() for state in kept.values()],
+        [state.current.name for state in kept.values()],
+        [state.current.description for state in kept.values()],
+        [encode(state.current.content).decode() for state in kept.values()],
         [first[key] for key in kept],
         [last[key].at for key in kept],
     )
@@ -93,10 +93,10 @@ async def load(conn: Connection, keys: Collection[Key]) -> dict[Key, Template]:
 
 async def newest(
     conn: Connection, project: UUID, kind: Kind | None, search: str | None, limit: int, offset: int
-) -> list[tuple[UUID, Template]]:
+) -> list[Template]:
     """Newest first; `search` is a part of the name or the subject, in lower case."""
     rows = await conn.fetch(NEWEST, project, kind, search, limit, offset)
-    return [(row["id"], _template(row)) for row in rows]
+    return [_template(row) for row in rows]
 
 
 async def count(conn: Connection, project: UUID, kind: Kind | None, search: str | None) -> int:
@@ -110,7 +110,12 @@ def _key(event: Envelope[Event]) -> Key:
 
 def _template(row: asyncpg.Record) -> Template:
     return Template(
-        said=Said(name=row["name"], description=row["description"], content=_decode_content(row["content"])),
+        current=TemplateContent(
+            template_id=row["id"],
+            name=row["name"],
+            description=row["description"],
+            content=_decode_content(row["content"]),
+        ),
         version=row["version"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],

@@ -239,10 +239,10 @@ def _shown(request: ApiRequest, campaign: bytes) -> RawResponse:
     shown = CampaignV1(
         id=view.id,
         subject=view.subject or "",
-        body=view.content or view.body or "",
+        body=view.markdown or view.body or "",
         status="DELIVERED" if view.status in DELIVERED else "DRAFT",
         delivered=view.sent_at,
-        style="PLUNK" if view.content else "HTML",
+        style="PLUNK" if view.markdown else "HTML",
         project_id=request.project,
         created_at=view.created_at,
         updated_at=view.updated_at,

@@ -11,65 +11,69 @@ from libs.schemas.campaigns.audience import Audience
 from libs.schemas.campaigns.campaigns import CreateCampaign, SendWindow, UpdateCampaign
 from libs.schemas.contacts.contacts import Condition, Filter, Group
 from libs.schemas.delivery.content import Content, Utm
-from services.campaigns.campaigns.draft import Draft, changed, drafted
+from services.campaigns.campaigns.draft import Draft, create_draft, updated_draft
 
 ID, SEGMENT, LIST = uuid4(), uuid4(), uuid4()
 CONTENT = Content(subject="News", body="<p>Hello</p>", from_email="us@example.com", from_name="Us")
-DRAFT = Draft(name="News", content=CONTENT, audience=Audience(audience_type="ALL"))
-RICH = Draft(name="News", content=Content(subject="", body='<p style="color:red">Hi</p>', from_email=""))
+DRAFT = Draft(campaign_id=ID, name="News", content=CONTENT, audience=Audience(audience_type="ALL"))
+RICH = Draft(
+    campaign_id=ID, name="News", content=Content(subject="", body='<p style="color:red">Hi</p>', from_email="")
+)
 CONDITION = Condition(logic="AND", groups=[Group(filters=[Filter(field="email", operator="exists")])])
 
 
 def test_what_is_not_given_stays_and_null_empties() -> None:
-    after = changed(DRAFT, UpdateCampaign(campaign_id=ID, subject=None, from_name=None, preheader="Soon"))
+    after = updated_draft(DRAFT, UpdateCampaign(campaign_id=ID, subject=None, from_name=None, preheader="Soon"))
     assert after.content == Content(subject="", body="<p>Hello</p>", from_email="us@example.com")
     assert (after.name, after.preheader, after.audience) == ("News", "Soon", DRAFT.audience)
 
 
 def test_a_rate_and_a_window_are_set_and_taken_away() -> None:
     window = SendWindow(start="09:00", end="18:00")
-    paced = changed(DRAFT, UpdateCampaign(campaign_id=ID, send_rate=500, send_window=window))
+    paced = updated_draft(DRAFT, UpdateCampaign(campaign_id=ID, send_rate=500, send_window=window))
     assert (paced.send_rate, paced.send_window) == (500, window)
-    assert changed(paced, UpdateCampaign(campaign_id=ID, name="Other")).send_window == window
-    assert changed(paced, UpdateCampaign(campaign_id=ID, name="News", send_rate=None, send_window=None)) == DRAFT
+    assert updated_draft(paced, UpdateCampaign(campaign_id=ID, name="Other")).send_window == window
+    assert updated_draft(paced, UpdateCampaign(campaign_id=ID, name="News", send_rate=None, send_window=None)) == DRAFT
 
 
 def test_utm_parameters_belong_to_the_content() -> None:
     utm = Utm(source="newsletter")
-    tagged = changed(DRAFT, UpdateCampaign(campaign_id=ID, utm=utm))
+    tagged = updated_draft(DRAFT, UpdateCampaign(campaign_id=ID, utm=utm))
     assert tagged.mail.utm == utm
-    assert changed(tagged, UpdateCampaign(campaign_id=ID, utm=None)) == DRAFT
+    assert updated_draft(tagged, UpdateCampaign(campaign_id=ID, utm=None)) == DRAFT
 
 
 def test_markdown_is_compiled_into_the_body() -> None:
     create = CreateCampaign(
         campaign_id=ID, name="x", content=Content(subject="", body="", from_email=""), markdown="*a*"
     )
-    draft = drafted(create)
+    draft = create_draft(create)
     assert (draft.markdown, draft.content.body) == ("*a*", "<p><em>a</em></p>\n")
-    again = changed(draft, UpdateCampaign(campaign_id=ID, markdown="b"))
+    again = updated_draft(draft, UpdateCampaign(campaign_id=ID, markdown="b"))
     assert (again.markdown, again.content.body) == ("b", "<p>b</p>\n")
-    cleared = changed(draft, UpdateCampaign(campaign_id=ID, markdown=None))
+    cleared = updated_draft(draft, UpdateCampaign(campaign_id=ID, markdown=None))
     assert (cleared.markdown, cleared.content.body) == (None, "")
 
 
 def test_html_takes_the_place_of_markdown() -> None:
-    draft = changed(DRAFT, UpdateCampaign(campaign_id=ID, markdown="*a*"))
-    after = changed(draft, UpdateCampaign(campaign_id=ID, body="<b>b</b>"))
+    draft = updated_draft(DRAFT, UpdateCampaign(campaign_id=ID, markdown="*a*"))
+    after = updated_draft(draft, UpdateCampaign(campaign_id=ID, body="<b>b</b>"))
     assert (after.markdown, after.content.body) == (None, "<b>b</b>")
 
 
 def test_a_body_that_markdown_cannot_preserve_is_replaced_only_on_purpose() -> None:
     with pytest.raises(Rejected) as no:
-        changed(RICH, UpdateCampaign(campaign_id=ID, markdown="b"))
+        updated_draft(RICH, UpdateCampaign(campaign_id=ID, markdown="b"))
     assert no.value.code == "CONTENT_OVERWRITE_REQUIRED"
-    assert changed(RICH, UpdateCampaign(campaign_id=ID, markdown="b", overwrite=True)).content.body == "<p>b</p>\n"
-    assert changed(RICH, UpdateCampaign(campaign_id=ID, body="<i>c</i>")).content.body == "<i>c</i>"
+    assert (
+        updated_draft(RICH, UpdateCampaign(campaign_id=ID, markdown="b", overwrite=True)).content.body == "<p>b</p>\n"
+    )
+    assert updated_draft(RICH, UpdateCampaign(campaign_id=ID, body="<i>c</i>")).content.body == "<i>c</i>"
 
 
 def test_markdown_has_a_longest() -> None:
     with pytest.raises(Rejected) as no:
-        changed(DRAFT, UpdateCampaign(campaign_id=ID, markdown="x" * 65_001))
+        updated_draft(DRAFT, UpdateCampaign(campaign_id=ID, markdown="x" * 65_001))
     assert [error.field for error in no.value.errors] == ["content"]
 
 
@@ -102,16 +106,16 @@ def test_markdown_has_a_longest() -> None:
 def test_an_audience_follows_what_is_given(
     before: Audience | None, given: dict[str, Any], after: Audience | None
 ) -> None:
-    draft = Draft(name="x", content=CONTENT, audience=before)
-    assert changed(draft, UpdateCampaign(campaign_id=ID, **given)).audience == after
+    draft = Draft(campaign_id=ID, name="x", content=CONTENT, audience=before)
+    assert updated_draft(draft, UpdateCampaign(campaign_id=ID, **given)).audience == after
 
 
 def test_the_mail_speaks_the_campaigns_language() -> None:
-    assert changed(DRAFT, UpdateCampaign(campaign_id=ID, language="de")).mail.language == "de"
+    assert updated_draft(DRAFT, UpdateCampaign(campaign_id=ID, language="de")).mail.language == "de"
 
 
 def test_a_campaign_that_sends_nothing_twice_says_so_until_it_says_otherwise() -> None:
-    never = changed(DRAFT, UpdateCampaign(campaign_id=ID, unknown_policy="NEVER"))
+    never = updated_draft(DRAFT, UpdateCampaign(campaign_id=ID, unknown_policy="NEVER"))
     assert never.unknown_policy == "NEVER"
-    assert changed(never, UpdateCampaign(campaign_id=ID, name="News")) == replace(never, name="News")
-    assert changed(never, UpdateCampaign(campaign_id=ID, unknown_policy="RESEND")) == DRAFT
+    assert updated_draft(never, UpdateCampaign(campaign_id=ID, name="News")) == replace(never, name="News")
+    assert updated_draft(never, UpdateCampaign(campaign_id=ID, unknown_policy="RESEND")) == DRAFT

@@ -14,6 +14,7 @@ from services.campaigns.runs.run import Run
 NOW = datetime(2026, 11, 21, 12, 0, 0, 5000, tzinfo=UTC)
 CAMPAIGN = Campaign(
     draft=Draft(
+        campaign_id=uuid4(),
         name="News",
         content=Content(subject="News", body="Hello", from_email="us@example.com"),
         audience=Audience(audience_type="ALL"),
@@ -46,5 +47,5 @@ def test_recipients_are_those_resolved_so_far_until_all_are() -> None:
 
 
 def test_a_new_campaign_shows_the_time_of_its_creation() -> None:
-    view = campaign_view(uuid4(), CAMPAIGN, NOW)
+    view = campaign_view(CAMPAIGN, NOW)
     assert (view.created_at, view.updated_at, view.sent_at) == ("2026-11-21T12:00:00.005Z",) * 2 + (None,)

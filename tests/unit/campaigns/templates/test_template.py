@@ -13,6 +13,7 @@ from libs.schemas.campaigns.templates import (
     DeleteTemplate,
     DuplicateTemplate,
     RestoreTemplate,
+    TemplateContent,
     TemplateCreated,
     TemplateDeleted,
     TemplateUpdated,
@@ -23,7 +24,6 @@ from services.campaigns.templates import template
 from services.campaigns.templates.template import (
     Absent,
     Command,
-    Said,
     State,
     Template,
     decide,
@@ -127,17 +127,17 @@ def test_a_change_is_checked_like_the_first_word() -> None:
 
 def test_a_copy_says_the_same_under_a_name_that_says_so() -> None:
     command = DuplicateTemplate(template_id=uuid4(), original_id=ID)
-    [copy] = decide(command, Absent(original=kept().said), NOW)
+    [copy] = decide(command, Absent(original=kept().current), NOW)
     assert copy == replace(CREATED, template_id=command.template_id, name="Welcome (Copy)")
 
 
 def test_a_version_is_restored_as_a_new_one() -> None:
-    past = Said(name="Old", description=None, content=replace(CONTENT, subject="Old"))
+    past = TemplateContent(template_id=ID, name="Old", description=None, content=replace(CONTENT, subject="Old"))
     [updated] = decide(RestoreTemplate(template_id=ID, version=1), kept(past=past), NOW)
     assert updated == TemplateUpdated(template_id=ID, name="Old", content=past.content, restored=1)
     after = evolve(kept(), updated)
     assert isinstance(after, Template)
-    assert (after.said, after.version) == (past, 2)
+    assert (after.current, after.version) == (past, 2)
 
 
 def test_a_version_that_never_was_is_not_found() -> None:

@@ -108,10 +108,10 @@ def after_a_test(*variants: Variant, winner: str | None = None) -> CampaignView:
         "name": "News",
         "subject": "Plain",
         "body": "<p>Hi</p>",
-        "content": "Hi",
+        "markdown": "Hi",
         "preheader": "Soon",
     }
-    given: dict[str, Any] = {"type_": "MARKETING", "readiness": Readiness(can_send=True, missing=[]), "ab_test": test}
+    given: dict[str, Any] = {"kind": "MARKETING", "readiness": Readiness(can_send=True, missing=[]), "ab_test": test}
     return CampaignView(**unknown | said | given)
 
 
