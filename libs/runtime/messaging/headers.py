@@ -1,8 +1,8 @@
-"""Parsing and serialization of NATS headers at a tenth of the cost of nats-py.
+"""Parsing and serialization of NATS headers in a third of the time that nats-py takes.
 
-Every message here has a dozen headers, and nats-py checks each character of each name: that was half of the time that a
-consumer spent on an event, and most of a publisher's. The names are always the same few, so each is checked once.
-The results are exactly those of nats-py; tests compare the two.
+Every message here has a dozen headers, and nats-py checks every name in every message. The names are always the same
+few, so each is checked once. The results are exactly those of nats-py; tests compare the two, and tell when a new
+version of nats-py makes this module unnecessary.
 """
 
 import re
