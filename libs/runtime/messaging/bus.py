@@ -32,7 +32,7 @@ UNAVAILABLE = "SERVICE_UNAVAILABLE"
 """The code of a refusal that has nothing to do with the query: it can be retried."""
 
 QueryHandler: TypeAlias = Callable[[Connection, UUID, Any], Awaitable[object]]
-"""Answers a project's query from the read models. Raises Rejected."""
+"""A handler of a project's queries, which reads the read models. It raises Rejected."""
 
 _decode_reply = msgspec.json.Decoder(Accepted | Refused).decode
 

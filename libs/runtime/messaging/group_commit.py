@@ -7,7 +7,6 @@ committed.
 
 import asyncio
 import random
-import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -30,6 +29,7 @@ from libs.runtime.eventstore.store import (
     transaction,
 )
 from libs.runtime.messaging import inbox
+from libs.runtime.messaging.backpressure import Backpressure
 from libs.schemas.base import Command, Event, Message
 
 log = structlog.get_logger()
@@ -56,16 +56,6 @@ MAX_TRANSACTION_BYTES = 1024 * 1024
 messages would be a transaction that takes minutes and gigabytes, or never ends."""
 
 COMMAND_TIMEOUT = 20.0
-
-BACKPRESSURE_MESSAGES = 12
-"""Messages in one transaction that show that they arrive faster than they are handled."""
-
-BACKPRESSURE_MEMORY_SECONDS = 0.25
-"""How long backpressure lasts after such a transaction: right after one, few messages are queued, because its replies
-have just been sent."""
-
-MAX_BACKPRESSURE_SECONDS = 10.0
-"""Longer backpressure is the normal load, and other work should not wait for its end."""
 
 
 class QueuedMessage(msgspec.Struct, frozen=True):
@@ -122,27 +112,9 @@ class GroupCommit:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._backpressure_since = self._backpressure_until = 0.0
+        self.backpressure = Backpressure()
         self.batches = 0
         """The number of batches that were committed or tried so far."""
-
-    async def until_backpressure_ends(self) -> None:
-        """Wait until there is no backpressure, or it has lasted for MAX_BACKPRESSURE_SECONDS."""
-        while (left := self._backpressure_left()) > 0:  # noqa: ASYNC110 - the end moves while this sleeps
-            await asyncio.sleep(left)
-
-    @property
-    def has_backpressure(self) -> bool:
-        return self._backpressure_left() > 0
-
-    def _backpressure_left(self) -> float:
-        return min(self._backpressure_until, self._backpressure_since + MAX_BACKPRESSURE_SECONDS) - time.monotonic()
-
-    def _note_backpressure(self) -> None:
-        now = time.monotonic()
-        if now > self._backpressure_until:
-            self._backpressure_since = now
-        self._backpressure_until = now + BACKPRESSURE_MEMORY_SECONDS
 
     async def wait_until_idle(self) -> None:
         """Wait until the queue is empty and nothing is running."""
@@ -188,8 +160,7 @@ class GroupCommit:
         items = sorted(
             (item for submission in submissions for item in submission.items), key=lambda item: item.sequence
         )
-        if len(items) >= BACKPRESSURE_MESSAGES:
-            self._note_backpressure()
+        self.backpressure.note(len(items))
         try:
             outcomes = await self._outcomes([item.envelope for item in items])
         except asyncio.CancelledError:

@@ -87,12 +87,12 @@ class Runtime:
     async def wait_out_backpressure(self, max_seconds: float) -> None:
         """Wait while commands arrive faster than they are handled, at most `max_seconds`."""
         async with soft_timeout(max_seconds):
-            await self._commands.until_backpressure_ends()
+            await self._commands.backpressure.wait_for_end()
 
     @property
     def has_backpressure(self) -> bool:
         """Whether commands arrive faster than they are handled."""
-        return self._commands.has_backpressure
+        return self._commands.backpressure.active
 
     @property
     def _commands(self) -> GroupCommit:

@@ -12,7 +12,7 @@ import pytest
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now
 from libs.runtime.eventstore.envelope import Envelope
-from libs.runtime.messaging import group_commit
+from libs.runtime.messaging import backpressure
 from libs.runtime.messaging.bus import ask
 from libs.runtime.messaging.group_commit import QueuedMessage
 from libs.runtime.process import database, lifecycle
@@ -75,21 +75,21 @@ async def test_many_commands_for_one_key_are_all_counted(tally: Runtime, project
 async def test_work_lets_a_crowd_of_commands_pass_but_not_for_ever(
     tally: Runtime, project: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_commit, "BACKPRESSURE_MEMORY_SECONDS", 60.0)
+    monkeypatch.setattr(backpressure, "MEMORY_SECONDS", 60.0)
     commit, key = tally.consumers["tally-commands"].commit, str(uuid4())
     one, *crowd = [
         QueuedMessage(_command(uuid4(), project, Add(key=key, amount=1)))
-        for _ in range(group_commit.BACKPRESSURE_MESSAGES + 1)
+        for _ in range(backpressure.MIN_MESSAGES + 1)
     ]
     await commit.submit_all([one])
-    await asyncio.wait_for(commit.until_backpressure_ends(), 10)
+    await asyncio.wait_for(commit.backpressure.wait_for_end(), 10)
     await commit.submit_all(crowd)
-    passing = asyncio.create_task(commit.until_backpressure_ends())
+    passing = asyncio.create_task(commit.backpressure.wait_for_end())
     await tally.wait_out_backpressure(0.01)
     assert not passing.done()
-    monkeypatch.setattr(group_commit, "MAX_BACKPRESSURE_SECONDS", 0.0)
+    monkeypatch.setattr(backpressure, "MAX_SECONDS", 0.0)
     await commit.submit_all([QueuedMessage(_command(uuid4(), project, Add(key=key, amount=1))) for _ in crowd])
-    await asyncio.wait_for(commit.until_backpressure_ends(), 10)
+    await asyncio.wait_for(commit.backpressure.wait_for_end(), 10)
     passing.cancel()
 
 
