@@ -1,4 +1,4 @@
-"""The generated documents in docs/ say what the code says."""
+"""The generated documents in docs/ are up to date."""
 
 from pathlib import Path
 
@@ -15,5 +15,5 @@ def documents() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", ["openapi.json", "asyncapi.json", "settings.md"])
-def test_the_document_is_what_make_docs_would_write(documents: dict[str, str], name: str) -> None:
+def test_the_document_is_up_to_date(documents: dict[str, str], name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == documents[name], "run `make docs`"

@@ -1,4 +1,4 @@
-"""A service as small as one can be, to test the runtime with: it keeps one number for each key."""
+"""A minimal service for tests of the runtime: it keeps one number per key."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -32,7 +32,7 @@ class Added(Event, tag="tally.added", frozen=True, kw_only=True):
 
 
 class Noticed(Event, tag="other.noticed", frozen=True, kw_only=True):
-    """A fact of some other service."""
+    """An event of another service."""
 
     service: ClassVar[str] = "other"
     stream: ClassVar[str] = "other-{key}"
@@ -62,7 +62,7 @@ INITIAL = 0
 
 def decide(command: Add, total: int, now: datetime) -> list[Added]:
     if total + command.amount < 0:
-        raise Rejected("BELOW_ZERO", "A tally does not go below zero.")
+        raise Rejected("BELOW_ZERO", "A tally must not go below zero")
     return [Added(key=command.key, amount=command.amount)] if command.amount else []
 
 
@@ -111,7 +111,7 @@ class TotalModel:
 
 
 class NoticedModel:
-    """Counts another service's facts."""
+    """Counts the events of another service."""
 
     NAME = "noticed"
     TABLES = ("noticed",)
@@ -172,7 +172,7 @@ async def on_noticed(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> No
 async def get_total(conn: Connection, project: UUID, query: GetTotal) -> Total:
     total = await conn.fetchval("select total from total where project = $1 and key = $2", project, query.key)
     if total is None:
-        raise Rejected("NOT_FOUND", "There is no such tally.")
+        raise Rejected("NOT_FOUND", "Tally not found")
     return Total(total=total)
 
 

@@ -1,4 +1,4 @@
-"""The log and its outbox, as the relay uses them: what was appended together is noted together, and nothing is lost."""
+"""The log and its outbox: appends are published whole and in order, and nothing is lost."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ from libs.runtime.operations.migrations import RUNTIME_MIGRATIONS
 from libs.runtime.operations.replay import LOG
 from tests.conftest import Stack
 
-MARKED = """
+INSERT_OLD_EVENT = """
 insert into events (
     position, sequence, id, project, stream, version, type, schema_version, data, meta, recorded_at, published_at
 ) overriding system value
@@ -31,7 +31,7 @@ SEQUENCES = "select position, sequence from log order by sequence"
 
 @pytest.fixture
 async def conn(stack: Stack) -> AsyncIterator["asyncpg.Connection[Any]"]:
-    """In a schema of its own, without tables."""
+    """Yield a connection to an empty schema."""
     conn = await asyncpg.connect(stack.admin_url)
     schema = f"log_{uuid4().hex}"
     await conn.execute(f"create schema {schema}; set search_path = {schema}")
@@ -51,11 +51,11 @@ async def append(conn: "asyncpg.Connection[Any]", *streams: str) -> None:
     await conn.execute(APPEND, *zip(*rows, strict=True))
 
 
-async def publish(conn: "asyncpg.Connection[Any]", most: int, taken: int | None = None) -> list[str]:
-    """As the relay does: note that the next events are published, or those that the bus took; answers their streams."""
-    rows = (await conn.fetch(UNPUBLISHED, most))[:taken]
+async def publish(conn: "asyncpg.Connection[Any]", max_events: int, stored: int | None = None) -> list[str]:
+    """Record the next events as published, or only those that the bus stored, and return their streams."""
+    rows = (await conn.fetch(UNPUBLISHED, max_events))[:stored]
     done = Counter(row["append"] for row in rows)
-    if taken is not None:
+    if stored is not None:
         await conn.executemany(SPLIT, done.items())
     epoch = await conn.fetchval("select epoch from relay")
     if rows:
@@ -63,7 +63,7 @@ async def publish(conn: "asyncpg.Connection[Any]", most: int, taken: int | None 
     return [row["stream"] for row in rows]
 
 
-async def test_appends_are_published_in_their_order_and_each_as_a_whole(conn: "asyncpg.Connection[Any]") -> None:
+async def test_appends_are_published_whole_and_in_order(conn: "asyncpg.Connection[Any]") -> None:
     await migrate(conn)
     for streams in ("abc", "d", "e", "f"):
         await append(conn, *streams)
@@ -72,12 +72,12 @@ async def test_appends_are_published_in_their_order_and_each_as_a_whole(conn: "a
     assert [row["sequence"] for row in await conn.fetch(SEQUENCES)] == [1, 2, 3, 4, 5, 6]
 
 
-async def test_what_the_bus_did_not_take_of_an_append_is_published_next(conn: "asyncpg.Connection[Any]") -> None:
+async def test_the_unpublished_rest_of_an_append_is_published_next(conn: "asyncpg.Connection[Any]") -> None:
     await migrate(conn)
     await append(conn, "a", "b")
     await append(conn, "c", "d", "e")
-    assert await publish(conn, 10, taken=3) == ["a", "b", "c"]
-    assert await publish(conn, 10, taken=0) == []
+    assert await publish(conn, 10, stored=3) == ["a", "b", "c"]
+    assert await publish(conn, 10, stored=0) == []
     assert await publish(conn, 10) == ["d", "e"]
     assert [row["sequence"] for row in await conn.fetch(SEQUENCES)] == [1, 2, 3, 4, 5]
     assert not await conn.fetchval("select exists (select from outbox)")
@@ -97,11 +97,11 @@ async def test_the_published_log_can_be_read_in_pages_of_any_size(conn: "asyncpg
     assert read == list(enumerate("abcdefghijk", 1))
 
 
-async def test_a_log_that_was_marked_event_by_event_keeps_its_order(conn: "asyncpg.Connection[Any]") -> None:
+async def test_a_log_from_before_the_outbox_keeps_its_order(conn: "asyncpg.Connection[Any]") -> None:
     await migrate(conn, until="0003")
     old = {1: 1, 2: 2, 4: 3, 3: 4, 5: 5, 9: 6, 10: 7, 7: None, 12: None}
     for position, sequence in old.items():
-        await conn.execute(MARKED, position, sequence, now() if sequence else None)
+        await conn.execute(INSERT_OLD_EVENT, position, sequence, now() if sequence else None)
     await conn.execute("update relay set sequence = 7")
     await migrate(conn, after="0003")
     assert [tuple(row) for row in await conn.fetch(SEQUENCES)] == [(p, s) for p, s in old.items() if s]
@@ -110,7 +110,7 @@ async def test_a_log_that_was_marked_event_by_event_keeps_its_order(conn: "async
     assert [row["position"] for row in await conn.fetch(SEQUENCES)][-3:-1] == [7, 12]
 
 
-async def test_who_was_replaced_as_the_relay_notes_nothing(conn: "asyncpg.Connection[Any]") -> None:
+async def test_a_replaced_relay_cannot_record_anything(conn: "asyncpg.Connection[Any]") -> None:
     await migrate(conn)
     await append(conn, "a")
     before = await conn.fetchval("select epoch from relay")

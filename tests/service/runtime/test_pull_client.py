@@ -1,4 +1,4 @@
-"""What a puller is handed: what waits, together; and why nothing comes, if a consumer is gone."""
+"""The pull client: it fetches pending messages together, and reports a missing consumer."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from tests.service.runtime.tally_service import Noticed
 
 @pytest.fixture
 async def pull_client(stack: Stack, project: UUID) -> AsyncIterator[PullClient]:
-    """Of a consumer of this project's facts alone."""
+    """Yield a client of a consumer that receives only this project's events."""
     name = f"reader-{project.hex}"
     config = ConsumerConfig(
         durable_name=name, filter_subject=f"evt.*.{project}.>", ack_policy=AckPolicy.EXPLICIT, inactive_threshold=60
@@ -26,7 +26,7 @@ async def pull_client(stack: Stack, project: UUID) -> AsyncIterator[PullClient]:
     await pull_client.stop()
 
 
-async def test_what_waits_is_fetched_together_and_the_rest_next_time(
+async def test_pending_messages_are_fetched_together_and_the_rest_next_time(
     stack: Stack, pull_client: PullClient, project: UUID
 ) -> None:
     for amount in range(7):
@@ -36,7 +36,7 @@ async def test_what_waits_is_fetched_together_and_the_rest_next_time(
     assert [message.metadata.sequence.consumer for message in (*first, *rest)] == list(range(1, 8))
 
 
-async def test_what_would_be_too_large_for_one_answer_comes_in_several(
+async def test_messages_that_exceed_one_reply_are_fetched_in_several(
     stack: Stack, pull_client: PullClient, project: UUID
 ) -> None:
     for _ in range(12):
@@ -51,14 +51,14 @@ async def test_what_would_be_too_large_for_one_answer_comes_in_several(
     assert numbers == list(range(1, 13))
 
 
-async def test_the_first_message_ends_the_wait_for_one(stack: Stack, pull_client: PullClient, project: UUID) -> None:
+async def test_the_first_message_ends_the_wait(stack: Stack, pull_client: PullClient, project: UUID) -> None:
     waiting = asyncio.create_task(pull_client.fetch(5, 30.0))
     await asyncio.sleep(0.05)
     await announce(stack.client, project, Noticed(key="k", amount=1))
     assert len(await asyncio.wait_for(waiting, 10.0)) == 1
 
 
-async def test_nothing_is_fetched_where_nothing_comes_and_later_it_does(
+async def test_a_fetch_without_messages_is_empty_and_the_next_one_works(
     stack: Stack, pull_client: PullClient, project: UUID
 ) -> None:
     assert not await pull_client.fetch(5, 0.05)
@@ -66,7 +66,7 @@ async def test_nothing_is_fetched_where_nothing_comes_and_later_it_does(
     assert len(await pull_client.fetch(5, 5.0)) == 1
 
 
-async def test_a_consumer_that_is_gone_is_said_to_be(stack: Stack, pull_client: PullClient, project: UUID) -> None:
+async def test_a_deleted_consumer_raises_not_fetchable(stack: Stack, pull_client: PullClient, project: UUID) -> None:
     await stack.client.jetstream().delete_consumer("EVENTS", f"reader-{project.hex}")
     with pytest.raises(NotFetchable):
         await pull_client.fetch(5, 5.0)

@@ -1,4 +1,4 @@
-"""How a service comes back: from a bug in a projection, a lost table, a lost stream, a relay that was paused."""
+"""Recovery from a bug in a projection, a lost table, a lost stream, and a relay that was paused."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -51,7 +51,7 @@ async def owner(stack: Stack) -> AsyncIterator["asyncpg.Connection[asyncpg.Recor
     await conn.close()
 
 
-async def letter_about(tally: Runtime, project: UUID) -> DeadLetter:
+async def dead_letter_of(tally: Runtime, project: UUID) -> DeadLetter:
     async def found() -> DeadLetter | None:
         async for dead_letter in DeadLetters(tally.client).all():
             if dead_letter.headers["godwit-project"] == str(project):
@@ -61,13 +61,13 @@ async def letter_about(tally: Runtime, project: UUID) -> DeadLetter:
     return await eventually(found)
 
 
-async def test_an_event_that_breaks_a_projection_is_retried_then_dead_lettered_and_heals(
+async def test_an_event_that_breaks_a_projection_is_dead_lettered_and_can_be_retried(
     tally: Runtime, totals: TotalModel, project: UUID
 ) -> None:
     key = str(uuid4())
     totals.broken = True
     await announce(tally.client, project, Noticed(key=key, amount=7))
-    dead_letter = await letter_about(tally, project)
+    dead_letter = await dead_letter_of(tally, project)
     assert dead_letter.consumer == "tally-events"
     assert dead_letter.attempts == 3
     assert dead_letter.error == "RuntimeError: planted in the projection"
@@ -76,43 +76,43 @@ async def test_an_event_that_breaks_a_projection_is_retried_then_dead_lettered_a
     totals.broken = False
     await DeadLetters(tally.client).retry(dead_letter.number)
 
-    async def healed() -> bool:
+    async def handled() -> bool:
         return bool(await facts(tally, project))
 
-    await eventually(healed)
+    await eventually(handled)
     assert (await ask(tally.client, project, GetTotal(key=key), Total)).total == 7
     with pytest.raises(NoSuchDeadLetter):
         await DeadLetters(tally.client).get(dead_letter.number)
 
 
-async def test_a_letter_that_fails_again_is_dead_lettered_again(
+async def test_a_dead_letter_that_fails_again_is_dead_lettered_again(
     tally: Runtime, totals: TotalModel, project: UUID
 ) -> None:
     totals.broken = True
     await announce(tally.client, project, Noticed(key=str(uuid4()), amount=7))
-    first = await letter_about(tally, project)
+    first = await dead_letter_of(tally, project)
     await DeadLetters(tally.client).retry(first.number)
-    second = await letter_about(tally, project)
+    second = await dead_letter_of(tally, project)
     totals.broken = False
     assert second.number > first.number
     assert second.message_id == first.message_id
     await DeadLetters(tally.client).drop(second.number)
 
 
-async def test_a_message_that_cannot_be_read_is_dead_lettered_at_once(tally: Runtime, project: UUID) -> None:
+async def test_a_message_that_cannot_be_decoded_is_dead_lettered_at_once(tally: Runtime, project: UUID) -> None:
     headers = {"Nats-Msg-Id": str(uuid4()), "godwit-project": str(project)}
     await tally.client.jetstream().publish(f"evt.other.{project}.other.noticed", b"{}", headers=headers)
-    dead_letter = await letter_about(tally, project)
+    dead_letter = await dead_letter_of(tally, project)
     assert dead_letter.attempts == 1
 
 
-async def test_a_timer_that_fails_for_good_is_dead_lettered_and_can_be_sent_back(
+async def test_a_timer_that_keeps_failing_is_dead_lettered_and_can_be_retried(
     tally: Runtime, totals: TotalModel, project: UUID
 ) -> None:
     key = str(uuid4())
     await tell(tally.client, project, Add(key=key, amount=1, again_in=0.2), Total)
     totals.broken = True
-    dead_letter = await letter_about(tally, project)
+    dead_letter = await dead_letter_of(tally, project)
     totals.broken = False
     assert dead_letter.consumer == "tally-timers"
     await DeadLetters(tally.client).retry(dead_letter.number)
@@ -123,13 +123,13 @@ async def test_a_timer_that_fails_for_good_is_dead_lettered_and_can_be_sent_back
     await eventually(fired)
 
 
-async def test_read_models_rebuilt_under_traffic_equal_those_that_were_never_rebuilt(
+async def test_read_models_that_are_rebuilt_under_load_are_correct(
     tally: Runtime, totals: TotalModel, stack: Stack, project: UUID
 ) -> None:
     keys = [str(uuid4()) for _ in range(20)]
     stop = asyncio.Event()
 
-    async def traffic() -> int:
+    async def send_messages() -> int:
         sent = 0
         while not stop.is_set():
             await tell(tally.client, project, Add(key=keys[sent % 20], amount=1), Total)
@@ -137,7 +137,7 @@ async def test_read_models_rebuilt_under_traffic_equal_those_that_were_never_reb
             sent += 1
         return sent
 
-    load = [asyncio.create_task(traffic()) for _ in range(4)]
+    load = [asyncio.create_task(send_messages()) for _ in range(4)]
     await asyncio.sleep(0.5)
     for _ in range(3):
         await rebuild(stack.admin_url, tally.client, tally.service, [totals, NoticedModel()])
@@ -151,10 +151,10 @@ async def test_read_models_rebuilt_under_traffic_equal_those_that_were_never_reb
     counted = await tally.pool.fetch("select key, total from total where project = $1", project)
     noticed = await tally.pool.fetch("select key, total from noticed where project = $1", project)
     assert sum(row["total"] for row in noticed) == sent
-    assert {row["key"]: row["total"] for row in counted} == await recount(tally, project)
+    assert {row["key"]: row["total"] for row in counted} == await totals_in_log(tally, project)
 
 
-async def test_work_gives_way_to_the_commands_at_hand_but_not_for_ever(
+async def test_work_yields_to_queued_commands_but_not_for_ever(
     tally: Runtime, owner: "asyncpg.Connection[asyncpg.Record]", project: UUID
 ) -> None:
     before = await tally.yield_to_commands(10)
@@ -167,14 +167,14 @@ async def test_work_gives_way_to_the_commands_at_hand_but_not_for_ever(
     assert (await held).total == 1
 
 
-async def recount(tally: Runtime, project: UUID) -> dict[str, int]:
+async def totals_in_log(tally: Runtime, project: UUID) -> dict[str, int]:
     totals: dict[str, int] = {}
     for _, data in await facts(tally, project):
         totals[data["key"]] = totals.get(data["key"], 0) + data["amount"]
     return totals
 
 
-async def test_a_table_that_was_dropped_under_traffic_is_rebuilt_and_nothing_is_lost(
+async def test_a_table_that_is_dropped_under_load_is_rebuilt_without_losses(
     tally: Runtime, stack: Stack, owner: "asyncpg.Connection[asyncpg.Record]", project: UUID
 ) -> None:
     key = str(uuid4())
@@ -194,12 +194,12 @@ async def test_a_table_that_was_dropped_under_traffic_is_rebuilt_and_nothing_is_
 
 
 @pytest.mark.parametrize("kept", [slice(1, None), slice(-1), slice(0)], ids=["the first", "the last", "all"])
-async def test_a_rebuild_that_lost_events_on_their_way_fails_and_the_old_table_goes_on(
+async def test_a_rebuild_that_misses_events_fails_and_keeps_the_old_table(
     tally: Runtime, stack: Stack, project: UUID, monkeypatch: pytest.MonkeyPatch, kept: slice
 ) -> None:
     class Losing(PullClient):
-        async def fetch(self, most: int, seconds: float) -> Sequence[Msg]:
-            return (await super().fetch(most, seconds))[kept]
+        async def fetch(self, max_messages: int, seconds: float) -> Sequence[Msg]:
+            return (await super().fetch(max_messages, seconds))[kept]
 
     async def noticed(times: int) -> bool:
         total: int | None = await tally.pool.fetchval("select total from noticed where project = $1", project)
@@ -218,15 +218,15 @@ async def test_a_rebuild_that_lost_events_on_their_way_fails_and_the_old_table_g
 
 
 async def retry_all(tally: Runtime, project: UUID) -> None:
-    """Send back what was dead-lettered while the table was away (the tests' delays are short)."""
+    """Retry what was dead-lettered while the table was missing (the retry delays of the tests are short)."""
     await asyncio.sleep(1)
-    letters = DeadLetters(tally.client)
-    async for dead_letter in letters.all():
+    dead_letters = DeadLetters(tally.client)
+    async for dead_letter in dead_letters.all():
         if dead_letter.headers["godwit-project"] == str(project):
-            await letters.retry(dead_letter.number)
+            await dead_letters.retry(dead_letter.number)
 
 
-async def test_a_stream_that_was_purged_is_refilled_from_the_log_and_consumers_do_nothing_twice(
+async def test_a_purged_stream_is_refilled_from_the_log_and_consumers_handle_nothing_twice(
     tally: Runtime, owner: "asyncpg.Connection[asyncpg.Record]", project: UUID
 ) -> None:
     for _ in range(5):
@@ -246,7 +246,7 @@ async def test_a_stream_that_was_purged_is_refilled_from_the_log_and_consumers_d
         assert [(headers or {})["godwit-version"] for headers in versions] == ["1", "2", "3", "4", "5"]
 
 
-async def test_a_relay_that_was_replaced_cannot_mark_anything(stack: Stack, tally: Runtime, project: UUID) -> None:
+async def test_a_replaced_relay_cannot_record_anything(stack: Stack, tally: Runtime, project: UUID) -> None:
     async def leading() -> bool:
         return tally.relay.active
 
@@ -254,7 +254,7 @@ async def test_a_relay_that_was_replaced_cannot_mark_anything(stack: Stack, tall
     await tally.pool.fetchval(TAKE_OVER)
     epoch = await tally.pool.fetchval("select epoch from relay")
     assert await tally.pool.fetch(MARK, epoch - 1, [1], 1) == []
-    # the deposed relay notices, steps down, and leads again under a new epoch
+    # the deposed relay notices, stands by, and leads again with a new epoch
     await tell(tally.client, project, Add(key="after", amount=1), Total)
 
     async def published() -> bool:
@@ -263,7 +263,7 @@ async def test_a_relay_that_was_replaced_cannot_mark_anything(stack: Stack, tall
     await eventually(published)
 
 
-async def test_a_batch_with_a_known_message_is_published_singly_and_nothing_is_lost(
+async def test_a_batch_with_a_duplicate_is_published_one_by_one_and_nothing_is_lost(
     tally: Runtime, project: UUID
 ) -> None:
     def message(name: str) -> Outgoing:

@@ -1,4 +1,4 @@
-"""What a service may rely on, shown with the smallest service there is."""
+"""The guarantees of the runtime, shown with a minimal service."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -42,24 +42,24 @@ async def total(tally: Runtime, project: UUID, key: str) -> int:
     return (await ask(tally.client, project, GetTotal(key=key), Total)).total
 
 
-async def test_a_command_is_answered_after_its_events_are_committed(tally: Runtime, project: UUID) -> None:
+async def test_the_reply_to_a_command_follows_the_commit_of_its_events(tally: Runtime, project: UUID) -> None:
     key = str(uuid4())
     assert (await tell(tally.client, project, Add(key=key, amount=2), Total)).total == 2
     assert await facts(tally, project) == [("tally.added", {"type": "tally.added", "key": key, "amount": 2})]
     assert await total(tally, project, key) == 2
 
 
-async def test_a_refused_command_changes_nothing(tally: Runtime, project: UUID) -> None:
+async def test_a_rejected_command_changes_nothing(tally: Runtime, project: UUID) -> None:
     with pytest.raises(Rejected, match="below zero"):
         await tell(tally.client, project, Add(key="poor", amount=-1), Total)
     assert await facts(tally, project) == []
 
 
-async def test_a_repeated_command_gets_the_stored_answer_and_happens_once(tally: Runtime, project: UUID) -> None:
+async def test_a_repeated_command_gets_the_stored_reply_and_takes_effect_once(tally: Runtime, project: UUID) -> None:
     command_id, key = uuid4(), str(uuid4())
     first = await tell(tally.client, project, Add(key=key, amount=5), Total, command_id)
     await tell(tally.client, project, Add(key=key, amount=1), Total)
-    # another id on the bus, so that it is our inbox that recognises it and not JetStream's window
+    # submitted without the bus, so that the inbox recognises the duplicate and not JetStream
     again = await tally.consumers["tally-commands"].commit.submit(_command(command_id, project, Add(key=key, amount=5)))
     assert first.total == 5
     assert again is not None and b'"total":5' in again
@@ -72,28 +72,27 @@ async def test_many_commands_for_one_key_are_all_counted(tally: Runtime, project
     assert await total(tally, project, key) == 200
 
 
-async def test_work_lets_a_crowd_of_commands_pass_but_not_for_ever(
+async def test_work_waits_while_there_is_backpressure_but_not_for_ever(
     tally: Runtime, project: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backpressure, "MEMORY_SECONDS", 60.0)
     commit, key = tally.consumers["tally-commands"].commit, str(uuid4())
-    one, *crowd = [
-        QueuedMessage(_command(uuid4(), project, Add(key=key, amount=1)))
-        for _ in range(backpressure.MIN_MESSAGES + 1)
+    one, *many = [
+        QueuedMessage(_command(uuid4(), project, Add(key=key, amount=1))) for _ in range(backpressure.MIN_MESSAGES + 1)
     ]
     await commit.submit_all([one])
     await asyncio.wait_for(commit.backpressure.wait_for_end(), 10)
-    await commit.submit_all(crowd)
-    passing = asyncio.create_task(commit.backpressure.wait_for_end())
+    await commit.submit_all(many)
+    waiting = asyncio.create_task(commit.backpressure.wait_for_end())
     await tally.wait_out_backpressure(0.01)
-    assert not passing.done()
+    assert not waiting.done()
     monkeypatch.setattr(backpressure, "MAX_SECONDS", 0.0)
-    await commit.submit_all([QueuedMessage(_command(uuid4(), project, Add(key=key, amount=1))) for _ in crowd])
+    await commit.submit_all([QueuedMessage(_command(uuid4(), project, Add(key=key, amount=1))) for _ in many])
     await asyncio.wait_for(commit.backpressure.wait_for_end(), 10)
-    passing.cancel()
+    waiting.cancel()
 
 
-async def test_one_bad_command_does_not_take_the_batch_down(tally: Runtime, project: UUID) -> None:
+async def test_a_bad_command_does_not_affect_its_batch(tally: Runtime, project: UUID) -> None:
     good = [tell(tally.client, project, Add(key=str(uuid4()), amount=1), Total) for _ in range(50)]
     bad = tell(tally.client, project, Add(key="x", amount=2**63), Total)
     results = await asyncio.gather(*good, asyncio.wait_for(bad, 1), return_exceptions=True)
@@ -136,7 +135,7 @@ async def test_a_timer_fires_once_when_it_is_due(tally: Runtime, project: UUID) 
     assert await total(tally, project, key) == 6
 
 
-async def test_a_foreign_event_is_folded_and_reacted_to_once_however_often_it_comes(
+async def test_a_foreign_event_is_folded_and_handled_once_however_often_it_arrives(
     tally: Runtime, project: UUID
 ) -> None:
     key, event_id = str(uuid4()), uuid4()
@@ -153,7 +152,7 @@ async def test_a_foreign_event_is_folded_and_reacted_to_once_however_often_it_co
     assert await tally.pool.fetchval("select total from noticed where project = $1", project) == 4
 
 
-async def test_a_service_whose_port_is_taken_ends_and_says_which(tally: Runtime) -> None:
+async def test_a_service_whose_port_is_in_use_ends_and_names_the_port(tally: Runtime) -> None:
     with listen("127.0.0.1", 0) as taken:
         taken.listen()
         port = taken.getsockname()[1]
@@ -164,7 +163,7 @@ async def test_a_service_whose_port_is_taken_ends_and_says_which(tally: Runtime)
     assert [str(port) in str(error) for error in ended.value.exceptions] == [True]
 
 
-async def test_a_connection_that_is_never_given_back_does_not_keep_a_service_from_ending(
+async def test_a_connection_that_is_never_released_does_not_keep_a_service_from_ending(
     tally: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "CLOSE_SECONDS", 0.1)
@@ -175,8 +174,8 @@ async def test_a_connection_that_is_never_given_back_does_not_keep_a_service_fro
             await kept.fetchval("select 1")
 
 
-async def deaf(_: Runtime) -> None:
-    """Work that forgets once that it was cancelled."""
+async def stubborn(_: Runtime) -> None:
+    """Swallow the first cancellation."""
     with suppress(asyncio.CancelledError):
         await asyncio.sleep(3600)
     await asyncio.sleep(3600)
@@ -186,15 +185,18 @@ async def broken(_: Runtime) -> None:
     raise RuntimeError("planted")
 
 
-async def test_a_service_ends_even_if_its_work_forgets_that_it_was_cancelled(
+async def test_a_service_ends_even_if_its_work_swallows_a_cancellation(
     tally: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lifecycle, "CANCEL_SECONDS", 0.1)
     config = tally.settings
-    async with asyncio.timeout(10), running(msgspec.structs.replace(build(config), work=(deaf,)), config):
+    async with asyncio.timeout(10), running(msgspec.structs.replace(build(config), work=(stubborn,)), config):
         pass
     with pytest.raises(ExceptionGroup, match="TaskGroup"):
-        async with asyncio.timeout(10), running(msgspec.structs.replace(build(config), work=(deaf, broken)), config):
+        async with (
+            asyncio.timeout(10),
+            running(msgspec.structs.replace(build(config), work=(stubborn, broken)), config),
+        ):
             await asyncio.sleep(3600)
 
 

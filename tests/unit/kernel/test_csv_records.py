@@ -1,4 +1,4 @@
-"""Records are the same however the file was cut into pieces, and what is no CSV is refused with its row."""
+"""The CSV parser: its records do not depend on how the file was cut, and an invalid row is reported."""
 
 import csv
 import io
@@ -28,16 +28,16 @@ def cells(raw: bytes, size: int = 7) -> list[list[str]]:
     return [list(record.cells) for record in read(raw, size)]
 
 
-def test_quotes_keep_delimiters_quotes_and_line_breaks() -> None:
+def test_quoted_fields_may_contain_delimiters_quotes_and_line_breaks() -> None:
     raw = b'email,note\r\na@x.io,"one, ""two""\r\nthree"\r\nb@x.io,\r\n'
     assert cells(raw) == [["email", "note"], ["a@x.io", 'one, "two"\r\nthree'], ["b@x.io", ""]]
 
 
-def test_a_byte_order_mark_and_a_missing_last_line_break_do_not_matter() -> None:
+def test_a_byte_order_mark_and_a_missing_final_line_break_are_accepted() -> None:
     assert cells("\ufeffemail\nä@x.io".encode()) == [["email"], ["ä@x.io"]]
 
 
-def test_rows_are_counted_with_blank_ones_as_a_spreadsheet_does() -> None:
+def test_blank_rows_are_counted_as_in_a_spreadsheet() -> None:
     assert [(r.row, list(r.cells)) for r in read(b"email\n\na@x.io\n")] == [(1, ["email"]), (2, []), (3, ["a@x.io"])]
 
 
@@ -54,7 +54,7 @@ def test_every_kind_of_line_break_ends_a_row(line_break: bytes) -> None:
     ("header", "delimiter"),
     [(b"email,a", ","), (b"email;a", ";"), (b"email\ta,b\tc", "\t"), (b"email", ","), (b'"a;b",email', ",")],
 )
-def test_the_delimiter_is_the_one_that_makes_most_columns(header: bytes, delimiter: str) -> None:
+def test_the_delimiter_is_the_one_that_yields_the_most_columns(header: bytes, delimiter: str) -> None:
     assert detect_delimiter(header) == delimiter
 
 
@@ -73,7 +73,7 @@ def test_the_delimiter_is_the_one_that_makes_most_columns(header: bytes, delimit
         (b"," * MAX_COLUMNS + b"\n", 1, "too_many_columns"),
     ],
 )
-def test_what_is_no_csv_is_refused_with_its_row(raw: bytes, row: int, code: str) -> None:
+def test_invalid_csv_is_rejected_with_its_row(raw: bytes, row: int, code: str) -> None:
     with pytest.raises(InvalidCsv) as refused:
         read(raw, 4096)
     assert (refused.value.row, refused.value.code) == (row, code)
@@ -83,7 +83,7 @@ TEXT = st.text(st.sampled_from('ab,;\t"\r\n ä€😀'), max_size=6)
 
 
 @given(st.lists(st.lists(TEXT, min_size=2, max_size=3), min_size=1, max_size=8), st.integers(1, 40), st.data())
-def test_any_file_reads_the_same_in_any_pieces_and_from_any_row_on(
+def test_any_file_parses_the_same_in_any_pieces_and_from_any_row(
     rows: list[list[str]], size: int, data: st.DataObject
 ) -> None:
     written = io.StringIO()

@@ -1,4 +1,4 @@
-"""The place of a contact in a listing, as clients carry it."""
+"""Cursors of lists that are ordered by time."""
 
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -11,13 +11,13 @@ from libs.kernel.rejection import Rejected
 NOW = datetime(2026, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 
 
-def test_a_cursor_leads_back_to_its_place() -> None:
+def test_a_cursor_decodes_to_its_position() -> None:
     identity = uuid4()
     assert decode_cursor(encode_cursor(NOW, identity)) == (NOW, identity)
 
 
 @pytest.mark.parametrize("cursor", ["x", "äöü", "AAAA", str(UUID(int=1)), "_" * 32])
-def test_anything_else_is_refused(cursor: str) -> None:
-    with pytest.raises(Rejected) as no:
+def test_an_invalid_cursor_is_rejected(cursor: str) -> None:
+    with pytest.raises(Rejected) as rejected:
         decode_cursor(cursor)
-    assert no.value.errors[0].field == "cursor"
+    assert rejected.value.errors[0].field == "cursor"

@@ -1,4 +1,4 @@
-"""Where a custom field is named."""
+"""References to custom fields in documents."""
 
 import pytest
 
@@ -23,7 +23,7 @@ CONDITION = {
         [{"config": {"data": {"plan": None}}}],
     ],
 )
-def test_a_document_names_the_field(document: object) -> None:
+def test_a_document_that_uses_the_field_refers_to_it(document: object) -> None:
     assert refers_to_field(document, "plan")
 
 
@@ -38,5 +38,5 @@ def test_a_document_names_the_field(document: object) -> None:
         None,
     ],
 )
-def test_a_document_that_only_sounds_like_it_does_not(document: object) -> None:
+def test_a_document_that_only_contains_its_name_does_not(document: object) -> None:
     assert not refers_to_field(document, "plan")

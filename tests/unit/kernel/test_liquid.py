@@ -1,4 +1,4 @@
-"""Template syntax: what is refused on save, and where the mistake is said to be."""
+"""The syntax of templates: which mistakes are found, and where."""
 
 import time
 
@@ -29,12 +29,12 @@ from libs.kernel.liquid import (
         "{{ 姓名 }}",
     ],
 )
-def test_a_sound_template_has_no_mistake(text: str) -> None:
+def test_a_valid_template_has_no_mistake(text: str) -> None:
     assert find_mistake(text) is None
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "position"),
     [
         ("Hello {{ first..name }}", (1, 15)),
         ("Hello\nthere {{ name | nope }}", (2, 17)),
@@ -50,10 +50,10 @@ def test_a_sound_template_has_no_mistake(text: str) -> None:
         ("{{ a ?? b }} then {{ c | nope }}", (1, 26)),
     ],
 )
-def test_a_mistake_is_placed_where_the_author_wrote_it(text: str, place: tuple[int, int]) -> None:
+def test_a_mistake_has_its_position_in_the_authors_text(text: str, position: tuple[int, int]) -> None:
     mistake = find_mistake(text)
     assert mistake is not None
-    assert (mistake.line, mistake.column) == place
+    assert (mistake.line, mistake.column) == position
 
 
 def test_a_mistake_reads_as_a_sentence() -> None:
@@ -80,7 +80,7 @@ def test_a_mistake_reads_as_a_sentence() -> None:
         ("What?? {{ name }} &amp; {{ a | upcase }}", "What?? {{ name }} &amp; {{ a | upcase }}"),
     ],
 )
-def test_what_authors_write_is_plain_liquid_underneath(written: str, parsed: str) -> None:
+def test_templates_are_translated_to_plain_liquid(written: str, parsed: str) -> None:
     assert " ".join(to_liquid(written).split()) == parsed
 
 
@@ -97,13 +97,13 @@ def test_what_authors_write_is_plain_liquid_underneath(written: str, parsed: str
     ],
     ids=["openings", "raws", "blanks", "brackets", "nesting", "blocks", "outputs"],
 )
-def test_no_template_takes_long_to_refuse(text: str) -> None:
+def test_pathological_templates_are_rejected_quickly(text: str) -> None:
     started = time.process_time()
     assert find_mistake(text) is not None
     assert time.process_time() - started < 2
 
 
-def test_the_names_that_a_template_asks_for_are_listed() -> None:
+def test_the_variables_of_a_template_are_listed() -> None:
     text = (
         "{{ name ?? you }} {{ order.total }} {{ first name }} {{ order.items[0].price }}"
         "{% for item in order.items %}{{ item.name }}{% endfor %}{% assign x = plan %}{{ x }}"
@@ -111,5 +111,5 @@ def test_the_names_that_a_template_asks_for_are_listed() -> None:
     assert variables_in(text) == ["first name", "name", "order.items", "order.total", "plan"]
 
 
-def test_what_cannot_be_parsed_asks_for_nothing() -> None:
+def test_a_template_with_a_mistake_has_no_variables() -> None:
     assert variables_in("{{ name }} {% if %}") == []

@@ -1,4 +1,4 @@
-"""Which language somebody is spoken to in."""
+"""The choice of a language."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from libs.kernel.locales import LOCALES, negotiate_locale, parse_accept_language
 
 
 @pytest.mark.parametrize(
-    ("wish", "locale"),
+    ("preference", "locale"),
     [
         ("de", "de"),
         ("de-AT", "de"),
@@ -22,16 +22,16 @@ from libs.kernel.locales import LOCALES, negotiate_locale, parse_accept_language
         (["de"], "en"),
     ],
 )
-def test_a_wish_is_met_as_well_as_can_be(wish: object, locale: str) -> None:
-    assert negotiate_locale([wish]) == locale
+def test_a_preference_falls_back_to_the_nearest_locale(preference: object, locale: str) -> None:
+    assert negotiate_locale([preference]) == locale
 
 
-def test_the_first_wish_that_can_be_met_counts() -> None:
+def test_the_first_supported_preference_wins() -> None:
     assert negotiate_locale([None, "tlh", "sv", "de"]) == "sv"
     assert [negotiate_locale([locale]) for locale in LOCALES] == list(LOCALES)
 
 
-def test_a_browser_wishes_in_the_order_of_its_header() -> None:
+def test_accept_language_is_parsed_in_order() -> None:
     assert parse_accept_language("cy;q=1.0, fr-CH, *;q=0.5") == ["cy", "fr-CH", "*"]
     assert negotiate_locale(parse_accept_language("*, fr-CH, de")) == "fr"
     assert negotiate_locale(parse_accept_language("")) == "en"

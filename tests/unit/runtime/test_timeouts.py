@@ -1,4 +1,4 @@
-"""Waiting, but not for ever."""
+"""Timeouts that do not raise."""
 
 import asyncio
 
@@ -7,23 +7,23 @@ import pytest
 from libs.runtime.timeouts import soft_timeout
 
 
-async def test_what_does_not_happen_is_not_waited_for() -> None:
+async def test_the_wait_ends_without_an_exception() -> None:
     async with soft_timeout(0.01):
         await asyncio.Event().wait()
-        raise AssertionError("nobody set it")
+        raise AssertionError("the event was not set")
 
 
-async def test_what_happens_is_gone_on_with_at_once() -> None:
+async def test_the_block_ends_as_soon_as_the_event_is_set() -> None:
     happened = asyncio.Event()
     asyncio.get_running_loop().call_soon(happened.set)
     async with asyncio.timeout(1), soft_timeout(60):
         await happened.wait()
         return
-    raise AssertionError("it was not waited for")
+    raise AssertionError("the wait ended too early")
 
 
 @pytest.mark.parametrize("moments", range(6))
-async def test_a_loop_hears_that_it_is_cancelled_whatever_happens_in_that_moment(moments: int) -> None:
+async def test_a_cancellation_is_not_swallowed_when_the_event_is_set_at_the_same_moment(moments: int) -> None:
     event = asyncio.Event()
 
     async def loop() -> None:
@@ -38,6 +38,6 @@ async def test_a_loop_hears_that_it_is_cancelled_whatever_happens_in_that_moment
     for _ in range(moments):
         await asyncio.sleep(0)
     looping.cancel()
-    _, deaf = await asyncio.wait({looping}, timeout=1)
+    _, uncancelled = await asyncio.wait({looping}, timeout=1)
     looping.cancel()
-    assert not deaf
+    assert not uncancelled

@@ -1,4 +1,4 @@
-"""House rules of the contract that no reviewer should have to check."""
+"""Rules for all messages, which no reviewer has to check."""
 
 from collections import Counter
 
@@ -14,12 +14,12 @@ def test_every_tag_is_used_once() -> None:
     assert [tag for tag, count in tags.items() if count > 1] == []
 
 
-def test_commands_are_orders_and_events_are_dotted_facts() -> None:
+def test_command_tags_have_no_dot_and_event_tags_have_one() -> None:
     assert [tag_of(kind) for kind in [*commands(), *queries()] if "." in tag_of(kind)] == []
     assert [tag_of(kind) for kind in events() if tag_of(kind).count(".") != 1] == []
 
 
-def test_every_event_names_its_stream_and_its_owner() -> None:
+def test_every_event_has_a_stream_and_an_owner() -> None:
     assert [kind for kind in events() if "{" not in kind.stream or not kind.service] == []
 
 

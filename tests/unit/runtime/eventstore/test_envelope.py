@@ -1,4 +1,4 @@
-"""The envelope survives the bus, and a chain of causes is followed."""
+"""Envelopes in NATS headers, and chains of causes."""
 
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -27,12 +27,12 @@ COMMAND = Envelope(
 EVENT = ContactSubscribed(contact_id=CONTACT, email="ann@example.com")
 
 
-def test_a_command_comes_back_from_its_headers() -> None:
+def test_a_command_is_restored_from_its_headers() -> None:
     back = envelope_of(COMMAND.message, command_headers(COMMAND))
     assert (back.id, back.project, back.meta, back.version) == (COMMAND.id, PROJECT, COMMAND.meta, 0)
 
 
-def test_an_event_comes_back_from_its_headers_with_its_place_in_the_stream() -> None:
+def test_an_event_is_restored_from_its_headers_with_its_stream_and_version() -> None:
     event = new_event(EVENT, 3, COMMAND, uuid4(), NOW)
     headers = event_headers(
         event_id=event.id,
@@ -47,7 +47,7 @@ def test_an_event_comes_back_from_its_headers_with_its_place_in_the_stream() -> 
     assert envelope_of(EVENT, headers) == event
 
 
-def test_an_event_knows_its_stream_its_subject_and_its_cause() -> None:
+def test_an_event_has_a_stream_a_subject_and_a_cause() -> None:
     event = new_event(EVENT, 1, COMMAND, uuid4(), NOW)
     assert event.stream == f"contact-{CONTACT}"
     assert event_subject(PROJECT, EVENT) == f"evt.contacts.{PROJECT}.contact.subscribed"
@@ -61,7 +61,7 @@ def test_depth_counts_reactions_and_not_commands() -> None:
     assert second.meta.correlation_id == COMMAND.id
 
 
-def test_what_follows_from_an_origin_keeps_its_meta() -> None:
+def test_an_event_with_an_origin_as_cause_keeps_its_meta() -> None:
     kept = Meta(actor="key:abc", depth=4)
     assert new_event(EVENT, 1, Origin(project=PROJECT, meta=kept), uuid4(), NOW).meta == kept
 
@@ -73,13 +73,13 @@ def test_messages_are_camel_case_on_the_wire() -> None:
 
 
 @pytest.mark.parametrize("bad", [{"Nats-Msg-Id": "no id"}, {"godwit-project": ""}, {"godwit-version": "one"}])
-def test_an_envelope_that_cannot_be_read_is_said_to_be_unreadable(bad: dict[str, str]) -> None:
+def test_a_malformed_header_raises_a_decode_error(bad: dict[str, str]) -> None:
     headers = command_headers(COMMAND) | bad
     with pytest.raises(DECODE_ERRORS):
         envelope_of(COMMAND.message, headers)
 
 
-def test_an_envelope_needs_an_id_and_a_project() -> None:
+def test_id_and_project_are_required() -> None:
     for needed in ("Nats-Msg-Id", "godwit-project"):
         headers = command_headers(COMMAND)
         del headers[needed]

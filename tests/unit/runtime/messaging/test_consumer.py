@@ -1,4 +1,4 @@
-"""What an inlet reads from the subject by which JetStream has a message acknowledged, and what it handles at once."""
+"""The consumer: sequence numbers, and how messages are grouped into transactions."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,7 @@ REPLIES = [
 
 
 @pytest.mark.parametrize("reply", REPLIES)
-def test_a_messages_place_in_its_stream_is_the_one_that_nats_py_reads(reply: str) -> None:
+def test_the_stream_sequence_is_the_one_that_nats_py_parses(reply: str) -> None:
     message = Msg(_client=Client(), reply=reply)
     assert stream_sequence(message) == message.metadata.sequence.stream == 1234
 
@@ -33,14 +33,14 @@ def delivery(size: int) -> Delivery:
     return Delivery(Msg(_client=Client(), data=b"x" * size), envelope, None)
 
 
-def test_small_messages_go_into_one_transaction() -> None:
+def test_small_messages_share_a_transaction() -> None:
     many = [delivery(100) for _ in range(500)]
     assert list(split_by_size(many)) == [many]
     assert list(split_by_size([])) == []
 
 
 @given(st.lists(st.integers(0, 2 * MAX_TRANSACTION_BYTES), max_size=20))
-def test_large_ones_go_into_several_in_their_order(sizes: list[int]) -> None:
+def test_large_messages_are_split_over_several_transactions_in_order(sizes: list[int]) -> None:
     deliveries = [delivery(size) for size in sizes]
     found = list(split_by_size(deliveries))
     assert [each for part in found for each in part] == deliveries

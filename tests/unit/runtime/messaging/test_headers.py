@@ -1,4 +1,4 @@
-"""Headers are read and written exactly as nats-py reads and writes them."""
+"""Headers are parsed and serialized exactly as nats-py does."""
 
 from typing import Any
 
@@ -21,36 +21,38 @@ NAMES = st.one_of(
 VALUES = st.one_of(st.text(max_size=20), st.sampled_from(["", " a ", "two\r\nlines", "\n", "ü\u2028", "\x00"]))
 
 
-class Line:
-    """Where a client would send: remembers what."""
+class RecordingClient:
+    """A client that records what it would send."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
         self.client = Client()
         client: Any = self.client
-        client._send_command = self._take
+        client._send_command = self._record
 
-    async def _take(self, order: bytes) -> None:
-        self.sent.append(bytes(order))
+    async def _record(self, sent: bytes) -> None:
+        self.sent.append(bytes(sent))
 
 
-async def outcome(line: Line, send: Any, subject: str, headers: dict[str, str] | None) -> tuple[Any, dict[str, int]]:
+async def outcome(
+    client: RecordingClient, send: Any, subject: str, headers: dict[str, str] | None
+) -> tuple[Any, dict[str, int]]:
     try:
         await send(subject, "_INBOX.1", b"body", 4, headers)
-    except (BadHeaderError, BadSubjectError, UnicodeEncodeError) as refused:
-        return type(refused), line.client.stats
-    return line.sent, line.client.stats
+    except (BadHeaderError, BadSubjectError, UnicodeEncodeError) as error:
+        return type(error), client.client.stats
+    return client.sent, client.client.stats
 
 
 @given(st.lists(LINES, max_size=8))
-def test_what_is_read_is_what_nats_py_reads(lines: list[bytes]) -> None:
+def test_headers_are_parsed_as_by_nats_py(lines: list[bytes]) -> None:
     block = b"\r\n".join(lines)
     assert parse(block) == Client._parse_header_lines(block)
 
 
 @given(st.one_of(st.none(), st.dictionaries(NAMES, VALUES, max_size=6)), st.sampled_from(["evt.x", ""]))
-async def test_what_is_written_is_what_nats_py_writes(headers: dict[str, str] | None, subject: str) -> None:
-    ours, theirs = Line(), Line()
+async def test_headers_are_serialized_as_by_nats_py(headers: dict[str, str] | None, subject: str) -> None:
+    ours, theirs = RecordingClient(), RecordingClient()
 
     async def send(*arguments: Any) -> None:
         await _send(ours.client, *arguments)
@@ -60,12 +62,12 @@ async def test_what_is_written_is_what_nats_py_writes(headers: dict[str, str] | 
     )
 
 
-async def test_a_lightened_client_sends_and_reads_so() -> None:
-    line = Line()
+async def test_a_client_with_fast_headers_sends_and_receives_messages() -> None:
+    line = RecordingClient()
     use_fast_headers(line.client)
     await line.client._send_publish("evt.x", "", b"", 0, {"A": "b"})
-    [order] = line.sent
-    assert order == b"HPUB evt.x  18 18\r\nNATS/1.0\r\nA: b\r\n\r\n\r\n"
+    [sent] = line.sent
+    assert sent == b"HPUB evt.x  18 18\r\nNATS/1.0\r\nA: b\r\n\r\n\r\n"
     assert await line.client._process_headers(b"NATS/1.0\r\nA: b\r\n\r\n") == {"A": "b"}
     with pytest.raises(BadHeaderError):
         await line.client._send_publish("evt.x", "", b"", 0, {"two words": ""})
