@@ -1,87 +1,61 @@
-"""What the gateway is made of."""
+"""The gateway, put together from its parts."""
 
 import asyncio
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-import structlog
+from litestar.types import ASGIApp
 
-from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
 from libs.runtime.messaging.publisher import Publisher
 from libs.runtime.process.runtime import Runtime
-from libs.runtime.process.service import Service
+from libs.runtime.process.service import Handlers, Service
 from libs.runtime.process.settings import Settings
-from libs.schemas.gateway import GetProject, UpdateProject
-from services.gateway.accounts.bootstrap import add_domain, create_project
-from services.gateway.accounts.projects import change_projects, get_project
-from services.gateway.accounts.read_models import api_key, project
-from services.gateway.bus import pending_commands
+from services.gateway.accounts.bootstrap import Bootstrap
+from services.gateway.accounts.handlers import account_handlers
 from services.gateway.bus.bus import Bus
-from services.gateway.http import application, idempotency
+from services.gateway.docs.documentation import openapi_config
+from services.gateway.http.application import api_middleware, make_application
+from services.gateway.http.edge import Edge
+from services.gateway.http.retention import delete_expired
 from services.gateway.http.server import serve_http
+from services.gateway.pages.subscription import Subscription
+from services.gateway.routes.discovery import route_handlers
 from services.gateway.smtp import serve_smtp
-from services.gateway.sns import receiver_from
-from services.gateway.sns.ingest import IngestQueue
-
-log = structlog.get_logger()
-
-MIGRATIONS = Path(__file__).parent / "migrations"
-SWEEP_SECONDS = 600
+from services.gateway.sns import IngestQueue, receiver_from
+from services.gateway.verification import verifier_from
 
 
 def build(config: Settings) -> Service:
-    return Service(
-        name="gateway",
-        commands={UpdateProject: change_projects(bool(config.configuration_set_untracked))},
-        queries={GetProject: get_project},
-        read_models=(project, api_key),
-        migrations=MIGRATIONS,
-        work=(serve, sweep),
-    )
+    migrations = Path(__file__).parent / "migrations"
+    return Service.of("gateway", migrations, account_handlers(config), Handlers(work=(serve, delete_expired)))
 
 
 def openapi_schema() -> dict[str, Any]:
-    """The OpenAPI description of the HTTP API."""
-    return application.openapi_schema()
+    """Return the OpenAPI description of the HTTP API, as `/docs/openapi.json` has it."""
+    return make_application(route_handlers(), lambda app: app, openapi_config()).openapi_schema.to_schema()
 
 
 async def serve(runtime: Runtime) -> None:
-    """Answer HTTP until cancelled. The process is ready once the first project is as the settings want it."""
-    config, complete = runtime.settings, asyncio.Event()
-    runtime.checks["bootstrap"] = lambda: _pending(complete)
-    bus, intake = Bus(runtime.client, runtime.pool), IngestQueue(Publisher(runtime.client, "INGEST"))
+    """Answer HTTP and SMTP until cancelled. The process is ready once the first project is set up."""
+    bootstrap = Bootstrap(runtime)
+    bus, queue = Bus(runtime.client, runtime.pool), IngestQueue(Publisher(runtime.client, "INGEST"))
     await bus.start()
-    first = await create_project(runtime)
-    app = application.make_app(config, runtime.pool, bus, receiver_from(config), intake)
+    await bootstrap.create_project()
+    app = _http_app(runtime, bus, queue)
     async with asyncio.TaskGroup() as tasks:
-        storing = tasks.create_task(intake.run())
-        relaying = tasks.create_task(serve_smtp(app, runtime))
-        completing = tasks.create_task(_complete(bus, first, config.bootstrap_domain, complete))
+        work = (queue.run(), serve_smtp(app, runtime), bootstrap.add_domain(bus))
+        running = [tasks.create_task(each) for each in work]
         try:
-            await serve_http(app, config.host, config.http_port)
+            await serve_http(app, runtime.settings.host, runtime.settings.http_port)
         finally:
-            storing.cancel()
-            completing.cancel()
-            relaying.cancel()
+            for task in running:
+                task.cancel()
 
 
-async def _complete(bus: Bus, first: UUID | None, domain: str, complete: asyncio.Event) -> None:
-    if first:
-        await add_domain(bus, first, domain)
-    complete.set()
-
-
-async def _pending(complete: asyncio.Event) -> str | None:
-    return None if complete.is_set() else "the first project's domain is not added yet"
-
-
-async def sweep(runtime: Runtime) -> None:
-    """Forget answers that are kept no longer."""
-    while True:
-        try:
-            await runtime.pool.execute(idempotency.FORGET)
-            await pending_commands.forget(runtime.pool)
-        except CONNECTION_ERRORS as broken:
-            log.warning("sweep.database_unreachable", error=repr(broken))
-        await asyncio.sleep(SWEEP_SECONDS)
+def _http_app(runtime: Runtime, bus: Bus, queue: IngestQueue) -> ASGIApp:
+    config, pool = runtime.settings, runtime.pool
+    app = make_application(route_handlers(), api_middleware(config, pool), openapi_config())
+    app.state.verify = verifier_from(config)
+    app.state.subscription = Subscription(bus, pool, config.link_key)
+    app.state.sns_receiver, app.state.ingest_queue = receiver_from(config), queue
+    return Edge(app, bus)

@@ -1,6 +1,6 @@
-"""The first project, from the settings: its keys, and the sending domain that the operator vouches for.
+"""Creates the first project from the settings: its keys, and a sending domain that the operator vouches for.
 
-Ids follow from the keys, so that any number of replicas, and every later start, make one project.
+Ids are derived from the keys, so that any number of replicas, and every later start, create the same project.
 """
 
 import asyncio
@@ -28,38 +28,53 @@ ACTOR = Meta(actor="bootstrap")
 PAUSE_SECONDS = 0.5
 
 
-async def create_project(runtime: Runtime) -> UUID | None:
-    """The project and its keys, unless they are there already; answers its id. None if the settings name no key.
+class Bootstrap:
+    """Creates the first project. The process is not ready before both steps are done."""
 
-    Waits for the database as long as it takes.
-    """
-    config = runtime.settings
-    keys = [key for key in (config.bootstrap_secret_key, config.bootstrap_public_key) if key]
-    if not keys:
-        return None
-    project = uuid5(NAMESPACE, keys[0])
-    facts: list[Event] = [ProjectCreated(project_id=project, name=config.bootstrap_domain)]
-    facts += [key_issued(key, uuid5(project, key)) for key in keys]
-    for fact in facts:
-        await _record(runtime, project, fact)
-    return project
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._project: UUID | None = None
+        self._done = False
+        runtime.checks["bootstrap"] = self._pending
 
+    async def create_project(self) -> None:
+        """Create the project and its keys unless they exist, or nothing if the settings name no key.
 
-async def _record(runtime: Runtime, project: UUID, fact: Event) -> None:
-    while True:
-        try:
-            async with runtime.unit() as unit:
-                unit.append([fact], Origin(project=project, meta=ACTOR))
+        Waits for the database as long as it takes.
+        """
+        config = self._runtime.settings
+        keys = [key for key in (config.bootstrap_secret_key, config.bootstrap_public_key) if key]
+        if not keys:
             return
-        except StreamConflict:
-            return  # another replica did it, or an earlier start
-        except CONNECTION_ERRORS as broken:
-            log.warning("bootstrap.database_unreachable", error=repr(broken))
-            await asyncio.sleep(PAUSE_SECONDS)
+        self._project = project = uuid5(NAMESPACE, keys[0])
+        events: list[Event] = [ProjectCreated(project_id=project, name=config.bootstrap_domain)]
+        events += [key_issued(key, uuid5(project, key)) for key in keys]
+        for event in events:
+            await self._append(project, event)
+
+    async def add_domain(self, bus: Bus) -> None:
+        """Add the verified domain to the project. Waits for the delivery service as long as it takes."""
+        if self._project:
+            await _add_domain(bus, self._project, self._runtime.settings.bootstrap_domain)
+        self._done = True
+
+    async def _append(self, project: UUID, event: Event) -> None:
+        while True:
+            try:
+                async with self._runtime.unit() as unit:
+                    unit.append([event], Origin(project=project, meta=ACTOR))
+                return
+            except StreamConflict:
+                return  # another replica or an earlier start has done it
+            except CONNECTION_ERRORS as broken:
+                log.warning("bootstrap.database_unreachable", error=repr(broken))
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _pending(self) -> str | None:
+        return None if self._done else "the first project's domain has not been added yet"
 
 
-async def add_domain(bus: Bus, project: UUID, domain: str) -> None:
-    """The verified domain. Waits for the delivery service as long as it takes."""
+async def _add_domain(bus: Bus, project: UUID, domain: str) -> None:
     command = AddDomain(domain_id=uuid5(project, domain), domain=domain, verified=True)
     envelope = Envelope(id=uuid5(project, f"add {domain}"), project=project, message=command, at=now(), meta=ACTOR)
     while True:
@@ -67,8 +82,8 @@ async def add_domain(bus: Bus, project: UUID, domain: str) -> None:
             await bus.execute(envelope)
             return
         except Rejected as no:
-            log.warning("bootstrap.domain_refused", domain=domain, code=no.code, reason=no.message)
+            log.warning("bootstrap.domain_rejected", domain=domain, code=no.code, reason=no.message)
             return
-        except (CommandPending, Unavailable, *CONNECTION_ERRORS) as later:
-            log.info("bootstrap.waiting_for_delivery", error=repr(later))
+        except (CommandPending, Unavailable, *CONNECTION_ERRORS) as error:
+            log.info("bootstrap.waiting_for_delivery", error=repr(error))
             await asyncio.sleep(PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""A project: whose mails they are, and how its contacts are spoken to. Pure."""
+"""A project and its settings. Pure."""
 
 from datetime import datetime
 from uuid import UUID
@@ -12,8 +12,7 @@ from libs.schemas.gateway import ProjectCreated, ProjectUpdated, UpdateProject
 
 
 class Project(msgspec.Struct, frozen=True):
-    """`id` is None for a project that does not exist; `untracked` says that this installation can send without
-    tracking."""
+    """`id` is None for a project that does not exist. `untracked`: this installation can send without tracking."""
 
     id: UUID | None = None
     name: str = ""
@@ -29,7 +28,7 @@ INITIAL = Project()
 
 
 def decide(command: UpdateProject, project: Project, _: datetime) -> list[ProjectUpdated]:
-    """What follows from the command; nothing if it is already so. Raises Rejected for no."""
+    """Return the events of the command, none if it changes nothing. Raises Rejected."""
     if project.id is None:
         raise Rejected("PROJECT_NOT_FOUND", "Project not found")
     after = _changed(project, command)
@@ -38,7 +37,7 @@ def decide(command: UpdateProject, project: Project, _: datetime) -> list[Projec
     if not (after.tracking or project.untracked):
         raise invalid(
             "tracking",
-            "Tracking cannot be turned off here: GODWIT_CONFIGURATION_SET_UNTRACKED is not set",
+            "Tracking cannot be turned off: GODWIT_CONFIGURATION_SET_UNTRACKED is not set on this installation",
             "invalid_enum_value",
         )
     if after == project:
@@ -76,7 +75,7 @@ def _changed(project: Project, command: UpdateProject) -> Project:
 
 
 def _check_language(language: str | None) -> None:
-    """A language that nobody speaks here would be English without saying so."""
+    """Raise Rejected for an unsupported language: the pages would silently be in English."""
     if language is None or negotiate_locale([language]) != "en" or language.lower().startswith("en"):
         return
     raise invalid("language", f"Language must be one of {', '.join(LOCALES)}", "invalid_enum_value")
@@ -85,5 +84,5 @@ def _check_language(language: str | None) -> None:
 def _check_timezone(timezone: str | None) -> None:
     if timezone is not None and zone_of(timezone) is None:
         raise invalid(
-            "timezone", "Time zone must be a name of the IANA database, such as Europe/Berlin", "invalid_enum_value"
+            "timezone", "Time zone must be a name from the IANA database, such as Europe/Berlin", "invalid_enum_value"
         )

@@ -1,4 +1,4 @@
-"""What can be asked of projects, and done with them."""
+"""The commands and queries of projects."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
@@ -11,6 +11,8 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.aggregate import Aggregate, Loaded
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
+from libs.runtime.messaging.bus import QueryHandler
+from libs.schemas.base import Query
 from libs.schemas.gateway import GetProject, ProjectView, UpdateProject
 from services.gateway.accounts import project
 from services.gateway.accounts.project import Project
@@ -18,7 +20,7 @@ from services.gateway.accounts.read_models import project as rows
 
 
 def change_projects(untracked: bool) -> Aggregate[Project]:
-    """Handles the commands on projects. `untracked`: this installation can send without tracking."""
+    """Return the handler of the commands. `untracked`: this installation can send without tracking."""
     return Aggregate(project, key=_key, load=partial(_load, untracked), reply=_reply)
 
 
@@ -29,8 +31,11 @@ async def get_project(conn: Connection, project_id: UUID, _: GetProject) -> Proj
     return _view(_state(row, False), row.updated_at)
 
 
+QUERIES: Mapping[type[Query], QueryHandler] = {GetProject: get_project}
+
+
 def _key(envelope: Envelope[UpdateProject]) -> UUID | None:
-    """Of another's project a caller learns no more than of one that is not there."""
+    """A project of somebody else is treated like one that does not exist."""
     return envelope.project if envelope.message.project_id == envelope.project else None
 
 

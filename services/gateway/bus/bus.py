@@ -1,11 +1,11 @@
-"""Sending commands and awaiting their answers, on one inbox of this process.
+"""Sends commands and queries to the services and waits for their replies, on one inbox of this process.
 
-A command is published on COMMANDS and carries a subject to answer on. JetStream drops a message whose id it has seen
-lately; but whoever sends a command again wants its answer, so such a repeat goes out once more as a redelivery: the
-service's inbox recognises the command and answers as it did the first time.
+A command is published on COMMANDS with a subject to reply to. JetStream drops a message whose id it has seen recently.
+But whoever repeats a command wants its reply, so a repeat is published once more as a redelivery: the service's inbox
+recognises the command and replies as it did the first time.
 
-JetStream's acknowledgement comes to the same inbox. Nobody waits for it as such: the answer is worth more and comes
-right after it. It counts when there is no answer, because then it is what tells accepted from lost.
+JetStream's acknowledgement arrives on the same inbox. Nobody waits for it as such, because the reply follows right
+after it and says more. It matters when there is no reply: then it tells an accepted command from a lost one.
 """
 
 import asyncio
@@ -24,7 +24,8 @@ from nats.errors import MaxPayloadError
 
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope, command_headers, command_subject
 from libs.runtime.messaging.bus import Unavailable, ask_raw, result_of
 from libs.runtime.messaging.consumer import (
     CONSUMER,
@@ -33,18 +34,19 @@ from libs.runtime.messaging.consumer import (
     REPLY_HEADER,
     SUBJECT,
 )
+from libs.runtime.messaging.publisher import Outgoing
 from libs.schemas.base import Query
 from services.gateway.bus import pending_commands
-from services.gateway.bus.order import Order
 from services.gateway.bus.unchanged_contacts import UnchangedContacts
 
 ACK_SECONDS = 5.0
-ANSWER_SECONDS = 10.0
+REPLY_SECONDS = 10.0
 ACK = ".ack"
+MESSAGE_ID = "Nats-Msg-Id"
 
 
 class CommandPending(Exception):
-    """The command is accepted and will be done, but its answer did not come in time."""
+    """The command was accepted and will be done, but its reply did not arrive in time."""
 
     def __init__(self, command_id: UUID) -> None:
         super().__init__(str(command_id))
@@ -52,7 +54,7 @@ class CommandPending(Exception):
 
 
 class Ack(msgspec.Struct):
-    """What JetStream says of a published message."""
+    """JetStream's acknowledgement of a published message."""
 
     error: dict[str, Any] | None = None
     duplicate: bool = False
@@ -62,28 +64,28 @@ _decode_ack = msgspec.json.Decoder(Ack).decode
 
 
 class AwaitedReply:
-    """An answer that is on its way to `reply_to`. `accepted` says that the bus has taken the command."""
+    """The reply to a command, which arrives at `reply_to`. `accepted` says that JetStream has stored the command."""
 
-    __slots__ = ("accepted", "answer", "order", "reply_to")
+    __slots__ = ("accepted", "command", "reply", "reply_to")
 
-    def __init__(self, order: Order, reply_to: str) -> None:
-        self.order = order
+    def __init__(self, command: Outgoing, reply_to: str) -> None:
+        self.command = command
         self.reply_to = reply_to
-        self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self.accepted = False
 
     async def within(self, seconds: float) -> bool:
-        """Whether the answer has come by then."""
-        if not self.answer.done():
-            await asyncio.wait((self.answer,), timeout=seconds)
-        return self.answer.done()
+        """Wait for the reply, and return whether it has arrived."""
+        if not self.reply.done():
+            await asyncio.wait((self.reply,), timeout=seconds)
+        return self.reply.done()
 
 
 class Bus:
-    """Asks services: commands through JetStream, queries directly. Call `start` first.
+    """Sends commands through JetStream and queries directly. Call `start` first.
 
-    Answers are the JSON of the result, as the service wrote it. All of it raises Rejected for no, and Unavailable where
-    asking failed and the caller may try again.
+    Results are the JSON that the service wrote. Every method raises Rejected if the service rejects the message, and
+    Unavailable if it cannot be reached and the caller may try again.
     """
 
     def __init__(self, client: Client, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
@@ -98,22 +100,27 @@ class Bus:
         await self._client.subscribe(f"{self._inbox}.>", cb=self._receive)
 
     async def execute(self, envelope: Envelope[Any]) -> bytes:
-        """Have a command done, and answer after its commit. Raises Unanswered if that takes longer than 10 seconds."""
-        order = Order.of(envelope)
-        with self._awaiting(order) as awaited:
-            await self._publish(order.subject, order.headers, awaited)
+        """Send a command and return its result after its commit. Raises CommandPending after 10 seconds."""
+        command = Outgoing(
+            command_subject(envelope.project, envelope.message), command_headers(envelope), encode(envelope.message)
+        )
+        with self._awaiting(command) as awaited:
+            await self._publish(command.subject, command.headers, awaited)
             reply = await _reply(awaited)
         if reply is None:
-            await pending_commands.keep(self._pool, order)
-            raise CommandPending(order.id)
+            await pending_commands.store(self._pool, envelope.project, envelope.id, command)
+            raise CommandPending(envelope.id)
         return result_of(reply)
 
     async def await_pending(self, project: UUID, command_id: UUID) -> bytes:
-        """The answer to a command that raised Unanswered. It is done now if it got lost, and never done twice."""
-        order = await pending_commands.find(self._pool, project, command_id)
-        if order is None:
+        """Return the result of a command that raised CommandPending.
+
+        If the command was lost it is done now. It is never done twice.
+        """
+        command = await pending_commands.find(self._pool, project, command_id)
+        if command is None:
             raise Rejected("COMMAND_NOT_FOUND", "Command not found")
-        with self._awaiting(order) as awaited:
+        with self._awaiting(command) as awaited:
             await self._redeliver(awaited)
             reply = await _reply(awaited)
         if reply is None:
@@ -124,30 +131,30 @@ class Bus:
         return await ask_raw(self._client, project, query)
 
     @contextmanager
-    def _awaiting(self, order: Order) -> Iterator[AwaitedReply]:
+    def _awaiting(self, command: Outgoing) -> Iterator[AwaitedReply]:
         reply_to = f"{self._inbox}.{next(self._numbers)}"
-        awaited = self._awaited[reply_to] = AwaitedReply(order, reply_to)
+        awaited = self._awaited[reply_to] = AwaitedReply(command, reply_to)
         try:
             yield awaited
         finally:
             del self._awaited[reply_to]
 
     async def _redeliver(self, awaited: AwaitedReply) -> None:
-        order = awaited.order
-        _, service, _ = order.subject.split(".", 2)
-        again = {
-            "Nats-Msg-Id": str(uuid7()),
-            ORIGINAL_ID: str(order.id),
-            SUBJECT: order.subject,
+        command = awaited.command
+        _, service, _ = command.subject.split(".", 2)
+        redelivery = {
+            MESSAGE_ID: str(uuid7()),
+            ORIGINAL_ID: command.headers[MESSAGE_ID],
+            SUBJECT: command.subject,
             CONSUMER: f"{service}-commands",
         }
-        await self._publish(f"cmd.{service}.{REDELIVER}", order.headers | again, awaited)
+        await self._publish(f"cmd.{service}.{REDELIVER}", command.headers | redelivery, awaited)
 
     async def _publish(self, subject: str, headers: dict[str, str], awaited: AwaitedReply) -> None:
         reply_to = awaited.reply_to
         try:
             await self._client.publish(
-                subject, awaited.order.body, reply=reply_to + ACK, headers=headers | {REPLY_HEADER: reply_to}
+                subject, awaited.command.body, reply=reply_to + ACK, headers=headers | {REPLY_HEADER: reply_to}
             )
         except MaxPayloadError:
             raise
@@ -156,17 +163,17 @@ class Bus:
 
     async def _receive(self, message: Msg) -> None:
         awaited = self._awaited.get(message.subject.removesuffix(ACK))
-        if awaited is None or awaited.answer.done():
+        if awaited is None or awaited.reply.done():
             return
         if message.subject.endswith(ACK):
             await self._acknowledge(awaited, message)
         else:
-            awaited.answer.set_result(message.data)
+            awaited.reply.set_result(message.data)
 
     async def _acknowledge(self, awaited: AwaitedReply, message: Msg) -> None:
-        ack = _decode_ack(message.data) if message.data else None  # without data: there is no such stream
+        ack = _decode_ack(message.data) if message.data else None  # without data: the stream does not exist
         if ack is None or ack.error:
-            awaited.answer.set_exception(Unavailable("the bus refused the command"))
+            awaited.reply.set_exception(Unavailable("the bus rejected the command"))
         elif ack.duplicate:
             await self._redeliver(awaited)
         else:
@@ -175,7 +182,7 @@ class Bus:
 
 async def _reply(awaited: AwaitedReply) -> bytes | None:
     if await awaited.within(ACK_SECONDS):
-        return awaited.answer.result()
+        return awaited.reply.result()
     if not awaited.accepted:
-        raise Unavailable("the bus did not take the command")
-    return awaited.answer.result() if await awaited.within(ANSWER_SECONDS - ACK_SECONDS) else None
+        raise Unavailable("the bus did not acknowledge the command")
+    return awaited.reply.result() if await awaited.within(REPLY_SECONDS - ACK_SECONDS) else None

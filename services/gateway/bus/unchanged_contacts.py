@@ -1,7 +1,7 @@
-"""Asking contacts for those whom a request would leave as they are: for many requests with one question.
+"""Looks up contacts that a save would not change, with one query for many requests.
 
-Whoever comes while a project's question is under way goes into the next one. The answer saves a command and its commit;
-where there is none, the command is what counts, so no trouble here is ever anybody's.
+Requests that arrive while a project's query is running go into the next one. A hit saves a command and its commit.
+Without one the command decides anyway, so a failure here never fails a request.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from libs.schemas.contacts.contacts import FindUnchangedContacts, SaveContact, U
 log = structlog.get_logger()
 
 MAX_AT_ONCE = 100
-LOOK_SECONDS = 1.0
+TIMEOUT_SECONDS = 1.0
 
 _decode = msgspec.json.Decoder(list[UnchangedContact | None]).decode
 
@@ -28,38 +28,38 @@ class PendingLookup(msgspec.Struct, frozen=True):
 
 
 class UnchangedContacts:
-    """`query` asks a service for a project. Bounded by the requests that a process takes at once."""
+    """Batches the lookups. `query` sends a query for a project. The requests of this process bound the queue."""
 
     def __init__(self, query: Callable[[UUID, FindUnchangedContacts], Awaitable[bytes]]) -> None:
         self._query = query
         self._waiting: defaultdict[UUID, deque[PendingLookup]] = defaultdict(deque)
-        self._asking: dict[UUID, asyncio.Task[None]] = {}
+        self._running: dict[UUID, asyncio.Task[None]] = {}
 
     async def find(self, project: UUID, save: SaveContact) -> UnchangedContact | None:
-        """The contact, if it has all that already; None if it has to be saved, or nobody could be asked."""
-        waiting = PendingLookup(save, asyncio.get_running_loop().create_future())
-        self._waiting[project].append(waiting)
-        if project not in self._asking:
-            self._asking[project] = asyncio.create_task(self._ask_for(project))
-        return await waiting.found
+        """Return the contact if `save` would not change it. None if it has to be saved, or the lookup failed."""
+        lookup = PendingLookup(save, asyncio.get_running_loop().create_future())
+        self._waiting[project].append(lookup)
+        if project not in self._running:
+            self._running[project] = asyncio.create_task(self._run(project))
+        return await lookup.found
 
-    async def _ask_for(self, project: UUID) -> None:
-        """Until nobody waits any more."""
+    async def _run(self, project: UUID) -> None:
+        """Run queries until no lookup is waiting."""
         try:
-            while line := self._waiting[project]:
-                batch = [line.popleft() for _ in range(min(MAX_AT_ONCE, len(line)))]
-                for waiting, contact in zip(batch, await self._ask(project, batch), strict=True):
-                    if not waiting.found.done():
-                        waiting.found.set_result(contact)
+            while queue := self._waiting[project]:
+                batch = [queue.popleft() for _ in range(min(MAX_AT_ONCE, len(queue)))]
+                for lookup, contact in zip(batch, await self._find(project, batch), strict=True):
+                    if not lookup.found.done():
+                        lookup.found.set_result(contact)
         finally:
-            del self._waiting[project], self._asking[project]
+            del self._waiting[project], self._running[project]
 
-    async def _ask(self, project: UUID, batch: list[PendingLookup]) -> list[UnchangedContact | None]:
+    async def _find(self, project: UUID, batch: list[PendingLookup]) -> list[UnchangedContact | None]:
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 return _decode(
                     await self._query(project, FindUnchangedContacts(contacts=[each.save for each in batch]))
                 )
-        except Exception as trouble:  # whatever it is, those who wait go on without an answer
-            log.info("known.not_answered", people=len(batch), error=repr(trouble))
+        except Exception as error:  # whatever it is, the requests go on without a result
+            log.info("unchanged_contacts.lookup_failed", contacts=len(batch), error=repr(error))
             return [None] * len(batch)

@@ -1,9 +1,8 @@
-"""The API's documentation at /docs: the OpenAPI description, and a page that shows it and tries it out.
+"""The API's documentation at /docs: the OpenAPI description, and a page that shows it and can send requests.
 
-The page is ours and loads nothing from anywhere else, so it works without a way to the internet.
+The page loads nothing from elsewhere, so it works without access to the internet.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,37 +23,37 @@ ABOUT = """\
 Godwit's HTTP API. Every request carries an API key: `Authorization: Bearer sk_...`. Public keys (`pk_...`) may only
 track events.
 
-Errors have one form: `{"success": false, "error": {"code", "message", "statusCode", "requestId", ...}, "timestamp"}`.
+All errors look alike: `{"success": false, "error": {"code", "message", "statusCode", "requestId", ...}, "timestamp"}`.
 Any POST, PUT, PATCH or DELETE may carry an `Idempotency-Key` (1 to 255 printable ASCII characters, kept for 24 hours):
-the same request again gets the same answer, and nothing happens twice. A change that takes longer than ten seconds is
-answered with 202, and `Location` says where its answer can be had.
+a repeat of the request gets the same response, and nothing happens twice. A change that takes longer than ten seconds
+is answered with 202, and `Location` gives its result later.
 """
 
 TAGS = {
-    "Public API": "What applications call",
-    "Contacts": "Whom you write to",
-    "Older API": "The calls of the API's first version",
-    "Imports": "Contacts from files and into files",
-    "Bulk operations": "One thing for many contacts",
+    "Public API": "For applications: track events, send and verify",
+    "Contacts": "The people you write to",
+    "Older API": "The first version of the API",
+    "Imports": "Import and export contacts",
+    "Bulk operations": "Change many contacts at once",
     "Custom fields": "The keys of contacts' data",
     "Events": "What contacts did",
-    "Segments": "Contacts that have something in common",
-    "Templates": "Mails to be filled in",
-    "Campaigns": "One mail to many",
-    "Workflows": "What happens after what",
-    "Emails": "Every mail, and what became of it",
-    "Analytics": "How it all went",
-    "Domains": "What you send from",
-    "Suppressions": "Who gets no mail",
-    "Projects": "Their names and languages",
-    "Commands": "Answers that took longer",
+    "Segments": "Groups of contacts, by a condition or a list",
+    "Templates": "Reusable mails with variables",
+    "Campaigns": "One mail to many contacts",
+    "Workflows": "Automated steps after an event",
+    "Emails": "Every mail and its status",
+    "Analytics": "Figures over time",
+    "Domains": "The domains that you send from",
+    "Suppressions": "Addresses that get no mail",
+    "Projects": "Settings, reputation and sending limits",
+    "Commands": "Results of changes that took longer",
     "Webhooks": "For Amazon SNS",
     "Status": "This installation",
 }
 
 
 class DocsPage(OpenAPIRenderPlugin):
-    """Shows the description that is at `openapi.json` beside it."""
+    """Shows the description from `openapi.json`."""
 
     def __init__(self) -> None:
         super().__init__(path="/", favicon="", style="")
@@ -69,31 +68,24 @@ class DocsPage(OpenAPIRenderPlugin):
 
 @get("/page.js", include_in_schema=False)
 async def script() -> RawResponse:
-    return RawResponse((FILES / "page.js").read_bytes(), kind=b"text/javascript; charset=utf-8")
+    return RawResponse((FILES / "page.js").read_bytes(), media_type=b"text/javascript; charset=utf-8")
 
 
 @dataclass
-class Described(Operation):
-    """An operation whose handler's docstring begins with its summary, in a line of its own."""
+class DocumentedOperation(Operation):
+    """An operation whose handler's docstring begins with the summary, followed by an empty line."""
 
     def __post_init__(self) -> None:
         self.summary, _, self.description = (self.description or "").partition("\n\n")
 
 
-def described(handlers: Sequence[HTTPRouteHandler]) -> Sequence[HTTPRouteHandler]:
-    """The handlers, with their docstrings read as `Described` does."""
-    for handler in handlers:
-        handler.operation_class = Described
-    return handlers
-
-
 def operation_id(handler: HTTPRouteHandler, _: Method, __: list[str | PathParameterDefinition]) -> str:
-    """The handler's name in camelCase, such as `saveContact`."""
+    """Return the handler's name in camelCase, such as `saveContact`."""
     first, *others = handler.fn.__name__.split("_")
     return first + "".join(other.capitalize() for other in others)
 
 
-def openapi() -> OpenAPIConfig:
+def openapi_config() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Godwit",
         version="1",

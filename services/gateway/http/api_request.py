@@ -1,4 +1,4 @@
-"""An API request as the routes see it."""
+"""A request as the routes see it."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,14 @@ from libs.runtime.eventstore.envelope import Envelope, Meta
 from libs.schemas.base import Command, Query
 from services.gateway.accounts.keys import Principal
 from services.gateway.http import json_body
-from services.gateway.http.errors import ApiError, too_large, too_many_large
+from services.gateway.http.errors import (
+    ApiError,
+    body_timeout,
+    connection_closed,
+    too_large,
+    unavailable,
+    unsupported_encoding,
+)
 from services.gateway.http.request_context import RequestContext, context_of
 
 BODY_SECONDS = 30.0
@@ -19,7 +26,7 @@ LARGE_BODY = 1024 * 1024
 
 
 class ApiRequest(Request[Any, Any, Any]):
-    """A request, who makes it, and the way to have it done."""
+    """A request, its caller, and the commands and queries that it sends."""
 
     @property
     def context(self) -> RequestContext:
@@ -28,7 +35,7 @@ class ApiRequest(Request[Any, Any, Any]):
     @property
     def principal(self) -> Principal:
         principal = self.context.principal
-        assert principal is not None, "a route that is behind no gate asked for the caller"
+        assert principal is not None, "a route without authentication asked for the caller"
         return principal
 
     @property
@@ -36,9 +43,9 @@ class ApiRequest(Request[Any, Any, Any]):
         return self.principal.project
 
     async def execute(self, command: Command, part: str = "") -> bytes:
-        """Have the command done for the caller's project; answers the JSON of its result.
+        """Send the command for the caller's project and return the JSON of its result.
 
-        A request that sends several commands names each `part`. Raises Rejected, Unavailable, Unanswered.
+        A request that sends several commands names each `part`. Raises Rejected, Unavailable or CommandPending.
         """
         context, caller = self.context, self.principal
         context.command_sent = True
@@ -52,22 +59,22 @@ class ApiRequest(Request[Any, Any, Any]):
         return await context.bus.execute(envelope)
 
     async def query(self, query: Query) -> bytes:
-        """Ask the question for the caller's project; answers the JSON of its result. Raises Rejected, Unavailable."""
+        """Return the JSON of the query's result for the caller's project. Raises Rejected or Unavailable."""
         return await self.context.bus.query(self.project, query)
 
     async def body(self) -> bytes:
-        """The whole body. Raises Problem if it is larger than the route takes, or takes too long to arrive."""
+        """Return the whole body. Raises ApiError if it exceeds the limit of the route or arrives too slowly."""
         context = self.context
         if context.body is None:
             context.body = await self._read(self.route_handler.resolve_request_max_body_size() or 0)
         return context.body
 
     async def _read(self, limit: int) -> bytes:
-        body, more = await self._chunk()
+        body, more = await self.chunk()
         if more:
             body = await self._read_on(body, limit)
         if len(body) > limit:
-            raise too_large()
+            raise too_large(limit)
         return body
 
     async def _read_on(self, body: bytes, limit: int) -> bytes:
@@ -75,33 +82,35 @@ class ApiRequest(Request[Any, Any, Any]):
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 while more and size <= limit:
-                    chunk, more = await self._chunk()
+                    chunk, more = await self.chunk()
                     chunks.append(chunk)
                     size += len(chunk)
                     if size > LARGE_BODY and not self.context.take_body_slot():
-                        raise too_many_large()
+                        raise unavailable("Too many large requests at once")
         except TimeoutError:
-            raise ApiError(408, "REQUEST_TIMEOUT", "The request's body did not arrive in time") from None
+            raise body_timeout() from None
         return b"".join(chunks)
 
-    async def _chunk(self) -> tuple[bytes, bool]:
-        """The next part of the body, and whether there are more."""
+    async def chunk(self) -> tuple[bytes, bool]:
+        """Return the next chunk of the body and whether there are more. Raises ApiError if the client has gone."""
         event: Any = await self.receive()
         if event["type"] == "http.disconnect":
-            raise ApiError(400, "BAD_REQUEST", "The connection ended before the request did")
+            raise connection_closed()
         return event.get("body", b""), event.get("more_body", False)
 
     async def json(self) -> Any:
-        """The body as the type that the route declares. Raises Problem."""
+        """Return the body as the type that the route declares. Raises ApiError."""
         self._require_plain_json()
         wanted = self.route_handler.parsed_data_field
-        assert wanted is not None, "only routes with a body ask for it"
+        assert wanted is not None, "the route declares no body"
         return json_body.decode(wanted.annotation, await self.body())
 
     def _require_plain_json(self) -> None:
-        headers = self.context.headers
-        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        if kind != b"application/json":
-            raise ApiError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the body as JSON, with Content-Type: application/json")
-        if headers.get(b"content-encoding", b"identity") != b"identity":
-            raise ApiError(415, "UNSUPPORTED_MEDIA_TYPE", "Send the body as it is: no Content-Encoding is understood")
+        media_type = self.context.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if media_type != b"application/json":
+            raise ApiError(415, "UNSUPPORTED_MEDIA_TYPE", "The Content-Type must be application/json")
+        self.require_no_content_encoding()
+
+    def require_no_content_encoding(self) -> None:
+        if self.context.headers.get(b"content-encoding", b"identity") != b"identity":
+            raise unsupported_encoding()

@@ -1,4 +1,4 @@
-"""Who may come in: every request behind the gate names its project by an API key, and goes no faster than it may."""
+"""Authentication: a request names its project by an API key, and is counted against the project's rate limit."""
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -7,8 +7,11 @@ from services.gateway.http.errors import ApiError
 from services.gateway.http.limits import RateLimiter
 from services.gateway.http.request_context import context_of
 
-ALLOWS_PUBLIC_KEY = "also_public"
-"""The option of a route that public keys may call too."""
+ALLOWS_PUBLIC_KEY = "allows_public_key"
+"""The option of a route that public keys may call as well."""
+
+NEEDS_NO_KEY = "needs_no_key"
+"""The option of a route that is called without an API key."""
 
 NO_HEADER = "Authorization header is required"
 NOT_BEARER = 'Authorization header must use Bearer token format: "Authorization: Bearer YOUR_API_KEY"'
@@ -18,7 +21,7 @@ BAD_SECRET = "Invalid secret API key. This endpoint requires a secret key (sk_*)
 
 
 class Authentication:
-    """Puts the caller into the exchange, or raises Problem."""
+    """Middleware that puts the caller into the request context. Raises ApiError for a caller without a valid key."""
 
     def __init__(self, app: ASGIApp, keys: Keys, limiter: RateLimiter | None) -> None:
         self._app = app
@@ -27,26 +30,26 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = context_of(scope)
-        also_public = ALLOWS_PUBLIC_KEY in scope["route_handler"].opt
+        allows_public_key = ALLOWS_PUBLIC_KEY in scope["route_handler"].opt
         key = bearer_key(context.headers.get(b"authorization"))
-        context.principal = caller = await self._caller(key, also_public)
+        context.principal = caller = await self._caller(key, allows_public_key)
         if self._limiter:
-            allowance = self._limiter.take(caller.project)
-            context.response_headers += allowance.headers()
-            if not allowance.allowed:
-                raise rate_limited(allowance.next_in)
+            state = self._limiter.take(caller.project)
+            context.response_headers += state.headers()
+            if not state.allowed:
+                raise rate_limited(state.next_in)
         await self._app(scope, receive, send)
 
-    async def _caller(self, key: bytes, also_public: bool) -> Principal:
+    async def _caller(self, key: bytes, allows_public_key: bool) -> Principal:
         principal = await self._keys.principal_of(key)
-        if principal and (also_public or principal.kind == "secret"):
+        if principal and (allows_public_key or principal.kind == "secret"):
             return principal
-        message = BAD_PUBLIC if also_public and not key.startswith(b"sk_") else BAD_SECRET
+        message = BAD_PUBLIC if allows_public_key and not key.startswith(b"sk_") else BAD_SECRET
         raise ApiError(401, "INVALID_API_KEY", message, headers={"WWW-Authenticate": "Bearer"})
 
 
 def bearer_key(authorization: bytes | None) -> bytes:
-    """The key in an Authorization header. Raises Problem if there is none."""
+    """Return the key in an Authorization header. Raises ApiError if there is none."""
     if authorization is None:
         raise _unauthenticated(NO_HEADER)
     scheme, _, key = authorization.partition(b" ")

@@ -1,8 +1,8 @@
-"""The outermost layer: what holds for every request and every answer, whatever happens further in.
+"""The outermost layer of the application: what applies to every request and every response.
 
-Every answer has the request's id, and headers that keep browsers from guessing. `/api/...` is `/...`. Browsers may
-call `/v1` from any origin, because public keys live in web pages; they send no cookies that could be abused. More
-requests at once than this process can hold are turned away at the door.
+Every response has the request's id and headers that keep browsers from guessing its type. `/api/...` is the same as
+`/...`. Browsers may call `/v1` from any origin, because public keys are used in web pages; these requests carry no
+cookies that could be abused. When this process already handles as many requests as it can, further ones get a 503.
 """
 
 import re
@@ -15,18 +15,18 @@ from litestar.types import ASGIApp, Message, Receive, Send
 from libs.runtime.uuids import new_uuid
 from services.gateway.bus.bus import Bus
 from services.gateway.http import metrics
-from services.gateway.http.errors import ApiError, error_json
+from services.gateway.http.errors import error_json, unavailable
 from services.gateway.http.raw_response import RawResponse
 from services.gateway.http.request_context import BodySlots, RequestContext
 
 MAX_IN_FLIGHT = 2_000
 MAX_LARGE = 16
-"""Requests with bodies of megabytes at once."""
+"""How many requests with bodies of more than 1 MiB may run at once."""
 
 PREFIX = "/api/"
 ALIASES = {"/v1": "/v1/track", "/webhooks/incoming/sns": "/webhooks/sns"}
-"""Paths of older versions of the API, and what they are called now."""
-PUBLIC = "/v1"
+"""Paths of older versions of the API, and the paths that replaced them."""
+PUBLIC_PATHS = "/v1"
 REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -42,57 +42,57 @@ PREFLIGHT = [
 
 
 class Edge:
-    """Wraps the application; `bus` is what its routes ask."""
+    """Wraps the application and opens the context of each request. `bus` is the one that its routes use."""
 
     def __init__(self, app: ASGIApp, bus: Bus) -> None:
         self._app = app
         self._bus = bus
         self._in_flight = 0
-        self._room = BodySlots(MAX_LARGE)
+        self._body_slots = BodySlots(MAX_LARGE)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         context = self._open(scope)
         structlog.contextvars.bind_contextvars(request=context.request_id)
-        answer = SendWithHeaders(send, context)
+        response = SendWithHeaders(send, context)
         started = time.perf_counter()
         self._in_flight += 1
         try:
-            await self._handle(scope, receive, answer, context)
+            await self._handle(scope, receive, response, context)
         finally:
             self._in_flight -= 1
             context.release_body_slot()
             route = scope.get("path_template", "unknown")
-            metrics.REQUESTS.labels(scope["method"], route, answer.status).observe(time.perf_counter() - started)
+            metrics.REQUESTS.labels(scope["method"], route, response.status).observe(time.perf_counter() - started)
 
-    async def _handle(self, scope: Any, receive: Receive, answer: "SendWithHeaders", context: RequestContext) -> None:
+    async def _handle(self, scope: Any, receive: Receive, send: "SendWithHeaders", context: RequestContext) -> None:
         if self._in_flight > MAX_IN_FLIGHT:
-            await _turn_away(context)(scope, receive, answer)
-        elif scope["method"] == "OPTIONS" and scope["path"].startswith(PUBLIC):
-            await answer({"type": "http.response.start", "status": 204, "headers": PREFLIGHT})
-            await answer({"type": "http.response.body", "body": b"", "more_body": False})
+            await _overloaded(context)(scope, receive, send)
+        elif scope["method"] == "OPTIONS" and scope["path"].startswith(PUBLIC_PATHS):
+            await send({"type": "http.response.start", "status": 204, "headers": PREFLIGHT})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
-            await self._app(scope, receive, answer)
+            await self._app(scope, receive, send)
 
     def _open(self, scope: Any) -> RequestContext:
         headers = dict(scope["headers"])
         scope["path"] = _canonical(scope["path"])
         context = RequestContext(
             bus=self._bus,
-            room=self._room,
+            body_slots=self._body_slots,
             headers=headers,
             request_id=_request_id(headers.get(b"x-request-id", b"")),
             response_headers=[(b"x-content-type-options", b"nosniff")],
             traceparent=_traceparent(headers.get(b"traceparent", b"")),
         )
         context.response_headers.append((b"x-request-id", context.request_id.encode()))
-        if b"origin" in headers and scope["path"].startswith(PUBLIC):
+        if b"origin" in headers and scope["path"].startswith(PUBLIC_PATHS):
             context.response_headers += ANY_ORIGIN
         scope["state"] = {"context": context}
         return context
 
 
 class SendWithHeaders:
-    """Sends an answer on, with the headers that the exchange has collected for it."""
+    """Sends a response with the headers that the context has collected for it, and notes its status."""
 
     __slots__ = ("_context", "_send", "status")
 
@@ -114,16 +114,16 @@ def _canonical(path: str) -> str:
     return ALIASES.get(path, path)
 
 
-def _turn_away(context: RequestContext) -> RawResponse:
-    problem = ApiError(503, "SERVICE_UNAVAILABLE", "Too many requests at once")
-    return RawResponse(error_json(problem, context.request_id), problem.status, headers=[(b"retry-after", b"1")])
+def _overloaded(context: RequestContext) -> RawResponse:
+    error = unavailable("Too many requests at once")
+    return RawResponse(error_json(error, context.request_id), error.status, headers=[(b"retry-after", b"1")])
 
 
 def _request_id(given: bytes) -> str:
-    """The caller's own id for the request, if it is one that can be echoed and logged."""
+    """Return the caller's own id for the request if it can be echoed and logged, else a new one."""
     return given.decode("ascii") if REQUEST_ID.fullmatch(given) else str(new_uuid())
 
 
 def _traceparent(given: bytes) -> str | None:
-    """The W3C Trace Context that the caller sent, if it is one."""
+    """Return the caller's W3C Trace Context if it is valid."""
     return given.decode("ascii") if TRACEPARENT.fullmatch(given) else None

@@ -1,31 +1,29 @@
-"""Types of fields and parameters that several routes share."""
+"""Types of body fields that several routes share. Pure."""
 
 from typing import Annotated
 from uuid import UUID
 
-from litestar.params import QueryParameter
 from msgspec import Meta
 
-from libs.kernel.field_errors import EMAIL, NO_NUL, ONE_LINE
+from libs.kernel.field_errors import EMAIL, ONE_LINE
 from services.gateway.http.errors import not_found
 
 Email = Annotated[str, Meta(max_length=254, pattern=EMAIL, examples=["ada@example.com"])]
 Name = Annotated[str, Meta(min_length=1, max_length=100, examples=["Welcome"])]
+Description = Annotated[str, Meta(max_length=500)]
 Line = Annotated[str, Meta(min_length=1, max_length=998, pattern=ONE_LINE, examples=["Welcome, {{ firstName }}"])]
 """One line of a mail's header, such as a subject."""
 Text = Annotated[str, Meta(min_length=1, examples=["<p>Hello {{ firstName }}</p>"])]
+SenderName = Annotated[str, Meta(max_length=100, pattern=ONE_LINE)]
+EventName = Annotated[str, Meta(min_length=1, max_length=255, examples=["signed_up"])]
 
-Limit = Annotated[int, QueryParameter(ge=1, le=100, description="Items on a page")]
-Cursor = Annotated[
-    str | None, QueryParameter(max_length=500, pattern=NO_NUL, description="The `cursor` of the page before")
-]
-PageNumber = Annotated[int, QueryParameter(name="page", ge=1, le=100_000, description="Pages count from 1")]
-PageSize = Annotated[int, QueryParameter(name="pageSize", ge=1, le=100, description="Items on a page")]
+MAX_MAIL_BYTES = 900 * 1024
+"""Of a body that carries a mail: what is made of it must fit into one message on the bus (1 MiB)."""
 
 
-def parse_id(text: str, what: str) -> UUID:
-    """The id in a path. What is no id of ours names nothing: raises the Problem that says so of `what`."""
+def parse_id(text: str, kind: str) -> UUID:
+    """Return the id in a path. Raises ApiError (404 for this kind of resource) if it is not a UUID."""
     try:
         return UUID(text)
     except ValueError:
-        raise not_found(what) from None
+        raise not_found(kind) from None

@@ -1,6 +1,6 @@
-"""JSON bodies: decoded straight into the type that a route asks for, or refused with everything that is wrong.
+"""Decodes JSON bodies into the type that a route declares, or reports everything that is wrong with them. Pure.
 
-The limits keep out what could not be stored or passed on unchanged: PostgreSQL takes no NUL in text, and integers
+The limits reject what could not be stored or passed on unchanged: PostgreSQL accepts no NUL in text, and integers
 beyond 53 bits do not survive most JSON parsers.
 """
 
@@ -19,30 +19,30 @@ from services.gateway.http.errors import invalid, invalid_field, malformed
 MAX_DEPTH = 32
 MAX_INTEGER = 2**53 - 1
 
-# An unterminated string is a token too: otherwise each quote in it would be tried as the start of one.
+# An unterminated string is a token too; otherwise the search would start again at each quote in it.
 TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]|-?\d[\d.eE+-]*', re.DOTALL)
 ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 LONG_NUMBER = re.compile(rb"\d{16}")
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A request's body. Members that it does not name are ignored."""
+    """The body of a request. Unknown members are ignored."""
 
 
-def decode(kind: Any, raw: bytes) -> Any:
-    """The body as `kind`. Raises Problem: 400 for what is no JSON, 422 for what is not as it must be."""
+def decode(body_type: Any, raw: bytes) -> Any:
+    """Return the body as `body_type`. Raises ApiError: 400 for invalid JSON, 422 for invalid fields."""
     _check_limits(raw)
     try:
-        return _decoder(kind).decode(raw)
+        return _decoder(body_type).decode(raw)
     except msgspec.ValidationError as first:
-        raise invalid(_all_errors(kind, raw) or [field_error("", str(first))]) from None
+        raise invalid(_all_errors(body_type, raw) or [field_error("", str(first))]) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise malformed() from None
 
 
 @cache
-def _decoder(kind: Any) -> "msgspec.json.Decoder[Any]":
-    return msgspec.json.Decoder(kind)
+def _decoder(body_type: Any) -> "msgspec.json.Decoder[Any]":
+    return msgspec.json.Decoder(body_type)
 
 
 def _check_limits(raw: bytes) -> None:
@@ -60,9 +60,9 @@ def _check_tokens(raw: bytes) -> None:
         elif token in b"]}":
             depth -= 1
         elif _is_too_large(token):
-            raise invalid_field("", f"Integers must lie within ±{MAX_INTEGER}", "too_big")
+            raise invalid_field("", f"Integers must be within ±{MAX_INTEGER}", "too_big")
         if depth > MAX_DEPTH:
-            raise invalid_field("", f"Objects and arrays must not be nested deeper than {MAX_DEPTH}", "too_big")
+            raise invalid_field("", f"Objects and arrays must not be nested more than {MAX_DEPTH} deep", "too_big")
 
 
 def _is_too_large(token: bytes) -> bool:
@@ -70,22 +70,22 @@ def _is_too_large(token: bytes) -> bool:
     return digits.isdigit() and (len(digits) > 16 or int(digits) > MAX_INTEGER)
 
 
-def _all_errors(kind: Any, raw: bytes) -> list[FieldError]:
-    """Every field that is missing or wrong; the decoder itself stops at the first."""
+def _all_errors(body_type: Any, raw: bytes) -> list[FieldError]:
+    """Return an error for every missing or invalid field; the decoder itself stops at the first."""
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        # it is only after the first wrong field that it is no JSON
+        # The JSON breaks off only after the first invalid field.
         raise malformed() from None
-    struct = _struct_in(kind)
+    struct = _struct_in(body_type)
     if struct is None or not isinstance(value, dict):
         return []
     return [error for field in msgspec.structs.fields(struct) if (error := _error_of(field, value))]
 
 
-def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
-    """The struct itself, or the one of an optional body."""
-    options = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+def _struct_in(body_type: Any) -> type[msgspec.Struct] | None:
+    """Return the struct of a body, also of an optional one."""
+    options = get_args(body_type) if get_origin(body_type) in (Union, UnionType) else (body_type,)
     return next((each for each in options if isinstance(each, type) and issubclass(each, msgspec.Struct)), None)
 
 

@@ -1,7 +1,7 @@
-"""How many requests a project may make: a token bucket each, which refills evenly.
+"""Rate limits: how many requests a project may make. Each project has a token bucket that refills evenly.
 
-The buckets are this process's own. Behind several gateways a project's requests spread over as many buckets, so the
-limit of all together is up to that many times as high.
+The buckets belong to this process. Behind several gateways a project has a bucket in each, so its total limit is up to
+that many times higher.
 """
 
 import math
@@ -13,13 +13,13 @@ import msgspec
 MAX_BUCKETS = 10_000
 
 
-class Bucket(msgspec.Struct):
+class TokenBucket(msgspec.Struct):
     tokens: float
-    at: float
+    filled_at: float
 
 
 class RateLimitState(msgspec.Struct, frozen=True):
-    """What a project may still do. `remaining` is negative if this request was one too many."""
+    """The state of a limit after a request. `remaining` is negative if the request was one too many."""
 
     limit: int
     remaining: int
@@ -31,7 +31,7 @@ class RateLimitState(msgspec.Struct, frozen=True):
         return self.remaining >= 0
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """The `RateLimit-*` headers; times are in seconds."""
+        """Return the `RateLimit-*` headers, with times in seconds."""
         return [
             (b"ratelimit-limit", b"%d" % self.limit),
             (b"ratelimit-remaining", b"%d" % max(self.remaining, 0)),
@@ -40,15 +40,15 @@ class RateLimitState(msgspec.Struct, frozen=True):
 
 
 class RateLimiter:
-    """Takes a token for each request. `per_minute` is the size of a bucket and what flows into it each minute."""
+    """Takes a token for each request. A bucket holds `per_minute` tokens and gains as many each minute."""
 
     def __init__(self, per_minute: int) -> None:
         self._size = per_minute
         self._rate = per_minute / 60
-        self._buckets: dict[UUID, Bucket] = {}
+        self._buckets: dict[UUID, TokenBucket] = {}
 
-    def take(self, project: UUID) -> RateLimitState:
-        bucket = self._filled(project, time.monotonic())
+    def take(self, owner: UUID) -> RateLimitState:
+        bucket = self._filled(owner, time.monotonic())
         allowed = bucket.tokens >= 1
         if allowed:
             bucket.tokens -= 1
@@ -59,15 +59,15 @@ class RateLimiter:
             next_in=0 if allowed else math.ceil((1 - bucket.tokens) / self._rate),
         )
 
-    def _filled(self, project: UUID, now: float) -> Bucket:
-        bucket = self._buckets.get(project)
+    def _filled(self, owner: UUID, now: float) -> TokenBucket:
+        bucket = self._buckets.get(owner)
         if bucket is None:
-            self._forget_one()
-            bucket = self._buckets[project] = Bucket(float(self._size), now)
-        bucket.tokens = min(self._size, bucket.tokens + (now - bucket.at) * self._rate)
-        bucket.at = now
+            self._make_room()
+            bucket = self._buckets[owner] = TokenBucket(float(self._size), now)
+        bucket.tokens = min(self._size, bucket.tokens + (now - bucket.filled_at) * self._rate)
+        bucket.filled_at = now
         return bucket
 
-    def _forget_one(self) -> None:
+    def _make_room(self) -> None:
         if len(self._buckets) >= MAX_BUCKETS:
             del self._buckets[next(iter(self._buckets))]

@@ -1,4 +1,4 @@
-"""One HTTP request and its answer, from the outermost layer to the route."""
+"""What the layers of the application know about one request."""
 
 from uuid import UUID
 
@@ -11,18 +11,18 @@ from services.gateway.bus.bus import Bus
 
 
 class BodySlots(msgspec.Struct):
-    """How many large bodies may still be held in memory at once."""
+    """How many more large bodies may be held in memory."""
 
     left: int
 
 
 class RequestContext(msgspec.Struct, kw_only=True):
-    """What the layers know of a request.
+    """The context of a request, from the outermost layer to the route.
 
-    `headers` are the request's, `answer_headers` what every answer to it will carry. `command_id` is the id that its
-    command gets: the same whenever the same request comes again with its Idempotency-Key. `asked` says that a command
-    has gone out, or may have in an earlier run of the request. `body` is the request's, once it was read; a `large` one
-    takes its place in the `room` for such.
+    - `headers` are the request's, `response_headers` are added to whatever response it gets;
+    - `command_id` is the id of its command: the same when the request is repeated with its Idempotency-Key;
+    - `command_sent` says that a command was sent, or may have been in an earlier run of the request;
+    - `body` is the request's body once it was read. A large one holds one of the `body_slots`.
     """
 
     bus: Bus
@@ -34,26 +34,25 @@ class RequestContext(msgspec.Struct, kw_only=True):
     command_id: UUID = msgspec.field(default_factory=uuid7)
     command_sent: bool = False
     body: bytes | None = None
-    room: BodySlots = msgspec.field(default_factory=lambda: BodySlots(1))
-    large: bool = False
+    body_slots: BodySlots = msgspec.field(default_factory=lambda: BodySlots(1))
+    holds_body_slot: bool = False
 
     @property
-    def keyed(self) -> bool:
-        """Whether the request has an Idempotency-Key: what it does is then to be remembered, down to what it did not
-        have to do."""
+    def has_idempotency_key(self) -> bool:
+        """Whether a repeat of the request must give the same response."""
         return b"idempotency-key" in self.headers
 
     def take_body_slot(self) -> bool:
-        """Whether there is room for this request's body, which is a large one; `give_room_back` ends it."""
-        if not self.large and self.room.left > 0:
-            self.large = True
-            self.room.left -= 1
-        return self.large
+        """Take a slot for a large body unless the request holds one. Return whether it holds one now."""
+        if not self.holds_body_slot and self.body_slots.left > 0:
+            self.holds_body_slot = True
+            self.body_slots.left -= 1
+        return self.holds_body_slot
 
     def release_body_slot(self) -> None:
-        if self.large:
-            self.large = False
-            self.room.left += 1
+        if self.holds_body_slot:
+            self.holds_body_slot = False
+            self.body_slots.left += 1
 
 
 def context_of(scope: Scope) -> RequestContext:

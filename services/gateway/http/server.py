@@ -1,4 +1,4 @@
-"""The HTTP server of a gateway process, which stops as the service does: no new requests, and those that run finish."""
+"""The HTTP server of a gateway process. It stops with the service: no new requests, while running ones finish."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ DRAIN_SECONDS = 8
 
 
 async def serve_http(app: ASGIApp, host: str, port: int) -> None:
-    """Serve until cancelled, and then until what runs is answered, for at most DRAIN_SECONDS."""
+    """Serve until cancelled, then wait at most DRAIN_SECONDS for the running requests."""
     server = Server(
         uvicorn.Config(
             app,

@@ -1,21 +1,21 @@
-"""Whom a message names in To and Cc, when it comes by SMTP: its writer's lines are kept, whoever gets the mail.
+"""The To and Cc lines of a mail that arrives by SMTP. They are kept as they are, whoever gets the mail. Pure.
 
-Over HTTP nobody can say that; there every recipient's mail is addressed to that recipient. So it does not travel in the
-body but beside it, in the ASGI scope, where only this process can put it.
+Over HTTP there is no such thing: each recipient's mail is addressed to that recipient. So the lines do not travel in
+the body but beside it, in the ASGI scope, where only this process can put them.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from litestar.types import Scope
 
 from libs.schemas.delivery.content import Mailbox
 
-EXTENSION = "godwit.addressed"
+EXTENSION = "godwit.header_recipients"
 
 
 class HeaderRecipients(msgspec.Struct, frozen=True):
-    """Nothing is what a message without such lines says."""
+    """The mailboxes in To and Cc, none for a mail without these lines."""
 
     to: list[Mailbox] = []
     cc: list[Mailbox] = []
@@ -24,8 +24,8 @@ class HeaderRecipients(msgspec.Struct, frozen=True):
 NO_HEADER_RECIPIENTS = HeaderRecipients()
 
 
-def addressed(scope: Scope) -> HeaderRecipients:
-    """What was put into the scope of the request."""
+def header_recipients_of(scope: Mapping[str, Any]) -> HeaderRecipients:
+    """Return the header recipients in the scope of a request."""
     extensions: Any = scope.get("extensions") or {}
     found: HeaderRecipients = extensions.get(EXTENSION, NO_HEADER_RECIPIENTS)
     return found

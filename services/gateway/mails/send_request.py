@@ -1,4 +1,4 @@
-"""From the body of `/v1/send` to an order for delivery: what can be seen to be wrong without asking anybody. Pure."""
+"""The body of `/v1/send`: checks what can be checked without other services, and turns it into commands. Pure."""
 
 import re
 from typing import Annotated, Any
@@ -13,14 +13,13 @@ from libs.schemas.base import Data, FieldError, View
 from libs.schemas.delivery.content import Content, MailOptions
 from libs.schemas.delivery.emails import CheckOrder
 from services.gateway.http.errors import invalid, invalid_field
-from services.gateway.http.fields import Line, Text
+from services.gateway.http.fields import Line, SenderName, Text
 from services.gateway.http.json_body import Body
 from services.gateway.mails.attachments import Attachments, attachment_errors
-from services.gateway.routes.content import SenderName
 
 MAX_RECIPIENTS = 100
 MAX_TEXT = 750 * 1024
-"""Bytes of subject and body: what is made of them must fit into one message on the bus (1 MiB)."""
+"""Of subject and body together, in bytes: what is made of them must fit into one message on the bus (1 MiB)."""
 
 LIQUID = re.compile(r"\{[{%]")
 
@@ -31,9 +30,9 @@ class Person(View, frozen=True, kw_only=True):
 
 
 class SendBody(Body, frozen=True, kw_only=True):
-    """Either `template`, or `subject` and `body`; what is given beside a template wins over it."""
+    """Either `template`, or `subject` and `body`. What is given besides a template overrides it."""
 
-    # The addresses have no pattern here: msgspec 0.22 corrupts memory for a union of patterned text with a list.
+    # The addresses have no pattern: msgspec 0.22 corrupts memory for a union of a patterned string and a list.
     to: str | Person | Annotated[list[str | Person], Meta(min_length=1, max_length=MAX_RECIPIENTS)]
     subject: Line | None = None
     body: Text | None = None
@@ -57,25 +56,26 @@ class SendBody(Body, frozen=True, kw_only=True):
         return self.from_.name if isinstance(self.from_, Person) and self.from_.name else self.name
 
 
-def check(data: SendBody) -> None:
-    """Raise Problem with everything that is wrong with the body on its own."""
+def validate(data: SendBody) -> None:
+    """Raise ApiError with everything that is wrong with the body itself."""
     if data.template is None and not (data.subject and data.body):
         raise invalid_field("template", "Either template ID or both subject and body are required", "required")
-    wrong = [
-        _no_address(field)
+    errors = [
+        _address_error(field)
         for field, address in _addresses(data)
         if address is not None and not normalize_address(address)
     ]
-    wrong += [_header_error(*refusal) for refusal in header_errors(data.headers or {})]
-    wrong += attachment_errors(data.attachments or [])
+    errors += [_header_error(*error) for error in header_errors(data.headers or {})]
+    errors += attachment_errors(data.attachments or [])
     if len((data.subject or "").encode()) + len((data.body or "").encode()) > MAX_TEXT:
-        wrong.append(FieldError(field="body", message=f"Content is limited to {MAX_TEXT} bytes", code="too_big"))
-    if wrong:
-        raise invalid(wrong)
+        message = f"Subject and body must not exceed {MAX_TEXT} bytes together"
+        errors.append(FieldError(field="body", message=message, code="too_big"))
+    if errors:
+        raise invalid(errors)
 
 
-def people(data: SendBody) -> list[Person]:
-    """The recipients, each address once, in the order in which they were given."""
+def recipients_of(data: SendBody) -> list[Person]:
+    """Return the recipients in the given order, each address once."""
     given = data.to if isinstance(data.to, list) else [data.to]
     unique: dict[str, Person] = {}
     for each in given:
@@ -84,8 +84,8 @@ def people(data: SendBody) -> list[Person]:
     return list(unique.values())
 
 
-def order(data: SendBody) -> CheckOrder:
-    """What the mail is to say, to whoever gets it."""
+def draft_of(data: SendBody) -> CheckOrder:
+    """Return the mail without its recipients, as delivery validates it."""
     return CheckOrder(
         content=None if data.template else _content(data),
         template_id=data.template,
@@ -99,25 +99,25 @@ def order(data: SendBody) -> CheckOrder:
 
 
 def variables(data: Data) -> Data:
-    """The values that the mail is filled with, those that are not to be stored included."""
+    """Return the values for the mail's variables, including those that are not to be stored."""
     return {key: _value(given) for key, given in data.items()}
 
 
-def without_words(order: CheckOrder) -> CheckOrder:
-    """The order without what it says, where nothing can be wrong with that: plain words are no template."""
-    content = order.content
+def without_plain_text(draft: CheckOrder) -> CheckOrder:
+    """Return the draft without subject and body if they are no templates: nothing can be wrong with plain text."""
+    content = draft.content
     if content is None or LIQUID.search(content.subject) or LIQUID.search(content.body):
-        return order
-    return msgspec.structs.replace(order, content=msgspec.structs.replace(content, subject="", body=""))
+        return draft
+    return msgspec.structs.replace(draft, content=msgspec.structs.replace(content, subject="", body=""))
 
 
 def _addresses(data: SendBody) -> list[tuple[str, str | None]]:
-    """Every address in the body, with its place."""
+    """Return every address in the body with the path of its field."""
     given = data.to if isinstance(data.to, list) else [data.to]
-    places = [f"to.{n}" for n in range(len(given))] if isinstance(data.to, list) else ["to"]
+    paths = [f"to.{n}" for n in range(len(given))] if isinstance(data.to, list) else ["to"]
     to = [
-        (place, each) if isinstance(each, str) else (f"{place}.email", each.email)
-        for place, each in zip(places, given, strict=True)
+        (path, each) if isinstance(each, str) else (f"{path}.email", each.email)
+        for path, each in zip(paths, given, strict=True)
     ]
     sender = "from.email" if isinstance(data.from_, Person) else "from"
     return [*to, (sender, data.sender), ("reply", data.reply)]
@@ -149,7 +149,7 @@ def _value(given: Any) -> Any:
     return given["value"] if isinstance(given, dict) and given.keys() >= {"value", "persistent"} else given
 
 
-def _no_address(field: str) -> FieldError:
+def _address_error(field: str) -> FieldError:
     return FieldError(field=field, message="Invalid email", code="invalid_string")
 
 

@@ -1,19 +1,21 @@
 """How long a contact can pause its mails."""
 
-import calendar
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal, get_args
+
+from dateutil.relativedelta import relativedelta
 
 PauseLength = Literal["two_weeks", "one_month", "six_months", "one_year"]
 PAUSE_LENGTHS: tuple[PauseLength, ...] = get_args(PauseLength)
 
-MONTHS: dict[PauseLength, int] = {"one_month": 1, "six_months": 6, "one_year": 12}
+DURATIONS: dict[PauseLength, relativedelta] = {
+    "two_weeks": relativedelta(weeks=2),
+    "one_month": relativedelta(months=1),
+    "six_months": relativedelta(months=6),
+    "one_year": relativedelta(years=1),
+}
 
 
 def pause_end(length: PauseLength, start: datetime) -> datetime:
-    """The same time of the day, so many calendar months later; on the month's last day if it is too short."""
-    if length == "two_weeks":
-        return start + timedelta(weeks=2)
-    months = start.month - 1 + MONTHS[length]
-    year, month = start.year + months // 12, months % 12 + 1
-    return start.replace(year=year, month=month, day=min(start.day, calendar.monthrange(year, month)[1]))
+    """Return the end at the same time of day. A day that its month does not have becomes the last of the month."""
+    return start + DURATIONS[length]

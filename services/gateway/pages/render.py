@@ -1,12 +1,11 @@
-"""The HTML of the pages."""
+"""Renders pages as HTML."""
 
 from html import escape
 from pathlib import Path
 from string import Template
 
-import msgspec
-
 from services.gateway.http.raw_response import RawResponse
+from services.gateway.pages.page import Action, Choice, Page
 
 TEMPLATE = Template((Path(__file__).parent / "page.html").read_text(encoding="utf-8"))
 BUTTON = Template('<form method="post" action="$action"><button type="submit">$label</button></form>')
@@ -26,34 +25,6 @@ HEADERS = [
 ]
 
 
-class Action(msgspec.Struct, frozen=True):
-    """Something to click: what it says and where it leads."""
-
-    label: str
-    to: str
-
-
-class Choice(msgspec.Struct, frozen=True):
-    """Something to choose: the question, the answers by the value that each posts under `name`, and the button."""
-
-    name: str
-    question: str
-    options: dict[str, str]
-    button: Action
-
-
-class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """A page in the language `locale`. Texts are plain, not HTML; `button` and `choice` post."""
-
-    locale: str
-    title: str
-    text: str
-    status: int = 200
-    button: Action | None = None
-    choice: Choice | None = None
-    retry_after: int | None = None
-
-
 def respond(page: Page) -> RawResponse:
     html = TEMPLATE.substitute(
         lang=page.locale,
@@ -67,7 +38,7 @@ def respond(page: Page) -> RawResponse:
 
 
 def respond_plainly(page: Page) -> RawResponse:
-    """For programs: the title alone."""
+    """Return the title alone, for programs."""
     return RawResponse(page.title.encode(), page.status, b"text/plain; charset=utf-8", _later(page))
 
 

@@ -1,4 +1,4 @@
-"""What the pages' buttons do."""
+"""Shows the pages, and does what their buttons say."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
@@ -27,9 +27,9 @@ from services.gateway.accounts.read_models.project import sender_of
 from services.gateway.bus.bus import Bus, CommandPending
 from services.gateway.http.limits import RateLimiter
 from services.gateway.pages import page_content
+from services.gateway.pages.page import Page
 from services.gateway.pages.page_content import PageKind, Visit, page_of
 from services.gateway.pages.pause import PauseLength, pause_end
-from services.gateway.pages.render import Page
 
 log = structlog.get_logger()
 
@@ -40,9 +40,9 @@ CommandFor: TypeAlias = Callable[[LinkTarget], SubscribeContact | UnsubscribeCon
 
 
 class Subscription:
-    """Answers with pages, never with exceptions of its own: a link from an old mail must always say something.
+    """Always returns a page, also for errors: a link in an old mail must always show something.
 
-    `wishes` are the languages that the browser asks for; what the contact or the project chose goes first.
+    `languages` are those that the browser asks for. The choice of the contact or the project comes first.
     """
 
     def __init__(self, bus: Bus, pool: "asyncpg.Pool[asyncpg.Record]", link_key: str) -> None:
@@ -51,70 +51,70 @@ class Subscription:
         self._key = link_key
         self._clicks = RateLimiter(CLICKS_PER_MINUTE)
 
-    async def show(self, wish: PageKind, token: str, wishes: list[str]) -> Page:
-        """The page behind the link. Changes nothing."""
+    async def show(self, kind: PageKind, token: str, languages: list[str]) -> Page:
+        """Return the page behind the link. Changes nothing."""
 
-        async def seen() -> Page:
-            return page_of(wish, await self._visit(token, links.verify(self._key, token), wishes))
+        async def page() -> Page:
+            return page_of(kind, await self._visit(token, links.verify(self._key, token), languages))
 
-        return await _answered(seen, negotiate_locale(wishes))
+        return await _page_or_error(page, negotiate_locale(languages))
 
-    async def subscribe(self, token: str, wishes: list[str]) -> Page:
-        return await self._change("subscribe", token, wishes, _subscribed)
+    async def subscribe(self, token: str, languages: list[str]) -> Page:
+        return await self._change("subscribe", token, languages, _subscribe)
 
-    async def unsubscribe(self, token: str, wishes: list[str]) -> Page:
-        return await self._change("unsubscribe", token, wishes, _unsubscribed)
+    async def unsubscribe(self, token: str, languages: list[str]) -> Page:
+        return await self._change("unsubscribe", token, languages, _unsubscribe)
 
-    async def pause(self, token: str, wishes: list[str], length: PauseLength) -> Page:
-        return await self._change("manage", token, wishes, lambda target: _paused(target, length))
+    async def pause(self, token: str, languages: list[str], length: PauseLength) -> Page:
+        return await self._change("manage", token, languages, lambda target: _pause(target, length))
 
-    async def _change(self, wish: PageKind, token: str, wishes: list[str], order: CommandFor) -> Page:
-        """Do what the button says. Doing it twice changes nothing more."""
+    async def _change(self, kind: PageKind, token: str, languages: list[str], command_for: CommandFor) -> Page:
+        """Do what the button says and return the page after it. Doing it again changes nothing more."""
 
-        async def changed() -> Page:
+        async def page() -> Page:
             target = links.verify(self._key, token)
             if not self._clicks.take(target.contact_id).allowed:
-                return page_content.too_often(negotiate_locale(wishes))
-            await self._tell(target, order(target))
-            return page_of(wish, await self._visit(token, target, wishes))
+                return page_content.rate_limited(negotiate_locale(languages))
+            await self._execute(target, command_for(target))
+            return page_of(kind, await self._visit(token, target, languages))
 
-        return await _answered(changed, negotiate_locale(wishes))
+        return await _page_or_error(page, negotiate_locale(languages))
 
-    async def _tell(self, target: LinkTarget, command: SubscribeContact | UnsubscribeContact) -> None:
+    async def _execute(self, target: LinkTarget, command: SubscribeContact | UnsubscribeContact) -> None:
         meta = Meta(actor="link")
         await self._bus.execute(Envelope(id=uuid7(), project=target.project, message=command, at=now(), meta=meta))
 
-    async def _visit(self, token: str, target: LinkTarget, wishes: list[str]) -> Visit:
+    async def _visit(self, token: str, target: LinkTarget, languages: list[str]) -> Visit:
         answer = await self._bus.query(target.project, GetContact(contact_id=target.contact_id))
         contact = msgspec.json.decode(answer, type=ContactView)
         async with self._pool.acquire(timeout=TIMEOUT) as conn:
             sender = await sender_of(conn, target.project)
         return Visit(
-            token, contact, sender.name, negotiate_locale([contact.data.get("locale"), sender.language, *wishes])
+            token, contact, sender.name, negotiate_locale([contact.data.get("locale"), sender.language, *languages])
         )
 
 
-async def _answered(page: Callable[[], Awaitable[Page]], locale: str) -> Page:
-    """The page, or the one that says why there is none."""
+async def _page_or_error(page: Callable[[], Awaitable[Page]], locale: str) -> Page:
+    """Return the page, or one that says why it cannot be shown."""
     try:
         return await page()
     except (InvalidToken, Rejected):
-        return page_content.gone(locale)
+        return page_content.invalid_link(locale)
     except CommandPending:
-        return page_content.on_its_way(locale)
+        return page_content.accepted(locale)
     except (Unavailable, NatsError, *CONNECTION_ERRORS) as failure:
         log.warning("page.unavailable", error=repr(failure))
-        return page_content.later(locale)
+        return page_content.unavailable(locale)
 
 
-def _subscribed(target: LinkTarget) -> SubscribeContact:
+def _subscribe(target: LinkTarget) -> SubscribeContact:
     return SubscribeContact(contact_id=target.contact_id)
 
 
-def _unsubscribed(target: LinkTarget) -> UnsubscribeContact:
+def _unsubscribe(target: LinkTarget) -> UnsubscribeContact:
     return UnsubscribeContact(contact_id=target.contact_id, reason="link", email_id=target.email_id)
 
 
-def _paused(target: LinkTarget, length: PauseLength) -> UnsubscribeContact:
+def _pause(target: LinkTarget, length: PauseLength) -> UnsubscribeContact:
     until = iso(pause_end(length, now()))
     return UnsubscribeContact(contact_id=target.contact_id, reason="snooze", email_id=target.email_id, until=until)

@@ -1,4 +1,4 @@
-"""What the pages say, in every language: one JSON file each in `translations/`."""
+"""The texts of the pages and of the confirmation mail: one JSON file per language in `translations/`."""
 
 from datetime import date
 from pathlib import Path
@@ -56,5 +56,5 @@ TRANSLATIONS = {locale: _read(locale) for locale in LOCALES}
 
 
 def format_day(instant: date, locale: str) -> str:
-    """A date as people write it: 3 March 2027, 3. März 2027."""
+    """Return the date as it is written in the language: 3 March 2027, 3. März 2027."""
     return format_date(instant, "long", Locale.parse(locale, sep="-"))

@@ -1,4 +1,4 @@
-"""Doing one thing to many contacts."""
+"""Bulk operations: the same change for many contacts."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -27,18 +27,14 @@ from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import invalid_field
 from services.gateway.http.fields import parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import (
-    RawResponse,
-    command_responses,
-    job_responses,
-    query_responses,
-)
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import command_responses, job_responses, query_responses
 
 TAGS = ["Bulk operations"]
-WHAT = "Bulk action job"
+KIND = "Bulk action job"
 
 MAX_BYTES = 1024 * 1024
-"""Ten thousand ids are more than other bodies may weigh."""
+"""A body may list ten thousand ids, which exceed the usual limit."""
 
 
 class FilterBody(Body, frozen=True, kw_only=True):
@@ -47,7 +43,7 @@ class FilterBody(Body, frozen=True, kw_only=True):
 
 
 class BulkBody(Body, frozen=True, kw_only=True):
-    """Contacts by their ids (`mode` may be left out then), or everyone who matches a filter."""
+    """Contacts by their ids (`mode` can be omitted), or all contacts that match a filter."""
 
     mode: Literal["ids", "query"] = "ids"
     contact_ids: Annotated[list[UUID], Meta(min_length=1, max_length=MAX_IDS)] | None = None
@@ -76,7 +72,7 @@ class BulkBody(Body, frozen=True, kw_only=True):
 async def bulk_subscribe(data: JSONBody[BulkBody], request: ApiRequest) -> RawResponse:
     """Subscribe many contacts
 
-    `{"contactIds": [...]}` with 1 to 1,000 ids, the same with `"mode": "ids"`, or, for everyone who matches,
+    `{"contactIds": [...]}` with 1 to 1,000 ids, optionally with `"mode": "ids"`. For all contacts that match a filter:
     `{"mode": "query", "filter": {"search", "subscribed"}, "excludeIds": [...]}`.
     """
     return await _start(request, "subscribe", data)
@@ -92,7 +88,7 @@ async def bulk_subscribe(data: JSONBody[BulkBody], request: ApiRequest) -> RawRe
 async def bulk_unsubscribe(data: JSONBody[BulkBody], request: ApiRequest) -> RawResponse:
     """Unsubscribe many contacts
 
-    Takes what `/contacts/bulk-subscribe` takes.
+    Takes the same body as `/contacts/bulk-subscribe`.
     """
     return await _start(request, "unsubscribe", data)
 
@@ -107,8 +103,8 @@ async def bulk_unsubscribe(data: JSONBody[BulkBody], request: ApiRequest) -> Raw
 async def bulk_delete(data: JSONBody[BulkBody], request: ApiRequest) -> RawResponse:
     """Delete many contacts
 
-    Takes what `/contacts/bulk-subscribe` takes. Everyone there is, is `{"mode": "query", "filter": {}}`: a query has to
-    say its filter.
+    Takes the same body as `/contacts/bulk-subscribe`. With `"mode": "query"` the filter is required; to delete all
+    contacts, send `{"mode": "query", "filter": {}}`.
     """
     if data.mode == "query" and data.filter is None:
         raise invalid_field("filter", "Required", "required")
@@ -119,23 +115,20 @@ async def bulk_delete(data: JSONBody[BulkBody], request: ApiRequest) -> RawRespo
 async def get_bulk(job_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get a bulk operation
 
-    `result` comes when the job has ended, with up to 1,000 of the contacts that nothing could be done with.
+    `result` is present once the job has ended, with up to 1,000 of the contacts that could not be changed.
     """
-    return RawResponse(await request.query(GetBulk(job_id=parse_id(job_id, WHAT))))
+    return RawResponse(await request.query(GetBulk(job_id=parse_id(job_id, KIND))))
 
 
 @post("/contacts/bulk/{job_id:str}/cancel", status_code=200, responses=command_responses(JobStopped, 200), tags=TAGS)
 async def cancel_bulk(job_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Cancel a bulk operation
 
-    What is done already stays done.
+    Changes that were already made stay.
     """
-    return RawResponse(await request.execute(CancelJob(job_id=parse_id(job_id, WHAT), kind="bulk")))
+    return RawResponse(await request.execute(CancelJob(job_id=parse_id(job_id, KIND), kind="bulk")))
 
 
 async def _start(request: ApiRequest, operation: BulkOperation, body: BulkBody) -> RawResponse:
     command = StartBulk(job_id=request.context.command_id, operation=operation, selection=body.selection())
     return RawResponse(await request.execute(command), 202)
-
-
-ROUTES = [bulk_subscribe, bulk_unsubscribe, bulk_delete, get_bulk, cancel_bulk]

@@ -1,4 +1,4 @@
-"""A/B tests of campaigns: how one is asked for, what came of its variants, and choosing the winner."""
+"""A/B tests of campaigns: their bodies, their results, and choosing the winner."""
 
 from typing import Annotated, TypeVar
 from uuid import UUID
@@ -20,7 +20,8 @@ from libs.schemas.campaigns.results import GetAbTestResults
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.fields import Line, parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import command_responses, query_responses
 
 TAGS = ["Campaigns"]
 LETTERS = "ABCDE"
@@ -29,8 +30,8 @@ VariantKey = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,20}$", examples=["B"]
 
 
 class VariantBody(Body, frozen=True, kw_only=True):
-    """What is not given is as the campaign has it; `body` is HTML and `content` Markdown: one of the two. Without a
-    key a variant is named by its place: A, B, C and so on."""
+    """Fields that are not given are those of the campaign. `body` is HTML and `content` is Markdown; give one of the
+    two. Without a key a variant is named by its position: A, B, C and so on."""
 
     key: VariantKey | None = None
     subject: Line | None = None
@@ -43,8 +44,8 @@ class VariantBody(Body, frozen=True, kw_only=True):
 
 class AbTestBody(Body, frozen=True, kw_only=True):
     """`sharePercent` of the audience get the variants, in equal parts. `decideAfterMinutes` after the last of these
-    mails is out, the variant with the highest rate of unique opens or clicks (`winnerBy`) wins, and the rest gets it.
-    """
+    mails was sent, the variant with the highest rate of unique opens or clicks (`winnerBy`) wins and is sent to the
+    rest."""
 
     variants: Annotated[
         list[VariantBody],
@@ -60,7 +61,7 @@ class AbTestBody(Body, frozen=True, kw_only=True):
 
 
 class WinnerBody(Body, frozen=True, kw_only=True):
-    """Without a variant, the best one by what is counted so far."""
+    """Without a variant, the one with the best results so far is chosen."""
 
     variant: VariantKey | None = None
 
@@ -72,7 +73,7 @@ def ab_test_of(body: AbTestBody | T) -> AbTest | T:
     """Return the A/B test of a body. None and UNSET stay what they are."""
     if not isinstance(body, AbTestBody):
         return body
-    variants = [_variant(variant, LETTERS[place]) for place, variant in enumerate(body.variants)]
+    variants = [_variant(variant, LETTERS[n]) for n, variant in enumerate(body.variants)]
     return AbTest(**shared_fields(body, AbTest) | {"variants": variants})
 
 
@@ -85,9 +86,9 @@ def _variant(body: VariantBody, letter: str) -> Variant:
 async def get_ab_test_results(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Compare the variants of a campaign's A/B test
 
-    Those who are in the test, variant by variant, with `lift` against the first one; and apart from them the `rest`.
-    `leader` would win by what is counted now; `decision` is what was decided, with the figures of that moment. What
-    machines opened or clicked is not counted.
+    The recipients in the test by variant, with the `lift` over the first variant, and separately the `rest`. `leader`
+    would win now; `decision` is the decision with the figures at that time. Opens and clicks by machines are not
+    counted.
     """
     return RawResponse(await request.query(GetAbTestResults(campaign_id=_id(campaign_id))))
 
@@ -103,8 +104,8 @@ async def choose_winner(
 ) -> RawResponse:
     """Choose the winner of a campaign's A/B test
 
-    Now, instead of when it is due: this variant, or the best one by what is counted so far. Only while the campaign is
-    QUEUED, SENDING or PAUSED. The rest of the audience gets it; those in the test still get what they were to try.
+    Chooses this variant, or the one with the best results so far, before the decision is due. Only while the campaign
+    is QUEUED, SENDING or PAUSED. The rest of the audience gets the winner; those in the test still get their variant.
     """
     variant = data.variant if data else None
     return RawResponse(
@@ -114,6 +115,3 @@ async def choose_winner(
 
 def _id(campaign_id: str) -> UUID:
     return parse_id(campaign_id, "Campaign")
-
-
-ROUTES = [get_ab_test_results, choose_winner]

@@ -20,11 +20,10 @@ from libs.schemas.campaigns.templates import TemplateView
 from libs.schemas.contacts.contacts import Condition
 from libs.schemas.delivery.content import Content, Kind, Utm
 from services.gateway.http.errors import invalid_field
-from services.gateway.http.fields import Email, Line, Name
+from services.gateway.http.fields import Description, Email, Line, Name, SenderName
 from services.gateway.http.json_body import Body
 from services.gateway.http.partial_body import partial
 from services.gateway.routes.campaign_ab_test import AbTestBody, ab_test_of
-from services.gateway.routes.content import Description, SenderName
 
 Markdown = Annotated[str, Meta(max_length=65_000, examples=["# Hello {{ firstName }}"])]
 Html = Annotated[str, Meta(examples=["<p>Hello {{ firstName }}</p>"])]
@@ -33,11 +32,11 @@ Language = Annotated[str, Meta(pattern="^[a-z]{2}(-[A-Z]{2})?$", examples=["en"]
 
 
 class CampaignBody(Body, frozen=True, kw_only=True):
-    """Everything but the name can be written later. `body` is HTML and `content` Markdown: one of the two.
+    """Only the name is required at first. `body` is HTML and `content` is Markdown; give one of the two.
 
-    `sendRate` is the most mails that go out in an hour, `sendWindow` the hours of the day in which they do. A mail of
-    which nobody can say whether Amazon SES has it is sent once more after an hour; with `unknownPolicy: NEVER` it is
-    not, unless somebody asks for it (`POST /emails/{id}/resend`). `utm` is added to the links.
+    `sendRate` limits the mails per hour, and `sendWindow` is the time of day in which they are sent. If it is unknown
+    whether Amazon SES accepted a mail, it is sent again after an hour; with `unknownPolicy: NEVER` only on request
+    (`POST /emails/{id}/resend`). `utm` is added to the links.
     """
 
     name: Name
@@ -64,14 +63,14 @@ class CampaignBody(Body, frozen=True, kw_only=True):
 
 
 class NewCampaignBody(CampaignBody, frozen=True, kw_only=True):
-    """What is not written here is taken from the template, if one is named."""
+    """Fields that are not given are taken from the template, if there is one."""
 
     template_id: UUID | None = None
 
 
 @partial
 class CampaignChanges(CampaignBody, frozen=True, kw_only=True):
-    """What is given is changed; null empties a field."""
+    """Only the given fields are changed. Null clears a field."""
 
     overwrite: bool = False
 
@@ -89,7 +88,7 @@ def create_command(data: NewCampaignBody, template: TemplateView | None) -> Crea
 
 def replace_command(campaign_id: UUID, data: CampaignBody) -> UpdateCampaign:
     """Return the command that replaces all fields of a campaign."""
-    # Of the two forms of the body, the one that is not given must not empty the other.
+    # The body has two forms; the one that is not given must not clear the other.
     other = "markdown" if data.markdown is None else "body"
     return msgspec.structs.replace(update_command(campaign_id, data), **{other: UNSET})
 

@@ -1,4 +1,4 @@
-"""Campaigns: writing again to those who did not open the first one."""
+"""Resending a campaign to the recipients who did not open it."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -26,17 +26,18 @@ from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import ApiError
 from services.gateway.http.fields import Line, parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import RawResponse, command_responses
-from services.gateway.routes.recipient_list import made_list
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import command_responses
+from services.gateway.routes.recipient_list import create_list
 
 TAGS = ["Campaigns"]
 PAGE = 1000
 SUFFIX = " (Resend)"
-LONGEST_NAME = 100
+MAX_NAME = 100
 
 
 class ResendBody(Body, frozen=True, kw_only=True):
-    """Another subject often helps."""
+    """A different subject often helps."""
 
     subject: Line | None = None
     scheduled_for: Annotated[datetime, Meta(tz=True)] | None = None
@@ -48,21 +49,21 @@ async def resend_campaign(
 ) -> RawResponse:
     """Resend a campaign to those who did not open it
 
-    Makes a new campaign of one that was SENT, for those to whom it was sent and who have not opened it, and sends it or
-    schedules it. They are put on a list first, which takes some seconds for a hundred thousand. Opens that are not
-    reported, as where images are not loaded, cannot be known.
+    Creates a new campaign from one that was SENT, for its recipients who have not opened it, and sends or schedules it.
+    The recipients are put on a list first, which takes some seconds for a hundred thousand. Opens that are not
+    reported, for example because images are not loaded, are not known.
     """
     body, found = data or ResendBody(), parse_id(campaign_id, "Campaign")
     first = msgspec.json.decode(await request.query(GetCampaign(campaign_id=found)), type=CampaignView)
     if first.status != "SENT":
-        raise ApiError(409, "CAMPAIGN_NOT_RESENDABLE", "Only a campaign that was sent can be sent again")
-    pages = _who_did_not_open(request, found)
+        raise ApiError(409, "CAMPAIGN_NOT_RESENDABLE", "Only a campaign with status SENT can be resent")
+    pages = _recipients_without_open(request, found)
     first_page = await anext(pages, None)
     if first_page is None:
-        raise ApiError(409, "NO_RECIPIENTS", "Everybody to whom the campaign was sent has opened it")
-    made = await made_list(request, _after(first_page, pages), create_missing=False)
-    audience = Audience(audience_type="SEGMENT", list_id=made)
-    create = _second(first, body, audience)
+        raise ApiError(409, "NO_RECIPIENTS", "All recipients have already opened this campaign")
+    list_id = await create_list(request, _chained(first_page, pages), create_missing=False)
+    audience = Audience(audience_type="SEGMENT", list_id=list_id)
+    create = _resent(first, body, audience)
     await request.execute(create, "campaign")
     send = (
         ScheduleCampaign(campaign_id=create.campaign_id, scheduled_for=body.scheduled_for, asked_at=now())
@@ -72,8 +73,8 @@ async def resend_campaign(
     return RawResponse(await request.execute(send, "send"), 201)
 
 
-async def _who_did_not_open(request: ApiRequest, campaign_id: UUID) -> AsyncIterator[list[str]]:
-    """Page by page, without empty ones."""
+async def _recipients_without_open(request: ApiRequest, campaign_id: UUID) -> AsyncIterator[list[str]]:
+    """Yield the addresses page by page, without empty pages."""
     cursor: str | None = None
     while True:
         query = ListCampaignRecipients(campaign_id=campaign_id, status="not_opened", limit=PAGE, cursor=cursor)
@@ -85,32 +86,32 @@ async def _who_did_not_open(request: ApiRequest, campaign_id: UUID) -> AsyncIter
             return
 
 
-async def _after(first: list[str], rest: AsyncIterator[list[str]]) -> AsyncIterator[list[str]]:
+async def _chained(first: list[str], rest: AsyncIterator[list[str]]) -> AsyncIterator[list[str]]:
     yield first
     async for page in rest:
         yield page
 
 
-def _as_won(campaign: CampaignView) -> CampaignView:
-    """The campaign saying what the winner of its A/B test says, or the first variant if there is no winner."""
+def _with_winner(campaign: CampaignView) -> CampaignView:
+    """Return the campaign with the content of its A/B test's winner, or of the first variant if there is none."""
     test = campaign.ab_test
     if test is None:
         return campaign
-    won = next((variant for variant in test.variants if variant.key == test.winner), test.variants[0])
+    winner = next((variant for variant in test.variants if variant.key == test.winner), test.variants[0])
     return msgspec.structs.replace(
         campaign,
-        subject=won.subject or campaign.subject,
-        preheader=campaign.preheader if won.preheader is None else won.preheader,
-        body=won.body or campaign.body,
-        markdown=won.markdown if won.body else campaign.markdown,
+        subject=winner.subject or campaign.subject,
+        preheader=campaign.preheader if winner.preheader is None else winner.preheader,
+        body=winner.body or campaign.body,
+        markdown=winner.markdown if winner.body else campaign.markdown,
     )
 
 
-def _second(campaign: CampaignView, body: ResendBody, audience: Audience) -> CreateCampaign:
-    first = _as_won(campaign)
+def _resent(campaign: CampaignView, body: ResendBody, audience: Audience) -> CreateCampaign:
+    first = _with_winner(campaign)
     fields = shared_fields(first, CreateCampaign) | {
         "campaign_id": uuid7(),
-        "name": first.name[: LONGEST_NAME - len(SUFFIX)] + SUFFIX,
+        "name": first.name[: MAX_NAME - len(SUFFIX)] + SUFFIX,
         "content": Content(
             subject=body.subject or first.subject or "",
             body=first.body or "",
@@ -125,6 +126,3 @@ def _second(campaign: CampaignView, body: ResendBody, audience: Audience) -> Cre
         "ab_test": None,
     }
     return CreateCampaign(**fields)
-
-
-ROUTES = [resend_campaign]

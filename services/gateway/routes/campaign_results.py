@@ -1,9 +1,7 @@
-"""Campaigns: whom they would reach, how far they are, and what came of them."""
+"""Campaigns: their live audience, their progress and their results."""
 
 import asyncio
-import csv
 from collections.abc import AsyncIterator
-from io import StringIO
 from typing import Annotated
 from uuid import UUID
 
@@ -41,47 +39,37 @@ from libs.schemas.delivery.content import Content, Kind
 from libs.schemas.delivery.emails import FindSuppressed, SendEmail, Suppressed
 from libs.schemas.delivery.sending import GetSendingState, SendingState, WaitingFor
 from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.csv_writer import csv_rows
 from services.gateway.http.errors import ApiError
-from services.gateway.http.fields import (
-    Cursor,
-    Email,
-    Limit,
-    PageNumber,
-    PageSize,
-    parse_id,
-)
+from services.gateway.http.fields import Email, parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import (
-    RawResponse,
-    Streamed,
-    command_responses,
-    query_responses,
-)
+from services.gateway.http.parameters import Cursor, Limit, PageNumber, PageSize
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import command_responses, query_responses
+from services.gateway.http.streaming import KEEP_ALIVE, StreamedResponse, event, event_stream
 from services.gateway.routes.responses import Message
 
 TAGS = ["Campaigns"]
 EXPORT_PAGE = 1000
 TEST = "[TEST] "
-LOOK_EVERY = 1.0
-LONGEST_WATCH = 600
-"""Seconds, after which a client connects again: it does so by itself."""
+POLL_SECONDS = 1.0
+MAX_WATCH_SECONDS = 600
+"""After this the client reconnects by itself."""
 FINAL = ("SENT", "FAILED", "CANCELLED")
 
 OfVariant = Annotated[
     str | None,
     QueryParameter(
-        name="variant", max_length=20, pattern=NO_NUL, description="Only who gets this variant of the A/B test"
+        name="variant", max_length=20, pattern=NO_NUL, description="Only recipients with this variant of the A/B test"
     ),
 ]
-Status = Annotated[
-    RecipientStatus | None, QueryParameter(description="Only recipients with this state, or to whom this happened")
-]
+Status = Annotated[RecipientStatus | None, QueryParameter(description="Only recipients with this status or event")]
 
 
 class Progress(CampaignProgress, frozen=True, kw_only=True):
-    """`waiting_for` is why queued mails are not sent yet: RATE_LIMIT is how it should be. Where it is SEND_RATE or
-    SEND_WINDOW, the campaign's own, `waiting_until` is when the next mail's turn is. `detail` is SES's code where SES
-    refuses, `rate_limit` what the account may send in a second now."""
+    """`waiting_for` is why queued mails are not sent yet; RATE_LIMIT is normal. For SEND_RATE and SEND_WINDOW, the
+    limits of the campaign, `waiting_until` is when the next mail will be sent. `detail` is the error code if SES
+    rejects mails. `rate_limit` is how many mails per second the account may send now."""
 
     waiting_for: WaitingFor | None
     waiting_until: Instant | None
@@ -90,7 +78,7 @@ class Progress(CampaignProgress, frozen=True, kw_only=True):
 
 
 class TestBody(Body, frozen=True, kw_only=True):
-    """`variant` is one of the campaign's A/B test; the first, if none is given."""
+    """`variant` is one of the campaign's A/B test; the default is the first."""
 
     email: Email
     variant: str | None = None
@@ -108,11 +96,11 @@ async def list_campaign_contacts(
 ) -> RawResponse:
     """List a campaign's live audience
 
-    Who would get it if it was sent now. `leftOut` is the reason for which a contact would not.
+    The contacts that would get it if it was sent now. `leftOut` is the reason why a contact would not.
     """
     view = msgspec.json.decode(await request.query(GetCampaign(campaign_id=_id(campaign_id))), type=CampaignView)
     if view.audience_type is None:
-        raise ApiError(409, "CAMPAIGN_HAS_NO_AUDIENCE", "The campaign has no audience yet")
+        raise ApiError(409, "CAMPAIGN_HAS_NO_AUDIENCE", "The campaign has no audience yet: set audienceType first")
     audience = Audience(**shared_fields(view, Audience))
     query = PreviewAudience(
         audience=audience, subscribed_only=view.kind != "TRANSACTIONAL", page=page, page_size=page_size
@@ -122,7 +110,7 @@ async def list_campaign_contacts(
 
 
 async def _with_suppressed(request: ApiRequest, preview: AudiencePreview, kind: Kind) -> AudiencePreview:
-    """Delivery knows whose mailboxes said no, and which addresses are suppressed."""
+    """Return the preview with the contacts marked whose addresses are suppressed, which only delivery knows."""
     readers = {contact.id: contact.email for contact in preview.data}
     answer = await request.query(FindSuppressed(readers=readers, kind=kind))
     reasons = {each.contact_id: each.reason for each in msgspec.json.decode(answer, type=list[Suppressed])}
@@ -137,7 +125,8 @@ async def _with_suppressed(request: ApiRequest, preview: AudiencePreview, kind: 
 async def test_campaign(campaign_id: FromPath[str], data: JSONBody[TestBody], request: ApiRequest) -> RawResponse:
     """Send a test
 
-    To any address, from any status, written for real with the data of a contact of the project. It is counted nowhere.
+    Sends the campaign to any address, in any status, rendered with the data of a contact of the project. Tests are not
+    counted in statistics.
     """
     answer = await request.query(GetCampaignContent(campaign_id=_id(campaign_id), variant=data.variant))
     content = msgspec.json.decode(answer, type=Content)
@@ -168,30 +157,30 @@ async def get_campaign_stats(campaign_id: FromPath[str], request: ApiRequest) ->
 async def watch_campaign(campaign_id: FromPath[str], request: ApiRequest) -> ASGIResponse:
     """Watch a campaign's progress
 
-    As server-sent events, one whenever something changed, until the campaign is over; with `Accept: application/json`
-    as it is now.
+    As server-sent events, one for each change, until the campaign has ended. With `Accept: application/json`, the
+    current progress.
     """
     found = _id(campaign_id)
     if b"application/json" in request.context.headers.get(b"accept", b""):
         return RawResponse(encode(await _progress(request, found)))
-    return Streamed(_events(request, found), b"text/event-stream")
+    return event_stream(_events(request, found))
 
 
 async def _events(request: ApiRequest, campaign_id: UUID) -> AsyncIterator[bytes]:
     last = b""
-    for second in range(LONGEST_WATCH):
+    for second in range(MAX_WATCH_SECONDS):
         try:
             progress = await _progress(request, campaign_id)
         except (Rejected, Unavailable):
             if second == 0:
                 raise
             return
-        told = encode(progress)
-        yield b": still here\n\n" if told == last else b"event: progress\ndata: " + told + b"\n\n"
+        current = encode(progress)
+        yield KEEP_ALIVE if current == last else event("progress", current)
         if progress.status in FINAL:
             return
-        last = told
-        await asyncio.sleep(LOOK_EVERY)
+        last = current
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _progress(request: ApiRequest, campaign_id: UUID) -> Progress:
@@ -209,7 +198,7 @@ async def _progress(request: ApiRequest, campaign_id: UUID) -> Progress:
 
 
 async def _sending_state(request: ApiRequest, campaign_id: UUID, queued: int) -> SendingState | None:
-    """Progress can be told without it, as while delivery restarts."""
+    """Return the state, or None if delivery is unavailable: the progress is useful without it."""
     try:
         answer = await request.query(GetSendingState(campaign_id=campaign_id, queued=queued))
     except Unavailable:
@@ -228,8 +217,8 @@ async def list_campaign_recipients(
 ) -> RawResponse:
     """List a campaign's recipients
 
-    Who was written to, and what came of it; with an A/B test also the variant that each one gets. `total` is of the
-    whole campaign, and given on the first page only.
+    The recipients and what happened to their mails; with an A/B test also their variants. `total` counts the whole
+    campaign and is given on the first page only.
     """
     query = ListCampaignRecipients(
         campaign_id=_id(campaign_id), status=status, variant=variant, limit=limit, cursor=cursor
@@ -244,45 +233,33 @@ async def list_campaign_recipients(
 )
 async def export_campaign_recipients(
     campaign_id: FromPath[str], request: ApiRequest, status: Status = None, variant: OfVariant = None
-) -> Streamed:
+) -> StreamedResponse:
     """Export a campaign's recipients
 
-    All of them as CSV, in UTF-8, sent while it is made.
+    All recipients as CSV in UTF-8. The file is streamed.
     """
     wanted = ListCampaignRecipients(campaign_id=_id(campaign_id), status=status, variant=variant, limit=EXPORT_PAGE)
-    return Streamed(_rows(request, wanted), b"text/csv; charset=utf-8")
+    return StreamedResponse(_rows(request, wanted), b"text/csv; charset=utf-8")
 
 
 async def _rows(request: ApiRequest, wanted: ListCampaignRecipients) -> AsyncIterator[bytes]:
-    columns = [field.encode_name for field in msgspec.structs.fields(CampaignRecipient)]
-    head: list[list[str]] = [columns]
+    """Yield the file page by page. The header comes with the first page, so that a rejected query is still an error."""
+    header = [[field.encode_name for field in msgspec.structs.fields(CampaignRecipient)]]
     cursor: str | None = None
     while True:
         query = msgspec.structs.replace(wanted, cursor=cursor)
         page = msgspec.json.decode(await request.query(query), type=CampaignRecipients)
-        yield _csv(head + [[_cell(value) for value in msgspec.to_builtins(each).values()] for each in page.data])
-        head, cursor = [], page.cursor
+        yield csv_rows(header + [list(msgspec.to_builtins(each).values()) for each in page.data])
+        header, cursor = [], page.cursor
         if cursor is None:
             return
-
-
-def _csv(rows: list[list[str]]) -> bytes:
-    text = StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
-
-
-def _cell(value: object) -> str:
-    """Spreadsheets would take some texts for formulas."""
-    text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 @get("/campaigns/{campaign_id:str}/link-clicks", responses=query_responses(list[LinkClicks]), tags=TAGS)
 async def list_link_clicks(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """List a campaign's link clicks
 
-    For each link all clicks, and how many contacts clicked; the most clicked first.
+    For each link the number of clicks and of contacts who clicked, most clicked first.
     """
     return RawResponse(await request.query(ListLinkClicks(campaign_id=_id(campaign_id))))
 
@@ -291,22 +268,10 @@ async def list_link_clicks(campaign_id: FromPath[str], request: ApiRequest) -> R
 async def get_campaign_timeline(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get a campaign's timeline
 
-    What happened in each hour in which anything did. The hours add up to the statistics.
+    The events by hour, without hours in which nothing happened. The hours add up to the statistics.
     """
     return RawResponse(await request.query(GetCampaignTimeline(campaign_id=_id(campaign_id))))
 
 
 def _id(campaign_id: str) -> UUID:
     return parse_id(campaign_id, "Campaign")
-
-
-ROUTES = [
-    list_campaign_contacts,
-    test_campaign,
-    get_campaign_stats,
-    watch_campaign,
-    list_campaign_recipients,
-    export_campaign_recipients,
-    list_link_clicks,
-    get_campaign_timeline,
-]

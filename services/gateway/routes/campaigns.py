@@ -1,4 +1,4 @@
-"""Campaigns: what they say and to whom, and when they are sent."""
+"""Campaigns: their content, their audience, and when they are sent."""
 
 from datetime import datetime
 from typing import Annotated
@@ -31,13 +31,11 @@ from libs.schemas.campaigns.campaigns import (
 from libs.schemas.campaigns.templates import GetTemplate, TemplateView
 from libs.schemas.contacts.audiences import PreviewAudience
 from services.gateway.http.api_request import ApiRequest
-from services.gateway.http.fields import (
-    PageNumber,
-    PageSize,
-    parse_id,
-)
+from services.gateway.http.fields import MAX_MAIL_BYTES, parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
+from services.gateway.http.parameters import PageNumber, PageSize
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import command_responses, query_responses
 from services.gateway.routes.campaign_bodies import (
     CampaignBody,
     CampaignChanges,
@@ -49,7 +47,6 @@ from services.gateway.routes.campaign_bodies import (
     require_one_body,
     update_command,
 )
-from services.gateway.routes.content import MAX_BYTES
 from services.gateway.routes.responses import Message
 
 TAGS = ["Campaigns"]
@@ -82,13 +79,13 @@ async def list_campaigns(
     return RawResponse(await request.query(ListCampaigns(page=page, page_size=page_size, status=status, search=search)))
 
 
-@post("/campaigns", responses=command_responses(CampaignView, 201), tags=TAGS, request_max_body_size=MAX_BYTES)
+@post("/campaigns", responses=command_responses(CampaignView, 201), tags=TAGS, request_max_body_size=MAX_MAIL_BYTES)
 async def create_campaign(data: JSONBody[NewCampaignBody], request: ApiRequest) -> RawResponse:
     """Create a campaign
 
-    It starts as a DRAFT. The audience is everyone who is subscribed (`ALL`), a segment or a list (`SEGMENT`; with both,
-    those who are in both), or whoever meets a condition (`FILTERED`). `readiness` says what is missing before it can
-    be sent.
+    It starts as a DRAFT. The audience is all subscribed contacts (`ALL`), a segment or a list (`SEGMENT`; with both,
+    the contacts that are in both), or the contacts that match a condition (`FILTERED`). `readiness` says what is
+    missing before it can be sent.
     """
     require_one_body(data)
     await _require_audience(request, audience_of(data))
@@ -107,15 +104,15 @@ async def get_campaign(campaign_id: FromPath[str], request: ApiRequest) -> RawRe
     status_code=200,
     responses=command_responses(CampaignView, 200),
     tags=TAGS,
-    request_max_body_size=MAX_BYTES,
+    request_max_body_size=MAX_MAIL_BYTES,
 )
 async def replace_campaign(
     campaign_id: FromPath[str], data: JSONBody[CampaignBody], request: ApiRequest
 ) -> RawResponse:
     """Replace a campaign
 
-    What is not given is emptied. Only in DRAFT, SCHEDULED and FAILED; one that is scheduled must stay ready. A body
-    that Markdown cannot preserve is replaced by `content` only with `overwrite: true`.
+    Fields that are not given are cleared. Only in DRAFT, SCHEDULED and FAILED; a scheduled campaign must stay ready. A
+    body that Markdown cannot represent is replaced by `content` only with `overwrite: true`.
     """
     require_one_body(data)
     await _require_audience(request, audience_of(data))
@@ -126,15 +123,15 @@ async def replace_campaign(
     "/campaigns/{campaign_id:str}",
     responses=command_responses(CampaignView, 200),
     tags=TAGS,
-    request_max_body_size=MAX_BYTES,
+    request_max_body_size=MAX_MAIL_BYTES,
 )
 async def update_campaign(
     campaign_id: FromPath[str], data: JSONBody[CampaignChanges], request: ApiRequest
 ) -> RawResponse:
     """Update a campaign
 
-    Changes the fields that are given. Only in DRAFT, SCHEDULED and FAILED; one that is scheduled must stay ready. A
-    body that Markdown cannot preserve is replaced by `content` only with `overwrite: true`.
+    Changes the given fields. Only in DRAFT, SCHEDULED and FAILED; a scheduled campaign must stay ready. A body that
+    Markdown cannot represent is replaced by `content` only with `overwrite: true`.
     """
     require_one_body(data)
     for part in changed_audiences(data):
@@ -146,7 +143,7 @@ async def update_campaign(
 async def delete_campaign(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Delete a campaign
 
-    Only in DRAFT, SENT, FAILED and CANCELLED. What it sent stays in the history of its contacts.
+    Only in DRAFT, SENT, FAILED and CANCELLED. The mails that it sent stay in the history of the contacts.
     """
     await request.execute(DeleteCampaign(campaign_id=_id(campaign_id), asked_at=now()))
     return RawResponse(b'{"success":true,"message":"Campaign deleted"}')
@@ -156,7 +153,7 @@ async def delete_campaign(campaign_id: FromPath[str], request: ApiRequest) -> Ra
 async def duplicate_campaign(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Duplicate a campaign
 
-    The copy is a DRAFT, whatever became of the original.
+    The copy is a DRAFT, whatever the status of the original.
     """
     return RawResponse(await request.execute(DuplicateCampaign(campaign_id=uuid7(), original_id=_id(campaign_id))), 201)
 
@@ -167,12 +164,12 @@ async def send_campaign(
 ) -> RawResponse:
     """Send a campaign
 
-    Freezes its content and queues it for sending now; with `scheduledFor`, schedules it. Only in DRAFT, SCHEDULED and
+    Freezes its content and queues it for sending, or schedules it with `scheduledFor`. Only in DRAFT, SCHEDULED and
     FAILED, and only if it is ready.
     """
     if data and data.scheduled_for:
         return await _schedule(request, campaign_id, data.scheduled_for)
-    return await _ask(request, SendCampaign, campaign_id)
+    return await _transition(request, SendCampaign, campaign_id)
 
 
 @post(
@@ -183,8 +180,8 @@ async def schedule_campaign(
 ) -> RawResponse:
     """Schedule a campaign
 
-    Or move its schedule. If nothing runs at that time, it is sent up to an hour late; after that it is not sent but
-    FAILED, with the failure `MISSED`.
+    Also changes the schedule. If the platform is down at that time, the campaign is sent up to an hour late; after that
+    it is not sent but becomes FAILED with the failure `MISSED`.
     """
     return await _schedule(request, campaign_id, data.scheduled_for)
 
@@ -198,36 +195,36 @@ async def schedule_campaign(
 async def unschedule_campaign(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Unschedule a campaign
 
-    It is a DRAFT again.
+    It becomes a DRAFT again.
     """
-    return await _ask(request, UnscheduleCampaign, campaign_id)
+    return await _transition(request, UnscheduleCampaign, campaign_id)
 
 
 @post("/campaigns/{campaign_id:str}/cancel", status_code=200, responses=command_responses(CampaignView, 200), tags=TAGS)
 async def cancel_campaign(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Cancel a campaign
 
-    For good. What is not handed to SES yet is cancelled; what SES has is still reported.
+    Cannot be undone. Mails that were not handed to SES yet are cancelled; the others are still reported on.
     """
-    return await _ask(request, CancelCampaign, campaign_id)
+    return await _transition(request, CancelCampaign, campaign_id)
 
 
 @post("/campaigns/{campaign_id:str}/pause", status_code=200, responses=command_responses(CampaignView, 200), tags=TAGS)
 async def pause_campaign(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Pause a campaign
 
-    What is not handed to SES yet waits until the campaign is resumed or cancelled.
+    Mails that were not handed to SES yet wait until the campaign is resumed or cancelled.
     """
-    return await _ask(request, PauseCampaign, campaign_id)
+    return await _transition(request, PauseCampaign, campaign_id)
 
 
 @post("/campaigns/{campaign_id:str}/resume", status_code=200, responses=command_responses(CampaignView, 200), tags=TAGS)
 async def resume_campaign(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Resume a paused campaign"""
-    return await _ask(request, ResumeCampaign, campaign_id)
+    return await _transition(request, ResumeCampaign, campaign_id)
 
 
-async def _ask(request: ApiRequest, transition: type[CampaignCommand], campaign_id: str) -> RawResponse:
+async def _transition(request: ApiRequest, transition: type[CampaignCommand], campaign_id: str) -> RawResponse:
     return RawResponse(await request.execute(transition(campaign_id=_id(campaign_id), asked_at=now())))
 
 
@@ -247,23 +244,6 @@ async def _template(request: ApiRequest, template_id: UUID | None) -> TemplateVi
 
 
 async def _require_audience(request: ApiRequest, audience: Audience | None) -> None:
-    """Raise Rejected if the audience names a segment that is not there, or a condition that cannot be."""
+    """Raise Rejected if the audience has an unknown segment or an invalid condition."""
     if audience and (audience.segment_id or audience.list_id or audience.audience_condition):
         await request.query(PreviewAudience(audience=audience, page_size=1))
-
-
-ROUTES = [
-    list_campaigns,
-    create_campaign,
-    get_campaign,
-    replace_campaign,
-    update_campaign,
-    delete_campaign,
-    duplicate_campaign,
-    send_campaign,
-    schedule_campaign,
-    unschedule_campaign,
-    cancel_campaign,
-    pause_campaign,
-    resume_campaign,
-]

@@ -1,15 +1,12 @@
-"""Double opt-in: asking a contact by mail whether it wants to be subscribed."""
+"""Double opt-in: asking a contact by mail to confirm its subscription."""
 
 from html import escape
-from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from litestar import post
 from litestar.params import FromPath, JSONBody
-from msgspec import Meta
 
-from libs.kernel.field_errors import ONE_LINE
 from libs.kernel.locales import negotiate_locale
 from libs.runtime.clock import uuid7
 from libs.schemas.contacts.contacts import AskForConfirmation, ContactView
@@ -18,9 +15,10 @@ from libs.schemas.delivery.emails import QueuedEmail, SendEmail
 from libs.schemas.gateway import GetProject, ProjectView
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import invalid_field
-from services.gateway.http.fields import Email, parse_id
+from services.gateway.http.fields import Email, SenderName, parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import RawResponse, command_responses
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import command_responses
 from services.gateway.pages.translations import TRANSLATIONS, Translation
 
 TAGS = ["Contacts"]
@@ -32,10 +30,10 @@ MAIL = (
 
 
 class ConfirmationBody(Body, frozen=True, kw_only=True):
-    """Either `from`, for the mail that comes with Godwit, or a `template` of your own that has `{{ subscribeUrl }}`."""
+    """Either `from`, for the built-in mail, or a `template` of your own that contains `{{ subscribeUrl }}`."""
 
     from_: Email | None = msgspec.field(default=None, name="from")
-    name: Annotated[str, Meta(max_length=100, pattern=ONE_LINE)] | None = None
+    name: SenderName | None = None
     template: UUID | None = None
 
 
@@ -47,8 +45,8 @@ async def ask_for_confirmation(
 ) -> RawResponse:
     """Ask a contact to confirm its subscription
 
-    Sends a mail with a link to a page where the contact says yes (double opt-in); until then it stays unsubscribed.
-    The mail is in the contact's language. A contact can be asked once an hour and five times a day (429).
+    Sends a mail with a link to a page where the contact confirms (double opt-in). Until then it stays unsubscribed. The
+    mail is in the contact's language. A contact can be asked once an hour and five times a day (429).
     """
     if data.template is None and data.from_ is None:
         raise invalid_field("from", "Either from or template is required", "required")
@@ -76,21 +74,18 @@ def _mail(contact: ContactView, content: Content | None, template: UUID | None) 
 
 def _content(contact: ContactView, project: ProjectView, data: ConfirmationBody) -> Content:
     locale = negotiate_locale([contact.data.get("locale"), project.language])
-    words = TRANSLATIONS[locale]
+    texts = TRANSLATIONS[locale]
     return Content(
-        subject=words.confirm_subject,
-        body=_body(words, locale, project.name),
+        subject=texts.confirm_subject,
+        body=_body(texts, locale, project.name),
         from_email=data.from_ or "",
         from_name=data.name or project.name,
         kind="TRANSACTIONAL",
     )
 
 
-def _body(words: Translation, locale: str, sender: str) -> str:
-    """A template: the address and the link are filled in when the mail is written. The sender's name is text in it."""
+def _body(texts: Translation, locale: str, sender: str) -> str:
+    """Return a template. The address and the link are variables, the sender's name is escaped text."""
     name = escape(sender).replace("{", "&#123;").replace("%", "&#37;")
-    question = words.confirm_question.format(sender=name, address="{{ email }}")
-    return MAIL.format(locale=locale, question=question, confirm=words.confirm, ignore=words.confirm_ignore)
-
-
-ROUTES = [ask_for_confirmation]
+    question = texts.confirm_question.format(sender=name, address="{{ email }}")
+    return MAIL.format(locale=locale, question=question, confirm=texts.confirm, ignore=texts.confirm_ignore)

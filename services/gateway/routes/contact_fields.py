@@ -25,32 +25,32 @@ from libs.schemas.contacts.fields import (
 from libs.schemas.contacts.segments import NamedReference
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import ApiError, invalid_field
-from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import command_responses, query_responses
 
 TAGS = ["Custom fields"]
 CUSTOM = "data."
 STANDARD = ("email", "subscribed", "createdAt", "updatedAt")
-LONGEST = 255
+MAX_KEY_LENGTH = 255
 
-MostValues = Annotated[int, QueryParameter(ge=1, le=200, description="Values at most")]
+ValueLimit = Annotated[int, QueryParameter(ge=1, le=200, description="Maximum number of values")]
 
 
 @get("/contacts/fields", responses=query_responses(FieldList), tags=TAGS)
 async def list_fields(request: ApiRequest) -> RawResponse:
     """List fields
 
-    The standard ones, and every key that contacts have data under: with the type of its values (`string` where they are
-    mixed) and the percentage of contacts that have it.
+    The standard fields and every key of the contacts' data, with the type of its values (`string` if they are mixed)
+    and the percentage of contacts that have it.
     """
     return RawResponse(await request.query(ListFields()))
 
 
 @get("/contacts/fields/{field:str}/values", responses=query_responses(FieldValues), tags=TAGS)
-async def list_field_values(field: FromPath[str], request: ApiRequest, limit: MostValues = 100) -> RawResponse:
+async def list_field_values(field: FromPath[str], request: ApiRequest, limit: ValueLimit = 100) -> RawResponse:
     """List a field's values
 
-    Each once, in the order of text. Of a field with more than 1,000 different values they are those of the newest
-    contacts.
+    Each value once, in text order. For a field with more than 1,000 different values, those of the newest contacts.
     """
     _key_of(field)
     return RawResponse(await request.query(ListFieldValues(field=field, limit=limit)))
@@ -60,7 +60,8 @@ async def list_field_values(field: FromPath[str], request: ApiRequest, limit: Mo
 async def get_field_usage(field: FromPath[str], request: ApiRequest) -> RawResponse:
     """Find what uses a field
 
-    Segments, campaigns and workflows with a condition on it, and campaigns and templates with a text that names it.
+    Segments, campaigns and workflows with a condition on the field, and campaigns and templates whose text refers to
+    it.
     """
     return RawResponse(msgspec.json.encode(await _usage(request, _custom_key_of(field))))
 
@@ -69,9 +70,9 @@ async def get_field_usage(field: FromPath[str], request: ApiRequest) -> RawRespo
 async def delete_field(field: FromPath[str], request: ApiRequest) -> RawResponse:
     """Delete a custom field
 
-    From every contact of the project, in the background. `deletedFrom` contacts have it now.
-    `GET /contacts/bulk/{jobId}` tells how far it is, and `POST /contacts/bulk/{jobId}/cancel` stops it. Refused with
-    409 while something uses it.
+    Removes it from all contacts of the project in the background. `deletedFrom` is the number of contacts that have it
+    now. `GET /contacts/bulk/{jobId}` shows the progress, and `POST /contacts/bulk/{jobId}/cancel` stops it. Rejected
+    with 409 while something uses the field.
     """
     key = _custom_key_of(field)
     usage = await _usage(request, key)
@@ -81,7 +82,7 @@ async def delete_field(field: FromPath[str], request: ApiRequest) -> RawResponse
 
 
 async def _usage(request: ApiRequest, key: str) -> FieldUsage:
-    """Asks everyone who can name a field."""
+    """Return what uses the field, according to all services that can refer to it."""
     in_segments, in_campaigns, in_workflows = await asyncio.gather(
         request.query(FindFieldInSegments(field=key)),
         request.query(FindFieldInCampaigns(field=key)),
@@ -107,22 +108,19 @@ def _in_use(usage: FieldUsage) -> str:
         "workflows": usage.used_in_workflows,
         "templates": usage.used_in_templates,
     }
-    named = ", ".join(f"{len(things)} {kind}" for kind, things in users.items() if things)
+    named = ", ".join(f"{len(references)} {kind}" for kind, references in users.items() if references)
     return f"Cannot delete field: used in {named}"
 
 
 def _custom_key_of(field: str) -> str:
     if field in STANDARD:
-        raise invalid_field("field", "Can only be asked of custom data fields (data.*)", "custom")
+        raise invalid_field("field", "Must be a custom field (data.*)", "custom")
     return _key_of(field)
 
 
 def _key_of(field: str) -> str:
-    """The key that a field's name means, with its prefix or without. Raises Problem for what can be none."""
+    """Return the key of a field, given with or without its prefix. Raises ApiError if it is not a valid key."""
     key = field.removeprefix(CUSTOM)
-    if not key or len(key) > LONGEST or "\0" in key:
-        raise invalid_field("field", f"Must be text of at most {LONGEST} characters", "invalid_string")
+    if not key or len(key) > MAX_KEY_LENGTH or "\0" in key:
+        raise invalid_field("field", f"Must be 1 to {MAX_KEY_LENGTH} characters without NUL", "invalid_string")
     return key
-
-
-ROUTES = [list_fields, list_field_values, get_field_usage, delete_field]

@@ -26,18 +26,17 @@ from libs.schemas.contacts.contacts import (
     UpdateContact,
 )
 from services.gateway.http.api_request import ApiRequest
-from services.gateway.http.fields import (
-    Cursor,
-    Email,
-    Limit,
-    parse_id,
-)
+from services.gateway.http.fields import Email, parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
+from services.gateway.http.parameters import Cursor, Limit
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import command_responses, query_responses
 
 TAGS = ["Contacts"]
 
-At = Annotated[str | None, QueryParameter(max_length=40, description="An instant in ISO 8601, `2026-05-06T07:08:09Z`")]
+At = Annotated[
+    str | None, QueryParameter(max_length=40, description="A time in ISO 8601, such as `2026-05-06T07:08:09Z`")
+]
 
 
 class ContactBody(Body, frozen=True, kw_only=True):
@@ -74,10 +73,9 @@ async def list_contacts(
 ) -> RawResponse:
     """List contacts
 
-    Newest first. `total` is told on the first page only; with `search` it is 1,000 at most, which stands for so many or
-    more, by a sample of all contacts. A page can be shorter than `limit`, even empty, although `hasMore` says that
-    there may be more: contacts with much data would not fit into one answer, and what many have is sought among
-    10,000 contacts at a time, and one or two characters among 5,000.
+    Newest first. `total` is given on the first page only. With `search` it is an estimate from a sample, and 1,000
+    stands for 1,000 or more. A page can be shorter than `limit`, even empty, while `hasMore` is true: a page is limited
+    in bytes, and a search looks through 10,000 contacts at a time, or 5,000 for one or two characters.
     """
     return RawResponse(await request.query(ListContacts(limit=limit, cursor=cursor, search=search)))
 
@@ -86,8 +84,8 @@ async def list_contacts(
 async def save_contact(data: JSONBody[ContactBody], request: ApiRequest) -> RawResponse:
     """Create or update a contact
 
-    Creates the contact with this address (201), or merges into the one that has it (200): `null` deletes a key of its
-    data, `""` is ignored. A new contact is subscribed unless `subscribed` says otherwise.
+    Creates a contact with this address (201) or updates the existing one (200). Data is merged: `null` deletes a key,
+    `""` is ignored. A new contact is subscribed unless `subscribed` is false.
     """
     command = SaveContact(contact_id=uuid7(), email=data.email, data=data.data or {}, subscribed=data.subscribed)
     result = await request.execute(command)
@@ -98,7 +96,7 @@ async def save_contact(data: JSONBody[ContactBody], request: ApiRequest) -> RawR
 async def get_contact(contact_id: FromPath[str], request: ApiRequest, at: At = None) -> RawResponse:
     """Get a contact
 
-    As it is, or, with `at`, as it was then.
+    As it is now, or with `at` as it was at that time.
     """
     contact = parse_id(contact_id, "Contact")
     query = GetContact(contact_id=contact) if at is None else GetContactAt(contact_id=contact, at=at)
@@ -109,10 +107,9 @@ async def get_contact(contact_id: FromPath[str], request: ApiRequest, at: At = N
 async def get_contact_history(
     contact_id: FromPath[str], request: ApiRequest, limit: Limit = 20, cursor: Cursor = None
 ) -> RawResponse:
-    """List what happened to a contact
+    """List the history of a contact
 
-    Every event that made it what it is, newest first. Of a deleted contact the events stay; what was personal in them
-    is gone.
+    All events that changed the contact, newest first. The events of a deleted contact remain, without personal data.
     """
     query = GetContactHistory(contact_id=parse_id(contact_id, "Contact"), limit=limit, cursor=cursor)
     return RawResponse(await request.query(query))
@@ -122,7 +119,7 @@ async def get_contact_history(
 async def update_contact(contact_id: FromPath[str], data: JSONBody[ContactChanges], request: ApiRequest) -> RawResponse:
     """Update a contact
 
-    Changes the fields that are given. Data is merged key by key; `data: null` clears all of it.
+    Changes the given fields. Data is merged key by key; `data: null` clears all of it.
     """
     command = UpdateContact(
         contact_id=parse_id(contact_id, "Contact"), email=data.email, data=data.data, subscribed=data.subscribed
@@ -134,8 +131,8 @@ async def update_contact(contact_id: FromPath[str], data: JSONBody[ContactChange
 async def delete_contact(contact_id: FromPath[str], request: ApiRequest) -> None:
     """Delete a contact
 
-    For good: what is personal about the contact is erased everywhere, mails that wait for it are not sent, and its
-    address is free. Counts of what has happened stay as they are.
+    Cannot be undone: the contact's personal data is erased everywhere, its queued mails are not sent, and its address
+    can be used again. Statistics stay as they are.
     """
     await request.execute(DeleteContact(contact_id=parse_id(contact_id, "Contact")))
 
@@ -144,17 +141,6 @@ async def delete_contact(contact_id: FromPath[str], request: ApiRequest) -> None
 async def lookup_contacts(data: JSONBody[LookupBody], request: ApiRequest) -> RawResponse:
     """Look up addresses
 
-    Which of up to 500 addresses are contacts, each as it was given.
+    Returns which of up to 500 addresses are contacts, spelled as they were given.
     """
     return RawResponse(await request.query(LookupContacts(emails=data.emails)))
-
-
-ROUTES = [
-    list_contacts,
-    save_contact,
-    lookup_contacts,
-    get_contact,
-    get_contact_history,
-    update_contact,
-    delete_contact,
-]

@@ -25,23 +25,24 @@ from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import ApiError, not_found
 from services.gateway.http.fields import parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import command_responses, query_responses
 
 TAGS = ["Domains"]
 
-LOOK_EVERY, LOOKS = 0.2, 40
-"""How often, and how many times, it is looked whether SES has been asked."""
+POLL_SECONDS, MAX_POLLS = 0.2, 40
+"""How often, and how many times, to look whether SES has checked the domain."""
 
 _decode = msgspec.json.Decoder(DomainView).decode
 
 
 class DomainBody(Body, frozen=True, kw_only=True):
     domain: Annotated[str, Meta(min_length=3, max_length=253, examples=["news.example.com"])]
-    project_id: Annotated[str, Meta(max_length=64, description="Not needed: the key names the project")] | None = None
+    project_id: Annotated[str, Meta(max_length=64, description="Not needed: the API key has one project")] | None = None
 
 
 class DomainVerification(View, frozen=True, kw_only=True):
-    """`status` is what Amazon SES says: Pending, Success, Failed, TemporaryFailure or NotStarted."""
+    """`status` is that of Amazon SES: Pending, Success, Failed, TemporaryFailure or NotStarted."""
 
     domain: str
     tokens: list[str]
@@ -58,13 +59,13 @@ class Removed(View, frozen=True, kw_only=True):
 
 @get("/domains", responses=query_responses(list[DomainView]), tags=TAGS)
 async def list_domains(request: ApiRequest) -> RawResponse:
-    """List the sending domains of the key's project"""
+    """List the sending domains of the project"""
     return RawResponse(await request.query(ListDomains()))
 
 
 @get("/domains/project/{project_id:str}", responses=query_responses(list[DomainView]), tags=TAGS)
 async def list_domains_of_project(project_id: FromPath[str], request: ApiRequest) -> RawResponse:
-    """List the sending domains of a project"""
+    """List the sending domains of a project by its id"""
     if parse_id(project_id, "Project") != request.project:
         raise not_found("Project")
     return RawResponse(await request.query(ListDomains()))
@@ -74,23 +75,23 @@ async def list_domains_of_project(project_id: FromPath[str], request: ApiRequest
 async def add_domain(data: JSONBody[DomainBody], request: ApiRequest) -> RawResponse:
     """Add a sending domain
 
-    Answers the DNS records to publish. Once they are there, Amazon SES verifies the domain, and mail can be sent from
-    its addresses (not from those of its subdomains). A domain belongs to one project.
+    Returns the DNS records to publish. Once they are published, Amazon SES verifies the domain, and mail can be sent
+    from its addresses (but not from its subdomains). A domain belongs to one project.
     """
     added = _decode(await request.execute(AddDomain(domain_id=uuid7(), domain=data.domain)))
-    return RawResponse(encode(await _once_checked(request, added, None)), 201)
+    return RawResponse(encode(await _after_check(request, added, None)), 201)
 
 
 @get("/domains/{domain_id:str}/verify", responses=query_responses(DomainVerification), tags=TAGS)
 async def verify_domain(domain_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Check a domain now
 
-    Otherwise it is checked every five minutes.
+    Without this it is checked every five minutes.
     """
     wanted = parse_id(domain_id, "Domain")
     before = _decode(await request.query(GetDomain(domain_id=wanted)))
     await request.execute(VerifyDomain(domain_id=wanted))
-    found = await _once_checked(request, before, before.checked_at)
+    found = await _after_check(request, before, before.checked_at)
     return RawResponse(encode(_verification(found)))
 
 
@@ -104,7 +105,7 @@ async def get_domain(domain_id: FromPath[str], request: ApiRequest) -> RawRespon
 async def remove_domain(domain_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Remove a sending domain
 
-    Not while templates or unfinished campaigns send from it.
+    Rejected while templates or unfinished campaigns send from it.
     """
     wanted = parse_id(domain_id, "Domain")
     domain = _decode(await request.query(GetDomain(domain_id=wanted)))
@@ -127,13 +128,13 @@ def _verification(domain: DomainView) -> DomainVerification:
     )
 
 
-async def _once_checked(request: ApiRequest, domain: DomainView, before: str | None) -> DomainView:
-    """The domain once SES has been asked about it, or as it is if that takes too long."""
-    for _ in range(LOOKS):
+async def _after_check(request: ApiRequest, domain: DomainView, before: str | None) -> DomainView:
+    """Return the domain after SES has checked it, or as it is if that takes too long."""
+    for _ in range(MAX_POLLS):
         found = _decode(await request.query(GetDomain(domain_id=domain.id)))
         if found.checked_at != before or found.vouched:
             return found
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(POLL_SECONDS)
     return found
 
 
@@ -147,6 +148,3 @@ def _in_use(uses: DomainUses) -> str:
         f"Cannot delete domain: it is currently used in {' and '.join(what)}. "
         "Change their sender first, or delete them."
     )
-
-
-ROUTES = [list_domains, list_domains_of_project, add_domain, verify_domain, get_domain, remove_domain]

@@ -1,4 +1,4 @@
-"""Mails: what became of each, and of all together."""
+"""Mails: their status, their timeline, and the ledger of all mails."""
 
 from typing import Annotated
 from uuid import UUID
@@ -23,9 +23,11 @@ from libs.schemas.delivery.emails import (
 from libs.schemas.delivery.sending import GetLedger, Ledger
 from libs.schemas.feedback.mails import EmailFeedback, GetEmailFeedback
 from services.gateway.http.api_request import ApiRequest
-from services.gateway.http.fields import Cursor, Limit, parse_id
-from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
-from services.gateway.mails.timeline import life
+from services.gateway.http.fields import parse_id
+from services.gateway.http.parameters import Cursor, Limit
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import command_responses, query_responses
+from services.gateway.mails.timeline import timeline_of
 
 TAGS = ["Emails"]
 OfCampaign = Annotated[UUID | None, QueryParameter(name="campaignId", description="Only mails of this campaign")]
@@ -37,12 +39,16 @@ async def list_emails(
     limit: Limit = 20,
     cursor: Cursor = None,
     state_: Annotated[EmailState | None, QueryParameter(name="state", description="Only mails in this state")] = None,
-    source: Annotated[Source | None, QueryParameter(description="Only mails that come from there")] = None,
+    source: Annotated[Source | None, QueryParameter(description="Only mails from this source")] = None,
     campaign_id: OfCampaign = None,
-    workflow_id: Annotated[UUID | None, QueryParameter(name="workflowId", description="Only of this workflow")] = None,
-    contact_id: Annotated[UUID | None, QueryParameter(name="contactId", description="Only to this contact")] = None,
+    workflow_id: Annotated[
+        UUID | None, QueryParameter(name="workflowId", description="Only mails of this workflow")
+    ] = None,
+    contact_id: Annotated[
+        UUID | None, QueryParameter(name="contactId", description="Only mails to this contact")
+    ] = None,
     to: Annotated[
-        str | None, QueryParameter(max_length=254, pattern=NO_NUL, description="Only to this address")
+        str | None, QueryParameter(max_length=254, pattern=NO_NUL, description="Only mails to this address")
     ] = None,
 ) -> RawResponse:
     """List emails
@@ -66,51 +72,48 @@ async def list_emails(
 async def get_ledger(request: ApiRequest, campaign_id: OfCampaign = None) -> RawResponse:
     """Get the ledger
 
-    How many mails there are in each state. The states add up to the intents, always: no mail is lost.
+    The number of mails in each state. The states always add up to `intents`: no mail is lost.
     """
     return RawResponse(await request.query(GetLedger(campaign_id=campaign_id)))
 
 
 @get("/emails/{email_id:str}", responses=query_responses(EmailDetail), tags=TAGS)
 async def get_email(email_id: FromPath[str], request: ApiRequest) -> RawResponse:
-    """Get an email and its life
+    """Get an email and its timeline
 
-    `timeline` tells in order what we did and what Amazon SES reported: when the mail was queued, what became of each
-    attempt, how a doubt was resolved, and when the mail was first delivered, opened and so on. `email.sent` is dated by
-    Amazon SES where it took the mail before we noted its answer.
+    `timeline` lists in order what Godwit did and what Amazon SES reported: when the mail was queued, the result of each
+    attempt, how an unknown outcome was resolved, and when the mail was first delivered, opened and so on. `email.sent`
+    has the time at which Amazon SES accepted the mail if that was before its response was recorded.
     """
     wanted = parse_id(email_id, "Email")
     mail = msgspec.json.decode(await request.query(GetEmail(email_id=wanted)), type=EmailDetail)
     reported = msgspec.json.decode(await request.query(GetEmailFeedback(email_id=wanted)), type=EmailFeedback)
-    return RawResponse(encode(msgspec.structs.replace(mail, timeline=life(mail.timeline, reported))))
+    return RawResponse(encode(msgspec.structs.replace(mail, timeline=timeline_of(mail.timeline, reported))))
 
 
 @post("/emails/{email_id:str}/cancel", status_code=200, responses=command_responses(EmailView, 200), tags=TAGS)
 async def cancel_email(email_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Cancel an email
 
-    While it is queued, and only if Amazon SES cannot have it yet: 409 `EMAIL_NOT_CANCELLABLE` after.
+    Only while it is queued and was not handed to Amazon SES. After that: 409 `EMAIL_NOT_CANCELLABLE`.
     """
     return RawResponse(await request.execute(CancelEmail(email_id=parse_id(email_id, "Email"))))
 
 
 @post("/emails/{email_id:str}/resend", status_code=200, responses=command_responses(EmailView, 200), tags=TAGS)
 async def resend_email(email_id: FromPath[str], request: ApiRequest) -> RawResponse:
-    """Send an email of unknown outcome again
+    """Resend an email whose outcome is unknown
 
-    Amazon SES left our call without an answer, and no notification has told us since. It is sent again now, and may
-    arrive twice. 409 `EMAIL_ALREADY_SENT` or `EMAIL_NOT_UNKNOWN` if there is no such doubt.
+    For a mail in the state `unknown`: Amazon SES did not answer, and no notification has arrived since. It is sent
+    again now and may arrive twice. 409 `EMAIL_ALREADY_SENT` or `EMAIL_NOT_UNKNOWN` for any other mail.
     """
     return RawResponse(await request.execute(ResendEmail(email_id=parse_id(email_id, "Email"))))
 
 
 @get("/emails/{email_id:str}/feedback", responses=query_responses(EmailFeedback), tags=TAGS)
 async def get_email_feedback(email_id: FromPath[str], request: ApiRequest) -> RawResponse:
-    """Get what is known of an email after it was sent
+    """Get the feedback on an email
 
-    Delivery, opens, clicks, bounce and complaint, as Amazon SES reported them.
+    Its delivery, opens, clicks, bounces and complaint, as reported by Amazon SES.
     """
     return RawResponse(await request.query(GetEmailFeedback(email_id=parse_id(email_id, "Email"))))
-
-
-ROUTES = [list_emails, get_ledger, get_email, get_email_feedback, cancel_email, resend_email]

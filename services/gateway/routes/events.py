@@ -30,28 +30,25 @@ from libs.schemas.contacts.segments import NamedReference
 from libs.schemas.workflows import FindWorkflowsOfEvent, WorkflowUse
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import invalid_field
-from services.gateway.http.fields import Cursor, Email, parse_id
+from services.gateway.http.fields import Email, parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import (
-    RawResponse,
-    command_responses,
-    data_response,
-    query_responses,
-)
+from services.gateway.http.parameters import Cursor
+from services.gateway.http.raw_response import RawResponse, data_response
+from services.gateway.http.response_docs import command_responses, query_responses
 from services.gateway.routes.responses import Tracked
 
 TAGS = ["Events"]
 
 T = TypeVar("T")
-EventName = Annotated[str, Meta(min_length=1, max_length=255, pattern=NO_NUL, examples=["signed_up"])]
-Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="Events on a page")]
+TrackedName = Annotated[str, Meta(min_length=1, max_length=255, pattern=NO_NUL, examples=["signed_up"])]
+EventLimit = Annotated[int, QueryParameter(ge=1, le=1000, description="Events per page")]
 
 
 class EventBody(Body, frozen=True, kw_only=True):
-    """The contact by its id, or by its address. `name` may be called `event`, as in `/v1/track`."""
+    """The contact by its id or its address. `event` can be used instead of `name`, as in `/v1/track`."""
 
-    name: EventName | None = None
-    event: EventName | None = None
+    name: TrackedName | None = None
+    event: TrackedName | None = None
     contact_id: UUID | None = None
     email: Email | None = None
     subscribed: bool | None = None
@@ -78,7 +75,7 @@ class _Address(msgspec.Struct):
 async def track_event(data: JSONBody[EventBody], request: ApiRequest) -> RawResponse:
     """Track an event
 
-    What `/v1/track` does, for a contact that may also be named by its id.
+    Like `/v1/track`, but the contact can also be given by its id.
     """
     name = data.name or data.event
     if name is None:
@@ -98,7 +95,7 @@ async def track_event(data: JSONBody[EventBody], request: ApiRequest) -> RawResp
 async def list_events(
     request: ApiRequest,
     event_name: Annotated[str | None, QueryParameter(name="eventName", max_length=255, pattern=NO_NUL)] = None,
-    limit: Limit = 100,
+    limit: EventLimit = 100,
     cursor: Cursor = None,
 ) -> RawResponse:
     """List events
@@ -116,7 +113,7 @@ async def get_event_stats(
 ) -> RawResponse:
     """Count events
 
-    How often each event was tracked, most often first; between two instants, if they are given.
+    How often each event was tracked, most frequent first, optionally within a time range.
     """
     return RawResponse(
         await request.query(CountEvents(since=_instant("startDate", start), until=_instant("endDate", end)))
@@ -127,15 +124,15 @@ async def get_event_stats(
 async def list_event_names(request: ApiRequest) -> RawResponse:
     """List event names
 
-    The most frequent first.
+    Most frequent first.
     """
-    counts = await _ask(request, CountEvents(), list[EventCount])
+    counts = await _query(request, CountEvents(), list[EventCount])
     return RawResponse(msgspec.json.encode(EventNames(event_names=[each.name for each in counts])))
 
 
 @get("/events/contact/{contact_id:str}", responses=query_responses(EventList), tags=TAGS)
 async def list_contact_events(
-    contact_id: FromPath[str], request: ApiRequest, limit: Limit = 50, cursor: Cursor = None
+    contact_id: FromPath[str], request: ApiRequest, limit: EventLimit = 50, cursor: Cursor = None
 ) -> RawResponse:
     """List a contact's events
 
@@ -147,14 +144,14 @@ async def list_contact_events(
 
 @get("/events/{event_name:str}/usage", responses=query_responses(EventUsage), tags=TAGS)
 async def get_event_usage(event_name: FromPath[str], request: ApiRequest) -> RawResponse:
-    """Where an event is used
+    """Find what uses an event
 
-    In the conditions of segments, and in the triggers and steps of workflows. It can be deleted if nothing uses it.
+    Conditions of segments, and triggers and steps of workflows. The event can be deleted if nothing uses it.
     """
     name = _name(event_name)
     use, workflows = await asyncio.gather(
-        _ask(request, GetEventUse(name=name), EventUse),
-        _ask(request, FindWorkflowsOfEvent(name=name), list[WorkflowUse]),
+        _query(request, GetEventUse(name=name), EventUse),
+        _query(request, FindWorkflowsOfEvent(name=name), list[WorkflowUse]),
     )
     usage = EventUsage(
         used_in_segments=use.used_in_segments,
@@ -170,11 +167,11 @@ async def get_event_usage(event_name: FromPath[str], request: ApiRequest) -> Raw
 async def delete_events(event_name: FromPath[str], request: ApiRequest) -> RawResponse:
     """Delete an event
 
-    Every occurrence that was tracked so far goes, within moments. Refused while a segment or a workflow uses the name,
-    and for the names that only the platform itself says.
+    Deletes all its occurrences so far, within moments. Rejected while a segment or a workflow uses it, and for events
+    that only the platform itself tracks.
     """
     name = _name(event_name)
-    if used := await _ask(request, FindWorkflowsOfEvent(name=name), list[WorkflowUse]):
+    if used := await _query(request, FindWorkflowsOfEvent(name=name), list[WorkflowUse]):
         names = ", ".join(workflow.name for workflow in used)
         raise Rejected("EVENT_IN_USE", f"Cannot delete event: used in workflows {names}")
     return RawResponse(await request.execute(DeleteEvents(job_id=request.context.command_id, name=name)))
@@ -185,10 +182,10 @@ async def _address(body: EventBody, request: ApiRequest) -> str:
         return body.email
     if body.contact_id is None:
         raise invalid_field("contactId", "contactId or email is required", "required")
-    return (await _ask(request, GetContact(contact_id=body.contact_id), _Address)).email
+    return (await _query(request, GetContact(contact_id=body.contact_id), _Address)).email
 
 
-async def _ask(request: ApiRequest, query: Query, answer: type[T]) -> T:
+async def _query(request: ApiRequest, query: Query, answer: type[T]) -> T:
     return msgspec.json.decode(await request.query(query), type=answer)
 
 
@@ -198,21 +195,10 @@ def _instant(field: str, moment: datetime | None) -> str | None:
     try:
         return iso(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     except OverflowError:  # before the year 1 or after 9999, in UTC
-        raise invalid_field(field, "Must be an instant of the years 1 to 9999 in UTC", "invalid_date") from None
+        raise invalid_field(field, "The year must be between 1 and 9999 in UTC", "invalid_date") from None
 
 
 def _name(text: str) -> str:
     if "\0" in text or len(text) > 255:
-        raise invalid_field("eventName", "Must be text of at most 255 characters", "invalid_string")
+        raise invalid_field("eventName", "Must be at most 255 characters without NUL", "invalid_string")
     return text
-
-
-ROUTES = [
-    track_event,
-    list_events,
-    get_event_stats,
-    list_event_names,
-    list_contact_events,
-    get_event_usage,
-    delete_events,
-]

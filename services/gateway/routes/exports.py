@@ -1,6 +1,6 @@
-"""Contacts, all of them."""
+"""Exporting contacts to a file."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from litestar import get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 
+from libs.schemas.contacts.contacts import ContactView
 from libs.schemas.contacts.jobs import (
     DataKeys,
     ExportContacts,
@@ -16,13 +17,14 @@ from libs.schemas.contacts.jobs import (
     ListDataKeys,
 )
 from services.gateway.http.api_request import ApiRequest
-from services.gateway.http.csv_export import header, rows
-from services.gateway.http.errors import ErrorEnvelope, invalid_field
-from services.gateway.http.raw_response import ERROR_RESPONSES, RawResponse
-from services.gateway.http.streaming import Streamed
+from services.gateway.http.csv_writer import csv_rows
+from services.gateway.http.errors import invalid_field
+from services.gateway.http.response_docs import error_responses
+from services.gateway.http.streaming import StreamedResponse
 
 TAGS = ["Imports"]
 CSV, JSON_LINES = b"text/csv; charset=utf-8", b"application/x-ndjson"
+COLUMNS = ("email", "subscribed", "createdAt", "updatedAt", "id")
 MAX_COLUMNS = 1000
 
 _keys = msgspec.json.Decoder(DataKeys).decode
@@ -31,7 +33,7 @@ _encode = msgspec.json.Encoder()
 
 
 class RawPage(msgspec.Struct, frozen=True):
-    """A page whose contacts go out as they came."""
+    """A page whose contacts are passed on as they are."""
 
     data: list[msgspec.Raw]
     after: UUID | None
@@ -39,41 +41,44 @@ class RawPage(msgspec.Struct, frozen=True):
 
 _raw_page = msgspec.json.Decoder(RawPage).decode
 
-ANSWERS = {200: ResponseSpec(None, generate_examples=False, description="The file", media_type="text/csv")} | {
-    status: ResponseSpec(ErrorEnvelope, generate_examples=False, description=text)
-    for status, text in ERROR_RESPONSES.items()
-}
+FILE = {200: ResponseSpec(None, generate_examples=False, description="The file", media_type="text/csv")}
 
 
-@get("/contacts/export", responses=ANSWERS, tags=TAGS)
+@get("/contacts/export", responses=FILE | error_responses(), tags=TAGS)
 async def export_contacts(
     request: ApiRequest,
     format_: Annotated[Literal["csv", "jsonl"], QueryParameter(name="format")] = "csv",
     segment_id: Annotated[UUID | None, QueryParameter(name="segmentId", description="Only its members")] = None,
-) -> RawResponse:
+) -> StreamedResponse:
     """Export contacts
 
-    All contacts, or the members of a segment, in order of their creation: as CSV with a column for each key of their
-    data, or as JSON, one line each. A text that a spreadsheet would calculate has a `'` before it in CSV. If the answer
-    does not end properly, it is not complete.
+    All contacts or the members of a segment, in the order of their creation: as CSV with a column for each key of their
+    data, or as JSON with one contact per line. In CSV a text that a spreadsheet would take for a formula is preceded by
+    `'`. If the connection is cut before the end of the response, the file is incomplete.
     """
     first = await request.query(ExportContacts(segment_id=segment_id))
     name = f'attachment; filename="contacts.{format_}"'.encode()
     headers = [(b"content-disposition", name), (b"cache-control", b"no-store")]
     if format_ == "jsonl":
-        return Streamed(_lines(request, segment_id, first), JSON_LINES, headers)
+        return StreamedResponse(_lines(request, segment_id, first), JSON_LINES, headers)
     keys = await _all_keys(request)
-    return Streamed(_csv(request, segment_id, first, keys), CSV, headers)
+    return StreamedResponse(_csv(request, segment_id, first, keys), CSV, headers)
 
 
 async def _csv(request: ApiRequest, segment_id: UUID | None, page: bytes, keys: list[str]) -> AsyncIterator[bytes]:
-    yield header(keys)
+    yield csv_rows([[*COLUMNS, *keys]])
     while True:
         contacts = _page(page)
-        yield rows(contacts.data, keys)
+        yield csv_rows(_row(contact, keys) for contact in contacts.data)
         if contacts.after is None:
             return
         page = await request.query(ExportContacts(segment_id=segment_id, after=contacts.after))
+
+
+def _row(contact: ContactView, keys: Sequence[str]) -> list[object]:
+    """Return the cells of a contact. The cell of a key that it does not have is empty."""
+    own = [contact.email, contact.subscribed, contact.created_at, contact.updated_at, str(contact.id)]
+    return [*own, *map(contact.data.get, keys)]
 
 
 async def _lines(request: ApiRequest, segment_id: UUID | None, page: bytes) -> AsyncIterator[bytes]:
@@ -86,7 +91,7 @@ async def _lines(request: ApiRequest, segment_id: UUID | None, page: bytes) -> A
 
 
 async def _all_keys(request: ApiRequest) -> list[str]:
-    """The keys of everyone's data, in their order. Raises Problem if they are more than a table can have."""
+    """Return the keys of all contacts' data in order. Raises ApiError if there are too many for a table."""
     keys: set[str] = set()
     after: UUID | None = UUID(int=0)
     while after is not None:
@@ -94,8 +99,6 @@ async def _all_keys(request: ApiRequest) -> list[str]:
         keys.update(found.keys)
         after = found.after
         if len(keys) > MAX_COLUMNS:
-            raise invalid_field("format", f"Data has more than {MAX_COLUMNS} keys: export as jsonl", "too_big")
+            message = f"CSV can have at most {MAX_COLUMNS} keys of the contacts' data as columns: use jsonl"
+            raise invalid_field("format", message, "too_big")
     return sorted(keys)
-
-
-ROUTES = [export_contacts]

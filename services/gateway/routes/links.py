@@ -1,15 +1,15 @@
-"""The links in mails."""
+"""The pages behind the links in mails. The token in the path is all the proof that they need."""
 
-from typing import get_args
+from typing import Any, get_args
 from urllib.parse import parse_qs
 
 import msgspec
 from litestar import HttpMethod, post, route
 from litestar.params import FromPath
-from litestar.router import Router
 
 from libs.kernel.locales import parse_accept_language
 from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.auth import NEEDS_NO_KEY
 from services.gateway.http.raw_response import RawResponse
 from services.gateway.pages.page_content import PAUSE
 from services.gateway.pages.pause import PauseLength
@@ -19,45 +19,50 @@ from services.gateway.pages.subscription import Subscription
 ONE_CLICK = b"List-Unsubscribe=One-Click"
 MAX_BYTES = 16 * 1024
 LOOKING = [HttpMethod.GET, HttpMethod.HEAD]
+PAGE: dict[str, Any] = {"opt": {NEEDS_NO_KEY: True}, "include_in_schema": False, "request_max_body_size": MAX_BYTES}
 
 
-def mail_links(subscription: Subscription) -> Router:
-    """The pages by their paths. The token in the path is all the proof that they need."""
+@route("/unsubscribe/{token:str}", http_method=LOOKING, **PAGE)
+async def ask_to_unsubscribe(token: FromPath[str], request: ApiRequest) -> RawResponse:
+    return respond(await _subscription(request).show("unsubscribe", token, _languages(request)))
 
-    @route("/unsubscribe/{token:str}", http_method=LOOKING)
-    async def ask_to_unsubscribe(token: FromPath[str], request: ApiRequest) -> RawResponse:
-        return respond(await subscription.show("unsubscribe", token, _languages(request)))
 
-    @route("/subscribe/{token:str}", http_method=LOOKING)
-    async def ask_to_subscribe(token: FromPath[str], request: ApiRequest) -> RawResponse:
-        return respond(await subscription.show("subscribe", token, _languages(request)))
+@route("/subscribe/{token:str}", http_method=LOOKING, **PAGE)
+async def ask_to_subscribe(token: FromPath[str], request: ApiRequest) -> RawResponse:
+    return respond(await _subscription(request).show("subscribe", token, _languages(request)))
 
-    @route("/manage/{token:str}", http_method=LOOKING)
-    async def manage(token: FromPath[str], request: ApiRequest) -> RawResponse:
-        return respond(await subscription.show("manage", token, _languages(request)))
 
-    @post("/unsubscribe/{token:str}", status_code=200)
-    async def unsubscribe(token: FromPath[str], request: ApiRequest) -> RawResponse:
-        """The page's button, or the one click of a mail program (RFC 8058)."""
-        page = await subscription.unsubscribe(token, _languages(request))
-        if ONE_CLICK in await request.body():
-            return respond_plainly(page)
-        return respond(page)
+@route("/manage/{token:str}", http_method=LOOKING, **PAGE)
+async def manage(token: FromPath[str], request: ApiRequest) -> RawResponse:
+    return respond(await _subscription(request).show("manage", token, _languages(request)))
 
-    @post("/subscribe/{token:str}", status_code=200)
-    async def subscribe(token: FromPath[str], request: ApiRequest) -> RawResponse:
-        return respond(await subscription.subscribe(token, _languages(request)))
 
-    @post("/manage/{token:str}", status_code=200)
-    async def pause(token: FromPath[str], request: ApiRequest) -> RawResponse:
-        """The form that pauses mails. What is no length of a pause changes nothing."""
-        length = _length(await request.body())
-        if length is None:
-            return respond(await subscription.show("manage", token, _languages(request)))
-        return respond(await subscription.pause(token, _languages(request), length))
+@post("/unsubscribe/{token:str}", status_code=200, **PAGE)
+async def unsubscribe(token: FromPath[str], request: ApiRequest) -> RawResponse:
+    """Handle the button of the page, or the one-click request of a mail program (RFC 8058)."""
+    page = await _subscription(request).unsubscribe(token, _languages(request))
+    if ONE_CLICK in await request.body():
+        return respond_plainly(page)
+    return respond(page)
 
-    handlers = [ask_to_unsubscribe, ask_to_subscribe, manage, unsubscribe, subscribe, pause]
-    return Router(path="/", route_handlers=handlers, request_max_body_size=MAX_BYTES, include_in_schema=False)
+
+@post("/subscribe/{token:str}", status_code=200, **PAGE)
+async def subscribe(token: FromPath[str], request: ApiRequest) -> RawResponse:
+    return respond(await _subscription(request).subscribe(token, _languages(request)))
+
+
+@post("/manage/{token:str}", status_code=200, **PAGE)
+async def pause(token: FromPath[str], request: ApiRequest) -> RawResponse:
+    """Handle the form that pauses mails. An unknown length changes nothing."""
+    length = _length(await request.body())
+    if length is None:
+        return respond(await _subscription(request).show("manage", token, _languages(request)))
+    return respond(await _subscription(request).pause(token, _languages(request), length))
+
+
+def _subscription(request: ApiRequest) -> Subscription:
+    subscription: Subscription = request.app.state.subscription
+    return subscription
 
 
 def _languages(request: ApiRequest) -> list[str]:

@@ -1,4 +1,4 @@
-"""The project of the key that asks."""
+"""The project of the API key."""
 
 from typing import Annotated
 
@@ -10,7 +10,8 @@ from libs.schemas.gateway import GetProject, ProjectView, UpdateProject
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.fields import Name, parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import command_responses, query_responses
 
 TAGS = ["Projects"]
 
@@ -28,9 +29,9 @@ class ProjectChanges(Body, frozen=True, kw_only=True):
 
 @get("/users/@me/projects", responses=query_responses(list[ProjectView]), tags=TAGS)
 async def list_projects(request: ApiRequest) -> RawResponse:
-    """List the projects of the caller
+    """List the projects of the API key
 
-    A key belongs to one project, so this is that one.
+    A key belongs to one project, so the list has one entry.
     """
     return RawResponse(b"[" + await request.query(GetProject()) + b"]")
 
@@ -39,10 +40,10 @@ async def list_projects(request: ApiRequest) -> RawResponse:
 async def update_project(project_id: FromPath[str], data: JSONBody[ProjectChanges], request: ApiRequest) -> RawResponse:
     """Change the settings of a project
 
-    `name` is how the pages behind links in mails call the sender. `language` is what these pages are written in for
-    contacts whose data has no `locale`; null goes back to what the reader's browser asks for, or English. `timezone` is
-    that of contacts whose data has no `timezone`, by its name in the IANA database; null goes back to UTC. With
-    `tracking: false` opens and clicks of campaigns and workflows are not followed.
+    `name` is the name of the sender on the pages behind links in mails. `language` is the language of these pages for
+    contacts whose data has no `locale`; null resets it to the language of the reader's browser, or English. `timezone`
+    is the time zone of contacts whose data has no `timezone`, as a name from the IANA database; null resets it to UTC.
+    With `tracking: false`, opens and clicks of campaigns and workflows are not tracked.
     """
     command = UpdateProject(
         project_id=parse_id(project_id, "Project"),
@@ -52,6 +53,3 @@ async def update_project(project_id: FromPath[str], data: JSONBody[ProjectChange
         tracking=data.tracking,
     )
     return RawResponse(await request.execute(command))
-
-
-ROUTES = [list_projects, update_project]

@@ -1,4 +1,4 @@
-"""Lists that are made for one campaign: static segments of the contacts that it is to go to."""
+"""Creates the list for a campaign: a static segment of its recipients."""
 
 from collections.abc import AsyncIterator, Sequence
 from hashlib import sha256
@@ -9,18 +9,20 @@ from libs.schemas.contacts.segments import AddSegmentMembers, CreateSegment
 from services.gateway.http.api_request import ApiRequest
 
 MAX_MEMBERS = 500
-"""That are put on a list at once."""
+"""How many contacts are added to a list with one command."""
 
 
-async def made_list(request: ApiRequest, emails: AsyncIterator[Sequence[str]], *, create_missing: bool) -> UUID:
-    """The id of a new list of the contacts with these addresses. The same request again makes the same list, and adds
-    to it whoever is named only then."""
+async def create_list(request: ApiRequest, emails: AsyncIterator[Sequence[str]], *, create_missing: bool) -> UUID:
+    """Create a list of the contacts with these addresses and return its id.
+
+    A repeat of the request uses the same list and adds the addresses that are new.
+    """
     segment_id = uuid5(request.context.command_id, "recipients")
     create = CreateSegment(segment_id=segment_id, name=f"Recipients {segment_id}", kind="STATIC")
     await request.execute(create, "recipients")
-    async for some in emails:
-        for start in range(0, len(some), MAX_MEMBERS):
-            await _add(request, segment_id, list(some[start : start + MAX_MEMBERS]), create_missing)
+    async for page in emails:
+        for start in range(0, len(page), MAX_MEMBERS):
+            await _add(request, segment_id, list(page[start : start + MAX_MEMBERS]), create_missing)
     return segment_id
 
 

@@ -1,4 +1,4 @@
-"""How a project's mail is received, and whether its bulk mail may be sent."""
+"""The reputation of a project, and pausing its bulk mail."""
 
 from typing import Annotated
 from uuid import UUID
@@ -18,12 +18,8 @@ from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import not_found
 from services.gateway.http.fields import parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import (
-    RawResponse,
-    command_responses,
-    data_response,
-    query_responses,
-)
+from services.gateway.http.raw_response import RawResponse, data_response
+from services.gateway.http.response_docs import command_responses, query_responses
 
 TAGS = ["Projects"]
 
@@ -34,7 +30,7 @@ class Shown(ReputationView, frozen=True, kw_only=True):
 
 
 class Decision(Body, frozen=True, kw_only=True):
-    """`note` says why; it is kept with the decision."""
+    """`note` is the reason; it is stored with the decision."""
 
     note: Annotated[str, Meta(max_length=500, pattern=NO_NUL)] = ""
 
@@ -43,10 +39,10 @@ class Decision(Body, frozen=True, kw_only=True):
 async def get_security(project_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get the project's reputation
 
-    The shares of its mail that bounced or were complained about, the limits that they exceed, and whether its campaigns
-    and workflows are paused for it. Shares are in percent, of what was sent since sending was last resumed.
+    The rates of bounces and complaints, the limits that they exceed, and whether campaigns and workflows are paused for
+    it. Rates are percentages of the mails sent since sending was last resumed.
     """
-    require_own(project_id, request)
+    own_project(project_id, request)
     return data_response(await request.query(GetReputation()))
 
 
@@ -54,9 +50,9 @@ async def get_security(project_id: FromPath[str], request: ApiRequest) -> RawRes
 async def pause_sending(project_id: FromPath[str], data: JSONBody[Decision], request: ApiRequest) -> RawResponse:
     """Pause the project's campaigns and workflows
 
-    What is queued stays queued. Transactional mail goes on.
+    Queued mails stay queued. Transactional mail is still sent.
     """
-    require_own(project_id, request)
+    own_project(project_id, request)
     return data_response(await request.execute(PauseSending(by=request.principal.actor, note=data.note)))
 
 
@@ -64,17 +60,14 @@ async def pause_sending(project_id: FromPath[str], data: JSONBody[Decision], req
 async def resume_sending(project_id: FromPath[str], data: JSONBody[Decision], request: ApiRequest) -> RawResponse:
     """Resume the project's campaigns and workflows
 
-    From then on the project is judged by what happens from then on.
+    The project's reputation is then measured from this moment on.
     """
-    require_own(project_id, request)
+    own_project(project_id, request)
     return data_response(await request.execute(ResumeSending(by=request.principal.actor, note=data.note)))
 
 
-def require_own(project_id: str, request: ApiRequest) -> UUID:
-    """A key speaks for its own project only."""
+def own_project(project_id: str, request: ApiRequest) -> UUID:
+    """Return the project of the API key. Raises ApiError (404) if the path names another one."""
     if parse_id(project_id, "Project") != request.project:
         raise not_found("Project")
     return request.project
-
-
-ROUTES = [get_security, pause_sending, resume_sending]

@@ -38,20 +38,16 @@ from libs.schemas.contacts.segments import (
 from libs.schemas.workflows import FindWorkflowsOfSegment, WorkflowUse
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import ApiError
-from services.gateway.http.fields import (
-    Name,
-    PageNumber,
-    PageSize,
-    parse_id,
-)
+from services.gateway.http.fields import Description, Name, parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
+from services.gateway.http.parameters import PageNumber, PageSize
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import command_responses, query_responses
 
 T = TypeVar("T")
 TAGS = ["Segments"]
 MAX_EMAILS = 500
 
-Description = Annotated[str, Meta(max_length=500)]
 Emails = Annotated[list[str], Meta(min_length=1, max_length=MAX_EMAILS)]
 
 
@@ -80,8 +76,12 @@ class FormerMembers(Body, frozen=True, kw_only=True):
     emails: Emails
 
 
+class _Slug(msgspec.Struct):
+    slug: str
+
+
 class SegmentUsage(View, frozen=True, kw_only=True):
-    """Where a segment is used. Campaigns that are over do not use it any more."""
+    """Where a segment is used. Campaigns that have ended do not count."""
 
     used_in_segments: list[NamedReference]
     used_in_campaigns: list[CampaignUse]
@@ -102,13 +102,13 @@ async def list_segments(request: ApiRequest) -> RawResponse:
 async def create_segment(data: JSONBody[SegmentBody], request: ApiRequest) -> RawResponse:
     """Create a segment
 
-    The members of a `DYNAMIC` segment are the contacts for whom its condition holds. Groups are joined by `logic`; the
-    filters within a group, and the nested `conditions`, must all hold. A missing or null field matches `notExists`
-    only. A `STATIC` segment has no condition: its members are put on its list.
+    The members of a `DYNAMIC` segment are the contacts that match its condition. Groups are combined by `logic`; within
+    a group all filters and nested `conditions` must match. A missing or null field matches `notExists` only. A `STATIC`
+    segment has no condition: its members are added to its list.
 
-    With `trackMembership`, `segment.<slug>.entry` and `segment.<slug>.exit` are tracked for each contact that enters
-    or leaves. The slug is made of the name and never changes. In a large project the first `memberCount` tells how
-    many have been found so far.
+    With `trackMembership`, the events `segment.<slug>.entry` and `segment.<slug>.exit` are tracked for each contact
+    that enters or leaves. The slug is derived from the name and never changes. In a large project the first
+    `memberCount` is the number of members found so far.
     """
     command = CreateSegment(
         segment_id=uuid7(),
@@ -131,8 +131,8 @@ async def get_segment(segment_id: FromPath[str], request: ApiRequest) -> RawResp
 async def update_segment(segment_id: FromPath[str], data: JSONBody[SegmentChanges], request: ApiRequest) -> RawResponse:
     """Update a segment
 
-    Changes what is given; `description: null` clears it. After a change of the condition, who enters or leaves by it
-    is told of like everyone who does. Event names stay those of the name at creation.
+    Changes the given fields; `description: null` clears it. Contacts that enter or leave because of a new condition are
+    tracked like all others. The names of the events stay those from the creation.
     """
     command = UpdateSegment(
         segment_id=_id(segment_id),
@@ -148,10 +148,10 @@ async def update_segment(segment_id: FromPath[str], data: JSONBody[SegmentChange
 async def delete_segment(segment_id: FromPath[str], request: ApiRequest) -> None:
     """Delete a segment
 
-    Refused while a campaign that is not over, or another segment, uses it. Its contacts stay.
+    Rejected while an unfinished campaign or another segment uses it. Its contacts are not deleted.
     """
     wanted = _id(segment_id)
-    users = await _ask(request, FindCampaignsOfSegment(segment_id=wanted), list[CampaignUse])
+    users = await _query(request, FindCampaignsOfSegment(segment_id=wanted), list[CampaignUse])
     if users:
         message = f"Cannot delete segment: it is currently used in {len(users)} active campaign(s)."
         raise ApiError(409, "SEGMENT_IN_USE", message, details={"campaigns": msgspec.to_builtins(users)})
@@ -164,7 +164,7 @@ async def list_segment_contacts(
 ) -> RawResponse:
     """List a segment's contacts
 
-    As they are now: of a dynamic segment the newest contact first, of a static one who was put on its list last.
+    The current members: the newest contact first for a dynamic segment, the last added first for a static one.
     """
     query = ListSegmentContacts(segment_id=_id(segment_id), page=page, page_size=page_size)
     return RawResponse(await request.query(query))
@@ -174,8 +174,8 @@ async def list_segment_contacts(
 async def add_members(segment_id: FromPath[str], data: JSONBody[NewMembers], request: ApiRequest) -> RawResponse:
     """Add members
 
-    To the list of a static segment: up to 500 addresses at once. `added` counts those who were not on it. Addresses
-    that no contact has are listed in `notFound`, or with `createMissing` become contacts.
+    Adds up to 500 addresses to the list of a static segment. `added` counts those that were not on it. Addresses
+    without a contact are returned in `notFound`, or become contacts with `createMissing`.
     """
     command = AddSegmentMembers(
         segment_id=_id(segment_id),
@@ -193,7 +193,7 @@ async def add_members(segment_id: FromPath[str], data: JSONBody[NewMembers], req
 async def remove_members(segment_id: FromPath[str], data: JSONBody[FormerMembers], request: ApiRequest) -> RawResponse:
     """Remove members
 
-    From the list of a static segment. `removed` counts those who were on it.
+    Removes addresses from the list of a static segment. `removed` counts those that were on it.
     """
     return RawResponse(await request.execute(RemoveSegmentMembers(segment_id=_id(segment_id), emails=data.emails)))
 
@@ -204,8 +204,8 @@ async def remove_members(segment_id: FromPath[str], data: JSONBody[FormerMembers
 async def compute_segment(segment_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Compute membership
 
-    Membership is kept up to date all the time; this does what is left to do at once. `added` and `removed` count who
-    entered and left since it was asked last. Only with `trackMembership`.
+    Membership is updated continuously; this does the pending work at once. `added` and `removed` count the contacts
+    that entered and left since the last call. Only with `trackMembership`.
     """
     return RawResponse(await request.execute(ComputeSegment(segment_id=_id(segment_id))))
 
@@ -214,24 +214,24 @@ async def compute_segment(segment_id: FromPath[str], request: ApiRequest) -> Raw
 async def refresh_segment(segment_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Count members
 
-    Without changing anything.
+    Changes nothing.
     """
     return RawResponse(await request.query(CountSegment(segment_id=_id(segment_id))))
 
 
 @get("/segments/{segment_id:str}/usage", responses=query_responses(SegmentUsage), tags=TAGS)
 async def get_segment_usage(segment_id: FromPath[str], request: ApiRequest) -> RawResponse:
-    """Where a segment is used
+    """Find what uses a segment
 
-    In the conditions of segments, the audiences of campaigns that are not over, and the steps and triggers of
-    workflows. It can be deleted if neither of the first two uses it.
+    Conditions of segments, audiences of unfinished campaigns, and steps and triggers of workflows. The segment can be
+    deleted if no segment and no campaign uses it.
     """
     wanted = _id(segment_id)
     segment = msgspec.json.decode(await request.query(GetSegment(segment_id=wanted)), type=_Slug)
     segments, campaigns, workflows = await asyncio.gather(
-        _ask(request, FindSegmentReferences(segment_id=wanted), list[NamedReference]),
-        _ask(request, FindCampaignsOfSegment(segment_id=wanted), list[CampaignUse]),
-        _ask(request, FindWorkflowsOfSegment(segment_id=wanted, slug=segment.slug), list[WorkflowUse]),
+        _query(request, FindSegmentReferences(segment_id=wanted), list[NamedReference]),
+        _query(request, FindCampaignsOfSegment(segment_id=wanted), list[CampaignUse]),
+        _query(request, FindWorkflowsOfSegment(segment_id=wanted, slug=segment.slug), list[WorkflowUse]),
     )
     usage = SegmentUsage(
         used_in_segments=segments,
@@ -244,37 +244,17 @@ async def get_segment_usage(segment_id: FromPath[str], request: ApiRequest) -> R
 
 @get("/segments/{segment_id:str}/contacts/{contact_id:str}/explain", responses=query_responses(Explanation), tags=TAGS)
 async def explain_membership(segment_id: FromPath[str], contact_id: FromPath[str], request: ApiRequest) -> RawResponse:
-    """Why a contact is in a segment, or not
+    """Explain why a contact is in a segment or not
 
-    Every filter of the condition with whether it holds, and what the contact has where it looks.
+    Returns for every filter of the condition whether it matches, and the contact's value for it.
     """
     query = ExplainMembership(segment_id=_id(segment_id), contact_id=parse_id(contact_id, "Contact"))
     return RawResponse(await request.query(query))
 
 
-class _Slug(msgspec.Struct):
-    slug: str
-
-
-async def _ask(request: ApiRequest, query: Query, answer: type[T]) -> T:
+async def _query(request: ApiRequest, query: Query, answer: type[T]) -> T:
     return msgspec.json.decode(await request.query(query), type=answer)
 
 
 def _id(text: str) -> UUID:
     return parse_id(text, "Segment")
-
-
-ROUTES = [
-    list_segments,
-    create_segment,
-    get_segment,
-    update_segment,
-    delete_segment,
-    list_segment_contacts,
-    add_members,
-    remove_members,
-    compute_segment,
-    refresh_segment,
-    get_segment_usage,
-    explain_membership,
-]

@@ -1,20 +1,18 @@
-"""Whether mail goes out at all."""
+"""Whether mail is being sent at all."""
 
 from litestar import get
 
 from libs.schemas.delivery.sending import GetOutgoing, Outgoing
 from services.gateway.http.api_request import ApiRequest
-from services.gateway.http.raw_response import RawResponse, query_responses
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import query_responses
 
 
 @get("/sending", responses=query_responses(Outgoing), tags=["Emails"])
 async def get_sending(request: ApiRequest) -> RawResponse:
-    """Ask whether mail goes out
+    """Check whether mail is being sent
 
-    It is paused when the database was restored from a backup, until the operator lets it go on: what is queued may have
-    been sent already. Until then everything is accepted and waits.
+    Sending is paused after the database was restored from a backup, until the operator resumes it: queued mails may
+    have been sent already. Until then all mails are accepted and wait.
     """
     return RawResponse(await request.query(GetOutgoing()))
-
-
-ROUTES = [get_sending]

@@ -1,7 +1,5 @@
-"""Who gets no mail: rules on addresses, the list of addresses, and the mails that were held back."""
+"""Suppressions: rules for addresses, the list of suppressed addresses, and the mails that were suppressed."""
 
-import csv
-import io
 from typing import Annotated
 
 import msgspec
@@ -30,35 +28,31 @@ from libs.schemas.delivery.suppressions import (
     SuppressAddresses,
     SuppressedAddresses,
     SuppressedAddressPage,
-    SuppressedAddressView,
     SuppressionPreview,
     SuppressionRuleView,
     UpdateSuppressionRule,
 )
 from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.csv_writer import csv_rows
 from services.gateway.http.errors import not_found
-from services.gateway.http.fields import (
-    Cursor,
-    Email,
-    Limit,
-    Name,
-    parse_id,
-)
+from services.gateway.http.fields import Email, Name, parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
+from services.gateway.http.parameters import Cursor, Limit
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import command_responses, query_responses
 
 TAGS = ["Suppressions"]
 
 MAX_AT_ONCE = 1000
 MAX_BYTES = 512 * 1024
 CSV_PAGE = 1000
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
+CSV_HEADER = ["email", "reason", "since"]
 
 
 class RuleBody(Body, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An ADDRESS is matched whole, a DOMAIN without its subdomains, PREFIX and SUFFIX at the ends of the part before
-    the @, a WILDCARD against the whole address: `*` is anything, `?` any character. Case does not matter."""
+    """ADDRESS matches the whole address, DOMAIN the domain without its subdomains, PREFIX and SUFFIX the start and the
+    end of the part before the @, WILDCARD the whole address with `*` for any text and `?` for any character. Case does
+    not matter."""
 
     name: Name
     kind: RuleKind
@@ -71,7 +65,7 @@ class AddressPreviewBody(Body, frozen=True, kw_only=True):
 
 
 class AddressesBody(Body, frozen=True, kw_only=True):
-    """What is imported as BOUNCE or COMPLAINT is put on the list of the SES account as well."""
+    """Addresses with the reason BOUNCE or COMPLAINT are also added to the suppression list of the SES account."""
 
     addresses: Annotated[list[Email], Meta(min_length=1, max_length=MAX_AT_ONCE)]
     reason: ListedReason = "MANUAL"
@@ -91,14 +85,14 @@ class SuppressedEmails(View, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-Reason = Annotated[ListedReason | None, QueryParameter(description="Only addresses that are listed for this reason")]
+Reason = Annotated[ListedReason | None, QueryParameter(description="Only addresses with this reason")]
 
 
 @get("/suppressions", responses=query_responses(list[SuppressionRuleView]), tags=TAGS)
 async def list_suppression_rules(request: ApiRequest) -> RawResponse:
     """List suppression rules
 
-    In the order in which they are tried: the first that matches is the one that a mail is held back by.
+    In the order in which they are checked. The first rule that matches suppresses a mail.
     """
     return RawResponse(await request.query(ListSuppressionRules()))
 
@@ -107,7 +101,7 @@ async def list_suppression_rules(request: ApiRequest) -> RawResponse:
 async def create_suppression_rule(data: JSONBody[RuleBody], request: ApiRequest) -> RawResponse:
     """Create a suppression rule
 
-    It holds for every mail that is not sent yet, also for those that wait. A project has at most 100.
+    It applies to all mails that were not sent yet, including queued ones. A project can have at most 100 rules.
     """
     command = CreateSuppressionRule(
         rule_id=uuid7(), name=data.name, kind=data.kind, pattern=data.pattern, enabled=data.enabled
@@ -138,13 +132,13 @@ async def delete_suppression_rule(rule_id: FromPath[str], request: ApiRequest) -
 
 @post("/suppressions/preview", status_code=200, responses=query_responses(SuppressionPreview), tags=TAGS)
 async def preview_suppression(data: JSONBody[AddressPreviewBody], request: ApiRequest) -> RawResponse:
-    """Ask whether an address gets mail"""
+    """Check whether an address is suppressed"""
     return RawResponse(await request.query(PreviewSuppression(address=data.address)))
 
 
 @get("/suppressions/emails", responses=query_responses(SuppressedEmails), tags=TAGS)
 async def list_suppressed_emails(request: ApiRequest, limit: Limit = 20, cursor: Cursor = None) -> RawResponse:
-    """List the mails that were held back
+    """List suppressed emails
 
     Newest first.
     """
@@ -155,7 +149,7 @@ async def list_suppressed_emails(request: ApiRequest, limit: Limit = 20, cursor:
 
 @get("/suppressions/emails/{email_id:str}", responses=query_responses(EmailView), tags=TAGS)
 async def get_suppressed_email(email_id: FromPath[str], request: ApiRequest) -> RawResponse:
-    """Get a mail that was held back"""
+    """Get a suppressed email"""
     answer = await request.query(GetEmail(email_id=parse_id(email_id, "Email")))
     if msgspec.json.decode(answer, type=EmailView).state != "suppressed":
         raise not_found("Email")
@@ -168,15 +162,16 @@ async def list_suppressed_addresses(
 ) -> RawResponse:
     """List suppressed addresses
 
-    In alphabetical order: those whose mailbox bounced for good (BOUNCE), or for now, five mails in a row with no
-    delivery in between (REPEATED_BOUNCE), those whose owner complained, and those that were put there.
+    In alphabetical order. An address is on the list because it bounced permanently (BOUNCE) or five times in a row
+    without a delivery in between (REPEATED_BOUNCE), because its owner complained (COMPLAINT), or because somebody added
+    it (MANUAL).
     """
     return RawResponse(await request.query(ListSuppressedAddresses(limit=limit, cursor=cursor, reason=reason)))
 
 
 @post("/suppressions/addresses", responses=command_responses(SuppressedAddresses, 201), tags=TAGS)
 async def suppress_address(data: JSONBody[AddressBody], request: ApiRequest) -> RawResponse:
-    """Put an address on the list"""
+    """Suppress an address"""
     return RawResponse(await request.execute(SuppressAddresses(addresses=[data.address], reason=data.reason)), 201)
 
 
@@ -188,9 +183,9 @@ async def suppress_address(data: JSONBody[AddressBody], request: ApiRequest) -> 
     request_max_body_size=MAX_BYTES,
 )
 async def import_suppressed_addresses(data: JSONBody[AddressesBody], request: ApiRequest) -> RawResponse:
-    """Put up to 1,000 addresses on the list
+    """Suppress up to 1,000 addresses
 
-    All of them or, if one is no address, none.
+    If one of them is not a valid address, none is added.
     """
     return RawResponse(await request.execute(SuppressAddresses(addresses=data.addresses, reason=data.reason)))
 
@@ -199,49 +194,22 @@ async def import_suppressed_addresses(data: JSONBody[AddressesBody], request: Ap
 async def export_suppressed_addresses(request: ApiRequest, cursor: Cursor = None, reason: Reason = None) -> RawResponse:
     """Export suppressed addresses as CSV
 
-    A thousand at a time: as long as there are more, the header X-Next-Cursor says where the next part begins.
+    A thousand at a time. If there are more, the header X-Next-Cursor has the cursor of the next part.
     """
     query = ListSuppressedAddresses(limit=CSV_PAGE, cursor=cursor, reason=reason)
     page = msgspec.json.decode(await request.query(query), type=SuppressedAddressPage)
     headers = [(b"x-next-cursor", page.cursor.encode())] if page.cursor else []
-    return RawResponse(_csv(page.data), kind=b"text/csv; charset=utf-8", headers=headers)
+    rows = [[each.address, each.reason, each.since] for each in page.data]
+    return RawResponse(csv_rows([CSV_HEADER, *rows]), media_type=b"text/csv; charset=utf-8", headers=headers)
 
 
 @delete("/suppressions/addresses/{address:str}", status_code=200, responses=command_responses(Changed, 200), tags=TAGS)
 async def release_suppressed_address(address: FromPath[str], request: ApiRequest) -> RawResponse:
-    """Take an address off the list
+    """Release a suppressed address
 
-    Off that of the SES account, too, if it bounced or complained.
+    If it bounced or complained, it is also removed from the suppression list of the SES account.
     """
     if "\0" in address:
         raise not_found("Suppressed address")
     await request.execute(ReleaseAddress(address=address))
     return RawResponse(encode(Changed()))
-
-
-def _csv(addresses: list[SuppressedAddressView]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(("email", "reason", "since"))
-    writer.writerows((_cell(each.address), each.reason, each.since) for each in addresses)
-    return text.getvalue().encode()
-
-
-def _cell(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA) else text
-
-
-ROUTES = [
-    list_suppression_rules,
-    create_suppression_rule,
-    update_suppression_rule,
-    delete_suppression_rule,
-    preview_suppression,
-    list_suppressed_emails,
-    get_suppressed_email,
-    list_suppressed_addresses,
-    suppress_address,
-    import_suppressed_addresses,
-    export_suppressed_addresses,
-    release_suppressed_address,
-]

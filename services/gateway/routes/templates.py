@@ -1,4 +1,4 @@
-"""Templates."""
+"""Templates: reusable mails with variables."""
 
 from typing import Annotated
 from uuid import UUID
@@ -42,16 +42,13 @@ from libs.schemas.delivery.content import (
 from libs.schemas.workflows import ListTemplateSteps, TemplateStep
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import ApiError
-from services.gateway.http.fields import (
-    Email,
-    PageNumber,
-    PageSize,
-    parse_id,
-)
+from services.gateway.http.fields import MAX_MAIL_BYTES, Email, parse_id
 from services.gateway.http.json_body import Body
+from services.gateway.http.parameters import PageNumber, PageSize
 from services.gateway.http.partial_body import partial
-from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
-from services.gateway.routes.content import MAX_BYTES, ContentBody
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import command_responses, query_responses
+from services.gateway.routes.content import ContentBody
 
 TAGS = ["Templates"]
 SAMPLE = "reader@example.com"
@@ -59,12 +56,12 @@ SAMPLE = "reader@example.com"
 
 @partial
 class TemplateChanges(ContentBody, frozen=True, kw_only=True):
-    """What is given is changed."""
+    """Only the given fields are changed."""
 
 
 class TemplatePreviewBody(Body, frozen=True, kw_only=True):
-    """For whom: a contact, or an address and data; without either, a contact of the project is taken as a sample.
-    `data` wins over the contact's."""
+    """The recipient of the preview: a contact, or an address and data. Without either, a contact of the project is used
+    as a sample. `data` overrides the contact's data."""
 
     contact_id: UUID | None = None
     email: Email | None = None
@@ -72,7 +69,7 @@ class TemplatePreviewBody(Body, frozen=True, kw_only=True):
 
 
 class TemplateUsage(View, frozen=True, kw_only=True):
-    """What refers to a template: campaigns that were made of it, and steps of workflows that send it."""
+    """What uses a template: campaigns that were created from it, and workflow steps that send it."""
 
     campaigns: list[TemplateCampaign]
     workflow_steps: list[TemplateStep]
@@ -95,12 +92,12 @@ async def list_templates(
     return RawResponse(await request.query(ListTemplates(page=page, page_size=page_size, search=search, kind=kind)))
 
 
-@post("/templates", responses=command_responses(TemplateView, 201), tags=TAGS, request_max_body_size=MAX_BYTES)
+@post("/templates", responses=command_responses(TemplateView, 201), tags=TAGS, request_max_body_size=MAX_MAIL_BYTES)
 async def create_template(data: JSONBody[ContentBody], request: ApiRequest) -> RawResponse:
     """Create a template
 
-    A syntax error in subject or body is refused, with its line and column. `variables` of the answer are the names
-    that the template asks for.
+    A syntax error in the subject or body is rejected with its line and column. `variables` in the response are the
+    variables that the template uses.
     """
     command = CreateTemplate(template_id=uuid7(), name=data.name, content=data.content(), description=data.description)
     return RawResponse(await request.execute(command), 201)
@@ -116,14 +113,14 @@ async def get_template(template_id: FromPath[str], request: ApiRequest) -> RawRe
     "/templates/{template_id:str}",
     responses=command_responses(TemplateView, 200),
     tags=TAGS,
-    request_max_body_size=MAX_BYTES,
+    request_max_body_size=MAX_MAIL_BYTES,
 )
 async def update_template(
     template_id: FromPath[str], data: JSONBody[TemplateChanges], request: ApiRequest
 ) -> RawResponse:
     """Update a template
 
-    Changes the fields that are given. What it said before stays one of its versions.
+    Changes the given fields. The previous content is kept as a version.
     """
     fields = shared_fields(data, UpdateTemplate)
     command = UpdateTemplate(template_id=parse_id(template_id, "Template"), **fields)
@@ -134,7 +131,7 @@ async def update_template(
 async def delete_template(template_id: FromPath[str], request: ApiRequest) -> None:
     """Delete a template
 
-    Not while a step of a workflow sends it, or a campaign that is not over was made of it.
+    Rejected while a workflow step sends it, or an unfinished campaign was created from it.
     """
     found = parse_id(template_id, "Template")
     steps = msgspec.json.decode(await request.query(ListTemplateSteps(template_id=found)), type=list[TemplateStep])
@@ -157,9 +154,9 @@ async def duplicate_template(template_id: FromPath[str], request: ApiRequest) ->
 
 @get("/templates/{template_id:str}/usage", responses=query_responses(TemplateUsage), tags=TAGS)
 async def get_template_usage(template_id: FromPath[str], request: ApiRequest) -> RawResponse:
-    """Get a template's usage
+    """Find what uses a template
 
-    The campaigns and the steps of workflows that refer to it.
+    The campaigns and the workflow steps that refer to it.
     """
     found = parse_id(template_id, "Template")
     campaigns = await request.query(GetTemplateUsage(template_id=found))
@@ -174,8 +171,8 @@ async def preview_template(
 ) -> RawResponse:
     """Preview a template
 
-    Written as it would be sent, and sent to nobody. `warnings` tell of variables that nothing is known of, a missing
-    unsubscribe link, and mails that are so large that Gmail clips them.
+    Rendered as it would be sent, without sending it. `warnings` lists unknown variables, a missing unsubscribe link,
+    and a mail so large that Gmail clips it.
     """
     found = msgspec.json.decode(
         await request.query(GetTemplate(template_id=parse_id(template_id, "Template"))), type=TemplateView
@@ -205,7 +202,7 @@ async def _sample(request: ApiRequest, body: TemplatePreviewBody) -> ContactView
 async def list_template_versions(template_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """List a template's versions
 
-    All that it ever said, newest first.
+    All versions of its content, newest first.
     """
     return RawResponse(await request.query(ListTemplateVersions(template_id=parse_id(template_id, "Template"))))
 
@@ -219,21 +216,7 @@ async def list_template_versions(template_id: FromPath[str], request: ApiRequest
 async def restore_template(template_id: FromPath[str], version: FromPath[int], request: ApiRequest) -> RawResponse:
     """Restore a template's version
 
-    The template says again what it said then; what it says now stays a version of it.
+    The template gets the content of that version. The current content is kept as a version.
     """
     command = RestoreTemplate(template_id=parse_id(template_id, "Template"), version=min(version, 2**31 - 1))
     return RawResponse(await request.execute(command))
-
-
-ROUTES = [
-    list_templates,
-    create_template,
-    get_template,
-    update_template,
-    delete_template,
-    duplicate_template,
-    get_template_usage,
-    preview_template,
-    list_template_versions,
-    restore_template,
-]

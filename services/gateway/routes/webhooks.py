@@ -1,26 +1,21 @@
-"""Where Amazon SNS posts what became of the mails."""
-
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+"""The webhook to which Amazon SNS posts notifications about mails."""
 
 import msgspec
 from litestar import post
-from litestar.router import Router
 
 from libs.schemas.base import View
-from services.gateway.docs.documentation import described
 from services.gateway.http.api_request import ApiRequest
+from services.gateway.http.auth import NEEDS_NO_KEY
 from services.gateway.http.errors import ApiError
-from services.gateway.http.raw_response import RawResponse, query_responses
-from services.gateway.sns import SnsReceiver, SnsRejected, SubscriptionChanged
-from services.gateway.sns.ingest import IngestQueue
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import query_responses
+from services.gateway.sns import IngestQueue, SnsReceiver, SnsRejected, SubscriptionChanged
 
 MAX_BYTES = 512 * 1024
-"""SNS messages have at most 256 KiB of payload, which is JSON within JSON."""
-
+"""An SNS message has at most 256 KiB of payload, which is JSON within JSON."""
 
 RAW_DELIVERY = b"x-amz-sns-rawdelivery"
-UNSIGNED = "Raw message delivery has no signature: switch it off for this subscription, or use it with SQS."
+UNSIGNED = "Raw message delivery has no signature: turn it off for this subscription, or use it with SQS."
 
 
 class Taken(View, frozen=True, kw_only=True):
@@ -30,38 +25,28 @@ class Taken(View, frozen=True, kw_only=True):
 _taken = msgspec.json.encode(Taken(success=True))
 
 
-Take: TypeAlias = Callable[[bytes], Awaitable[None]]
+@post(
+    "/webhooks/sns",
+    status_code=200,
+    responses=query_responses(Taken),
+    tags=["Webhooks"],
+    opt={NEEDS_NO_KEY: True},
+    request_max_body_size=MAX_BYTES,
+)
+async def sns(request: ApiRequest) -> RawResponse:
+    """Receive a message from Amazon SNS
 
-
-async def take(receiver: SnsReceiver, intake: IngestQueue, body: bytes) -> None:
-    """Returns when what a posted message says is dealt with, and on disk if it is a notification. Raises Problem."""
+    Subscribe this address to the topics in `GODWIT_SNS_TOPIC_ARNS`, with SignatureVersion 2. The signature of the
+    message replaces the API key. A notification is on disk before the response is 200.
+    """
+    if request.context.headers.get(RAW_DELIVERY) == b"true":
+        raise ApiError(403, "FORBIDDEN", UNSIGNED)
+    receiver: SnsReceiver = request.app.state.sns_receiver
     try:
-        received = await receiver.receive(body)
+        received = await receiver.receive(await request.body())
     except SnsRejected as no:
         raise ApiError(no.status, no.code, no.message) from no
     if not isinstance(received, SubscriptionChanged):
-        await intake.take(received)
-
-
-def webhooks(taker: Take) -> Router:
-    """The routes that need no API key, because the signature of each message proves where it comes from."""
-
-    @post(
-        "/webhooks/sns",
-        status_code=200,
-        responses=query_responses(Taken),
-        tags=["Webhooks"],
-        request_max_body_size=MAX_BYTES,
-    )
-    async def sns(request: ApiRequest) -> RawResponse:
-        """Take a message of Amazon SNS
-
-        Subscribe this address to the topics in `GODWIT_SNS_TOPIC_ARNS`, with SignatureVersion 2. A notification is on
-        disk before it is answered with 200.
-        """
-        if request.context.headers.get(RAW_DELIVERY) == b"true":
-            raise ApiError(403, "FORBIDDEN", UNSIGNED)
-        await taker(await request.body())
-        return RawResponse(_taken)
-
-    return Router(path="/", route_handlers=described([sns]))
+        queue: IngestQueue = request.app.state.ingest_queue
+        await queue.store(received)
+    return RawResponse(_taken)

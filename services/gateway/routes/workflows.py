@@ -31,30 +31,26 @@ from libs.schemas.workflows import (
     WorkflowView,
 )
 from services.gateway.http.api_request import ApiRequest
-from services.gateway.http.fields import (
-    Name,
-    PageNumber,
-    PageSize,
-    parse_id,
-)
+from services.gateway.http.fields import Description, EventName, Name, parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
+from services.gateway.http.parameters import PageNumber, PageSize
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import command_responses, query_responses
 
 TAGS = ["Workflows"]
-EventName = Annotated[str, Meta(min_length=1, max_length=255, examples=["signed_up"])]
 
 
 class WorkflowBody(Body, frozen=True, kw_only=True):
     name: Name
     event_name: EventName
-    description: Annotated[str, Meta(max_length=500)] | None = None
+    description: Description | None = None
     enabled: bool = False
     allow_reentry: bool = False
 
 
 class WorkflowChanges(Body, frozen=True, kw_only=True):
     name: Name | None = None
-    description: Annotated[str, Meta(max_length=500)] | None = None
+    description: Description | None = None
     trigger_config: TriggerConfig | None = None
     enabled: bool | None = None
     allow_reentry: bool | None = None
@@ -70,7 +66,7 @@ class StepBody(Body, frozen=True, kw_only=True):
 
 
 class TransitionBody(Body, frozen=True, kw_only=True):
-    """`branch` is a shorter way to write `condition: {"branch": ...}`."""
+    """`branch` is short for `condition: {"branch": ...}`."""
 
     from_step_id: UUID
     to_step_id: UUID
@@ -92,8 +88,8 @@ async def list_workflows(request: ApiRequest, page: PageNumber = 1, page_size: P
 async def create_workflow(data: JSONBody[WorkflowBody], request: ApiRequest) -> RawResponse:
     """Create a workflow
 
-    It starts with its TRIGGER step, disabled unless `enabled` is true. Every contact to whom the event happens enters
-    once, or, with `allowReentry`, again.
+    It starts with its TRIGGER step and is disabled unless `enabled` is true. Every contact with this event enters once,
+    or with `allowReentry` repeatedly.
     """
     command = CreateWorkflow(
         workflow_id=uuid7(),
@@ -119,7 +115,7 @@ async def update_workflow(
 ) -> RawResponse:
     """Update a workflow
 
-    Changes the fields that are given. `enabled: true` starts it.
+    Changes the given fields. `enabled: true` starts the workflow.
     """
     command = UpdateWorkflow(
         workflow_id=parse_id(workflow_id, "Workflow"),
@@ -136,7 +132,7 @@ async def update_workflow(
 async def add_step(workflow_id: FromPath[str], data: JSONBody[StepBody], request: ApiRequest) -> RawResponse:
     """Add a step
 
-    With `autoConnect` the last step that leads nowhere is made to lead to the new one.
+    With `autoConnect`, the last step without a transition is connected to the new one.
     """
     step = Step(
         id=uuid7(),
@@ -158,7 +154,7 @@ async def add_transition(
 ) -> RawResponse:
     """Add a transition
 
-    From a CONDITION step, `branch` is `yes` or `no`.
+    For a CONDITION step, `branch` is `yes` or `no`.
     """
     transition = Transition(
         id=uuid7(),
@@ -193,15 +189,3 @@ async def get_execution(workflow_id: FromPath[str], execution_id: FromPath[str],
     what = "Workflow execution"
     query = GetExecution(workflow_id=parse_id(workflow_id, "Workflow"), execution_id=parse_id(execution_id, what))
     return RawResponse(await request.query(query))
-
-
-ROUTES = [
-    list_workflows,
-    create_workflow,
-    get_workflow,
-    update_workflow,
-    add_step,
-    add_transition,
-    list_executions,
-    get_execution,
-]

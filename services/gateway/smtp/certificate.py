@@ -1,4 +1,4 @@
-"""The certificate that the relay shows: the operator's, read again when it is renewed, or one made at the start."""
+"""The TLS certificate of the relay: the operator's, reloaded when it is renewed, or one generated at the start."""
 
 import ipaddress
 import ssl
@@ -21,31 +21,31 @@ VALID = timedelta(days=365)
 
 
 class ServerCertificate:
-    """`context` is what servers take; `refresh` before a connection has it show a renewed certificate."""
+    """`context` is for servers. Call `refresh` before a connection to use a renewed certificate."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self._files = certificate, key
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._read_at = self._changed_at()
+        self._loaded_at = self._changed_at()
         self.context.load_cert_chain(certificate, key)
 
     def refresh(self) -> None:
-        """Nothing, where the files are as they were, or where there are none any more."""
+        """Reload the files if they have changed. If they are gone, the certificate stays as it is."""
         try:
             changed_at = self._changed_at()
-            if len(changed_at) == len(self._files) and changed_at != self._read_at:
+            if len(changed_at) == len(self._files) and changed_at != self._loaded_at:
                 self.context.load_cert_chain(*self._files)
-                self._read_at = changed_at
-        except (OSError, ssl.SSLError) as bad:  # half written, perhaps: the old one is still good
-            log.warning("smtp.certificate_not_read", error=repr(bad))
+                self._loaded_at = changed_at
+        except (OSError, ssl.SSLError) as bad:  # maybe half written; the old one is still good
+            log.warning("smtp.certificate_not_reloaded", error=repr(bad))
 
     def _changed_at(self) -> tuple[float, ...]:
         return tuple(file.stat().st_mtime for file in self._files if file.exists())
 
 
 def certificate_of(config: Settings) -> ServerCertificate:
-    """The one that the settings name; without one, a certificate that nobody but a developer will trust."""
+    """Return the certificate in the settings, or else a self-signed one that only a developer will trust."""
     if config.smtp_certificate and config.smtp_certificate_key:
         return ServerCertificate(Path(config.smtp_certificate), Path(config.smtp_certificate_key))
     log.warning("smtp.certificate_generated", remedy="set GODWIT_SMTP_CERTIFICATE and GODWIT_SMTP_CERTIFICATE_KEY")
@@ -54,7 +54,7 @@ def certificate_of(config: Settings) -> ServerCertificate:
 
 
 def host_of(config: Settings) -> str:
-    """The name by which the installation is known to its users."""
+    """Return the host name of the installation."""
     return urlsplit(config.public_url).hostname or "localhost"
 
 

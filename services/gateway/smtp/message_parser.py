@@ -1,7 +1,7 @@
-"""A message as SMTP clients write it (RFC 5322, MIME), read into what `/v1/send` takes. Pure.
+"""Parses a message from an SMTP client (RFC 5322, MIME) into a body for `/v1/send`. Pure.
 
-What the client wrote is sent as it is: braces in it are no template. The header's From, Reply-To and names count, the
-envelope says who gets it.
+The content is sent as it is: braces in it are not a template. From, Reply-To and names are taken from the header, the
+recipients from the envelope.
 """
 
 import mimetypes
@@ -23,40 +23,42 @@ from libs.kernel.mail_headers import allowed_headers
 from libs.schemas.delivery.content import Mailbox
 from services.gateway.mails.header_recipients import NO_HEADER_RECIPIENTS, HeaderRecipients
 
-MAX_NAMED = 100
-"""In To and Cc together."""
+MAX_HEADER_RECIPIENTS = 100
+"""Mailboxes in To and Cc together."""
 
 NO_SUBJECT = "(no subject)"
 LITERAL = "{{% raw %}}{}{{% endraw %}}"
 TAG = re.compile(r"\{(?=[{%])")
-UNREADABLE = (MessageError, LookupError, UnicodeError, ValueError, TypeError, AttributeError, RecursionError)
-"""What the standard library's parser raises for headers that nobody should have written."""
+PARSER_ERRORS = (MessageError, LookupError, UnicodeError, ValueError, TypeError, AttributeError, RecursionError)
+"""What the parser of the standard library raises for malformed headers."""
 
 
 class UnreadableMessage(Exception):
-    """The message is not one that can be understood."""
+    """Raised when a message is not valid RFC 5322 or MIME."""
 
 
 class ParsedMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """What a message says, and whom its header names. `identity` is what tells it from every other, if its writer gave
-    it that."""
+    """The body for `/v1/send`, and the mailboxes in To and Cc.
+
+    `identity` distinguishes the message from every other one; None if its writer gave it neither an id nor a date.
+    """
 
     body: dict[str, Any]
-    addressed: HeaderRecipients
+    header_recipients: HeaderRecipients
     identity: str | None
 
 
 def parse_message(content: bytes, sender: str, recipients: Sequence[str]) -> ParsedMessage:
-    """Read a message that the envelope says is from `sender` to `recipients`. Raises Unreadable."""
+    """Parse a message whose envelope is from `sender` to `recipients`. Raises UnreadableMessage."""
     try:
         message = message_from_bytes(content, policy=SMTP)
         assert isinstance(message, EmailMessage)
         return ParsedMessage(
             body=_body(message, sender, recipients),
-            addressed=_addressed(message),
+            header_recipients=_header_recipients(message),
             identity=_line(message, "Message-ID") or _line(message, "Date") or None,
         )
-    except UNREADABLE as bad:
+    except PARSER_ERRORS as bad:
         raise UnreadableMessage(f"{type(bad).__name__}: {bad}") from bad
 
 
@@ -79,8 +81,8 @@ def _body(message: EmailMessage, sender: str, recipients: Sequence[str]) -> dict
     }
 
 
-def _addressed(message: EmailMessage) -> HeaderRecipients:
-    """The lines To and Cc, so that answers can go to all. Lines of a crowd are left out: each mail carries them."""
+def _header_recipients(message: EmailMessage) -> HeaderRecipients:
+    """Return To and Cc, so that a reply can go to all. Too long lines are left out, because each mail carries them."""
     to, cc = (
         [
             Mailbox(address=a.addr_spec, name=_name(a))
@@ -89,7 +91,7 @@ def _addressed(message: EmailMessage) -> HeaderRecipients:
         ]
         for name in ("To", "Cc")
     )
-    return HeaderRecipients(to, cc) if len(to) + len(cc) <= MAX_NAMED else NO_HEADER_RECIPIENTS
+    return HeaderRecipients(to, cc) if len(to) + len(cc) <= MAX_HEADER_RECIPIENTS else NO_HEADER_RECIPIENTS
 
 
 def _name(address: Address) -> str:
@@ -97,7 +99,7 @@ def _name(address: Address) -> str:
 
 
 def _content(message: EmailMessage) -> tuple[str, Iterable[dict[str, Any]]]:
-    """The HTML to show, and all other parts as attachments."""
+    """Return the HTML to show, and all other parts as attachments."""
     shown = message.get_body(("html",)), message.get_body(("plain",))
     html, text = shown
     if html is not None:
@@ -111,7 +113,7 @@ def _content(message: EmailMessage) -> tuple[str, Iterable[dict[str, Any]]]:
 
 
 def _leaves(part: MIMEPart) -> Iterator[MIMEPart]:
-    """Parts that hold something, in order. An attached message is one of them, with whatever it holds."""
+    """Yield the parts with content, in order. An attached message is one part, whatever it contains."""
     if part.get_content_maintype() != "multipart":
         yield part
         return
@@ -147,7 +149,7 @@ def _bytes(part: MIMEPart) -> bytes:
 
 
 def _headers(message: MIMEPart) -> dict[str, str]:
-    """The writer's own headers; the last one counts where one comes more than once."""
+    """Return the headers that the writer may set. The last one counts if a header is repeated."""
     return allowed_headers({name: _line(message, name) for name in message})
 
 
@@ -161,12 +163,12 @@ def _person(address: str, name: str) -> dict[str, str]:
 
 
 def _line(message: MIMEPart, name: str) -> str:
-    """A header as one line of text."""
+    """Return a header as one line of text."""
     return " ".join(str(message[name] or "").replace("\x00", "").split())
 
 
 def _literal(text: str) -> str:
-    """A template that says exactly this."""
+    """Return a template that renders exactly this text."""
     if not TAG.search(text):
         return text
     return LITERAL.format(TAG.sub("{% endraw %}{{ '{' }}{% raw %}", text) if "endraw" in text else text)

@@ -1,6 +1,6 @@
-"""What `/v1/send` answered, in SMTP's words (RFC 5321, RFC 3463). Pure.
+"""Translates the responses of `/v1/send` into SMTP replies (RFC 5321, RFC 3463). Pure.
 
-4xx: the client keeps the message and tries again. 5xx: it never will be taken as it is.
+4xx: the client keeps the message and tries again. 5xx: the message will never be accepted as it is.
 """
 
 from typing import TypeVar
@@ -9,10 +9,10 @@ import msgspec
 
 Shape = TypeVar("Shape")
 
-AGAIN = "451 4.3.0"
+TRY_LATER = "451 4.3.0"
 BAD_MESSAGE = "554 5.6.0"
 BAD_RECIPIENT = "550 5.1.3"
-LONGEST = 300
+MAX_LENGTH = 300
 
 CODES = {
     401: "535 5.7.8",
@@ -46,18 +46,18 @@ class _Sent(msgspec.Struct):
 
 
 def is_final(status: int, body: bytes) -> bool:
-    """Whether asking once more, under the same key, would bring nothing else."""
+    """Whether a repeat of the request under the same key would get the same response."""
     return status != 202 and not (status == 409 and b"IDEMPOTENCY" in body)
 
 
 def reply_to(status: int, body: bytes) -> str:
-    """The line that answers the message."""
+    """Return the reply to the message."""
     if status == 200:
-        return f"250 2.0.0 queued as {', '.join(each.email for each in _read(body, _Sent).emails)}"[:LONGEST]
+        return f"250 2.0.0 queued as {', '.join(each.email for each in _read(body, _Sent).emails)}"[:MAX_LENGTH]
     error = _read(body, _Problem).error
     first = error.errors[0] if error.errors else None
     text = f"{first.field}: {first.message}" if first else error.message or "try again later"
-    return f"{_code(status, first) if is_final(status, body) else AGAIN} {_plain(text)}"
+    return f"{_code(status, first) if is_final(status, body) else TRY_LATER} {_plain(text)}"
 
 
 def _code(status: int, first: _Field | None) -> str:
@@ -65,11 +65,11 @@ def _code(status: int, first: _Field | None) -> str:
         return BAD_RECIPIENT
     if status in CODES:
         return CODES[status]
-    return AGAIN if status >= 500 else BAD_MESSAGE
+    return TRY_LATER if status >= 500 else BAD_MESSAGE
 
 
 def _plain(text: str) -> str:
-    return "".join(c if " " <= c <= "~" else " " for c in text)[:LONGEST]
+    return "".join(c if " " <= c <= "~" else " " for c in text)[:MAX_LENGTH]
 
 
 def _read(body: bytes, shape: type[Shape]) -> Shape:

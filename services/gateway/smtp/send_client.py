@@ -1,4 +1,4 @@
-"""Asking this process's own HTTP application, as a client would, but without a network between."""
+"""Calls `/v1/send` of this process's own HTTP application, as a client would but without a network in between."""
 
 import asyncio
 from typing import Any
@@ -10,30 +10,31 @@ from services.gateway.mails.header_recipients import EXTENSION, HeaderRecipients
 from services.gateway.smtp.replies import is_final
 
 PATH = "/v1/send"
-PATIENCE = 25.0
-AGAIN_SECONDS = 1.0
+MAX_WAIT_SECONDS = 25.0
+RETRY_SECONDS = 1.0
 
 
 class SendClient:
-    """Where messages are handed in: `POST /v1/send` with everything that stands before it."""
+    """Sends messages by `POST /v1/send`, through the whole application with its authentication and limits."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def send(
-        self, api_key: str, idempotency_key: str, body: dict[str, Any], named: HeaderRecipients
+        self, api_key: str, idempotency_key: str, body: dict[str, Any], header_recipients: HeaderRecipients
     ) -> tuple[int, bytes]:
-        """The status and the body of the answer. Asks until it is final, for at most PATIENCE."""
+        """Return the status and the body of the response. Repeats the request until the response is final, for at most
+        MAX_WAIT_SECONDS."""
         loop = asyncio.get_running_loop()
-        deadline, text = loop.time() + PATIENCE, msgspec.json.encode(body)
+        deadline, text = loop.time() + MAX_WAIT_SECONDS, msgspec.json.encode(body)
         while True:
-            status, answer = await self._post(api_key, idempotency_key, text, named)
-            if is_final(status, answer) or loop.time() > deadline:
-                return status, answer
-            await asyncio.sleep(AGAIN_SECONDS)
+            status, response = await self._post(api_key, idempotency_key, text, header_recipients)
+            if is_final(status, response) or loop.time() > deadline:
+                return status, response
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _post(
-        self, api_key: str, idempotency_key: str, body: bytes, named: HeaderRecipients
+        self, api_key: str, idempotency_key: str, body: bytes, header_recipients: HeaderRecipients
     ) -> tuple[int, bytes]:
         headers = {
             "authorization": f"Bearer {api_key}",
@@ -54,16 +55,16 @@ class SendClient:
             "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
             "client": ("127.0.0.1", 0),
             "server": ("smtp", None),
-            "extensions": {EXTENSION: named},
+            "extensions": {EXTENSION: header_recipients},
         }
-        exchange = _Exchange(body)
+        cycle = _AsgiCycle(body)
         app: Any = self._app  # the scope is a plain dict, as servers make it
-        await app(scope, exchange.receive, exchange.send)
-        return exchange.status, exchange.answer
+        await app(scope, cycle.receive, cycle.send)
+        return cycle.status, cycle.response
 
 
-class _Exchange:
-    """One request and its answer, in ASGI's messages."""
+class _AsgiCycle:
+    """One request and its response, as ASGI messages."""
 
     def __init__(self, body: bytes) -> None:
         self._requests: list[dict[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
@@ -71,7 +72,7 @@ class _Exchange:
         self.status = 500
 
     @property
-    def answer(self) -> bytes:
+    def response(self) -> bytes:
         return b"".join(self._chunks)
 
     async def receive(self) -> dict[str, Any]:

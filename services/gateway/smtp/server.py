@@ -1,4 +1,4 @@
-"""The relay's two ports: one where clients begin in the clear and must go on with STARTTLS, one with TLS throughout."""
+"""The two ports of the relay: one where clients must upgrade with STARTTLS, and one with TLS from the start."""
 
 import asyncio
 from functools import partial
@@ -13,7 +13,7 @@ from libs.runtime.timeouts import soft_timeout
 from services.gateway.accounts.keys import Keys
 from services.gateway.smtp.certificate import ServerCertificate, certificate_of, host_of
 from services.gateway.smtp.send_client import SendClient
-from services.gateway.smtp.session import Relay, SmtpConnection
+from services.gateway.smtp.session import SmtpConnection, SmtpConnections
 
 log = structlog.get_logger()
 
@@ -21,9 +21,9 @@ DRAIN_SECONDS = 8.0
 
 
 async def serve_smtp(app: ASGIApp, runtime: Runtime) -> None:
-    """Serve until the service stops, and then until what is being committed is answered. Nothing if no port is set.
+    """Serve until the service stops, then until the messages being committed are answered. No port set: do nothing.
 
-    The process is ready once it listens.
+    The process is not ready before it listens.
     """
     config = runtime.settings
     if config.smtp_port is None and config.smtps_port is None:
@@ -31,8 +31,8 @@ async def serve_smtp(app: ASGIApp, runtime: Runtime) -> None:
     listening = asyncio.Event()
     runtime.checks["smtp"] = lambda: _pending(listening)
     certificate = await asyncio.to_thread(certificate_of, config)
-    door = Relay(Keys(runtime.pool), SendClient(app))
-    servers = await _listen(config, door, certificate)
+    connections = SmtpConnections(Keys(runtime.pool), SendClient(app))
+    servers = await _listen(config, connections, certificate)
     listening.set()
     log.info("smtp.listening", starttls=config.smtp_port, tls=config.smtps_port)
     try:
@@ -40,40 +40,43 @@ async def serve_smtp(app: ASGIApp, runtime: Runtime) -> None:
     finally:
         for server in servers:
             server.close()
-        await _drain(door)
+        await _drain(connections)
 
 
 async def _pending(listening: asyncio.Event) -> str | None:
-    return None if listening.is_set() else "the SMTP relay does not listen yet"
+    return None if listening.is_set() else "the SMTP relay is not listening yet"
 
 
-async def _listen(config: Settings, door: Relay, certificate: ServerCertificate) -> list[asyncio.Server]:
+async def _listen(
+    config: Settings, connections: SmtpConnections, certificate: ServerCertificate
+) -> list[asyncio.Server]:
     loop, name = asyncio.get_running_loop(), host_of(config)
     servers = []
     if config.smtp_port is not None:
-        opened = partial(_in_the_clear, door, certificate, name)
-        servers.append(await loop.create_server(opened, sock=listen(config.host, config.smtp_port, shared=True)))
+        open_connection = partial(_with_starttls, connections, certificate, name)
+        socket = listen(config.host, config.smtp_port, shared=True)
+        servers.append(await loop.create_server(open_connection, sock=socket))
     if config.smtps_port is not None:
-        opened = partial(_encrypted, door, certificate, name)
+        open_connection = partial(_encrypted, connections, certificate, name)
         socket = listen(config.host, config.smtps_port, shared=True)
-        servers.append(await loop.create_server(opened, sock=socket, ssl=certificate.context))
+        servers.append(await loop.create_server(open_connection, sock=socket, ssl=certificate.context))
     return servers
 
 
-def _in_the_clear(door: Relay, certificate: ServerCertificate, name: str) -> SmtpConnection:
+def _with_starttls(connections: SmtpConnections, certificate: ServerCertificate, name: str) -> SmtpConnection:
     certificate.refresh()
     loop = asyncio.get_running_loop()
-    return SmtpConnection(door, hostname=name, loop=loop, tls_context=certificate.context, require_starttls=True)
+    return SmtpConnection(connections, hostname=name, loop=loop, tls_context=certificate.context, require_starttls=True)
 
 
-def _encrypted(door: Relay, certificate: ServerCertificate, name: str) -> SmtpConnection:
+def _encrypted(connections: SmtpConnections, certificate: ServerCertificate, name: str) -> SmtpConnection:
     certificate.refresh()
-    return SmtpConnection(door, hostname=name, loop=asyncio.get_running_loop(), encrypted=True)
+    return SmtpConnection(connections, hostname=name, loop=asyncio.get_running_loop(), encrypted=True)
 
 
-async def _drain(door: Relay) -> None:
-    door.closing = True
-    for conversation in list(door.sessions):
-        conversation.leave()
+async def _drain(connections: SmtpConnections) -> None:
+    connections.closing = True
+    for connection in list(connections.open):
+        connection.close_when_idle()
     async with soft_timeout(DRAIN_SECONDS):
-        await door.empty.wait()
+        await connections.all_closed.wait()

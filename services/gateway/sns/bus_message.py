@@ -1,4 +1,4 @@
-"""Proved notifications as the message that the feedback service consumes."""
+"""Puts verified notifications into the message that the feedback service consumes."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -11,12 +11,15 @@ from libs.schemas.feedback.notifications import RecordNotification, RecordNotifi
 
 SUBJECT = "ingest.sns"
 NO_PROJECT = UUID(int=0)
-"""At the edge nobody knows yet whose mail it is about: the tags inside say so."""
+"""The gateway does not know whose mail a notification is about; the tags inside it say so."""
 
 
 def ingest_message(notifications: Sequence[RecordNotification]) -> Outgoing:
-    """One message for all of them. A single one has SNS's id, so that when SNS posts it again it is the same message;
-    what comes again with others is recognised where it is kept."""
+    """Return one message with all notifications.
+
+    A message with a single notification has its SNS id, so JetStream recognises it when SNS posts it again. A repeat
+    that arrives together with others is recognised by the feedback service.
+    """
     alone = len(notifications) == 1
     message = notifications[0] if alone else RecordNotifications(notifications=list(notifications))
     envelope = Envelope(

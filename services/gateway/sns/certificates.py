@@ -1,15 +1,16 @@
-"""The keys that SNS signs with: fetched once, judged, and kept for a day.
+"""The keys that SNS signs with: fetched once, checked, and kept for a day.
 
-Amazon's certificate is believed because it was fetched from Amazon's host over TLS. The sandbox's is believed only if
-the certificate authority in the settings issued it.
+Amazon's certificate is trusted because it was fetched from Amazon's host over TLS. The sandbox's is trusted only if the
+certificate authority in the settings issued it.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
+from cachetools import TTLCache
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -20,81 +21,73 @@ from services.gateway.sns.source import Source
 
 MAX_CERTIFICATE = 16 * 1024
 MAX_KEPT = 32
-KEPT_FOR = timedelta(hours=24)
+KEPT_SECONDS = 24 * 3600
 MIN_KEY_BITS = 2048
-PATIENCE = 6.0
-"""Seconds that a message waits for its certificate, while others fetch theirs too."""
+WAIT_SECONDS = 6.0
+"""How long a message waits for its certificate while others fetch theirs."""
 
 Fetch = Callable[[str, int], Awaitable[bytes]]
-"""(address, most bytes) -> body; raises FetchFailed."""
+"""(address, maximum bytes) -> body; raises FetchFailed."""
 
 
 class SigningCertificate(msgspec.Struct, frozen=True):
     key: RSAPublicKey
     valid_from: datetime
     valid_until: datetime
-    fetched_at: datetime
-
-    def is_valid(self, now: datetime) -> bool:
-        return self.valid_from <= now <= self.valid_until
-
-    def is_fresh(self, now: datetime) -> bool:
-        return timedelta(0) <= now - self.fetched_at < KEPT_FOR
 
 
 class SigningCertificates:
-    """At most MAX_KEPT certificates by their address. `authority` is the file of the sandbox's CA, if it is trusted."""
+    """Keeps at most MAX_KEPT certificates by address. `authority` is the file of the sandbox's CA, if it is trusted."""
 
-    def __init__(self, fetch: Fetch, authority: Path | None) -> None:
+    def __init__(self, fetch: Fetch, authority: Path | None, clock: Callable[[], datetime]) -> None:
         self._fetch = fetch
         self._authority = authority
-        self._kept: dict[str, SigningCertificate] = {}
+        self._clock = clock
+        self._kept: TTLCache[str, SigningCertificate] = TTLCache(
+            MAX_KEPT, KEPT_SECONDS, timer=lambda: clock().timestamp()
+        )
         self._fetching = asyncio.Lock()
 
-    async def key(self, url: str, source: Source, now: datetime) -> RSAPublicKey:
-        """The key at an address whose source was checked before. Raises SnsRefused: 403 if it is not to be trusted,
-        503 if it could not be had."""
-        certificate = self._fresh(url, now) or await self._obtain(url, source, now)
-        if not certificate.is_valid(now):
-            raise not_trusted("The certificate of this message is not valid now.")
+    async def key(self, url: str, source: Source) -> RSAPublicKey:
+        """Return the key at an address whose source was checked before.
+
+        Raises SnsRejected: 403 if the certificate is not trusted, 503 if it cannot be fetched.
+        """
+        certificate = self._kept.get(url) or await self._obtain(url, source)
+        if not certificate.valid_from <= self._clock() <= certificate.valid_until:
+            raise not_trusted("The signing certificate is expired or not yet valid.")
         return certificate.key
 
-    def _fresh(self, url: str, now: datetime) -> SigningCertificate | None:
-        known = self._kept.get(url)
-        return known if known and known.is_fresh(now) else None
-
-    async def _obtain(self, url: str, source: Source, now: datetime) -> SigningCertificate:
-        """One fetch at a time: many messages under a new certificate fetch it once, strangers cannot cause a flood."""
+    async def _obtain(self, url: str, source: Source) -> SigningCertificate:
+        """Fetch one certificate at a time: many messages share one fetch, and strangers cannot cause a flood."""
         try:
-            async with asyncio.timeout(PATIENCE), self._fetching:
-                return self._fresh(url, now) or self._keep(url, await self._judged(url, source, now))
+            async with asyncio.timeout(WAIT_SECONDS), self._fetching:
+                certificate = self._kept.get(url)
+                if certificate is None:
+                    certificate = self._kept[url] = await self._fetched(url, source)
+                return certificate
         except (FetchFailed, TimeoutError) as failure:
-            raise retry_later("The certificate of this message cannot be fetched now.") from failure
+            raise retry_later("The signing certificate cannot be fetched now.") from failure
 
-    async def _judged(self, url: str, source: Source, now: datetime) -> SigningCertificate:
+    async def _fetched(self, url: str, source: Source) -> SigningCertificate:
         certificate = _read(await self._fetch(url, MAX_CERTIFICATE))
-        if source is Source.SANDBOX and not self._issued(certificate, now):
-            raise not_trusted("The certificate of this message is not issued by the trusted authority.")
+        if source is Source.SANDBOX and not self._is_issued(certificate):
+            raise not_trusted("The signing certificate was not issued by the trusted authority.")
         key = certificate.public_key()
         if not isinstance(key, RSAPublicKey) or key.key_size < MIN_KEY_BITS:
-            raise not_trusted(f"The key of this message is not RSA with {MIN_KEY_BITS} bits or more.")
-        return SigningCertificate(key, certificate.not_valid_before_utc, certificate.not_valid_after_utc, now)
+            raise not_trusted(f"The signing key is not RSA with at least {MIN_KEY_BITS} bits.")
+        return SigningCertificate(key, certificate.not_valid_before_utc, certificate.not_valid_after_utc)
 
-    def _keep(self, url: str, certificate: SigningCertificate) -> SigningCertificate:
-        self._kept.pop(url, None)
-        self._kept[url] = certificate
-        if len(self._kept) > MAX_KEPT:
-            del self._kept[next(iter(self._kept))]
-        return certificate
-
-    def _issued(self, certificate: x509.Certificate, now: datetime) -> bool:
-        """Whether the authority signed it. The file is read anew, since the sandbox may have made it only now."""
+    def _is_issued(self, certificate: x509.Certificate) -> bool:
+        """Whether the authority signed the certificate. Its file is read each time, because the sandbox may have just
+        created it."""
         try:
             authorities = x509.load_pem_x509_certificates(self._authority.read_bytes()) if self._authority else []
         except OSError as missing:
             raise retry_later("The file of the trusted authority cannot be read.") from missing
         except ValueError as bad:
-            raise not_trusted("The file of the trusted authority holds no certificate.") from bad
+            raise not_trusted("The file of the trusted authority contains no certificate.") from bad
+        now = self._clock()
         return any(_is_authority(each, now) and _issued_by(each, certificate) for each in authorities)
 
 
@@ -102,7 +95,7 @@ def _read(pem: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem)
     except ValueError as bad:
-        raise not_trusted("What this message names as its certificate is none.") from bad
+        raise not_trusted("SigningCertURL does not lead to a certificate.") from bad
 
 
 def _is_authority(certificate: x509.Certificate, now: datetime) -> bool:

@@ -1,8 +1,8 @@
-"""How an SNS message is turned away."""
+"""The errors with which an SNS message is rejected. Pure."""
 
 
 class SnsRejected(Exception):
-    """Not accepted, and nothing was changed. `status` is the HTTP status that tells SNS so, `message` is for people."""
+    """Raised when a message is rejected; nothing was changed. `status` is the HTTP status that tells SNS so."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -20,5 +20,5 @@ def not_trusted(message: str) -> SnsRejected:
 
 
 def retry_later(message: str) -> SnsRejected:
-    """It may be true, but we could not find out: SNS is to try again."""
+    """Return the rejection of a message that may be genuine but cannot be verified now. SNS tries again."""
     return SnsRejected(503, "EXTERNAL_SERVICE_ERROR", message)

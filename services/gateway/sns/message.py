@@ -1,4 +1,4 @@
-"""One SNS message as it was posted, and the text that its signature is made over. Pure.
+"""An SNS message as it was posted, and the text that its signature covers. Pure.
 
 https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
 """
@@ -20,14 +20,14 @@ from libs.runtime.uuids import uuid_of
 from services.gateway.sns.errors import SnsRejected, malformed
 
 MAX_BODY = 256 * 1024
-"""SNS's own limit for a message."""
+"""The limit of SNS for a message."""
 
 PADDING = PKCS1v15()
-DIGESTS = {"1": SHA1(), "2": SHA256()}  # noqa: S303 - whether version 1 is believed is for the operator to say
+DIGESTS = {"1": SHA1(), "2": SHA256()}  # noqa: S303 - the operator decides whether version 1 is accepted
 
 
 class SnsMessage(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """The members that we use, as text, because the signature is made over the text."""
+    """The members that we use, as text, because the signature covers the text."""
 
     type: Literal["Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"]
     message_id: str
@@ -43,7 +43,7 @@ class SnsMessage(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
 
     @property
     def id(self) -> UUID:
-        """SNS's id of the message: the same on every retry."""
+        """The id that SNS gave the message, the same on every retry."""
         return uuid_of(self.message_id)
 
     @property
@@ -51,7 +51,7 @@ class SnsMessage(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
         return datetime.fromisoformat(self.timestamp)
 
     def signed_text(self) -> bytes:
-        """What SNS signs: the names and values that are there, each on a line, in this order."""
+        """Return what SNS signs: the names and values that are present, each on a line, in this order."""
         if self.type == "Notification":
             subject = "" if self.subject is None else f"Subject\n{self.subject}\n"
             middle = f"{subject}Timestamp\n{self.timestamp}\n"
@@ -61,7 +61,7 @@ class SnsMessage(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
         return f"{start}{middle}TopicArn\n{self.topic_arn}\nType\n{self.type}\n".encode()
 
     def is_signed_by(self, key: RSAPublicKey) -> bool:
-        """RSA, PKCS #1 v1.5, with SHA-256 for SignatureVersion 2 and SHA-1 for 1. Of no other version."""
+        """Verify RSA, PKCS #1 v1.5, with SHA-256 for SignatureVersion 2 and SHA-1 for 1. No other version is valid."""
         try:
             signature = base64.b64decode(self.signature, validate=True)
             key.verify(signature, self.signed_text(), PADDING, DIGESTS[self.signature_version])
@@ -74,16 +74,16 @@ _decode = msgspec.json.Decoder(SnsMessage).decode
 
 
 def parse(body: bytes) -> SnsMessage:
-    """Read a message. Raises SnsRefused (413, 400) for what cannot be one."""
+    """Return the message. Raises SnsRejected: 413 if it is too long, 400 if it is not an SNS message."""
     if len(body) > MAX_BODY:
-        raise SnsRejected(413, "PAYLOAD_TOO_LARGE", f"An SNS message has at most {MAX_BODY} bytes.")
+        raise SnsRejected(413, "PAYLOAD_TOO_LARGE", f"SNS message too large (limit: {MAX_BODY // 1024} KiB).")
     try:
         message = _decode(body)
         complete = message.id and message.sent_at.tzinfo
     except (msgspec.DecodeError, ValueError, RecursionError) as unreadable:
-        raise malformed("This is not an SNS message.") from unreadable
+        raise malformed("Not an SNS message.") from unreadable
     if not complete or not _has_its_link(message):
-        raise malformed("This SNS message is incomplete.")
+        raise malformed("The SNS message is incomplete.")
     return message
 
 

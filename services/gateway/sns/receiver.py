@@ -1,7 +1,7 @@
-"""Takes SNS messages in: the checks in their order, and the answer to a request to confirm a subscription.
+"""Verifies SNS messages, and confirms subscriptions.
 
-Cheap checks that need no network come first, so that a stranger who does not know a topic of ours cannot make us
-fetch anything. A message is believed once its signature fits.
+Cheap checks that need no network come first, so that a stranger who does not know one of our topics cannot make us
+fetch anything. A message is believed once its signature is verified.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,9 @@ import structlog
 from libs.runtime.clock import now
 from libs.runtime.process.settings import Settings
 from libs.schemas.feedback.notifications import RecordNotification
-from services.gateway.sns import fetch as http
 from services.gateway.sns.certificates import Fetch, SigningCertificates
 from services.gateway.sns.errors import SnsRejected, not_trusted
-from services.gateway.sns.fetch import FetchFailed
+from services.gateway.sns.fetch import FetchFailed, get
 from services.gateway.sns.message import SnsMessage, parse
 from services.gateway.sns.source import Source, confirms, source_of_certificate
 
@@ -30,18 +29,17 @@ MAX_CONFIRMATION = 16 * 1024
 
 
 class SubscriptionChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """A message about the subscription itself, dealt with. `subscribed` is false for the news that it has ended."""
+    """The subscription was confirmed, or has ended."""
 
     topic_arn: str
     subscribed: bool
 
 
 class SnsReceiver:
-    """Receives the messages of `topic_arns` (none means that every message is refused), signed by SignatureVersion 2
-    or, with `signature_v1`, by 1 as well.
+    """Receives the messages of `topic_arns`, signed by SignatureVersion 2 or, with `signature_v1`, also by 1.
 
-    Only Amazon's signatures are believed; with `trust_ca`, a file with a certificate authority, also those of a
-    sandbox on this machine. `fetch` and `clock` are there for tests.
+    Without topics every message is rejected. Only Amazon's signatures are trusted, and with `trust_ca`, a file with a
+    certificate authority, those of a sandbox on this machine. `fetch` and `clock` are for tests.
     """
 
     def __init__(
@@ -50,24 +48,24 @@ class SnsReceiver:
         topic_arns: frozenset[str],
         signature_v1: bool = False,
         trust_ca: Path | None = None,
-        fetch: Fetch = http.get,
+        fetch: Fetch = get,
         clock: Callable[[], datetime] = now,
     ) -> None:
         self._topic_arns = topic_arns
         self._versions = ("1", "2") if signature_v1 else ("2",)
         self._trusts_sandbox = trust_ca is not None
-        self._certificates = SigningCertificates(fetch, trust_ca)
+        self._certificates = SigningCertificates(fetch, trust_ca, clock)
         self._fetch = fetch
         self._clock = clock
 
     async def receive(self, body: bytes) -> RecordNotification | SubscriptionChanged:
-        """What a posted message says, once it is proved. Confirms a subscription before it returns.
+        """Return the content of a verified message. A subscription is confirmed before this returns.
 
-        Raises SnsRefused: 400 or 413 for what is no SNS message, 403 for what is not to be believed, 503 and 502
-        where SNS should try again, because its certificate or its confirmation could not be fetched.
+        Raises SnsRejected: 400 or 413 if it is not an SNS message, 403 if it is not trusted, 503 or 502 if SNS should
+        try again because the certificate or the confirmation could not be fetched.
         """
         message = parse(body)
-        source = await self._prove(message)
+        source = await self._verify(message)
         match message.type:
             case "Notification":
                 return RecordNotification(
@@ -79,40 +77,40 @@ class SnsReceiver:
             case "SubscriptionConfirmation":
                 return await self._confirm(message, source)
             case "UnsubscribeConfirmation":
-                # its SubscribeURL would subscribe us again: that is for people to decide
+                # Its SubscribeURL would subscribe us again, which is for people to decide.
                 log.warning("sns.unsubscribed", topic=message.topic_arn)
                 return SubscriptionChanged(topic_arn=message.topic_arn, subscribed=False)
 
-    async def _prove(self, message: SnsMessage) -> Source:
-        """Returns the source that signed the message."""
+    async def _verify(self, message: SnsMessage) -> Source:
+        """Return the source that signed the message."""
         moment = self._clock()
         if message.topic_arn not in self._topic_arns:
-            raise not_trusted("Messages of this topic are not accepted.")
+            raise not_trusted("The topic is not in GODWIT_SNS_TOPIC_ARNS.")
         if message.signature_version not in self._versions:
-            raise not_trusted("Only SignatureVersion 2 is accepted: set the topic's attribute SignatureVersion to 2.")
+            raise not_trusted("SignatureVersion must be 2: set the topic's attribute SignatureVersion to 2.")
         if not moment - OLDEST <= message.sent_at <= moment + NEWEST:
-            raise not_trusted("The timestamp of this message is too far from now.")
+            raise not_trusted("The timestamp is too far in the past or in the future.")
         source = source_of_certificate(message.signing_cert_url, sandbox=self._trusts_sandbox)
         if source is None:
-            raise not_trusted("The certificate of this message is not at an address of SNS.")
-        key = await self._certificates.key(message.signing_cert_url, source, moment)
+            raise not_trusted("SigningCertURL is not an address of SNS.")
+        key = await self._certificates.key(message.signing_cert_url, source)
         if not message.is_signed_by(key):
-            raise not_trusted("The signature does not fit the message.")
+            raise not_trusted("The signature does not match the message.")
         return source
 
     async def _confirm(self, message: SnsMessage, source: Source) -> SubscriptionChanged:
         url, token = message.subscribe_url or "", message.token or ""
         if not confirms(url, source, message.topic_arn, token):
-            raise not_trusted("The SubscribeURL of this message does not confirm its subscription at SNS.")
+            raise not_trusted("SubscribeURL does not confirm this subscription at SNS.")
         try:
             await self._fetch(url, MAX_CONFIRMATION)
         except FetchFailed as failure:
-            raise SnsRejected(502, "EXTERNAL_SERVICE_ERROR", "SNS did not take the confirmation.") from failure
+            raise SnsRejected(502, "EXTERNAL_SERVICE_ERROR", "SNS did not accept the confirmation.") from failure
         log.info("sns.subscribed", topic=message.topic_arn)
         return SubscriptionChanged(topic_arn=message.topic_arn, subscribed=True)
 
 
 def receiver_from(config: Settings) -> SnsReceiver:
-    """The receiver that the settings `GODWIT_SNS_*` ask for."""
+    """Return the receiver for the settings `GODWIT_SNS_*`."""
     trust_ca = Path(config.sns_trust) if config.sns_trust else None
     return SnsReceiver(topic_arns=config.topic_arns, signature_v1=config.sns_signature_v1, trust_ca=trust_ca)

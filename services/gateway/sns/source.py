@@ -1,7 +1,7 @@
-"""Where SNS messages may come from: which addresses a message may have us fetch. Pure.
+"""The addresses that an SNS message may make us fetch. Pure.
 
-An address is matched whole, as text, so that no parser can read it differently: no user info, other port, query,
-fragment, backslash, space, control character or letter beyond ASCII fits the patterns.
+An address is matched as a whole, as text, so that no parser can read it differently: the patterns allow no user info,
+other port, query, fragment, backslash, space, control character or non-ASCII letter.
 """
 
 import re
@@ -13,15 +13,15 @@ CONFIRMATION = r"/\?(?P<query>[A-Za-z0-9%&=:._~+-]+)"
 
 
 class Source(Enum):
-    """The start of every address of a source."""
+    """The sources, by the pattern that each of their addresses starts with."""
 
     AMAZON = r"https://sns\.[a-z0-9-]{3,}\.amazonaws\.com(?:\.cn)?(?::443)?"
     SANDBOX = r"http://(?:127\.0\.0\.1|localhost)(?::[0-9]{1,5})?"
-    """Development only. Believed as far as its certificates are issued by the authority of the settings."""
+    """For development only. Trusted if its certificates are issued by the authority in the settings."""
 
 
 def source_of_certificate(url: str, *, sandbox: bool) -> Source | None:
-    """Whose certificate the address promises; None for an address that must not be fetched."""
+    """Return the source whose certificate the address is for. None if the address must not be fetched."""
     sources = (Source.AMAZON, Source.SANDBOX) if sandbox else (Source.AMAZON,)
     return next((source for source in sources if re.fullmatch(source.value + CERTIFICATE_PATH, url)), None)
 

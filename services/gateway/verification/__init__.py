@@ -1,6 +1,6 @@
-"""Looking at an email address without writing to it: how it is spelled, what is known of its domain, and what DNS says.
+"""Verifies an email address without writing to it: its spelling, what is known of its domain, and what DNS says.
 
-Nothing here asks the mail server whether a mailbox exists: that is what spammers do, and servers do not tell.
+No mail server is asked whether a mailbox exists: that is what spammers do, and servers do not tell.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,13 +13,13 @@ from services.gateway.verification.results import AddressVerification
 from services.gateway.verification.verdict import verdict_on
 
 VerifyAddress: TypeAlias = Callable[[str], Awaitable[AddressVerification]]
-"""Looks at an address as `libs.kernel.addresses` has it."""
+"""Verifies an address as `libs.kernel.addresses` normalizes it."""
 
 
 def verifier_from(config: Settings) -> VerifyAddress:
-    names, lists = DnsLookup(config.dns_servers), shipped(config.disposable_domains)
+    lookup, lists = DnsLookup(config.dns_servers), shipped(config.disposable_domains)
 
     async def verify(address: str) -> AddressVerification:
-        return verdict_on(address, await names.look_up(address.rpartition("@")[2]), lists)
+        return verdict_on(address, await lookup.look_up(address.rpartition("@")[2]), lists)
 
     return verify

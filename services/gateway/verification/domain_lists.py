@@ -1,4 +1,4 @@
-"""What is known of domains and mailbox names, shipped as data with its source and date in each file."""
+"""Lists of known domains and mailbox names, shipped as data. Each file names its source and date."""
 
 from functools import cache
 from pathlib import Path
@@ -9,7 +9,7 @@ DATA = Path(__file__).parent / "data"
 
 
 class DomainLists(msgspec.Struct, frozen=True):
-    """`popular` are the domains whose misspellings are noticed."""
+    """`popular` are the domains for which typos are detected."""
 
     disposable: frozenset[str]
     personal: frozenset[str]
@@ -17,15 +17,15 @@ class DomainLists(msgspec.Struct, frozen=True):
     popular: frozenset[str]
     roles: frozenset[str]
 
-    def has(self, names: frozenset[str], domain: str) -> bool:
-        """Whether the list has the domain, or one that it is a part of."""
+    def contains(self, names: frozenset[str], domain: str) -> bool:
+        """Whether the list has the domain or one of its parent domains."""
         labels = domain.split(".")
         return any(".".join(labels[start:]) in names for start in range(len(labels) - 1))
 
 
 @cache
 def shipped(own_disposable: str | None = None) -> DomainLists:
-    """The shipped lists; `own_disposable` is a file that is used instead of the list of disposable domains."""
+    """Return the shipped lists. `own_disposable` is a file that replaces the list of disposable domains."""
     disposable = Path(own_disposable) if own_disposable else DATA / "disposable.txt"
     return DomainLists(
         disposable=_read(disposable),
@@ -37,6 +37,6 @@ def shipped(own_disposable: str | None = None) -> DomainLists:
 
 
 def _read(file: Path) -> frozenset[str]:
-    """One name a line; what follows `#` is for people."""
+    """Return the names, one per line. `#` starts a comment."""
     lines = (line.partition("#")[0].strip().lower() for line in file.read_text(encoding="utf-8").splitlines())
     return frozenset(line for line in lines if line)

@@ -1,4 +1,4 @@
-"""What DNS says of a domain, and the verdict on an address."""
+"""The facts that DNS knows about a domain, and the result of verifying an address. Pure."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from libs.schemas.base import View
 
 
 class DomainFacts(msgspec.Struct, frozen=True):
-    """None where DNS did not answer."""
+    """What DNS says about a domain. None where it did not answer."""
 
     exists: bool | None
     has_mx: bool | None
@@ -14,7 +14,7 @@ class DomainFacts(msgspec.Struct, frozen=True):
 
 
 class AddressVerification(View, frozen=True, kw_only=True, omit_defaults=True):
-    """`valid` says that nothing is known against the address. What DNS did not answer is null."""
+    """`valid` says that nothing is known against the address. Null is what DNS did not answer."""
 
     email: str
     valid: bool

@@ -1,4 +1,6 @@
-"""Misspelled domains: one slip away from a provider that many people use. Pure."""
+"""Detects domains that are one typo away from a provider that many people use. Pure."""
+
+from rapidfuzz.distance import OSA
 
 from services.gateway.verification.domain_lists import DomainLists
 
@@ -7,27 +9,19 @@ ENDINGS = {
     **dict.fromkeys(("nte", "ent", "nett"), "net"),
     **dict.fromkeys(("ogr", "rog", "orgg"), "org"),
 }
-"""Last labels that no domain ends in, and what was meant."""
+"""Last labels in which no domain ends, and the ones that were meant."""
 
 
 def suggest_domain(domain: str, lists: DomainLists) -> str | None:
-    """The domain that was probably meant; None if this one is known, or like none."""
-    if lists.has(lists.personal | lists.disposable | lists.forwarding, domain) or domain in lists.popular:
+    """Return the domain that was probably meant. None if this one is known, or similar to none."""
+    if lists.contains(lists.personal | lists.disposable | lists.forwarding, domain) or domain in lists.popular:
         return None
     name, _, ending = domain.rpartition(".")
-    mended = f"{name}.{ENDINGS[ending]}" if ending in ENDINGS else domain
-    near = sorted(known for known in lists.popular if mended == known or one_slip(mended, known))
-    return near[0] if near else mended if mended != domain else None
+    corrected = f"{name}.{ENDINGS[ending]}" if ending in ENDINGS else domain
+    similar = sorted(known for known in lists.popular if corrected == known or is_one_typo_away(corrected, known))
+    return similar[0] if similar else corrected if corrected != domain else None
 
 
-def one_slip(one: str, other: str) -> bool:
-    """Whether one letter too many, too few or wrong, or two that changed places, are all the difference."""
-    if one == other or abs(len(one) - len(other)) > 1:
-        return False
-    if len(one) > len(other):
-        one, other = other, one
-    start = next((i for i, letter in enumerate(one) if letter != other[i]), len(one))
-    if len(one) < len(other):
-        return one[start:] == other[start + 1 :]
-    swapped = one[start : start + 2][::-1] == other[start : start + 2]
-    return one[start + 1 :] == other[start + 1 :] or (swapped and one[start + 2 :] == other[start + 2 :])
+def is_one_typo_away(one: str, other: str) -> bool:
+    """Whether they differ by exactly one added, missing or wrong letter, or two swapped ones."""
+    return OSA.distance(one, other, score_cutoff=1) == 1

@@ -17,7 +17,7 @@ from services.gateway.sns import bus_message
 from services.gateway.sns import ingest as intake_module
 from services.gateway.sns.ingest import (
     MAX_CHARACTERS,
-    MAX_TOGETHER,
+    MAX_PER_MESSAGE,
     IngestQueue,
     batches_of,
 )
@@ -64,7 +64,7 @@ class Broken(Publisher):
 async def test_what_is_taken_is_stored_once(stack: Stack, subject: str) -> None:
     intake = IngestQueue(Publisher(stack.client, "INGEST"))
     ids = [uuid4() for _ in range(300)]
-    taking = [asyncio.create_task(intake.take(notification(each))) for each in [*ids, *ids[:50]]]
+    taking = [asyncio.create_task(intake.store(notification(each))) for each in [*ids, *ids[:50]]]
     await asyncio.sleep(0)
     running = asyncio.create_task(intake.run())
     await asyncio.gather(*taking)
@@ -74,23 +74,23 @@ async def test_what_is_taken_is_stored_once(stack: Stack, subject: str) -> None:
 
 async def test_what_is_not_stored_is_not_taken(stack: Stack, subject: str) -> None:
     intake = IngestQueue(Broken(stack.client, "INGEST"))
-    ids = [uuid4() for _ in range(MAX_TOGETHER + 2)]
-    taking = [asyncio.create_task(intake.take(notification(each))) for each in ids]
+    ids = [uuid4() for _ in range(MAX_PER_MESSAGE + 2)]
+    taking = [asyncio.create_task(intake.store(notification(each))) for each in ids]
     await asyncio.sleep(0)
     running = asyncio.create_task(intake.run())
     outcomes = await asyncio.gather(*taking, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [type(None)] * MAX_TOGETHER + [Unavailable] * 2
-    assert await stored(stack.client, subject) == ids[:MAX_TOGETHER]
+    assert [type(outcome) for outcome in outcomes] == [type(None)] * MAX_PER_MESSAGE + [Unavailable] * 2
+    assert await stored(stack.client, subject) == ids[:MAX_PER_MESSAGE]
     running.cancel()
 
 
 async def test_more_than_can_wait_is_turned_away(stack: Stack, subject: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake_module, "MAX_WAITING", 2)
     intake = IngestQueue(Publisher(stack.client, "INGEST"))
-    waiting = [asyncio.create_task(intake.take(notification())) for _ in range(2)]
+    waiting = [asyncio.create_task(intake.store(notification())) for _ in range(2)]
     await asyncio.sleep(0)
     with pytest.raises(Unavailable):
-        await intake.take(notification())
+        await intake.store(notification())
     running = asyncio.create_task(intake.run())
     await asyncio.gather(*waiting)
     running.cancel()
@@ -98,9 +98,9 @@ async def test_more_than_can_wait_is_turned_away(stack: Stack, subject: str, mon
 
 def test_what_travels_together_fits_into_a_message_of_the_bus() -> None:
     large = [notification(message="x" * (MAX_CHARACTERS // 2 + 1)) for _ in range(3)]
-    small = [notification() for _ in range(MAX_TOGETHER + 1)]
+    small = [notification() for _ in range(MAX_PER_MESSAGE + 1)]
     parcels = batches_of([*large, *small])
-    assert [len(parcel) for parcel in parcels] == [1, 1, MAX_TOGETHER, 2]
+    assert [len(parcel) for parcel in parcels] == [1, 1, MAX_PER_MESSAGE, 2]
     assert [one for parcel in parcels for one in parcel] == [*large, *small]
 
 

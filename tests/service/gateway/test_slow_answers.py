@@ -9,14 +9,15 @@ import nats
 import pytest
 
 from libs.runtime.clock import now, uuid7
-from libs.runtime.eventstore.envelope import Envelope
+from libs.runtime.eventstore.codec import encode
+from libs.runtime.eventstore.envelope import Envelope, command_headers
 from libs.runtime.messaging.bus import Unavailable
+from libs.runtime.messaging.publisher import Outgoing
 from libs.runtime.process.testing import eventually
 from libs.schemas.contacts.contacts import SubscribeContact
 from libs.schemas.delivery.emails import SendEmails
 from services.gateway.bus import bus as gateway_bus
 from services.gateway.bus.bus import Bus
-from services.gateway.bus.order import Order
 from tests.conftest import Stack
 from tests.service.gateway.conftest import World, neighbour
 from tests.service.gateway.test_requests import told
@@ -27,7 +28,7 @@ TEMPLATE = {"name": "T", "subject": "S", "body": "<p>B</p>", "from": "me@example
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(gateway_bus, "ACK_SECONDS", 0.3)
-    monkeypatch.setattr(gateway_bus, "ANSWER_SECONDS", 0.6)
+    monkeypatch.setattr(gateway_bus, "REPLY_SECONDS", 0.6)
     yield
 
 
@@ -94,10 +95,10 @@ async def test_a_bus_that_does_not_take_a_command_makes_it_unavailable(stack: St
     client = await nats.connect(stack.nats_url)
     bus = Bus(client, world.gateway.pool)
     await bus.start()
-    order = Envelope(id=uuid7(), project=uuid4(), message=SubscribeContact(contact_id=uuid4()), at=now())
+    envelope = Envelope(id=uuid7(), project=uuid4(), message=SubscribeContact(contact_id=uuid4()), at=now())
     await client.close()
     with pytest.raises(Unavailable):
-        await bus.execute(order)
+        await bus.execute(envelope)
 
 
 async def test_a_stream_that_is_not_there_makes_it_unavailable(stack: Stack, world: World) -> None:
@@ -105,8 +106,8 @@ async def test_a_stream_that_is_not_there_makes_it_unavailable(stack: Stack, wor
     bus = Bus(client, world.gateway.pool)
     await bus.start()
     envelope = Envelope(id=uuid7(), project=uuid4(), message=SubscribeContact(contact_id=uuid4()), at=now())
-    order = Order.of(envelope)
-    with bus._awaiting(order) as awaited, pytest.raises(Unavailable):
-        await bus._publish("no.such.stream", order.headers, awaited)
+    command = Outgoing("no.such.stream", command_headers(envelope), encode(envelope.message))
+    with bus._awaiting(command) as awaited, pytest.raises(Unavailable):
+        await bus._publish(command.subject, command.headers, awaited)
         await asyncio.wait_for(gateway_bus._reply(awaited), 5)
     await client.close()

@@ -47,5 +47,5 @@ async def project(conn: Connection, events: Sequence[Envelope[KeyIssued]]) -> No
 
 
 async def by_fingerprint(conn: Connection, fingerprint: str) -> asyncpg.Record | None:
-    """The project, id and kind of the key with this fingerprint."""
+    """Return the project, id and kind of the key with this fingerprint."""
     return await conn.fetchrow(BY_FINGERPRINT, fingerprint)

@@ -1,4 +1,4 @@
-"""Projects by their id: what they are called, and how they speak to their contacts."""
+"""Projects by their id, with their settings."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -44,7 +44,7 @@ from project where id = any($1::uuid[])
 
 
 class Sender(msgspec.Struct, frozen=True):
-    """Who the mails of a project are from, as its pages say it."""
+    """The sender of a project's mails, as its pages name it."""
 
     name: str | None = None
     language: str | None = None

@@ -1,6 +1,6 @@
-"""Campaigns as the older API has them, under `/v1/campaigns`: a subject, a body, and recipients one by one.
+"""The campaigns of the older API, under `/v1/campaigns`: a subject, a body, and a list of recipients.
 
-The recipients become a list (a static segment), so that who unsubscribes in between gets nothing.
+The recipients become a static segment, so that a contact that unsubscribes in the meantime gets no mail.
 """
 
 import asyncio
@@ -35,31 +35,26 @@ from libs.schemas.delivery.content import Content
 from libs.schemas.delivery.domains import DomainView, ListDomains
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import invalid_field
-from services.gateway.http.fields import (
-    Email,
-    Line,
-    Text,
-    parse_id,
-)
+from services.gateway.http.fields import MAX_MAIL_BYTES, Email, Line, Text, parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import RawResponse, command_responses, query_responses
-from services.gateway.routes.content import MAX_BYTES
-from services.gateway.routes.recipient_list import made_list
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import command_responses, query_responses
+from services.gateway.routes.recipient_list import create_list
 
 TAGS = ["Older API"]
 EVERYONE = ["all"]
 ADDRESS = re.compile(EMAIL)
 MARKUP = re.compile(r"<[a-zA-Z!/]")
 MAX_RECIPIENTS = 5_000
-AT_ONCE = 16
-LONGEST_NAME = 100
+MAX_LOOKUPS_AT_ONCE = 16
+MAX_NAME = 100
 DELIVERED = ("QUEUED", "SENDING", "PAUSED", "SENT")
 
 Style = Literal["PLUNK", "HTML"]
 
 
 class CampaignBodyV1(Body, frozen=True, kw_only=True):
-    """`recipients` are ids or addresses of contacts, or just `"all"`. A PLUNK body without markup is Markdown."""
+    """`recipients` are ids or addresses of contacts, or only `"all"`. A PLUNK body without markup is Markdown."""
 
     subject: Line
     body: Text
@@ -83,7 +78,7 @@ class SendBodyV1(Body, frozen=True, kw_only=True):
 
 
 class CampaignV1(View, frozen=True, kw_only=True):
-    """A campaign is DELIVERED as soon as it is being sent."""
+    """A campaign is DELIVERED as soon as its sending has started."""
 
     id: UUID
     subject: str
@@ -105,14 +100,14 @@ class Nothing(View, frozen=True, kw_only=True):
     status_code=200,
     responses=command_responses(CampaignV1, 200),
     tags=TAGS,
-    request_max_body_size=MAX_BYTES,
+    request_max_body_size=MAX_MAIL_BYTES,
 )
 async def create_campaign_v1(data: JSONBody[CampaignBodyV1], request: ApiRequest) -> RawResponse:
     """Create a campaign"""
     markdown = _markdown(data)
     command = CreateCampaign(
         campaign_id=uuid7(),
-        name=data.subject[:LONGEST_NAME],
+        name=data.subject[:MAX_NAME],
         content=Content(
             subject=data.subject,
             body="" if markdown else data.body,
@@ -121,17 +116,17 @@ async def create_campaign_v1(data: JSONBody[CampaignBodyV1], request: ApiRequest
         markdown=markdown,
         audience=await _audience(request, data.recipients),
     )
-    return _shown(request, await request.execute(command))
+    return _response(request, await request.execute(command))
 
 
-@put("/v1/campaigns", responses=command_responses(CampaignV1, 200), tags=TAGS, request_max_body_size=MAX_BYTES)
+@put("/v1/campaigns", responses=command_responses(CampaignV1, 200), tags=TAGS, request_max_body_size=MAX_MAIL_BYTES)
 async def update_campaign_v1(data: JSONBody[NamedCampaignBodyV1], request: ApiRequest) -> RawResponse:
     """Update a campaign"""
     audience = await _audience(request, data.recipients)
     markdown = _markdown(data)
     command = UpdateCampaign(
         campaign_id=_id(data.id),
-        name=data.subject[:LONGEST_NAME],
+        name=data.subject[:MAX_NAME],
         subject=data.subject,
         body=UNSET if markdown else data.body,
         markdown=markdown or UNSET,
@@ -141,28 +136,28 @@ async def update_campaign_v1(data: JSONBody[NamedCampaignBodyV1], request: ApiRe
         list_id=audience.list_id,
         overwrite=True,
     )
-    return _shown(request, await request.execute(command))
+    return _response(request, await request.execute(command))
 
 
 @delete("/v1/campaigns", status_code=200, responses=command_responses(CampaignV1, 200), tags=TAGS)
 async def delete_campaign_v1(data: JSONBody[NamedV1], request: ApiRequest) -> RawResponse:
     """Delete a campaign
 
-    Answers with the campaign as it was.
+    Returns the campaign as it was before.
     """
     campaign = await request.query(GetCampaign(campaign_id=_id(data.id)))
     await request.execute(DeleteCampaign(campaign_id=_id(data.id), asked_at=now()))
-    return _shown(request, campaign)
+    return _response(request, campaign)
 
 
 @post("/v1/campaigns/send", status_code=200, responses=command_responses(Nothing, 200), tags=TAGS)
 async def send_campaign_v1(data: JSONBody[SendBodyV1], request: ApiRequest) -> RawResponse:
     """Send a campaign
 
-    After `delay` minutes, to its recipients: `live` must say so. To try it out, use `POST /campaigns/{id}/test`.
+    Sends it to its recipients after `delay` minutes. `live` must be true; for a test use `POST /campaigns/{id}/test`.
     """
     if not data.live:
-        raise invalid_field("live", "Must be true: tests are sent by POST /campaigns/{id}/test", "invalid")
+        raise invalid_field("live", "Must be true. Use POST /campaigns/{id}/test to send a test", "invalid")
     campaign_id, asked_at = _id(data.id), now()
     if data.delay:
         due = asked_at + timedelta(minutes=data.delay)
@@ -175,13 +170,13 @@ async def send_campaign_v1(data: JSONBody[SendBodyV1], request: ApiRequest) -> R
 @post("/v1/campaigns/duplicate", status_code=200, responses=command_responses(CampaignV1, 200), tags=TAGS)
 async def duplicate_campaign_v1(data: JSONBody[NamedV1], request: ApiRequest) -> RawResponse:
     """Duplicate a campaign"""
-    return _shown(request, await request.execute(DuplicateCampaign(campaign_id=uuid7(), original_id=_id(data.id))))
+    return _response(request, await request.execute(DuplicateCampaign(campaign_id=uuid7(), original_id=_id(data.id))))
 
 
 @get("/v1/campaigns/{campaign_id:str}", responses=query_responses(CampaignV1), tags=TAGS)
 async def get_campaign_v1(campaign_id: FromPath[str], request: ApiRequest) -> RawResponse:
     """Get a campaign"""
-    return _shown(request, await request.query(GetCampaign(campaign_id=_id(campaign_id))))
+    return _response(request, await request.query(GetCampaign(campaign_id=_id(campaign_id))))
 
 
 def _id(campaign_id: str) -> UUID:
@@ -193,7 +188,7 @@ def _markdown(data: CampaignBodyV1) -> str | None:
 
 
 async def _sender(request: ApiRequest) -> str:
-    """An address of the project's first verified domain; none if there is none, and it cannot be sent then."""
+    """Return an address of the project's first verified domain, or nothing: then the campaign cannot be sent."""
     domains = msgspec.json.decode(await request.query(ListDomains()), type=list[DomainView])
     return next((f"hello@{domain.domain}" for domain in domains if domain.verified), "")
 
@@ -202,24 +197,24 @@ async def _audience(request: ApiRequest, recipients: list[str]) -> Audience:
     if recipients == EVERYONE:
         return Audience(audience_type="ALL")
     emails = await _addresses(request, recipients)
-    return Audience(audience_type="SEGMENT", list_id=await made_list(request, _once(emails), create_missing=True))
+    return Audience(audience_type="SEGMENT", list_id=await create_list(request, _one_page(emails), create_missing=True))
 
 
-async def _once(emails: list[str]) -> AsyncIterator[list[str]]:
+async def _one_page(emails: list[str]) -> AsyncIterator[list[str]]:
     yield emails
 
 
 async def _addresses(request: ApiRequest, recipients: Sequence[str]) -> list[str]:
-    """The addresses of contacts that are named by id or address, each once."""
-    wrong = next((n for n, each in enumerate(recipients) if not (_is_id(each) or ADDRESS.fullmatch(each))), None)
-    if wrong is not None:
-        raise invalid_field(f"recipients.{wrong}", "Neither an id nor an address of a contact", "invalid_string")
-    gate = asyncio.Semaphore(AT_ONCE)
+    """Return the addresses of the contacts given by id or address, each once. Raises ApiError for anything else."""
+    invalid = next((n for n, each in enumerate(recipients) if not (_is_id(each) or ADDRESS.fullmatch(each))), None)
+    if invalid is not None:
+        raise invalid_field(f"recipients.{invalid}", "Must be the id or the address of a contact", "invalid_string")
+    slots = asyncio.Semaphore(MAX_LOOKUPS_AT_ONCE)
 
     async def address(each: str) -> str:
         if not _is_id(each):
             return each.strip().lower()
-        async with gate:
+        async with slots:
             found = await request.query(GetContact(contact_id=UUID(each)))
         return msgspec.json.decode(found, type=ContactView).email
 
@@ -234,7 +229,7 @@ def _is_id(text: str) -> bool:
     return True
 
 
-def _shown(request: ApiRequest, campaign: bytes) -> RawResponse:
+def _response(request: ApiRequest, campaign: bytes) -> RawResponse:
     view = msgspec.json.decode(campaign, type=CampaignView)
     shown = CampaignV1(
         id=view.id,
@@ -248,13 +243,3 @@ def _shown(request: ApiRequest, campaign: bytes) -> RawResponse:
         updated_at=view.updated_at,
     )
     return RawResponse(encode(shown))
-
-
-ROUTES = [
-    create_campaign_v1,
-    update_campaign_v1,
-    delete_campaign_v1,
-    send_campaign_v1,
-    duplicate_campaign_v1,
-    get_campaign_v1,
-]

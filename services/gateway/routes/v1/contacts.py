@@ -1,4 +1,4 @@
-"""Contacts as the older API has them, under `/v1/contacts`."""
+"""The contacts of the older API, under `/v1/contacts`."""
 
 from collections.abc import AsyncIterator, Callable
 from uuid import UUID
@@ -29,15 +29,12 @@ from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import invalid_field
 from services.gateway.http.fields import Email, parse_id
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import (
-    RawResponse,
-    Streamed,
-    command_responses,
-    query_responses,
-)
+from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.response_docs import command_responses, query_responses
+from services.gateway.http.streaming import StreamedResponse
 
 TAGS = ["Older API"]
-LARGEST_PAGE = 100
+MAX_PAGE = 100
 
 
 class ListedContact(View, frozen=True, kw_only=True):
@@ -94,12 +91,12 @@ async def count_contacts_v1(request: ApiRequest) -> RawResponse:
 
 
 @get("/v1/contacts", responses=query_responses(list[ListedContact]), tags=TAGS)
-async def list_contacts_v1(request: ApiRequest) -> Streamed:
+async def list_contacts_v1(request: ApiRequest) -> StreamedResponse:
     """List all contacts
 
-    Every one of them, newest first, as an array that is sent page by page.
+    Newest first. The array is streamed.
     """
-    return Streamed(_array(request))
+    return StreamedResponse(_array(request), b"application/json")
 
 
 @get("/v1/contacts/{contact_id:str}", responses=query_responses(ListedContact), tags=TAGS)
@@ -113,7 +110,7 @@ async def get_contact_v1(contact_id: FromPath[str], request: ApiRequest) -> RawR
 async def create_contact_v1(data: JSONBody[NewContact], request: ApiRequest) -> RawResponse:
     """Create a contact
 
-    Refused with 409 if a contact has this address.
+    Rejected with 409 if a contact has this address.
     """
     command = SaveContact(
         contact_id=uuid7(), email=data.email, data=data.data or {}, subscribed=data.subscribed, only_new=True
@@ -125,7 +122,7 @@ async def create_contact_v1(data: JSONBody[NewContact], request: ApiRequest) -> 
 async def update_contact_v1(data: JSONBody[NamedChanges], request: ApiRequest) -> RawResponse:
     """Update a contact
 
-    Named by its id or its address. Data is merged key by key: `null` deletes a key, `""` is ignored.
+    The contact is given by its id or its address. Data is merged: `null` deletes a key, `""` is ignored.
     """
     command = UpdateContact(
         contact_id=await _id_of(data, request),
@@ -139,7 +136,7 @@ async def update_contact_v1(data: JSONBody[NamedChanges], request: ApiRequest) -
 async def delete_contact_v1(data: JSONBody[NamedById], request: ApiRequest) -> RawResponse:
     """Delete a contact
 
-    Answers the contact as it was.
+    Returns the contact as it was before.
     """
     contact_id = parse_id(data.id, "Contact")
     before = _decode_contact(await request.query(GetContact(contact_id=contact_id)))
@@ -151,7 +148,7 @@ async def delete_contact_v1(data: JSONBody[NamedById], request: ApiRequest) -> R
 async def subscribe_contact_v1(data: JSONBody[Named], request: ApiRequest) -> RawResponse:
     """Subscribe a contact
 
-    Named by its id or its address.
+    The contact is given by its id or its address.
     """
     return await _subscription(data, request, lambda contact_id: SubscribeContact(contact_id=contact_id))
 
@@ -160,7 +157,7 @@ async def subscribe_contact_v1(data: JSONBody[Named], request: ApiRequest) -> Ra
 async def unsubscribe_contact_v1(data: JSONBody[Named], request: ApiRequest) -> RawResponse:
     """Unsubscribe a contact
 
-    Named by its id or its address.
+    The contact is given by its id or its address.
     """
     return await _subscription(data, request, lambda contact: UnsubscribeContact(contact_id=contact, reason="api"))
 
@@ -171,18 +168,18 @@ async def _subscription(named: Named, request: ApiRequest, command: Callable[[UU
 
 
 async def _id_of(named: Named, request: ApiRequest) -> UUID:
-    """Raises Problem unless exactly one of id and address is given, Rejected if there is no such contact."""
+    """Return the id. Raises ApiError unless exactly one of id and address is given, Rejected for an unknown contact."""
     if named.id is not None and named.email is None:
         return parse_id(named.id, "Contact")
     if named.email is not None and named.id is None:
         return _decode_contact(await request.query(FindContact(email=named.email))).id
-    raise invalid_field("id", "Give either id or email", "custom")
+    raise invalid_field("id", "Give either id or email, not both", "custom")
 
 
 async def _array(request: ApiRequest) -> AsyncIterator[bytes]:
     cursor, before = None, b"["
     while True:
-        page = _decode_page(await request.query(ListContacts(limit=LARGEST_PAGE, cursor=cursor)))
+        page = _decode_page(await request.query(ListContacts(limit=MAX_PAGE, cursor=cursor)))
         yield before + b",".join(encode(_listed(contact)) for contact in page.data)
         if not page.has_more:
             break
@@ -203,15 +200,3 @@ def _listed(contact: ContactView) -> ListedContact:
 
 def _changed(contact: ContactView) -> RawResponse:
     return RawResponse(b'{"success":true,' + encode(contact)[1:])
-
-
-ROUTES = [
-    count_contacts_v1,
-    list_contacts_v1,
-    create_contact_v1,
-    update_contact_v1,
-    delete_contact_v1,
-    subscribe_contact_v1,
-    unsubscribe_contact_v1,
-    get_contact_v1,
-]

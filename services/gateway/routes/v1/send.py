@@ -6,6 +6,7 @@ from hashlib import blake2b
 from uuid import UUID
 
 import msgspec
+from cachetools import TTLCache
 from litestar import post
 from litestar.params import JSONBody
 
@@ -13,48 +14,59 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.messaging.bus import Unavailable
-from libs.schemas.contacts.contacts import (
-    ContactView,
-    FindContact,
-    SaveContact,
-    UnchangedContact,
-)
+from libs.schemas.base import Instant, View
+from libs.schemas.contacts.contacts import ContactView, FindContact, SaveContact, UnchangedContact
 from libs.schemas.delivery.content import Kind, MailOptions
-from libs.schemas.delivery.emails import (
-    CheckOrder,
-    EmailRecipient,
-    QueuedEmails,
-    SendEmails,
-    ValidatedEmail,
-)
+from libs.schemas.delivery.emails import CheckOrder, EmailRecipient, QueuedEmails, SendEmails, ValidatedEmail
 from services.gateway.bus.bus import CommandPending
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import ApiError
-from services.gateway.http.raw_response import RawResponse, command_responses, data_response
-from services.gateway.http.recent import Recent
-from services.gateway.mails.attachments import store_attachments
-from services.gateway.mails.header_recipients import addressed
+from services.gateway.http.raw_response import RawResponse, data_response
+from services.gateway.http.response_docs import command_responses
+from services.gateway.mails.attachment_upload import store_attachments
+from services.gateway.mails.header_recipients import header_recipients_of
 from services.gateway.mails.send_request import (
     Person,
     SendBody,
-    check,
-    order,
-    people,
+    draft_of,
+    recipients_of,
+    validate,
     variables,
-    without_words,
-)
-from services.gateway.routes.responses import (
-    Addressee,
-    Sent,
-    SentBoth,
-    SentTo,
+    without_plain_text,
 )
 
 MAX_BYTES = 15 * 1024 * 1024
 """Ten megabytes of attachments in Base64, and the mail itself."""
 
-ADMITTED: Recent[Kind] = Recent(seconds=5.0, most=10_000)
-"""Orders like these were in order a moment ago. Delivery looks again when it takes them on."""
+VALIDATED: TTLCache[tuple[UUID, bytes], Kind] = TTLCache(10_000, 5.0)
+"""Drafts that delivery validated a moment ago, by project and digest. Delivery checks again when it queues the
+mails."""
+
+
+class Addressee(View, frozen=True, kw_only=True):
+    id: UUID
+    email: str
+
+
+class SentTo(View, frozen=True, kw_only=True):
+    """A queued mail: its recipient and its id."""
+
+    contact: Addressee
+    email: UUID
+
+
+class Sent(View, frozen=True, kw_only=True):
+    """The mails are in the order of the recipients."""
+
+    emails: list[SentTo]
+    timestamp: Instant
+
+
+class SentBoth(Sent, frozen=True, kw_only=True):
+    """The members appear twice: under `data`, and beside it for older clients."""
+
+    success: bool
+    data: Sent
 
 
 @post(
@@ -67,46 +79,45 @@ ADMITTED: Recent[Kind] = Recent(seconds=5.0, most=10_000)
 async def send(data: JSONBody[SendBody], request: ApiRequest) -> RawResponse:
     """Send a transactional email
 
-    To one recipient or several (at most 100), each in a mail of its own; all of them are taken on, or none. New
-    contacts are created unsubscribed unless `subscribed` says otherwise. `data` is merged into the contact and fills
-    the mail's variables; `{"value": .., "persistent": false}` only fills the mail. A MARKETING template is refused for
-    contacts who are not subscribed.
+    To one recipient or up to 100, each in a mail of its own. Either all of them are queued or none. New contacts are
+    created as unsubscribed unless `subscribed` is true. `data` is merged into the contact's data and fills the mail's
+    variables; `{"value": .., "persistent": false}` only fills the mail. A MARKETING template is rejected for contacts
+    who are not subscribed.
 
-    Up to 10 files, of together 10 MB, can be attached, each in Base64; an `inline` one is shown where the HTML says
-    `cid:` and its `contentId`.
+    Up to 10 files with 10 MB in total can be attached, each in Base64. An `inline` file is shown where the HTML refers
+    to `cid:` and its `contentId`.
 
-    `headers` may be `X-...`, `References`, `In-Reply-To` and a few more; what says who writes to whom may not.
-    `tracking: false` leaves opens and clicks alone. `oneTimeCode: true` marks a code that somebody waits for: should
-    Amazon SES leave us without an answer, it is sent again after 30 seconds rather than 10 minutes.
+    `headers` may be `X-...`, `References`, `In-Reply-To` and a few more, but none that determines the sender or the
+    recipients. `tracking: false` turns off the tracking of opens and clicks. `oneTimeCode: true` marks a code that
+    somebody is waiting for: if Amazon SES does not answer, it is sent again after 30 seconds instead of 10 minutes.
 
-    The answer comes when the mails are queued for good.
+    The response is sent once the mails are durably queued.
     """
-    check(data)
-    draft, recipients = order(data), people(data)
+    validate(data)
+    draft, recipients = draft_of(data), recipients_of(data)
     if await _kind(request, draft) == "MARKETING":
         await _require_subscribed(request, data, recipients)
-    named = addressed(request.scope)
+    header = header_recipients_of(request.scope)
     files = await store_attachments(request, data.attachments) if data.attachments else []
-    extras = msgspec.structs.replace(draft.extras, attachments=files, shown_to=named.to, shown_cc=named.cc)
-    contacts = await asyncio.gather(*(_saved(request, data, person, n) for n, person in enumerate(recipients)))
-    queued = await _queued(request, data, draft, _recipients(recipients, contacts), extras)
+    extras = msgspec.structs.replace(draft.extras, attachments=files, shown_to=header.to, shown_cc=header.cc)
+    contacts = await asyncio.gather(*(_contact(request, data, person, n) for n, person in enumerate(recipients)))
+    queued = await _queue(request, data, draft, _email_recipients(recipients, contacts), extras)
     emails = [_sent_to(contact, email) for contact, email in zip(contacts, queued.emails, strict=True)]
     return data_response(encode(Sent(emails=emails, timestamp=queued.timestamp)))
 
 
 async def _kind(request: ApiRequest, draft: CheckOrder) -> Kind:
-    """What kind of mail it is. Raises Rejected, before anything is written, if nobody could be sent it."""
-    told = encode(without_words(draft))
-    key = request.project, blake2b(told, digest_size=16).digest()
-    kind = ADMITTED.get(key)
+    """Return the kind of the mail. Raises Rejected, before anything is written, if it could not be sent to anybody."""
+    digest = blake2b(encode(without_plain_text(draft)), digest_size=16).digest()
+    kind = VALIDATED.get((request.project, digest))
     if kind is None:
         kind = msgspec.json.decode(await request.query(draft), type=ValidatedEmail).kind
-        ADMITTED.keep(key, kind)
+        VALIDATED[request.project, digest] = kind
     return kind
 
 
 async def _require_subscribed(request: ApiRequest, data: SendBody, recipients: Sequence[Person]) -> None:
-    """Raises Problem if one of them would not be subscribed when the mail is queued."""
+    """Raise ApiError if one of the recipients would not be subscribed when the mail is queued."""
     if data.subscribed:
         return
     subscribed = await asyncio.gather(*(_is_subscribed(request, data, person) for person in recipients))
@@ -122,28 +133,31 @@ async def _is_subscribed(request: ApiRequest, data: SendBody, person: Person) ->
         return False
     try:
         found = await request.query(FindContact(email=person.email))
-    except Rejected:  # a contact that is new starts unsubscribed
+    except Rejected:  # a new contact starts unsubscribed
         return False
     return msgspec.json.decode(found, type=ContactView).subscribed
 
 
-async def _saved(request: ApiRequest, data: SendBody, person: Person, n: int) -> UnchangedContact:
-    """The contact as it is once it has all that the request says of it."""
-    named = {"name": person.name} if person.name else {}
+async def _contact(request: ApiRequest, data: SendBody, person: Person, n: int) -> UnchangedContact:
+    """Return the contact with everything that the request says about it saved."""
+    name = {"name": person.name} if person.name else {}
     command = SaveContact(
         contact_id=uuid7(),
         email=person.email,
-        data=(data.data or {}) | named,
+        data=(data.data or {}) | name,
         subscribed=data.subscribed,
         default_subscribed=False,
     )
-    return await _known(request, command) or await _save(request, command, n)
+    return await _unchanged(request, command) or await _save(request, command, n)
 
 
-async def _known(request: ApiRequest, command: SaveContact) -> UnchangedContact | None:
-    """The contact, if there is nothing to save. A repeat of a request with a key must find that so, too, whatever
-    changed since: so its commands are all given, and remembered."""
-    if request.context.keyed:
+async def _unchanged(request: ApiRequest, command: SaveContact) -> UnchangedContact | None:
+    """Return the contact if there is nothing to save.
+
+    A repeat of a request with an Idempotency-Key must find the same, whatever has changed since. So all commands of
+    such a request are sent, because their results are remembered.
+    """
+    if request.context.has_idempotency_key:
         return None
     return await request.context.bus.unchanged_contacts.find(request.project, command)
 
@@ -151,12 +165,12 @@ async def _known(request: ApiRequest, command: SaveContact) -> UnchangedContact 
 async def _save(request: ApiRequest, command: SaveContact, n: int) -> UnchangedContact:
     try:
         result = await request.execute(command, f"contact {n}")
-    except CommandPending as late:
-        raise Unavailable("without its contact no mail can be accepted") from late
+    except CommandPending as pending:
+        raise Unavailable("the contact was not saved in time, so the mail cannot be queued") from pending
     return msgspec.json.decode(result, type=UnchangedContact)
 
 
-async def _queued(
+async def _queue(
     request: ApiRequest, data: SendBody, draft: CheckOrder, recipients: list[EmailRecipient], extras: MailOptions
 ) -> QueuedEmails:
     command = SendEmails(
@@ -170,7 +184,7 @@ async def _queued(
     return msgspec.json.decode(await request.execute(command, "emails"), type=QueuedEmails)
 
 
-def _recipients(people: Sequence[Person], contacts: Sequence[UnchangedContact]) -> list[EmailRecipient]:
+def _email_recipients(people: Sequence[Person], contacts: Sequence[UnchangedContact]) -> list[EmailRecipient]:
     return [
         EmailRecipient(
             email_id=uuid7(),
@@ -185,6 +199,3 @@ def _recipients(people: Sequence[Person], contacts: Sequence[UnchangedContact]) 
 
 def _sent_to(contact: UnchangedContact, email: UUID) -> SentTo:
     return SentTo(contact=Addressee(id=contact.id, email=contact.email), email=email)
-
-
-ROUTES = [send]

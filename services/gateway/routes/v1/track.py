@@ -1,10 +1,7 @@
-"""Tracking: something happened to a contact."""
-
-from typing import Annotated
+"""Tracking of events, also from browsers and apps."""
 
 from litestar import post
 from litestar.params import JSONBody
-from msgspec import Meta
 
 from libs.runtime.clock import uuid7
 from libs.schemas.base import Data
@@ -12,9 +9,10 @@ from libs.schemas.contacts.contacts import TrackEvent
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.auth import ALLOWS_PUBLIC_KEY
 from services.gateway.http.errors import invalid_field, too_large
-from services.gateway.http.fields import Email
+from services.gateway.http.fields import Email, EventName
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import RawResponse, command_responses, data_response
+from services.gateway.http.raw_response import RawResponse, data_response
+from services.gateway.http.response_docs import command_responses
 from services.gateway.routes.responses import Tracked
 
 PUBLIC_BYTES = 32 * 1024
@@ -23,7 +21,7 @@ PUBLIC_PROPERTIES = 50
 
 class TrackBody(Body, frozen=True, kw_only=True):
     email: Email
-    event: Annotated[str, Meta(min_length=1, max_length=255, examples=["signed_up"])]
+    event: EventName
     subscribed: bool | None = None
     data: Data | None = None
 
@@ -38,9 +36,9 @@ class TrackBody(Body, frozen=True, kw_only=True):
 async def track(data: JSONBody[TrackBody], request: ApiRequest) -> RawResponse:
     """Track an event
 
-    Records that something happened to a contact, which is created (subscribed) if the address is new, and starts the
-    workflows that wait for it. Works with a public key too; what a browser sends is not trusted to subscribe a contact
-    again who has unsubscribed, and may have at most 50 properties and 32 KiB.
+    Records an event of a contact, which is created as subscribed if the address is new, and starts the workflows that
+    it triggers. Works with a public key as well. A request with a public key cannot subscribe a contact that has
+    unsubscribed, and may have at most 50 properties and 32 KiB.
     """
     subscribed = data.subscribed
     if request.principal.kind == "public":
@@ -59,9 +57,6 @@ async def track(data: JSONBody[TrackBody], request: ApiRequest) -> RawResponse:
 
 async def _check_public(data: TrackBody, request: ApiRequest) -> None:
     if len(await request.body()) > PUBLIC_BYTES:
-        raise too_large()
+        raise too_large(PUBLIC_BYTES)
     if len(data.data or {}) > PUBLIC_PROPERTIES:
-        raise invalid_field("data", f"Public keys may send at most {PUBLIC_PROPERTIES} properties", "too_big")
-
-
-ROUTES = [track]
+        raise invalid_field("data", f"Must have at most {PUBLIC_PROPERTIES} properties with a public key", "too_big")

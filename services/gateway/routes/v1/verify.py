@@ -1,4 +1,4 @@
-"""Looking at an address before it is written to."""
+"""Verification of an address before it is written to."""
 
 from typing import Annotated
 
@@ -11,7 +11,8 @@ from libs.runtime.eventstore.codec import encode
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import invalid_field
 from services.gateway.http.json_body import Body
-from services.gateway.http.raw_response import RawResponse, data_response, query_responses
+from services.gateway.http.raw_response import RawResponse, data_response
+from services.gateway.http.response_docs import query_responses
 from services.gateway.verification import VerifyAddress
 from services.gateway.verification.results import AddressVerification
 
@@ -21,7 +22,7 @@ class VerifyBody(Body, frozen=True, kw_only=True):
 
 
 class Verified(AddressVerification, frozen=True, kw_only=True):
-    """The same members twice: under `data`, and, for older clients, beside it."""
+    """The members appear twice: under `data`, and beside it for older clients."""
 
     success: bool
     data: AddressVerification
@@ -31,9 +32,9 @@ class Verified(AddressVerification, frozen=True, kw_only=True):
 async def verify(data: JSONBody[VerifyBody], request: ApiRequest) -> RawResponse:
     """Verify an email address
 
-    Its spelling, what is known of its domain (disposable, forwarding, personal), and what DNS says of it. No mail is
-    sent and no mail server is asked. Only a disposable provider, or a domain that is not there or takes no mail, make
-    it invalid; what DNS does not answer in time is null.
+    Checks its spelling, what is known about its domain (disposable, forwarding, personal), and what DNS says about it.
+    No mail is sent and no mail server is asked. Only a disposable provider, or a domain that does not exist or accepts
+    no mail, makes it invalid. What DNS does not answer in time is null.
     """
     address = normalize_address(data.email)
     if address is None:
@@ -41,6 +42,3 @@ async def verify(data: JSONBody[VerifyBody], request: ApiRequest) -> RawResponse
     verify_address: VerifyAddress = request.app.state.verify
     found = await verify_address(address)
     return data_response(encode(found))
-
-
-ROUTES = [verify]

@@ -18,12 +18,12 @@ from libs.runtime.messaging.bus import Unavailable
 from libs.schemas.base import FieldError
 from services.gateway.http.errors import (
     ApiError,
-    api_error_of,
     error_json,
     invalid_field,
     malformed,
     status_of,
 )
+from services.gateway.http.exception_handlers import api_error_of
 
 
 def told(problem: ApiError) -> Any:

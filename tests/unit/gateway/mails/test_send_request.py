@@ -24,7 +24,7 @@ def body(**changes: Any) -> SendBody:
 
 def field_refused(**changes: Any) -> tuple[str, str]:
     with pytest.raises(ApiError) as refused:
-        send_request.check(body(**changes))
+        send_request.validate(body(**changes))
     [error] = refused.value.errors
     return error.field, error.code
 
@@ -32,7 +32,7 @@ def field_refused(**changes: Any) -> tuple[str, str]:
 def test_a_mail_needs_a_template_or_subject_and_body() -> None:
     assert field_refused(subject=None) == ("template", "required")
     assert field_refused(body=None) == ("template", "required")
-    send_request.check(body(template=str(uuid4()), subject=None, body=None, **{"from": None}))
+    send_request.validate(body(template=str(uuid4()), subject=None, body=None, **{"from": None}))
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,13 @@ def test_a_subject_is_one_line_of_a_header(subject: str) -> None:
 
 def test_recipients_may_be_one_or_many_named_or_not_and_each_gets_one_mail() -> None:
     given = ["ada@example.com", {"email": "ADA@example.com ", "name": "Ada"}, "bob@example.com"]
-    assert [person.email for person in send_request.people(body(to=given))] == ["ada@example.com", "bob@example.com"]
-    assert [person.name for person in send_request.people(body(to={"email": "a@b.co", "name": "Ada"}))] == ["Ada"]
+    assert [person.email for person in send_request.recipients_of(body(to=given))] == [
+        "ada@example.com",
+        "bob@example.com",
+    ]
+    assert [person.name for person in send_request.recipients_of(body(to={"email": "a@b.co", "name": "Ada"}))] == [
+        "Ada"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -82,12 +87,12 @@ def test_recipients_may_be_one_or_many_named_or_not_and_each_gets_one_mail() -> 
 def test_recipients_that_are_none_are_refused_by_their_place(to: Any, field: str) -> None:
     for _ in range(200):  # the decoder's memory must survive what it refuses
         with pytest.raises(ApiError) as refused:
-            send_request.check(body(to=to))
+            send_request.validate(body(to=to))
         assert refused.value.errors[0].field == field
 
 
 def content_in(data: SendBody) -> Content:
-    content = send_request.order(data).content
+    content = send_request.draft_of(data).content
     assert content is not None
     return content
 
@@ -100,15 +105,15 @@ def test_the_name_in_from_wins_over_the_name_beside_it() -> None:
 
 
 def test_what_is_given_beside_a_template_overrides_it() -> None:
-    given = send_request.order(body(template=str(uuid4()), body=None, reply="re@example.com"))
+    given = send_request.draft_of(body(template=str(uuid4()), body=None, reply="re@example.com"))
     assert given.content is None
     assert given.overrides == {"subject": "Hi", "fromEmail": "me@example.com", "replyTo": "re@example.com"}
 
 
 def test_only_words_that_are_no_template_are_left_out_of_what_is_asked() -> None:
-    plain, filled = send_request.order(body()), send_request.order(body(subject="Hi {{ name }}"))
-    assert send_request.without_words(filled) == filled
-    assert send_request.without_words(plain).content == replace(content_in(body()), subject="", body="")
+    plain, filled = send_request.draft_of(body()), send_request.draft_of(body(subject="Hi {{ name }}"))
+    assert send_request.without_plain_text(filled) == filled
+    assert send_request.without_plain_text(plain).content == replace(content_in(body()), subject="", body="")
 
 
 def test_values_that_are_not_to_be_stored_still_fill_the_mail() -> None:

@@ -9,7 +9,7 @@ import msgspec
 from libs.kernel.instants import iso
 from libs.schemas.delivery.emails import TimelineEntry
 from libs.schemas.feedback.mails import EmailFeedback
-from services.gateway.mails.timeline import life
+from services.gateway.mails.timeline import timeline_of
 
 START = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -46,7 +46,7 @@ def reported(**seconds: float) -> EmailFeedback:
 
 
 def told(done: list[TimelineEntry], known: EmailFeedback) -> list[str]:
-    entries = life(done, known)
+    entries = timeline_of(done, known)
     assert [entry.at for entry in entries] == sorted(entry.at for entry in entries)
     return [entry.type_.removeprefix("email.") for entry in entries]
 
@@ -63,7 +63,7 @@ def test_a_mail_is_sent_before_it_is_delivered_even_if_we_noted_it_later() -> No
 
 def test_when_we_noted_it_first_nothing_is_dated_otherwise() -> None:
     done = [did("queued", 0), did("sent", 0.4, attempt=1)]
-    assert life(done, reported(confirmed=0.5, delivered=1))[1] == done[1]
+    assert timeline_of(done, reported(confirmed=0.5, delivered=1))[1] == done[1]
 
 
 def test_a_doubt_and_its_proof_stay_when_they_were() -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from libs.kernel.locales import LOCALES
 from libs.schemas.contacts.contacts import ContactView
+from services.gateway.pages.page import Action, Page
 from services.gateway.pages.page_content import PageKind, Visit, page_of
 from services.gateway.pages.pause import PAUSE_LENGTHS, PauseLength, pause_end
-from services.gateway.pages.render import Action, Page, respond
+from services.gateway.pages.render import respond
 from services.gateway.pages.translations import TRANSLATIONS, Translation
 
 MARCH = "2027-03-03T09:00:00.000Z"

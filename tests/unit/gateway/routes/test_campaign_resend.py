@@ -15,8 +15,8 @@ from libs.schemas.campaigns.campaigns import CampaignView, Readiness
 from libs.schemas.campaigns.results import CampaignRecipient, CampaignRecipients, ListCampaignRecipients
 from libs.schemas.contacts.segments import AddSegmentMembers, CreateSegment
 from services.gateway.http.api_request import ApiRequest
-from services.gateway.routes.campaign_resend import ResendBody, _second, _who_did_not_open
-from services.gateway.routes.recipient_list import MAX_MEMBERS, made_list
+from services.gateway.routes.campaign_resend import ResendBody, _recipients_without_open, _resent
+from services.gateway.routes.recipient_list import MAX_MEMBERS, create_list
 
 MANY = 12_345
 
@@ -64,8 +64,8 @@ async def of(*pages: Sequence[str]) -> AsyncIterator[Sequence[str]]:
 
 async def test_everybody_who_did_not_open_is_put_on_the_list_once() -> None:
     request = Asked(MANY)
-    await made_list(
-        cast(ApiRequest, request), _who_did_not_open(cast(ApiRequest, request), uuid4()), create_missing=False
+    await create_list(
+        cast(ApiRequest, request), _recipients_without_open(cast(ApiRequest, request), uuid4()), create_missing=False
     )
     assert request.listed == [each.email for each in request.recipients if each.email]
     assert isinstance(request.done["recipients"], CreateSegment)
@@ -74,19 +74,19 @@ async def test_everybody_who_did_not_open_is_put_on_the_list_once() -> None:
 async def test_the_same_request_again_makes_the_same_list_and_leaves_nobody_out_who_moved_up() -> None:
     people = [f"reader.{number}@example.com" for number in range(1500)]
     first = Asked()
-    made = await made_list(
+    made = await create_list(
         cast(ApiRequest, first), of(people[:1000]), create_missing=False
     )  # and then the client was gone
     again = Asked(command_id=first.command_id)
     again.done = first.done
     without_an_opener = people[:7] + people[8:]
-    assert made == await made_list(cast(ApiRequest, again), of(without_an_opener), create_missing=False)
+    assert made == await create_list(cast(ApiRequest, again), of(without_an_opener), create_missing=False)
     assert set(again.listed) == set(people)
 
 
 async def test_nobody_makes_no_page() -> None:
     request = Asked(1)
-    assert [page async for page in _who_did_not_open(cast(ApiRequest, request), uuid4())] == []
+    assert [page async for page in _recipients_without_open(cast(ApiRequest, request), uuid4())] == []
     assert msgspec.json.decode(await request.query(ListCampaignRecipients(campaign_id=uuid4())))["data"]
 
 
@@ -132,6 +132,6 @@ def after_a_test(*variants: Variant, winner: str | None = None) -> CampaignView:
     ],
 )
 def test_what_won_the_first_time_is_sent_again(campaign: CampaignView, expected: tuple[str | None, ...]) -> None:
-    second = _second(campaign, ResendBody(), Audience(audience_type="ALL"))
+    second = _resent(campaign, ResendBody(), Audience(audience_type="ALL"))
     assert (second.content.subject, second.content.body, second.markdown, second.preheader) == expected
     assert second.ab_test is None

@@ -35,8 +35,8 @@ def test_names_and_addresses_come_from_the_header_and_recipients_from_the_envelo
     assert parse_message.body["from"] == {"email": "ada@example.com", "name": "Ada Lovelace"}
     assert parse_message.body["to"] == [{"email": "bob@example.net", "name": "Bob"}, {"email": "hidden@example.net"}]
     assert parse_message.body["reply"] == "desk@example.com"
-    assert parse_message.addressed.to == [Mailbox(address="BOB@example.net", name="Bob")]
-    assert parse_message.addressed.cc == [Mailbox(address="carol@example.net")]
+    assert parse_message.header_recipients.to == [Mailbox(address="BOB@example.net", name="Bob")]
+    assert parse_message.header_recipients.cc == [Mailbox(address="carol@example.net")]
 
 
 def test_lines_that_name_nobody_or_a_crowd_are_left_out() -> None:
@@ -44,7 +44,7 @@ def test_lines_that_name_nobody_or_a_crowd_are_left_out() -> None:
     for to in ("undisclosed-recipients:;", crowd):
         mail = a_mail(To=to)
         mail.set_content("Hi")
-        assert letter(mail).addressed == NO_HEADER_RECIPIENTS
+        assert letter(mail).header_recipients == NO_HEADER_RECIPIENTS
 
 
 def test_without_a_from_the_envelope_says_who_sends() -> None:

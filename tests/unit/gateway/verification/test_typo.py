@@ -1,9 +1,9 @@
-"""Misspelled domains are noticed, and others are left alone."""
+"""Typos in domains are detected, and other domains are left alone."""
 
 import pytest
 
 from services.gateway.verification.domain_lists import shipped
-from services.gateway.verification.typo import one_slip, suggest_domain
+from services.gateway.verification.typo import is_one_typo_away, suggest_domain
 
 
 @pytest.mark.parametrize(
@@ -24,12 +24,12 @@ from services.gateway.verification.typo import one_slip, suggest_domain
         ("mailinator.com", None),
     ],
 )
-def test_a_slip_away_from_a_popular_domain_is_a_typo(domain: str, meant: str | None) -> None:
+def test_a_domain_one_typo_away_from_a_popular_one_is_corrected(domain: str, meant: str | None) -> None:
     assert suggest_domain(domain, shipped()) == meant
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "slip"),
+    ("one", "other", "is_typo"),
     [
         ("abc", "abc", False),
         ("abc", "abd", True),
@@ -41,14 +41,14 @@ def test_a_slip_away_from_a_popular_domain_is_a_typo(domain: str, meant: str | N
         ("", "a", True),
     ],
 )
-def test_one_slip_is_one_letter_or_two_that_changed_places(one: str, other: str, slip: bool) -> None:
-    assert one_slip(one, other) is slip
-    assert one_slip(other, one) is slip
+def test_a_typo_is_one_letter_or_two_swapped_ones(one: str, other: str, is_typo: bool) -> None:
+    assert is_one_typo_away(one, other) is is_typo
+    assert is_one_typo_away(other, one) is is_typo
 
 
-def test_a_part_of_a_listed_domain_is_listed_and_the_lists_do_not_contradict_each_other() -> None:
+def test_subdomains_of_listed_domains_are_listed_and_the_lists_are_consistent() -> None:
     lists = shipped()
-    assert lists.has(lists.disposable, "any.mailinator.com")
-    assert not lists.has(lists.disposable, "notmailinator.com")
+    assert lists.contains(lists.disposable, "any.mailinator.com")
+    assert not lists.contains(lists.disposable, "notmailinator.com")
     assert not lists.disposable & (lists.personal | lists.popular | lists.forwarding)
     assert lists.popular <= lists.personal
