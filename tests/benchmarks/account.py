@@ -8,7 +8,8 @@ from deploy.demo.api import Api
 from deploy.demo.target import Target
 from deploy.embedded.stack import REGION
 from services.delivery.scheduling import permit_pool
-from services.delivery.scheduling.rate import Account, limits
+from services.delivery.scheduling.rate import limits
+from services.delivery.ses.account import SendQuota
 
 USUAL = 14.0
 """Mails a second of a new production account."""
@@ -27,7 +28,7 @@ async def allow(api: Api, target: Target, per_second: float) -> None:
     conn = await asyncpg.connect(target.endpoints.admin_database_url, timeout=10)
     try:
         await conn.execute("set search_path = delivery")
-        await permit_pool.seed(conn, REGION, limits(Account(per_second=per_second, per_day=PER_DAY, sent_today=0)))
+        await permit_pool.seed(conn, REGION, limits(SendQuota(per_second=per_second, per_day=PER_DAY, sent_today=0)))
     finally:
         await conn.close(timeout=5)
     await asyncio.sleep(FILLED)

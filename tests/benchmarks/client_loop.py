@@ -10,9 +10,10 @@ from uuid import uuid4
 from deploy.demo.target import Target
 from libs.runtime.process.settings import Settings
 from libs.schemas.delivery.content import Content
-from services.delivery.ledger.mail import Links, Mail
+from services.delivery.ledger.mail import Mail
 from services.delivery.ledger.timing import timing
 from services.delivery.rendering.message import compose
+from services.delivery.rendering.variables import Links
 from services.delivery.ses import client
 
 
@@ -24,7 +25,8 @@ async def loop_rate(target: Target, content: Content, mails: int) -> float:
 def _loop(target: Target, content: Content, mails: int) -> float:
     os.environ |= {"AWS_ACCESS_KEY_ID": "sandbox", "AWS_SECRET_ACCESS_KEY": "sandbox"}
     config = Settings(database_url="", aws_endpoint_url=target.endpoints.sandbox_url)
-    amazon = client.connect(config, timing(None))
+    times = timing(None)
+    ses = client.connect(config, times.connect, times.read)
     request = compose(_mail(content), Links(config.public_url, config.link_key), config.configuration_set).request
     request["EmailTags"] = [{**tag, "Name": tag["Name"].replace("godwit", "bench")} for tag in request["EmailTags"]]
     numbers, readers = iter(range(mails)), uuid4().hex
@@ -33,7 +35,7 @@ def _loop(target: Target, content: Content, mails: int) -> float:
         for number in numbers:
             own = request.copy()
             own["Destination"] = {"ToAddresses": [f"reader.{number}.{readers}@example.com"]}
-            amazon.client.send_email(**own)
+            ses.api.send_email(**own)
 
     started = time.perf_counter()
     with ThreadPoolExecutor(config.send_concurrency) as threads:

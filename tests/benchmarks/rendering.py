@@ -11,8 +11,9 @@ from rich.table import Table
 from deploy.demo.screen import console
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.delivery.content import Content, Utm
-from services.delivery.ledger.mail import Links, Mail
+from services.delivery.ledger.mail import Mail
 from services.delivery.rendering.message import compose
+from services.delivery.rendering.variables import Links
 
 MAILS = 3_000
 ROUNDS = 5

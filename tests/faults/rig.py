@@ -22,7 +22,8 @@ from deploy.embedded.ports import free_ports
 from deploy.embedded.stack import REGION
 from libs.runtime.process.testing import eventually
 from services.delivery.scheduling import permit_pool
-from services.delivery.scheduling.rate import Account, limits
+from services.delivery.scheduling.rate import limits
+from services.delivery.ses.account import SendQuota
 from tests.environment import environment
 from tests.faults.proxy import FaultProxy, before_socket
 from tests.faults.stack import DIRECTORY
@@ -153,7 +154,7 @@ class Rig:
         await self.control("account", {"maxSendRate": rate})
         async with self.database() as conn:
             await conn.execute("set search_path = delivery")
-            await permit_pool.seed(conn, REGION, limits(Account(per_second=rate, per_day=1e6, sent_today=0)))
+            await permit_pool.seed(conn, REGION, limits(SendQuota(per_second=rate, per_day=1e6, sent_today=0)))
 
     async def heal(self) -> None:
         """Undo every fault. What was killed is started again by the supervisor."""

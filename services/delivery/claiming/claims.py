@@ -1,6 +1,6 @@
-"""Claiming due mails: committed before SES is called, so that a crash leaves a claim behind rather than a doubt.
+"""Claims due mails. A claim is committed before SES is called, so that a crash cannot lose track of a call.
 
-What must not be sent any more is found out here, in the transaction of the claim.
+The transaction of the claim also decides which mails must not be sent any more.
 """
 
 import time
@@ -13,31 +13,24 @@ import msgspec
 
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.store import Connection, UnitOfWork
-from libs.schemas.delivery.content import Kind
-from libs.schemas.delivery.emails import Source, SuppressionReason
+from services.delivery.claiming.mails import load
 from services.delivery.domains.read_models import domain as domains
-from services.delivery.intake.admission import domain_of
 from services.delivery.ledger import ledger
-from services.delivery.ledger.email import (
-    Change,
-    cancel,
-    fail,
-    park,
-    suppress,
-    suppression,
-)
+from services.delivery.ledger.email import Change, Email, cancel, fail, park, suppress
 from services.delivery.ledger.mail import Mail
-from services.delivery.rendering.content_cache import Shelf
+from services.delivery.rendering.content import domain_of
+from services.delivery.rendering.content_cache import ContentCache
 from services.delivery.scheduling import allowance, campaign_schedules
-from services.delivery.scheduling.fairness import Share, Waiting
+from services.delivery.scheduling.fairness import DueMails, Share
 from services.delivery.scheduling.read_models import campaign_hold
 from services.delivery.scheduling.read_models.campaign_hold import Hold
 from services.delivery.suppression.read_models import suppression_rule
-from services.delivery.suppression.rule import Rule, first_match
+from services.delivery.suppression.rule import Rule
+from services.delivery.suppression.withholding import Recipient, withheld
 
-# A mail can be claimed once its content and its recipient have arrived here. A transactional one waits for the
-# recipient's data only briefly: it may be for someone whom nobody told us of, and it is urgent. Both are asked by
-# scalar sub-queries, which are looked up row by row: for `exists` the planner may hash the whole table instead.
+# A mail can be claimed once its content and its recipient have arrived. A transactional mail waits only briefly for the
+# recipient's data: it is urgent, and may be to somebody who is not a contact. Both are scalar sub-queries, which are
+# looked up row by row: for `exists` the planner may hash the whole table instead.
 
 HAS_CONTENT = """(content_id is null or coalesce((
     select true from content where content.project = email.project and content.id = email.content_id), false))"""
@@ -45,27 +38,27 @@ HAS_RECIPIENT = """coalesce((
     select data_version > 0 and subscription_version > 0 from recipient
     where recipient.project = email.project and recipient.contact_id = email.contact_id), false)"""
 
-# A skip scan over (lane, project, line): its cost follows the number of lines that wait, not of mails. Of a project
-# that is paused, only transactional mail is due.
-WAITING = f"""
-with recursive line as (
+# A skip scan over (lane, project, line): its cost depends on the number of queue partitions, not of mails. Of a paused
+# project only transactional mail is due.
+DUE = f"""
+with recursive queue_partition as (
     (select lane, project, line from email where state = 'queued' order by lane, project, line limit 1)
     union all
-    select next.lane, next.project, next.line from line cross join lateral (
+    select next.lane, next.project, next.line from queue_partition as current cross join lateral (
         select lane, project, line from email
-        where state = 'queued' and (lane, project, line) > (line.lane, line.project, line.line)
+        where state = 'queued' and (lane, project, line) > (current.lane, current.project, current.line)
         order by lane, project, line limit 1
     ) next
 )
-select line.lane, line.project, due.count::int, line.line,
-    exists (select from sending_limit where sending_limit.project = line.project)
+select active.lane, active.project, due.count::int, active.line,
+    exists (select from sending_limit where sending_limit.project = active.project)
 from (
-    select lane, project, line from line
-    where lane = 0 or not coalesce((select paused from paused_project where project = line.project), false)
-) line cross join lateral (
+    select lane, project, line from queue_partition
+    where lane = 0 or not coalesce((select paused from paused_project where project = queue_partition.project), false)
+) active cross join lateral (
     select count(*) from (
         select from email
-        where state = 'queued' and lane = line.lane and email.project = line.project and email.line = line.line
+        where state = 'queued' and lane = active.lane and email.project = active.project and email.line = active.line
             and due_at <= now()
             and {HAS_CONTENT}
             and (lane = 0 and created_at < now() - interval '2 seconds' or {HAS_RECIPIENT})
@@ -81,7 +74,7 @@ TO_CLAIM = """update email set
     claimed_at = clock_timestamp(),
     due_at = clock_timestamp() + make_interval(secs => $2),
     updated_at = clock_timestamp()"""
-# The ids are handed over as an array, because the planner takes the quotas for large and would scan the whole table.
+# The ids are passed as an array: the planner assumes large quotas and would otherwise scan the whole table.
 CLAIM = f"""
 with pick as materialized (
     select found.id
@@ -101,8 +94,8 @@ with pick as materialized (
 where email.id = any(array(select id from pick))
 returning email.id, email.project, email.line
 """  # noqa: S608 - constants
-# Of mails that were queued in this very transaction. One whose content or recipient has not arrived waits in the queue
-# until it has, and one of a project that limits itself until its turn.
+# Claims mails that were queued in this transaction. Those whose content or recipient has not arrived stay queued, as do
+# those of projects with sending limits.
 CLAIM_NEW = f"""
 {TO_CLAIM}
 where email.id = any($3::uuid[]) and state = 'queued'
@@ -113,7 +106,7 @@ returning email.id
 """  # noqa: S608 - constants
 
 
-class Policy(msgspec.Struct, frozen=True):
+class ClaimPolicy(msgspec.Struct, frozen=True):
     """What decides about mails beyond themselves: held campaigns, domains and their owners, suppression rules."""
 
     holds: Mapping[tuple[UUID, UUID], Hold]
@@ -121,90 +114,73 @@ class Policy(msgspec.Struct, frozen=True):
     rules: Mapping[UUID, Sequence[Rule]]
 
 
-class Reader(msgspec.Struct, frozen=True):
-    """As `ledger.LISTED` and their consent have them."""
-
-    address: str
-    subscribed: bool
-    listed: SuppressionReason | None
-
-
-class Withheld(msgspec.Struct, frozen=True):
-    """Why a reader gets no mail; `rule` is the name of the rule that says so, if one does."""
-
-    reason: SuppressionReason
-    rule: str | None = None
-
-
-def withheld(kind: Kind, source: Source, reader: Reader, rules: Sequence[Rule]) -> Withheld | None:
-    """Whether this reader must not get such a mail, whoever asks for it."""
-    if reason := suppression(kind, source, reader.subscribed, reader.listed):
-        return Withheld(reason)
-    if rule := first_match(rules, reader.address):
-        return Withheld("rule", rule.name)
-    return None
-
-
-async def waiting(conn: Connection, most: int) -> list[Waiting]:
-    """How many mails could be claimed now, by lane, project and line; none is counted further than `most`."""
-    return [Waiting(*row) for row in await conn.fetch(WAITING, most)]
+async def due_mails(conn: Connection, limit: int) -> list[DueMails]:
+    """Return the number of mails that could be claimed now by lane, project and partition, up to `limit` each."""
+    return [DueMails(*row) for row in await conn.fetch(DUE, limit)]
 
 
 async def claim(
-    unit: UnitOfWork, shares: Sequence[Share], limited: Collection[UUID], lease: float, shelf: Shelf
+    unit: UnitOfWork, shares: Sequence[Share], limited: Collection[UUID], lease: float, cache: ContentCache
 ) -> list[Mail]:
-    """Claim up to each share's quota, as far as the limits of `limited` projects go; answers the mails that are to be
-    sent once this is committed."""
+    """Claim up to each share's quota, within the limits of the `limited` projects.
+
+    Return the mails to send once this is committed.
+    """
     begun = time.monotonic()
-    shares, held = await allowance.hold(unit.conn, shares, limited)
+    shares, allowances = await allowance.lock(unit.conn, shares, limited)
     rows = await unit.conn.fetch(
         CLAIM,
         uuid7(),
         lease,
         [share.lane for share in shares],
         [share.project for share in shares],
-        [share.line for share in shares],
+        [share.partition for share in shares],
         [share.quota for share in shares],
     )
-    mails = await _sendable(unit, rows, shelf, begun)
-    going = {mail.id for mail in mails}
-    await allowance.spend(unit.conn, held, Counter((row["project"], row["line"]) for row in rows if row["id"] in going))
+    mails = await _sendable(unit, rows, cache, begun)
+    sendable = {mail.id for mail in mails}
+    spent = Counter((row["project"], row["line"]) for row in rows if row["id"] in sendable)
+    await allowance.spend(unit.conn, allowances, spent)
     return mails
 
 
-async def claim_new(unit: UnitOfWork, ids: Sequence[UUID], lease: float, shelf: Shelf) -> list[Mail]:
-    """Claim mails in the transaction that queues them, as far as nothing has to be waited for; answers those that are
-    to be sent once this is committed."""
+async def claim_new(unit: UnitOfWork, ids: Sequence[UUID], lease: float, cache: ContentCache) -> list[Mail]:
+    """Claim mails in the transaction that queues them, if nothing has to be waited for.
+
+    Return those to send once this is committed.
+    """
     begun = time.monotonic()
-    return await _sendable(unit, await unit.conn.fetch(CLAIM_NEW, uuid7(), lease, ids), shelf, begun)
+    return await _sendable(unit, await unit.conn.fetch(CLAIM_NEW, uuid7(), lease, ids), cache, begun)
 
 
-async def _sendable(unit: UnitOfWork, claimed: Sequence[asyncpg.Record], shelf: Shelf, begun: float) -> list[Mail]:
-    """The mails of these rows; those that must not be sent any more, or not now, are put away."""
-    mails = await ledger.load(unit.conn, [row["id"] for row in claimed], shelf, begun)
-    refused = await _refuse(unit, mails)
-    return [mail for mail in mails if mail.id not in refused]
+async def _sendable(
+    unit: UnitOfWork, claimed: Sequence[asyncpg.Record], cache: ContentCache, begun: float
+) -> list[Mail]:
+    """Return the mails of these rows, except those that must not be sent, or not now: their claims are undone."""
+    mails = await load(unit.conn, [row["id"] for row in claimed], cache, begun)
+    rejected = await _reject(unit, mails)
+    return [mail for mail in mails if mail.id not in rejected]
 
 
-async def _refuse(unit: UnitOfWork, mails: Sequence[Mail]) -> set[UUID]:
-    """Put away those that must not be sent any more, or not now."""
+async def _reject(unit: UnitOfWork, mails: Sequence[Mail]) -> set[UUID]:
+    """Suppress, cancel, fail or requeue the mails that must not be sent. Return their ids."""
     holds = await campaign_hold.find(unit.conn, {(m.project, m.campaign_id) for m in mails if m.campaign_id})
     owners = await domains.named(unit.conn, {domain_of(mail.content) for mail in mails})
     rules = await suppression_rule.of_projects(unit.conn, {mail.project for mail in mails})
-    policy = Policy(holds, owners, rules)
-    refused = [(mail, change) for mail in mails if (change := _refusal(mail, policy))]
-    never = {mail.id for mail, _ in refused}
-    refused += await campaign_schedules.hold_back(unit, [mail for mail in mails if mail.id not in never])
-    return await ledger.apply(unit, refused)
+    policy = ClaimPolicy(holds, owners, rules)
+    changes: list[tuple[Email, Change]] = [(mail, change) for mail in mails if (change := _rejection(mail, policy))]
+    rejected = {email.id for email, _ in changes}
+    changes += await campaign_schedules.hold_back(unit, [mail for mail in mails if mail.id not in rejected])
+    return await ledger.apply(unit, changes)
 
 
-def _refusal(mail: Mail, policy: Policy) -> Change | None:
+def _rejection(mail: Mail, policy: ClaimPolicy) -> Change | None:
     hold = policy.holds.get((mail.project, mail.campaign_id)) if mail.campaign_id else None
     if hold:
         return cancel(mail) if hold == "cancelled" else park(mail)
-    reader = Reader(mail.recipient, mail.subscribed, mail.listed)
-    if held := withheld(mail.content.kind, mail.source, reader, policy.rules.get(mail.project, ())):
-        return suppress(mail, held.reason, held.rule)
+    recipient = Recipient(mail.recipient, mail.subscribed, mail.listed)
+    if reason := withheld(mail.content.kind, mail.source, recipient, policy.rules.get(mail.project, ())):
+        return suppress(mail, reason.reason, reason.rule)
     domain = domain_of(mail.content)
     if not policy.owners.get(domain, {}).get(mail.project):
         return fail(mail, "DOMAIN_NOT_VERIFIED", f'Domain "{domain}" is not a verified domain of this project.')

@@ -1,4 +1,4 @@
-"""The DNS records that let a domain send through SES, as people have to publish them. Pure."""
+"""The DNS records that a domain's owner has to publish to send through SES. Pure."""
 
 from libs.schemas.delivery.domains import DnsRecord
 from services.delivery.domains.domain import Domain
@@ -7,7 +7,7 @@ BOUNCES_PRIORITY = 10
 
 
 def records(domain: Domain, region: str) -> list[DnsRecord]:
-    """DKIM proves the domain and signs its mail; MAIL FROM and SPF align the envelope; DMARC is advice."""
+    """Return the records. DKIM is required; MAIL FROM and SPF align the envelope, and DMARC is advice."""
     return [
         *(_dkim(domain.domain, token) for token in domain.tokens),
         *(_mail_from(domain.mail_from, region) if domain.mail_from else ()),
@@ -39,5 +39,5 @@ def _mail_from(name: str, region: str) -> tuple[DnsRecord, DnsRecord]:
 
 
 def _dmarc(domain: str) -> DnsRecord:
-    """Asks for nothing yet: a stricter policy is for the owner to choose, once reports show that all mail is signed."""
+    """Return a policy of `none`: the owner may choose a stricter one once reports show that all mail is signed."""
     return DnsRecord(type_="TXT", name=f"_dmarc.{domain}", value="v=DMARC1; p=none;", purpose="DMARC", required=False)

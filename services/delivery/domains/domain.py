@@ -1,7 +1,7 @@
-"""A sending domain: a decider. Pure.
+"""The decider of a sending domain. Pure.
 
-added -> identified (SES knows it) -> verified <-> lost, and removed at any time. The operator may vouch for one: it is
-then verified at once, and SES is not asked about it.
+added -> identified (SES knows it) -> verified <-> lost, and removed at any time. A domain that the operator vouches for
+is verified at once, and SES is not asked about it.
 """
 
 import re
@@ -20,11 +20,11 @@ from libs.schemas.delivery.domains import (
     DomainIdentified,
     DomainLost,
     DomainRemoved,
-    DomainVerification,
     DomainVerified,
     RemoveDomain,
     VerifyDomain,
 )
+from services.delivery.ses.identity import Identity
 
 NAME = re.compile(r"(?=.{3,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -32,7 +32,7 @@ Command: TypeAlias = AddDomain | VerifyDomain | RemoveDomain
 
 
 class Domain(msgspec.Struct, frozen=True, kw_only=True):
-    """`id` is None until the domain is added; `taken` says that another project has it."""
+    """`id` is None until the domain is added; `taken` means that another project has it."""
 
     id: UUID | None = None
     domain: str = ""
@@ -44,15 +44,6 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
     mail_from: str | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
-
-
-class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """What SES says of a domain. `verified` is whether it takes mail from there; `status` is for people."""
-
-    tokens: tuple[str, ...]
-    mail_from: str | None
-    verified: bool
-    status: DomainVerification
 
 
 INITIAL = Domain()
@@ -71,7 +62,7 @@ def decide(command: Command, domain: Domain, now: datetime) -> list[DomainEvent]
 
 
 def observe(domain: Domain, seen: Identity) -> list[DomainEvent]:
-    """The facts that follow from what SES says of a domain that it checks for us."""
+    """Return the events that follow from what SES says of a domain that it verifies."""
     assert domain.id is not None
     events: list[DomainEvent] = []
     if (seen.tokens, seen.mail_from) != (domain.tokens, domain.mail_from):
@@ -108,7 +99,7 @@ def normal(name: str) -> str:
 def _add(command: AddDomain, domain: Domain) -> list[DomainEvent]:
     name = normal(command.domain)
     if not NAME.fullmatch(name):
-        raise invalid("domain", "This is not a domain name", "invalid_string")
+        raise invalid("domain", "Must be a domain name", "invalid_string")
     if domain.taken and not command.verified:
         raise Rejected("DOMAIN_NOT_AVAILABLE", f'Domain "{name}" belongs to a different project.')
     events: list[DomainEvent] = []

@@ -1,6 +1,6 @@
-"""The registrar: makes SES know the domains that projects add, and notices when one is verified, or lost.
+"""Registers the domains that projects add with SES, and notices when one is verified or loses its verification.
 
-Every domain is asked about once in five minutes, by one replica, and at once when somebody wants to know.
+Every domain is checked every five minutes by one replica, and at once on request.
 """
 
 import asyncio
@@ -10,32 +10,32 @@ import structlog
 from botocore.exceptions import ClientError
 
 from libs.runtime.eventstore.envelope import Origin
+from libs.runtime.process.loops import repeat
 from libs.runtime.process.runtime import Runtime
 from services.delivery.domains import identity_checks
-from services.delivery.domains.commands import loaded
-from services.delivery.domains.domain import Identity, observe
+from services.delivery.domains.domain import observe
 from services.delivery.domains.identity_checks import Due
 from services.delivery.domains.read_models import domain as domains
-from services.delivery.sender.maintenance import again_and_again
 from services.delivery.ses.client import ACCOUNT_ERRORS
 from services.delivery.ses.identities import Identities
+from services.delivery.ses.identity import Identity
 
 log = structlog.get_logger()
 
 BATCH = 10
 EVERY_SECONDS = 0.5
-AFTER_TROUBLE = 5.0
+SECONDS_AFTER_ERROR = 5.0
 
 
-class Registrar:
-    """One process's registrar; any number may run at once."""
+class DomainVerifier:
+    """Checks domains that are due; any number of processes may do so at once."""
 
     def __init__(self, runtime: Runtime, identities: Identities) -> None:
         self._runtime = runtime
         self._identities = identities
 
     async def run(self) -> None:
-        await again_and_again(self._check_due, AFTER_TROUBLE)
+        await repeat(self._check_due, SECONDS_AFTER_ERROR)
 
     async def _check_due(self) -> float:
         async with self._runtime.pool.acquire(timeout=10) as conn:
@@ -45,11 +45,11 @@ class Registrar:
         return 0.0 if len(due) == BATCH else EVERY_SECONDS
 
     async def _check(self, due: Due) -> None:
-        """Ask SES, outside of any transaction, and record what follows."""
+        """Ask SES, outside of any transaction, and record the result."""
         try:
             await self._ask(due)
         except ACCOUNT_ERRORS as error:
-            log.warning("registrar.ses_refused", domain=due.domain, error=repr(error))
+            log.warning("domain_verifier.ses_failed", domain=due.domain, error=repr(error))
             async with self._runtime.pool.acquire(timeout=10) as conn:
                 await identity_checks.note(conn, due.domain, None, _problem(error))
 
@@ -67,8 +67,7 @@ class Registrar:
         await self._record(due.domain, seen)
 
     async def _forget(self, name: str) -> None:
-        """The project that proved the domain has it no longer: whoever has it now must prove it anew. One that the
-        operator vouches for besides stays known to SES."""
+        """Delete the identity. Whoever proved the domain no longer has it, so the next owner must prove it again."""
         await asyncio.to_thread(self._identities.forget, name)
 
     async def _claim(self, name: str, owner: UUID) -> None:
@@ -84,14 +83,14 @@ class Registrar:
             for row in await domains.find(unit.conn, [name]):
                 if not row["vouched"]:
                     unit.expect(f"domain-{row['id']}", row["version"])
-                    events = observe(loaded(row), seen)
+                    events = observe(domains.domain_of(row), seen)
                     unit.append(events, Origin(project=row["project"]))
-                    log.info("registrar.checked", domain=name, status=seen.status, facts=len(events))
+                    log.info("domain_verifier.checked", domain=name, status=seen.status, events=len(events))
             await identity_checks.note(unit.conn, name, seen.status, None)
 
 
 def _problem(error: Exception) -> str:
-    """What to tell the domain's owner."""
+    """Return what to tell the domain's owner."""
     if isinstance(error, ClientError):
         return error.response["Error"].get("Message") or str(error)
-    return f"SES cannot be reached: {type(error).__name__}"
+    return f"SES is unreachable: {type(error).__name__}"

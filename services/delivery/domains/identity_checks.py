@@ -1,4 +1,4 @@
-"""When SES is asked about a domain, and what it said last."""
+"""When to ask SES about a domain next, and what it said last."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -12,13 +12,13 @@ from libs.schemas.delivery.domains import DomainVerification
 LEASE = 60.0
 EVERY = 300.0
 
-ASK_SOON = """
+CHECK_SOON = """
 insert into identity (domain)
 select domain from domain where id = any($1::uuid[]) and not vouched
 order by domain
 on conflict (domain) do update set due_at = least(identity.due_at, clock_timestamp())
 """
-# A domain that was removed keeps its row until SES has forgotten it, too.
+# A removed domain keeps its row until SES has forgotten it, too.
 FORGET_SOON = """
 update identity set due_at = clock_timestamp()
 where not exists (select from domain where domain.domain = identity.domain and not vouched)
@@ -42,42 +42,42 @@ CHECKS = "select domain, status, problem, checked_at from identity where domain 
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A domain that SES is to be asked about; `made_for` is whose SES was told that it is, if it was told."""
+    """A domain that is due for a check; `made_for` is the id of the domain for which the identity was made, if any."""
 
     domain: str
     made_for: UUID | None
 
 
 class Check(msgspec.Struct, frozen=True):
-    """`at` is None until SES was asked for the first time; `problem` says why it could not be, or what it refused."""
+    """`at` is None before the first check; `problem` says why SES could not be asked, or what it refused."""
 
     status: DomainVerification | None
     problem: str | None
     at: datetime | None
 
 
-async def ask_soon(conn: Connection, ids: Collection[UUID]) -> None:
+async def check_soon(conn: Connection, ids: Collection[UUID]) -> None:
     """Have SES asked about these domains as soon as this is committed."""
-    await conn.execute(ASK_SOON, list(ids))
+    await conn.execute(CHECK_SOON, list(ids))
 
 
 async def forget_soon(conn: Connection) -> None:
-    """Have SES forget what no project has any more."""
+    """Have SES forget domains that no project has any more."""
     await conn.execute(FORGET_SOON)
 
 
-async def due(conn: Connection, most: int) -> Sequence[Due]:
-    """What is to be asked about now. Nobody else gets it for a minute."""
-    return [Due(row["domain"], row["made_for"]) for row in await conn.fetch(DUE, most, LEASE)]
+async def due(conn: Connection, limit: int) -> Sequence[Due]:
+    """Return domains that are due, and keep others from getting them for a minute."""
+    return [Due(row["domain"], row["made_for"]) for row in await conn.fetch(DUE, limit, LEASE)]
 
 
 async def made(conn: Connection, name: str, domain_id: UUID) -> None:
-    """SES is told of the domain for the sake of this one from now on."""
+    """Record the domain for which the identity exists from now on."""
     await conn.execute(MADE, name, domain_id)
 
 
 async def note(conn: Connection, name: str, status: str | None, problem: str | None) -> None:
-    """What came of asking. The next time is in five minutes."""
+    """Record the result of a check. The next one is due in five minutes."""
     await conn.execute(NOTE, name, status, problem, EVERY)
 
 

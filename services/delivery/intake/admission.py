@@ -1,7 +1,7 @@
-"""Whether transactional mail is taken on: decisions on facts that were looked up before. Pure."""
+"""Decides whether transactional mail is accepted, on facts that were looked up before. Pure."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -9,38 +9,27 @@ from msgspec.structs import replace
 from libs.kernel.mail_headers import header_errors
 from libs.kernel.rejection import Rejected, invalid, invalid_fields
 from libs.schemas.base import FieldError
-from libs.schemas.delivery.content import (
-    MAX_ATTACHED_BYTES,
-    MAX_ATTACHMENTS,
-    Attachment,
-    Content,
-    MailOptions,
-)
-from libs.schemas.delivery.emails import (
-    CheckOrder,
-    EmailQueued,
-    EmailRecipient,
-    SendEmail,
-    SendEmails,
-)
+from libs.schemas.delivery.content import MAX_ATTACHED_BYTES, MAX_ATTACHMENTS, Attachment, Content
+from libs.schemas.delivery.emails import CheckOrder, EmailQueued, EmailRecipient, SendEmail, SendEmails
+from services.delivery.ledger.mail import NO_OPTIONS
+from services.delivery.rendering.content import domain_of, overridden
 from services.delivery.rendering.templates import BadTemplate, check
 
 DomainStatus = Literal["verified", "unverified", "foreign", "unknown"]
-Order: TypeAlias = SendEmail | SendEmails | CheckOrder
+SendRequest: TypeAlias = SendEmail | SendEmails | CheckOrder
 
-MAX_BYTES = 768 * 1024
-"""A queued mail is an event, and a message of the bus takes 1 MiB with its headers."""
+MAX_CONTENT_BYTES = 768 * 1024
+"""A queued mail is an event, and a message on the bus has at most 1 MiB including its headers."""
 
-REFUSALS: dict[DomainStatus, tuple[str, str]] = {
+DOMAIN_ERRORS: dict[DomainStatus, tuple[str, str]] = {
     "unknown": ("DOMAIN_NOT_REGISTERED", "is not registered. Please add and verify this domain before sending emails."),
     "foreign": ("DOMAIN_NOT_VERIFIED", "belongs to a different project. Please use a domain of this project."),
     "unverified": ("DOMAIN_NOT_VERIFIED", "is not verified. Please verify this domain before sending emails."),
 }
-PLAIN = MailOptions()
 
 
 def recipients_of(command: SendEmail | SendEmails) -> Sequence[EmailRecipient]:
-    """Whom the order is for, whichever of the two it is."""
+    """Return the recipients of either command."""
     if isinstance(command, SendEmails):
         return command.recipients
     return [
@@ -54,62 +43,52 @@ def recipients_of(command: SendEmail | SendEmails) -> Sequence[EmailRecipient]:
     ]
 
 
-def content_of(order: Order, template: Content | None, sender: str | None = None) -> Content:
-    """What the mail says: the order's own content, or the template with the order's overrides.
+def content_of(request: SendRequest, template: Content | None, sender: str | None = None) -> Content:
+    """Return the content of the request, or its template with the request's overrides.
 
-    `sender` is the address that a mail comes from which names none. Raises Rejected if the template does not exist in
-    the project, or an override is not one of a content's fields.
+    `sender` becomes the sender address if the content has none. Raises Rejected if the project has no such template, or
+    an override has the wrong type.
     """
-    content = _said(order, template)
+    content = _content(request, template)
     return replace(content, from_email=sender) if sender and not content.from_email else content
 
 
-def admit(order: Order, content: Content, domain: DomainStatus, untracked: bool = True) -> None:
-    """Raise Rejected, with the code and message of the API, if nobody could be sent this.
+def admit(request: SendRequest, content: Content, domain: DomainStatus, untracked: bool = True) -> None:
+    """Raise Rejected if this content could not be sent to anyone.
 
-    `untracked` says that this installation can send without tracking.
+    `untracked` tells whether this installation can send without tracking.
     """
     if domain != "verified":
-        _refuse_domain(content, domain)
-    if wrong := [_header_error(*refusal) for refusal in header_errors(order.extras.headers)]:
+        _reject_domain(content, domain)
+    if wrong := [_header_error(*error) for error in header_errors(request.extras.headers)]:
         raise invalid_fields(wrong)
-    if not (order.extras.tracking or untracked):
-        message = "Tracking cannot be turned off here: GODWIT_CONFIGURATION_SET_UNTRACKED is not set"
+    if not (request.extras.tracking or untracked):
+        message = "Tracking cannot be turned off: GODWIT_CONFIGURATION_SET_UNTRACKED is not set"
         raise invalid("tracking", message, "unsupported")
-    _check_attachments(order.extras.attachments)
+    _check_attachments(request.extras.attachments)
     _check_templates(content)
 
 
 def decide(
     command: SendEmail | SendEmails, content: Content, domain: DomainStatus, untracked: bool = True
 ) -> list[EmailQueued]:
-    """The facts that the mails are queued, one for each recipient. Raises Rejected, and then there is none of them."""
+    """Return the events that queue the mails, one per recipient. Raise Rejected if any of them must not be sent."""
     admit(command, content, domain, untracked)
     recipients = recipients_of(command)
     if content.kind == "MARKETING":
-        _refuse_unsubscribed(recipients)
+        _reject_unsubscribed(recipients)
     return [_queued(command, content, recipient) for recipient in recipients]
 
 
-def domain_of(content: Content) -> str:
-    """The domain of the from address, in lower case; empty if there is none."""
-    return content.from_email.strip().rpartition("@")[2].lower() if "@" in content.from_email else ""
-
-
-def overridden(content: Content, overrides: dict[str, Any]) -> Content:
-    """The content with some fields replaced. Raises msgspec.ValidationError for a field of the wrong type."""
-    return msgspec.convert(msgspec.to_builtins(content) | overrides, Content) if overrides else content
-
-
-def _said(order: Order, template: Content | None) -> Content:
-    if order.content:
-        return order.content
+def _content(request: SendRequest, template: Content | None) -> Content:
+    if request.content:
+        return request.content
     if template is None:
-        template_id = str(order.template_id)
+        template_id = str(request.template_id)
         details = {"resource": "Template", "id": template_id}
         raise Rejected("TEMPLATE_NOT_FOUND", f'Template with ID "{template_id}" was not found', details=details)
     try:
-        return overridden(template, order.overrides)
+        return overridden(template, request.overrides)
     except msgspec.ValidationError as wrong:
         raise invalid("overrides", str(wrong), "invalid_type") from wrong
 
@@ -127,11 +106,11 @@ def _queued(command: SendEmail | SendEmails, content: Content, recipient: EmailR
         content=content if command.content else None,
         data=command.data,
         kind=content.kind,
-        extras=None if extras == PLAIN else extras,
+        extras=None if extras == NO_OPTIONS else extras,
     )
 
 
-def _refuse_unsubscribed(recipients: Sequence[EmailRecipient]) -> None:
+def _reject_unsubscribed(recipients: Sequence[EmailRecipient]) -> None:
     for recipient in recipients:
         if not recipient.subscribed:
             raise Rejected(
@@ -141,11 +120,11 @@ def _refuse_unsubscribed(recipients: Sequence[EmailRecipient]) -> None:
             )
 
 
-def _refuse_domain(content: Content, status: DomainStatus) -> None:
+def _reject_domain(content: Content, status: DomainStatus) -> None:
     name = domain_of(content)
     if not name:
         raise invalid("from", "Could not parse sender email", "required")
-    code, message = REFUSALS[status]
+    code, message = DOMAIN_ERRORS[status]
     raise Rejected(code, f'Domain "{name}" {message}', details={"domain": name})
 
 
@@ -158,8 +137,8 @@ def _check_attachments(attachments: Sequence[Attachment]) -> None:
 
 
 def _check_templates(content: Content) -> None:
-    if len(msgspec.json.encode(content)) > MAX_BYTES:
-        raise invalid("body", f"Content is limited to {MAX_BYTES} bytes", "too_big")
+    if len(msgspec.json.encode(content)) > MAX_CONTENT_BYTES:
+        raise invalid("body", f"Content must not exceed {MAX_CONTENT_BYTES} bytes", "too_big")
     for field, source in (("subject", content.subject), ("body", content.body)):
         try:
             check(source)

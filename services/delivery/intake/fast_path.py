@@ -1,8 +1,8 @@
-"""Mail that is claimed in the transaction that queues it, because somebody waits for it.
+"""The fast path: transactional mail is claimed in the transaction that queues it, because somebody waits for it.
 
-To look for it in the queue costs as much as to put it there. So where the sender of this process has time, permits are
-taken while orders are being decided; their mails are claimed before they are committed, and handed to SES right after.
-Whatever stands in the way, the mails stay in the queue like all others.
+Finding a mail in the queue costs as much as putting it there. So if the sender of this process has capacity, permits
+are taken while the requests are being decided; the mails are claimed before the commit and handed to SES right after.
+If anything stands in the way, the mails stay in the queue like all others.
 """
 
 import asyncio
@@ -13,32 +13,35 @@ from libs.runtime.eventstore.store import UnitOfWork
 from services.delivery.sender.job import Job, Permit
 from services.delivery.sender.sender import Sender
 
-MOST = 16
-"""Mails for which others whose orders are in the same transaction may have to wait."""
+MAX_MAILS = 16
+"""The most mails that may hold up other requests in the same transaction."""
 
 PERMITS_SECONDS = 0.05
-"""How long the transaction waits for permits that other replicas are busy taking."""
+"""How long the transaction waits for permits while other replicas are taking some."""
 
 
-class Desk:
-    """Where orders find the sender of their process."""
+class FastPath:
+    """Connects the handling of commands with the sender of the process, once that has started."""
 
     def __init__(self) -> None:
-        self.sender: Sender | None = None
+        self._sender: Sender | None = None
 
-    def expect(self, unit: UnitOfWork, mails: int) -> "Express | None":
-        """Prepare to claim so many transactional mails that will be queued in `unit`; None if they have to wait."""
-        if self.sender is None:
+    def connect(self, sender: Sender) -> None:
+        self._sender = sender
+
+    def prepare(self, unit: UnitOfWork, mails: int) -> "FastPathClaim | None":
+        """Prepare to claim this many transactional mails that `unit` will queue; None if they have to wait."""
+        if self._sender is None:
             return None
-        if not self.sender.admits(mails, MOST):
-            unit.on_completion(self.sender.look)
+        if not self._sender.admits(mails, MAX_MAILS):
+            unit.on_completion(self._sender.look)
             return None
-        express = Express(self.sender, mails)
-        unit.on_completion(express.end)
-        return express
+        claim = FastPathClaim(self._sender, mails)
+        unit.on_completion(claim.end)
+        return claim
 
 
-class Express:
+class FastPathClaim:
     """The mails of one transaction, and the permits for them."""
 
     def __init__(self, sender: Sender, mails: int) -> None:
@@ -48,7 +51,7 @@ class Express:
         self._jobs: Sequence[Job] = ()
 
     async def claim(self, unit: UnitOfWork, queued: Collection[UUID]) -> None:
-        """Claim these, which were queued in the transaction, as far as there are permits."""
+        """Claim the mails that were queued in the transaction, as many as there are permits."""
         self._jobs = await self._sender.claim_new(unit, queued, await self._permits())
 
     async def _permits(self) -> Sequence[Permit]:
@@ -56,7 +59,6 @@ class Express:
         return self._taking.result() if self._taking.done() else ()
 
     def end(self, committed: bool) -> None:
-        """Send what was claimed; or give it back, in case that it was committed all the same. Permits that were for
-        none come back by themselves."""
+        """Send what was claimed, or give it back if the commit failed. Unneeded permits return by themselves."""
         self._taking.cancel()
         self._sender.leave(self._mails, self._jobs, committed)

@@ -1,4 +1,4 @@
-"""Putting intents into the ledger: each once, whatever is delivered again."""
+"""Puts intents into the ledger, each once, however often its request is delivered."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -12,12 +12,12 @@ from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import UnitOfWork
 from libs.schemas.delivery.emails import EmailQueued, Source
 from services.delivery.ledger.email import PARKED_FOR
+from services.delivery.rendering.read_models.content import variant_id
 from services.delivery.scheduling.fairness import CAMPAIGN, TRANSACTIONAL, WORKFLOW
-from services.delivery.scheduling.read_models.campaign_experiment import variant_id
 
 LANES: dict[Source, int] = {"TRANSACTIONAL": TRANSACTIONAL, "WORKFLOW": WORKFLOW, "CAMPAIGN": CAMPAIGN}
 
-# A mail to a recipient domain that the project limits stands in a line of its own: see `limiting`.
+# Mails to a recipient domain that the project limits have a queue partition of their own: see `scheduling.limits`.
 QUEUE = """
 insert into email (id, project, contact_id, recipient, source, lane, campaign_id, workflow_id, execution_id, step_id,
     content_id, content, overrides, data, meta, extras, line, due_at, created_at, updated_at)
@@ -38,9 +38,10 @@ QUEUED = "select id, created_at from email where id = any($1::uuid[])"
 
 
 class Intent(msgspec.Struct, frozen=True):
-    """A mail to be, and what asked for it. `overrides` win over the fields of its template.
+    """A mail to be sent, and the message that asks for it. `overrides` replace fields of its template.
 
-    `variant` is the one of the campaign's A/B test that it tries; one that `waits` is not sent before it is called for.
+    `variant` is the variant of the campaign's A/B test that it gets. A mail that `waits` is parked until the test has a
+    winner.
     """
 
     queued: EmailQueued
@@ -57,7 +58,7 @@ class Intent(msgspec.Struct, frozen=True):
 
 
 async def queue(unit: UnitOfWork, intents: Sequence[Intent]) -> set[UUID]:
-    """Insert those that do not exist yet, and say so; answers their ids."""
+    """Insert the intents that do not exist yet, and append their events. Return their ids."""
     if not intents:
         return set()
     rows = await unit.conn.fetch(QUEUE, *_columns(intents), unit.now)
@@ -69,7 +70,7 @@ async def queue(unit: UnitOfWork, intents: Sequence[Intent]) -> set[UUID]:
 
 
 async def queued_before(unit: UnitOfWork, ids: Collection[UUID]) -> dict[UUID, datetime]:
-    """Which of these intents exist, and since when."""
+    """Return since when those of the intents that exist have existed."""
     if not ids:
         return {}
     return {row["id"]: row["created_at"] for row in await unit.conn.fetch(QUEUED, list(ids))}

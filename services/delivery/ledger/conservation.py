@@ -1,6 +1,6 @@
 """The conservation law as a metric: intents = queued + claimed + unknown + sent + failed + suppressed + cancelled.
 
-The left side is counted in the log, the right one in the ledger, both in one snapshot. `godwit audit` says more.
+The left side is counted in the log, the right side in the ledger, both in one snapshot. `godwit audit` tells more.
 """
 
 from libs.runtime.eventstore.store import Connection
@@ -15,7 +15,7 @@ STATES = ("queued", "claimed", "unknown", "sent", "failed", "suppressed", "cance
 
 
 async def count(conn: Connection) -> None:
-    """Set the gauges. It reads the whole ledger, so it is not done often."""
+    """Set the gauges. Call it rarely: it reads the whole ledger."""
     mails = {row["state"]: row["mails"] for row in await conn.fetch(COUNT)}
     for state in STATES:
         metrics.MAILS.labels(state).set(mails.get(state, 0))

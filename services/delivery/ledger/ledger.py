@@ -1,25 +1,32 @@
-"""Changing what is in the ledger: whole batches, each change only if nothing else changed the intent meanwhile."""
+"""Reading and changing intents in batches. A change applies only if nothing else has changed its intent since."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from libs.runtime.eventstore.codec import stream_of
 from libs.runtime.eventstore.envelope import Origin, meta_of
 from libs.runtime.eventstore.store import Connection, UnitOfWork
-from libs.schemas.delivery.content import Content, MailOptions
+from libs.schemas.delivery.content import MailOptions
 from services.delivery.ledger import metrics
-from services.delivery.ledger.email import Change, Heard
-from services.delivery.ledger.mail import PLAIN, Mail
-from services.delivery.rendering.content_cache import Shelf
-from services.delivery.suppression.address_hash import PERSON
+from services.delivery.ledger.email import Change, Email
+from services.delivery.ledger.mail import NO_OPTIONS
 
-# Rows are locked in the order of their ids, so that batches that share some cannot deadlock. SES's own answer that it
-# took the mail also settles an intent that was given up as unknown meanwhile. Where a notification proved the mail sent
-# while a call was under way, no outcome of the call may have it sent again, or failed: the reconciler settles it.
+FIELDS = """email.id, email.project, email.contact_id, email.source, email.campaign_id, email.workflow_id,
+    email.execution_id, email.state, email.claim, email.claimed_at, email.attempt, email.message_ids, email.meta,
+    email.extras,
+    coalesce((select true from campaign_policy where campaign_policy.project = email.project
+        and campaign_policy.campaign_id = email.campaign_id), false) as never_resend"""
+"""The columns that `fields_of` needs."""
+
+READ = f"select {FIELDS} from email where id = any($1::uuid[])"  # noqa: S608 - a constant
+
+# Rows are locked in the order of their ids, so that overlapping batches cannot deadlock. SES's own answer that it
+# accepted the mail also settles an intent that was given up as unknown in the meantime. If a notification proved the
+# mail sent while a call was under way, no outcome of that call may requeue or fail it: the reconciler settles it.
 APPLY = """
 with new as materialized (
     select *, new.state in ('queued', 'failed') as denies
@@ -44,134 +51,69 @@ update email set
 from new, locked
 where email.id = new.id and locked.id = new.id and email.claim is not distinct from new.claim
     and (email.state = new.before or (email.state = 'unknown' and new.state = 'sent'))
-returning email.id, email.state, email.version, cardinality(email.message_ids) as taken
+returning email.id, email.state, email.version, cardinality(email.message_ids) as accepted
 """
 
-# One row at most, whether the address stands on the list by its name or by none.
-LISTING = f"""left join lateral (
-    select reason, released_at from suppressed_address
-    where project = {{project}} and address in ({{address}}, {PERSON})
-    order by reason nulls last limit 1
-) listing on true"""  # noqa: S608 - a constant
-# What a reader's mailbox said before, or that somebody put the address on a list: the same for all who ask, so that
-# what is foretold of a reader is what the claim decides.
-LISTED = """
-    case when recipient.erased then 'erased'
-        when listing.reason = 'MANUAL' or account_suppression.address is not null then 'listed'
-        when listing.reason in ('BOUNCE', 'REPEATED_BOUNCE') then 'bounced'
-        when suppression.bounced_at > greatest(suppression.subscribed_at, listing.released_at) then 'bounced'
-        when listing.reason = 'COMPLAINT' then 'complained'
-        when suppression.complained_at > greatest(suppression.subscribed_at, listing.released_at) then 'complained'
-        end
-"""
-# What is planned for every batch: with eight tables to join it took longer to plan than to do.
-LOAD = f"""
-select email.id, email.project, email.contact_id, email.recipient, email.source, email.campaign_id, email.workflow_id,
-    email.execution_id, email.state, email.claim, email.claimed_at, email.attempt, email.message_ids,
-    email.content_id, email.content, email.overrides, email.data, email.meta, email.extras,
-    (select version from content where content.project = email.project and content.id = email.content_id)
-        as content_version,
-    project_language.language, project_language.timezone,
-    coalesce(project_language.tracking, true) as tracking,
-    coalesce(recipient.data, '{{}}') as contact_data, coalesce(recipient.subscribed, true) as subscribed,
-    coalesce((select true from campaign_policy where campaign_policy.project = email.project
-        and campaign_policy.campaign_id = email.campaign_id), false) as never_again,
-    {LISTED} as listed
-from email
-left join recipient on recipient.project = email.project and recipient.contact_id = email.contact_id
-left join project_language on project_language.project = email.project
-left join suppression on suppression.project = email.project and suppression.contact_id = email.contact_id
-{LISTING.format(project="email.project", address="lower(email.recipient)")}
-left join account_suppression on account_suppression.address = lower(email.recipient)
-where email.id = any($1::uuid[])
-"""  # noqa: S608 - a constant
-
-HEARD = """
-update heard set at = greatest(at, least($1, clock_timestamp())),
-    late_at = case when $2 then clock_timestamp() else late_at end
-where at is null or at < $1 or $2
-"""
-LAST_HEARD = "select at, late_at from heard"
-
-NOT_THERE = Content(subject="", body="", from_email="")
-
-_decode_extras = msgspec.json.Decoder(MailOptions).decode
+_decode_options = msgspec.json.Decoder(MailOptions).decode
 
 
-async def load(conn: Connection, ids: Sequence[UUID], shelf: Shelf, begun: float = 0.0) -> list[Mail]:
-    """The intents with all that their mails are made of. Content that has not arrived is empty."""
-    rows = await conn.fetch(LOAD, ids) if ids else []
-    contents = await shelf.contents_of(conn, rows)
-    return [
-        Mail(
-            id=row["id"],
-            project=row["project"],
-            contact_id=row["contact_id"],
-            recipient=row["recipient"],
-            source=row["source"],
-            campaign_id=row["campaign_id"],
-            workflow_id=row["workflow_id"],
-            execution_id=row["execution_id"],
-            state=row["state"],
-            claim=row["claim"],
-            claimed_at=row["claimed_at"],
-            attempt=row["attempt"],
-            message_ids=tuple(row["message_ids"]),
-            content=contents.get(row["id"], NOT_THERE),
-            data=row["data"],
-            contact_data=row["contact_data"],
-            subscribed=row["subscribed"],
-            listed=row["listed"],
-            language=row["language"],
-            timezone=row["timezone"],
-            tracked=extras.tracking and (row["tracking"] or row["source"] == "TRANSACTIONAL"),
-            meta=row["meta"],
-            begun=begun,
-            extras=extras,
-            one_time_code=extras.one_time_code,
-            never_again=row["never_again"],
-        )
-        for row in rows
-        for extras in [_decode_extras(row["extras"]) if row["extras"] else PLAIN]
-    ]
+async def read(conn: Connection, ids: Sequence[UUID]) -> list[Email]:
+    """Return the intents with these ids."""
+    rows = await conn.fetch(READ, ids) if ids else []
+    return [Email(**fields_of(row, options_of(row))) for row in rows]
 
 
-async def apply(unit: UnitOfWork, changes: Iterable[tuple[Mail, Change]]) -> set[UUID]:
-    """Make the changes and say so. A change to an intent that is no longer as it was read does nothing.
+def fields_of(row: asyncpg.Record, options: MailOptions) -> dict[str, Any]:
+    """Return the fields of an Email from a row with the columns of FIELDS."""
+    return {
+        "id": row["id"],
+        "project": row["project"],
+        "contact_id": row["contact_id"],
+        "source": row["source"],
+        "campaign_id": row["campaign_id"],
+        "workflow_id": row["workflow_id"],
+        "execution_id": row["execution_id"],
+        "state": row["state"],
+        "claim": row["claim"],
+        "claimed_at": row["claimed_at"],
+        "attempt": row["attempt"],
+        "message_ids": tuple(row["message_ids"]),
+        "one_time_code": options.one_time_code,
+        "never_resend": row["never_resend"],
+        "meta": row["meta"],
+    }
 
-    Answers the ids of those that were changed.
+
+def options_of(row: asyncpg.Record) -> MailOptions:
+    return _decode_options(row["extras"]) if row["extras"] else NO_OPTIONS
+
+
+async def apply(unit: UnitOfWork, changes: Iterable[tuple[Email, Change]]) -> set[UUID]:
+    """Make the changes and append their events. Return the ids of the intents that changed.
+
+    An intent that is no longer as it was read stays as it is.
     """
-    by_id = {mail.id: (mail, change) for mail, change in changes}
+    by_id = {email.id: (email, change) for email, change in changes}
     if not by_id:
         return set()
     rows = await unit.conn.fetch(APPLY, *_columns(list(by_id.values())))
     for row in rows:
-        mail, change = by_id[row["id"]]
+        email, change = by_id[row["id"]]
         metrics.CHANGES.labels(row["state"]).inc()
-        if row["taken"] > 1 and change.message_id and not change.resolved:
+        if row["accepted"] > 1 and change.message_id and not change.resolved:
             metrics.DUPLICATES.inc()
         if change.event and row["state"] == change.state:
             unit.expect(stream_of(change.event), row["version"] - 1)
-            unit.append([change.event], Origin(project=mail.project, meta=meta_of(mail.meta)))
+            unit.append([change.event], Origin(project=email.project, meta=meta_of(email.meta)))
     metrics.STALE.inc(len(by_id) - len(rows))
     return {row["id"] for row in rows}
 
 
-async def hear(conn: Connection, at: datetime, late: bool) -> None:
-    """Note that a notification told of something that happened at this time, and whether any came late."""
-    await conn.execute(HEARD, at, late)
-
-
-async def last_heard(conn: Connection) -> Heard:
-    [row] = await conn.fetch(LAST_HEARD)
-    return Heard(row["at"], row["late_at"])
-
-
-def _columns(changes: Sequence[tuple[Mail, Change]]) -> list[list[Any]]:
+def _columns(changes: Sequence[tuple[Email, Change]]) -> list[list[Any]]:
     return [
-        [mail.id for mail, _ in changes],
-        [mail.claim for mail, _ in changes],
-        [mail.state for mail, _ in changes],
+        [email.id for email, _ in changes],
+        [email.claim for email, _ in changes],
+        [email.state for email, _ in changes],
         [change.state for _, change in changes],
         [change.due_in for _, change in changes],
         [change.uncounted for _, change in changes],

@@ -1,4 +1,4 @@
-"""What delivery answers."""
+"""Queries on emails and on the ledger."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -12,19 +12,10 @@ from libs.kernel.addresses import normalize_address
 from libs.kernel.instants import iso
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.delivery.emails import (
-    EmailDetail,
-    EmailPage,
-    EmailView,
-    GetEmail,
-    ListEmails,
-)
-from libs.schemas.delivery.sending import (
-    GetLedger,
-    GetOutgoing,
-    Ledger,
-    Outgoing,
-)
+from libs.runtime.messaging.bus import QueryHandler
+from libs.schemas.base import Query
+from libs.schemas.delivery.emails import EmailDetail, EmailPage, EmailView, GetEmail, ListEmails
+from libs.schemas.delivery.sending import GetLedger, Ledger
 from services.delivery.ledger.timeline import entry
 
 GET = """
@@ -50,8 +41,8 @@ where project = $1 and ($2::text is null or state = $2)
     and ($5::uuid is null or contact_id = $5) and ($6::text is null or source = $6)
     and ($7::text is null or recipient = $7)
 """
-FACTS = """
-select type, recorded_at, data - array['content', 'data', 'extras'] as fact
+EVENTS = """
+select type, recorded_at, data - array['content', 'data', 'extras'] as event
 from events where project = $1 and stream = $2 order by version
 """
 LEDGER = """
@@ -69,22 +60,20 @@ select count(*) as intents,
 from email where project = $1 and ($2::uuid is null or campaign_id = $2)
 """
 
-SENDING = "select paused_at, reason from sending"
-
-MOST = 100
+MAX_PAGE = 100
 FIRST = (datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
-"""The place before the newest mail, where a listing starts."""
+"""The position before the newest mail, where a listing starts."""
 
 
 async def get_email(conn: Connection, project: UUID, query: GetEmail) -> EmailDetail:
     view = await view_of(conn, project, query.email_id)
-    rows = await conn.fetch(FACTS, project, f"email-{query.email_id}")
-    facts = [entry(row["type"], row["recorded_at"], msgspec.json.decode(row["fact"])) for row in rows]
-    return EmailDetail(**asdict(view), timeline=facts)
+    rows = await conn.fetch(EVENTS, project, f"email-{query.email_id}")
+    timeline = [entry(row["type"], row["recorded_at"], msgspec.json.decode(row["event"])) for row in rows]
+    return EmailDetail(**asdict(view), timeline=timeline)
 
 
 async def view_of(conn: Connection, project: UUID, email_id: UUID) -> EmailView:
-    """Raises Rejected if the project has no such mail."""
+    """Return the view of the mail. Raise Rejected if the project has none with this id."""
     row = await conn.fetchrow(GET, project, email_id)
     if row is None:
         raise Rejected("EMAIL_NOT_FOUND", "Email not found")
@@ -92,8 +81,8 @@ async def view_of(conn: Connection, project: UUID, email_id: UUID) -> EmailView:
 
 
 async def list_emails(conn: Connection, project: UUID, query: ListEmails) -> EmailPage:
-    limit = max(1, min(query.limit, MOST))
-    created_at, last = _place(query.cursor)
+    limit = max(1, min(query.limit, MAX_PAGE))
+    created_at, last = _position(query.cursor)
     recipient = query.recipient and (normalize_address(query.recipient) or query.recipient)
     wanted = (query.state, query.campaign_id, query.workflow_id, query.contact_id, query.source, recipient)
     rows = await conn.fetch(PAGE, project, *wanted, created_at, last, limit + 1)
@@ -110,13 +99,6 @@ async def list_emails(conn: Connection, project: UUID, query: ListEmails) -> Ema
 async def get_ledger(conn: Connection, project: UUID, query: GetLedger) -> Ledger:
     counts: dict[str, Any] = dict(await conn.fetchrow(LEDGER, project, query.campaign_id) or {})
     return Ledger(**counts)
-
-
-async def get_sending(conn: Connection, project: UUID, query: GetOutgoing) -> Outgoing:
-    row = await conn.fetchrow(SENDING)
-    if row is None or row["paused_at"] is None:
-        return Outgoing(paused=False)
-    return Outgoing(paused=True, since=iso(row["paused_at"]), reason=row["reason"])
 
 
 def _view(row: asyncpg.Record) -> EmailView:
@@ -140,14 +122,17 @@ def _cursor(row: asyncpg.Record) -> str:
     return f"{row['created_at'].isoformat()}_{row['id']}"
 
 
-def _place(cursor: str | None) -> tuple[datetime, UUID]:
+def _position(cursor: str | None) -> tuple[datetime, UUID]:
     if cursor is None:
         return FIRST
     at, _, last = cursor.partition("_")
     try:
-        place = datetime.fromisoformat(at), UUID(last)
+        position = datetime.fromisoformat(at), UUID(last)
     except ValueError as bad:
-        raise Rejected("BAD_REQUEST", "The cursor is not one of ours") from bad
-    if place[0].tzinfo is None:
-        raise Rejected("BAD_REQUEST", "The cursor is not one of ours")
-    return place
+        raise Rejected("BAD_REQUEST", "Invalid cursor") from bad
+    if position[0].tzinfo is None:
+        raise Rejected("BAD_REQUEST", "Invalid cursor")
+    return position
+
+
+QUERIES: dict[type[Query], QueryHandler] = {GetEmail: get_email, ListEmails: list_emails, GetLedger: get_ledger}

@@ -1,4 +1,4 @@
-"""A mail's life, told to people: each fact about it as a sentence. Pure."""
+"""The history of a mail for people: each event about it as a sentence. Pure."""
 
 from datetime import datetime
 from typing import Any
@@ -7,11 +7,11 @@ from libs.kernel.instants import iso
 from libs.schemas.delivery.emails import SuppressionReason, TimelineEntry
 
 DETAILS = ("attempt", "messageId", "cause", "code", "reason", "resolved", "by")
-"""What is told of a fact beside its sentence; nothing that is personal, which the log keeps under lock."""
+"""The fields of an event that are shown beside its sentence; none is personal, because the log encrypts those."""
 
 SUPPRESSED: dict[SuppressionReason, str] = {
     "unsubscribed": "Not sent: the recipient is not subscribed",
-    "bounced": "Not sent: the address bounced for good before",
+    "bounced": "Not sent: an earlier mail to this address bounced permanently",
     "complained": "Not sent: the recipient complained about an earlier mail",
     "erased": "Not sent: the recipient's data was erased",
     "listed": "Not sent: the address is on the suppression list",
@@ -19,31 +19,31 @@ SUPPRESSED: dict[SuppressionReason, str] = {
 }
 
 
-def entry(kind: str, at: datetime, fact: dict[str, Any]) -> TimelineEntry:
-    """The fact of this type, recorded then, as delivery's log holds it."""
-    details = {name: fact[name] for name in DETAILS if fact.get(name) is not None}
-    return TimelineEntry(at=iso(at), type_=kind, message=_sentence(kind, fact), details=details)
+def entry(kind: str, at: datetime, event: dict[str, Any]) -> TimelineEntry:
+    """Return the entry for an event of this type, recorded at this time, with the fields that it has in the log."""
+    details = {name: event[name] for name in DETAILS if event.get(name) is not None}
+    return TimelineEntry(at=iso(at), type_=kind, message=_sentence(kind, event), details=details)
 
 
-def _sentence(kind: str, fact: dict[str, Any]) -> str:
-    attempt = fact.get("attempt")
+def _sentence(kind: str, event: dict[str, Any]) -> str:
+    attempt = event.get("attempt")
     match kind:
         case "email.queued":
             return "Queued"
-        case "email.sent" if fact.get("resolved"):
-            return "Amazon SES has it: a notification proved what the lost answer to our call did not tell"
+        case "email.sent" if event.get("resolved"):
+            return "Accepted by Amazon SES: the response to our call was lost, but a notification proved it"
         case "email.sent":
-            return f"Amazon SES accepted it (attempt {attempt})"
+            return f"Accepted by Amazon SES (attempt {attempt})"
         case "email.unresolved":
-            return f"No answer to attempt {attempt} ({fact['cause']}): Amazon SES may have it, or not"
-        case "email.requeued" if fact.get("by") == "operator":
-            return f"Sent once more, as attempt {attempt}, because an operator asked for it"
+            return f"No response to attempt {attempt} ({event['cause']}): Amazon SES may or may not have accepted it"
+        case "email.requeued" if event.get("by") == "operator":
+            return f"Queued again as attempt {attempt} at an operator's request"
         case "email.requeued":
-            return f"No notification proved it sent while others came in: sent once more, as attempt {attempt}"
+            return f"Queued again as attempt {attempt}: notifications arrived, but none for this mail"
         case "email.failed":
-            return f"Given up: {fact['reason']}"
+            return f"Failed: {event['reason']}"
         case "email.suppressed":
-            return SUPPRESSED[fact["reason"]]
+            return SUPPRESSED[event["reason"]]
         case "email.cancelled":
             return "Cancelled before it was sent"
         case _:

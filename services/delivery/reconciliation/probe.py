@@ -1,7 +1,7 @@
-"""Probes: where nothing tells whether notifications flow, a mail to SES's mailbox simulator brings one.
+"""Probes: mails to SES's mailbox simulator, sent to find out whether notifications arrive.
 
-A mail whose outcome is unknown is sent again only once notifications of later mails came in. After a crash in the last
-mails of a quiet night there are none: without a probe those mails would be held until they are given up.
+A mail with an unknown outcome is resent only after notifications about later mails arrived. If a crash hits the last
+mails of a quiet night, there are none: without a probe those mails would be held until they fail.
 """
 
 import asyncio
@@ -10,16 +10,16 @@ from uuid import UUID
 import structlog
 
 from libs.runtime.process.runtime import Runtime
-from services.delivery.ledger import ledger
+from services.delivery.claiming.mails import load
 from services.delivery.ledger.email import HELD
 from services.delivery.ledger.timing import Timing
-from services.delivery.rendering.content_cache import Shelf
-from services.delivery.sender.restore_guard import Guard
-from services.delivery.ses.client import Ses
+from services.delivery.rendering.content_cache import ContentCache
+from services.delivery.sender.mailer import Mailer
+from services.delivery.sender.restore_guard import RestoreGuard
 
 log = structlog.get_logger()
 
-# One replica at a time: whoever moves `probed_at` on sends the probe, in the name of one of those who wait for it.
+# One replica at a time: the one that advances `probed_at` sends the probe, from the sender of one of the held mails.
 TAKE = """
 with held as (
     select id from email where state = 'unknown' and reason = $2 limit 1
@@ -32,20 +32,22 @@ returning held.id
 
 
 class Prober:
-    """One process's prober; any number may run at once."""
+    """The prober of one process; any number may run at once."""
 
-    def __init__(self, runtime: Runtime, ses: Ses, shelf: Shelf, timing: Timing, guard: Guard) -> None:
+    def __init__(
+        self, runtime: Runtime, mailer: Mailer, cache: ContentCache, timing: Timing, guard: RestoreGuard
+    ) -> None:
         self._runtime = runtime
-        self._ses = ses
-        self._shelf = shelf
+        self._mailer = mailer
+        self._cache = cache
         self._every = timing.probe_every
         self._guard = guard
 
     async def probe(self) -> float:
-        """Send a probe if one is due; answers how many seconds to wait before the next look."""
+        """Send a probe if one is due. Return how many seconds to wait before the next look."""
         if self._guard.open.is_set() and (held := await self._take()):
             sender = await self._sender_of(held)
-            outcome = await asyncio.to_thread(self._ses.probe, sender)
+            outcome = await asyncio.to_thread(self._mailer.probe, sender)
             log.info("probe.sent", outcome=type(outcome).__name__)
         return self._every
 
@@ -56,5 +58,5 @@ class Prober:
 
     async def _sender_of(self, email_id: UUID) -> str:
         async with self._runtime.pool.acquire(timeout=10) as conn:
-            [mail] = await ledger.load(conn, [email_id], self._shelf)
+            [mail] = await load(conn, [email_id], self._cache)
         return mail.content.from_email

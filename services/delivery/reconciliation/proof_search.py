@@ -1,7 +1,7 @@
-"""Looking for proof on its way, before a mail is sent again: a notification may have come in and not be handled yet.
+"""Searches for proof before a mail is resent: its notification may have arrived and not be handled yet.
 
-One that was at hand in a process that died comes again seconds later, one that could not be handled up to hours later,
-while newer ones pass it by. So feedback is asked for what it knows, and the bus for what feedback has yet to see.
+A notification that a process was handling when it died is redelivered seconds later, and one whose handling fails up to
+hours later, while newer ones overtake it. So feedback is asked for what it knows, and the bus for what it still holds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,22 +23,26 @@ from services.delivery.ledger.timing import Timing
 
 log = structlog.get_logger()
 
-DOUBTFUL = """
+OVERDUE = """
 select id, project, claimed_at, source from email
 where state = 'unknown' and due_at <= now() and message_ids = '{}'
 order by project, due_at limit $1
 """
 
 NOTIFICATIONS = "$JS.API.STREAM.INFO.INGEST"
-"""The stream of notifications that are not handled yet. nats-py leaves the time of the first one out."""
+"""Asks for the stream of unhandled notifications directly, because nats-py omits the time of the first message."""
 
 TIMEOUT = 5.0
 
 
-class Searched(msgspec.Struct, frozen=True):
-    """What was found: SES's id of each mail that it is known to have, and of which mails nothing can be on its way."""
+class FoundProofs(msgspec.Struct, frozen=True):
+    """The result of a search.
 
-    found: Mapping[UUID, str] = {}
+    `message_ids` has SES's id of each mail that is known to be accepted; `excluded` are the mails for which no
+    notification can be on its way any more.
+    """
+
+    message_ids: Mapping[UUID, str] = {}
     excluded: frozenset[UUID] = frozenset()
 
 
@@ -54,40 +58,42 @@ class _Stream(msgspec.Struct):
 _decode_stream = msgspec.json.Decoder(_Stream).decode
 
 
-async def search(runtime: Runtime, timing: Timing, most: int) -> Searched:
-    """Search for the mails whose grace is over. Where nobody answers, nothing is found and nothing is excluded."""
-    rows = await runtime.pool.fetch(DOUBTFUL, most, timeout=TIMEOUT)
+async def search(runtime: Runtime, timing: Timing, limit: int) -> FoundProofs:
+    """Search for proof of mails whose grace period ended. Find and exclude nothing if feedback or the bus is silent."""
+    rows = await runtime.pool.fetch(OVERDUE, limit, timeout=TIMEOUT)
     if not rows:
-        return Searched()
+        return FoundProofs()
     try:
-        waiting_since = await _waiting_since(runtime.client)  # before feedback is asked: it handles some in between
-        return Searched(await _confirmed(runtime, rows), excluded(rows, waiting_since, timing))
+        oldest_unhandled = await _oldest_unhandled(
+            runtime.client
+        )  # before asking feedback, which handles some in between
+        return FoundProofs(await _confirmed(runtime, rows), excluded(rows, oldest_unhandled, timing))
     except (NatsError, TimeoutError, Unavailable, Rejected) as silence:
-        log.warning("search.nobody_answers", mails=len(rows), error=repr(silence))
-        return Searched()
+        log.warning("proof_search.no_answer", mails=len(rows), error=repr(silence))
+        return FoundProofs()
 
 
 async def _confirmed(runtime: Runtime, rows: Sequence[asyncpg.Record]) -> dict[UUID, str]:
     found: dict[UUID, str] = {}
     for project, mails in groupby(rows, key=lambda row: row["project"]):
-        question = FindConfirmed(email_ids=[mail["id"] for mail in mails])
-        known = await runtime.ask(project, question, list[Confirmed])
-        found |= {each.email_id: each.message_id for each in known}
+        query = FindConfirmed(email_ids=[mail["id"] for mail in mails])
+        confirmed = await runtime.ask(project, query, list[Confirmed])
+        found |= {each.email_id: each.message_id for each in confirmed}
     return found
 
 
-async def _waiting_since(client: Client) -> datetime | None:
-    """When the oldest notification that nobody has handled came in; None if there is none."""
-    answer = await client.request(NOTIFICATIONS, b"", TIMEOUT)
-    state = _decode_stream(answer.data).state
+async def _oldest_unhandled(client: Client) -> datetime | None:
+    """Return when the oldest unhandled notification arrived; None if there is none."""
+    response = await client.request(NOTIFICATIONS, b"", TIMEOUT)
+    state = _decode_stream(response.data).state
     return state.first_ts if state.messages else None
 
 
-def excluded(rows: Sequence[asyncpg.Record], waiting_since: datetime | None, timing: Timing) -> frozenset[UUID]:
-    """The mails of which everything that came in within their grace is handled."""
+def excluded(rows: Sequence[asyncpg.Record], oldest_unhandled: datetime | None, timing: Timing) -> frozenset[UUID]:
+    """Return the mails for which everything that arrived within their grace period is handled."""
 
-    def over(row: asyncpg.Record) -> bool:
+    def is_excluded(row: asyncpg.Record) -> bool:
         ended: datetime = row["claimed_at"] + timedelta(seconds=timing.grace(row["source"]))
-        return waiting_since is None or waiting_since > ended
+        return oldest_unhandled is None or oldest_unhandled > ended
 
-    return frozenset(row["id"] for row in rows if over(row))
+    return frozenset(row["id"] for row in rows if is_excluded(row))

@@ -1,8 +1,7 @@
-"""The bytes of attachments: beside the log, by what they are, in pieces that fit the bus, for as long as a mail needs
-them.
+"""The bytes of attachments: stored outside the log, in pieces that fit the bus, as long as a mail needs them.
 
-A file is known by its SHA-256, so that the same one for a thousand mails is kept once. What no open mail refers to is
-dropped an hour after it was last handed in.
+A file is identified by its SHA-256, so the same file for a thousand mails is stored once. It is dropped an hour after
+its last upload if no open mail refers to it.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -13,7 +12,7 @@ from libs.runtime.eventstore.aggregate import accepted_reply
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.delivery.content import Attachment, KeptPiece, StoreFilePiece
-from services.delivery.rendering.mime import File
+from services.delivery.rendering.mime import AttachedFile
 
 KEEP = """
 insert into file_piece (project, digest, number, data, kept_at)
@@ -22,7 +21,7 @@ from unnest($1::uuid[], $2::text[], $3::int[], $4::bytea[]) as new (project, dig
 order by project, digest, number
 on conflict (project, digest, number) do update set kept_at = excluded.kept_at
 """
-# Locks what the mails refer to, so that it is not dropped while they are being queued.
+# Locks the files that mails refer to, so that they are not dropped while the mails are being queued.
 TOUCH = """
 with wanted as materialized (
     select piece.project, piece.digest, piece.number
@@ -55,17 +54,18 @@ delete from file_piece where kept_at < clock_timestamp() - interval '1 hour' and
 """
 
 Key = tuple[UUID, str]
-"""(project, digest)"""
+"""A project and the digest of a file."""
 
 
 async def store_pieces(unit: UnitOfWork, envelopes: Sequence[Envelope[StoreFilePiece]]) -> list[bytes]:
+    """Store pieces of files; a piece that is stored already is kept for another hour."""
     pieces = {(e.project, e.message.digest, e.message.number): e.message.data for e in envelopes}
     await unit.conn.execute(KEEP, *map(list, zip(*pieces, strict=True)), list(pieces.values()), unit.now)
     return [accepted_reply(KeptPiece(digest=e.message.digest, number=e.message.number)) for e in envelopes]
 
 
 async def touch(unit: UnitOfWork, keys: Collection[Key]) -> dict[Key, int]:
-    """How many bytes are kept of each of these files, and now for another hour."""
+    """Keep these files for another hour, and return how many bytes are stored of each."""
     if not keys:
         return {}
     rows = await unit.conn.fetch(TOUCH, [project for project, _ in keys], [digest for _, digest in keys], unit.now)
@@ -77,19 +77,19 @@ async def touch(unit: UnitOfWork, keys: Collection[Key]) -> dict[Key, int]:
 
 
 async def refer(unit: UnitOfWork, references: Iterable[tuple[UUID, UUID, str]]) -> None:
-    """Keep files until these mails are final: (mail, project, digest) of each."""
+    """Keep the files, given as (mail, project, digest), until their mails are final."""
     if rows := list(references):
         await unit.conn.execute(REFER, *map(list, zip(*rows, strict=True)))
 
 
-async def read(conn: Connection, project: UUID, attachments: Sequence[Attachment]) -> list[File]:
-    """The attachments as they go into the mail. Raises Rejected if the bytes of one are not there any more."""
+async def read(conn: Connection, project: UUID, attachments: Sequence[Attachment]) -> list[AttachedFile]:
+    """Return the attachments with their bytes. Raise Rejected if those of one are gone."""
     rows = await conn.fetch(READ, project, [each.digest for each in attachments])
     contents = {row["digest"]: row["content"] for row in rows}
     if gone := [each.filename for each in attachments if len(contents.get(each.digest, b"")) != each.size]:
-        raise Rejected("ATTACHMENT_GONE", f"The bytes of {gone[0]} are not kept any more")
+        raise Rejected("ATTACHMENT_GONE", f"The bytes of {gone[0]} are no longer stored")
     return [
-        File(
+        AttachedFile(
             filename=each.filename,
             content_type=each.content_type,
             content=contents[each.digest],
@@ -100,7 +100,7 @@ async def read(conn: Connection, project: UUID, attachments: Sequence[Attachment
     ]
 
 
-async def forget(conn: Connection) -> None:
-    """Drop what no open mail needs."""
+async def drop_unused(conn: Connection) -> None:
+    """Drop the files that no open mail needs."""
     await conn.execute(RELEASE)
     await conn.execute(DROP)

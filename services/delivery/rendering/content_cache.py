@@ -1,4 +1,4 @@
-"""The contents that mails are made of, kept at hand: a campaign's body is read once, not once for each recipient."""
+"""Caches the contents of mails: a campaign's body is read once, not once for each recipient."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -9,26 +9,26 @@ import msgspec
 
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.delivery.content import Content
-from services.delivery.intake.admission import overridden
+from services.delivery.rendering.content import overridden
 from services.delivery.rendering.read_models import content
 
 Key = tuple[UUID, UUID, int]
-ROOM = 64
+MAX_CONTENTS = 64
 
 _decode = msgspec.json.Decoder(Content).decode
 
 
-class Shelf:
-    """Contents by (project, id, version); the least recently used make room."""
+class ContentCache:
+    """Keeps contents by (project, id, version), and drops the least recently used when it is full."""
 
     def __init__(self) -> None:
         self._contents: OrderedDict[Key, Content] = OrderedDict()
 
     async def contents_of(self, conn: Connection, rows: Sequence[asyncpg.Record]) -> dict[UUID, Content]:
-        """The content of each row of the ledger, by the row's id. Rows whose content has not arrived are left out."""
+        """Return the content of each row of the ledger by the row's id, without those that have not arrived."""
         await self._fetch(conn, {_key(row) for row in rows if row["content_version"] is not None})
         found = {row["id"]: self._content(row) for row in rows}
-        self._make_room()
+        self._evict()
         return {email_id: content for email_id, content in found.items() if content}
 
     async def _fetch(self, conn: Connection, keys: set[Key]) -> None:
@@ -40,14 +40,14 @@ class Shelf:
     def _content(self, row: asyncpg.Record) -> Content | None:
         if row["content"] is not None:
             return _decode(row["content"])
-        kept = self._contents.get(_key(row)) if row["content_version"] is not None else None
-        if kept is None:
+        cached = self._contents.get(_key(row)) if row["content_version"] is not None else None
+        if cached is None:
             return None
         self._contents.move_to_end(_key(row))
-        return overridden(kept, msgspec.json.decode(row["overrides"])) if row["overrides"] else kept
+        return overridden(cached, msgspec.json.decode(row["overrides"])) if row["overrides"] else cached
 
-    def _make_room(self) -> None:
-        while len(self._contents) > ROOM:
+    def _evict(self) -> None:
+        while len(self._contents) > MAX_CONTENTS:
             self._contents.popitem(last=False)
 
 

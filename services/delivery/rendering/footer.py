@@ -1,4 +1,4 @@
-"""The line under a marketing mail that says how to stop it, in the reader's language. Pure."""
+"""The footer of a marketing mail with its unsubscribe link, in the recipient's language. Pure."""
 
 import re
 from html import escape
@@ -7,7 +7,7 @@ from libs.kernel.locales import negotiate_locale
 
 BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 TAIL = 200
-"""Where the body usually ends: so many characters before the end of the HTML."""
+"""Most bodies end within this many characters of the end of the HTML."""
 
 FOOTER = (
     '<div style="margin:32px auto 16px;text-align:center;font:12px/1.5 sans-serif;color:#71717a">'
@@ -35,7 +35,7 @@ WORDS = {
 
 
 def with_footer(body: str, url: str, locale: str) -> str:
-    """The HTML with the footer before the end of its body, or at its end."""
+    """Return the HTML with the footer at the end of its body, or of the text if there is no body element."""
     why, what = _words(locale)
     footer = FOOTER.format(why=escape(why), what=escape(what), url=escape(url))
     ends = list(BODY_END.finditer(body, max(0, len(body) - TAIL))) or list(BODY_END.finditer(body))
@@ -44,7 +44,7 @@ def with_footer(body: str, url: str, locale: str) -> str:
 
 
 def with_text_footer(text: str, url: str, locale: str) -> str:
-    """The plain text with the footer below the line that mail programs take for the end of what was written."""
+    """Return the plain text with the footer below the signature separator."""
     why, what = _words(locale)
     return f"{text}\n\n-- \n{why}\n{what}: {url}"
 

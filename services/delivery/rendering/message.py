@@ -1,8 +1,8 @@
-"""One mail as SES's SendEmail takes it. Pure.
+"""Writes one mail as a request to SES's SendEmail. Pure.
 
-One recipient to a call, because an unanswered call for fifty would make fifty unknowns. What a campaign, a workflow and
-most other mail need goes as Simple content, from which SES writes the MIME message; what has headers of its own or
-attachments goes as a message that we have written ourselves. The tags are what every notification brings back.
+Each call has one recipient, because an unanswered call for fifty would leave fifty unknowns. Most mails go as Simple
+content, from which SES writes the MIME message; mails with custom headers or attachments go as a MIME message of our
+own. SES repeats the tags in every notification.
 """
 
 from collections.abc import Sequence
@@ -15,29 +15,20 @@ from uuid import UUID
 import msgspec
 
 from libs.schemas.delivery.content import Mailbox
-from services.delivery.ledger.mail import (
-    Links,
-    Mail,
-    Urls,
-    variables,
-)
+from services.delivery.ledger.mail import Mail
 from services.delivery.rendering import mime
 from services.delivery.rendering.footer import with_footer, with_text_footer
 from services.delivery.rendering.plain_text import is_markup, text_template, tidied
-from services.delivery.rendering.templates import (
-    Unrenderable,
-    render_html,
-    render_line,
-    render_text,
-)
+from services.delivery.rendering.templates import Unrenderable, render_html, render_line, render_text
 from services.delivery.rendering.utm import with_utm
+from services.delivery.rendering.variables import Links, Urls, variables
 
 if TYPE_CHECKING:
     from types_boto3_sesv2.type_defs import BodyTypeDef, EmailContentTypeDef, MessageTagTypeDef, SendEmailRequestTypeDef
 
-LONGEST_SUBJECT = 998
+MAX_SUBJECT = 998
 SIMULATOR = "success@simulator.amazonses.com"
-NOBODYS = str(UUID(int=0))
+NO_PROJECT = str(UUID(int=0))
 BULK_HEADERS = {
     "Precedence": "bulk",
     "Auto-Submitted": "auto-generated",
@@ -45,8 +36,8 @@ BULK_HEADERS = {
 }
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
-    """What one reader gets: addresses as they go into headers, and the texts filled in."""
+class RenderedMail(msgspec.Struct, frozen=True, kw_only=True):
+    """What one recipient gets: addresses in the form of headers, and rendered texts."""
 
     sender: str
     recipient: str
@@ -59,39 +50,44 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str]
 
 
-class Composed(msgspec.Struct, frozen=True):
-    """The arguments of the call, and the subject as the reader sees it."""
+class ComposedRequest(msgspec.Struct, frozen=True):
+    """The arguments of the call, and the rendered subject."""
 
     request: "SendEmailRequestTypeDef"
     subject: str
 
 
-def compose(mail: Mail, links: Links, configuration_set: str, files: Sequence[mime.File] = ()) -> Composed:
-    """Write the mail; `files` are its attachments. Raises Unrenderable, also for an address that no mail can carry."""
-    letter = write(mail, links)
+def compose(
+    mail: Mail, links: Links, configuration_set: str, files: Sequence[mime.AttachedFile] = ()
+) -> ComposedRequest:
+    """Render the mail into a request; `files` are its attachments.
+
+    Raises Unrenderable, also for an address that cannot appear in a mail.
+    """
+    rendered = render(mail, links)
     raw = files or mail.extras.headers or mail.extras.shown_to or mail.extras.shown_cc
     request: SendEmailRequestTypeDef = {
-        "FromEmailAddress": letter.sender,
-        "Destination": {"ToAddresses": [letter.recipient]},
-        "Content": {"Raw": {"Data": as_mime(letter, files)}} if raw else _simple(letter),
+        "FromEmailAddress": rendered.sender,
+        "Destination": {"ToAddresses": [rendered.recipient]},
+        "Content": {"Raw": {"Data": as_mime(rendered, files)}} if raw else _simple(rendered),
         "EmailTags": _tags(mail),
         "ConfigurationSetName": configuration_set,
     }
-    if letter.reply_to and not raw:
-        request["ReplyToAddresses"] = [letter.reply_to]
-    return Composed(request, letter.subject)
+    if rendered.reply_to and not raw:
+        request["ReplyToAddresses"] = [rendered.reply_to]
+    return ComposedRequest(request, rendered.subject)
 
 
 def probe(email_id: UUID, sender: str, configuration_set: str) -> "SendEmailRequestTypeDef":
-    """A mail that SES delivers to nobody. Its notifications belong to no project. Raises Unrenderable."""
-    ids = {"godwit_email": str(email_id), "godwit_project": NOBODYS, "godwit_contact": NOBODYS}
+    """Return the request for a mail that reaches nobody and belongs to no project. Raise Unrenderable."""
+    ids = {"godwit_email": str(email_id), "godwit_project": NO_PROJECT, "godwit_contact": NO_PROJECT}
     return {
         "FromEmailAddress": ascii_address(sender),
         "Destination": {"ToAddresses": [SIMULATOR]},
         "Content": {
             "Simple": {
-                "Subject": {"Data": "Do notifications flow?", "Charset": "UTF-8"},
-                "Body": {"Text": {"Data": "Sent because nothing else told.", "Charset": "UTF-8"}},
+                "Subject": {"Data": "Do notifications arrive?", "Charset": "UTF-8"},
+                "Body": {"Text": {"Data": "Sent by Godwit to check that notifications arrive.", "Charset": "UTF-8"}},
             }
         },
         "EmailTags": [{"Name": name, "Value": value} for name, value in ids.items()],
@@ -99,12 +95,12 @@ def probe(email_id: UUID, sender: str, configuration_set: str) -> "SendEmailRequ
     }
 
 
-def write(mail: Mail, links: Links) -> Letter:
-    """Fill in what the mail says to its reader. Raises Unrenderable."""
+def render(mail: Mail, links: Links) -> RenderedMail:
+    """Render what the mail says to its recipient. Raise Unrenderable."""
     urls = links.of(mail.project, mail.contact_id, mail.id)
     values = variables(mail, urls)
     content = mail.content
-    subject = render_line(content.subject, values)[:LONGEST_SUBJECT]
+    subject = render_line(content.subject, values)[:MAX_SUBJECT]
     body = with_utm(content.body, content.utm)
     html = _html(body, values)
     text = _text(body, values, html)
@@ -113,7 +109,7 @@ def write(mail: Mail, links: Links) -> Letter:
         html = with_footer(html, urls.unsubscribe, values["locale"])
         text = with_text_footer(text, urls.unsubscribe, values["locale"])
     recipient = _mailbox(mail.recipient, mail.extras.name) if mail.extras.name else ascii_address(mail.recipient)
-    return Letter(
+    return RenderedMail(
         sender=_mailbox(content.from_email, content.from_name),
         recipient=recipient,
         to=_named(mail.extras.shown_to) or ("" if mail.extras.shown_cc else recipient),
@@ -126,38 +122,38 @@ def write(mail: Mail, links: Links) -> Letter:
     )
 
 
-def as_mime(letter: Letter, files: Sequence[mime.File] = ()) -> bytes:
-    """The letter as a MIME message. Date and Message-ID are for SES to write."""
-    lines = [("From", letter.sender), ("To", letter.to), ("Cc", letter.cc), ("Subject", letter.subject)]
+def as_mime(rendered: RenderedMail, files: Sequence[mime.AttachedFile] = ()) -> bytes:
+    """Return the mail as a MIME message. SES adds Date and Message-ID."""
+    lines = [("From", rendered.sender), ("To", rendered.to), ("Cc", rendered.cc), ("Subject", rendered.subject)]
     head = [(name, value) for name, value in lines if value or name == "Subject"]
-    if letter.reply_to:
-        head.append(("Reply-To", letter.reply_to))
-    return mime.message([*head, *letter.headers.items()], letter.text, letter.html, files)
+    if rendered.reply_to:
+        head.append(("Reply-To", rendered.reply_to))
+    return mime.message([*head, *rendered.headers.items()], rendered.text, rendered.html, files)
 
 
 def subject_of(mail: Mail, links: Links) -> str:
-    """The subject of a mail that went out without our learning of it; as it was written if it cannot be rendered."""
+    """Return the subject of a mail that was sent earlier; its template if that cannot be rendered any more."""
     try:
         values = variables(mail, links.of(mail.project, mail.contact_id, mail.id))
-        return render_line(mail.content.subject, values)[:LONGEST_SUBJECT]
+        return render_line(mail.content.subject, values)[:MAX_SUBJECT]
     except Unrenderable:
         return mail.content.subject
 
 
 def ascii_address(address: str) -> str:
-    """The address as SES takes it: an international domain in its ASCII form. Raises Unrenderable."""
+    """Return the address with its domain in ASCII, as SES requires. Raise Unrenderable if it is not usable."""
     local, at, domain = address.strip().rpartition("@")
     try:
         plain = f"{local}{at}{domain if domain.isascii() else domain.encode('idna').decode()}"
     except UnicodeError as bad:
-        raise Unrenderable("the domain of an address is not valid") from bad
+        raise Unrenderable("the domain of an email address is invalid") from bad
     if not (local and at and domain) or not plain.isascii() or any(c <= " " or c in '<>,;"\x7f' for c in plain):
-        raise Unrenderable("an address is not one that mail can be sent to or from")
+        raise Unrenderable("an email address is invalid")
     return plain
 
 
 def _html(body: str, values: dict[str, Any]) -> str:
-    """Plain text keeps its lines."""
+    """Return the rendered HTML; plain text keeps its line breaks."""
     html = render_html(body, values)
     return html if is_markup(body) else html.replace("\n", "<br>\n")
 
@@ -165,11 +161,11 @@ def _html(body: str, values: dict[str, Any]) -> str:
 def _text(body: str, values: dict[str, Any], html: str) -> str:
     try:
         return tidied(render_text(text_template(body), values))
-    except Unrenderable:  # what the HTML says depends on its markup
+    except Unrenderable:  # the text depends on markup that only the rendered HTML has
         return tidied(text_template(html))
 
 
-@lru_cache(maxsize=256)  # all mails of a campaign come from the same sender
+@lru_cache(maxsize=256)  # all mails of a campaign have the same sender
 def _mailbox(address: str, name: str | None) -> str:
     visible = " ".join("".join(c if c.isprintable() else " " for c in name or "").split())
     if visible.isascii():
@@ -181,21 +177,21 @@ def _named(mailboxes: Sequence[Mailbox]) -> str:
     return ", ".join(_mailbox(each.address, each.name) for each in mailboxes)
 
 
-def _simple(letter: Letter) -> "EmailContentTypeDef":
-    body: BodyTypeDef = {"Html": {"Data": letter.html, "Charset": "UTF-8"}}
-    if letter.text:
-        body["Text"] = {"Data": letter.text, "Charset": "UTF-8"}
+def _simple(rendered: RenderedMail) -> "EmailContentTypeDef":
+    body: BodyTypeDef = {"Html": {"Data": rendered.html, "Charset": "UTF-8"}}
+    if rendered.text:
+        body["Text"] = {"Data": rendered.text, "Charset": "UTF-8"}
     return {
         "Simple": {
-            "Subject": {"Data": letter.subject, "Charset": "UTF-8"},
+            "Subject": {"Data": rendered.subject, "Charset": "UTF-8"},
             "Body": body,
-            "Headers": [{"Name": name, "Value": value} for name, value in letter.headers.items()],
+            "Headers": [{"Name": name, "Value": value} for name, value in rendered.headers.items()],
         }
     }
 
 
 def _headers(mail: Mail, urls: Urls, linked: bool) -> dict[str, str]:
-    """List-Unsubscribe by one click (RFC 8058) wherever the reader could unsubscribe, and the marks of bulk mail."""
+    """Return one-click List-Unsubscribe (RFC 8058) for mails to unsubscribe from, and the headers of bulk mail."""
     headers = {"X-Godwit-Email": str(mail.id)}
     marketing = mail.content.kind == "MARKETING"
     if marketing or linked:
@@ -210,12 +206,12 @@ def _headers(mail: Mail, urls: Urls, linked: bool) -> dict[str, str]:
 
 @lru_cache(maxsize=256)
 def _list_id(sender: str, project: str) -> str:
-    """RFC 2919: a name that is ours to give, and stays the same as long as the sender does."""
+    """Return a List-Id (RFC 2919) that is stable as long as the sender's domain is."""
     return f"<{project}.{ascii_address(sender).rpartition('@')[2].lower()}>"
 
 
 def _tags(mail: Mail) -> "list[MessageTagTypeDef]":
-    """The first two become part of the Feedback-ID header, by which mailbox providers report complaints in sum."""
+    """Return the tags of the call. The first two go into the Feedback-ID header that complaint reports group by."""
     project = str(mail.project)
     tags = {
         "ses:feedback-id-a": str(mail.campaign_id or mail.workflow_id or mail.source.lower()),

@@ -1,4 +1,4 @@
-"""Writes a mail as a MIME message, byte by byte as it goes out. Pure.
+"""Writes a mail as a MIME message, exactly as it is sent. Pure.
 
     multipart/mixed                     where there are attachments
         multipart/related               where there are inline images
@@ -8,8 +8,8 @@
             image, with its Content-ID
         attachment
 
-The standard library encodes headers (RFC 2047, RFC 2231) and folds them; no line break gets in. Bodies are encoded
-here, in C: the library's own way takes seconds for what may be attached.
+The standard library encodes and folds headers (RFC 2047, RFC 2231) and keeps line breaks out of them. Bodies are
+encoded here by functions written in C: the library's own encoder takes seconds for the largest attachments.
 """
 
 from base64 import b64encode
@@ -23,12 +23,12 @@ import msgspec
 
 CRLF = "\r\n"
 LINE = 76
-LONGEST_WORD = 900
-"""Of a header, which is folded at spaces only: a line may have 998 characters."""
+MAX_WORD = 900
+"""The longest word that a header may have unencoded: headers fold at spaces, and a line has at most 998 characters."""
 
 
-class File(msgspec.Struct, frozen=True, kw_only=True):
-    """Something attached; `content_id` is given for what the HTML shows as `cid:`."""
+class AttachedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file with its bytes; the HTML shows one that has a `content_id` by a `cid:` link."""
 
     filename: str
     content_type: str
@@ -37,8 +37,8 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     inline: bool = False
 
 
-def message(headers: Iterable[tuple[str, str]], text: str, html: str, files: Sequence[File] = ()) -> bytes:
-    """The whole mail. No line is longer than the 998 characters of RFC 5322, and every one ends in CRLF."""
+def message(headers: Iterable[tuple[str, str]], text: str, html: str, files: Sequence[AttachedFile] = ()) -> bytes:
+    """Return the whole message. Lines end in CRLF and have at most the 998 characters that RFC 5322 allows."""
     shown = [file for file in files if file.inline]
     attached = [file for file in files if not file.inline]
     body = _multipart("alternative", [_text("plain", text), _text("html", html)]) if text else _text("html", html)
@@ -55,9 +55,9 @@ def _text(subtype: str, text: str) -> bytes:
     return head.encode() + b2a_qp(lines.replace("\n", CRLF).encode(), istext=True)
 
 
-def _file(file: File) -> bytes:
+def _file(file: AttachedFile) -> bytes:
     head = EmailMessage(policy=SMTP)
-    # an attached message must not be written in Base64 (RFC 2046), but its bytes may be attached
+    # RFC 2046 forbids Base64 for message/* and multipart/*, so such a file is attached as plain bytes
     whole = file.content_type.lower().startswith(("message/", "multipart/"))
     head["Content-Type"] = "application/octet-stream" if whole else file.content_type
     head["Content-Transfer-Encoding"] = "base64"
@@ -70,7 +70,7 @@ def _file(file: File) -> bytes:
 
 
 def _multipart(subtype: str, parts: Sequence[bytes]) -> bytes:
-    """The boundary cannot occur in a part: neither base64 nor quoted-printable ever writes `=_`."""
+    """Join the parts. The boundary cannot occur in them: neither base64 nor quoted-printable writes `=_`."""
     boundary = f"=_{subtype}"
     delimiter = f"--{boundary}\r\n".encode()
     head = f'Content-Type: multipart/{subtype}; boundary="{boundary}"\r\n\r\n'.encode()
@@ -78,11 +78,11 @@ def _multipart(subtype: str, parts: Sequence[bytes]) -> bytes:
 
 
 def _line(name: str, value: str) -> bytes:
-    """One field of the mail's own header, encoded if it has to be, and folded where it can be."""
+    """Return one header field, encoded if necessary and folded where possible."""
     if not (name + value).isprintable():
-        raise ValueError(f"{name} holds a character that no header can")
+        raise ValueError(f"{name} contains a character that is not allowed in a header")
     words = value.split(" ")
-    plain = value.isascii() and max(map(len, words)) < LONGEST_WORD
+    plain = value.isascii() and max(map(len, words)) < MAX_WORD
     if plain and len(words) == 1:
         return f"{name}: {value}{CRLF}".encode()
     coded = Header(value, "us-ascii" if plain else "utf-8", header_name=name)

@@ -1,4 +1,4 @@
-"""Showing a mail before there is one: written as it would be sent, with what its author should know of it."""
+"""Previews of mails: rendered as they would be sent, with hints for their author."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -12,33 +12,37 @@ from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.delivery.content import Hint, MailPreview, PreviewMail
-from services.delivery.ledger.mail import Links, Mail, variables
-from services.delivery.rendering.message import Letter, write
+from services.delivery.ledger.mail import Mail
+from services.delivery.rendering.message import RenderedMail, render
 from services.delivery.rendering.templates import Unrenderable
+from services.delivery.rendering.variables import Links, variables
 
-GMAIL_CLIPS_AT = 102_400
+GMAIL_CLIP_BYTES = 102_400
 LONG_SUBJECT = 78
-NOBODY = UUID(int=0)
+NIL = UUID(int=0)
 
 
 def preview_mail(links: Links) -> QueryHandler:
-    async def answer(conn: Connection, project: UUID, query: PreviewMail) -> MailPreview:
+    async def preview(conn: Connection, project: UUID, query: PreviewMail) -> MailPreview:
         mail = _mail(project, query)
         try:
-            letter = await asyncio.to_thread(write, mail, links)
+            rendered = await asyncio.to_thread(render, mail, links)
         except Unrenderable as bad:
             raise invalid("body", str(bad), "invalid_template", "The mail cannot be rendered") from bad
         return MailPreview(
-            subject=letter.subject, html=letter.html, text=letter.text, warnings=list(_warnings(mail, letter, links))
+            subject=rendered.subject,
+            html=rendered.html,
+            text=rendered.text,
+            warnings=list(_warnings(mail, rendered, links)),
         )
 
-    return answer
+    return preview
 
 
 def _mail(project: UUID, query: PreviewMail) -> Mail:
-    contact_id = query.contact_id or NOBODY
+    contact_id = query.contact_id or NIL
     return Mail(
-        id=NOBODY,
+        id=NIL,
         project=project,
         contact_id=contact_id,
         source="TRANSACTIONAL",
@@ -53,31 +57,39 @@ def _mail(project: UUID, query: PreviewMail) -> Mail:
     )
 
 
-def _warnings(mail: Mail, letter: Letter, links: Links) -> Iterable[Hint]:
-    """What is not wrong, but may not be what the author wants."""
+def _warnings(mail: Mail, rendered: RenderedMail, links: Links) -> Iterable[Hint]:
+    """Yield hints about what is valid but may not be what the author wants."""
     urls = links.of(mail.project, mail.contact_id, mail.id)
     values = variables(mail, urls)
-    asked = sorted({*variables_in(mail.content.subject), *variables_in(mail.content.body)})
-    for name in asked:
-        if not _known(name, values):
-            yield Hint(code="UNKNOWN_VARIABLE", message=f"Nothing is known of {name}: it is empty", variable=name)
-    if mail.content.kind == "MARKETING" and "unsubscribeUrl" not in asked and "manageUrl" not in asked:
+    used = sorted({*variables_in(mail.content.subject), *variables_in(mail.content.body)})
+    for name in used:
+        if not _has_value(name, values):
+            yield Hint(
+                code="UNKNOWN_VARIABLE",
+                message=f"{name} has no value for this recipient and renders as empty",
+                variable=name,
+            )
+    if mail.content.kind == "MARKETING" and "unsubscribeUrl" not in used and "manageUrl" not in used:
         yield Hint(
-            code="NO_UNSUBSCRIBE_LINK", message="The body has no unsubscribe link, so a footer with one is added"
+            code="NO_UNSUBSCRIBE_LINK", message="The body has no unsubscribe link, so a footer with one will be added"
         )
-    if (size := len(letter.html.encode())) > GMAIL_CLIPS_AT:
-        yield Hint(code="TOO_LARGE_FOR_GMAIL", message=f"Gmail clips mails of more than 102 kB; this has {size} B")
-    if not letter.subject:
+    if (size := len(rendered.html.encode())) > GMAIL_CLIP_BYTES:
+        yield Hint(
+            code="TOO_LARGE_FOR_GMAIL", message=f"Gmail clips mails larger than 102 kB; this one has {size} bytes"
+        )
+    if not rendered.subject:
         yield Hint(code="EMPTY_SUBJECT", message="The subject is empty")
-    elif len(letter.subject) > LONG_SUBJECT:
-        yield Hint(code="LONG_SUBJECT", message=f"Most mail programs show less than {LONG_SUBJECT} characters")
+    elif len(rendered.subject) > LONG_SUBJECT:
+        yield Hint(
+            code="LONG_SUBJECT", message=f"Most mail clients show fewer than {LONG_SUBJECT} characters of the subject"
+        )
 
 
-def _known(name: str, values: Mapping[str, Any]) -> bool:
+def _has_value(name: str, values: Mapping[str, Any]) -> bool:
     found: Any = values
     for part in name.split("."):
         if not isinstance(found, Mapping):
-            return True  # a list's size, a text's part: Liquid knows more of values than names
+            return True  # Liquid also reads parts of other values, such as the size of a list
         if part not in found:
             return False
         found = found[part]

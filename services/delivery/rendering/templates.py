@@ -1,7 +1,7 @@
-"""Templates are Liquid, with Plunk's `{{ name ?? default }}`; what a stranger wrote cannot take more than its share.
+"""Renders templates: Liquid with Plunk's `{{ name ?? default }}`, limited so that no template can exhaust a process.
 
-Values are never evaluated again, and are escaped in HTML. Loops, output and memory are limited by python-liquid; the
-guards here limit what it does not: filters that multiply, ranges that become lists, and time.
+Values are never evaluated as templates, and are escaped in HTML. python-liquid limits loops, output and memory; this
+module limits the rest: filters that multiply their input, ranges that become lists, and time.
 """
 
 import threading
@@ -13,29 +13,25 @@ from typing import Any
 from liquid import BoundTemplate, Environment
 from liquid.exceptions import LiquidError, LoopIterationLimitError, OutputStreamLimitError, ResourceLimitError
 
-from libs.kernel.liquid import (
-    LOADING_TAGS,
-    TemplateMistake,
-    find_mistake,
-    to_liquid,
-)
-from services.delivery.rendering.fast_template import Cut, cut
+from libs.kernel.liquid import LOADING_TAGS, TemplateMistake, find_mistake, to_liquid
+from services.delivery.rendering import fast_template
+from services.delivery.rendering.fast_template import FastTemplate
 
 MAX_LOOPS = 10_000
 MAX_OUTPUT = 2_000_000
 MAX_MEMORY = 4_000_000
 MAX_FILTERED = 20_000_000
-DEEPEST = 30
-LONGEST_SECONDS = 1.0
-CACHED, LARGEST_CACHED = 128, 100_000
-LARGEST_CHECKED = 20_000
-"""Of the templates whose check is kept: orders bring the same one again and again, in each its whole text."""
+MAX_DEPTH = 30
+MAX_SECONDS = 1.0
+CACHED, MAX_CACHED = 128, 100_000
+MAX_CHECKED = 20_000
+"""The longest template whose check is cached: requests to send repeat the same text over and over."""
 
 MULTIPLYING = frozenset({"replace", "replace_first", "replace_last", "join"})
 
 
 class BadTemplate(Exception):
-    """The template cannot be parsed; `line` and `column` count from 1."""
+    """Raised when a template cannot be parsed; `line` and `column` count from 1."""
 
     def __init__(self, message: str, line: int, column: int) -> None:
         super().__init__(message)
@@ -43,7 +39,7 @@ class BadTemplate(Exception):
 
 
 class Unrenderable(Exception):
-    """The template cannot be rendered with these values."""
+    """Raised when a template cannot be rendered with these values."""
 
 
 class _Deadline(threading.local):
@@ -57,12 +53,12 @@ class _Limited(Environment):
     loop_iteration_limit = MAX_LOOPS
     output_stream_limit = MAX_OUTPUT
     local_namespace_limit = MAX_MEMORY
-    context_depth_limit = DEEPEST
+    context_depth_limit = MAX_DEPTH
 
 
 def check(source: str) -> None:
     """Raise BadTemplate if the template cannot be parsed."""
-    if mistake := _checked(source) if len(source) <= LARGEST_CHECKED else find_mistake(source):
+    if mistake := _checked(source) if len(source) <= MAX_CHECKED else find_mistake(source):
         raise BadTemplate(mistake.message, mistake.line, mistake.column)
 
 
@@ -72,63 +68,63 @@ def _checked(source: str) -> TemplateMistake | None:
 
 
 def render_html(source: str, values: Mapping[str, Any]) -> str:
-    """The mail's body: values are escaped. Raises Unrenderable."""
+    """Render the body of a mail, with values escaped. Raise Unrenderable."""
     return _render(source, values, True)
 
 
 def render_text(source: str, values: Mapping[str, Any]) -> str:
-    """Plain text, with the values as they are. Raises Unrenderable."""
+    """Render plain text, with values as they are. Raise Unrenderable."""
     return _render(source, values, False)
 
 
 def render_line(source: str, values: Mapping[str, Any]) -> str:
-    """A line of plain text, such as a subject: breaks in values become spaces. Raises Unrenderable."""
+    """Render one line of plain text, such as a subject: line breaks in values become spaces. Raise Unrenderable."""
     return " ".join(_render(source, values, False).split())
 
 
 def _render(source: str, values: Mapping[str, Any], escape: bool) -> str:
-    _deadline.at = time.monotonic() + LONGEST_SECONDS
+    _deadline.at = time.monotonic() + MAX_SECONDS
     try:
         template = _parse(source, escape)
-        return _joined(template, values, escape) if isinstance(template, Cut) else template.render(values)
+        return _render_fast(template, values, escape) if isinstance(template, FastTemplate) else template.render(values)
     except (LiquidError, RecursionError, ArithmeticError, MemoryError, TypeError, ValueError) as error:
         raise Unrenderable(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from error
     finally:
         _deadline.at = float("inf")
 
 
-def _joined(template: Cut, values: Mapping[str, Any], escape: bool) -> str:
-    text = template.joined(values, escape)
+def _render_fast(template: FastTemplate, values: Mapping[str, Any], escape: bool) -> str:
+    text = template.render(values, escape)
     if len(text) > MAX_OUTPUT:
-        raise OutputStreamLimitError("the mail becomes too long", token=None)
+        raise OutputStreamLimitError("the mail is too long", token=None)
     return text
 
 
-def _parse(source: str, escape: bool) -> BoundTemplate | Cut:
-    """A campaign's template is parsed once. Large ones are not kept: they cost less to parse than to hold."""
-    return _kept(source, escape) if len(source) <= LARGEST_CACHED else _parsed(source, escape)
+def _parse(source: str, escape: bool) -> BoundTemplate | FastTemplate:
+    """Parse a campaign's template once. Large templates are not cached: parsing them costs less than the memory."""
+    return _kept(source, escape) if len(source) <= MAX_CACHED else _parsed(source, escape)
 
 
 @lru_cache(maxsize=CACHED)
-def _kept(source: str, escape: bool) -> BoundTemplate | Cut:
+def _kept(source: str, escape: bool) -> BoundTemplate | FastTemplate:
     return _parsed(source, escape)
 
 
-def _parsed(source: str, escape: bool) -> BoundTemplate | Cut:
-    return cut(source) or (_HTML if escape else _PLAIN).from_string(to_liquid(source))
+def _parsed(source: str, escape: bool) -> BoundTemplate | FastTemplate:
+    return fast_template.parse(source) or (_HTML if escape else _PLAIN).from_string(to_liquid(source))
 
 
 def _guarded(name: str, filter_: Callable[..., object]) -> Callable[..., object]:
-    """The filter, refusing work that is out of proportion to any mail."""
+    """Return the filter with limits on its time, its ranges and the size of its result."""
 
     @wraps(filter_)
     def guarded(value: object, *args: object, **kwargs: object) -> object:
         if time.monotonic() > _deadline.at:
-            raise ResourceLimitError("the template takes too long", token=None)
+            raise ResourceLimitError("the template takes too long to render", token=None)
         if isinstance(value, range) and len(value) > MAX_LOOPS:
             raise LoopIterationLimitError("the range is too long", token=None)
         if name in MULTIPLYING and _size(value) * max(1, sum(map(_size, args))) > MAX_FILTERED:
-            raise ResourceLimitError(f"{name} would make too much", token=None)
+            raise ResourceLimitError(f"{name} would produce too much output", token=None)
         return filter_(value, *args, **kwargs)
 
     return guarded

@@ -1,7 +1,7 @@
-"""UTM parameters on the links of a mail, by which analytics tell where visitors come from. Pure.
+"""Adds UTM parameters to the links of a template, so that analytics can attribute visitors to the mail. Pure.
 
-They go into the template, once for all who get it. Links that Liquid makes as a whole, such as the one to unsubscribe,
-are left alone, and so is what a link says already.
+They are added to the template, once for all recipients. Links that Liquid produces as a whole, such as the unsubscribe
+link, stay as they are, and so do parameters that a link already has.
 """
 
 import re
@@ -16,14 +16,14 @@ OUTPUT = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
 @lru_cache(maxsize=64)
 def with_utm(body: str, utm: Utm | None) -> str:
-    """The HTML template with these parameters on its links."""
+    """Return the HTML template with these parameters on its links."""
     if utm is None:
         return body
     return LINK.sub(lambda link: f"{link[1]}{link[2]}{_tagged(link[3], utm)}{link[2]}", body)
 
 
 def _tagged(url: str, utm: Utm) -> str:
-    if "{%" in url:  # what it will be like cannot be told
+    if "{%" in url:  # the rendered link is not known yet
         return url
     outputs = OUTPUT.findall(url)
     page, hash_sign, fragment = OUTPUT.sub("\0", url).partition("#")

@@ -1,7 +1,7 @@
-"""What projects may send now by their own limits: for each limited project and recipient domain a bucket of tokens.
+"""What projects may send now under their own limits: a token bucket for each limited project and recipient domain.
 
-Refilled by the database's clock, and locked in the transaction of the claim that takes from it, so all replicas share
-it. These limits are the project's own wish, not SES's: half a second's worth may go out at once.
+The database's clock refills the buckets, and a claim locks those that it takes from, so all replicas share them. These
+limits are the project's own wish, not SES's, so a burst of half a second's worth may be sent at once.
 """
 
 from collections import Counter
@@ -11,18 +11,12 @@ from uuid import UUID
 import msgspec
 
 from libs.runtime.eventstore.store import Connection
-from services.delivery.scheduling.fairness import (
-    WHOLE,
-    Key,
-    Share,
-    Waiting,
-    within,
-)
+from services.delivery.scheduling.fairness import WHOLE, DueMails, PartitionKey, Share, within
 
 BURST = 0.5
-"""Seconds' worth of mails that may go out at once."""
+"""How many seconds' worth of mails may be sent at once."""
 
-# One that was never taken from is full.
+# A bucket that nothing was taken from is full.
 LIMITED = """
 select limited.project, limited.line, limited.per_second, least(most.tokens, coalesce(allowance.tokens
     + limited.per_second * greatest(0, extract(epoch from clock_timestamp() - allowance.at)), most.tokens)) as tokens
@@ -59,29 +53,29 @@ class Allowance(msgspec.Struct, frozen=True):
 
     @property
     def wait(self) -> float:
-        """Seconds until there is a token."""
+        """The seconds until there is a token."""
         return max(0.0, 1.0 - self.tokens) / self.per_second
 
 
-Allowances = Mapping[Key, Allowance]
+Allowances = Mapping[PartitionKey, Allowance]
 
 
 async def read(conn: Connection, projects: Collection[UUID]) -> Allowances:
-    """What is limited, by project and line, and what it is allowed now."""
+    """Return the current allowances of limited projects and their limited partitions."""
     rows = await conn.fetch(LIMITED, list(projects), BURST) if projects else []
     return {(row["project"], row["line"]): Allowance(row["per_second"], row["tokens"]) for row in rows}
 
 
-def reduced(waiting: Sequence[Waiting], allowances: Allowances) -> list[Waiting]:
-    """Those who may send now, transactional mail first."""
-    in_order = sorted(waiting, key=lambda each: each.lane)
+def reduced(due: Sequence[DueMails], allowances: Allowances) -> list[DueMails]:
+    """Return the due mails that the allowances cover, transactional mail first."""
+    in_order = sorted(due, key=lambda each: each.lane)
     tokens = {key: each.tokens for key, each in allowances.items()}
-    granted = within([((each.project, each.line), each.count) for each in in_order], tokens)
+    granted = within([((each.project, each.partition), each.count) for each in in_order], tokens)
     return [msgspec.structs.replace(each, count=n) for each, n in zip(in_order, granted, strict=True) if n]
 
 
-async def hold(conn: Connection, shares: Sequence[Share], limited: Collection[UUID]) -> tuple[list[Share], Allowances]:
-    """The shares within what these projects are allowed; nobody else takes of it until this transaction ends."""
+async def lock(conn: Connection, shares: Sequence[Share], limited: Collection[UUID]) -> tuple[list[Share], Allowances]:
+    """Return the shares that the limited projects' allowances cover, and lock these until the transaction ends."""
     keys = list(await read(conn, limited))
     if not keys:
         return list(shares), {}
@@ -89,21 +83,21 @@ async def hold(conn: Connection, shares: Sequence[Share], limited: Collection[UU
     await conn.execute(LOCK, *_columns(keys))
     found = await read(conn, limited)
     granted = within(
-        [((s.project, s.line), s.quota) for s in shares], {key: each.tokens for key, each in found.items()}
+        [((s.project, s.partition), s.quota) for s in shares], {key: each.tokens for key, each in found.items()}
     )
     return [msgspec.structs.replace(share, quota=n) for share, n in zip(shares, granted, strict=True) if n], found
 
 
-async def spend(conn: Connection, held: Allowances, sent: Counter[Key]) -> None:
-    """Take what is sent off what was held."""
-    if not held:
+async def spend(conn: Connection, locked: Allowances, sent: Counter[PartitionKey]) -> None:
+    """Subtract the mails that are sent from the allowances that were locked."""
+    if not locked:
         return
-    spent: Counter[Key] = Counter()
-    for (project, line), count in sent.items():
-        spent.update(dict.fromkeys({(project, WHOLE), (project, line)}, count))
-    keys = sorted(held)
-    await conn.execute(SPEND, *_columns(keys), [held[key].tokens - spent[key] for key in keys])
+    spent: Counter[PartitionKey] = Counter()
+    for (project, partition), count in sent.items():
+        spent.update(dict.fromkeys({(project, WHOLE), (project, partition)}, count))
+    keys = sorted(locked)
+    await conn.execute(SPEND, *_columns(keys), [locked[key].tokens - spent[key] for key in keys])
 
 
-def _columns(keys: Sequence[Key]) -> tuple[list[UUID], list[str]]:
-    return [project for project, _ in keys], [line for _, line in keys]
+def _columns(keys: Sequence[PartitionKey]) -> tuple[list[UUID], list[str]]:
+    return [project for project, _ in keys], [partition for _, partition in keys]

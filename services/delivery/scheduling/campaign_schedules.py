@@ -1,59 +1,49 @@
-"""Holding campaigns to their rate and their hours.
+"""Holds campaigns to their send schedules.
 
-Every claim looks at it, so that it holds whatever happened before: a mail that may not go out yet is put back, to the
-time when its turn may come. What is queued is placed in time besides, page by page, so that it is not claimed in vain
-again and again.
+Every claim checks the schedule, so it holds whatever happened before: a mail that may not be sent yet is requeued with
+the time at which its turn may come. Queued mails are also given due times page by page, so that they are not claimed in
+vain over and over.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec.structs import replace
 
 from libs.runtime.eventstore.codec import tag_of
-from libs.runtime.eventstore.envelope import (
-    Cause,
-    Envelope,
-    Origin,
-    meta_of,
-)
+from libs.runtime.eventstore.envelope import Cause, Envelope, Origin, meta_of
 from libs.runtime.eventstore.store import Connection, UnitOfWork
-from libs.schemas.base import Message
 from libs.schemas.campaigns.campaigns import CampaignResumed
-from services.delivery.ledger.email import Change, postpone
+from services.delivery.ledger.email import Change, Email, postpone
 from services.delivery.ledger.mail import Mail
+from services.delivery.scheduling.queue_walk import BEFORE_FIRST, CampaignWalk, QueueWalk, Rows, campaign_page, start
 from services.delivery.scheduling.read_models import campaign_pace
 from services.delivery.scheduling.send_schedule import (
-    Meter,
-    Pace,
-    Place,
-    admitted,
+    DueTime,
+    RateMeter,
+    SendSchedule,
+    admit,
+    next_due,
     opening,
-    place,
     zone_for,
 )
-
-PAGE_SIZE = 1000
-AT_ONCE = timedelta(0)
-BEFORE_ALL = UUID(int=0)
 
 NEW_METER = """
 insert into campaign_meter (project, campaign_id, next_at, placed_until) values ($1, $2, $3, $3) on conflict do nothing
 """
 METER = "select next_at, placed_until from campaign_meter where project = $1 and campaign_id = $2 for update"
 SET_METER = "update campaign_meter set next_at = $3, placed_until = $4 where project = $1 and campaign_id = $2"
-FORGET_PLACES = "update campaign_meter set placed_until = next_at where project = $1 and campaign_id = $2"
+RESTART_PLACING = "update campaign_meter set placed_until = next_at where project = $1 and campaign_id = $2"
 RETURN_TURNS = "update campaign_meter set next_at = next_at - $3::interval where project = $1 and campaign_id = $2"
 
-PLACING = "select true from timers where name = $1 and key = $2"
+IS_PLACING = "select true from timers where name = $1 and key = $2"
 
-# What a claim has locked, it looks at itself.
+# Skips mails that a claim has locked, because the claim checks the schedule itself.
 PAGE = """
-select email.id, email.contact_id, recipient.data ->> 'timezone' as theirs, project_language.timezone as projects
+select email.id, email.contact_id, recipient.data ->> 'timezone' as recipient_zone,
+    project_language.timezone as project_zone
 from email
 left join recipient on recipient.project = email.project and recipient.contact_id = email.contact_id
 left join project_language on project_language.project = email.project
@@ -62,136 +52,139 @@ order by email.contact_id
 limit $4
 for update of email skip locked
 """
-MOVE = """
-update email set due_at = moved.due_at, reason = moved.reason
-from unnest($1::uuid[], $2::timestamptz[], $3::text[]) as moved (id, due_at, reason)
-where email.id = moved.id
+SET_DUE = """
+update email set due_at = new.due_at, reason = new.reason
+from unnest($1::uuid[], $2::timestamptz[], $3::text[]) as new (id, due_at, reason)
+where email.id = new.id
 """
 
 Key = tuple[UUID, UUID]
+"""A project and its campaign."""
+Zones = tuple[object, str | None]
+"""The names of a recipient's time zone and of their project's."""
 
 _decode_data = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class PlaceCampaign(Message, tag="place-campaign", frozen=True, kw_only=True):
-    """Place the campaign's mails that are due and wait, after `cursor` in order of their contacts."""
-
-    campaign_id: UUID
-    cursor: UUID = BEFORE_ALL
+class PlaceCampaign(CampaignWalk, tag="place-campaign", frozen=True, kw_only=True):
+    """Set due times for those queued mails of the campaign that are due but have to wait."""
 
 
-async def hold_back(unit: UnitOfWork, mails: Sequence[Mail]) -> list[tuple[Mail, Change]]:
-    """Of mails that were claimed and could go out, those that must wait for their turn or for the window."""
+async def hold_back(unit: UnitOfWork, mails: Sequence[Mail]) -> list[tuple[Email, Change]]:
+    """Return changes that requeue those of the claimed mails that have to wait for the rate or the window."""
     campaigns: defaultdict[Key, list[Mail]] = defaultdict(list)
     for mail in mails:
         if mail.campaign_id:
             campaigns[mail.project, mail.campaign_id].append(mail)
-    held: list[tuple[Mail, Change]] = []
-    for key, pace in await _paces(unit.conn, campaigns.keys()):
-        late = await _hold_back(unit, key, pace, campaigns[key])
+    held: list[tuple[Email, Change]] = []
+    for key, schedule in await _schedules(unit.conn, campaigns.keys()):
+        late = await _hold_back(unit, key, schedule, campaigns[key])
         if late:
             held += late
             mail = campaigns[key][0]
-            await _begin(unit, PlaceCampaign(campaign_id=key[1]), Origin(project=mail.project, meta=meta_of(mail.meta)))
+            origin = Origin(project=mail.project, meta=meta_of(mail.meta))
+            await _start(unit, PlaceCampaign(campaign_id=key[1]), origin)
     return held
 
 
-async def return_turns(conn: Connection, mails: Sequence[Mail]) -> None:
-    """These were let through, and did not go out after all: their turns are not used."""
+async def return_turns(conn: Connection, mails: Sequence[Email]) -> None:
+    """Return the turns of mails that the rate admitted but that were not sent after all."""
     turns = Counter((mail.project, mail.campaign_id) for mail in mails if mail.campaign_id)
-    for key, pace in await _paces(conn, turns.keys()):
-        if pace.rate:
-            await conn.execute(RETURN_TURNS, *key, turns[key] * pace.interval)
+    for key, schedule in await _schedules(conn, turns.keys()):
+        if schedule.rate:
+            await conn.execute(RETURN_TURNS, *key, turns[key] * schedule.interval)
 
 
 async def begin(unit: UnitOfWork, causes: Mapping[Key, Envelope[Any]], first: Mapping[Key, UUID] | None = None) -> None:
-    """Those of the campaigns that have a pace are placed, from the contacts that are named `first`."""
+    """Start placing the mails of those campaigns that have a schedule, from the contact in `first` if it is given."""
     for key in await campaign_pace.find(unit.conn, causes.keys()):
-        start = UUID(int=first[key].int - 1) if first else BEFORE_ALL
-        await _begin(unit, PlaceCampaign(campaign_id=key[1], cursor=start), causes[key])
+        cursor = UUID(int=first[key].int - 1) if first else BEFORE_FIRST
+        await _start(unit, PlaceCampaign(campaign_id=key[1], cursor=cursor), causes[key])
 
 
-async def forget_places(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> None:
-    """What was placed before a pause is placed anew after it, from then on."""
+async def restart_placing(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> None:
+    """Forget the due times given before a pause, so that after it mails get new ones from then on."""
     for envelope in envelopes:
         if isinstance(envelope.message, CampaignResumed):
-            await unit.conn.execute(FORGET_PLACES, envelope.project, envelope.message.campaign_id)
+            await unit.conn.execute(RESTART_PLACING, envelope.project, envelope.message.campaign_id)
 
 
-async def place_campaigns(unit: UnitOfWork, envelopes: Sequence[Envelope[PlaceCampaign]]) -> None:
-    """One page of each campaign that is due, and the next one at once."""
-    for envelope in envelopes:
-        await _place_page(unit, envelope)
-
-
-async def _place_page(unit: UnitOfWork, envelope: Envelope[PlaceCampaign]) -> None:
-    job, key = envelope.message, (envelope.project, envelope.message.campaign_id)
-    pace = (await campaign_pace.find(unit.conn, [key]))[key]
-    rows = await unit.conn.fetch(PAGE, *key, job.cursor, PAGE_SIZE)
-    places = await _placed(unit, key, pace, [(row["theirs"], row["projects"]) for row in rows])
-    moved = [(row["id"], found) for row, found in zip(rows, places, strict=True) if found.held]
+async def _place_page(unit: UnitOfWork, envelope: Envelope[PlaceCampaign], limit: int) -> Rows:
+    key = envelope.project, envelope.message.campaign_id
+    schedule = (await campaign_pace.find(unit.conn, [key]))[key]
+    rows = await campaign_page(unit, PAGE, envelope, limit)
+    due_times = await _due_times(unit, key, schedule, [(row["recipient_zone"], row["project_zone"]) for row in rows])
+    held = [(row["id"], due) for row, due in zip(rows, due_times, strict=True) if due.held_by]
     await unit.conn.execute(
-        MOVE, [email_id for email_id, _ in moved], [found.at for _, found in moved], [found.held for _, found in moved]
+        SET_DUE, [email_id for email_id, _ in held], [due.at for _, due in held], [due.held_by for _, due in held]
     )
-    if len(rows) == PAGE_SIZE:
-        await unit.schedule_in(str(job.campaign_id), AT_ONCE, replace(job, cursor=rows[-1]["contact_id"]), envelope)
+    return rows
 
 
-async def _hold_back(unit: UnitOfWork, key: Key, pace: Pace, mails: Sequence[Mail]) -> list[tuple[Mail, Change]]:
-    meter = await _meter(unit, key, pace)
-    zones = {mail.id: (_decode_data(mail.contact_data).get("timezone"), mail.timezone) for mail in mails}
-    inside = [mail for mail in mails if _is_open(pace, unit, *zones[mail.id])]
-    passed, after = admitted(pace, meter, unit.now, len(inside))
-    if pace.rate:
+place_campaigns = QueueWalk(_place_page)
+
+
+async def _hold_back(
+    unit: UnitOfWork, key: Key, schedule: SendSchedule, mails: Sequence[Mail]
+) -> list[tuple[Email, Change]]:
+    meter = await _meter(unit, key, schedule)
+    zones: dict[UUID, Zones] = {
+        mail.id: (_decode_data(mail.contact_data).get("timezone"), mail.timezone) for mail in mails
+    }
+    in_window = [mail for mail in mails if _is_open(schedule, unit, zones[mail.id])]
+    admitted, after = admit(schedule, meter, unit.now, len(in_window))
+    if schedule.rate:
         await _save(unit.conn, key, after)
-    through = {mail.id for mail in inside[:passed]}
-    late = [mail for mail in mails if mail.id not in through]
-    places = await _placed(unit, key, pace, [zones[mail.id] for mail in late])
+    sent_now = {mail.id for mail in in_window[:admitted]}
+    late = [mail for mail in mails if mail.id not in sent_now]
+    due_times = await _due_times(unit, key, schedule, [zones[mail.id] for mail in late])
     return [
-        (mail, postpone(mail, (found.at - unit.now).total_seconds(), str(found.held)))
-        for mail, found in zip(late, places, strict=True)
+        (mail, postpone(mail, (due.at - unit.now).total_seconds(), str(due.held_by)))
+        for mail, due in zip(late, due_times, strict=True)
     ]
 
 
-def _is_open(pace: Pace, unit: UnitOfWork, theirs: object, projects: str | None) -> bool:
-    window = pace.window
-    return window is None or opening(window, zone_for(window, theirs, projects), unit.now) <= unit.now
+def _is_open(schedule: SendSchedule, unit: UnitOfWork, zones: Zones) -> bool:
+    window = schedule.window
+    return window is None or opening(window, zone_for(window, *zones), unit.now) <= unit.now
 
 
-async def _placed(unit: UnitOfWork, key: Key, pace: Pace, zones: Collection[tuple[object, str | None]]) -> list[Place]:
-    """The next places, one for each of these readers, whose own and whose project's zones are given by name."""
-    if not zones:
+async def _due_times(
+    unit: UnitOfWork, key: Key, schedule: SendSchedule, recipients: Collection[Zones]
+) -> list[DueTime]:
+    """Return the next due times, one for each of the recipients, and advance the meter."""
+    if not recipients:
         return []
-    meter = await _meter(unit, key, pace)
-    places: list[Place] = []
-    for theirs, projects in zones:
-        found, meter = place(pace, meter, zone_for(pace.window, theirs, projects), unit.now)
-        places.append(found)
-    if pace.rate:
+    meter = await _meter(unit, key, schedule)
+    due_times: list[DueTime] = []
+    for zones in recipients:
+        due, meter = next_due(schedule, meter, zone_for(schedule.window, *zones), unit.now)
+        due_times.append(due)
+    if schedule.rate:
         await _save(unit.conn, key, meter)
-    return places
+    return due_times
 
 
-async def _paces(conn: Connection, campaigns: Collection[Key]) -> list[tuple[Key, Pace]]:
-    """Those that have one, in the order in which their meters are locked."""
+async def _schedules(conn: Connection, campaigns: Collection[Key]) -> list[tuple[Key, SendSchedule]]:
+    """Return the schedules of those campaigns that have one, in the order in which their meters are locked."""
     return sorted((await campaign_pace.find(conn, campaigns)).items(), key=lambda item: item[0])
 
 
-async def _meter(unit: UnitOfWork, key: Key, pace: Pace) -> Meter:
-    """The campaign's meter, locked until the end of the transaction. Without a rate there is nothing to count."""
-    if not pace.rate:
-        return Meter(unit.now, unit.now)
+async def _meter(unit: UnitOfWork, key: Key, schedule: SendSchedule) -> RateMeter:
+    """Return the campaign's meter, locked until the transaction ends. A campaign without a rate has no row for it."""
+    if not schedule.rate:
+        return RateMeter(unit.now, unit.now)
     await unit.conn.execute(NEW_METER, *key, unit.now)
     row = await unit.conn.fetchrow(METER, *key)
     assert row
-    return Meter(row["next_at"], row["placed_until"])
+    return RateMeter(row["next_at"], row["placed_until"])
 
 
-async def _save(conn: Connection, key: Key, meter: Meter) -> None:
+async def _save(conn: Connection, key: Key, meter: RateMeter) -> None:
     await conn.execute(SET_METER, *key, meter.next_at, meter.placed_until)
 
 
-async def _begin(unit: UnitOfWork, job: PlaceCampaign, cause: Cause) -> None:
-    """Unless it is being done: it would begin again and again while mails are claimed."""
-    if not await unit.conn.fetchval(PLACING, tag_of(PlaceCampaign), str(job.campaign_id)):
-        await unit.schedule_in(str(job.campaign_id), AT_ONCE, job, cause)
+async def _start(unit: UnitOfWork, walk: PlaceCampaign, cause: Cause) -> None:
+    """Start the walk unless one is under way, which claims would otherwise restart over and over."""
+    if not await unit.conn.fetchval(IS_PLACING, tag_of(PlaceCampaign), walk.timer_key):
+        await start(unit, walk, cause)

@@ -1,9 +1,9 @@
-"""Who may send next: tokens are shared by lane, and within a lane by project. Pure.
+"""Shares the permits to send: among lanes, within a lane among projects, within a project among partitions. Pure.
 
-Transactional mail goes first, then workflows, then campaigns; but those that are later in line always get a tenth, so
-that nothing starves. Within a lane every project gets the same share, and what one does not need goes to the others: a
-project that queues a million mails does not delay another's ten. A project's mails to a recipient domain that it limits
-stand in a line of their own, and its lines get the same share, too.
+Transactional mail goes first, then workflows, then campaigns, but later lanes always get a tenth, so that nothing
+starves. Within a lane every project gets an equal share, and what one does not need goes to the others: a project that
+queues a million mails does not delay another's ten. A project's mails to a recipient domain that it limits have a queue
+partition of their own, and its partitions get equal shares, too.
 """
 
 import math
@@ -15,25 +15,24 @@ import msgspec
 
 TRANSACTIONAL, WORKFLOW, CAMPAIGN = 0, 1, 2
 FLOOR = 10
-"""One token in this many is kept for the later lanes."""
-
+"""One permit in this many is kept for the later lanes."""
 
 WHOLE = ""
-"""The line of all mails that are in no other; in an allowance, the whole project."""
+"""The partition of all mails to domains without a limit; as the key of an allowance, the whole project."""
 
-Key = tuple[UUID, str]
-"""A project, and one of its lines."""
+PartitionKey = tuple[UUID, str]
+"""A project and one of its queue partitions."""
 
 W = TypeVar("W", bound=Hashable)
 
 
-class Waiting(msgspec.Struct, frozen=True):
-    """That many mails of a project are due in a lane, in one line of it. A `limited` one has limits of its own."""
+class DueMails(msgspec.Struct, frozen=True):
+    """The number of due mails in one partition of a lane; the project of a `limited` one has sending limits."""
 
     lane: int
     project: UUID
     count: int
-    line: str = WHOLE
+    partition: str = WHOLE
     limited: bool = False
 
 
@@ -41,73 +40,79 @@ class Share(msgspec.Struct, frozen=True):
     lane: int
     project: UUID
     quota: int
-    line: str = WHOLE
+    partition: str = WHOLE
 
 
-def allot(waiting: Sequence[Waiting], tokens: int, bulk: int, turn: int) -> list[Share]:
-    """Who gets how many of the tokens; at most `bulk` for workflows and campaigns together.
+def allot(due: Sequence[DueMails], permits: int, bulk: int, turn: int) -> list[Share]:
+    """Return each partition's share of the permits, with at most `bulk` for workflows and campaigns together.
 
-    `turn` moves by one each time, so that when there are fewer tokens than projects, all get their turn.
+    `turn` must grow by one each time, so that every project gets its turn even with fewer permits than projects.
     """
-    by_lane = {lane: _by_project(waiting, lane) for lane in (TRANSACTIONAL, WORKFLOW, CAMPAIGN)}
-    wanted = {lane: sum(sum(lines.values()) for lines in projects.values()) for lane, projects in by_lane.items()}
+    by_lane = {lane: _by_project(due, lane) for lane in (TRANSACTIONAL, WORKFLOW, CAMPAIGN)}
+    wanted = {lane: sum(_totals(projects).values()) for lane, projects in by_lane.items()}
     return [
-        Share(lane, project, quota, line)
-        for lane, granted in _by_lane(wanted, tokens, bulk, turn).items()
-        for project, part in fair({p: sum(lines.values()) for p, lines in by_lane[lane].items()}, granted, turn).items()
-        for line, quota in fair(by_lane[lane][project], part, turn).items()
+        Share(lane, project, quota, partition)
+        for lane, granted in _by_lane(wanted, permits, bulk, turn).items()
+        for project, part in fair(_totals(by_lane[lane]), granted, turn).items()
+        for partition, quota in fair(by_lane[lane][project], part, turn).items()
         if quota
     ]
 
 
-def within(wanted: Sequence[tuple[Key, int]], tokens: Mapping[Key, float]) -> list[int]:
-    """How many of each are within what its project and its line are allowed, those named first before the others. What
-    has no tokens named is not limited."""
+def within(wanted: Sequence[tuple[PartitionKey, int]], tokens: Mapping[PartitionKey, float]) -> list[int]:
+    """Return how many of each wanted number the tokens of its project and its partition allow, in the given order.
+
+    A key without tokens is not limited.
+    """
     left = dict(tokens)
     granted = []
-    for (project, line), count in wanted:
-        limits = [key for key in {(project, WHOLE), (project, line)} if key in left]
+    for (project, partition), count in wanted:
+        limits = [key for key in {(project, WHOLE), (project, partition)} if key in left]
         granted.append(max(0, min([count, *(math.floor(left[key]) for key in limits)])))
         for key in limits:
             left[key] -= granted[-1]
     return granted
 
 
-def _by_project(waiting: Sequence[Waiting], lane: int) -> dict[UUID, dict[str, int]]:
-    lines: dict[UUID, dict[str, int]] = {}
-    for each in waiting:
+def _by_project(due: Sequence[DueMails], lane: int) -> dict[UUID, dict[str, int]]:
+    partitions: dict[UUID, dict[str, int]] = {}
+    for each in due:
         if each.lane == lane:
-            lines.setdefault(each.project, {})[each.line] = each.count
-    return lines
+            partitions.setdefault(each.project, {})[each.partition] = each.count
+    return partitions
 
 
-def _by_lane(wanted: Mapping[int, int], tokens: int, bulk: int, turn: int) -> dict[int, int]:
+def _totals(projects: Mapping[UUID, Mapping[str, int]]) -> dict[UUID, int]:
+    return {project: sum(partitions.values()) for project, partitions in projects.items()}
+
+
+def _by_lane(wanted: Mapping[int, int], permits: int, bulk: int, turn: int) -> dict[int, int]:
     wanted_by_bulk = min(max(0, bulk), wanted[WORKFLOW] + wanted[CAMPAIGN])
-    transactional = min(wanted[TRANSACTIONAL], tokens - min(wanted_by_bulk, _floor(tokens, turn)))
-    for_bulk = min(wanted_by_bulk, tokens - transactional)
+    transactional = min(wanted[TRANSACTIONAL], permits - min(wanted_by_bulk, _floor(permits, turn)))
+    for_bulk = min(wanted_by_bulk, permits - transactional)
     workflow = min(wanted[WORKFLOW], for_bulk - min(wanted[CAMPAIGN], _floor(for_bulk, turn // FLOOR)))
     campaign = min(wanted[CAMPAIGN], for_bulk - workflow)
     return {TRANSACTIONAL: transactional, WORKFLOW: workflow, CAMPAIGN: campaign}
 
 
-def _floor(tokens: int, turn: int) -> int:
-    """The part of the tokens that the first in line cannot take: a tenth, over ten turns to the token."""
+def _floor(permits: int, turn: int) -> int:
+    """Return the permits that the first lane must leave: a tenth, exactly so over ten turns."""
     place = turn % FLOOR
-    return (place + 1) * tokens // FLOOR - place * tokens // FLOOR
+    return (place + 1) * permits // FLOOR - place * permits // FLOOR
 
 
-def fair(wanted: Mapping[W, int], tokens: int, turn: int) -> dict[W, int]:
-    """Equal parts, none more than wanted, and what is left over again in equal parts."""
+def fair(wanted: Mapping[W, int], permits: int, turn: int) -> dict[W, int]:
+    """Return equal parts of the permits, none larger than wanted; what is left over is shared equally again."""
     quotas = dict.fromkeys(_in_turn(sorted(wanted, key=str), turn), 0)
-    while tokens and (hungry := [project for project in quotas if quotas[project] < wanted[project]]):
-        part = max(1, tokens // len(hungry))
-        for project in hungry:
-            more = min(part, wanted[project] - quotas[project], tokens)
+    while permits and (unsatisfied := [project for project in quotas if quotas[project] < wanted[project]]):
+        part = max(1, permits // len(unsatisfied))
+        for project in unsatisfied:
+            more = min(part, wanted[project] - quotas[project], permits)
             quotas[project] += more
-            tokens -= more
+            permits -= more
     return quotas
 
 
-def _in_turn(who: Sequence[W], turn: int) -> list[W]:
-    start = turn % len(who) if who else 0
-    return [*who[start:], *who[:start]]
+def _in_turn(keys: Sequence[W], turn: int) -> list[W]:
+    start = turn % len(keys) if keys else 0
+    return [*keys[start:], *keys[:start]]

@@ -1,7 +1,7 @@
-"""Commands on a project's sending limits, and what follows for the mails that wait.
+"""Commands and queries on a project's sending limits, and their effect on queued mails.
 
-A mail to a recipient domain that is limited stands in a line of its own (`email.line`), so that those behind it need
-not wait with it. It is put there when it is queued; mails that wait when the limits change are moved.
+Mails to a limited recipient domain have a queue partition of their own (the column `email.line`), so that nothing has
+to wait behind them. They get it when they are queued; mails that are queued when the limits change are moved.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -10,22 +10,23 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from libs.runtime.eventstore.aggregate import Aggregate, Loaded
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection, UnitOfWork
-from libs.schemas.base import Message
 from libs.schemas.delivery.sending_limits import GetSendingLimits, SendingLimits, SetSendingLimits
 from services.delivery.scheduling import sending_limits as decider
+from services.delivery.scheduling.queue_walk import QueueWalk, Rows, Walk, start
 from services.delivery.scheduling.read_models import sending_limit
-from services.delivery.scheduling.sending_limits import INITIAL, Limits
+from services.delivery.scheduling.sending_limits import INITIAL, ProjectLimits
 
-PAGE = 10_000
-ONCE_MORE = timedelta(minutes=1)
-"""Longer than a transaction can last that put mails into line by the limits as they were."""
+PAGE_SIZE = 10_000
+SECOND_RUN_AFTER = timedelta(minutes=1)
+"""Longer than any transaction that still queues mails by the previous limits."""
 
-MOVE = """
-with wrong as materialized (
+MOVE_PAGE = """
+with misplaced as materialized (
     select email.id, wanted.line
     from email
     left join sending_limit on sending_limit.project = email.project
@@ -36,20 +37,24 @@ with wrong as materialized (
     limit $2
     for update of email skip locked
 )
-update email set line = wrong.line from wrong where email.id = wrong.id
+update email set line = misplaced.line from misplaced where email.id = misplaced.id
 returning email.id
 """
 
 
-class MoveMails(Message, tag="move-mails", frozen=True, kw_only=True):
-    """Have the project's mails that wait stand in the lines that its limits ask for."""
+class MoveMails(Walk, tag="move-mails", frozen=True, kw_only=True):
+    """Move the project's queued mails into the partitions that its limits demand; `once_more` asks for a second run."""
 
     project_id: UUID
     once_more: bool = True
 
+    @property
+    def timer_key(self) -> str:
+        return str(self.project_id)
 
-def set_sending_limits() -> Aggregate[Limits]:
-    """Handles the command on limits."""
+
+def set_sending_limits() -> Aggregate[ProjectLimits]:
+    """Return the handler of the command on limits."""
     return Aggregate(decider, key=_key, load=_load, reply=_reply, on_events=_then)
 
 
@@ -59,30 +64,18 @@ async def get_sending_limits(conn: Connection, project: UUID, _: GetSendingLimit
     return SendingLimits(per_second=limits.per_second, domains=limits.domains)
 
 
-async def move_mails(unit: UnitOfWork, envelopes: Sequence[Envelope[MoveMails]]) -> None:
-    """A page of them, and then the next."""
-    for envelope in envelopes:
-        job = envelope.message
-        moved = await unit.conn.fetch(MOVE, job.project_id, PAGE)
-        if len(moved) == PAGE:
-            await unit.schedule(str(job.project_id), unit.now, job, envelope)
-        elif job.once_more:
-            last = msgspec.structs.replace(job, once_more=False)
-            await unit.schedule_in(str(job.project_id), ONCE_MORE, last, envelope)
-
-
 def _key(envelope: Envelope[SetSendingLimits]) -> UUID:
     return envelope.project
 
 
-async def _load(conn: Connection, envelopes: Sequence[Envelope[Any]]) -> Mapping[Hashable, Loaded[Limits]]:
+async def _load(conn: Connection, envelopes: Sequence[Envelope[Any]]) -> Mapping[Hashable, Loaded[ProjectLimits]]:
     return dict(await _find(conn, [envelope.project for envelope in envelopes]))
 
 
-async def _find(conn: Connection, projects: Sequence[UUID]) -> dict[Hashable, Loaded[Limits]]:
+async def _find(conn: Connection, projects: Sequence[UUID]) -> dict[Hashable, Loaded[ProjectLimits]]:
     return {
         row["project"]: Loaded(
-            Limits(per_second=row["per_second"], domains=msgspec.json.decode(row["domains"])),
+            ProjectLimits(per_second=row["per_second"], domains=msgspec.json.decode(row["domains"])),
             f"sending-limits-{row['project']}",
             row["version"],
         )
@@ -90,9 +83,21 @@ async def _find(conn: Connection, projects: Sequence[UUID]) -> dict[Hashable, Lo
     }
 
 
-def _reply(_: Envelope[Any], limits: Limits, events: Sequence[Any], now: datetime) -> SendingLimits:
+def _reply(_: Envelope[Any], limits: ProjectLimits, events: Sequence[Any], now: datetime) -> SendingLimits:
     return SendingLimits(per_second=limits.per_second, domains=limits.domains)
 
 
 async def _then(unit: UnitOfWork, envelope: Envelope[Any], events: Sequence[Any]) -> None:
-    await unit.schedule(str(envelope.project), unit.now, MoveMails(project_id=envelope.project), envelope)
+    await start(unit, MoveMails(project_id=envelope.project), envelope)
+
+
+async def _move_page(unit: UnitOfWork, envelope: Envelope[MoveMails], limit: int) -> Rows:
+    return await unit.conn.fetch(MOVE_PAGE, envelope.message.project_id, limit)
+
+
+async def _move_once_more(unit: UnitOfWork, envelope: Envelope[MoveMails]) -> None:
+    if envelope.message.once_more:
+        await start(unit, replace(envelope.message, once_more=False), envelope, SECOND_RUN_AFTER)
+
+
+move_mails = QueueWalk(_move_page, page_size=PAGE_SIZE, at_end=_move_once_more)

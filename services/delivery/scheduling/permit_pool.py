@@ -1,14 +1,14 @@
-"""The permits that all replicas share: for each SES account and region as many as it allows calls in a second.
+"""The permits that all replicas share: for each SES account and region as many as it allows calls per second.
 
-A call needs a permit from before it begins until a second after it was answered. SES took the mail somewhere between
-the two, so in no second can it have taken more mails than there are permits, however late a call came, a thread woke or
-a packet arrived. Permits are given out a little ahead of the time at which they come back, and the call then waits for
-that time: so none lies idle while mails are claimed.
+A call holds a permit from before it begins until a second after the response. SES accepts the mail in between, so it
+cannot accept more mails in any second than there are permits, however late a call begins, a thread wakes or a packet
+arrives. Permits are granted a little before they return to the pool, and the call then waits for that moment, so that
+no permit is idle while mails are being claimed.
 
-A permit whose holder died comes back by itself, when a call that it was used for must be long over.
+A permit whose holder died returns by itself, once any call that it was used for must be over.
 
-The rate halves when SES throttles, at most once in two seconds since one burst brings many such answers, and grows back
-by a fiftieth of the ceiling a second.
+The rate halves when SES throttles, at most once in two seconds because one burst causes many such responses, and
+recovers by a fiftieth of the ceiling per second.
 """
 
 from collections.abc import Sequence
@@ -19,31 +19,26 @@ import msgspec
 from msgspec.structs import replace
 
 from libs.runtime.eventstore.store import Connection
-from services.delivery.scheduling.rate import (
-    Back,
-    Limits,
-    circulation,
-    slots,
-)
+from services.delivery.scheduling.rate import AccountLimits, ReturningPermits, circulation, slots
 
-LATEST = 0.5
-"""Seconds after its time at which a permit can still be used, reckoned from before the bucket was asked. Who comes
-later returns it."""
+MAX_DELAY = 0.5
+"""Seconds after its start time for which a permit can still be used, measured from before the permit request. After
+that it must be returned."""
 IN_FLIGHT = 0.5
-"""Seconds within which SES has a mail, even if it never answers or its sender dies."""
+"""Seconds within which SES has received a mail, even if it never responds or the sender dies."""
 
-# The permits that are out, each with what the bucket says, as it is at one moment.
-LOOK = """
+# The granted permits and the state of the bucket, all at one moment.
+READ = """
 select least(ceiling, rate + ceiling * 0.02 * greatest(0, extract(epoch from clock.now - at))) as rate,
-    left_today, reserve, bucket.xmin::text as turn, clock.now,
+    left_today, reserve, bucket.xmin::text as bucket_version, clock.now,
     ready_at, n, extract(epoch from ready_at - clock.now)::float as ready_in
 from (select clock_timestamp() as now) as clock
 join bucket on region = $1
 left join permit on permit.region = $1 and ready_at > clock.now and n > 0
 order by ready_at
 """
-# Only if nobody changed the bucket since it was looked at. Permits that came back meanwhile are out a little longer.
-GIVE_OUT = """
+# Does nothing if the bucket has changed since it was read. Permits that returned in the meantime stay out a bit longer.
+GRANT = """
 with turn as (
     update bucket set rate = $6, at = greatest(at, $7), left_today = left_today - $4::int
     where region = $1 and xmin = $8::text::xid
@@ -62,7 +57,7 @@ with turn as (
 )
 select max(ready_at) from changed
 """
-# To the hundredth of a second, so that a busy second has a hundred rows and not a thousand.
+# Rounded to hundredths of a second, so that a busy second has a hundred rows rather than a thousand.
 RETURN = """
 insert into permit (region, ready_at, n)
 select $1, ready_at, sum(n) from (
@@ -99,17 +94,18 @@ returning rate
 STOP_FOR_TODAY = "update bucket set left_today = 0 where region = $1"
 
 NEVER = datetime.max
-AGAIN_TOMORROW = 5.0
-TRIES = 10
-CROWDED_WAIT = 0.01
-"""Seconds for which one waits who was overtaken so often."""
+QUOTA_WAIT = 5.0
+MAX_TRIES = 10
+CONTENTION_WAIT = 0.01
+"""Seconds to wait after other processes won MAX_TRIES times."""
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
-    """Permits: `starts` says in how many seconds each can be used, and `held_until` when all come back by themselves.
+    """Granted permits: `starts` has the seconds until each can be used; at `held_until` all return by themselves.
 
-    At most `bulk` of them are for mails that are not transactional. With none, ask again in `wait` seconds. `rate` is
-    what all replicas together may send in a second now; a permit that was used comes back `period` after the answer.
+    At most `bulk` of them may be used for mails that are not transactional. If there are none, ask again in `wait`
+    seconds. `rate` is the current limit of all replicas together in mails per second. A used permit returns `period`
+    seconds after the response.
     """
 
     starts: Sequence[float] = ()
@@ -121,68 +117,68 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def take(conn: Connection, region: str, wanted: int) -> Grant:
-    """Up to `wanted` permits; fewer, or none, if waiting a little brings more of them.
+    """Take up to `wanted` permits; fewer or none if a short wait brings more of them.
 
-    It is not waited until they are on disk: a permit is used after a claim was committed, and the log of the database
-    is written in order.
+    Commits asynchronously: a permit is used only after a later claim is committed, and the WAL is written in order.
     """
-    for _ in range(TRIES):
-        rows = await conn.fetch(LOOK, region)
+    for _ in range(MAX_TRIES):
+        rows = await conn.fetch(READ, region)
         if not rows:
             return Grant()
         permits, period = circulation(rows[0]["rate"])
-        out = [Back(row["ready_in"], row["n"], row["ready_at"]) for row in rows if row["n"]]
+        out = [ReturningPermits(row["ready_in"], row["n"], row["ready_at"]) for row in rows if row["n"]]
         left = int(max(0, min(rows[0]["left_today"], wanted)))
         found = slots(permits, period, out, left)
         grant = Grant(
             starts=found.starts,
             bulk=int(max(0, min(rows[0]["left_today"] - rows[0]["reserve"], 1e9))),
-            wait=found.wait if left else AGAIN_TOMORROW,
+            wait=found.wait if left else QUOTA_WAIT,
             rate=rows[0]["rate"],
             period=period,
         )
         if not grant.starts:
             return grant
-        if held_until := await _give_out(conn, region, rows[0], found.used, grant):
+        if held_until := await _grant(conn, region, rows[0], found.used, grant):
             return replace(grant, held_until=held_until)
-    return Grant(wait=CROWDED_WAIT)
+    return Grant(wait=CONTENTION_WAIT)
 
 
 async def release(conn: Connection, region: str, returned: Sequence[tuple[datetime, float]], unused: int = 0) -> None:
-    """Return permits: each with its grant's `held_until`, and in how many seconds it can be used again.
+    """Return permits, each as its grant's `held_until` and the seconds until it can be used again.
 
-    `unused` of them were used for no call, which is not counted against the day either.
+    `unused` of them were not used for a call, so they do not count against the daily quota.
     """
-    if unused:  # the bucket before the permits, as who takes some: nobody waits for another in a circle
+    if unused:  # locks the bucket before the permits, like `take`, to avoid deadlocks
         await conn.execute(UNUSED, region, float(unused))
     if returned:
         held, ready = [held for held, _ in returned], [max(0.0, ready_in) for _, ready_in in returned]
         await conn.execute(RETURN, region, ready, held)
 
 
-async def seed(conn: Connection, region: str, limits: Limits, *, only_if_new: bool = False) -> None:
+async def seed(conn: Connection, region: str, limits: AccountLimits, *, only_if_new: bool = False) -> None:
+    """Set what the account allows. A rate that SES throttled stays reduced."""
     sql = SEED_IF_NEW if only_if_new else SEED
     await conn.execute(sql, region, limits.ceiling, limits.left, limits.reserve)
 
 
 async def slow_down(conn: Connection, region: str) -> float | None:
-    """SES throttled: answers the new rate, None if it was halved just now."""
+    """Halve the rate because SES throttled. Return the new rate, or None if it was halved only a moment ago."""
     rate: float | None = await conn.fetchval(SLOW_DOWN, region)
     return rate
 
 
 async def stop_for_today(conn: Connection, region: str) -> None:
-    """SES says the daily quota is used up: nothing more until it says how much is left."""
+    """Grant nothing more until SES says again how much of the daily quota is left."""
     await conn.execute(STOP_FOR_TODAY, region)
 
 
-async def _give_out(
+async def _grant(
     conn: Connection, region: str, seen: asyncpg.Record, used: Sequence[tuple[datetime, int]], grant: Grant
 ) -> datetime | None:
-    """Until when they are out; None if another process was first."""
-    hold = max(grant.starts) + LATEST + IN_FLIGHT + grant.period
+    """Record the granted permits. Return until when they are held, or None if another process was faster."""
+    hold = max(grant.starts) + MAX_DELAY + IN_FLIGHT + grant.period
     taken = [ready_at for ready_at, _ in used], [-n for _, n in used]
     held_until: datetime | None = await conn.fetchval(
-        GIVE_OUT, region, *taken, len(grant.starts), hold, seen["rate"], seen["now"], seen["turn"]
+        GRANT, region, *taken, len(grant.starts), hold, seen["rate"], seen["now"], seen["bucket_version"]
     )
     return held_until

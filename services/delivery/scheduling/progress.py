@@ -1,4 +1,4 @@
-"""Why a campaign's queued mails are not sent yet, and when they will be."""
+"""Tells why a campaign's queued mails are not sent yet, and when they will be."""
 
 import math
 from collections.abc import Mapping
@@ -18,36 +18,36 @@ from libs.schemas.delivery.sending import GetSendingState, SendingState, Waiting
 from services.delivery.scheduling import allowance
 from services.delivery.scheduling.fairness import WHOLE
 from services.delivery.scheduling.read_models import campaign_hold, campaign_pace
-from services.delivery.scheduling.send_schedule import HOUR, Pace, finish
+from services.delivery.scheduling.send_schedule import HOUR, SendSchedule, estimated_end
 
-# The first in line tells it, and those that SES would not take: they come back within seconds, with SES's code. Both
-# are found by the order of the queue, line by line: a campaign may have a million mails in it.
+# The first mail in the queue shows the reason, and so do mails that SES did not accept: they are due again within
+# seconds, with SES's code. Both are found in queue order, partition by partition: a campaign may have a million mails.
 QUEUED = """
-with lines as (
+with partitions as (
     select '' as line union all select jsonb_object_keys(domains) from sending_limit where project = $1
 )
-select first.due_at, first.reason, first.line, last.due_at as last_at, clock_timestamp() as now,
+select first.due_at, first.reason, first.line as partition, last.due_at as last_at, clock_timestamp() as now,
     first.content_id = $2 as of_rest,
     (select not decided from campaign_experiment where project = $1 and campaign_id = $2) as undecided,
     (select paused from paused_project where paused_project.project = $1) as project_paused,
     (select timezone from project_language where project_language.project = $1) as timezone,
     (select true from content where content.project = $1 and content.id = first.content_id) as arrived,
-    (select reason from lines join email using (line)
+    (select reason from partitions join email using (line)
      where state = 'queued' and lane = 2 and project = $1 and campaign_id = $2
         and due_at > clock_timestamp() and due_at < clock_timestamp() + interval '6 seconds'
         and reason not in ('SEND_RATE', 'SEND_WINDOW')
      limit 1) as refused
 from (
-    select head.* from lines cross join lateral (
+    select head.* from partitions cross join lateral (
         select due_at, reason, line, content_id from email
-        where state = 'queued' and lane = 2 and project = $1 and email.line = lines.line and campaign_id = $2
+        where state = 'queued' and lane = 2 and project = $1 and email.line = partitions.line and campaign_id = $2
         order by due_at limit 1
     ) head
     order by due_at limit 1
 ) first cross join lateral (
-    select tail.* from lines cross join lateral (
+    select tail.* from partitions cross join lateral (
         select due_at from email
-        where state = 'queued' and lane = 2 and project = $1 and email.line = lines.line and campaign_id = $2
+        where state = 'queued' and lane = 2 and project = $1 and email.line = partitions.line and campaign_id = $2
             and due_at < greatest(first.due_at, clock_timestamp()) + interval '50 years'
         order by due_at desc limit 1
     ) tail
@@ -58,14 +58,14 @@ BUCKET = """
 select rate, left_today, coalesce(throttled_at > clock_timestamp() - interval '10 seconds', false) as throttled
 from bucket where region = $1
 """
-OURS = ("SEND_WINDOW", "SEND_RATE")
-"""Why we hold mails back ourselves."""
+OWN_REASONS = ("SEND_WINDOW", "SEND_RATE")
+"""Reasons for which Godwit itself holds mails back."""
 
 
-class Queue(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a campaign's queue: the mail that is first in line, and what it goes by.
+class CampaignQueue(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a campaign's queue: its first mail, and what that one depends on.
 
-    `undecided` is that its A/B test has no winner yet, `of_rest` that the first in line is not in a test.
+    `undecided` means that the campaign's A/B test has no winner yet, `of_rest` that the first mail is outside the test.
     """
 
     now: datetime
@@ -78,25 +78,25 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     undecided: bool | None = None
     of_rest: bool | None = None
     timezone: str | None = None
-    line: str = WHOLE
-    pace: Pace = Pace()
+    partition: str = WHOLE
+    schedule: SendSchedule = SendSchedule()
     paused: bool = False
     limit: str | None = None
-    """The line whose limit is slower than the account, WHOLE for the project's; None if there is none."""
+    """The partition whose limit is slower than the account, WHOLE for the whole project; None if there is none."""
 
     @property
     def held(self) -> WaitingFor | None:
-        """What holds the first in line back, if it is we ourselves."""
-        return cast(WaitingFor, self.reason) if self.reason in OURS and self.due_at > self.now else None
+        """What holds the first mail back, if it is Godwit itself."""
+        return cast(WaitingFor, self.reason) if self.reason in OWN_REASONS and self.due_at > self.now else None
 
     @property
     def code(self) -> str | None:
-        """SES's, where it does not take mails."""
-        return self.refused or (None if self.reason in OURS else self.reason)
+        """SES's error code, if it does not accept mails."""
+        return self.refused or (None if self.reason in OWN_REASONS else self.reason)
 
 
-class Account(msgspec.Struct, frozen=True):
-    """What SES takes now; nothing is known before it was asked."""
+class AccountState(msgspec.Struct, frozen=True):
+    """What SES accepts now; the defaults hold until it was asked for the first time."""
 
     rate: float = 0.0
     left_today: float = math.inf
@@ -104,27 +104,31 @@ class Account(msgspec.Struct, frozen=True):
 
 
 def get_sending_state(region: str) -> QueryHandler:
-    async def answer(conn: Connection, project: UUID, query: GetSendingState) -> SendingState:
+    async def sending_state(conn: Connection, project: UUID, query: GetSendingState) -> SendingState:
         queue = await _queue(conn, project, query.campaign_id)
         row = await conn.fetchrow(BUCKET, region)
-        limits = {line: limit.per_second for (_, line), limit in (await allowance.read(conn, [project])).items()}
-        return state_of(*limited(queue, Account(*row) if row else Account(), limits), query.queued)
+        limits = {
+            partition: limit.per_second for (_, partition), limit in (await allowance.read(conn, [project])).items()
+        }
+        return state_of(*limited(queue, AccountState(*row) if row else AccountState(), limits), query.queued)
 
-    return answer
+    return sending_state
 
 
-def limited(queue: Queue | None, account: Account, limits: Mapping[str, float]) -> tuple[Queue | None, Account]:
-    """Both as the project's own limits leave them. The slowest holds the mails, even if SES throttled a moment ago."""
-    lines = (WHOLE, queue.line) if queue else (WHOLE,)
-    slower = {line: limits[line] for line in lines if line in limits and limits[line] < account.rate}
-    slowest = min(slower, key=lambda line: slower[line], default=None)
+def limited(
+    queue: CampaignQueue | None, account: AccountState, limits: Mapping[str, float]
+) -> tuple[CampaignQueue | None, AccountState]:
+    """Return queue and account with the project's own limits applied: the slowest counts, even over throttling."""
+    keys = (WHOLE, queue.partition) if queue else (WHOLE,)
+    slower = {key: limits[key] for key in keys if key in limits and limits[key] < account.rate}
+    slowest = min(slower, key=lambda key: slower[key], default=None)
     if queue is None or slowest is None:
         return queue, account
     return replace(queue, limit=slowest), replace(account, rate=slower[slowest], throttled=False)
 
 
-def state_of(queue: Queue | None, account: Account, queued: int) -> SendingState:
-    """What the mails wait for, of whom so many are `queued`."""
+def state_of(queue: CampaignQueue | None, account: AccountState, queued: int) -> SendingState:
+    """Return what the campaign's mails, of which this many are `queued`, are waiting for."""
     rate = round(account.rate, 2)
     if queue is None:
         return SendingState(waiting_for=None, detail=None, rate=rate)
@@ -133,22 +137,22 @@ def state_of(queue: Queue | None, account: Account, queued: int) -> SendingState
         waiting_for=waiting_for,
         detail={"SES_REFUSING": queue.code, "DOMAIN_LIMIT": queue.limit}.get(waiting_for),
         rate=rate,
-        until=iso(queue.due_at) if waiting_for in OURS and queue.held else None,
-        eta_seconds=_eta(queue, account, queued) if _can_tell(queue) else None,
+        until=iso(queue.due_at) if waiting_for in OWN_REASONS and queue.held else None,
+        eta_seconds=_eta(queue, account, queued) if _is_predictable(queue) else None,
     )
 
 
-async def _queue(conn: Connection, project: UUID, campaign_id: UUID) -> Queue | None:
+async def _queue(conn: Connection, project: UUID, campaign_id: UUID) -> CampaignQueue | None:
     row: asyncpg.Record | None = await conn.fetchrow(QUEUED, project, campaign_id)
     if row is None:
         return None
     key = (project, campaign_id)
     hold = (await campaign_hold.find(conn, [key])).get(key)
-    pace = (await campaign_pace.find(conn, [key])).get(key, Pace())
-    return Queue(**dict(row), pace=pace, paused=hold == "paused")
+    schedule = (await campaign_pace.find(conn, [key])).get(key, SendSchedule())
+    return CampaignQueue(**dict(row), schedule=schedule, paused=hold == "paused")
 
 
-def _waiting_for(queue: Queue, account: Account) -> WaitingFor:
+def _waiting_for(queue: CampaignQueue, account: AccountState) -> WaitingFor:
     if queue.paused:
         return "PAUSED"
     if queue.project_paused:
@@ -165,23 +169,23 @@ def _waiting_for(queue: Queue, account: Account) -> WaitingFor:
         return "THROTTLED"
     if not queue.arrived:
         return "NOT_ARRIVED"
-    if _slower(queue.pace, account.rate):
+    if _is_slower(queue.schedule, account.rate):
         return "SEND_RATE"
     if queue.limit is None:
         return "RATE_LIMIT"
     return "PROJECT_LIMIT" if queue.limit == WHOLE else "DOMAIN_LIMIT"
 
 
-def _can_tell(queue: Queue) -> bool:
-    """Whether it is known how it goes on, and not only what SES takes."""
-    return queue.pace != Pace() and not queue.paused and not queue.undecided
+def _is_predictable(queue: CampaignQueue) -> bool:
+    """Return whether more than SES's rate is known about how the campaign continues."""
+    return queue.schedule != SendSchedule() and not queue.paused and not queue.undecided
 
 
-def _slower(pace: Pace, rate: float) -> bool:
-    return pace.rate is not None and pace.rate / HOUR.total_seconds() < rate
+def _is_slower(schedule: SendSchedule, rate: float) -> bool:
+    return schedule.rate is not None and schedule.rate / HOUR.total_seconds() < rate
 
 
-def _eta(queue: Queue, account: Account, queued: int) -> int | None:
-    """In the project's zone, or when the last one is placed if that is later, as for readers in other zones."""
-    end = finish(queue.pace, zone_of(queue.timezone) or UTC, queue.now, queued, account.rate)
+def _eta(queue: CampaignQueue, account: AccountState, queued: int) -> int | None:
+    """Return the seconds to the end in the project's zone, or to the last mail's due time (in other zones) if later."""
+    end = estimated_end(queue.schedule, zone_of(queue.timezone) or UTC, queue.now, queued, account.rate)
     return math.ceil((max(end, queue.last_at) - queue.now).total_seconds()) if end else None

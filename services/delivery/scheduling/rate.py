@@ -1,4 +1,4 @@
-"""How fast an SES account lets us send, and which calls may begin when. Pure; what is shared is in bucket.py."""
+"""How fast an SES account may be used, and when each call may begin. Pure; `permit_pool` stores what is shared."""
 
 import math
 from collections.abc import Sequence
@@ -6,38 +6,32 @@ from datetime import datetime
 
 import msgspec
 
+from services.delivery.ses.account import SendQuota
+
 AHEAD = 0.15
-"""Seconds for which permits are given out before they come back: the time in which mails are claimed for them. Those
-that wait with a sender that is killed are out for two seconds more, so no more of them than that takes."""
+"""How many seconds before its return a permit is granted, which is the time it takes to claim a mail for it. If the
+sender is killed, the permits granted to it stay out for two more seconds, so there should be few of them."""
 
 RESERVE = 0.1
-"""Share of the daily quota that campaigns and workflows leave for transactional mail."""
+"""The share of the daily quota that is reserved for transactional mail."""
 
 UNLIMITED = -1.0
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """What SES says of the account: mails per second and per 24 hours, and how many went out in the last 24."""
-
-    per_second: float
-    per_day: float
-    sent_today: float
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """`ceiling` mails per second, `left` today, the last `reserve` of them transactional."""
+class AccountLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """At most `ceiling` mails per second and `left` more today, of which the last `reserve` are transactional."""
 
     ceiling: float
     left: float
     reserve: float
 
 
-UNTIL_KNOWN = Limits(ceiling=1.0, left=math.inf, reserve=0.0)
-"""The least that SES gives any account."""
+UNTIL_KNOWN = AccountLimits(ceiling=1.0, left=math.inf, reserve=0.0)
+"""The least that SES grants any account."""
 
 
-class Back(msgspec.Struct, frozen=True):
-    """`n` permits that come back in `ready_in` seconds, at `ready_at`."""
+class ReturningPermits(msgspec.Struct, frozen=True):
+    """`n` permits that return in `ready_in` seconds, at `ready_at`."""
 
     ready_in: float
     n: int
@@ -45,32 +39,33 @@ class Back(msgspec.Struct, frozen=True):
 
 
 class Slots(msgspec.Struct, frozen=True):
-    """In how many seconds each call may begin, and whose permits that uses; with none, ask again in `wait` seconds."""
+    """When each call may begin, in seconds from now, and the permits it uses. If there are none, `wait` seconds."""
 
     starts: Sequence[float]
     used: Sequence[tuple[datetime, int]]
     wait: float
 
 
-def limits(account: Account) -> Limits:
-    limited = account.per_day != UNLIMITED
-    return Limits(
-        ceiling=max(account.per_second, 0.1),
-        left=max(0.0, account.per_day - account.sent_today) if limited else math.inf,
-        reserve=account.per_day * RESERVE if limited else 0.0,
+def limits(quota: SendQuota) -> AccountLimits:
+    """Return the limits that follow from what SES says of the account."""
+    limited = quota.per_day != UNLIMITED
+    return AccountLimits(
+        ceiling=max(quota.per_second, 0.1),
+        left=max(0.0, quota.per_day - quota.sent_today) if limited else math.inf,
+        reserve=quota.per_day * RESERVE if limited else 0.0,
     )
 
 
 def circulation(rate: float) -> tuple[int, float]:
-    """How many permits there are, and for how many seconds after the answer to a call its permit is out."""
+    """Return the number of permits, and for how many seconds after the response a permit stays out."""
     permits = max(1, math.floor(rate))
     return permits, permits / rate
 
 
-def slots(permits: int, period: float, out: Sequence[Back], wanted: int) -> Slots:
-    """Which calls may begin now and soon, if these permits are out, the first to come back first.
+def slots(permits: int, period: float, out: Sequence[ReturningPermits], wanted: int) -> Slots:
+    """Return which calls may begin now and soon, while the permits in `out` are out, in the order of their return.
 
-    Small change is not given out while more is wanted: a claim for every single permit would cost more than the mail.
+    Very few permits are not granted while more are wanted: a claim for a single permit would cost more than the mail.
     """
     least = min(wanted, max(1, math.floor(permits / period * AHEAD / 2)))
     coming = [back for back in _usable(permits, out) if back.n]
@@ -87,19 +82,21 @@ def slots(permits: int, period: float, out: Sequence[Back], wanted: int) -> Slot
     return Slots(starts, used, 0.0)
 
 
-def _usable(permits: int, out: Sequence[Back]) -> list[Back]:
-    """If more are out than there should be, those that come back first are withdrawn."""
+def _usable(permits: int, out: Sequence[ReturningPermits]) -> list[ReturningPermits]:
+    """Return the permits that may be granted again; if too many are out, those that return first are withdrawn."""
     excess = max(0, sum(back.n for back in out) - permits)
     usable = []
     for back in out:
         withdrawn = min(excess, back.n)
         excess -= withdrawn
-        usable.append(Back(back.ready_in, back.n - withdrawn, back.ready_at))
+        usable.append(ReturningPermits(back.ready_in, back.n - withdrawn, back.ready_at))
     return usable
 
 
-def _later(starts: Sequence[float], used: Sequence[tuple[datetime, int]], least: int, following: Back) -> Slots:
-    """What is there, if it is enough for a claim; else nothing, until the next one comes near."""
+def _later(
+    starts: Sequence[float], used: Sequence[tuple[datetime, int]], least: int, following: ReturningPermits
+) -> Slots:
+    """Return the slots found so far if they are enough for a claim; otherwise none, until the next permit is near."""
     if len(starts) >= least:
         return Slots(starts, used, 0.0)
     return Slots((), (), max(0.001, following.ready_in - AHEAD))

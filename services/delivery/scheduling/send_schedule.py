@@ -1,4 +1,4 @@
-"""When the mails of a campaign may go out: so many in an hour, and at certain hours of the day only. Pure."""
+"""When the mails of a campaign may be sent: at a maximum rate per hour, and only in a daily window. Pure."""
 
 import math
 from collections.abc import Iterator
@@ -13,93 +13,96 @@ from libs.schemas.campaigns.campaigns import WEEKDAYS, SendWindow
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 BURST = timedelta(seconds=1)
-"""What may be made up for at once: mails are claimed some at a time, not each at its moment."""
+"""How much unused time may be made up for at once: mails are claimed in batches, not each at its own moment."""
 
-LONGEST = timedelta(days=3660)
-"""How far ahead is looked for the end of a campaign."""
+MAX_DURATION = timedelta(days=3660)
+"""A campaign that would take longer has no estimated end."""
 
-Held = Literal["SEND_RATE", "SEND_WINDOW"]
+HeldBy = Literal["SEND_RATE", "SEND_WINDOW"]
 
 
-class Pace(msgspec.Struct, frozen=True):
-    """At most `rate` mails in an hour, and only while the window is open; None is no limit."""
+class SendSchedule(msgspec.Struct, frozen=True):
+    """At most `rate` mails per hour, and only while the window is open; None means no limit."""
 
     rate: int | None = None
     window: SendWindow | None = None
 
     @property
     def interval(self) -> timedelta:
-        """From one mail to the next."""
+        """The time from one mail to the next."""
         return HOUR / self.rate if self.rate else timedelta(0)
 
 
-class Meter(msgspec.Struct, frozen=True):
-    """`next_at` is when the next mail may go out, `placed_until` the time up to which others wait for theirs."""
+class RateMeter(msgspec.Struct, frozen=True):
+    """`next_at` is when the next mail may be sent; queued mails have due times up to `placed_until`."""
 
     next_at: datetime
     placed_until: datetime
 
 
-class Place(msgspec.Struct, frozen=True):
-    """When a mail is looked at again, and why not before; nothing holds one that may go out now."""
+class DueTime(msgspec.Struct, frozen=True):
+    """When a mail is looked at again, and what holds it until then; None if it may be sent now."""
 
     at: datetime
-    held: Held | None = None
+    held_by: HeldBy | None = None
 
 
-def zone_for(window: SendWindow | None, recipients: object, projects: str | None) -> tzinfo:
-    """The zone whose clock the window goes by; names that are none are passed over."""
-    theirs = zone_of(recipients) if window and window.timezone == "RECIPIENT" else None
-    return theirs or zone_of(projects) or UTC
+def zone_for(window: SendWindow | None, recipient_zone: object, project_zone: str | None) -> tzinfo:
+    """Return the time zone that the window refers to; unknown zone names are ignored."""
+    own = zone_of(recipient_zone) if window and window.timezone == "RECIPIENT" else None
+    return own or zone_of(project_zone) or UTC
 
 
 def opening(window: SendWindow, zone: tzinfo, now: datetime) -> datetime:
-    """The first moment, from now on, at which the window is open."""
+    """Return the first moment from now on at which the window is open."""
     return next(max(start, now) for start, _ in _spans(window, zone, now))
 
 
-def admitted(pace: Pace, meter: Meter, now: datetime, wanted: int) -> tuple[int, Meter]:
-    """How many of the mails that are wanted may go out now, and the meter after that."""
-    if not pace.rate:
+def admit(schedule: SendSchedule, meter: RateMeter, now: datetime, wanted: int) -> tuple[int, RateMeter]:
+    """Return how many of the wanted mails the rate allows now, and the meter after they are sent."""
+    if not schedule.rate:
         return wanted, meter
     since = max(meter.next_at, now - BURST)
-    passed = min(wanted, math.floor((now - since) / pace.interval) + 1) if since <= now else 0
-    return passed, msgspec.structs.replace(meter, next_at=since + passed * pace.interval) if passed else meter
+    admitted = min(wanted, math.floor((now - since) / schedule.interval) + 1) if since <= now else 0
+    return admitted, msgspec.structs.replace(meter, next_at=since + admitted * schedule.interval) if admitted else meter
 
 
-def place(pace: Pace, meter: Meter, zone: tzinfo, now: datetime) -> tuple[Place, Meter]:
-    """When the next in line is to be looked at, if its reader is in this zone, and the meter after that.
+def next_due(schedule: SendSchedule, meter: RateMeter, zone: tzinfo, now: datetime) -> tuple[DueTime, RateMeter]:
+    """Return when to look at the next mail, whose recipient is in this zone, and the meter after that.
 
-    It is no promise: a mail is held to the rate and the window when it is claimed. It spreads mails, so that not all
-    of them are claimed again and again.
+    This is no promise: the claim enforces rate and window. It spreads the mails over time, so that the sender does not
+    claim all of them again and again.
     """
-    at = max(meter.placed_until, meter.next_at, now) if pace.rate else now
-    opens = opening(pace.window, zone, at) if pace.window else at
+    at = max(meter.placed_until, meter.next_at, now) if schedule.rate else now
+    opens = opening(schedule.window, zone, at) if schedule.window else at
     if opens > at:
-        return Place(opens, "SEND_WINDOW"), meter
-    return Place(at, "SEND_RATE" if at > now else None), msgspec.structs.replace(meter, placed_until=at + pace.interval)
+        return DueTime(opens, "SEND_WINDOW"), meter
+    due = DueTime(at, "SEND_RATE" if at > now else None)
+    return due, msgspec.structs.replace(meter, placed_until=at + schedule.interval)
 
 
-def finish(pace: Pace, zone: tzinfo, now: datetime, mails: int, per_second: float) -> datetime | None:
-    """When so many mails will be out, if SES takes so many in a second; None if that cannot be told."""
-    rate = min(per_second, pace.rate / HOUR.total_seconds()) if pace.rate else per_second
-    if rate <= 0 or mails / rate > LONGEST.total_seconds():
+def estimated_end(
+    schedule: SendSchedule, zone: tzinfo, now: datetime, mails: int, per_second: float
+) -> datetime | None:
+    """Return when this many mails will be sent if SES accepts `per_second`; None if there is no sensible estimate."""
+    rate = min(per_second, schedule.rate / HOUR.total_seconds()) if schedule.rate else per_second
+    if rate <= 0 or mails / rate > MAX_DURATION.total_seconds():
         return None
     left = timedelta(seconds=mails / rate)
-    if not pace.window:
+    if not schedule.window:
         return now + left
-    for start, end in _spans(pace.window, zone, now):
+    for start, end in _spans(schedule.window, zone, now):
         begins = max(start, now)
         if begins + left <= end:
             return begins + left
         left -= end - begins
-        if begins - now > LONGEST:
+        if begins - now > MAX_DURATION:
             return None
     return None
 
 
 def _spans(window: SendWindow, zone: tzinfo, now: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """From when until when the window is open, in order, as far as it has not passed."""
+    """Yield the start and end of each opening of the window, in order, without those that are over."""
     start, end = time.fromisoformat(window.start), time.fromisoformat(window.end)
     day = now.astimezone(zone).date() - 2 * DAY
     while day < date.max - 2 * DAY:
@@ -111,6 +114,9 @@ def _spans(window: SendWindow, zone: tzinfo, now: datetime) -> Iterator[tuple[da
 
 
 def _instant(day: date, clock: time, zone: tzinfo) -> datetime:
-    """When clocks show this. Where they are put forward over it, as long after the change as it was to be; where they
-    show it twice, the first time (as RFC 5545 reads it)."""
+    """Return when clocks in the zone show this time.
+
+    As in RFC 5545, a time that clocks skip is read with the offset before the change, and a time that they show twice
+    is the first one.
+    """
     return datetime.combine(day, clock, tzinfo=zone).astimezone(UTC)

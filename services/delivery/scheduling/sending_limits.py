@@ -1,4 +1,4 @@
-"""A project's own sending limits: a decider. Pure."""
+"""The decider of a project's own sending limits. Pure."""
 
 from datetime import datetime
 
@@ -13,19 +13,19 @@ from services.delivery.domains.domain import NAME, normal
 MAX_DOMAINS = 100
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Mails per second: of the whole project, if that is limited, and to each recipient domain that is."""
+class ProjectLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Mails per second: of the whole project, unless that is unlimited, and to each limited recipient domain."""
 
     per_second: float | None = None
     domains: dict[str, float] = {}
 
 
-INITIAL = Limits()
+INITIAL = ProjectLimits()
 
 
-def decide(command: SetSendingLimits, limits: Limits, _: datetime) -> list[SendingLimitsSet]:
-    """What follows from the command; nothing if it is already so. Raises Rejected for no."""
-    wanted = Limits(
+def decide(command: SetSendingLimits, limits: ProjectLimits, _: datetime) -> list[SendingLimitsSet]:
+    """Return the new limits, or nothing if they are the same. Raise Rejected if they are invalid."""
+    wanted = ProjectLimits(
         per_second=command.per_second,
         domains={normal(name): per_second for name, per_second in sorted(command.domains.items())},
     )
@@ -35,13 +35,13 @@ def decide(command: SetSendingLimits, limits: Limits, _: datetime) -> list[Sendi
     return [SendingLimitsSet(project_id=command.project_id, **msgspec.structs.asdict(wanted))]
 
 
-def evolve(limits: Limits, event: SendingLimitsSet) -> Limits:
+def evolve(limits: ProjectLimits, event: SendingLimitsSet) -> ProjectLimits:
     return replace(limits, per_second=event.per_second, domains=event.domains)
 
 
-def _check(wanted: Limits) -> None:
+def _check(wanted: ProjectLimits) -> None:
     wrong = [
-        FieldError(field=f"domains.{name}", message="This is not a domain name", code="invalid_string")
+        FieldError(field=f"domains.{name}", message="Must be a domain name", code="invalid_string")
         for name in wanted.domains
         if not NAME.fullmatch(name)
     ]

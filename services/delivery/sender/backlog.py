@@ -1,13 +1,12 @@
-"""What a process knows to wait in the queue."""
+"""What a process knows about urgent mails in the queue."""
 
 import asyncio
 
 
 class Backlog:
-    """True while urgent mails wait that this process put into the queue, or left there, and has not found since. At
-    first it is, because nobody has looked.
+    """True while there may be urgent mails that this process queued, or left in the queue, and has not found since.
 
-    `grew` is set when it grows, until `known` is asked.
+    It is true at first, because nobody has looked yet. `grew` is set when it grows, until `known` is called.
     """
 
     def __init__(self) -> None:
@@ -22,7 +21,7 @@ class Backlog:
         self.grew.set()
 
     def known(self) -> int:
-        """Before a look at the queue: what has to be told to `found` after it, if it found room for all of them."""
+        """Call this before looking at the queue. Pass the result to `found` if the look left no urgent mail behind."""
         self.grew.clear()
         return self._grown
 

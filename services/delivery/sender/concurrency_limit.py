@@ -1,38 +1,33 @@
-"""How many mails one process has claimed at a time: grows with success, halves on trouble. Pure.
+"""Limits how many mails a process has claimed at a time: additive increase, multiplicative decrease. Pure.
 
-When SES answers nothing, every call costs one unknown. So trouble shrinks the window down to one mail, and a window of
-one rests ever longer between tries: an outage makes a handful of unknowns, not thousands.
+When SES does not respond, every call leaves a mail whose outcome is unknown. So errors shrink the limit down to one
+mail, and at one the pauses between attempts grow: an outage leaves a handful of unknown mails, not thousands.
 """
 
 import msgspec
 
-from services.delivery.ses.outcome import (
-    NotTaken,
-    Outcome,
-    Refused,
-    Sent,
-    Unknown,
-)
+from services.delivery.ses.outcome import MailRejected, NotTaken, Outcome, Sent, Unknown
 
-FIRST_REST, LONGEST_REST = 0.25, 30.0
+FIRST_PAUSE, MAX_PAUSE = 0.25, 30.0
 
 
-class Window(msgspec.Struct, frozen=True):
-    """`size` mails may be claimed and not yet settled; `rest` is how many seconds to wait before claiming more."""
+class ConcurrencyLimit(msgspec.Struct, frozen=True):
+    """At most `size` mails may be claimed and not yet settled; `pause` is how long to wait before claiming more."""
 
-    most: int
+    maximum: int
     size: int
-    rest: float = 0.0
+    pause: float = 0.0
 
-    def after(self, outcome: Outcome) -> "Window":
+    def after(self, outcome: Outcome) -> "ConcurrencyLimit":
+        """Return the limit as it is after a call with this outcome."""
         match outcome:
-            case Sent() | Refused():
-                return Window(self.most, min(self.most, self.size + 1))
+            case Sent() | MailRejected():
+                return ConcurrencyLimit(self.maximum, min(self.maximum, self.size + 1))
             case Unknown() | NotTaken(at_once=False):
-                rest = min(LONGEST_REST, max(FIRST_REST, self.rest * 2)) if self.size == 1 else 0.0
-                return Window(self.most, max(1, self.size // 2), rest)
+                pause = min(MAX_PAUSE, max(FIRST_PAUSE, self.pause * 2)) if self.size == 1 else 0.0
+                return ConcurrencyLimit(self.maximum, max(1, self.size // 2), pause)
         return self
 
 
-def opened(most: int) -> Window:
-    return Window(most, most)
+def wide_open(maximum: int) -> ConcurrencyLimit:
+    return ConcurrencyLimit(maximum, maximum)

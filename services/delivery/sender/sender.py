@@ -1,8 +1,8 @@
-"""The sender: claims what is due, hands it to SES, and has recorded what came of it.
+"""The sender: claims due mails within the shared rate, and has them sent.
 
-The three go on at once, each in batches, so that no mail costs a round trip of its own: while calls are in flight the
-next mails are claimed, and outcomes that came in while the last ones were written are written together. How many mails
-are claimed and not yet recorded is bounded by the window.
+Claiming, calling and writing outcomes go on at the same time, each in batches, so that no mail costs a round trip of
+its own: while calls are in flight the next mails are claimed, and outcomes that arrive while others are being written
+are written together afterwards. The concurrency limit bounds how many mails are claimed and not yet written.
 """
 
 import asyncio
@@ -15,103 +15,68 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from libs.kernel.rejection import Rejected
-from libs.runtime import crash
 from libs.runtime.eventstore.store import Connection, UnitOfWork
+from libs.runtime.process.loops import DATABASE_ERRORS
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.timeouts import soft_timeout
 from services.delivery.claiming import claims
-from services.delivery.ledger import metrics
 from services.delivery.ledger.mail import Mail
 from services.delivery.ledger.timing import Timing
-from services.delivery.rendering import attachments
-from services.delivery.rendering.content_cache import Shelf
-from services.delivery.rendering.mime import File
+from services.delivery.rendering.content_cache import ContentCache
 from services.delivery.scheduling import allowance, permit_pool
-from services.delivery.scheduling.fairness import (
-    TRANSACTIONAL,
-    Share,
-    Waiting,
-    allot,
-)
+from services.delivery.scheduling.allowance import Allowances
+from services.delivery.scheduling.fairness import TRANSACTIONAL, DueMails, Share, allot
+from services.delivery.sender import metrics
 from services.delivery.sender.backlog import Backlog
-from services.delivery.sender.concurrency_limit import opened
-from services.delivery.sender.job import (
-    Answer,
-    Job,
-    Permit,
-    permits_of,
-)
-from services.delivery.sender.maintenance import BROKEN
-from services.delivery.sender.outcome_writer import Recorder
-from services.delivery.sender.restore_guard import Guard
-from services.delivery.sender.sender_pool import Crew
-from services.delivery.ses.client import Ses
-from services.delivery.ses.outcome import (
-    GIVEN_BACK,
-    NotTaken,
-    Outcome,
-    Refused,
-    Unknown,
-)
+from services.delivery.sender.dispatcher import ACQUIRE_SECONDS, Dispatcher
+from services.delivery.sender.job import Job, Permit, permits_of
+from services.delivery.sender.mailer import Mailer
+from services.delivery.sender.outcome_writer import OutcomeWriter
+from services.delivery.sender.restore_guard import RestoreGuard
 
 log = structlog.get_logger()
 
-CLAIMED_PER_CALL = 8
-"""Mails claimed for each call that may be in flight: the others wait for a thread, or to be recorded."""
-
 AHEAD_SECONDS = 0.25
-"""How far claims may run ahead of calls, in what the rate and the threads allow: a permit that waits is not used."""
+"""How far claims may run ahead of calls, at the current rate: a permit that waits is of no use to anyone else."""
 
 ROOM_SECONDS = 0.1
-"""How long to wait for room, if nothing is committed before."""
-
-QUICK_CALL = 0.01
-"""Seconds that a call takes, as long as none was made."""
-
-FILES_AT_ONCE = 2
-"""Mails whose attachments are in memory: each may take some forty megabytes until it is sent."""
+"""How long to wait for room if nothing is committed before."""
 
 IDLE_SECONDS = 1.0
 QUIET_SECONDS = 0.02
-"""How long not to look again at a queue in which nothing was due, unless mails are known to be in it: most of what is
-committed is none."""
+"""How long not to look again at a queue without due mails, unless mails are known to be in it: most commits queue
+none."""
 
-BROKEN_SECONDS = 1.0
-ACQUIRE_SECONDS = 10.0
-RECORDING_SECONDS = 5.0
-COURTESY, LONGEST_COURTESY = 15.0, 2.0
-"""How many times as long as sending the mails of a claim takes the next one waits, and for how many seconds at most,
-while a crowd of others is taken on: those are not safe yet, and these are. Even then they go out at a sixteenth of the
-speed."""
+SECONDS_AFTER_ERROR = 1.0
+WRITE_SECONDS = 5.0
+YIELD_FACTOR, MAX_YIELD = 15.0, 2.0
+"""Under backpressure, pause this many times as long as sending the claimed mails takes, up to a maximum of seconds:
+commands that are not stored yet are less safe than queued mails. Those still go out at a sixteenth of the rate."""
 
-NEWS = 0.1
-"""How much the latest call counts in the mean of what they take."""
 
-CRASHED = Unknown("a bug in the sender")
+class _Queue(msgspec.Struct, frozen=True):
+    """What a look at the queue found: the mails that may be sent now, and the projects with limits of their own."""
+
+    due: Sequence[DueMails]
+    limited: Set[UUID]
+    allowances: Allowances
 
 
 class Sender:
-    """One process's sender. Runs until the service stops, then finishes what it has claimed."""
+    """The sender of one process. It runs until the service stops, and then finishes what it has claimed."""
 
-    def __init__(self, runtime: Runtime, ses: Ses, shelf: Shelf, timing: Timing, guard: Guard) -> None:
-        config = runtime.settings
+    def __init__(
+        self, runtime: Runtime, mailer: Mailer, cache: ContentCache, timing: Timing, guard: RestoreGuard
+    ) -> None:
         self._runtime = runtime
-        self._ses = ses
-        self._shelf = shelf
+        self._cache = cache
         self._timing = timing
         self._guard = guard
-        self._region = config.aws_region
-        self._concurrency = config.send_concurrency
-        self._crew: Crew[Job, Answer] = Crew(config.send_concurrency, self._deliver, self._finish)
-        self._window = opened(config.send_concurrency * CLAIMED_PER_CALL)
-        self._recorder = Recorder(runtime, timing)
-        self._uncalled: set[UUID] = set()
-        self._reading: set[asyncio.Future[None]] = set()
-        self._room_for_files = asyncio.Semaphore(FILES_AT_ONCE)
+        self._region = runtime.settings.aws_region
+        self._concurrency = runtime.settings.send_concurrency
+        self._writer = OutcomeWriter(runtime, timing)
+        self._dispatcher = Dispatcher(runtime, mailer, self._writer)
         self._rate = 1.0
-        self._period = 1.0
-        self._call_seconds = QUICK_CALL
         self._stopping = False
         self._turns = itertools.count()
         self._backlog = Backlog()
@@ -123,16 +88,16 @@ class Sender:
             await asyncio.shield(work)
         except asyncio.CancelledError:
             self._stop()
-            await asyncio.wait({work}, timeout=self._timing.connect + self._timing.read + RECORDING_SECONDS)
+            await asyncio.wait({work}, timeout=self._timing.connect + self._timing.read + WRITE_SECONDS)
             work.cancel()
             raise
         finally:
             stop.cancel()
-            self._crew.dismiss()
+            self._dispatcher.close()
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._recorder.run())
+            tasks.create_task(self._writer.run())
             tasks.create_task(self._claim_all())
 
     async def _stop_with_the_service(self) -> None:
@@ -141,24 +106,25 @@ class Sender:
 
     def _stop(self) -> None:
         self._stopping = True
+        self._dispatcher.stop()
         self._runtime.committed.set()
 
-    # --- claiming ----------------------------------------------------------------------------------------------------
+    # --- mails from the queue ----------------------------------------------------------------------------------------
 
     async def _claim_all(self) -> None:
         while not self._stopping:
             try:
                 pause = await self._claim_some()
-            except BROKEN as broken:
-                log.warning("sender.cannot_claim", error=repr(broken))
+            except DATABASE_ERRORS as error:
+                log.warning("sender.cannot_claim", error=repr(error))
                 self._backlog.grow()
-                pause = BROKEN_SECONDS
+                pause = SECONDS_AFTER_ERROR
             if pause and not self._stopping:
-                await self._rest(pause)
-        self._recorder.close()
+                await self._wait_for_commit(pause)
+        self._writer.close()
 
     async def _claim_some(self) -> float:
-        """Claim and start as many as there is room and rate for; answers how long to wait before the next time."""
+        """Claim and start as many mails as room and rate allow. Return the seconds to wait before the next round."""
         self._runtime.committed.clear()
         known = self._backlog.known()
         if not self._guard.open.is_set():
@@ -166,190 +132,143 @@ class Sender:
         room = self._room()
         if room <= 0:
             return ROOM_SECONDS
-        if self._window.rest and not self._recorder.open:
-            async with soft_timeout(self._window.rest):
-                await self._runtime.stopping.wait()
+        await self._pause_after_errors()
         async with self._runtime.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
-            found = await claims.waiting(conn, room)
-            limited = {line.project for line in found if line.limited}
-            limits = await allowance.read(conn, limited)
-            waiting = allowance.reduced(found, limits)
-            metrics.LIMITED.inc(len(found) - len(waiting))
-            wanted = min(room, sum(line.count for line in waiting))
+            queue = await _look(conn, room)
+            wanted = min(room, sum(each.count for each in queue.due))
             taken = await self._take(conn, wanted) if wanted else None
         if taken is None:
-            self._backlog.found(known)
-            async with soft_timeout(QUIET_SECONDS):
-                await self._backlog.grew.wait()
-            return min([IDLE_SECONDS, *(max(ROOM_SECONDS, limit.wait) for limit in limits.values())])
+            return await self._stay_quiet(known, queue.allowances)
         grant, permits = taken
         if not permits:
             self._backlog.grow()
             await asyncio.sleep(min(grant.wait, IDLE_SECONDS))
             return 0.0
-        shares = allot(waiting, len(permits), grant.bulk, next(self._turns))
-        if not _leaves_urgent(waiting, shares, room):
+        shares = allot(queue.due, len(permits), grant.bulk, next(self._turns))
+        if not _leaves_urgent(queue.due, shares, room):
             self._backlog.found(known)
-        return await self._claim(shares, limited, permits)
+        return await self._claim(shares, queue.limited, permits)
+
+    async def _pause_after_errors(self) -> None:
+        if self._dispatcher.limit.pause and not self._writer.open:
+            async with soft_timeout(self._dispatcher.limit.pause):
+                await self._runtime.stopping.wait()
+
+    async def _stay_quiet(self, known: int, allowances: Allowances) -> float:
+        """Wait a moment because nothing is due. Return how long to wait after that if nothing is committed."""
+        self._backlog.found(known)
+        async with soft_timeout(QUIET_SECONDS):
+            await self._backlog.grew.wait()
+        return min([IDLE_SECONDS, *(max(ROOM_SECONDS, allowed.wait) for allowed in allowances.values())])
 
     async def _take(self, conn: Connection, wanted: int) -> tuple[permit_pool.Grant, list[Permit]]:
         asked = time.monotonic()
         grant = await permit_pool.take(conn, self._region, wanted)
-        self._rate, self._period = grant.rate, grant.period
+        self._rate, self._dispatcher.period = grant.rate, grant.period
         return grant, permits_of(grant, asked)
 
     def _room(self) -> int:
-        """How many mails may be claimed now; none rather than a few, because a claim costs the same for many."""
+        """Return how many mails may be claimed now; none instead of a few, because a small claim costs as much."""
         space = self._space()
-        return space if space >= min(self._window.size, self._ahead()) / 4 else 0
+        return space if space >= min(self._dispatcher.limit.size, self._ahead()) / 4 else 0
 
     def _space(self) -> int:
-        return min(self._window.size - self._recorder.open, self._ahead() - len(self._uncalled))
+        return min(self._dispatcher.limit.size - self._writer.open, self._ahead() - len(self._dispatcher.uncalled))
 
     def _ahead(self) -> int:
-        return math.ceil(min(self._rate, self._concurrency / self._call_seconds) * AHEAD_SECONDS)
+        """Return how many claimed mails may wait for their call."""
+        return math.ceil(min(self._rate, self._concurrency / self._dispatcher.call_seconds) * AHEAD_SECONDS)
 
     async def _claim(self, shares: Sequence[Share], limited: Set[UUID], permits: Sequence[Permit]) -> float:
         async with self._runtime.unit() as unit:
-            mails = await claims.claim(unit, shares, limited, self._timing.lease, self._shelf)
+            mails = await claims.claim(unit, shares, limited, self._timing.lease, self._cache)
             jobs = await self._jobs(unit, mails, permits)
         for job in jobs:
-            self._start(job)
-        await self._runtime.wait_out_backpressure(self._courtesy(len(mails)))
+            self._dispatcher.start(job)
+        await self._runtime.wait_out_backpressure(self._yield_seconds(len(mails)))
         return 0.0 if mails else IDLE_SECONDS / 4
 
     async def _jobs(self, unit: UnitOfWork, mails: Sequence[Mail], permits: Sequence[Permit]) -> list[Job]:
-        """Each mail with a permit; those that are left over are returned."""
+        """Give each mail a permit, and return the permits that are left over to the pool."""
         unused = permits[len(mails) :]
-        await permit_pool.release(unit.conn, self._region, [permit.back() for permit in unused], len(unused))
+        await permit_pool.release(unit.conn, self._region, [permit.returned() for permit in unused], len(unused))
         return [Job(mail, permit) for mail, permit in zip(mails, permits, strict=False)]
 
-    def _courtesy(self, mails: int) -> float:
-        """How long those who have to wait for an answer may go first, after a claim of so many mails."""
-        return min(LONGEST_COURTESY, mails * self._call_seconds / self._concurrency * COURTESY)
+    def _yield_seconds(self, mails: int) -> float:
+        """Return for how long commands go first after a claim of this many mails, while there is backpressure."""
+        return min(MAX_YIELD, mails * self._dispatcher.call_seconds / self._concurrency * YIELD_FACTOR)
 
-    async def _rest(self, seconds: float) -> None:
-        """Until something was committed here: new mails, or outcomes that make room. Other replicas' are polled for."""
+    async def _wait_for_commit(self, seconds: float) -> None:
+        """Wait until this process commits something: new mails, or outcomes that make room.
+
+        What other replicas commit is found when the time is over.
+        """
         async with soft_timeout(seconds):
             await self._runtime.committed.wait()
 
-    # --- mail that is claimed as it is queued: see `express` ---------------------------------------------------------
+    # --- mails that are claimed while they are being queued: see `intake.fast_path` ----------------------------------
 
-    def admits(self, mails: int, most: int) -> bool:
-        """Whether so many transactional mails may be claimed past the queue, and then there is room for them until they
-        `leave`: there is time for them now, and none waits that this process has not found."""
+    def admits(self, mails: int, maximum: int) -> bool:
+        """Return whether this many transactional mails may be claimed past the queue.
+
+        They may if there is capacity, and no urgent mail is queued that this process has not found. Then room is kept
+        for them until `leave` is called.
+        """
         admitted = (
-            mails <= min(most, self._space())
+            mails <= min(maximum, self._space())
             and not self._backlog
             and self._guard.open.is_set()
-            and not (self._stopping or self._window.rest or self._runtime.has_backpressure)
+            and not (self._stopping or self._dispatcher.limit.pause or self._runtime.has_backpressure)
         )
         if admitted:
-            self._recorder.expect(mails)
+            self._writer.expect(mails)
         return admitted
 
     async def take(self, mails: int) -> list[Permit]:
-        """Permits for these, as far as there are any."""
+        """Return permits for this many mails, or as many as there are."""
         try:
             async with self._runtime.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
                 _, permits = await self._take(conn, mails)
                 return permits
-        except BROKEN as broken:
-            log.warning("sender.cannot_take", error=repr(broken))
+        except DATABASE_ERRORS as error:
+            log.warning("sender.cannot_take_permits", error=repr(error))
             return []
 
     async def claim_new(self, unit: UnitOfWork, queued: Collection[UUID], permits: Sequence[Permit]) -> list[Job]:
-        """Claim mails that are queued in this unit, one for each permit; what is left waits in the queue."""
+        """Claim mails that are being queued in this unit of work, one for each permit. The others stay queued."""
         ids = list(queued)[: len(permits)]
-        mails = await claims.claim_new(unit, ids, self._timing.lease, self._shelf) if ids else []
+        mails = await claims.claim_new(unit, ids, self._timing.lease, self._cache) if ids else []
         return await self._jobs(unit, mails, permits)
 
     def leave(self, mails: int, jobs: Sequence[Job], committed: bool) -> None:
-        """The transaction of so many that were admitted is over: send those that were claimed in it, if it is known
-        to be committed; else see that they are queued, if they are anything."""
+        """End the transaction of this many admitted mails: send those that were claimed in it if it was committed.
+
+        If the commit failed it may have happened all the same, so the claims are given back.
+        """
         if len(jobs) < mails:
             self._backlog.grow()
         for job in jobs:
             if committed:
-                self._start(job)
+                self._dispatcher.start(job)
             else:
-                self._recorder.expect(1)
-                self._finish([(job, Answer(GIVEN_BACK, time.monotonic()))])
-        self._recorder.forget(mails)
+                self._dispatcher.give_back(job)
+        self._writer.forget(mails)
 
     def look(self, _: bool) -> None:
-        """A transaction is over that queued mails: they are to be looked for."""
+        """Look at the queue, because a transaction that queued mails has ended."""
         self._backlog.grow()
 
-    # --- sending -----------------------------------------------------------------------------------------------------
 
-    def _start(self, job: Job) -> None:
-        """Have it called when its permit is good."""
-        crash.point("after_claim_commit")
-        self._recorder.expect(1)
-        self._uncalled.add(job.mail.id)
-        wait = job.permit.start - time.monotonic()
-        if wait > 0:
-            asyncio.get_running_loop().call_later(wait, self._call, job)
-        else:
-            self._call(job)
-
-    def _call(self, job: Job) -> None:
-        if not job.mail.extras.attachments:
-            self._crew.hand_in(job)
-            return
-        self._uncalled.discard(job.mail.id)  # those that wait for their files hold up nobody
-        reading = asyncio.ensure_future(self._read_and_call(job))
-        self._reading.add(reading)
-        reading.add_done_callback(self._reading.discard)
-
-    async def _read_and_call(self, job: Job) -> None:
-        await self._room_for_files.acquire()
-        read = await self._read(job.mail)
-        if isinstance(read, Outcome):
-            self._room_for_files.release()
-            self._finish([(job, Answer(read, time.monotonic()))])
-        else:
-            self._crew.hand_in(msgspec.structs.replace(job, attached=read))
-
-    async def _read(self, mail: Mail) -> Sequence[File] | Outcome:
-        try:
-            async with self._runtime.pool.acquire(timeout=ACQUIRE_SECONDS) as conn:
-                return await attachments.read(conn, mail.project, mail.extras.attachments)
-        except Rejected as gone:
-            return Refused(gone.code, gone.message)
-        except BROKEN as broken:
-            log.warning("sender.cannot_read_files", error=repr(broken))
-        except Exception:
-            log.exception("sender.cannot_read_files", email=str(mail.id))
-        return NotTaken("FILES_UNREADABLE")
-
-    def _deliver(self, job: Job) -> Answer:
-        """In a thread. Timers of the loop may end a millisecond too early: SES would take one mail too many."""
-        if (early := job.permit.start - time.monotonic()) > 0:
-            time.sleep(early)
-        begun = time.monotonic()
-        self._uncalled.discard(job.mail.id)
-        late = begun > job.permit.latest and not job.attached  # files take their time, a few at once
-        if self._stopping or late:
-            return Answer(GIVEN_BACK, begun)
-        outcome = self._ses.deliver(job.mail, job.attached)
-        answered = time.monotonic()
-        self._call_seconds += (answered - begun - self._call_seconds) * NEWS
-        metrics.CALL.observe(answered - job.permit.start)
-        return Answer(outcome, answered)
-
-    def _finish(self, answers: Sequence[tuple[Job, Answer | None]]) -> None:
-        for job, answer in answers:
-            outcome, at = (answer.outcome, answer.at) if answer else (CRASHED, time.monotonic())
-            self._window = self._window.after(outcome)
-            permit = job.permit if outcome == GIVEN_BACK else job.permit.used(at + self._period)
-            self._recorder.record(job.mail, outcome, permit)
-            if job.attached:
-                self._room_for_files.release()
+async def _look(conn: Connection, room: int) -> _Queue:
+    found = await claims.due_mails(conn, room)
+    limited = {each.project for each in found if each.limited}
+    allowances = await allowance.read(conn, limited)
+    due = allowance.reduced(found, allowances)
+    metrics.LIMITED.inc(len(found) - len(due))
+    return _Queue(due, limited, allowances)
 
 
-def _leaves_urgent(waiting: Sequence[Waiting], shares: Sequence[Share], counted: int) -> bool:
-    """Whether transactional mails wait that got no permit; more than `counted` were not counted."""
-    urgent = sum(line.count for line in waiting if line.lane == TRANSACTIONAL)
+def _leaves_urgent(due: Sequence[DueMails], shares: Sequence[Share], counted: int) -> bool:
+    """Return whether transactional mails may be left without a permit; more than `counted` were not counted."""
+    urgent = sum(each.count for each in due if each.lane == TRANSACTIONAL)
     return urgent >= counted or urgent > sum(share.quota for share in shares if share.lane == TRANSACTIONAL)

@@ -1,7 +1,6 @@
-"""Threads that call SES, and bring what came of the calls back to the event loop together.
+"""A pool of threads that call SES and return their results to the event loop in batches.
 
-A future for each call costs more than handing over a mail should: with it the loop is woken for every answer, and a
-busy sender has hundreds a second.
+A future per call would cost too much: it wakes the loop for every result, and a busy sender has hundreds per second.
 """
 
 import asyncio
@@ -20,10 +19,11 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-class Crew(Generic[Job, Result]):
-    """So many threads that `work` on jobs in the order in which they are handed in; for the event loop it is made on.
+class SenderPool(Generic[Job, Result]):
+    """Runs `work` on each job in one of its threads, in the order of submission.
 
-    `finish` is called on the loop with what is done; a result of None says that `work` raised.
+    `finish` is called with the results, on the event loop that was running when the pool was made. A result of None
+    means that `work` raised.
     """
 
     def __init__(
@@ -35,36 +35,36 @@ class Crew(Generic[Job, Result]):
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._done: deque[tuple[Job, Result | None]] = deque()
         self._woken = False
-        self._threads = [Thread(target=self._live, name=f"ses-{n}", daemon=True) for n in range(threads)]
+        self._threads = [Thread(target=self._run, name=f"ses-{n}", daemon=True) for n in range(threads)]
         for thread in self._threads:
             thread.start()
 
-    def hand_in(self, job: Job) -> None:
+    def submit(self, job: Job) -> None:
         self._jobs.put(job)
 
-    def dismiss(self) -> None:
-        """The threads end when all that was handed in is done."""
+    def close(self) -> None:
+        """End the threads once all submitted jobs are done."""
         for _ in self._threads:
             self._jobs.put(None)
 
-    def _live(self) -> None:
+    def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             try:
                 result = self._work(job)
             except Exception as bug:
-                log.exception("crew.failed", error=repr(bug))
-                self._hand_back(job, None)
+                log.exception("sender_pool.job_failed", error=repr(bug))
+                self._return(job, None)
             else:
-                self._hand_back(job, result)
+                self._return(job, result)
 
-    def _hand_back(self, job: Job, result: Result | None) -> None:
-        """Wake the loop, unless it was woken and has not come yet: then it finds this one, too."""
+    def _return(self, job: Job, result: Result | None) -> None:
+        """Wake the loop, unless it was woken already and has not run yet: it will find this result, too."""
         self._done.append((job, result))
         if not self._woken:
             self._woken = True
-            with suppress(RuntimeError):  # the loop has ended: nobody waits for it any more
-                self._loop.call_soon_threadsafe(self._come_back)
+            with suppress(RuntimeError):  # the loop has ended, so nobody waits for the result
+                self._loop.call_soon_threadsafe(self._finish_done)
 
-    def _come_back(self) -> None:
-        self._woken = False  # first: what is handed back from here on may come too late for this time
+    def _finish_done(self) -> None:
+        self._woken = False  # before taking results: a later one may miss this round and must wake the loop
         self._finish([self._done.popleft() for _ in range(len(self._done))])

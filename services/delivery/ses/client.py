@@ -1,15 +1,11 @@
-"""Amazon SES by boto3: one client for all threads of a process, and what its errors mean.
+"""Amazon SES through boto3: one client for all threads of a process, and what its errors mean.
 
-botocore sends a call again by itself when the answer is lost, which makes duplicates: it is told to try once.
+By default botocore repeats a call whose answer was lost, which would send the mail twice, so it is told to try once.
 """
 
-import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import boto3
-import msgspec
-import structlog
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -25,31 +21,17 @@ from botocore.session import get_session
 from botocore.utils import get_environ_proxies
 
 from libs.runtime import crash
-from libs.runtime.clock import uuid7
 from libs.runtime.process.settings import Settings
-from services.delivery.ledger.mail import Links, Mail
-from services.delivery.ledger.timing import Timing
-from services.delivery.rendering.message import compose, probe
-from services.delivery.rendering.mime import File
-from services.delivery.rendering.templates import Unrenderable
-from services.delivery.scheduling.rate import Account
-from services.delivery.ses.outcome import (
-    GIVEN_BACK,
-    NotTaken,
-    Outcome,
-    Refused,
-    Sent,
-    Unknown,
-    of_error,
-)
-from services.delivery.ses.transport import Wire
+from services.delivery.ses.account import SendQuota
+from services.delivery.ses.outcome import NotTaken, Outcome, Sent, Unknown, of_error
+from services.delivery.ses.transport import SesTransport
 
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
     from types_boto3_sesv2.type_defs import SendEmailRequestTypeDef
 
-log = structlog.get_logger()
-
+ACCOUNT_ERRORS = (BotoCoreError, ClientError)
+"""What calls other than SendEmail raise."""
 NEVER_REACHED = (
     ConnectTimeoutError,
     CredentialRetrievalError,
@@ -58,59 +40,29 @@ NEVER_REACHED = (
     PartialCredentialsError,
     ProxyConnectionError,
 )
-
+"""Errors after which SES cannot have received the request."""
 
 USER_AGENT = "godwit"
-"""Given, because botocore otherwise works out a longer one for every call, which costs a fifth of it."""
+"""Set explicitly: botocore would otherwise assemble a longer one for every call, which takes a fifth of the call."""
 
 
-class ConfigurationSets(msgspec.Struct, frozen=True):
-    """SES follows opens and clicks by the configuration set that a mail is sent with."""
+class SesClient:
+    """Blocking calls, for threads. `api` is boto3's client, for the calls that this class does not wrap."""
 
-    tracked: str
-    untracked: str
+    def __init__(self, api: "SESV2Client") -> None:
+        self.api = api
 
-
-class Ses:
-    """Blocking calls, for threads. `client` is what else is asked of SES."""
-
-    def __init__(self, client: "SESV2Client", links: Links, sets: ConfigurationSets, timing: Timing) -> None:
-        self.client = client
-        self._links = links
-        self._sets = sets
-        self._timing = timing
-
-    def deliver(self, mail: Mail, files: Sequence[File] = ()) -> Outcome:
-        """Write the mail and hand it to SES. Never raises: what went wrong is an outcome, too."""
-        try:
-            tracking = self._sets.tracked if mail.tracked else self._sets.untracked
-            composed = compose(mail, self._links, tracking, files)
-        except Unrenderable as bad:
-            return Refused("RENDERING_FAILED", str(bad))
-        except Exception as bug:
-            log.exception("ses.cannot_compose", email=str(mail.id))
-            return Refused("RENDERING_FAILED", type(bug).__name__)
-        if time.monotonic() - mail.begun > self._timing.give_back_after:
-            return GIVEN_BACK
-        return self._send(composed.request, composed.subject)
-
-    def probe(self, sender: str) -> Outcome:
-        """Send a mail to SES's mailbox simulator: it reaches nobody, and brings notifications. Never raises."""
-        try:
-            return self._send(probe(uuid7(), sender, self._sets.tracked), "")
-        except Unrenderable as bad:
-            return Refused("RENDERING_FAILED", str(bad))
-
-    def account(self) -> Account:
-        """What SES allows. Raises BotoCoreError or ClientError."""
-        quota = self.client.get_account()["SendQuota"]
-        return Account(
+    def send_quota(self) -> SendQuota:
+        """Return what SES allows the account. Raise one of ACCOUNT_ERRORS if SES does not say."""
+        quota = self.api.get_account()["SendQuota"]
+        return SendQuota(
             per_second=quota["MaxSendRate"], per_day=quota["Max24HourSend"], sent_today=quota["SentLast24Hours"]
         )
 
-    def _send(self, request: "SendEmailRequestTypeDef", subject: str) -> Outcome:
+    def send(self, request: "SendEmailRequestTypeDef", subject: str) -> Outcome:
+        """Call SendEmail. Never raises: an error is an outcome, too. `subject` is kept for the outcome."""
         try:
-            answer = self.client.send_email(**request)
+            answer = self.api.send_email(**request)
         except ClientError as error:
             return of_error(
                 error.response["ResponseMetadata"]["HTTPStatusCode"],
@@ -119,14 +71,14 @@ class Ses:
             )
         except NEVER_REACHED as error:
             return NotTaken(type(error).__name__)
-        except Exception as error:  # whatever else happens, the request may have been on its way
+        except Exception as error:  # after any other error the request may have reached SES
             return Unknown(type(error).__name__)
         crash.point("after_ses_accept")
         return Sent(answer["MessageId"], subject)
 
 
-def connect(config: Settings, timing: Timing) -> Ses:
-    """A client for `send_concurrency` threads. Connects when it is first used."""
+def connect(config: Settings, connect_timeout: float, read_timeout: float) -> SesClient:
+    """Return a client for `send_concurrency` threads, with these timeouts in seconds. It connects on first use."""
     session = get_session()
     client: SESV2Client = boto3.Session(botocore_session=session).client(
         "sesv2",
@@ -134,21 +86,16 @@ def connect(config: Settings, timing: Timing) -> Ses:
         endpoint_url=config.aws_endpoint_url,
         config=Config(
             retries={"total_max_attempts": 1, "mode": "standard"},
-            connect_timeout=timing.connect,
-            read_timeout=timing.read,
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
             max_pool_connections=config.send_concurrency + 1,
-            parameter_validation=False,  # only our own code builds requests, and checking them costs a tenth of a call
+            parameter_validation=False,  # a tenth of a call, and only our own code builds requests
             tcp_keepalive=True,
             user_agent=USER_AGENT,
         ),
     )
     if not get_environ_proxies(client.meta.endpoint_url):
-        wire = Wire(timing.connect, timing.read, session.get_config_variable("ca_bundle"))
-        call: Any = wire.call  # the stubs do not know that a hook may answer
+        transport = SesTransport(connect_timeout, read_timeout, session.get_config_variable("ca_bundle"))
+        call: Any = transport.call  # the stubs do not know that a handler may return the response
         client.meta.events.register("before-call.sesv2", call)
-    links = Links(config.public_url, config.link_key)
-    sets = ConfigurationSets(config.configuration_set, config.configuration_set_untracked or config.configuration_set)
-    return Ses(client, links, sets, timing)
-
-
-ACCOUNT_ERRORS = (BotoCoreError, ClientError)
+    return SesClient(client)

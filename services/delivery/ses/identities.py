@@ -1,10 +1,10 @@
-"""Sending domains as SES knows them: email identities. Blocking calls, for threads."""
+"""Sending domains in SES, which calls them email identities. Blocking calls, for threads."""
 
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from services.delivery.domains.domain import Identity
+from services.delivery.ses.identity import Identity
 
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
@@ -15,31 +15,35 @@ EXISTS = "AlreadyExistsException"
 
 
 class Identities:
-    """All raise BotoCoreError or ClientError."""
+    """Makes and reads SES identities. Every method raises BotoCoreError or ClientError.
 
-    def __init__(self, client: "SESV2Client", mail_from: str) -> None:
-        self._client = client
+    `mail_from` is the label of the subdomain that becomes the MAIL FROM domain.
+    """
+
+    def __init__(self, api: "SESV2Client", mail_from: str) -> None:
+        self._api = api
         self._mail_from = mail_from
 
     def ensure(self, domain: str) -> Identity:
-        """Make SES know the domain, start its verification again if SES gave it up, and say how it stands."""
+        """Create the identity if SES lacks it, restart a verification that failed, and return the current state."""
         found = self._get(domain) or self._create(domain)
         if not _mail_from(found):
             found = self._set_mail_from(domain)
         if found.get("DkimAttributes", {}).get("Status") == "FAILED":
-            found = self._start_again(domain)
+            found = self._restart_verification(domain)
         return _identity(found)
 
     def forget(self, domain: str) -> None:
+        """Delete the identity, if there is one."""
         try:
-            self._client.delete_email_identity(EmailIdentity=domain)
+            self._api.delete_email_identity(EmailIdentity=domain)
         except ClientError as error:
             if _code(error) != NOT_FOUND:
                 raise
 
     def _get(self, domain: str) -> "GetEmailIdentityResponseTypeDef | None":
         try:
-            return self._client.get_email_identity(EmailIdentity=domain)
+            return self._api.get_email_identity(EmailIdentity=domain)
         except ClientError as error:
             if _code(error) == NOT_FOUND:
                 return None
@@ -47,27 +51,27 @@ class Identities:
 
     def _create(self, domain: str) -> "GetEmailIdentityResponseTypeDef":
         try:
-            self._client.create_email_identity(EmailIdentity=domain)
+            self._api.create_email_identity(EmailIdentity=domain)
         except ClientError as error:
             if _code(error) != EXISTS:
                 raise
-        return self._client.get_email_identity(EmailIdentity=domain)
+        return self._api.get_email_identity(EmailIdentity=domain)
 
     def _set_mail_from(self, domain: str) -> "GetEmailIdentityResponseTypeDef":
-        self._client.put_email_identity_mail_from_attributes(
+        self._api.put_email_identity_mail_from_attributes(
             EmailIdentity=domain,
             MailFromDomain=f"{self._mail_from}.{domain}",
             BehaviorOnMxFailure="USE_DEFAULT_VALUE",
         )
-        return self._client.get_email_identity(EmailIdentity=domain)
+        return self._api.get_email_identity(EmailIdentity=domain)
 
-    def _start_again(self, domain: str) -> "GetEmailIdentityResponseTypeDef":
-        self._client.put_email_identity_dkim_signing_attributes(
+    def _restart_verification(self, domain: str) -> "GetEmailIdentityResponseTypeDef":
+        self._api.put_email_identity_dkim_signing_attributes(
             EmailIdentity=domain,
             SigningAttributesOrigin="AWS_SES",
             SigningAttributes={"NextSigningKeyLength": "RSA_2048_BIT"},
         )
-        return self._client.get_email_identity(EmailIdentity=domain)
+        return self._api.get_email_identity(EmailIdentity=domain)
 
 
 def _mail_from(found: "GetEmailIdentityResponseTypeDef") -> str | None:

@@ -1,46 +1,49 @@
-"""What a call to SES can end in, and which error means which. Pure.
+"""The possible outcomes of a SendEmail call, and which SES error means which. Pure.
 
-SES has no idempotency token, so the one question is whether it may have taken the mail. Only an answer that says no, or
-a connection that was never made, is a no. Everything else is unknown, and is settled by a notification or by policy.
+SES has no idempotency token, so what matters is whether it may have accepted the mail. It has not if it said so, or if
+the connection was never made. Everything else is unknown and is settled later, by a notification or by policy.
 """
 
 import msgspec
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """SES took the mail."""
+    """SES accepted the mail."""
 
     message_id: str
     subject: str
 
 
 class Throttled(msgspec.Struct, frozen=True):
-    """Not taken: too fast, or `daily`, too many today. Nothing is wrong with the mail."""
+    """Not accepted because of the rate, or (`daily`) of the daily quota. Nothing is wrong with the mail."""
 
     daily: bool = False
 
 
 class NotTaken(msgspec.Struct, frozen=True):
-    """Not taken, for a reason that passes: the account, the credentials, the network, or a claim given back."""
+    """Not accepted for a temporary reason: the account, the credentials, the network, or a claim given back.
+
+    `at_once` means that the mail can be claimed again without a pause.
+    """
 
     code: str
     at_once: bool = False
 
 
-class Refused(msgspec.Struct, frozen=True):
-    """Not taken, and never will be: something is wrong with this mail."""
+class MailRejected(msgspec.Struct, frozen=True):
+    """Not accepted, and never will be: something is wrong with this mail."""
 
     code: str
     reason: str
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """Taken or not: there was no answer that says."""
+    """SES may or may not have accepted the mail."""
 
     cause: str
 
 
-Outcome = Sent | Throttled | NotTaken | Refused | Unknown
+Outcome = Sent | Throttled | NotTaken | MailRejected | Unknown
 
 GIVEN_BACK = NotTaken("CLAIM_TOO_OLD", at_once=True)
 
@@ -52,7 +55,7 @@ DAILY = "daily message quota"
 
 
 def of_error(status: int, code: str, message: str) -> Outcome:
-    """What an error that SES answered means: its HTTP status, its type and its text."""
+    """Return the outcome for an error response, given its HTTP status, error code and text."""
     if not 400 <= status < 500:
         return Unknown(f"{code or 'HTTP'} {status}")
     if DAILY in message.lower():
@@ -60,5 +63,5 @@ def of_error(status: int, code: str, message: str) -> Outcome:
     if code in TOO_FAST or status == 429:
         return Throttled()
     if code in BAD_MAIL:
-        return Refused(code, message)
+        return MailRejected(code, message)
     return NotTaken(code or f"HTTP {status}")

@@ -1,9 +1,8 @@
-"""The last metre of a call to SES: one request out, one answer in, over a connection that each thread keeps.
+"""The HTTP transport of calls to SES: one request, one response, over a connection that each thread keeps open.
 
-boto3 makes the request and knows its errors; from its `before-call` event on, this takes the place of botocore's way to
-the network, for two reasons. It knows whether any of the request was sent, which decides between "not taken" and
-"unknown". And a call costs a third as much: no retries to manage, the request leaves in one piece, and the answer is
-parsed in C.
+boto3 builds the request and interprets errors. From its `before-call` event on, this module replaces botocore's HTTP
+layer, for two reasons. It knows whether any of the request was sent, which separates "not accepted" from "unknown". And
+a call costs a third as much CPU: no retry handling, the request leaves in one piece, and the response is parsed in C.
 """
 
 import select
@@ -26,55 +25,58 @@ from botocore.parsers import ResponseParser, create_parser
 from botocore.signers import RequestSigner
 
 CHUNK = 65536
-PIECE, LARGEST_IN_PIECES = 2047, 65536
-"""What hashlib digests without giving up the interpreter, and what is cheap enough to be digested so."""
+PIECE, MAX_HASHED_IN_PIECES = 2047, 65536
+"""Bytes that hashlib digests without releasing the GIL, and the largest body for which hashing in such pieces pays."""
 
 SIGNATURE = "v4"
 
 
-class Wire:
-    """Sends requests; safe for many threads. `connect` and `read` are timeouts in seconds; `ca_bundle` is a file of
-    certificate authorities, if others than the usual are trusted."""
+class SesTransport:
+    """Sends requests; safe to use from many threads.
+
+    `connect` and `read` are timeouts in seconds. `ca_bundle` is a file of certificate authorities that replaces the
+    default ones.
+    """
 
     def __init__(self, connect: float, read: float, ca_bundle: str | None = None) -> None:
         self._connect = connect
         self._read = read
-        self._mine = threading.local()
+        self._local = threading.local()
         self._tls = ssl.create_default_context(cafile=ca_bundle or get_cert_path(True))
 
     def call(
         self,
-        model: Any,  # an OperationModel: its stubs do not fit the parser's
+        model: Any,  # an OperationModel, whose stubs do not match the parser's
         params: Mapping[str, Any],
         request_signer: RequestSigner,
         context: Mapping[str, Any],
         **_: object,
     ) -> tuple[AWSResponse, object] | None:
-        """Handles botocore's `before-call`: answers the response and what it says, or None to leave it to botocore.
+        """Handle botocore's `before-call`: return the response and its parsed body, or None to leave it to botocore.
 
-        Raises botocore's errors. EndpointConnectionError says that nothing was sent, also where it was TLS that failed;
-        any other says that the request may have arrived.
+        Raises botocore's errors. EndpointConnectionError means that nothing was sent, even if TLS failed; after any
+        other error the request may have arrived.
         """
         if (context.get("auth_type") or SIGNATURE) != SIGNATURE:
             return None
         request = AWSRequest(method=params["method"], url=params["url"], headers=params["headers"], data=params["body"])
-        if isinstance(params["body"], bytes) and len(params["body"]) <= LARGEST_IN_PIECES:
+        if isinstance(params["body"], bytes) and len(params["body"]) <= MAX_HASHED_IN_PIECES:
             request.headers["X-Amz-Content-SHA256"] = _digest(params["body"])
         signing = context.get("signing", {})
         name = signing.get("signing_name", request_signer.signing_name)
         region = signing.get("region", request_signer.region_name)
         request_signer.get_auth(name, region, SIGNATURE).add_auth(request)
-        answer = self._exchange(request.prepare())
-        response = AWSResponse(params["url"], answer.status, answer.headers, answer)
+        received = self._exchange(request.prepare())
+        response = AWSResponse(params["url"], received.status, received.headers, received)
         parts = {"status_code": response.status_code, "headers": response.headers, "body": response.content}
         return response, _parser(model.service_model.resolved_protocol).parse(parts, model.output_shape)
 
-    def _exchange(self, request: AWSPreparedRequest) -> "_Answer":
+    def _exchange(self, request: AWSPreparedRequest) -> "_Response":
         url = _split(request.url.partition("?")[0])
         connection = self._connection(url)
         try:
             connection.sendall(_encoded(request, url))
-            answer = self._answer(connection)
+            response = self._receive(connection)
         except BaseException as failure:
             self._drop()
             if isinstance(failure, BlockingIOError):
@@ -82,13 +84,13 @@ class Wire:
             if isinstance(failure, OSError | httptools.HttpParserError):
                 raise ConnectionClosedError(endpoint_url=request.url, error=failure) from failure
             raise
-        if not answer.keeps_alive:
+        if not response.keeps_alive:
             self._drop()
-        return answer
+        return response
 
     def _connection(self, url: SplitResult) -> socket.socket:
-        """This thread's connection, or a new one if there is none or the other side has closed it."""
-        kept: tuple[str, socket.socket] | None = getattr(self._mine, "connection", None)
+        """Return this thread's connection, or open one if there is none or the server has closed it."""
+        kept: tuple[str, socket.socket] | None = getattr(self._local, "connection", None)
         if kept and kept[0] == url.netloc and not _readable(kept[1]):
             return kept[1]
         self._drop()
@@ -96,7 +98,7 @@ class Wire:
             opened = self._open(url)
         except OSError as failure:
             raise EndpointConnectionError(endpoint_url=url.geturl(), error=failure) from failure
-        self._mine.connection = url.netloc, opened
+        self._local.connection = url.netloc, opened
         return opened
 
     def _open(self, url: SplitResult) -> socket.socket:
@@ -109,39 +111,39 @@ class Wire:
         except BaseException:
             opened.close()
             raise
-        # The kernel keeps the time: a timeout of Python's would cost a further system call for each of ours.
+        # The kernel enforces the timeout: Python's own would add a system call to each of ours.
         limit = struct.pack("ll", int(self._read), int(self._read % 1 * 1e6))
         secured.settimeout(None)
         secured.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         secured.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         return secured
 
-    def _answer(self, connection: socket.socket) -> "_Answer":
-        answer = _Answer()
+    def _receive(self, connection: socket.socket) -> "_Response":
+        response = _Response()
         until = time.monotonic() + self._read
-        while not answer.complete:
+        while not response.complete:
             data = connection.recv(CHUNK)
             if not data:
-                raise ConnectionError("closed before the answer was complete")
+                raise ConnectionError("closed before the response was complete")
             if time.monotonic() > until:
                 raise BlockingIOError("too slow")
-            answer.feed(data)
-        return answer
+            response.feed(data)
+        return response
 
     def _drop(self) -> None:
-        kept: tuple[str, socket.socket] | None = getattr(self._mine, "connection", None)
-        self._mine.connection = None
+        kept: tuple[str, socket.socket] | None = getattr(self._local, "connection", None)
+        self._local.connection = None
         if kept:
             kept[1].close()
 
 
-class _Answer:
-    """An HTTP response as it comes in."""
+class _Response:
+    """An HTTP response while it is being received."""
 
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._body: list[bytes] = []
-        self.headers: Any = {}  # botocore takes any mapping; its stubs name http.client's
+        self.headers: Any = {}  # botocore accepts any mapping; its stubs demand http.client's
         self.status = 0
         self.keeps_alive = False
         self.complete = False
@@ -150,7 +152,7 @@ class _Answer:
         self._parser.feed_data(data)
 
     def stream(self) -> Iterator[bytes]:
-        """The body, as botocore reads it."""
+        """Return the body the way botocore reads it."""
         return iter(self._body)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -162,7 +164,7 @@ class _Answer:
     def on_message_complete(self) -> None:
         self.status = self._parser.get_status_code()
         self.keeps_alive = self._parser.should_keep_alive()
-        self.complete = self.status >= 200  # 1xx only announces the answer
+        self.complete = self.status >= 200  # 1xx precedes the final response
 
 
 def _encoded(request: AWSPreparedRequest, url: SplitResult) -> bytes:
@@ -177,7 +179,7 @@ def _encoded(request: AWSPreparedRequest, url: SplitResult) -> bytes:
 
 
 def _digest(body: bytes) -> str:
-    """In pieces, which does without giving up the interpreter: to get it back from the other threads takes longer."""
+    """Hash piece by piece, which keeps the GIL: getting it back from the other threads takes longer than hashing."""
     digest = sha256()
     for start in range(0, len(body), PIECE):
         digest.update(body[start : start + PIECE])
@@ -185,7 +187,7 @@ def _digest(body: bytes) -> str:
 
 
 def _readable(connection: socket.socket) -> bool:
-    """Between requests nothing is to be read: if something is, the other side has closed, or is out of step."""
+    """Return whether there is anything to read. Between requests that means the server closed the connection."""
     poll = select.poll()
     poll.register(connection, select.POLLIN)
     return bool(poll.poll(0))

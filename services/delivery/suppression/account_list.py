@@ -1,8 +1,8 @@
-"""The suppression list of the SES account, kept in step both ways.
+"""Keeps the suppression list of the SES account and ours in step, in both directions.
 
-SES is told of addresses that a project lists because they bounced or complained, and of those that are released; what
-somebody lists by hand concerns that project alone. SES's own list is read page by page, over and over: whom it names
-gets no mail from here either, because SES would take it and bounce it.
+SES learns of addresses that a project lists because they bounced or complained, and of those that are released; what
+somebody lists by hand concerns that project alone. SES's list is read page by page, over and over: an address on it
+gets no mail from us either, because SES would accept the mail and then bounce it.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ import structlog
 from botocore.exceptions import ClientError
 
 from libs.runtime.eventstore.store import Connection
+from libs.runtime.process.loops import repeat
 from libs.runtime.process.runtime import Runtime
 from libs.schemas.delivery.suppressions import ListedReason
-from services.delivery.sender.maintenance import again_and_again
 from services.delivery.ses.client import ACCOUNT_ERRORS
 
 if TYPE_CHECKING:
@@ -26,18 +26,18 @@ log = structlog.get_logger()
 
 PAGE = 1000
 PAGE_SECONDS = 1.0
-"""SES allows a call of this kind a second. A million addresses take a quarter of an hour."""
+"""SES allows one such call per second, so reading a million addresses takes a quarter of an hour."""
 PASS_SECONDS = 3600.0
 LEASE = 60.0
-TELL_BATCH = 10
-TELL_SECONDS = 2.0
-LATER = 300.0
+UPDATE_BATCH = 10
+UPDATE_SECONDS = 2.0
+RETRY_SECONDS = 300.0
 MAX_ATTEMPTS = 50
 NOT_FOUND = "NotFoundException"
-TOLD_OF: tuple[ListedReason, ...] = ("BOUNCE", "COMPLAINT")
-"""The reasons that SES's own list knows."""
+SES_REASONS: tuple[ListedReason, ...] = ("BOUNCE", "COMPLAINT")
+"""The reasons that SES's list has."""
 
-TELL = """
+QUEUE_UPDATE = """
 insert into account_telling (address, reason)
 select address, $2 from unnest($1::text[]) as address order by address
 on conflict (address) do update set reason = excluded.reason, due_at = clock_timestamp(), attempts = 0
@@ -51,8 +51,8 @@ update account_telling set due_at = clock_timestamp() + make_interval(secs => $2
 from due where account_telling.address = due.address
 returning account_telling.address, reason, attempts
 """
-TOLD = "delete from account_telling where address = $1 and reason is not distinct from $2"
-TURN = """
+DONE = "delete from account_telling where address = $1 and reason is not distinct from $2"
+TAKE_TURN = """
 insert into account_reading as reading (region) values ($1)
 on conflict (region) do update set due_at = clock_timestamp() + make_interval(secs => $2)
 where reading.due_at <= clock_timestamp()
@@ -64,7 +64,7 @@ select address, reason, since, $4 from unnest($1::text[], $2::text[], $3::timest
 order by address
 on conflict (address) do update set reason = excluded.reason, since = excluded.since, pass = excluded.pass
 """
-GO_ON = """
+CONTINUE = """
 update account_reading set next_token = $2, due_at = clock_timestamp() + make_interval(secs => $3) where region = $1
 """
 FINISH = """
@@ -73,93 +73,93 @@ update account_reading set pass = pass + 1, next_token = null, finished_at = clo
 where region = $1
 """
 RELEASE = "delete from account_suppression where address = any($1::text[])"
-FORGET = "delete from account_suppression where pass < $1"
+DROP_STALE = "delete from account_suppression where pass < $1"
 
 
-async def tell(conn: Connection, addresses: Collection[str], reason: ListedReason | None) -> None:
-    """Have SES told, once this is committed, that it should list these addresses, or with no reason release them."""
+async def queue_update(conn: Connection, addresses: Collection[str], reason: ListedReason | None) -> None:
+    """Have SES list these addresses once this is committed, or release them if there is no reason."""
     if addresses:
-        await conn.execute(TELL, list(addresses), reason)
+        await conn.execute(QUEUE_UPDATE, list(addresses), reason)
     if addresses and not reason:
         await conn.execute(RELEASE, list(addresses))
 
 
 class AccountList:
-    """One process's part in it; any number may run at once."""
+    """Synchronises the lists; any number of processes may do so at once."""
 
-    def __init__(self, runtime: Runtime, client: "SESV2Client") -> None:
+    def __init__(self, runtime: Runtime, api: "SESV2Client") -> None:
         self._runtime = runtime
-        self._client = client
+        self._api = api
         self._region = runtime.settings.aws_region
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(again_and_again(self._tell_some, TELL_SECONDS))
-            tasks.create_task(again_and_again(self._read_a_page, PAGE_SECONDS))
+            tasks.create_task(repeat(self._update_due, UPDATE_SECONDS))
+            tasks.create_task(repeat(self._read_page, PAGE_SECONDS))
 
-    async def _tell_some(self) -> float:
+    async def _update_due(self) -> float:
         async with self._runtime.pool.acquire(timeout=10) as conn:
-            due = await conn.fetch(DUE, TELL_BATCH, LATER)
+            due = await conn.fetch(DUE, UPDATE_BATCH, RETRY_SECONDS)
         for row in due:
-            await self._tell(row)
-        return PAGE_SECONDS if len(due) == TELL_BATCH else TELL_SECONDS
+            await self._update(row)
+        return PAGE_SECONDS if len(due) == UPDATE_BATCH else UPDATE_SECONDS
 
-    async def _tell(self, row: asyncpg.Record) -> None:
+    async def _update(self, row: asyncpg.Record) -> None:
         try:
             await asyncio.to_thread(self._call, row["address"], row["reason"])
         except ACCOUNT_ERRORS as error:
-            log.warning("account_list.not_told", error=repr(error), attempt=row["attempts"])
+            log.warning("account_list.update_failed", error=repr(error), attempt=row["attempts"])
             if row["attempts"] < MAX_ATTEMPTS:
                 return
         async with self._runtime.pool.acquire(timeout=10) as conn:
-            await conn.execute(TOLD, row["address"], row["reason"])
+            await conn.execute(DONE, row["address"], row["reason"])
 
     def _call(self, address: str, reason: Any) -> None:
         if reason:
-            self._client.put_suppressed_destination(EmailAddress=address, Reason=reason)
+            self._api.put_suppressed_destination(EmailAddress=address, Reason=reason)
             return
         try:
-            self._client.delete_suppressed_destination(EmailAddress=address)
+            self._api.delete_suppressed_destination(EmailAddress=address)
         except ClientError as error:
             if error.response["Error"].get("Code") != NOT_FOUND:
                 raise
 
-    async def _read_a_page(self) -> float:
-        """One page, if nobody else reads just now; then where it goes on is kept with what it said."""
+    async def _read_page(self) -> float:
+        """Read one page unless another process is reading, and save it together with where to continue."""
         async with self._runtime.pool.acquire(timeout=10) as conn:
-            turn = await conn.fetchrow(TURN, self._region, LEASE)
+            turn = await conn.fetchrow(TAKE_TURN, self._region, LEASE)
         if turn is None:
-            return TELL_SECONDS
+            return UPDATE_SECONDS
         try:
             page = await asyncio.to_thread(self._page, turn["next_token"])
         except ACCOUNT_ERRORS as error:
-            log.warning("account_list.unreadable", error=repr(error))
+            log.warning("account_list.read_failed", error=repr(error))
             await self._start_over()
             return LEASE
         async with self._runtime.pool.acquire(timeout=10) as conn, conn.transaction():
-            await self._keep(conn, turn["pass"], page["SuppressedDestinationSummaries"], page.get("NextToken"))
+            await self._save(conn, turn["pass"], page["SuppressedDestinationSummaries"], page.get("NextToken"))
         return PAGE_SECONDS
 
     def _page(self, token: str | None) -> Any:
         if token:
-            return self._client.list_suppressed_destinations(PageSize=PAGE, NextToken=token)
-        return self._client.list_suppressed_destinations(PageSize=PAGE)
+            return self._api.list_suppressed_destinations(PageSize=PAGE, NextToken=token)
+        return self._api.list_suppressed_destinations(PageSize=PAGE)
 
-    async def _keep(self, conn: Connection, number: int, found: Sequence[Any], token: str | None) -> None:
+    async def _save(self, conn: Connection, read_pass: int, found: Sequence[Any], token: str | None) -> None:
         await conn.execute(
             KEEP,
             [each["EmailAddress"].lower() for each in found],
             [each["Reason"] for each in found],
             [each["LastUpdateTime"] for each in found],
-            number,
+            read_pass,
         )
         if token:
-            await conn.execute(GO_ON, self._region, token, PAGE_SECONDS)
+            await conn.execute(CONTINUE, self._region, token, PAGE_SECONDS)
             return
         await conn.execute(FINISH, self._region, PASS_SECONDS)
-        await conn.execute(FORGET, number)
+        await conn.execute(DROP_STALE, read_pass)
 
     async def _start_over(self) -> None:
-        """A token does not live for ever: the pass begins again, and its number tells what it has seen."""
+        """Begin the pass again, because tokens expire. Rows keep the number of the pass that saw them."""
         async with self._runtime.pool.acquire(timeout=10) as conn:
-            await conn.execute(GO_ON, self._region, None, LEASE)
+            await conn.execute(CONTINUE, self._region, None, LEASE)

@@ -1,4 +1,4 @@
-"""A suppression rule: a decider, and what a rule matches. Pure."""
+"""A suppression rule: its decider, and which addresses it matches. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -22,14 +22,13 @@ from libs.schemas.delivery.suppressions import (
 )
 
 MAX_RULES = 100
-LONGEST_PATTERN = 254
+MAX_PATTERN = 254
 
 Command: TypeAlias = CreateSuppressionRule | UpdateSuppressionRule | DeleteSuppressionRule
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """`id` is None until the rule is created, and again once it is deleted. `others` is how many the project has
-    besides."""
+    """`id` is None before the rule is created and after it is deleted; `others` counts the project's other rules."""
 
     id: UUID | None = None
     name: str = ""
@@ -73,13 +72,13 @@ def evolve(rule: Rule, event: SuppressionRuleEvent) -> Rule:
 
 
 def first_match(rules: Sequence[Rule], address: str) -> Rule | None:
-    """The first of the enabled rules, in the order given, that is about this address."""
+    """Return the first enabled rule that matches the address."""
     address = address.strip().lower()
     return next((rule for rule in rules if rule.enabled and matches(rule.kind, rule.pattern, address)), None)
 
 
 def matches(kind: RuleKind, pattern: str, address: str) -> bool:
-    """Whether the pattern is about the address; both are in lower case. A domain's subdomains are others."""
+    """Return whether the pattern matches the address, both in lower case. A domain does not match its subdomains."""
     local, _, domain = address.rpartition("@")
     match kind:
         case "ADDRESS":
@@ -95,8 +94,10 @@ def matches(kind: RuleKind, pattern: str, address: str) -> bool:
 
 
 def _wildcard(pattern: str, address: str) -> bool:
-    """`*` is anything, `?` any one character. Each part is looked for from where the last one ended, so that no pattern
-    takes longer than its length times the address's."""
+    """Match a pattern in which `*` stands for any text and `?` for any one character.
+
+    Each part is searched from the end of the previous one, so the time is at most the product of both lengths.
+    """
     first, *parts = pattern.split("*")
     if not parts:
         return _fits(first, address)
@@ -131,7 +132,8 @@ def _create(command: CreateSuppressionRule, rule: Rule) -> list[SuppressionRuleE
         raise Rejected("CONFLICT", "A different suppression rule with this id exists")
     if rule.others >= MAX_RULES:
         raise Rejected(
-            "SUPPRESSION_RULE_LIMIT_REACHED", f"A project has at most {MAX_RULES} suppression rules. Delete one first."
+            "SUPPRESSION_RULE_LIMIT_REACHED",
+            f"A project can have at most {MAX_RULES} suppression rules",
         )
     return [wanted]
 
@@ -167,15 +169,15 @@ def _normal(kind: RuleKind, pattern: str) -> str:
 
 
 def _require_pattern(command: CreateSuppressionRule | UpdateSuppressionRule) -> None:
-    if message := _mistake(command.kind, _normal(command.kind, command.pattern)):
+    if message := _problem_with(command.kind, _normal(command.kind, command.pattern)):
         raise invalid("pattern", message, "invalid_string")
 
 
-def _mistake(kind: RuleKind, pattern: str) -> str | None:
-    if not 0 < len(pattern) <= LONGEST_PATTERN:
-        return f"A pattern has from 1 to {LONGEST_PATTERN} characters"
+def _problem_with(kind: RuleKind, pattern: str) -> str | None:
+    if not 0 < len(pattern) <= MAX_PATTERN:
+        return f"The pattern must have between 1 and {MAX_PATTERN} characters"
     if kind == "ADDRESS" and not ADDRESS.fullmatch(pattern):
-        return "This is not an address"
+        return "The pattern must be an email address"
     if kind in ("DOMAIN", "PREFIX", "SUFFIX") and NO_DOMAIN.search(pattern):
-        return "It cannot contain @ or spaces"
+        return "The pattern must not contain @ or spaces"
     return None

@@ -13,7 +13,7 @@ from services.delivery.app import build
 from services.feedback.app import build as build_feedback
 from tests.conftest import Stack
 from tests.service.delivery import sandbox as sandboxes
-from tests.service.delivery.driver import Office
+from tests.service.delivery.driver import DeliveryDriver
 from tests.service.delivery.sandbox import Sandbox
 
 os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
@@ -53,5 +53,5 @@ async def feedback(stack: Stack) -> AsyncIterator[Runtime]:
 
 
 @pytest.fixture
-def office(delivery: Runtime, project: UUID) -> Office:
-    return Office(delivery, project)
+def driver(delivery: Runtime, project: UUID) -> DeliveryDriver:
+    return DeliveryDriver(delivery, project)

@@ -8,30 +8,15 @@ from uuid import UUID, uuid4
 from libs.runtime.clock import now, uuid7
 from libs.runtime.messaging.bus import ask
 from libs.runtime.process.runtime import Runtime
-from libs.runtime.process.testing import (
-    announce,
-    eventually,
-    facts,
-    tell,
-)
+from libs.runtime.process.testing import announce, eventually, facts, tell
 from libs.schemas.base import Data
 from libs.schemas.campaigns.audience import Audience
 from libs.schemas.campaigns.campaigns import CampaignSendingStarted
 from libs.schemas.campaigns.templates import TemplateCreated
-from libs.schemas.contacts.contacts import (
-    AudienceMember,
-    AudiencePageResolved,
-    ContactCreated,
-    ContactUnsubscribed,
-)
+from libs.schemas.contacts.contacts import AudienceMember, AudiencePageResolved, ContactCreated, ContactUnsubscribed
 from libs.schemas.delivery.content import Content, Kind
 from libs.schemas.delivery.domains import AddDomain, DomainView
-from libs.schemas.delivery.emails import (
-    EmailView,
-    GetEmail,
-    QueuedEmail,
-    SendEmail,
-)
+from libs.schemas.delivery.emails import EmailView, GetEmail, QueuedEmail, SendEmail
 from libs.schemas.delivery.sending import GetLedger, Ledger
 from libs.schemas.feedback.mails import EmailConfirmed
 
@@ -44,7 +29,7 @@ def content(kind: Kind = "MARKETING", subject: str = "Hi {{ name ?? friend }}", 
     return Content(subject=subject, body="<p>Dear {{ name }}</p>", from_email=f"news@{domain}", kind=kind)
 
 
-class Office:
+class DeliveryDriver:
     """One project at one running service."""
 
     def __init__(self, runtime: Runtime, project: UUID) -> None:

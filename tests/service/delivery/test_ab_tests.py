@@ -31,7 +31,7 @@ from services.delivery.rendering.read_models import content as content_rows
 from services.delivery.scheduling import ab_test
 from services.delivery.scheduling.read_models import campaign_experiment
 from tests.conftest import Stack
-from tests.service.delivery.driver import Office, address, content
+from tests.service.delivery.driver import DeliveryDriver, address, content
 from tests.service.delivery.sandbox import Sandbox
 
 SHARED = content(subject="Plain")
@@ -75,35 +75,35 @@ def split_page(campaign_id: UUID, people: Sequence[UUID], number: int = 1) -> Au
     return AudiencePageResolved(campaign_id=campaign_id, page=number, members=members)
 
 
-async def tell_of(office: Office, event: Event, version: int = 1) -> None:
-    await office.settled(await announce(office.client, office.project, event, version=version))
+async def tell_of(driver: DeliveryDriver, event: Event, version: int = 1) -> None:
+    await driver.settled(await announce(driver.client, driver.project, event, version=version))
 
 
-async def begun(office: Office, people: Sequence[UUID]) -> UUID:
+async def begun(driver: DeliveryDriver, people: Sequence[UUID]) -> UUID:
     """A campaign with a test, whose page is in."""
-    await office.verify_domain()
+    await driver.verify_domain()
     campaign_id = uuid7()
-    await tell_of(office, started(campaign_id))
-    await tell_of(office, split_page(campaign_id, people))
+    await tell_of(driver, started(campaign_id))
+    await tell_of(driver, split_page(campaign_id, people))
     return campaign_id
 
 
-async def parked(office: Office, count: int) -> None:
+async def parked(driver: DeliveryDriver, count: int) -> None:
     async def are_parked() -> bool:
-        return bool(await office.runtime.pool.fetchval(PARKED, office.project) == count)
+        return bool(await driver.runtime.pool.fetchval(PARKED, driver.project) == count)
 
     await eventually(are_parked)
 
 
-async def waits_for(office: Office, campaign_id: UUID) -> str | None:
-    state = await ask(office.client, office.project, GetSendingState(campaign_id=campaign_id), SendingState)
+async def waits_for(driver: DeliveryDriver, campaign_id: UUID) -> str | None:
+    state = await ask(driver.client, driver.project, GetSendingState(campaign_id=campaign_id), SendingState)
     return state.waiting_for
 
 
-def got(office: Office, sandbox: Sandbox) -> dict[str, list[str]]:
+def got(driver: DeliveryDriver, sandbox: Sandbox) -> dict[str, list[str]]:
     """The subjects of what each address got."""
     mails: dict[str, list[str]] = {}
-    for mail in sandbox.of_project(office.project):
+    for mail in sandbox.of_project(driver.project):
         (whole,) = sandbox.accepted(emailId=mail["emailId"])
         mails.setdefault(mail["to"][0], []).append(whole["subject"])
     return mails
@@ -115,173 +115,181 @@ def subjects(people: Sequence[UUID], rest: str | None) -> dict[str, list[str]]:
     return {address(person): [said] for place, person in enumerate(people) if (said := given[place % 4])}
 
 
-async def test_the_test_goes_first_and_the_rest_gets_the_winner(office: Office, sandbox: Sandbox) -> None:
-    people = await office.contacts(12)
-    campaign_id = await begun(office, people)
-    await office.become({"sent": 6, "queued": 6})
-    assert got(office, sandbox) == subjects(people, None)
-    assert await waits_for(office, campaign_id) == "AB_WINNER"
-    await parked(office, 6)
-    await tell_of(office, decided(campaign_id), 5)
-    await office.become({"sent": 12})
-    assert got(office, sandbox) == subjects(people, "Fresh")
+async def test_the_test_goes_first_and_the_rest_gets_the_winner(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    people = await driver.contacts(12)
+    campaign_id = await begun(driver, people)
+    await driver.become({"sent": 6, "queued": 6})
+    assert got(driver, sandbox) == subjects(people, None)
+    assert await waits_for(driver, campaign_id) == "AB_WINNER"
+    await parked(driver, 6)
+    await tell_of(driver, decided(campaign_id), 5)
+    await driver.become({"sent": 12})
+    assert got(driver, sandbox) == subjects(people, "Fresh")
     (mail,) = sandbox.accepted(to=address(people[2]))
     assert "Best, Ann" in mail["html"]
-    assert (await office.told()).count("email.queued") == 12
+    assert (await driver.told()).count("email.queued") == 12
 
 
-async def test_what_comes_after_the_decision_does_not_wait(office: Office, sandbox: Sandbox) -> None:
-    people = await office.contacts(8)
-    campaign_id = await begun(office, people[:4])
-    await tell_of(office, decided(campaign_id), 5)
-    await tell_of(office, split_page(campaign_id, people[4:], 2), 2)
-    await office.become({"sent": 8})
-    assert got(office, sandbox) == subjects(people, "Fresh")
+async def test_what_comes_after_the_decision_does_not_wait(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    people = await driver.contacts(8)
+    campaign_id = await begun(driver, people[:4])
+    await tell_of(driver, decided(campaign_id), 5)
+    await tell_of(driver, split_page(campaign_id, people[4:], 2), 2)
+    await driver.become({"sent": 8})
+    assert got(driver, sandbox) == subjects(people, "Fresh")
 
 
-async def test_a_page_may_come_before_the_campaign_is_known_to_have_a_test(office: Office, sandbox: Sandbox) -> None:
-    people = await office.contacts(4)
-    await office.verify_domain()
+async def test_a_page_may_come_before_the_campaign_is_known_to_have_a_test(
+    driver: DeliveryDriver, sandbox: Sandbox
+) -> None:
+    people = await driver.contacts(4)
+    await driver.verify_domain()
     campaign_id = uuid7()
-    await tell_of(office, split_page(campaign_id, people))
-    await parked(office, 2)
-    await tell_of(office, started(campaign_id))
-    await office.become({"sent": 2, "queued": 2})
-    await tell_of(office, decided(campaign_id), 5)
-    await office.become({"sent": 4})
-    assert got(office, sandbox) == subjects(people, "Fresh")
+    await tell_of(driver, split_page(campaign_id, people))
+    await parked(driver, 2)
+    await tell_of(driver, started(campaign_id))
+    await driver.become({"sent": 2, "queued": 2})
+    await tell_of(driver, decided(campaign_id), 5)
+    await driver.become({"sent": 4})
+    assert got(driver, sandbox) == subjects(people, "Fresh")
 
 
-async def test_the_decision_may_come_before_anything_else(office: Office, sandbox: Sandbox) -> None:
-    people = await office.contacts(4)
-    await office.verify_domain()
+async def test_the_decision_may_come_before_anything_else(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    people = await driver.contacts(4)
+    await driver.verify_domain()
     campaign_id = uuid7()
-    await tell_of(office, decided(campaign_id), 5)
-    await tell_of(office, started(campaign_id))
-    await tell_of(office, split_page(campaign_id, people))
-    await office.become({"sent": 4})
-    assert got(office, sandbox) == subjects(people, "Fresh")
+    await tell_of(driver, decided(campaign_id), 5)
+    await tell_of(driver, started(campaign_id))
+    await tell_of(driver, split_page(campaign_id, people))
+    await driver.become({"sent": 4})
+    assert got(driver, sandbox) == subjects(people, "Fresh")
 
 
-async def test_pausing_and_resuming_while_it_waits_sends_nothing_to_the_rest(office: Office, sandbox: Sandbox) -> None:
-    people = await office.contacts(8)
-    campaign_id = await begun(office, people)
-    await office.become({"sent": 4, "queued": 4})
-    await tell_of(office, CampaignPaused(campaign_id=campaign_id), 5)
-    assert await waits_for(office, campaign_id) == "PAUSED"
-    await tell_of(office, CampaignResumed(campaign_id=campaign_id), 6)
-    await swept(office, campaign_id)
-    await parked(office, 4)
-    assert got(office, sandbox) == subjects(people, None)
-    await tell_of(office, decided(campaign_id), 7)
-    await office.become({"sent": 8})
+async def test_pausing_and_resuming_while_it_waits_sends_nothing_to_the_rest(
+    driver: DeliveryDriver, sandbox: Sandbox
+) -> None:
+    people = await driver.contacts(8)
+    campaign_id = await begun(driver, people)
+    await driver.become({"sent": 4, "queued": 4})
+    await tell_of(driver, CampaignPaused(campaign_id=campaign_id), 5)
+    assert await waits_for(driver, campaign_id) == "PAUSED"
+    await tell_of(driver, CampaignResumed(campaign_id=campaign_id), 6)
+    await swept(driver, campaign_id)
+    await parked(driver, 4)
+    assert got(driver, sandbox) == subjects(people, None)
+    await tell_of(driver, decided(campaign_id), 7)
+    await driver.become({"sent": 8})
 
 
-async def test_who_is_called_for_in_a_pause_goes_when_it_is_over(office: Office, sandbox: Sandbox) -> None:
-    people = await office.contacts(8)
-    campaign_id = await begun(office, people)
-    await office.become({"sent": 4, "queued": 4})
-    await tell_of(office, CampaignPaused(campaign_id=campaign_id), 5)
-    await tell_of(office, decided(campaign_id), 6)
-    await parked(office, 4)
-    assert got(office, sandbox) == subjects(people, None)
-    await tell_of(office, CampaignResumed(campaign_id=campaign_id), 7)
-    await office.become({"sent": 8})
-    assert got(office, sandbox) == subjects(people, "Fresh")
+async def test_who_is_called_for_in_a_pause_goes_when_it_is_over(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    people = await driver.contacts(8)
+    campaign_id = await begun(driver, people)
+    await driver.become({"sent": 4, "queued": 4})
+    await tell_of(driver, CampaignPaused(campaign_id=campaign_id), 5)
+    await tell_of(driver, decided(campaign_id), 6)
+    await parked(driver, 4)
+    assert got(driver, sandbox) == subjects(people, None)
+    await tell_of(driver, CampaignResumed(campaign_id=campaign_id), 7)
+    await driver.become({"sent": 8})
+    assert got(driver, sandbox) == subjects(people, "Fresh")
 
 
-async def test_cancelling_while_it_waits_cancels_the_rest(office: Office, sandbox: Sandbox) -> None:
-    people = await office.contacts(8)
-    campaign_id = await begun(office, people)
-    await office.become({"sent": 4, "queued": 4})
-    await tell_of(office, CampaignCancelled(campaign_id=campaign_id), 5)
-    await office.become({"sent": 4, "cancelled": 4})
-    assert got(office, sandbox) == subjects(people, None)
+async def test_cancelling_while_it_waits_cancels_the_rest(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    people = await driver.contacts(8)
+    campaign_id = await begun(driver, people)
+    await driver.become({"sent": 4, "queued": 4})
+    await tell_of(driver, CampaignCancelled(campaign_id=campaign_id), 5)
+    await driver.become({"sent": 4, "cancelled": 4})
+    assert got(driver, sandbox) == subjects(people, None)
 
 
-async def test_who_unsubscribes_while_it_waits_does_not_get_the_winner(office: Office, sandbox: Sandbox) -> None:
-    people = await office.contacts(4)
-    campaign_id = await begun(office, people)
-    await office.become({"sent": 2, "queued": 2})
-    await office.unsubscribe(people[2])
-    await tell_of(office, decided(campaign_id), 5)
-    await office.become({"sent": 3, "suppressed": 1})
-    assert address(people[2]) not in got(office, sandbox)
+async def test_who_unsubscribes_while_it_waits_does_not_get_the_winner(
+    driver: DeliveryDriver, sandbox: Sandbox
+) -> None:
+    people = await driver.contacts(4)
+    campaign_id = await begun(driver, people)
+    await driver.become({"sent": 2, "queued": 2})
+    await driver.unsubscribe(people[2])
+    await tell_of(driver, decided(campaign_id), 5)
+    await driver.become({"sent": 3, "suppressed": 1})
+    assert address(people[2]) not in got(driver, sandbox)
 
 
-async def test_a_transactional_test_reaches_those_who_left_too(office: Office) -> None:
-    people = await office.contacts(4, subscribed=False)
-    await office.verify_domain()
+async def test_a_transactional_test_reaches_those_who_left_too(driver: DeliveryDriver) -> None:
+    people = await driver.contacts(4, subscribed=False)
+    await driver.verify_domain()
     campaign_id = uuid7()
-    await tell_of(office, started(campaign_id, "TRANSACTIONAL"))
-    await tell_of(office, split_page(campaign_id, people))
-    await office.become({"sent": 2, "queued": 2})
+    await tell_of(driver, started(campaign_id, "TRANSACTIONAL"))
+    await tell_of(driver, split_page(campaign_id, people))
+    await driver.become({"sent": 2, "queued": 2})
 
 
 @pytest.mark.serial
-async def test_the_winner_keeps_to_the_campaigns_rate(office: Office, sandbox: Sandbox) -> None:
+async def test_the_winner_keeps_to_the_campaigns_rate(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     """One mail in a second: the test as well as the rest."""
-    people = await office.contacts(8)
-    await office.verify_domain()
+    people = await driver.contacts(8)
+    await driver.verify_domain()
     campaign_id = uuid7()
-    await tell_of(office, replace(started(campaign_id), send_rate=3600))
-    await tell_of(office, split_page(campaign_id, people))
-    await office.become({"sent": 4, "queued": 4})
-    assert await waits_for(office, campaign_id) == "AB_WINNER"
-    await tell_of(office, decided(campaign_id), 5)
-    await office.become({"sent": 8})
-    assert got(office, sandbox) == subjects(people, "Fresh")
-    sent = sorted(datetime.fromisoformat(mail["acceptedAt"]) for mail in sandbox.of_project(office.project))
+    await tell_of(driver, replace(started(campaign_id), send_rate=3600))
+    await tell_of(driver, split_page(campaign_id, people))
+    await driver.become({"sent": 4, "queued": 4})
+    assert await waits_for(driver, campaign_id) == "AB_WINNER"
+    await tell_of(driver, decided(campaign_id), 5)
+    await driver.become({"sent": 8})
+    assert got(driver, sandbox) == subjects(people, "Fresh")
+    sent = sorted(datetime.fromisoformat(mail["acceptedAt"]) for mail in sandbox.of_project(driver.project))
     assert sent[-1] - sent[-4] >= timedelta(seconds=2.5)
 
 
-async def test_pages_and_the_decision_at_once_forget_nobody(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pages_and_the_decision_at_once_forget_nobody(
+    driver: DeliveryDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whichever is first: those who are queued after the call must not wait for another one."""
-    monkeypatch.setattr(ab_test, "PAGE_SIZE", 3)
-    people = await office.contacts(40)
-    await office.verify_domain()
+    monkeypatch.setattr(ab_test.release_rest, "page_size", 3)
+    people = await driver.contacts(40)
+    await driver.verify_domain()
     campaigns = [uuid7() for _ in range(4)]
     for campaign_id in campaigns:
-        await tell_of(office, started(campaign_id))
+        await tell_of(driver, started(campaign_id))
     events: list[tuple[Any, int]] = []
     for campaign_id in campaigns:
         pages = [split_page(campaign_id, people[start : start + 8], start // 8 + 1) for start in range(0, 40, 8)]
         events += [*((page, page.page) for page in pages[:3]), (decided(campaign_id), 5)]
         events += [(page, page.page) for page in pages[3:]]
-    await asyncio.gather(*(announce(office.client, office.project, event, version=v) for event, v in events))
-    await office.become({"sent": 160}, within=60)
-    counts = Counter(await office.told())
+    await asyncio.gather(*(announce(driver.client, driver.project, event, version=v) for event, v in events))
+    await driver.become({"sent": 160}, within=60)
+    counts = Counter(await driver.told())
     assert (counts["email.queued"], counts["email.sent"]) == (160, 160)
 
 
-async def test_a_rebuild_finds_what_is_decided_and_what_is_not(office: Office, stack: Stack) -> None:
+async def test_a_rebuild_finds_what_is_decided_and_what_is_not(driver: DeliveryDriver, stack: Stack) -> None:
     waits, over = uuid7(), uuid7()
-    await office.verify_domain()
+    await driver.verify_domain()
     for campaign_id in (waits, over):
-        await tell_of(office, started(campaign_id))
-    await tell_of(office, decided(over), 5)
-    before = await known(office)
+        await tell_of(driver, started(campaign_id))
+    await tell_of(driver, decided(over), 5)
+    before = await known(driver)
     models = [content_rows, campaign_experiment]
-    await rebuild(stack.admin_url, office.client, office.runtime.service, models)
-    assert await known(office) == before
+    await rebuild(stack.admin_url, driver.client, driver.runtime.service, models)
+    assert await known(driver) == before
     assert (len(before), before[f"test {waits}"], before[f"test {over}"]) == (7, "false", "true")
 
 
-async def known(office: Office) -> dict[str, str]:
+async def known(driver: DeliveryDriver) -> dict[str, str]:
     """The contents and the tests of the project."""
-    rows = await office.runtime.pool.fetch(
+    rows = await driver.runtime.pool.fetch(
         "select 'content ' || id as name, content::text as told from content where project = $1 "
         "union all select 'test ' || campaign_id, decided::text from campaign_experiment where project = $1",
-        office.project,
+        driver.project,
     )
     return {row["name"]: row["told"] for row in rows}
 
 
-async def swept(office: Office, campaign_id: UUID) -> None:
+async def swept(driver: DeliveryDriver, campaign_id: UUID) -> None:
     """Wait until what follows from the campaign's holds is done."""
 
     async def done() -> bool:
-        return not await office.runtime.pool.fetchval(
+        return not await driver.runtime.pool.fetchval(
             "select count(*) from timers where starts_with(key, $1)", f"sweep-{campaign_id}"
         )
 

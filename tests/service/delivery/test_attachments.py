@@ -9,97 +9,91 @@ import pytest
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
 from libs.runtime.process.testing import facts, tell
-from libs.schemas.delivery.content import (
-    PIECE_BYTES,
-    Attachment,
-    KeptPiece,
-    MailOptions,
-    StoreFilePiece,
-)
+from libs.schemas.delivery.content import PIECE_BYTES, Attachment, KeptPiece, MailOptions, StoreFilePiece
 from libs.schemas.delivery.emails import EmailRecipient, QueuedEmails, SendEmails
 from services.delivery.rendering import attachments
-from tests.service.delivery.driver import Office, address, content
+from tests.service.delivery.driver import DeliveryDriver, address, content
 from tests.service.delivery.sandbox import Sandbox
 
 FORGOTTEN_LONG_AGO = "update file_piece set kept_at = kept_at - interval '2 hours' where project = $1"
 KEPT = "select count(*) from file_piece where project = $1"
 
 
-async def store(office: Office, data: bytes, **changes: Any) -> Attachment:
+async def store(driver: DeliveryDriver, data: bytes, **changes: Any) -> Attachment:
     digest = sha256(data).hexdigest()
     for number, start in enumerate(range(0, len(data), PIECE_BYTES)):
         piece = StoreFilePiece(digest=digest, number=number, data=data[start : start + PIECE_BYTES])
-        assert (await tell(office.client, office.project, piece, KeptPiece)).number == number
+        assert (await tell(driver.client, driver.project, piece, KeptPiece)).number == number
     usual: dict[str, Any] = {"filename": "Rechnung Ü.pdf", "content_type": "application/pdf"}
     return Attachment(**usual | {"digest": digest, "size": len(data)} | changes)
 
 
-async def send(office: Office, contact_id: UUID, *attachments: Attachment) -> UUID:
+async def send(driver: DeliveryDriver, contact_id: UUID, *attachments: Attachment) -> UUID:
     recipient = EmailRecipient(email_id=uuid7(), contact_id=contact_id, address=address(contact_id), subscribed=True)
     extras = MailOptions(attachments=list(attachments))
     order = SendEmails(recipients=[recipient], content=content("TRANSACTIONAL"), extras=extras)
-    return (await tell(office.client, office.project, order, QueuedEmails)).emails[0]
+    return (await tell(driver.client, driver.project, order, QueuedEmails)).emails[0]
 
 
-async def forget(office: Office) -> int:
+async def forget(driver: DeliveryDriver) -> int:
     """How many pieces are left when what nobody needs was dropped."""
-    await office.runtime.pool.execute(FORGOTTEN_LONG_AGO, office.project)
-    async with office.runtime.unit() as unit:
-        await attachments.forget(unit.conn)
-    left: int = await office.runtime.pool.fetchval(KEPT, office.project)
+    await driver.runtime.pool.execute(FORGOTTEN_LONG_AGO, driver.project)
+    async with driver.runtime.unit() as unit:
+        await attachments.drop_unused(unit.conn)
+    left: int = await driver.runtime.pool.fetchval(KEPT, driver.project)
     return left
 
 
-async def test_files_reach_the_reader_and_only_their_names_the_log(office: Office, sandbox: Sandbox) -> None:
-    await office.verify_domain()
-    (contact_id,) = await office.contacts(1)
+async def test_files_reach_the_reader_and_only_their_names_the_log(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    await driver.verify_domain()
+    (contact_id,) = await driver.contacts(1)
     large = bytes(range(256)) * 5000
-    pdf = await store(office, large)
+    pdf = await store(driver, large)
     logo = await store(
-        office, b"\x89PNG", filename="logo.png", content_type="image/png", content_id="logo", inline=True
+        driver, b"\x89PNG", filename="logo.png", content_type="image/png", content_id="logo", inline=True
     )
-    email_id = await send(office, contact_id, pdf, logo)
-    await office.become({"sent": 1})
+    email_id = await send(driver, contact_id, pdf, logo)
+    await driver.become({"sent": 1})
     (mail,) = sandbox.accepted(emailId=str(email_id))
     assert "multipart/mixed" in mail["raw"] and "multipart/related" in mail["raw"]
     assert "Content-ID: <logo>" in mail["raw"] and "filename*=utf-8''Rechnung%20%C3%9C.pdf" in mail["raw"]
-    (queued,) = [data for kind, data in await facts(office.runtime, office.project) if kind == "email.queued"]
+    (queued,) = [data for kind, data in await facts(driver.runtime, driver.project) if kind == "email.queued"]
     assert [each["size"] for each in queued["extras"]["attachments"]] == [len(large), 4]
     assert len(str(queued)) < 2000
 
 
-async def test_bytes_are_kept_as_long_as_a_mail_needs_them(office: Office, sandbox: Sandbox) -> None:
-    await office.verify_domain()
-    (contact_id,) = await office.contacts(1)
-    pdf = await store(office, b"x" * (PIECE_BYTES + 1))
-    sandbox.plant(office.project, "error_500", count=1)
-    await send(office, contact_id, pdf)
-    await office.become({"unknown": 1})
-    assert await forget(office) == 2
-    await office.settle_all()
-    assert await forget(office) == 0
+async def test_bytes_are_kept_as_long_as_a_mail_needs_them(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    await driver.verify_domain()
+    (contact_id,) = await driver.contacts(1)
+    pdf = await store(driver, b"x" * (PIECE_BYTES + 1))
+    sandbox.plant(driver.project, "error_500", count=1)
+    await send(driver, contact_id, pdf)
+    await driver.become({"unknown": 1})
+    assert await forget(driver) == 2
+    await driver.settle_all()
+    assert await forget(driver) == 0
 
 
-async def test_a_mail_whose_files_were_not_stored_whole_is_refused(office: Office) -> None:
-    await office.verify_domain()
-    pdf = await store(office, b"x" * 10)
+async def test_a_mail_whose_files_were_not_stored_whole_is_refused(driver: DeliveryDriver) -> None:
+    await driver.verify_domain()
+    pdf = await store(driver, b"x" * 10)
     for wrong in (
         Attachment(filename="a", content_type="text/plain", digest="0" * 64, size=1),
         Attachment(filename="a", content_type="text/plain", digest=pdf.digest, size=11),
     ):
         with pytest.raises(Rejected) as no:
-            await send(office, uuid4(), wrong)
+            await send(driver, uuid4(), wrong)
         assert no.value.code == "ATTACHMENT_NOT_FOUND"
     with pytest.raises(Rejected) as no:
-        await send(office, uuid4(), *[pdf] * 11)
+        await send(driver, uuid4(), *[pdf] * 11)
     assert no.value.errors[0].field == "attachments"
-    assert await office.states() == {}
+    assert await driver.states() == {}
 
 
-async def test_another_projects_files_are_not_there(office: Office) -> None:
-    await office.verify_domain()
-    stranger = Office(office.runtime, uuid4())
+async def test_another_projects_files_are_not_there(driver: DeliveryDriver) -> None:
+    await driver.verify_domain()
+    stranger = DeliveryDriver(driver.runtime, uuid4())
     await stranger.verify_domain()
-    pdf = await store(office, b"secret")
+    pdf = await store(driver, b"secret")
     with pytest.raises(Rejected):
         await send(stranger, uuid4(), pdf)

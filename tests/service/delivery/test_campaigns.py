@@ -11,108 +11,112 @@ from libs.schemas.contacts.contacts import ContactCreated, ContactSubscribed
 from libs.schemas.delivery.content import Kind
 from libs.schemas.feedback.mails import EmailBounced, EmailComplained
 from libs.schemas.workflows import EmailRequested
-from tests.service.delivery.driver import Office, address, content
+from tests.service.delivery.driver import DeliveryDriver, address, content
 from tests.service.delivery.sandbox import Sandbox
 
 WORKFLOW, STEP = uuid7(), uuid7()
 
 
-async def test_everyone_on_every_page_gets_the_mail_once(office: Office, sandbox: Sandbox) -> None:
-    people = await office.contacts(60)
-    campaign_id = await office.start_campaign()
+async def test_everyone_on_every_page_gets_the_mail_once(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    people = await driver.contacts(60)
+    campaign_id = await driver.start_campaign()
     for number in range(3):
-        await office.page(campaign_id, people[number * 20 : number * 20 + 20], number + 1)
-    await office.become({"sent": 60})
-    got = Counter(mail["to"][0] for mail in sandbox.of_project(office.project))
+        await driver.page(campaign_id, people[number * 20 : number * 20 + 20], number + 1)
+    await driver.become({"sent": 60})
+    got = Counter(mail["to"][0] for mail in sandbox.of_project(driver.project))
     assert got == Counter(address(person) for person in people)
-    ledger = await office.ledger(campaign_id)
+    ledger = await driver.ledger(campaign_id)
     assert (ledger.intents, ledger.sent, ledger.resent, ledger.duplicates) == (60, 60, 0, 0)
 
 
-async def test_a_page_that_comes_again_makes_no_second_intent(office: Office, sandbox: Sandbox) -> None:
-    people = await office.contacts(20)
-    campaign_id = await office.start_campaign()
+async def test_a_page_that_comes_again_makes_no_second_intent(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    people = await driver.contacts(20)
+    campaign_id = await driver.start_campaign()
     for _ in range(3):  # each is another message to the inbox, as after the stream was lost and refilled
-        await office.settled(await office.page(campaign_id, people))
-    await office.become({"sent": 20})
-    assert (await office.told()).count("email.queued") == 20
-    assert len(sandbox.of_project(office.project)) == 20
+        await driver.settled(await driver.page(campaign_id, people))
+    await driver.become({"sent": 20})
+    assert (await driver.told()).count("email.queued") == 20
+    assert len(sandbox.of_project(driver.project)) == 20
 
 
-async def test_mails_wait_until_content_and_recipients_have_arrived(office: Office) -> None:
+async def test_mails_wait_until_content_and_recipients_have_arrived(driver: DeliveryDriver) -> None:
     campaign_id, person = uuid7(), uuid7()
-    await office.settled(await office.page(campaign_id, [person]))
+    await driver.settled(await driver.page(campaign_id, [person]))
     await asyncio.sleep(0.5)
-    assert await office.states() == {"queued": 1}
+    assert await driver.states() == {"queued": 1}
     created = ContactCreated(contact_id=person, email=address(person), subscribed=True, data={})
-    await office.settled(await announce(office.client, office.project, created))
+    await driver.settled(await announce(driver.client, driver.project, created))
     await asyncio.sleep(0.5)
-    assert await office.states() == {"queued": 1}
-    started = await office.start_campaign()  # another campaign's content does not help
-    await office.page(started, [person])
-    await office.become({"queued": 1, "sent": 1})
+    assert await driver.states() == {"queued": 1}
+    started = await driver.start_campaign()  # another campaign's content does not help
+    await driver.page(started, [person])
+    await driver.become({"queued": 1, "sent": 1})
 
 
-async def test_who_unsubscribed_while_the_mail_was_queued_does_not_get_it(office: Office, sandbox: Sandbox) -> None:
-    stays, goes = await office.contacts(2)
+async def test_who_unsubscribed_while_the_mail_was_queued_does_not_get_it(
+    driver: DeliveryDriver, sandbox: Sandbox
+) -> None:
+    stays, goes = await driver.contacts(2)
     campaign_id = uuid7()
-    await office.settled(await office.page(campaign_id, [stays, goes]))
-    await office.unsubscribe(goes)
-    await office.begin_sending(campaign_id)
-    await office.become({"sent": 1, "suppressed": 1})
-    assert [mail["to"] for mail in sandbox.of_project(office.project)] == [[address(stays)]]
-    assert "email.suppressed" in await office.told()
+    await driver.settled(await driver.page(campaign_id, [stays, goes]))
+    await driver.unsubscribe(goes)
+    await driver.begin_sending(campaign_id)
+    await driver.become({"sent": 1, "suppressed": 1})
+    assert [mail["to"] for mail in sandbox.of_project(driver.project)] == [[address(stays)]]
+    assert "email.suppressed" in await driver.told()
 
 
-async def test_after_a_hard_bounce_or_a_complaint_nothing_more_is_sent(office: Office, sandbox: Sandbox) -> None:
-    bounced, complained, fine = await office.contacts(3)
+async def test_after_a_hard_bounce_or_a_complaint_nothing_more_is_sent(
+    driver: DeliveryDriver, sandbox: Sandbox
+) -> None:
+    bounced, complained, fine = await driver.contacts(3)
     ids: dict[str, Any] = {"email_id": uuid4(), "message_id": "m", "at": now()}
     hard = EmailBounced(contact_id=bounced, bounce_type="Permanent", bounce_sub_type="General", **ids)
     soft = EmailBounced(contact_id=fine, bounce_type="Transient", bounce_sub_type="MailboxFull", **ids)
     for event in (hard, soft, EmailComplained(contact_id=complained, **ids)):
-        await office.settled(await announce(office.client, office.project, event))
-    await office.campaign([bounced, complained, fine])
-    await office.become({"sent": 1, "suppressed": 2})
-    assert [mail["to"] for mail in sandbox.of_project(office.project)] == [[address(fine)]]
+        await driver.settled(await announce(driver.client, driver.project, event))
+    await driver.campaign([bounced, complained, fine])
+    await driver.become({"sent": 1, "suppressed": 2})
+    assert [mail["to"] for mail in sandbox.of_project(driver.project)] == [[address(fine)]]
 
 
-async def test_who_subscribes_again_after_a_complaint_is_written_to_again(office: Office) -> None:
-    (person,) = await office.contacts(1)
+async def test_who_subscribes_again_after_a_complaint_is_written_to_again(driver: DeliveryDriver) -> None:
+    (person,) = await driver.contacts(1)
     complained = EmailComplained(email_id=uuid4(), contact_id=person, message_id="m", at=now())
-    await office.settled(await announce(office.client, office.project, complained))
+    await driver.settled(await announce(driver.client, driver.project, complained))
     subscribed = ContactSubscribed(contact_id=person, email=address(person))
-    await office.settled(await announce(office.client, office.project, subscribed, version=3))
-    await office.campaign([person])
-    await office.become({"sent": 1})
+    await driver.settled(await announce(driver.client, driver.project, subscribed, version=3))
+    await driver.campaign([person])
+    await driver.become({"sent": 1})
 
 
-async def test_facts_about_a_contact_may_come_in_any_order(office: Office) -> None:
+async def test_facts_about_a_contact_may_come_in_any_order(driver: DeliveryDriver) -> None:
     person = uuid7()
-    await office.unsubscribe(person)  # version 2, before version 1
+    await driver.unsubscribe(person)  # version 2, before version 1
     created = ContactCreated(contact_id=person, email=address(person), subscribed=True, data={})
-    await office.settled(await announce(office.client, office.project, created, version=1))
-    await office.campaign([person])
-    await office.become({"suppressed": 1})
+    await driver.settled(await announce(driver.client, driver.project, created, version=1))
+    await driver.campaign([person])
+    await driver.become({"suppressed": 1})
 
 
-async def test_a_workflows_mail_is_sent_once_for_each_step(office: Office, sandbox: Sandbox) -> None:
-    (person,) = await office.contacts(1)
-    template_id = await office.template(content("TRANSACTIONAL", "{{ name }} did {{ what }} / {{ event.what }}"))
+async def test_a_workflows_mail_is_sent_once_for_each_step(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    (person,) = await driver.contacts(1)
+    template_id = await driver.template(content("TRANSACTIONAL", "{{ name }} did {{ what }} / {{ event.what }}"))
     for _ in range(2):
-        await office.settled(await announce(office.client, office.project, request(person, template_id)))
-    await office.become({"sent": 1})
-    (mail,) = sandbox.of_project(office.project)
+        await driver.settled(await announce(driver.client, driver.project, request(person, template_id)))
+    await driver.become({"sent": 1})
+    (mail,) = sandbox.of_project(driver.project)
     (full,) = sandbox.accepted(emailId=mail["emailId"])
     assert full["subject"] == "Ann did click / click"
     assert set(full["tags"]) >= {"godwit_workflow", "godwit_execution"}
 
 
-async def test_a_workflows_marketing_goes_only_to_the_subscribed(office: Office) -> None:
-    (gone,) = await office.contacts(1, subscribed=False)
+async def test_a_workflows_marketing_goes_only_to_the_subscribed(driver: DeliveryDriver) -> None:
+    (gone,) = await driver.contacts(1, subscribed=False)
     for kind in get_args(Kind):
-        template_id = await office.template(content(kind))
-        await announce(office.client, office.project, request(gone, template_id, step_id=uuid7()))
-    await office.become({"suppressed": 2, "sent": 1})
+        template_id = await driver.template(content(kind))
+        await announce(driver.client, driver.project, request(gone, template_id, step_id=uuid7()))
+    await driver.become({"suppressed": 2, "sent": 1})
 
 
 def request(person: UUID, template_id: UUID, step_id: UUID = STEP) -> EmailRequested:

@@ -4,7 +4,7 @@ from prometheus_client import REGISTRY
 
 from libs.runtime.process.runtime import Runtime
 from services.delivery.ledger import conservation
-from tests.service.delivery.driver import Office
+from tests.service.delivery.driver import DeliveryDriver
 
 TAKE_AWAY = "delete from email where id = $1"
 
@@ -21,13 +21,13 @@ async def measured(delivery: Runtime) -> tuple[float, float, float]:
 
 
 async def test_every_intent_is_counted_in_one_state_and_one_that_vanishes_is_missed(
-    office: Office, delivery: Runtime
+    driver: DeliveryDriver, delivery: Runtime
 ) -> None:
     intents, mails, unaccounted = await measured(delivery)
-    await office.verify_domain()
-    queued = await office.send()
-    await office.send()
-    await office.become({"sent": 2})
+    await driver.verify_domain()
+    queued = await driver.send()
+    await driver.send()
+    await driver.become({"sent": 2})
     assert await measured(delivery) == (intents + 2, mails + 2, unaccounted)
     await delivery.pool.execute(TAKE_AWAY, queued.email)
     assert await measured(delivery) == (intents + 2, mails + 1, unaccounted + 1)

@@ -21,9 +21,9 @@ from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import eventually, running
 from services.delivery.app import build
 from services.delivery.scheduling import permit_pool
-from services.delivery.scheduling.rate import Limits
-from services.delivery.sender.sender import CLAIMED_PER_CALL
-from tests.service.delivery.driver import Office, address
+from services.delivery.scheduling.rate import AccountLimits
+from services.delivery.sender.dispatcher import CLAIMED_PER_CALL
+from tests.service.delivery.driver import DeliveryDriver, address
 from tests.service.delivery.sandbox import Sandbox
 
 pytestmark = pytest.mark.slow
@@ -44,67 +44,67 @@ async def clerk(config: Settings) -> AsyncIterator[Runtime]:
 
 
 @pytest.fixture
-def office(clerk: Runtime, project: UUID) -> Office:
-    return Office(clerk, project)
+def driver(clerk: Runtime, project: UUID) -> DeliveryDriver:
+    return DeliveryDriver(clerk, project)
 
 
 @pytest.mark.parametrize("crash", ["after_claim_commit", "after_ses_accept", "after_ses_accept:20"])
 async def test_a_sender_killed_at_any_moment_leaves_nobody_out_and_writes_to_nobody_twice(
-    crash: str, office: Office, config: Settings, sandbox: Sandbox
+    crash: str, driver: DeliveryDriver, config: Settings, sandbox: Sandbox
 ) -> None:
-    people = await office.contacts(40)
-    campaign_id = await office.campaign(people)
-    await office.become({"queued": 40})
-    while "claimed" not in await office.states():  # mails that other tests left may be claimed first
+    people = await driver.contacts(40)
+    campaign_id = await driver.campaign(people)
+    await driver.become({"queued": 40})
+    while "claimed" not in await driver.states():  # mails that other tests left may be claimed first
         assert await asyncio.to_thread(die_at, crash, config) == KILLED
     async with running(build(config), config):
-        await notify(office, sandbox)
-        await office.let_time_pass("claimed")
+        await notify(driver, sandbox)
+        await driver.let_time_pass("claimed")
         await asyncio.sleep(2)
-        await notify(office, sandbox)
-        await office.confirm(uuid7(), "m-other")  # notifications flow
-        await office.let_time_pass("unknown")
-        await office.become({"sent": 40})
-    got = Counter(mail["to"][0] for mail in sandbox.of_project(office.project))
+        await notify(driver, sandbox)
+        await driver.confirm(uuid7(), "m-other")  # notifications flow
+        await driver.let_time_pass("unknown")
+        await driver.become({"sent": 40})
+    got = Counter(mail["to"][0] for mail in sandbox.of_project(driver.project))
     assert got == Counter(address(person) for person in people)
-    book = await office.ledger(campaign_id)
+    book = await driver.ledger(campaign_id)
     assert (book.intents, book.sent, book.duplicates) == (40, 40, 0)
 
 
 async def test_a_sender_that_is_stopped_finishes_its_calls_and_gives_the_rest_back(
-    office: Office, config: Settings, sandbox: Sandbox
+    driver: DeliveryDriver, config: Settings, sandbox: Sandbox
 ) -> None:
     sandbox.account(latencyMs=200)
     try:
-        await office.campaign(await office.contacts(100))
-        await office.become({"queued": 100})
+        await driver.campaign(await driver.contacts(100))
+        await driver.become({"queued": 100})
         async with running(build(config), config):
-            await office.become_busy()
+            await driver.become_busy()
     finally:
         sandbox.account(latencyMs=0)
-    states = await office.states()
+    states = await driver.states()
     assert set(states) == {"sent", "queued"}
-    assert states["sent"] == len(sandbox.of_project(office.project))
+    assert states["sent"] == len(sandbox.of_project(driver.project))
     async with running(build(config), config):
-        await office.become({"sent": 100})
-    assert len(sandbox.of_project(office.project)) == 100
+        await driver.become({"sent": 100})
+    assert len(sandbox.of_project(driver.project)) == 100
 
 
 async def test_a_sender_that_is_stopped_returns_the_permits_that_it_did_not_use(
-    office: Office, config: Settings, sandbox: Sandbox
+    driver: DeliveryDriver, config: Settings, sandbox: Sandbox
 ) -> None:
     limited = msgspec.structs.replace(config, aws_region="eu-south-2")
 
     async def still_out() -> int:
-        out: int = await office.runtime.pool.fetchval(STILL_OUT, "eu-south-2")
+        out: int = await driver.runtime.pool.fetchval(STILL_OUT, "eu-south-2")
         return out
 
     sandbox.account(maxSendRate=20)
     try:
-        await office.campaign(await office.contacts(100))
-        await office.become({"queued": 100})
+        await driver.campaign(await driver.contacts(100))
+        await driver.become({"queued": 100})
         async with running(build(limited), limited):
-            await office.become_busy()
+            await driver.become_busy()
             await eventually(still_out)
     finally:
         sandbox.account(maxSendRate=1000)
@@ -112,32 +112,32 @@ async def test_a_sender_that_is_stopped_returns_the_permits_that_it_did_not_use(
 
 
 async def test_a_storm_of_errors_leaves_few_in_doubt_and_everybody_gets_one_mail_after_it(
-    office: Office, config: Settings, sandbox: Sandbox
+    driver: DeliveryDriver, config: Settings, sandbox: Sandbox
 ) -> None:
     few = msgspec.structs.replace(config, send_concurrency=2)
-    people = await office.contacts(80)
-    await office.campaign(people)
-    await office.become({"queued": 80})
+    people = await driver.contacts(80)
+    await driver.campaign(people)
+    await driver.become({"queued": 80})
     sandbox.plant(None, "error_500")
     async with running(build(few), few):
 
         async def in_doubt() -> bool:
-            return (await office.states()).get("unknown", 0) >= CLAIMED_PER_CALL
+            return (await driver.states()).get("unknown", 0) >= CLAIMED_PER_CALL
 
         await eventually(in_doubt)
         await asyncio.sleep(3)
-        states = await office.states()
+        states = await driver.states()
         assert (
             states["queued"] >= 80 - 2 * CLAIMED_PER_CALL - 5
         )  # what was claimed before the first error, and few tries
-        assert not sandbox.of_project(office.project)
+        assert not sandbox.of_project(driver.project)
         sandbox.heal()
         async with asyncio.timeout(60):
-            while await office.states() != {"sent": 80}:
-                await office.confirm(uuid7(), "m-other")  # notifications flow
-                await office.let_time_pass("unknown")
+            while await driver.states() != {"sent": 80}:
+                await driver.confirm(uuid7(), "m-other")  # notifications flow
+                await driver.let_time_pass("unknown")
                 await asyncio.sleep(0.5)
-    assert Counter(mail["to"][0] for mail in sandbox.of_project(office.project)) == Counter(map(address, people))
+    assert Counter(mail["to"][0] for mail in sandbox.of_project(driver.project)) == Counter(map(address, people))
 
 
 def busiest_second(times: Iterable[float]) -> int:
@@ -147,29 +147,31 @@ def busiest_second(times: Iterable[float]) -> int:
 
 
 @pytest.mark.serial
-async def test_two_senders_together_never_exceed_the_rate(office: Office, config: Settings, sandbox: Sandbox) -> None:
+async def test_two_senders_together_never_exceed_the_rate(
+    driver: DeliveryDriver, config: Settings, sandbox: Sandbox
+) -> None:
     limit = 40
     slow = msgspec.structs.replace(config, aws_region="eu-south-1")
-    people = await office.contacts(160)
+    people = await driver.contacts(160)
     sandbox.account(maxSendRate=limit)
     try:
         async with running(build(slow), slow), running(build(slow), slow):
-            await office.campaign(people)
-            await office.become({"sent": 160})
+            await driver.campaign(people)
+            await driver.become({"sent": 160})
     finally:
         sandbox.account(maxSendRate=1000)
-    assert await office.runtime.pool.fetchval("select throttled_at from bucket where region = 'eu-south-1'") is None
-    accepted = [datetime.fromisoformat(m["acceptedAt"]).timestamp() for m in sandbox.of_project(office.project)]
+    assert await driver.runtime.pool.fetchval("select throttled_at from bucket where region = 'eu-south-1'") is None
+    accepted = [datetime.fromisoformat(m["acceptedAt"]).timestamp() for m in sandbox.of_project(driver.project)]
     assert busiest_second(accepted) <= limit + 1
 
 
 @pytest.mark.serial
-async def test_of_one_bucket_many_takers_get_no_more_than_its_rate_in_any_second(office: Office) -> None:
+async def test_of_one_bucket_many_takers_get_no_more_than_its_rate_in_any_second(driver: DeliveryDriver) -> None:
     """However long each call takes, and though some takers never return what they took."""
     region, limit, seconds = "eu-test-1", 50, 3.0
-    pool = office.runtime.pool
+    pool = driver.runtime.pool
     async with pool.acquire() as conn:
-        await permit_pool.seed(conn, region, Limits(ceiling=limit, left=1e6, reserve=0))
+        await permit_pool.seed(conn, region, AccountLimits(ceiling=limit, left=1e6, reserve=0))
     until = time.monotonic() + seconds
     arrived: list[float] = []
 
@@ -195,11 +197,11 @@ async def test_of_one_bucket_many_takers_get_no_more_than_its_rate_in_any_second
     assert len(arrived) > limit * seconds / 2
 
 
-async def test_who_take_permits_at_once_get_each_of_them_once(office: Office) -> None:
+async def test_who_take_permits_at_once_get_each_of_them_once(driver: DeliveryDriver) -> None:
     region, limit = "eu-test-5", 10
-    pool = office.runtime.pool
+    pool = driver.runtime.pool
     async with pool.acquire() as conn:
-        await permit_pool.seed(conn, region, Limits(ceiling=limit, left=1e6, reserve=0))
+        await permit_pool.seed(conn, region, AccountLimits(ceiling=limit, left=1e6, reserve=0))
 
     async def take() -> int:
         async with pool.acquire() as conn:
@@ -208,10 +210,10 @@ async def test_who_take_permits_at_once_get_each_of_them_once(office: Office) ->
     assert sum(await asyncio.gather(*(take() for _ in range(8)))) == limit
 
 
-async def test_permits_that_nobody_returns_come_back(office: Office) -> None:
+async def test_permits_that_nobody_returns_come_back(driver: DeliveryDriver) -> None:
     region = "eu-test-4"
-    async with office.runtime.pool.acquire() as conn:
-        await permit_pool.seed(conn, region, Limits(ceiling=5.0, left=1e6, reserve=0))
+    async with driver.runtime.pool.acquire() as conn:
+        await permit_pool.seed(conn, region, AccountLimits(ceiling=5.0, left=1e6, reserve=0))
         assert len((await permit_pool.take(conn, region, 5)).starts) == 5
         assert not (await permit_pool.take(conn, region, 5)).starts
 
@@ -221,16 +223,16 @@ async def test_permits_that_nobody_returns_come_back(office: Office) -> None:
         await eventually(back)
 
 
-async def test_a_crash_of_the_database_brings_no_permit_back(office: Office) -> None:
+async def test_a_crash_of_the_database_brings_no_permit_back(driver: DeliveryDriver) -> None:
     """It may be over within the second for which a permit has to be out: a table that is emptied then will not do."""
-    kept = await office.runtime.pool.fetchval("select relpersistence from pg_class where oid = 'permit'::regclass")
+    kept = await driver.runtime.pool.fetchval("select relpersistence from pg_class where oid = 'permit'::regclass")
     assert kept == b"p"
 
 
-async def test_the_last_of_the_daily_quota_is_for_transactional_mail(office: Office) -> None:
+async def test_the_last_of_the_daily_quota_is_for_transactional_mail(driver: DeliveryDriver) -> None:
     region = "eu-test-2"
-    async with office.runtime.pool.acquire() as conn:
-        await permit_pool.seed(conn, region, Limits(ceiling=1000.0, left=12, reserve=10))
+    async with driver.runtime.pool.acquire() as conn:
+        await permit_pool.seed(conn, region, AccountLimits(ceiling=1000.0, left=12, reserve=10))
         grant = await permit_pool.take(conn, region, 50)
         assert (len(grant.starts), grant.bulk) == (12, 2)
         assert not (await permit_pool.take(conn, region, 50)).starts
@@ -239,10 +241,10 @@ async def test_the_last_of_the_daily_quota_is_for_transactional_mail(office: Off
 
 
 @pytest.mark.serial
-async def test_throttling_halves_the_rate_once_and_it_grows_back(office: Office) -> None:
+async def test_throttling_halves_the_rate_once_and_it_grows_back(driver: DeliveryDriver) -> None:
     region = "eu-test-3"
-    async with office.runtime.pool.acquire() as conn:
-        await permit_pool.seed(conn, region, Limits(ceiling=100.0, left=1e6, reserve=0))
+    async with driver.runtime.pool.acquire() as conn:
+        await permit_pool.seed(conn, region, AccountLimits(ceiling=100.0, left=1e6, reserve=0))
         assert await permit_pool.slow_down(conn, region) == 50.0
         assert await permit_pool.slow_down(conn, region) is None
         await asyncio.sleep(1.0)
@@ -250,35 +252,37 @@ async def test_throttling_halves_the_rate_once_and_it_grows_back(office: Office)
 
 
 @pytest.mark.serial
-async def test_a_crowd_does_not_delay_another_projects_few(office: Office, config: Settings, sandbox: Sandbox) -> None:
+async def test_a_crowd_does_not_delay_another_projects_few(
+    driver: DeliveryDriver, config: Settings, sandbox: Sandbox
+) -> None:
     """A campaign of many is being sent when a few mails of another project are queued."""
     slow = msgspec.structs.replace(config, aws_region="eu-south-2")
-    small = Office(office.runtime, uuid7())
-    many, few = await office.contacts(300), await small.contacts(5)
+    small = DeliveryDriver(driver.runtime, uuid7())
+    many, few = await driver.contacts(300), await small.contacts(5)
     sandbox.account(maxSendRate=50)
     try:
         async with running(build(slow), slow):
-            await office.campaign(many)
-            await office.become_busy()
+            await driver.campaign(many)
+            await driver.become_busy()
             await small.campaign(few)
             await small.become({"sent": 5}, within=5)
-            assert (await office.states()).get("queued", 0) > 0
+            assert (await driver.states()).get("queued", 0) > 0
             sandbox.account(maxSendRate=1000)
-            await office.runtime.pool.execute("update bucket set ceiling = 1000, rate = 1000")
-            await office.become({"sent": 300})
+            await driver.runtime.pool.execute("update bucket set ceiling = 1000, rate = 1000")
+            await driver.become({"sent": 300})
     finally:
         sandbox.account(maxSendRate=1000)
 
 
 async def test_a_crowd_that_waited_before_lets_another_projects_urgent_mails_go_first(
-    office: Office, config: Settings, sandbox: Sandbox
+    driver: DeliveryDriver, config: Settings, sandbox: Sandbox
 ) -> None:
     """But for the tenth that is kept for bulk mail, and what is claimed ahead."""
     slow = msgspec.structs.replace(config, aws_region="eu-central-2")
-    few = Office(office.runtime, uuid7())
+    few = DeliveryDriver(driver.runtime, uuid7())
     await few.verify_domain()
-    await office.campaign(await office.contacts(150))
-    await office.become({"queued": 150})
+    await driver.campaign(await driver.contacts(150))
+    await driver.become({"queued": 150})
     for reader in await few.contacts(40):
         await few.send(reader)
     sandbox.account(maxSendRate=20)
@@ -286,12 +290,12 @@ async def test_a_crowd_that_waited_before_lets_another_projects_urgent_mails_go_
         async with running(build(slow), slow), running(build(slow), slow):
             await few.become({"sent": 40})
             sandbox.account(maxSendRate=1000)
-            await office.runtime.pool.execute("update bucket set ceiling = 1000, rate = 1000")
-            await office.become({"sent": 150})
+            await driver.runtime.pool.execute("update bucket set ceiling = 1000, rate = 1000")
+            await driver.become({"sent": 150})
     finally:
         sandbox.account(maxSendRate=1000)
     last_of_few = max(mail["acceptedAt"] for mail in sandbox.of_project(few.project))
-    before = sum(mail["acceptedAt"] < last_of_few for mail in sandbox.of_project(office.project))
+    before = sum(mail["acceptedAt"] < last_of_few for mail in sandbox.of_project(driver.project))
     assert before <= 40 / 9 + 12
 
 
@@ -303,7 +307,7 @@ def die_at(crash: str, config: Settings) -> int:
     return subprocess.run(command, env=environment, timeout=60, check=False).returncode
 
 
-async def notify(office: Office, sandbox: Sandbox) -> None:
+async def notify(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     """What feedback says of every mail that SES took."""
-    for mail in sandbox.of_project(office.project):
-        await office.confirm(UUID(mail["emailId"]), mail["id"])
+    for mail in sandbox.of_project(driver.project):
+        await driver.confirm(UUID(mail["emailId"]), mail["id"])

@@ -9,39 +9,33 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
 from libs.runtime.messaging.bus import ask
 from libs.runtime.process.testing import eventually, tell
-from libs.schemas.delivery.domains import (
-    AddDomain,
-    DomainView,
-    GetDomain,
-    RemoveDomain,
-    VerifyDomain,
-)
-from tests.service.delivery.driver import Office, content
+from libs.schemas.delivery.domains import AddDomain, DomainView, GetDomain, RemoveDomain, VerifyDomain
+from tests.service.delivery.driver import DeliveryDriver, content
 from tests.service.delivery.sandbox import Sandbox
 
 
 class Owner:
     """A project and the one domain that it adds."""
 
-    def __init__(self, office: Office, sandbox: Sandbox, name: str) -> None:
-        self.office = office
+    def __init__(self, driver: DeliveryDriver, sandbox: Sandbox, name: str) -> None:
+        self.driver = driver
         self.sandbox = sandbox
         self.name = name
         self.id = uuid7()
 
     async def add(self) -> DomainView:
         """Add the domain; answers what is known once SES knows it."""
-        await tell(self.office.client, self.office.project, AddDomain(domain_id=self.id, domain=self.name), DomainView)
+        await tell(self.driver.client, self.driver.project, AddDomain(domain_id=self.id, domain=self.name), DomainView)
         return await self.shown_as(lambda view: bool(view.tokens))
 
     async def get(self) -> DomainView:
-        return await ask(self.office.client, self.office.project, GetDomain(domain_id=self.id), DomainView)
+        return await ask(self.driver.client, self.driver.project, GetDomain(domain_id=self.id), DomainView)
 
     async def check(self) -> None:
-        await tell(self.office.client, self.office.project, VerifyDomain(domain_id=self.id), DomainView)
+        await tell(self.driver.client, self.driver.project, VerifyDomain(domain_id=self.id), DomainView)
 
     async def remove(self) -> None:
-        await tell(self.office.client, self.office.project, RemoveDomain(domain_id=self.id), DomainView)
+        await tell(self.driver.client, self.driver.project, RemoveDomain(domain_id=self.id), DomainView)
 
     async def shown_as(self, expected: Callable[[DomainView], bool]) -> DomainView:
         async def so_far() -> DomainView | None:
@@ -58,9 +52,9 @@ class Owner:
 
 
 @pytest.fixture
-def owner(office: Office, sandbox: Sandbox) -> Owner:
+def owner(driver: DeliveryDriver, sandbox: Sandbox) -> Owner:
     sandbox.account(verifyNewIdentities=False)
-    return Owner(office, sandbox, f"{office.project.hex[:20]}.example")
+    return Owner(driver, sandbox, f"{driver.project.hex[:20]}.example")
 
 
 async def test_an_added_domain_shows_the_records_that_ses_wants(owner: Owner) -> None:
@@ -77,14 +71,14 @@ async def test_a_domain_may_send_from_when_it_is_verified_until_it_is_lost(owner
     mail = content("TRANSACTIONAL", domain=owner.name)
     await owner.add()
     with pytest.raises(Rejected, match="is not verified"):
-        await owner.office.send(content=mail)
+        await owner.driver.send(content=mail)
     assert (await owner.publish_records()).status == "SUCCESS"
-    await owner.office.send(content=mail)
-    await owner.office.become({"sent": 1})
+    await owner.driver.send(content=mail)
+    await owner.driver.become({"sent": 1})
     await owner.publish_records(False)
     with pytest.raises(Rejected, match="is not verified"):
-        await owner.office.send(content=mail)
-    told = await owner.office.told_all()
+        await owner.driver.send(content=mail)
+    told = await owner.driver.told_all()
     assert [kind for kind in told if kind.startswith("domain.")] == [
         "domain.added",
         "domain.identified",
@@ -95,12 +89,12 @@ async def test_a_domain_may_send_from_when_it_is_verified_until_it_is_lost(owner
 
 async def test_mail_that_is_queued_when_its_domain_is_lost_fails_and_says_why(owner: Owner) -> None:
     await owner.add()
-    campaign_id = await owner.office.start_campaign(content(domain=owner.name))
-    await owner.office.page(campaign_id, await owner.office.contacts(1))
-    await owner.office.become({"failed": 1})
-    (email_id,) = await owner.office.ids()
-    assert ((await owner.office.email(email_id)).reason or "").startswith("DOMAIN_NOT_VERIFIED")
-    assert owner.sandbox.of_project(owner.office.project) == []
+    campaign_id = await owner.driver.start_campaign(content(domain=owner.name))
+    await owner.driver.page(campaign_id, await owner.driver.contacts(1))
+    await owner.driver.become({"failed": 1})
+    (email_id,) = await owner.driver.ids()
+    assert ((await owner.driver.email(email_id)).reason or "").startswith("DOMAIN_NOT_VERIFIED")
+    assert owner.sandbox.of_project(owner.driver.project) == []
 
 
 async def test_the_background_round_notices_the_loss_of_a_domain(owner: Owner) -> None:
@@ -108,18 +102,18 @@ async def test_the_background_round_notices_the_loss_of_a_domain(owner: Owner) -
     await owner.publish_records()
     owner.sandbox.verify_identity(owner.name, False)
     due = "update identity set due_at = now() where domain = $1"  # as if five minutes had passed
-    await owner.office.runtime.pool.execute(due, owner.name)
+    await owner.driver.runtime.pool.execute(due, owner.name)
     assert not (await owner.shown_as(lambda view: not view.verified)).verified
 
 
 async def test_a_domain_belongs_to_one_project(owner: Owner, sandbox: Sandbox) -> None:
     await owner.add()
-    other = Owner(Office(owner.office.runtime, uuid7()), sandbox, owner.name)
+    other = Owner(DeliveryDriver(owner.driver.runtime, uuid7()), sandbox, owner.name)
     with pytest.raises(Rejected) as no:
         await other.add()
     assert no.value.code == "DOMAIN_NOT_AVAILABLE"
     with pytest.raises(Rejected) as no:
-        await ask(other.office.client, other.office.project, GetDomain(domain_id=owner.id), DomainView)
+        await ask(other.driver.client, other.driver.project, GetDomain(domain_id=owner.id), DomainView)
     assert no.value.code == "DOMAIN_NOT_FOUND"
 
 
@@ -127,7 +121,7 @@ async def test_whoever_has_a_removed_domain_next_must_prove_it_anew(owner: Owner
     first = await owner.add()
     await owner.publish_records()
     await owner.remove()
-    next_owner = Owner(Office(owner.office.runtime, uuid7()), sandbox, owner.name)
+    next_owner = Owner(DeliveryDriver(owner.driver.runtime, uuid7()), sandbox, owner.name)
     second = await next_owner.add()
     assert not second.verified
     assert not set(second.tokens) & set(first.tokens)
@@ -147,18 +141,18 @@ async def test_ses_forgets_a_domain_that_no_project_has_any_more(owner: Owner) -
 async def test_what_ses_refuses_is_shown_with_the_domain(owner: Owner) -> None:
     labels = ".".join(["w" * 26, "x" * 63, "y" * 63, "z" * 63])
     owner.name = f"{labels}.{owner.name}"  # a domain name, but too long for a label before it
-    await tell(owner.office.client, owner.office.project, AddDomain(domain_id=owner.id, domain=owner.name), DomainView)
+    await tell(owner.driver.client, owner.driver.project, AddDomain(domain_id=owner.id, domain=owner.name), DomainView)
     view = await owner.shown_as(lambda view: view.checked_at is not None)
     assert (view.verified, view.problem) == (False, "The MAIL-FROM domain is too long.")
 
 
-async def test_the_operators_domain_is_neither_registered_nor_checked(office: Office, sandbox: Sandbox) -> None:
-    view = await office.verify_domain(f"{office.project.hex[:20]}.example")
+async def test_the_operators_domain_is_neither_registered_nor_checked(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    view = await driver.verify_domain(f"{driver.project.hex[:20]}.example")
     assert (view.verified, view.vouched, view.status) == (True, True, "SUCCESS")
-    assert await _rounds(office, view.id) == 0
+    assert await _rounds(driver, view.id) == 0
 
 
-async def _rounds(office: Office, domain_id: UUID) -> int:
+async def _rounds(driver: DeliveryDriver, domain_id: UUID) -> int:
     query = "select count(*) from identity join domain using (domain) where domain.id = $1"
-    count: int = await office.runtime.pool.fetchval(query, domain_id)
+    count: int = await driver.runtime.pool.fetchval(query, domain_id)
     return count

@@ -17,25 +17,25 @@ from libs.schemas.delivery.emails import (
     ListEmails,
     ResendEmail,
 )
-from tests.service.delivery.driver import Office, content
+from tests.service.delivery.driver import DeliveryDriver, content
 from tests.service.delivery.sandbox import Sandbox
 
 
-async def waiting(office: Office) -> UUID:
+async def waiting(driver: DeliveryDriver) -> UUID:
     """A mail that is queued, and will not be due while the test runs: its contact and content never come."""
     campaign_id = uuid4()
-    await office.page(campaign_id, await office.contacts(1))
-    await office.become({"queued": 1})
-    (email_id,) = await office.ids()
+    await driver.page(campaign_id, await driver.contacts(1))
+    await driver.become({"queued": 1})
+    (email_id,) = await driver.ids()
     return email_id
 
 
-async def cancel(office: Office, email_id: UUID) -> EmailView:
-    return await tell(office.client, office.project, CancelEmail(email_id=email_id), EmailView)
+async def cancel(driver: DeliveryDriver, email_id: UUID) -> EmailView:
+    return await tell(driver.client, driver.project, CancelEmail(email_id=email_id), EmailView)
 
 
-async def resend(office: Office, email_id: UUID) -> EmailView:
-    return await tell(office.client, office.project, ResendEmail(email_id=email_id), EmailView)
+async def resend(driver: DeliveryDriver, email_id: UUID) -> EmailView:
+    return await tell(driver.client, driver.project, ResendEmail(email_id=email_id), EmailView)
 
 
 async def code_of(doing: Any) -> str:
@@ -44,44 +44,46 @@ async def code_of(doing: Any) -> str:
     return no.value.code
 
 
-async def life(office: Office, email_id: UUID) -> EmailDetail:
-    return await ask(office.client, office.project, GetEmail(email_id=email_id), EmailDetail)
+async def life(driver: DeliveryDriver, email_id: UUID) -> EmailDetail:
+    return await ask(driver.client, driver.project, GetEmail(email_id=email_id), EmailDetail)
 
 
-async def test_a_queued_mail_can_be_cancelled_once_and_for_all(office: Office) -> None:
-    email_id = await waiting(office)
-    cancelled = await cancel(office, email_id)
+async def test_a_queued_mail_can_be_cancelled_once_and_for_all(driver: DeliveryDriver) -> None:
+    email_id = await waiting(driver)
+    cancelled = await cancel(driver, email_id)
     assert (cancelled.state, cancelled.reason) == ("cancelled", "requested")
-    assert await cancel(office, email_id) == cancelled
-    assert [entry.type_ for entry in (await life(office, email_id)).timeline] == ["email.queued", "email.cancelled"]
-    assert await code_of(resend(office, email_id)) == "EMAIL_NOT_UNKNOWN"
+    assert await cancel(driver, email_id) == cancelled
+    assert [entry.type_ for entry in (await life(driver, email_id)).timeline] == ["email.queued", "email.cancelled"]
+    assert await code_of(resend(driver, email_id)) == "EMAIL_NOT_UNKNOWN"
 
 
-async def test_what_is_sent_can_be_neither_cancelled_nor_sent_again(office: Office) -> None:
-    await office.campaign(await office.contacts(1))
-    await office.become({"sent": 1})
-    (email_id,) = await office.ids()
-    assert await code_of(cancel(office, email_id)) == "EMAIL_NOT_CANCELLABLE"
-    assert await code_of(resend(office, email_id)) == "EMAIL_ALREADY_SENT"
+async def test_what_is_sent_can_be_neither_cancelled_nor_sent_again(driver: DeliveryDriver) -> None:
+    await driver.campaign(await driver.contacts(1))
+    await driver.become({"sent": 1})
+    (email_id,) = await driver.ids()
+    assert await code_of(cancel(driver, email_id)) == "EMAIL_NOT_CANCELLABLE"
+    assert await code_of(resend(driver, email_id)) == "EMAIL_ALREADY_SENT"
 
 
-async def test_another_projects_mail_is_not_there(office: Office) -> None:
-    email_id = await waiting(office)
-    stranger = Office(office.runtime, uuid4())
+async def test_another_projects_mail_is_not_there(driver: DeliveryDriver) -> None:
+    email_id = await waiting(driver)
+    stranger = DeliveryDriver(driver.runtime, uuid4())
     for doing in (cancel(stranger, email_id), resend(stranger, email_id), life(stranger, email_id)):
         assert await code_of(doing) == "EMAIL_NOT_FOUND"
-    assert await office.states() == {"queued": 1}
+    assert await driver.states() == {"queued": 1}
 
 
-async def test_an_operator_may_send_a_mail_again_whose_outcome_nobody_knows(office: Office, sandbox: Sandbox) -> None:
-    sandbox.plant(office.project, "error_500", count=1)
-    await office.campaign(await office.contacts(1))
-    await office.become({"unknown": 1})
-    (email_id,) = await office.ids()
-    assert await code_of(cancel(office, email_id)) == "EMAIL_NOT_CANCELLABLE"
-    assert (await resend(office, email_id)).state == "queued"
-    await office.become({"sent": 1})
-    detail = await life(office, email_id)
+async def test_an_operator_may_send_a_mail_again_whose_outcome_nobody_knows(
+    driver: DeliveryDriver, sandbox: Sandbox
+) -> None:
+    sandbox.plant(driver.project, "error_500", count=1)
+    await driver.campaign(await driver.contacts(1))
+    await driver.become({"unknown": 1})
+    (email_id,) = await driver.ids()
+    assert await code_of(cancel(driver, email_id)) == "EMAIL_NOT_CANCELLABLE"
+    assert (await resend(driver, email_id)).state == "queued"
+    await driver.become({"sent": 1})
+    detail = await life(driver, email_id)
     assert [entry.type_ for entry in detail.timeline] == [
         "email.queued",
         "email.unresolved",
@@ -90,34 +92,34 @@ async def test_an_operator_may_send_a_mail_again_whose_outcome_nobody_knows(offi
     ]
     assert detail.timeline[2].details == {"attempt": 2, "by": "operator"}
     assert "operator" in detail.timeline[2].message and "attempt 2" in detail.timeline[3].message
-    assert len(sandbox.of_project(office.project)) == 1
+    assert len(sandbox.of_project(driver.project)) == 1
 
 
-async def test_the_timeline_says_how_a_doubt_was_resolved(office: Office, sandbox: Sandbox) -> None:
-    sandbox.plant(office.project, "reset_after_accept", count=1)
-    await office.campaign(await office.contacts(1))
-    await office.become({"unknown": 1})
-    (mail,) = sandbox.of_project(office.project)
-    await office.confirm(UUID(mail["emailId"]), mail["id"])
-    await office.become({"sent": 1})
-    last = (await life(office, UUID(mail["emailId"]))).timeline[-1]
+async def test_the_timeline_says_how_a_doubt_was_resolved(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    sandbox.plant(driver.project, "reset_after_accept", count=1)
+    await driver.campaign(await driver.contacts(1))
+    await driver.become({"unknown": 1})
+    (mail,) = sandbox.of_project(driver.project)
+    await driver.confirm(UUID(mail["emailId"]), mail["id"])
+    await driver.become({"sent": 1})
+    last = (await life(driver, UUID(mail["emailId"]))).timeline[-1]
     assert last.details["resolved"] is True and "a notification proved" in last.message
 
 
-async def test_mails_are_found_by_what_they_are(office: Office) -> None:
-    await office.verify_domain()
-    one, other = await office.contacts(2)
-    await office.campaign([one])
-    queued = await office.send(other, content=content("TRANSACTIONAL"))
-    await office.become({"sent": 2})
-    sent = await life(office, queued.email)
+async def test_mails_are_found_by_what_they_are(driver: DeliveryDriver) -> None:
+    await driver.verify_domain()
+    one, other = await driver.contacts(2)
+    await driver.campaign([one])
+    queued = await driver.send(other, content=content("TRANSACTIONAL"))
+    await driver.become({"sent": 2})
+    sent = await life(driver, queued.email)
     for query in (
         ListEmails(contact_id=other),
         ListEmails(source="TRANSACTIONAL"),
         ListEmails(recipient=sent.recipient.upper()),
         ListEmails(recipient=sent.recipient, state="sent", source="TRANSACTIONAL", contact_id=other),
     ):
-        page = await ask(office.client, office.project, query, EmailPage)
+        page = await ask(driver.client, driver.project, query, EmailPage)
         assert ([mail.id for mail in page.data], page.total) == ([queued.email], 1)
-    nothing = await ask(office.client, office.project, ListEmails(contact_id=other, state="failed"), EmailPage)
+    nothing = await ask(driver.client, driver.project, ListEmails(contact_id=other, state="failed"), EmailPage)
     assert (nothing.data, nothing.total) == ([], 0)

@@ -13,7 +13,7 @@ from libs.schemas.delivery.emails import EmailView
 from libs.schemas.delivery.sending_limits import SendingLimits, SetSendingLimits
 from services.delivery.claiming import claims
 from services.delivery.ledger.mail import Mail
-from tests.service.delivery.driver import Office
+from tests.service.delivery.driver import DeliveryDriver
 from tests.service.delivery.sandbox import Sandbox
 
 
@@ -67,13 +67,13 @@ def claimed(monkeypatch: pytest.MonkeyPatch) -> Claimed:
     return Claimed(monkeypatch)
 
 
-async def send_claimed(office: Office, claimed: Claimed, contact: UUID) -> UUID:
+async def send_claimed(driver: DeliveryDriver, claimed: Claimed, contact: UUID) -> UUID:
     """A mail that was claimed as it was queued. At first others may be in its way."""
     found: list[UUID] = []
 
     async def sent() -> bool:
-        email = (await office.send(contact)).email
-        await office.become({"sent": len(await office.ids())})
+        email = (await driver.send(contact)).email
+        await driver.become({"sent": len(await driver.ids())})
         found.extend(claimed.ids & {email})
         return bool(found)
 
@@ -82,61 +82,61 @@ async def send_claimed(office: Office, claimed: Claimed, contact: UUID) -> UUID:
 
 
 async def test_a_mail_is_claimed_as_it_is_queued_and_sent_once(
-    office: Office, sandbox: Sandbox, claimed: Claimed
+    driver: DeliveryDriver, sandbox: Sandbox, claimed: Claimed
 ) -> None:
-    await office.verify_domain()
-    (contact,) = await office.contacts(1)
-    email = await send_claimed(office, claimed, contact)
+    await driver.verify_domain()
+    (contact,) = await driver.contacts(1)
+    email = await send_claimed(driver, claimed, contact)
     assert len(sandbox.accepted(emailId=str(email))) == 1
-    view: EmailView = await office.email(email)
+    view: EmailView = await driver.email(email)
     assert (view.state, view.attempt) == ("sent", 1)
 
 
-async def test_one_whose_recipient_has_not_arrived_waits_in_the_queue(office: Office, claimed: Claimed) -> None:
-    await office.verify_domain()
-    (contact,) = await office.contacts(1)
-    await send_claimed(office, claimed, contact)
-    unheard_of = (await office.send()).email
-    await office.become({"sent": len(await office.ids())})
+async def test_one_whose_recipient_has_not_arrived_waits_in_the_queue(driver: DeliveryDriver, claimed: Claimed) -> None:
+    await driver.verify_domain()
+    (contact,) = await driver.contacts(1)
+    await send_claimed(driver, claimed, contact)
+    unheard_of = (await driver.send()).email
+    await driver.become({"sent": len(await driver.ids())})
     assert unheard_of not in claimed.ids
 
 
-async def test_one_of_a_project_that_limits_itself_waits_for_its_turn(office: Office, claimed: Claimed) -> None:
-    await office.verify_domain()
-    (contact,) = await office.contacts(1)
-    await send_claimed(office, claimed, contact)
-    command = SetSendingLimits(project_id=office.project, per_second=50.0, domains={})
-    await tell(office.client, office.project, command, SendingLimits)
-    limited = {(await office.send(contact)).email for _ in range(3)}
-    await office.become({"sent": len(await office.ids())})
+async def test_one_of_a_project_that_limits_itself_waits_for_its_turn(driver: DeliveryDriver, claimed: Claimed) -> None:
+    await driver.verify_domain()
+    (contact,) = await driver.contacts(1)
+    await send_claimed(driver, claimed, contact)
+    command = SetSendingLimits(project_id=driver.project, per_second=50.0, domains={})
+    await tell(driver.client, driver.project, command, SendingLimits)
+    limited = {(await driver.send(contact)).email for _ in range(3)}
+    await driver.become({"sent": len(await driver.ids())})
     assert not limited & claimed.ids
 
 
 async def test_one_that_must_not_be_sent_is_put_away_at_once(
-    office: Office, sandbox: Sandbox, claimed: Claimed
+    driver: DeliveryDriver, sandbox: Sandbox, claimed: Claimed
 ) -> None:
     """Whose domain was lost, for example: it is decided in the claim, as for all others."""
-    await office.verify_domain()
-    person, gone = await office.contacts(2)
-    await office.unsubscribe(gone)
-    await send_claimed(office, claimed, person)
-    before = await office.states()
-    marketing = {"content": None, "template_id": await office.template(), "subscribed": True}
-    email = (await office.send(gone, **marketing)).email
-    await office.become(before | {"suppressed": 1})
-    assert await office.told() == [*["email.queued", "email.sent"] * before["sent"], "email.queued", "email.suppressed"]
+    await driver.verify_domain()
+    person, gone = await driver.contacts(2)
+    await driver.unsubscribe(gone)
+    await send_claimed(driver, claimed, person)
+    before = await driver.states()
+    marketing = {"content": None, "template_id": await driver.template(), "subscribed": True}
+    email = (await driver.send(gone, **marketing)).email
+    await driver.become(before | {"suppressed": 1})
+    assert await driver.told() == [*["email.queued", "email.sent"] * before["sent"], "email.queued", "email.suppressed"]
     assert not sandbox.accepted(emailId=str(email))
 
 
 async def test_one_whose_commit_got_no_answer_is_queued_again_and_sent_once(
-    office: Office, sandbox: Sandbox, claimed: Claimed, monkeypatch: pytest.MonkeyPatch
+    driver: DeliveryDriver, sandbox: Sandbox, claimed: Claimed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is claimed by a sender that does not know: without more it would wait for the end of the lease, and of the
     grace."""
-    await office.verify_domain()
-    (contact,) = await office.contacts(1)
+    await driver.verify_domain()
+    (contact,) = await driver.contacts(1)
     lost = LostCommit(claimed, monkeypatch)
-    email = await send_claimed(office, claimed, contact)
+    email = await send_claimed(driver, claimed, contact)
     assert lost.lost
     assert len(sandbox.accepted(emailId=str(email))) == 1
-    assert await office.told() == ["email.queued", "email.sent"] * len(await office.ids())
+    assert await driver.told() == ["email.queued", "email.sent"] * len(await driver.ids())

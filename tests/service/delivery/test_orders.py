@@ -13,17 +13,11 @@ from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import announce, running, tell
 from libs.schemas.delivery.content import Content, MailOptions
-from libs.schemas.delivery.emails import (
-    CheckOrder,
-    EmailRecipient,
-    QueuedEmails,
-    SendEmails,
-    ValidatedEmail,
-)
+from libs.schemas.delivery.emails import CheckOrder, EmailRecipient, QueuedEmails, SendEmails, ValidatedEmail
 from libs.schemas.gateway import ProjectUpdated
 from services.delivery.app import build
 from tests.conftest import Stack
-from tests.service.delivery.driver import Office, address, content
+from tests.service.delivery.driver import DeliveryDriver, address, content
 from tests.service.delivery.sandbox import Sandbox
 
 
@@ -47,115 +41,117 @@ def to(*contact_ids: Any, subscribed: bool = True) -> list[EmailRecipient]:
     ]
 
 
-async def order(office: Office, recipients: list[EmailRecipient], **changes: Any) -> QueuedEmails:
+async def order(driver: DeliveryDriver, recipients: list[EmailRecipient], **changes: Any) -> QueuedEmails:
     usual: dict[str, Any] = {"recipients": recipients, "content": content("TRANSACTIONAL")}
-    return await tell(office.client, office.project, SendEmails(**usual | changes), QueuedEmails)
+    return await tell(driver.client, driver.project, SendEmails(**usual | changes), QueuedEmails)
 
 
-async def mail_of(office: Office, sandbox: Sandbox, **changes: Any) -> dict[str, Any]:
+async def mail_of(driver: DeliveryDriver, sandbox: Sandbox, **changes: Any) -> dict[str, Any]:
     """What SES got of a mail that was ordered so."""
-    await office.verify_domain()
-    (contact_id,) = await office.contacts(1)
-    queued = await order(office, to(contact_id), **changes)
-    await office.become({"sent": 1})
+    await driver.verify_domain()
+    (contact_id,) = await driver.contacts(1)
+    queued = await order(driver, to(contact_id), **changes)
+    await driver.become({"sent": 1})
     (mail,) = sandbox.accepted(emailId=str(queued.emails[0]))
     return mail
 
 
-async def test_several_get_a_mail_each_by_one_order(office: Office, sandbox: Sandbox) -> None:
-    await office.verify_domain()
-    recipients = to(*await office.contacts(3))
-    queued = await order(office, recipients)
+async def test_several_get_a_mail_each_by_one_order(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    await driver.verify_domain()
+    recipients = to(*await driver.contacts(3))
+    queued = await order(driver, recipients)
     assert queued.emails == [each.email_id for each in recipients]
-    await office.become({"sent": 3})
-    assert sorted(mail["to"][0] for mail in sandbox.of_project(office.project)) == sorted(r.address for r in recipients)
+    await driver.become({"sent": 3})
+    assert sorted(mail["to"][0] for mail in sandbox.of_project(driver.project)) == sorted(r.address for r in recipients)
 
 
-async def test_if_one_may_not_get_it_nobody_does(office: Office) -> None:
-    await office.verify_domain()
+async def test_if_one_may_not_get_it_nobody_does(driver: DeliveryDriver) -> None:
+    await driver.verify_domain()
     recipients = to(uuid4(), uuid4()) + to(uuid4(), subscribed=False)
     with pytest.raises(Rejected) as no:
-        await order(office, recipients, content=content("MARKETING"))
+        await order(driver, recipients, content=content("MARKETING"))
     assert no.value.code == "CONTACT_UNSUBSCRIBED" and recipients[2].address in no.value.message
-    assert await office.states() == {} and "email.queued" not in await office.told()
+    assert await driver.states() == {} and "email.queued" not in await driver.told()
 
 
-async def test_the_same_order_again_is_answered_as_the_first_time(office: Office) -> None:
-    await office.verify_domain()
-    recipients = to(*await office.contacts(2))
-    first, again = await order(office, recipients), await order(office, recipients)
+async def test_the_same_order_again_is_answered_as_the_first_time(driver: DeliveryDriver) -> None:
+    await driver.verify_domain()
+    recipients = to(*await driver.contacts(2))
+    first, again = await order(driver, recipients), await order(driver, recipients)
     assert first == again
-    await office.become({"sent": 2})
+    await driver.become({"sent": 2})
 
 
-async def test_a_mail_that_names_no_sender_comes_from_the_projects_domain(office: Office, sandbox: Sandbox) -> None:
+async def test_a_mail_that_names_no_sender_comes_from_the_projects_domain(
+    driver: DeliveryDriver, sandbox: Sandbox
+) -> None:
     nameless = Content(subject="Hi", body="b", from_email="", kind="TRANSACTIONAL")
     with pytest.raises(Rejected) as no:
-        await order(office, to(uuid4()), content=nameless)
+        await order(driver, to(uuid4()), content=nameless)
     assert no.value.errors[0].field == "from"
-    assert (await mail_of(office, sandbox, content=nameless))["from"] == "no-reply@example.com"
+    assert (await mail_of(driver, sandbox, content=nameless))["from"] == "no-reply@example.com"
 
 
-async def test_headers_and_the_recipients_name_reach_the_reader(office: Office, sandbox: Sandbox) -> None:
-    mail = await mail_of(office, sandbox, extras=MailOptions(headers={"X-Order": "42", "References": "<a@b.example>"}))
+async def test_headers_and_the_recipients_name_reach_the_reader(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    mail = await mail_of(driver, sandbox, extras=MailOptions(headers={"X-Order": "42", "References": "<a@b.example>"}))
     assert (mail["headers"]["X-Order"], mail["headers"]["References"]) == ("42", "<a@b.example>")
     assert mail["text"].strip() == "Dear Ann" and "<p>Dear Ann</p>" in mail["html"]
     named = [
         EmailRecipient(email_id=uuid7(), contact_id=uuid4(), address="bee@example.net", subscribed=True, name="Bee Ü")
     ]
-    queued = await order(office, named)
-    await office.become({"sent": 2})
+    queued = await order(driver, named)
+    await driver.become({"sent": 2})
     (mail,) = sandbox.accepted(emailId=str(queued.emails[0]))
     assert mail["headers"]["To"].endswith("<bee@example.net>") and mail["to"] == ["bee@example.net"]
 
 
 @pytest.mark.parametrize("headers", [{"Bcc": "x@example.com"}, {"X-A": "b\r\nBcc: x@example.com"}, {"X-A\r\nBcc": "b"}])
 async def test_headers_that_are_not_the_callers_to_give_are_refused_here_too(
-    office: Office, headers: dict[str, str]
+    driver: DeliveryDriver, headers: dict[str, str]
 ) -> None:
-    await office.verify_domain()
+    await driver.verify_domain()
     with pytest.raises(Rejected) as no:
-        await order(office, to(uuid4()), extras=MailOptions(headers=headers))
+        await order(driver, to(uuid4()), extras=MailOptions(headers=headers))
     assert no.value.errors[0].field == f"headers.{next(iter(headers))}"
-    assert await office.states() == {}
+    assert await driver.states() == {}
 
 
-async def test_a_mail_may_go_out_untracked(office: Office, sandbox: Sandbox) -> None:
-    mail = await mail_of(office, sandbox, extras=MailOptions(tracking=False))
+async def test_a_mail_may_go_out_untracked(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    mail = await mail_of(driver, sandbox, extras=MailOptions(tracking=False))
     assert mail["configurationSet"] == "no-tracking"
 
 
 async def test_a_project_that_is_not_tracked_sends_its_bulk_mail_so_and_orders_as_they_say(
-    office: Office, sandbox: Sandbox
+    driver: DeliveryDriver, sandbox: Sandbox
 ) -> None:
-    changed = ProjectUpdated(project_id=office.project, name="P", tracking=False)
-    await office.settled(await announce(office.client, office.project, changed, version=2))
-    await office.campaign(await office.contacts(1))
-    await office.become({"sent": 1})
-    [bulk] = await office.ids()
-    ordered = await order(office, to(*await office.contacts(1)))
-    await office.become({"sent": 2})
+    changed = ProjectUpdated(project_id=driver.project, name="P", tracking=False)
+    await driver.settled(await announce(driver.client, driver.project, changed, version=2))
+    await driver.campaign(await driver.contacts(1))
+    await driver.become({"sent": 1})
+    [bulk] = await driver.ids()
+    ordered = await order(driver, to(*await driver.contacts(1)))
+    await driver.become({"sent": 2})
     found = [sandbox.accepted(emailId=str(email_id)) for email_id in (bulk, ordered.emails[0])]
     assert [mail["configurationSet"] for (mail,) in found] == ["no-tracking", "godwit"]
 
 
 async def test_where_everything_is_tracked_a_mail_without_is_refused(
-    stack: Stack, office: Office, config: Settings
+    stack: Stack, driver: DeliveryDriver, config: Settings
 ) -> None:
-    await office.verify_domain()
+    await driver.verify_domain()
     tracking = stack.settings("delivery", aws_endpoint_url=config.aws_endpoint_url)
     check = build(tracking).queries[CheckOrder]
-    async with office.runtime.pool.acquire() as conn:
+    async with driver.runtime.pool.acquire() as conn:
         with pytest.raises(Rejected) as no:
             order = CheckOrder(content=content("TRANSACTIONAL"), extras=MailOptions(tracking=False))
-            await check(conn, office.project, order)
+            await check(conn, driver.project, order)
     assert no.value.errors[0].field == "tracking"
 
 
-async def test_an_order_can_be_looked_at_before_anything_is_written(office: Office) -> None:
-    await office.verify_domain()
-    template_id = await office.template(content("MARKETING"))
-    checked = await ask(office.client, office.project, CheckOrder(template_id=template_id), ValidatedEmail)
+async def test_an_order_can_be_looked_at_before_anything_is_written(driver: DeliveryDriver) -> None:
+    await driver.verify_domain()
+    template_id = await driver.template(content("MARKETING"))
+    checked = await ask(driver.client, driver.project, CheckOrder(template_id=template_id), ValidatedEmail)
     assert checked.kind == "MARKETING"
     for wrong, code in (
         (CheckOrder(template_id=uuid4()), "TEMPLATE_NOT_FOUND"),
@@ -163,19 +159,21 @@ async def test_an_order_can_be_looked_at_before_anything_is_written(office: Offi
         (CheckOrder(content=content("TRANSACTIONAL", subject="{% if %}")), "VALIDATION_ERROR"),
     ):
         with pytest.raises(Rejected) as no:
-            await ask(office.client, office.project, wrong, ValidatedEmail)
+            await ask(driver.client, driver.project, wrong, ValidatedEmail)
         assert no.value.code == code
-    assert await office.states() == {}
+    assert await driver.states() == {}
 
 
-async def test_a_one_time_code_waits_for_an_answer_for_half_a_minute_only(office: Office, sandbox: Sandbox) -> None:
-    await office.verify_domain()
-    (contact_id,) = await office.contacts(1)
-    sandbox.plant(office.project, "reset_after_accept", count=2)
-    codes = await order(office, to(contact_id), extras=MailOptions(one_time_code=True))
-    others = await order(office, to(contact_id))
-    await office.become({"unknown": 2})
+async def test_a_one_time_code_waits_for_an_answer_for_half_a_minute_only(
+    driver: DeliveryDriver, sandbox: Sandbox
+) -> None:
+    await driver.verify_domain()
+    (contact_id,) = await driver.contacts(1)
+    sandbox.plant(driver.project, "reset_after_accept", count=2)
+    codes = await order(driver, to(contact_id), extras=MailOptions(one_time_code=True))
+    others = await order(driver, to(contact_id))
+    await driver.become({"unknown": 2})
     due = "select extract(epoch from due_at - updated_at)::int from email where id = $1"
-    waits = [await office.runtime.pool.fetchval(due, queued.emails[0]) for queued in (codes, others)]
+    waits = [await driver.runtime.pool.fetchval(due, queued.emails[0]) for queued in (codes, others)]
     assert waits == [30, 600]
-    await office.settle_all()
+    await driver.settle_all()

@@ -11,7 +11,7 @@ from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually
 from services.delivery.scheduling import permit_pool
-from tests.service.delivery.driver import Office
+from tests.service.delivery.driver import DeliveryDriver
 
 
 class LostAnswer:
@@ -41,15 +41,15 @@ class LostAnswer:
 
 
 async def test_permits_are_returned_once_though_their_outcome_is_written_twice(
-    office: Office, delivery: Runtime, monkeypatch: pytest.MonkeyPatch
+    driver: DeliveryDriver, delivery: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    people = await office.contacts(1)
+    people = await driver.contacts(1)
     lost = LostAnswer(delivery, monkeypatch)
-    await office.campaign(people)
+    await driver.campaign(people)
 
     async def written_again() -> bool:
         return len(lost.returned) > 1
 
     await eventually(written_again)
     assert lost.returned[:2] == [1, 0]
-    await office.become({"sent": 1})
+    await driver.become({"sent": 1})

@@ -13,181 +13,185 @@ from libs.runtime.process.testing import announce, eventually, tell
 from libs.schemas.delivery.domains import AddDomain, DomainView, ListDomains
 from libs.schemas.delivery.emails import EmailPage, ListEmails
 from libs.schemas.gateway import ProjectUpdated
-from tests.service.delivery.driver import Office, address, content
+from tests.service.delivery.driver import DeliveryDriver, address, content
 from tests.service.delivery.sandbox import Sandbox
 
 
 async def test_a_mail_reaches_ses_with_everything_that_brings_its_notifications_back(
-    office: Office, sandbox: Sandbox
+    driver: DeliveryDriver, sandbox: Sandbox
 ) -> None:
-    await office.verify_domain()
-    (contact_id,) = await office.contacts(1)
-    queued = await office.send(contact_id, data={"code": 7}, content=content("TRANSACTIONAL", "{{ name }}: {{ code }}"))
-    await office.become({"sent": 1})
+    await driver.verify_domain()
+    (contact_id,) = await driver.contacts(1)
+    queued = await driver.send(contact_id, data={"code": 7}, content=content("TRANSACTIONAL", "{{ name }}: {{ code }}"))
+    await driver.become({"sent": 1})
     (mail,) = sandbox.accepted(emailId=str(queued.email))
     assert (mail["subject"], mail["to"], mail["from"]) == ("Ann: 7", [address(contact_id)], "news@example.com")
     assert mail["tags"] == {
         "ses:feedback-id-a": "transactional",
-        "ses:feedback-id-b": str(office.project),
+        "ses:feedback-id-b": str(driver.project),
         "godwit_email": str(queued.email),
-        "godwit_project": str(office.project),
+        "godwit_project": str(driver.project),
         "godwit_contact": str(contact_id),
         "godwit_source": "TRANSACTIONAL",
     }
     assert mail["headers"]["X-Godwit-Email"] == str(queued.email)
-    view = await office.email(queued.email)
+    view = await driver.email(queued.email)
     assert (view.state, view.attempt, view.message_id) == ("sent", 1, mail["id"])
-    assert await office.told() == ["email.queued", "email.sent"]
+    assert await driver.told() == ["email.queued", "email.sent"]
 
 
 async def test_a_mail_speaks_the_projects_language_where_the_contact_names_none(
-    office: Office, sandbox: Sandbox
+    driver: DeliveryDriver, sandbox: Sandbox
 ) -> None:
-    await office.verify_domain()
-    await office.settled(await announce(office.client, office.project, _in_welsh(office)))
-    (contact_id,) = await office.contacts(1)
-    queued = await office.send(contact_id, content=content("MARKETING"))
-    await office.become({"sent": 1})
+    await driver.verify_domain()
+    await driver.settled(await announce(driver.client, driver.project, _in_welsh(driver)))
+    (contact_id,) = await driver.contacts(1)
+    queued = await driver.send(contact_id, content=content("MARKETING"))
+    await driver.become({"sent": 1})
     (mail,) = sandbox.accepted(emailId=str(queued.email))
     assert "Dad-danysgrifio" in mail["html"] and "Dad-danysgrifio" in mail["text"]
 
 
-async def test_the_same_mail_asked_for_again_is_sent_once(office: Office, sandbox: Sandbox) -> None:
-    await office.verify_domain()
-    (contact_id,) = await office.contacts(1)
+async def test_the_same_mail_asked_for_again_is_sent_once(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    await driver.verify_domain()
+    (contact_id,) = await driver.contacts(1)
     email_id = uuid7()
-    first = await office.send(contact_id, email_id=email_id)
-    again = await office.send(contact_id, email_id=email_id)
-    await office.become({"sent": 1})
+    first = await driver.send(contact_id, email_id=email_id)
+    again = await driver.send(contact_id, email_id=email_id)
+    await driver.become({"sent": 1})
     assert first.email == again.email == email_id
     assert datetime.fromisoformat(again.timestamp) == datetime.fromisoformat(first.timestamp)
     assert len(sandbox.accepted(emailId=str(email_id))) == 1
 
 
-async def test_a_mail_goes_out_though_nobody_told_us_of_the_contact(office: Office) -> None:
-    await office.verify_domain()
-    await office.send()
-    await office.become({"sent": 1})
+async def test_a_mail_goes_out_though_nobody_told_us_of_the_contact(driver: DeliveryDriver) -> None:
+    await driver.verify_domain()
+    await driver.send()
+    await driver.become({"sent": 1})
 
 
-async def test_a_template_that_was_created_this_moment_is_found(office: Office, sandbox: Sandbox) -> None:
-    await office.verify_domain()
-    (contact_id,) = await office.contacts(1)
-    template_id = await office.template(content("TRANSACTIONAL", "From a template"))
-    queued = await office.send(
+async def test_a_template_that_was_created_this_moment_is_found(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    await driver.verify_domain()
+    (contact_id,) = await driver.contacts(1)
+    template_id = await driver.template(content("TRANSACTIONAL", "From a template"))
+    queued = await driver.send(
         contact_id, content=None, template_id=template_id, overrides={"replyTo": "r@example.com"}
     )
-    await office.become({"sent": 1})
+    await driver.become({"sent": 1})
     (mail,) = sandbox.accepted(emailId=str(queued.email))
     assert (mail["subject"], mail["headers"]["Reply-To"]) == ("From a template", "r@example.com")
 
 
-async def test_what_cannot_be_sent_is_refused_and_leaves_no_trace(office: Office) -> None:
-    domain = f"{office.project.hex}.example"
+async def test_what_cannot_be_sent_is_refused_and_leaves_no_trace(driver: DeliveryDriver) -> None:
+    domain = f"{driver.project.hex}.example"
     plain, marketing = content("TRANSACTIONAL", domain=domain), content("MARKETING", domain=domain)
     with pytest.raises(Rejected) as no:
-        await office.send(content=plain)
+        await driver.send(content=plain)
     assert no.value.code == "DOMAIN_NOT_REGISTERED"
-    await tell(office.client, office.project, AddDomain(domain_id=uuid7(), domain=domain), DomainView)
+    await tell(driver.client, driver.project, AddDomain(domain_id=uuid7(), domain=domain), DomainView)
     with pytest.raises(Rejected) as no:
-        await office.send(content=plain)
+        await driver.send(content=plain)
     assert no.value.code == "DOMAIN_NOT_VERIFIED"
-    await office.verify_domain(domain)
+    await driver.verify_domain(domain)
     with pytest.raises(Rejected) as no:
-        await office.send(content=None, template_id=uuid7())
+        await driver.send(content=None, template_id=uuid7())
     assert no.value.code == "TEMPLATE_NOT_FOUND"
     with pytest.raises(Rejected) as no:
-        await office.send(content=marketing, subscribed=False)
+        await driver.send(content=marketing, subscribed=False)
     assert no.value.code == "CONTACT_UNSUBSCRIBED"
-    assert await office.states() == {}
-    assert "email.queued" not in await office.told()
+    assert await driver.states() == {}
+    assert "email.queued" not in await driver.told()
 
 
-async def test_a_domain_of_another_project_is_refused(office: Office) -> None:
-    domain = f"{office.project.hex}.example"
-    await Office(office.runtime, uuid7()).verify_domain(domain)
+async def test_a_domain_of_another_project_is_refused(driver: DeliveryDriver) -> None:
+    domain = f"{driver.project.hex}.example"
+    await DeliveryDriver(driver.runtime, uuid7()).verify_domain(domain)
     with pytest.raises(Rejected, match="belongs to a different project"):
-        await office.send(content=content("TRANSACTIONAL", domain=domain))
+        await driver.send(content=content("TRANSACTIONAL", domain=domain))
 
 
-async def test_a_mail_that_cannot_be_rendered_fails_alone(office: Office) -> None:
-    await office.verify_domain()
-    (contact_id,) = await office.contacts(1)
-    bad = await office.send(contact_id, content=content("TRANSACTIONAL", "{{ 1 | divided_by: 0 }}"))
-    await office.send(contact_id)
-    await office.become({"sent": 1, "failed": 1})
+async def test_a_mail_that_cannot_be_rendered_fails_alone(driver: DeliveryDriver) -> None:
+    await driver.verify_domain()
+    (contact_id,) = await driver.contacts(1)
+    bad = await driver.send(contact_id, content=content("TRANSACTIONAL", "{{ 1 | divided_by: 0 }}"))
+    await driver.send(contact_id)
+    await driver.become({"sent": 1, "failed": 1})
     assert (
-        await office.email(bad.email)
+        await driver.email(bad.email)
     ).reason == "RENDERING_FAILED: FilterArgumentError: divided_by: can't divide by 0"
 
 
-async def test_an_unsubscribed_contacts_marketing_mail_is_suppressed_though_it_was_queued(office: Office) -> None:
-    await office.verify_domain()
-    (contact_id,) = await office.contacts(1, subscribed=False)
-    queued = await office.send(contact_id, content=content("MARKETING"))  # the caller believed it was subscribed
-    await office.become({"suppressed": 1})
-    view = await office.email(queued.email)
+async def test_an_unsubscribed_contacts_marketing_mail_is_suppressed_though_it_was_queued(
+    driver: DeliveryDriver,
+) -> None:
+    await driver.verify_domain()
+    (contact_id,) = await driver.contacts(1, subscribed=False)
+    queued = await driver.send(contact_id, content=content("MARKETING"))  # the caller believed it was subscribed
+    await driver.become({"suppressed": 1})
+    view = await driver.email(queued.email)
     assert (view.reason, view.attempt, view.message_id) == ("unsubscribed", 0, None)
 
 
-async def test_the_link_in_a_mail_names_its_recipient(office: Office, sandbox: Sandbox, config: Settings) -> None:
-    await office.verify_domain()
-    (contact_id,) = await office.contacts(1)
-    queued = await office.send(contact_id, content=content("MARKETING"))
-    await office.become({"sent": 1})
+async def test_the_link_in_a_mail_names_its_recipient(
+    driver: DeliveryDriver, sandbox: Sandbox, config: Settings
+) -> None:
+    await driver.verify_domain()
+    (contact_id,) = await driver.contacts(1)
+    queued = await driver.send(contact_id, content=content("MARKETING"))
+    await driver.become({"sent": 1})
     (mail,) = sandbox.accepted(emailId=str(queued.email))
     token = mail["headers"]["List-Unsubscribe"].strip("<>").rpartition("/")[2]
-    assert links.verify(config.link_key, token) == links.LinkTarget(office.project, contact_id, queued.email)
+    assert links.verify(config.link_key, token) == links.LinkTarget(driver.project, contact_id, queued.email)
 
 
-async def test_mails_are_listed_newest_first_page_by_page(office: Office) -> None:
-    await office.verify_domain()
-    sent = [(await office.send(contact_id)).email for contact_id in await office.contacts(5)]
-    await office.become({"sent": 5})
-    first = await ask(office.client, office.project, ListEmails(limit=3), EmailPage)
-    rest = await ask(office.client, office.project, ListEmails(limit=3, cursor=first.cursor), EmailPage)
+async def test_mails_are_listed_newest_first_page_by_page(driver: DeliveryDriver) -> None:
+    await driver.verify_domain()
+    sent = [(await driver.send(contact_id)).email for contact_id in await driver.contacts(5)]
+    await driver.become({"sent": 5})
+    first = await ask(driver.client, driver.project, ListEmails(limit=3), EmailPage)
+    rest = await ask(driver.client, driver.project, ListEmails(limit=3, cursor=first.cursor), EmailPage)
     assert [mail.id for mail in first.data + rest.data] == sent[::-1]
     assert (first.total, first.has_more, rest.has_more, rest.cursor) == (5, True, False, None)
 
 
-async def test_domains_are_listed(office: Office) -> None:
-    await office.verify_domain()
-    await office.verify_domain("second.example")
-    found = await ask(office.client, office.project, ListDomains(), list[DomainView])
+async def test_domains_are_listed(driver: DeliveryDriver) -> None:
+    await driver.verify_domain()
+    await driver.verify_domain("second.example")
+    found = await ask(driver.client, driver.project, ListDomains(), list[DomainView])
     assert [(domain.domain, domain.verified) for domain in found] == [("example.com", True), ("second.example", True)]
 
 
-async def test_throttled_mails_are_sent_later_and_burn_no_attempt(office: Office, sandbox: Sandbox) -> None:
-    await office.verify_domain()
-    ids = await office.contacts(5)
-    sandbox.plant(office.project, "throttle", count=5)
-    sent = [await office.send(contact_id) for contact_id in ids]
-    await office.become({"sent": 5})
-    assert {(await office.email(mail.email)).attempt for mail in sent} == {1}
-    assert len(sandbox.of_project(office.project)) == 5
+async def test_throttled_mails_are_sent_later_and_burn_no_attempt(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    await driver.verify_domain()
+    ids = await driver.contacts(5)
+    sandbox.plant(driver.project, "throttle", count=5)
+    sent = [await driver.send(contact_id) for contact_id in ids]
+    await driver.become({"sent": 5})
+    assert {(await driver.email(mail.email)).attempt for mail in sent} == {1}
+    assert len(sandbox.of_project(driver.project)) == 5
 
 
-async def test_what_ses_rejects_is_failed_with_its_reason(office: Office, sandbox: Sandbox) -> None:
-    await office.verify_domain()
-    (contact_id,) = await office.contacts(1)
-    sandbox.plant(office.project, "reject", count=1)
-    queued = await office.send(contact_id)
-    await office.become({"failed": 1})
-    assert ((await office.email(queued.email)).reason or "").startswith("MessageRejected")
-    assert sandbox.of_project(office.project) == []
+async def test_what_ses_rejects_is_failed_with_its_reason(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    await driver.verify_domain()
+    (contact_id,) = await driver.contacts(1)
+    sandbox.plant(driver.project, "reject", count=1)
+    queued = await driver.send(contact_id)
+    await driver.become({"failed": 1})
+    assert ((await driver.email(queued.email)).reason or "").startswith("MessageRejected")
+    assert sandbox.of_project(driver.project) == []
 
 
 @pytest.mark.serial
-async def test_a_mail_leaves_within_a_moment(office: Office) -> None:
-    await office.verify_domain()
-    (contact_id,) = await office.contacts(1)
-    await office.send(contact_id)
+async def test_a_mail_leaves_within_a_moment(driver: DeliveryDriver) -> None:
+    await driver.verify_domain()
+    (contact_id,) = await driver.contacts(1)
+    await driver.send(contact_id)
 
     async def sent() -> bool:
-        return await office.states() == {"sent": 1}
+        return await driver.states() == {"sent": 1}
 
     await eventually(sent, within=3.0)
 
 
-def _in_welsh(office: Office) -> ProjectUpdated:
-    return ProjectUpdated(project_id=office.project, name="Te Gwyrdd", language="cy")
+def _in_welsh(driver: DeliveryDriver) -> ProjectUpdated:
+    return ProjectUpdated(project_id=driver.project, name="Te Gwyrdd", language="cy")

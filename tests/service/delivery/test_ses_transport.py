@@ -15,16 +15,10 @@ from libs.runtime.process.settings import Settings
 from libs.schemas.delivery.content import Content
 from services.delivery.ledger.mail import Mail
 from services.delivery.ledger.timing import Timing, timing
-from services.delivery.ses.client import Ses, connect
-from services.delivery.ses.outcome import (
-    GIVEN_BACK,
-    NotTaken,
-    Outcome,
-    Refused,
-    Sent,
-    Throttled,
-    Unknown,
-)
+from services.delivery.rendering.variables import Links
+from services.delivery.sender.mailer import Mailer, mailer_of
+from services.delivery.ses.client import connect
+from services.delivery.ses.outcome import GIVEN_BACK, MailRejected, NotTaken, Outcome, Sent, Throttled, Unknown
 
 TIMES: Timing = msgspec.structs.replace(timing(None), connect=1.0, read=1.5)
 
@@ -116,21 +110,22 @@ def server(*answers: bytes) -> Iterator[Server]:
         running.close()
 
 
-def ses_at(port: int, scheme: str = "http") -> Ses:
+def mailer_at(port: int, scheme: str = "http") -> Mailer:
     config = Settings(database_url="", aws_endpoint_url=f"{scheme}://127.0.0.1:{port}", send_concurrency=1)
-    return connect(config, TIMES)
+    client = connect(config, TIMES.connect, TIMES.read)
+    return mailer_of(client, config, Links(config.public_url, config.link_key), TIMES)
 
 
 def outcome_of(*answers: bytes) -> tuple[Outcome, int]:
     """What one call ends in at a server that answers so, and how many requests it made."""
     with server(*answers) as running:
-        outcome = ses_at(running.port).deliver(MAIL)
+        outcome = mailer_at(running.port).deliver(MAIL)
         return outcome, len(running.requests)
 
 
 def test_a_call_is_one_signed_request_with_one_answer() -> None:
     with server(answer()) as running:
-        assert ses_at(running.port).deliver(MAIL) == Sent("m-1", "Hi")
+        assert mailer_at(running.port).deliver(MAIL) == Sent("m-1", "Hi")
     (request,) = running.requests
     head, _, body = request.partition(b"\r\n\r\n")
     assert head.startswith(b"POST /v2/email/outbound-emails HTTP/1.1\r\n")
@@ -141,7 +136,7 @@ def test_a_call_is_one_signed_request_with_one_answer() -> None:
 
 def test_calls_share_a_connection() -> None:
     with server(answer(), answer(), answer()) as running:
-        ses = ses_at(running.port)
+        ses = mailer_at(running.port)
         assert [ses.deliver(MAIL) for _ in range(3)] == [Sent("m-1", "Hi")] * 3
         assert running.connections == 1
 
@@ -149,7 +144,7 @@ def test_calls_share_a_connection() -> None:
 @pytest.mark.parametrize(("last", "until_closed"), [(answer(), 2.2), (answer(TAKEN, "200 OK", "connection: close"), 0)])
 def test_a_connection_that_the_other_side_closed_is_replaced(last: bytes, until_closed: float) -> None:
     with server(last) as running:
-        ses = ses_at(running.port)
+        ses = mailer_at(running.port)
         ses.deliver(MAIL)
         time.sleep(until_closed)
         assert ses.deliver(MAIL) == Sent("m-1", "Hi")
@@ -188,7 +183,7 @@ def test_a_broken_answer_leaves_the_mail_unknown_and_is_not_asked_for_again(brok
     ("status", "kind", "message", "outcome"),
     [
         ("429 Too Many Requests", "TooManyRequestsException", "Maximum sending rate exceeded.", Throttled()),
-        ("400 Bad Request", "MessageRejected", "No.", Refused("MessageRejected", "No.")),
+        ("400 Bad Request", "MessageRejected", "No.", MailRejected("MessageRejected", "No.")),
         ("400 Bad Request", "SendingPausedException", "", NotTaken("SendingPausedException")),
         ("500 Internal Server Error", "InternalFailure", "", Unknown("InternalFailure 500")),
     ],
@@ -201,16 +196,16 @@ def test_errors_of_ses_are_understood(status: str, kind: str, message: str, outc
 def test_where_nobody_listens_nothing_was_sent() -> None:
     with server(answer()) as running:
         port = running.port
-    assert ses_at(port).deliver(MAIL) == NotTaken("EndpointConnectionError")
+    assert mailer_at(port).deliver(MAIL) == NotTaken("EndpointConnectionError")
 
 
 def test_where_tls_fails_nothing_was_sent() -> None:
     with server(answer()) as running:
-        assert ses_at(running.port, "https").deliver(MAIL) == NotTaken("EndpointConnectionError")
+        assert mailer_at(running.port, "https").deliver(MAIL) == NotTaken("EndpointConnectionError")
 
 
 def test_a_claim_that_has_grown_old_is_given_back_instead_of_sent() -> None:
     with server(answer()) as running:
         old = msgspec.structs.replace(MAIL, begun=time.monotonic() - TIMES.give_back_after - 1)
-        assert ses_at(running.port).deliver(old) == GIVEN_BACK
+        assert mailer_at(running.port).deliver(old) == GIVEN_BACK
         assert running.requests == []

@@ -27,22 +27,17 @@ from libs.schemas.delivery.suppressions import (
     SuppressionRuleView,
     UpdateSuppressionRule,
 )
-from libs.schemas.feedback.mails import (
-    EmailBounced,
-    EmailComplained,
-    MailboxFailing,
-    MailboxRecovered,
-)
-from tests.service.delivery.driver import Office, address, content
+from libs.schemas.feedback.mails import EmailBounced, EmailComplained, MailboxFailing, MailboxRecovered
+from tests.service.delivery.driver import DeliveryDriver, address, content
 from tests.service.delivery.sandbox import Sandbox
 
 
 class Guard:
     """What is asked of the office about suppression."""
 
-    def __init__(self, office: Office) -> None:
-        self.office = office
-        self.client, self.project = office.client, office.project
+    def __init__(self, driver: DeliveryDriver) -> None:
+        self.driver = driver
+        self.client, self.project = driver.client, driver.project
 
     async def rule(self, kind: RuleKind, pattern: str) -> SuppressionRuleView:
         command = CreateSuppressionRule(rule_id=uuid7(), name=f"No {pattern}", kind=kind, pattern=pattern)
@@ -74,14 +69,14 @@ class Guard:
     async def held_back(self) -> dict[UUID, str]:
         """Who got no mail, and for which reason."""
         query = "select contact_id, reason from email where project = $1 and state = 'suppressed'"
-        rows = await self.office.runtime.pool.fetch(query, self.project)
+        rows = await self.driver.runtime.pool.fetch(query, self.project)
         return {row["contact_id"]: row["reason"].partition(":")[0] for row in rows}
 
     async def complain(self, contact_id: UUID) -> None:
         complained = EmailComplained(
             email_id=uuid7(), contact_id=contact_id, message_id="m", at=now(), recipient=address(contact_id)
         )
-        await self.office.settled(await announce(self.client, self.project, complained))
+        await self.driver.settled(await announce(self.client, self.project, complained))
 
     async def bounce(self, contact_id: UUID) -> None:
         bounced = EmailBounced(
@@ -93,62 +88,62 @@ class Guard:
             bounce_sub_type="General",
             recipient=address(contact_id).upper(),
         )
-        await self.office.settled(await announce(self.client, self.project, bounced))
+        await self.driver.settled(await announce(self.client, self.project, bounced))
 
 
 @pytest.fixture
-async def guard(office: Office) -> Guard:
-    await office.verify_domain()
-    return Guard(office)
+async def guard(driver: DeliveryDriver) -> Guard:
+    await driver.verify_domain()
+    return Guard(driver)
 
 
 async def test_a_rule_holds_back_what_it_matches_and_says_which_it_was(guard: Guard) -> None:
     rule = await guard.rule("SUFFIX", "+test")
-    held = await guard.office.send(recipient="Ann+Test@example.net")
-    await guard.office.send(recipient="ann@example.net")
-    await guard.office.become({"suppressed": 1, "sent": 1})
-    assert (await guard.office.email(held.email)).reason == "rule: No +test"
+    held = await guard.driver.send(recipient="Ann+Test@example.net")
+    await guard.driver.send(recipient="ann@example.net")
+    await guard.driver.become({"suppressed": 1, "sent": 1})
+    assert (await guard.driver.email(held.email)).reason == "rule: No +test"
     preview = await guard.preview("bob+test@example.net")
     assert (preview.suppressed, preview.match) == (True, rule)
 
 
 async def test_a_rule_that_is_made_while_mails_wait_holds_for_them(guard: Guard) -> None:
-    office = guard.office
-    people = await office.contacts(3)
+    driver = guard.driver
+    people = await driver.contacts(3)
     campaign_id = uuid7()
-    await office.page(campaign_id, people)  # they wait for the content
-    await office.become({"queued": 3})
+    await driver.page(campaign_id, people)  # they wait for the content
+    await driver.become({"queued": 3})
     await guard.rule("ADDRESS", address(people[0]))
-    await office.begin_sending(campaign_id)
-    await office.become({"suppressed": 1, "sent": 2})
+    await driver.begin_sending(campaign_id)
+    await driver.become({"suppressed": 1, "sent": 2})
 
 
 async def test_a_rule_that_is_off_holds_nothing_back(guard: Guard) -> None:
     rule = await guard.rule("DOMAIN", "example.net")
     await guard.switch_off(rule)
-    await guard.office.send()
-    await guard.office.become({"sent": 1})
+    await guard.driver.send()
+    await guard.driver.become({"sent": 1})
     (listed,) = await ask(guard.client, guard.project, ListSuppressionRules(), list[SuppressionRuleView])
     assert (listed.id, listed.enabled) == (rule.id, False)
 
 
 async def test_a_rule_of_one_project_is_none_of_anothers(guard: Guard) -> None:
     await guard.rule("WILDCARD", "*")
-    other = Office(guard.office.runtime, uuid7())
+    other = DeliveryDriver(guard.driver.runtime, uuid7())
     await other.verify_domain()
     await other.send()
     await other.become({"sent": 1})
 
 
 async def test_an_address_on_the_list_gets_nothing_until_it_is_released(guard: Guard) -> None:
-    (contact_id,) = await guard.office.contacts(1)
+    (contact_id,) = await guard.driver.contacts(1)
     assert await guard.suppress(address(contact_id).upper(), "b@example.net") == SuppressedAddresses(added=2, known=0)
     assert (await guard.suppress("b@example.net")).known == 1
-    await guard.office.send(contact_id)
-    await guard.office.become({"suppressed": 1})
+    await guard.driver.send(contact_id)
+    await guard.driver.become({"suppressed": 1})
     assert (await guard.release(address(contact_id))).reason == "MANUAL"
-    await guard.office.send(contact_id)
-    await guard.office.become({"suppressed": 1, "sent": 1})
+    await guard.driver.send(contact_id)
+    await guard.driver.become({"suppressed": 1, "sent": 1})
     with pytest.raises(Rejected) as no:
         await guard.release(address(contact_id))
     assert no.value.code == "SUPPRESSED_ADDRESS_NOT_FOUND"
@@ -165,68 +160,68 @@ async def test_the_list_is_read_page_by_page(guard: Guard) -> None:
 async def test_a_permanent_bounce_puts_the_address_on_both_lists_and_a_release_takes_it_off(
     guard: Guard, sandbox: Sandbox
 ) -> None:
-    (contact_id,) = await guard.office.contacts(1)
+    (contact_id,) = await guard.driver.contacts(1)
     await guard.bounce(contact_id)
     assert (await guard.preview(address(contact_id))).reason == "BOUNCE"
     assert await at_ses(sandbox, address(contact_id), True)
     await guard.release(address(contact_id))
     assert await at_ses(sandbox, address(contact_id), False)
-    await guard.office.send(contact_id)
-    await guard.office.become({"sent": 1})
+    await guard.driver.send(contact_id)
+    await guard.driver.become({"sent": 1})
 
 
 async def test_a_mailbox_that_fails_time_after_time_gets_nothing_until_it_recovers_or_is_released(
     guard: Guard, sandbox: Sandbox
 ) -> None:
-    (contact_id,) = await guard.office.contacts(1)
+    (contact_id,) = await guard.driver.contacts(1)
     whose: dict[str, Any] = {"contact_id": contact_id, "recipient": address(contact_id), "at": now()}
     failing = MailboxFailing(**whose, bounces=5, since=now())
-    await guard.office.settled(await announce(guard.client, guard.project, failing))
+    await guard.driver.settled(await announce(guard.client, guard.project, failing))
     assert [(each.address, each.reason) for each in (await guard.page()).data] == [
         (address(contact_id), "REPEATED_BOUNCE")
     ]
-    held = await guard.office.send(contact_id)
-    await guard.office.become({"suppressed": 1})
-    assert (await guard.office.email(held.email)).reason == "bounced"
+    held = await guard.driver.send(contact_id)
+    await guard.driver.become({"suppressed": 1})
+    assert (await guard.driver.email(held.email)).reason == "bounced"
     assert await at_ses(sandbox, address(contact_id), False)  # it may take mail from others, and later from us
     recovered = MailboxRecovered(**whose)
-    await guard.office.settled(await announce(guard.client, guard.project, recovered, version=2))
+    await guard.driver.settled(await announce(guard.client, guard.project, recovered, version=2))
     assert not (await guard.preview(address(contact_id))).suppressed
-    await guard.office.settled(await announce(guard.client, guard.project, failing, version=3))
+    await guard.driver.settled(await announce(guard.client, guard.project, failing, version=3))
     assert (await guard.release(address(contact_id))).reason == "REPEATED_BOUNCE"
-    await guard.office.send(contact_id)
-    await guard.office.become({"suppressed": 1, "sent": 1})
+    await guard.driver.send(contact_id)
+    await guard.driver.become({"suppressed": 1, "sent": 1})
 
 
 async def test_who_complained_gets_what_they_ask_for_and_who_subscribes_again_everything(guard: Guard) -> None:
-    (contact_id,) = await guard.office.contacts(1)
+    (contact_id,) = await guard.driver.contacts(1)
     await guard.complain(contact_id)
-    await guard.office.send(contact_id, content=content("MARKETING"))
-    await guard.office.become({"suppressed": 1})
+    await guard.driver.send(contact_id, content=content("MARKETING"))
+    await guard.driver.become({"suppressed": 1})
     subscribed = ContactSubscribed(contact_id=contact_id, email=address(contact_id))
-    await guard.office.settled(await announce(guard.client, guard.project, subscribed, version=2))
+    await guard.driver.settled(await announce(guard.client, guard.project, subscribed, version=2))
     assert not (await guard.preview(address(contact_id))).suppressed
 
 
 async def test_what_is_foretold_of_a_reader_is_what_the_claim_decides(guard: Guard) -> None:
-    office = guard.office
-    ruled, listed, bounced, complained, gone, fine = people = await office.contacts(6)
+    driver = guard.driver
+    ruled, listed, bounced, complained, gone, fine = people = await driver.contacts(6)
     await guard.rule("ADDRESS", address(ruled))
     await guard.suppress(address(listed))
     await guard.bounce(bounced)
     await guard.complain(complained)
-    await office.unsubscribe(gone)
+    await driver.unsubscribe(gone)
     reasons = ["rule", "listed", "bounced", "complained", "unsubscribed"]
     foretold = await guard.foretold(people)
     assert foretold == dict(zip((ruled, listed, bounced, complained, gone), reasons, strict=True))
-    await office.campaign(people)
-    await office.become({"suppressed": 5, "sent": 1})
+    await driver.campaign(people)
+    await driver.become({"suppressed": 5, "sent": 1})
     assert await guard.held_back() == foretold
     assert fine not in foretold
 
 
 async def test_whom_ses_suppresses_gets_no_mail_from_here(guard: Guard, sandbox: Sandbox) -> None:
-    pool = guard.office.runtime.pool
+    pool = guard.driver.runtime.pool
     suppressed = f"{guard.project.hex}@example.net"
     sandbox.ses.put_suppressed_destination(EmailAddress=suppressed, Reason="BOUNCE")
     await pool.execute("update account_reading set due_at = now()")  # as if an hour had passed
@@ -236,8 +231,8 @@ async def test_whom_ses_suppresses_gets_no_mail_from_here(guard: Guard, sandbox:
         return bool(await pool.fetchval(query, suppressed))
 
     await eventually(read, 30)
-    await guard.office.send(recipient=suppressed)
-    await guard.office.become({"suppressed": 1})
+    await guard.driver.send(recipient=suppressed)
+    await guard.driver.become({"suppressed": 1})
 
 
 async def at_ses(sandbox: Sandbox, of: str, listed: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Sending domains of projects. One belongs to one project, except those that the operator vouches for."""
+"""The sending domains of projects. A domain belongs to one project, unless the operator vouches for it."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -8,18 +8,13 @@ import asyncpg
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.delivery.domains import (
-    DomainAdded,
-    DomainIdentified,
-    DomainLost,
-    DomainRemoved,
-    DomainVerified,
-)
+from libs.schemas.delivery.domains import DomainAdded, DomainIdentified, DomainLost, DomainRemoved, DomainVerified
+from services.delivery.domains.domain import Domain
 
 NAME = "domain"
 TABLES = ("domain",)
 EVENTS = (DomainAdded, DomainIdentified, DomainVerified, DomainLost, DomainRemoved)
-# Rows that are older than `vouched` were all the operator's.
+# All rows from before `vouched` existed were vouched for by the operator.
 DDL = """
 create table if not exists domain (
     project uuid not null,
@@ -71,11 +66,11 @@ where project = any($1::uuid[]) and verified order by project, created_at, id
 
 
 Owners = dict[str, dict[UUID, bool]]
-"""For each domain the projects that have it, and whether it is verified there."""
+"""For each domain, the projects that have it and whether it is verified there."""
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
-    """Domains come a few at a time, so they are folded one by one."""
+    """Fold the events one by one, because there are few."""
     for event in events:
         at = (event.project, event.message.domain_id)
         then = (event.version, event.at)
@@ -93,7 +88,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
 
 
 async def find(conn: Connection, names: Collection[str], ids: Collection[UUID] = ()) -> Sequence[asyncpg.Record]:
-    """The rows with these names, whosever they are, and those with these ids."""
+    """Return the rows with these names, of any project, and those with these ids."""
     return await conn.fetch(BY_NAME_OR_ID, list(names), list(ids))
 
 
@@ -112,8 +107,22 @@ async def named(conn: Connection, domains: Collection[str]) -> Owners:
     return found
 
 
+def domain_of(row: asyncpg.Record) -> Domain:
+    """Return the state of the domain in this row."""
+    return Domain(
+        id=row["id"],
+        domain=row["domain"],
+        verified=row["verified"],
+        vouched=row["vouched"],
+        tokens=tuple(row["tokens"]),
+        mail_from=row["mail_from"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
 async def first_verified(conn: Connection, projects: Collection[UUID]) -> dict[UUID, str]:
-    """For each of these projects that has one, the verified domain that it has had the longest."""
+    """Return the oldest verified domain of each project that has one."""
     if not projects:
         return {}
     return {row["project"]: row["domain"] for row in await conn.fetch(FIRST_VERIFIED, list(projects))}

@@ -1,4 +1,4 @@
-"""Campaigns whose mails of unknown outcome are never sent again. The others are not here."""
+"""Campaigns whose mails with an unknown outcome are never resent. Other campaigns have no row."""
 
 from collections.abc import Sequence
 

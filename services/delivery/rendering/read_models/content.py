@@ -1,11 +1,11 @@
-"""What mails say: templates, and the content that a campaign froze when it started sending.
+"""The contents of mails: templates, and what campaigns froze when they started sending.
 
-A campaign with an A/B test has a content for each variant, and none of its own until the winner is decided.
+A campaign with an A/B test has one content per variant, and none of its own until the winner is decided.
 """
 
 from collections.abc import Collection, Sequence
 from typing import Any, TypeAlias
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
 from msgspec.structs import replace
@@ -17,7 +17,6 @@ from libs.schemas.campaigns.ab_tests import FrozenVariant
 from libs.schemas.campaigns.campaigns import CampaignSendingStarted, CampaignWinnerDecided
 from libs.schemas.campaigns.templates import TemplateCreated, TemplateDeleted, TemplateUpdated
 from libs.schemas.delivery.content import Content
-from services.delivery.scheduling.read_models.campaign_experiment import variant_id
 
 NAME = "content"
 TABLES = ("content",)
@@ -39,7 +38,7 @@ select * from unnest($1::uuid[], $2::uuid[], $3::jsonb[], $4::int[])
 on conflict (project, id) do update set content = excluded.content, version = excluded.version
 where excluded.version > content.version
 """
-# A mail that was queued before its template was deleted still says what it was to say.
+# A mail that was queued before its template was deleted keeps its content.
 DELETE = """
 insert into content (project, id, content, version, deleted)
 select project, id, $4, version, true from unnest($1::uuid[], $2::uuid[], $3::int[]) as new (project, id, version)
@@ -51,33 +50,38 @@ from unnest($1::uuid[], $2::uuid[]) as wanted (project, id)
 join content on content.project = wanted.project and content.id = wanted.id
 where not (content.deleted and $3)
 """
-NOTHING = encode(Content(subject="", body="", from_email="")).decode()
+EMPTY = encode(Content(subject="", body="", from_email="")).decode()
 
 Key = tuple[UUID, UUID]
-Said: TypeAlias = CampaignSendingStarted | CampaignWinnerDecided | TemplateCreated | TemplateUpdated
+ContentEvent: TypeAlias = CampaignSendingStarted | CampaignWinnerDecided | TemplateCreated | TemplateUpdated
 
 _decode = msgspec.json.Decoder(Content).decode
 
 
+def variant_id(campaign_id: UUID, key: str) -> UUID:
+    """Return the id under which the content of a variant is kept."""
+    return uuid5(campaign_id, key)
+
+
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
-    said: dict[Key, tuple[Content, int]] = {}
-    gone: dict[Key, int] = {}
+    contents: dict[Key, tuple[Content, int]] = {}
+    deleted: dict[Key, int] = {}
     for event in sorted(events, key=lambda e: e.version):
         if isinstance(event.message, TemplateDeleted):
             key = event.project, event.message.template_id
-            gone[key] = event.version
-            said.pop(key, None)
+            deleted[key] = event.version
+            contents.pop(key, None)
         else:
-            for content_id, content in _said(event.message):
-                said[event.project, content_id] = content, event.version
-    if gone:
-        await conn.execute(DELETE, *_columns(gone), list(gone.values()), NOTHING)
-    contents = [encode(content).decode() for content, _ in said.values()]
-    await conn.execute(KEEP, *_columns(said), contents, [version for _, version in said.values()])
+            for content_id, content in _contents_of(event.message):
+                contents[event.project, content_id] = content, event.version
+    if deleted:
+        await conn.execute(DELETE, *_columns(deleted), list(deleted.values()), EMPTY)
+    encoded = [encode(content).decode() for content, _ in contents.values()]
+    await conn.execute(KEEP, *_columns(contents), encoded, [version for _, version in contents.values()])
 
 
 async def find(conn: Connection, wanted: Collection[tuple[UUID, UUID]], *, usable: bool = False) -> dict[UUID, Content]:
-    """Those of the wanted (project, id) that have arrived, by id; `usable` leaves out templates that were deleted."""
+    """Return the wanted contents, given as (project, id), that have arrived; `usable` leaves out deleted templates."""
     if not wanted:
         return {}
     rows = await conn.fetch(FIND, *_columns(wanted), usable)
@@ -88,8 +92,8 @@ def _columns(keys: Collection[tuple[UUID, UUID]]) -> tuple[list[UUID], list[UUID
     return [project for project, _ in keys], [content_id for _, content_id in keys]
 
 
-def _said(event: Said) -> list[tuple[UUID, Content]]:
-    """What the event says, with the id that it is kept under."""
+def _contents_of(event: ContentEvent) -> list[tuple[UUID, Content]]:
+    """Return the contents that the event brings, each with the id under which it is kept."""
     match event:
         case CampaignSendingStarted(campaign_id=campaign_id, content=content, ab_test=test) if test:
             return [(variant_id(campaign_id, variant.key), _of_variant(content, variant)) for variant in test.variants]

@@ -1,4 +1,4 @@
-"""How a project speaks to contacts: language and time zone of those who have not said theirs, and if it tracks them."""
+"""Projects' defaults for contacts without a language or time zone of their own, and whether projects track."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,7 @@
-"""Who can be written to: contacts' data and consent, as delivery needs them at the moment of sending.
+"""Contacts' data and consent, as delivery needs them at the moment of sending.
 
-Facts about a contact may come in any order. Data and subscription are kept each by its own highest version; a row that
-lacks either has not arrived yet.
+Events about a contact may arrive in any order. Data and subscription are each kept by their own highest version; a
+contact that lacks either has not arrived yet.
 """
 
 from collections.abc import Sequence
@@ -50,8 +50,8 @@ on conflict (project, contact_id) do update set
 """
 
 
-class _Row(msgspec.Struct):
-    """What a batch says of one contact; version 0 is nothing."""
+class _Changes(msgspec.Struct):
+    """What a batch of events says about one contact; version 0 stands for nothing."""
 
     data: str = "{}"
     data_version: int = 0
@@ -61,9 +61,9 @@ class _Row(msgspec.Struct):
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
-    rows: dict[tuple[UUID, UUID], _Row] = {}
+    rows: dict[tuple[UUID, UUID], _Changes] = {}
     for event in events:
-        _fold(rows.setdefault((event.project, event.message.contact_id), _Row()), event)
+        _fold(rows.setdefault((event.project, event.message.contact_id), _Changes()), event)
     keys = sorted(rows)
     await conn.execute(
         MERGE,
@@ -77,28 +77,28 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     )
 
 
-def _fold(row: _Row, event: Envelope[Any]) -> None:
+def _fold(row: _Changes, event: Envelope[Any]) -> None:
     match event.message:
         case ContactCreated(data=data, subscribed=subscribed):
-            _take_data(row, encode(data).decode(), event.version)
-            _take_subscription(row, subscribed, event.version)
+            _set_data(row, encode(data).decode(), event.version)
+            _set_subscription(row, subscribed, event.version)
         case ContactUpdated(data=data):
-            _take_data(row, encode(data).decode(), event.version)
+            _set_data(row, encode(data).decode(), event.version)
         case ContactDeleted():
             row.erased = True
-            _take_data(row, "{}", event.version)
-            _take_subscription(row, False, event.version)
+            _set_data(row, "{}", event.version)
+            _set_subscription(row, False, event.version)
         case ContactSubscribed():
-            _take_subscription(row, True, event.version)
+            _set_subscription(row, True, event.version)
         case ContactUnsubscribed():
-            _take_subscription(row, False, event.version)
+            _set_subscription(row, False, event.version)
 
 
-def _take_data(row: _Row, data: str, version: int) -> None:
+def _set_data(row: _Changes, data: str, version: int) -> None:
     if version > row.data_version:
         row.data, row.data_version = data, version
 
 
-def _take_subscription(row: _Row, subscribed: bool, version: int) -> None:
+def _set_subscription(row: _Changes, subscribed: bool, version: int) -> None:
     if version > row.subscription_version:
         row.subscribed, row.subscription_version = subscribed, version

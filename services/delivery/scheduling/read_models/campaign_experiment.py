@@ -1,11 +1,11 @@
-"""Campaigns with an A/B test: whether it is decided what those get who are not in it.
+"""Campaigns with an A/B test, and whether its winner is decided.
 
-Facts about a campaign may come in any order: once there is a winner, there is one.
+Events about a campaign may arrive in any order: a decision is final, so it is never undone.
 """
 
 from collections.abc import Collection, Sequence
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
@@ -33,8 +33,8 @@ select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::boolean[])
 on conflict (project, campaign_id) do update set decided = true
 where excluded.decided and not kept.decided
 """
-# A decision waits for those who look: what they then queue is in time to be called for (see `experiment`).
-LOOK = """
+# A decision waits for transactions that hold this lock, so the mails that they queue are still released by it.
+LOCK = """
 select project, campaign_id, kind, decided from campaign_experiment
 where (project, campaign_id) in (select * from unnest($1::uuid[], $2::uuid[]))
 order by project, campaign_id
@@ -44,30 +44,24 @@ for share
 Key = tuple[UUID, UUID]
 
 
-class Test(msgspec.Struct, frozen=True):
-    """`kind` is of all that the campaign sends."""
+class AbTest(msgspec.Struct, frozen=True):
+    """`kind` is the kind of all mails of the campaign."""
 
     kind: Kind
     decided: bool
 
 
-def variant_id(campaign_id: UUID, key: str) -> UUID:
-    """The id under which a variant's content is kept."""
-    return uuid5(campaign_id, key)
-
-
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
-    told = {_row(e) for e in events if isinstance(e.message, CampaignWinnerDecided) or e.message.ab_test}
-    rows = [row for row in sorted(told) if row[3] or (*row[:3], True) not in told]
-    if rows:
-        await conn.execute(KEEP, *([row[part] for row in rows] for part in range(4)))
+    rows = {_row(e) for e in events if isinstance(e.message, CampaignWinnerDecided) or e.message.ab_test}
+    latest = [row for row in sorted(rows) if row[3] or (*row[:3], True) not in rows]
+    if latest:
+        await conn.execute(KEEP, *([row[part] for row in latest] for part in range(4)))
 
 
-async def look(conn: Connection, campaigns: Collection[Key]) -> dict[UUID, Test]:
-    """Those of the (project, campaign) that have a test, by their ids. No decision comes in between until this
-    transaction is over."""
-    rows = await conn.fetch(LOOK, [project for project, _ in campaigns], [campaign for _, campaign in campaigns])
-    return {row["campaign_id"]: Test(row["kind"], row["decided"]) for row in rows}
+async def lock(conn: Connection, campaigns: Collection[Key]) -> dict[UUID, AbTest]:
+    """Return the campaigns, given as (project, id), that have a test; none is decided until this transaction ends."""
+    rows = await conn.fetch(LOCK, [project for project, _ in campaigns], [campaign for _, campaign in campaigns])
+    return {row["campaign_id"]: AbTest(row["kind"], row["decided"]) for row in rows}
 
 
 def _row(event: Envelope[CampaignSendingStarted | CampaignWinnerDecided]) -> tuple[UUID, UUID, Kind, bool]:

@@ -1,6 +1,6 @@
-"""Campaigns whose mails must not go out: paused for now, or cancelled for good.
+"""Campaigns whose mails must not be sent: paused for now, or cancelled for good.
 
-Facts about a campaign may come in any order, so the one with the highest version counts.
+Events about a campaign may arrive in any order, so the one with the highest version counts.
 """
 
 from collections.abc import Collection, Sequence
@@ -54,7 +54,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
 
 
 async def find(conn: Connection, campaigns: Collection[Key]) -> dict[Key, Hold]:
-    """Those of the (project, campaign) that are held, and how."""
+    """Return the holds of those campaigns, given as (project, id), that are held."""
     if not campaigns:
         return {}
     rows = await conn.fetch(FIND, [project for project, _ in campaigns], [campaign for _, campaign in campaigns])

@@ -1,4 +1,4 @@
-"""Projects whose bulk mail is paused: their campaigns and workflows wait in the queue until sending is resumed."""
+"""Projects whose bulk mail is paused: mails of campaigns and workflows stay queued until sending is resumed."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ create table if not exists paused_project (
 )
 """
 
-# The later event of the project's stream wins, in whatever order they come.
+# Of the events of a project's stream the latest one wins, in whatever order they arrive.
 KEEP = """
 insert into paused_project (project, paused, version) values ($1, $2, $3)
 on conflict (project) do update set paused = excluded.paused, version = excluded.version
@@ -26,6 +26,6 @@ where excluded.version > paused_project.version
 
 
 async def project(conn: Connection, events: Sequence[Envelope[SendingPaused | SendingResumed]]) -> None:
-    """Decisions are rare, so they are folded one by one."""
+    """Fold the events one by one, because they are rare."""
     for event in events:
         await conn.execute(KEEP, event.project, isinstance(event.message, SendingPaused), event.version)

@@ -1,4 +1,4 @@
-"""How fast each project may send, by its own wish: all of its mail, and that to single recipient domains."""
+"""The sending limits that projects set for themselves: for all mail, and for single recipient domains."""
 
 from collections.abc import Collection, Sequence
 from uuid import UUID
@@ -32,12 +32,12 @@ FIND = "select project, per_second, domains, version from sending_limit where pr
 
 
 async def project(conn: Connection, events: Sequence[Envelope[SendingLimitsSet]]) -> None:
-    """Limits change rarely, so they are folded one by one."""
+    """Fold the events one by one, because limits change rarely."""
     for event in events:
         limits = event.message
         await conn.execute(KEEP, event.project, limits.per_second, encode(limits.domains).decode(), event.version)
 
 
 async def find(conn: Connection, projects: Collection[UUID]) -> Sequence[asyncpg.Record]:
-    """A row for each of the projects that ever had limits."""
+    """Return the rows of those projects that ever had limits."""
     return await conn.fetch(FIND, list(projects))

@@ -1,10 +1,10 @@
-"""The list of addresses that get no mail: put there by hand, or for what their mailbox said.
+"""The list of addresses that get no mail: added by hand, or because of bounces and complaints.
 
-Only the latest time of each fact is kept, so their order does not matter. Whoever is released is let in again; a
-contact who subscribes is, too, unless somebody put the address on the list on purpose; and where mails only bounced for
-now, a delivery is enough.
+Only the latest time of each fact is kept, so their order does not matter. An address gets mail again once it is
+released; or when its contact subscribes, unless it was added by hand; or, after repeated temporary bounces, when a mail
+is delivered.
 
-An address whose contact was deleted stands here by who has it (see `nameless`), which no address looks like.
+The address of a deleted contact is kept as a hash (see `address_hash`), which cannot be mistaken for an address.
 """
 
 from collections.abc import Sequence
@@ -17,19 +17,9 @@ import asyncpg
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.contacts import ContactSubscribed
-from libs.schemas.delivery.suppressions import (
-    AddressForgotten,
-    AddressReleased,
-    AddressSuppressed,
-    ListedReason,
-)
-from libs.schemas.feedback.mails import (
-    EmailBounced,
-    EmailComplained,
-    MailboxFailing,
-    MailboxRecovered,
-)
-from services.delivery.suppression.address_hash import PERSON
+from libs.schemas.delivery.suppressions import AddressForgotten, AddressReleased, AddressSuppressed, ListedReason
+from libs.schemas.feedback.mails import EmailBounced, EmailComplained, MailboxFailing, MailboxRecovered
+from services.delivery.suppression.address_hash import ADDRESS_HASH
 
 NAME = "suppressed_address"
 TABLES = ("suppressed_address",)
@@ -66,14 +56,13 @@ alter table suppressed_address add column if not exists reason text generated al
 ) stored;
 """
 
-# Of those who subscribe only the ones on the list are noted: most never were.
-# What is told of people who are forgotten goes where they stand by no name.
+# Events about an address that is listed as a hash go to the row of the hash.
 MERGE = f"""
-with told as (
+with resolved as (
     select new.project, new.fact, new.at, coalesce((
-        select nameless.address from suppressed_address as nameless
-        where nameless.project = new.project
-            and nameless.address = {PERSON.format(address="new.address", project="new.project")}
+        select hashed.address from suppressed_address as hashed
+        where hashed.project = new.project
+            and hashed.address = {ADDRESS_HASH.format(address="new.address", project="new.project")}
     ), new.address) as address
     from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) as new (project, address, fact, at)
 ), new as (
@@ -85,7 +74,7 @@ with told as (
         coalesce(max(at) filter (where fact = 'subscribed'), '-infinity') as subscribed_at,
         coalesce(max(at) filter (where fact = 'REPEATED_BOUNCE'), '-infinity') as repeated_at,
         coalesce(max(at) filter (where fact = 'recovered'), '-infinity') as recovered_at
-    from told
+    from resolved
     group by project, address
     order by project, address
 )
@@ -103,16 +92,16 @@ on conflict (project, address) do update set
     recovered_at = greatest(excluded.recovered_at, kept.recovered_at)
 """  # noqa: S608 - a constant
 FORGET = "delete from suppressed_address where project = $1 and address = $2"
-# The log does not tell any more which one it was: so this looks at all, but only when the list is rebuilt.
-FORGET_WHOSE = f"""
+# The address is no longer in the log, so this hashes the whole list, but only in a rebuild.
+FORGET_BY_HASH = f"""
 delete from suppressed_address as kept
-where project = $1 and address like '%@%' and {PERSON.format(address="kept.address", project="$1")} = $2
+where project = $1 and address like '%@%' and {ADDRESS_HASH.format(address="kept.address", project="$1")} = $2
 """  # noqa: S608 - a constant
 LISTED = f"""
 select wanted.address, kept.reason, kept.manual_at, kept.bounced_at, kept.complained_at, kept.repeated_at
 from unnest($2::text[]) as wanted (address)
 join suppressed_address kept on kept.project = $1
-    and kept.address in (wanted.address, {PERSON.format(address="wanted.address", project="$1")})
+    and kept.address in (wanted.address, {ADDRESS_HASH.format(address="wanted.address", project="$1")})
 where kept.reason is not null
 """  # noqa: S608 - a constant
 PAGE = """
@@ -137,8 +126,8 @@ SINCE: dict[ListedReason, str] = {
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     for event in events:
         match event.message:
-            case AddressForgotten(address="", contact_id=person):
-                await conn.execute(FORGET_WHOSE, event.project, person.hex)
+            case AddressForgotten(address="", contact_id=hash_):
+                await conn.execute(FORGET_BY_HASH, event.project, hash_.hex)
             case AddressForgotten(address=address):
                 await conn.execute(FORGET, event.project, address)
     facts = [fact for event in events if (fact := _fact(event))]
@@ -147,7 +136,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
 
 
 async def listed(conn: Connection, project: UUID, addresses: Sequence[str]) -> dict[str, asyncpg.Record]:
-    """Those of the addresses, in lower case, that get no mail."""
+    """Return the rows of those addresses, given in lower case, that get no mail."""
     return {row["address"]: row for row in await conn.fetch(LISTED, project, list(addresses))}
 
 
@@ -169,12 +158,12 @@ def since(row: asyncpg.Record) -> datetime:
 
 def _fact(event: Envelope[Any]) -> tuple[UUID, str, str, datetime] | None:
     match event.message:
-        case AddressSuppressed(address=address, contact_id=person, reason=reason):
-            return event.project, address or person.hex, reason, event.at
-        case AddressReleased(address=address, contact_id=person):
-            return event.project, address or person.hex, "released", event.at
-        case AddressForgotten(contact_id=person, reason=str() as reason):
-            return event.project, person.hex, reason, event.at
+        case AddressSuppressed(address=address, contact_id=hash_, reason=reason):
+            return event.project, address or hash_.hex, reason, event.at
+        case AddressReleased(address=address, contact_id=hash_):
+            return event.project, address or hash_.hex, "released", event.at
+        case AddressForgotten(contact_id=hash_, reason=str() as reason):
+            return event.project, hash_.hex, reason, event.at
         case EmailBounced(recipient=str() as address, bounce_type="Permanent", at=at):
             return event.project, address.lower(), "BOUNCE", at
         case EmailComplained(recipient=str() as address, at=at):

@@ -1,6 +1,6 @@
-"""Who must not be written to for what their mailbox said: it does not exist, or its owner complained.
+"""Contacts who must not be written to because their mailbox does not exist or its owner complained.
 
-A contact who subscribes afterwards is let in again. Only the latest time of each fact is kept, so their order does not
+A contact who subscribes afterwards gets mail again. Only the latest time of each fact is kept, so their order does not
 matter.
 """
 

@@ -1,4 +1,4 @@
-"""The suppression rules of projects; a hundred at most for each."""
+"""The suppression rules of projects, at most a hundred each."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -59,7 +59,7 @@ async def rows(conn: Connection, projects: Collection[UUID]) -> Sequence[asyncpg
 
 
 async def of_projects(conn: Connection, projects: Collection[UUID]) -> dict[UUID, list[Rule]]:
-    """The rules of each project, the oldest first."""
+    """Return the rules of each project, oldest first."""
     found: dict[UUID, list[Rule]] = {}
     for row in await rows(conn, projects):
         found.setdefault(row["project"], []).append(rule_of(row))

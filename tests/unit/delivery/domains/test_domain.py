@@ -20,14 +20,8 @@ from libs.schemas.delivery.domains import (
     VerifyDomain,
 )
 from services.delivery.domains.dns import records
-from services.delivery.domains.domain import (
-    INITIAL,
-    Domain,
-    Identity,
-    decide,
-    evolve,
-    observe,
-)
+from services.delivery.domains.domain import INITIAL, Domain, decide, evolve, observe
+from services.delivery.ses.identity import Identity
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 ID, OTHER = UUID(int=1), UUID(int=2)

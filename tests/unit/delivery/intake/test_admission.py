@@ -8,12 +8,8 @@ import pytest
 from libs.kernel.rejection import Rejected
 from libs.schemas.delivery.content import Content
 from libs.schemas.delivery.emails import SendEmail
-from services.delivery.intake.admission import (
-    DomainStatus,
-    content_of,
-    decide,
-    domain_of,
-)
+from services.delivery.intake.admission import DomainStatus, content_of, decide
+from services.delivery.rendering.content import domain_of
 
 TEMPLATE_ID = UUID(int=9)
 CONTENT = Content(subject="Hi", body="<p>Hi</p>", from_email="me@Example.com", kind="TRANSACTIONAL")

@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 import pytest
 from msgspec.structs import replace
 
-from libs.schemas.delivery.content import Kind
 from libs.schemas.delivery.emails import (
     EmailFailed,
     EmailRequeued,
@@ -14,27 +13,10 @@ from libs.schemas.delivery.emails import (
     EmailSuppressed,
     EmailUnresolved,
     Source,
-    SuppressionReason,
 )
-from services.delivery.ledger.email import (
-    Email,
-    Heard,
-    expire,
-    overdue,
-    prove,
-    settle,
-    suppress,
-    suppression,
-)
+from services.delivery.ledger.email import Email, NotificationWatermark, expire, overdue, prove, settle, suppress
 from services.delivery.ledger.timing import timing
-from services.delivery.ses.outcome import (
-    GIVEN_BACK,
-    NotTaken,
-    Refused,
-    Sent,
-    Throttled,
-    Unknown,
-)
+from services.delivery.ses.outcome import GIVEN_BACK, MailRejected, NotTaken, Sent, Throttled, Unknown
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 USUAL = timing(None)
@@ -67,7 +49,7 @@ def test_a_mail_that_ses_took_is_sent() -> None:
 
 
 def test_a_mail_that_ses_refused_for_good_is_failed_with_its_reason() -> None:
-    change = settle(an_email(), Refused("MessageRejected", "Bad content"), USUAL)
+    change = settle(an_email(), MailRejected("MessageRejected", "Bad content"), USUAL)
     assert change.state == "failed"
     assert isinstance(change.event, EmailFailed)
     assert (change.event.code, change.event.reason) == ("MessageRejected", "Bad content")
@@ -111,14 +93,16 @@ def test_an_expired_claim_that_a_notification_proved_is_sent() -> None:
 
 
 def test_after_grace_a_mail_is_sent_again_while_notifications_flow() -> None:
-    change = overdue(an_email(), "Hi", Heard(NOW + timedelta(minutes=30)), NOW + timedelta(hours=1), USUAL)
+    change = overdue(
+        an_email(), "Hi", NotificationWatermark(NOW + timedelta(minutes=30)), NOW + timedelta(hours=1), USUAL
+    )
     assert change.state == "queued"
     assert isinstance(change.event, EmailRequeued) and change.event.attempt == 2
 
 
-@pytest.mark.parametrize("heard", [None, NOW - timedelta(hours=1), NOW, NOW + timedelta(seconds=5)])
-def test_a_resend_is_held_while_no_notification_came_since_the_call(heard: datetime | None) -> None:
-    change = overdue(an_email(), "Hi", Heard(heard), NOW + timedelta(hours=2), USUAL)
+@pytest.mark.parametrize("watermark", [None, NOW - timedelta(hours=1), NOW, NOW + timedelta(seconds=5)])
+def test_a_resend_is_held_while_no_notification_came_since_the_call(watermark: datetime | None) -> None:
+    change = overdue(an_email(), "Hi", NotificationWatermark(watermark), NOW + timedelta(hours=2), USUAL)
     assert (change.state, change.event) == ("unknown", None)
     assert change.due_in > 0
 
@@ -127,57 +111,32 @@ def test_a_resend_is_held_while_no_notification_came_since_the_call(heard: datet
 def test_a_resend_is_held_while_notifications_come_late(late_ago: float, state: str) -> None:
     """Those that could not be handed over come again later, and newer ones pass them by."""
     now = NOW + timedelta(hours=1)
-    heard = Heard(now, late_at=now - timedelta(seconds=late_ago))
-    assert overdue(an_email(), "Hi", heard, now, USUAL).state == state
+    watermark = NotificationWatermark(now, late_at=now - timedelta(seconds=late_ago))
+    assert overdue(an_email(), "Hi", watermark, now, USUAL).state == state
 
 
 def test_a_mail_that_a_notification_proved_is_not_sent_again_however_many_flow() -> None:
     proven = an_email(message_ids=("m-1",))
-    change = overdue(proven, "Hi", Heard(NOW + timedelta(minutes=30)), NOW + timedelta(hours=1), USUAL)
+    change = overdue(proven, "Hi", NotificationWatermark(NOW + timedelta(minutes=30)), NOW + timedelta(hours=1), USUAL)
     assert (change.state, change.message_id, change.resolved) == ("sent", "m-1", True)
 
 
 def test_a_mail_is_not_sent_a_third_time() -> None:
-    change = overdue(an_email(attempt=2), "Hi", Heard(NOW + timedelta(minutes=30)), NOW + timedelta(hours=1), USUAL)
+    change = overdue(
+        an_email(attempt=2), "Hi", NotificationWatermark(NOW + timedelta(minutes=30)), NOW + timedelta(hours=1), USUAL
+    )
     assert change.state == "failed"
     assert isinstance(change.event, EmailFailed) and change.event.code == "UNRESOLVED"
 
 
 def test_a_second_attempt_is_held_too_while_no_notification_came() -> None:
-    change = overdue(an_email(attempt=2), "Hi", Heard(), NOW + timedelta(hours=2), USUAL)
+    change = overdue(an_email(attempt=2), "Hi", NotificationWatermark(), NOW + timedelta(hours=2), USUAL)
     assert change.state == "unknown"
 
 
 def test_holding_ends_after_a_day() -> None:
-    change = overdue(an_email(), "Hi", Heard(), NOW + timedelta(hours=25), USUAL)
+    change = overdue(an_email(), "Hi", NotificationWatermark(), NOW + timedelta(hours=25), USUAL)
     assert change.state == "failed"
-
-
-@pytest.mark.parametrize(
-    ("kind", "source", "subscribed", "listed", "reason"),
-    [
-        ("MARKETING", "CAMPAIGN", True, None, None),
-        ("MARKETING", "CAMPAIGN", False, None, "unsubscribed"),
-        ("MARKETING", "TRANSACTIONAL", False, None, "unsubscribed"),
-        ("HEADLESS", "CAMPAIGN", False, None, "unsubscribed"),
-        ("HEADLESS", "WORKFLOW", False, None, "unsubscribed"),
-        ("HEADLESS", "TRANSACTIONAL", False, None, None),
-        ("TRANSACTIONAL", "WORKFLOW", False, None, None),
-        ("TRANSACTIONAL", "TRANSACTIONAL", False, None, None),
-        ("MARKETING", "CAMPAIGN", True, "complained", "complained"),
-        ("TRANSACTIONAL", "TRANSACTIONAL", False, "complained", None),
-        ("TRANSACTIONAL", "TRANSACTIONAL", True, "bounced", "bounced"),
-        ("MARKETING", "WORKFLOW", True, "bounced", "bounced"),
-    ],
-)
-def test_who_must_not_get_what(
-    kind: Kind,
-    source: Source,
-    subscribed: bool,
-    listed: SuppressionReason | None,
-    reason: SuppressionReason | None,
-) -> None:
-    assert suppression(kind, source, subscribed, listed) == reason
 
 
 def test_a_suppressed_mail_says_why_and_counts_no_attempt() -> None:
@@ -198,15 +157,15 @@ def test_a_shortened_grace_shortens_every_class_and_lengthens_none() -> None:
 
 
 def test_a_campaign_that_sends_nothing_twice_leaves_what_is_unknown_alone_for_a_day() -> None:
-    email = replace(an_email(), never_again=True)
+    email = replace(an_email(), never_resend=True)
     later = NOW + timedelta(hours=1)
-    held = overdue(email, "Hello", Heard(later), later, USUAL)
+    held = overdue(email, "Hello", NotificationWatermark(later), later, USUAL)
     assert (held.state, held.event, held.due_in) == ("unknown", None, USUAL.give_up_after - 3600)
     tomorrow = NOW + timedelta(days=1, seconds=1)
-    failed = overdue(email, "Hello", Heard(tomorrow), tomorrow, USUAL)
+    failed = overdue(email, "Hello", NotificationWatermark(tomorrow), tomorrow, USUAL)
     assert isinstance(failed.event, EmailFailed) and failed.event.code == "UNRESOLVED"
 
 
 def test_proof_settles_a_mail_of_such_a_campaign_like_any_other() -> None:
-    proven = replace(an_email(message_ids=("m-1",)), never_again=True)
-    assert overdue(proven, "Hello", Heard(), NOW, USUAL).state == "sent"
+    proven = replace(an_email(message_ids=("m-1",)), never_resend=True)
+    assert overdue(proven, "Hello", NotificationWatermark(), NOW, USUAL).state == "sent"

@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from libs.kernel import links
 from libs.kernel.locales import LOCALES
 from libs.schemas.delivery.content import Content
-from services.delivery.ledger.mail import Links, Mail
+from services.delivery.ledger.mail import Mail
 from services.delivery.rendering.footer import WORDS
 from services.delivery.rendering.message import ascii_address, compose, subject_of
 from services.delivery.rendering.templates import Unrenderable
+from services.delivery.rendering.variables import Links
 
 KEY = "a-key-of-at-least-thirty-two-characters"
 LINKS = Links("https://mail.example.com/", KEY)

@@ -10,9 +10,10 @@ import pytest
 from msgspec.structs import replace
 
 from libs.schemas.delivery.content import Content, Mailbox, MailOptions
-from services.delivery.ledger.mail import Links, Mail
+from services.delivery.ledger.mail import Mail
 from services.delivery.rendering import mime
-from services.delivery.rendering.message import as_mime, compose, write
+from services.delivery.rendering.message import as_mime, compose, render
+from services.delivery.rendering.variables import Links
 
 LINKS = Links("https://mail.example.com", "a-key-of-at-least-thirty-two-characters")
 BODY = "<html><body><h1>Hi {{ name }}</h1><p>Your plan: <b>{{ plan }}</b></p></body></html>"
@@ -38,12 +39,12 @@ MAIL = Mail(
 )
 BULK = {"Precedence": "bulk", "Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
 LIST = ("List-Unsubscribe", "List-Unsubscribe-Post", "List-Id")
-PDF = mime.File(
+PDF = mime.AttachedFile(
     filename="Übersicht & Rechnung vom letzten Monat, endgültig.pdf",
     content_type="application/pdf",
     content=b"%PDF\0\xff" * 50,
 )
-LOGO = mime.File(
+LOGO = mime.AttachedFile(
     filename="logo.png", content_type="image/png", content=b"\x89PNG", content_id="logo@godwit", inline=True
 )
 
@@ -60,8 +61,8 @@ def workflow() -> Mail:
     return replace(marketing(), source="WORKFLOW", workflow_id=UUID(int=5), execution_id=UUID(int=6))
 
 
-def read(mail: Mail, *files: mime.File) -> EmailMessage:
-    raw = as_mime(write(mail, LINKS), files)
+def read(mail: Mail, *files: mime.AttachedFile) -> EmailMessage:
+    raw = as_mime(render(mail, LINKS), files)
     assert raw.replace(b"\r\n", b"").count(b"\n") == 0 and max(map(len, raw.split(b"\r\n"))) <= 998
     parsed = message_from_bytes(raw, policy=default)
     assert isinstance(parsed, EmailMessage)
@@ -172,7 +173,7 @@ def test_lines_of_any_length_arrive_whole() -> None:
 def test_the_callers_headers_are_written_as_they_are() -> None:
     extras = MailOptions(name='Ann "the" Ü', headers={"X-Order": "42", "References": "<a@b> <c@d>", "X-Note": "grün"})
     message = read(replace(MAIL, extras=extras))
-    assert max(map(len, as_mime(write(replace(MAIL, extras=extras), LINKS)).split(b"\r\n"))) <= 78
+    assert max(map(len, as_mime(render(replace(MAIL, extras=extras), LINKS)).split(b"\r\n"))) <= 78
     assert headers_in(message, *extras.headers) == extras.headers
     assert message["To"].addresses[0].display_name == 'Ann "the" Ü'
 
@@ -181,7 +182,7 @@ def test_what_has_headers_or_files_goes_to_ses_as_we_wrote_it_and_the_rest_as_si
     assert "Simple" in compose(MAIL, LINKS, "set").request["Content"]
     for mail, files in ((replace(MAIL, extras=MailOptions(headers={"X-A": "b"})), ()), (MAIL, (PDF,))):
         request = compose(mail, LINKS, "set", files).request
-        assert request["Content"]["Raw"]["Data"] == as_mime(write(mail, LINKS), files)
+        assert request["Content"]["Raw"]["Data"] == as_mime(render(mail, LINKS), files)
         assert "ReplyToAddresses" not in request
         assert {"Name": "godwit_email", "Value": str(MAIL.id)} in request["EmailTags"]
 

@@ -3,34 +3,28 @@
 import math
 from datetime import UTC, datetime, timedelta
 
-from services.delivery.scheduling.rate import (
-    AHEAD,
-    Account,
-    Back,
-    circulation,
-    limits,
-    slots,
-)
+from services.delivery.scheduling.rate import AHEAD, ReturningPermits, circulation, limits, slots
+from services.delivery.ses.account import SendQuota
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
 
-def back(ready_in: float, n: int = 1) -> Back:
-    return Back(ready_in, n, NOW + timedelta(seconds=ready_in))
+def back(ready_in: float, n: int = 1) -> ReturningPermits:
+    return ReturningPermits(ready_in, n, NOW + timedelta(seconds=ready_in))
 
 
 def test_a_tenth_of_the_daily_quota_is_kept_for_transactional_mail() -> None:
-    found = limits(Account(per_second=14, per_day=50_000, sent_today=20_000))
+    found = limits(SendQuota(per_second=14, per_day=50_000, sent_today=20_000))
     assert (found.ceiling, found.left, found.reserve) == (14, 30_000, 5_000)
 
 
 def test_an_account_without_a_daily_quota_has_no_end() -> None:
-    found = limits(Account(per_second=14, per_day=-1, sent_today=20_000))
+    found = limits(SendQuota(per_second=14, per_day=-1, sent_today=20_000))
     assert (found.left, found.reserve) == (math.inf, 0)
 
 
 def test_what_was_sent_beyond_the_quota_leaves_nothing() -> None:
-    assert limits(Account(per_second=14, per_day=200, sent_today=300)).left == 0
+    assert limits(SendQuota(per_second=14, per_day=200, sent_today=300)).left == 0
 
 
 def test_there_are_as_many_permits_as_ses_takes_mails_in_a_second() -> None:

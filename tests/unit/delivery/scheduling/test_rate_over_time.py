@@ -17,13 +17,8 @@ from typing import Literal, TypeAlias
 
 import pytest
 
-from services.delivery.scheduling.permit_pool import IN_FLIGHT, LATEST
-from services.delivery.scheduling.rate import (
-    AHEAD,
-    Back,
-    circulation,
-    slots,
-)
+from services.delivery.scheduling.permit_pool import IN_FLIGHT, MAX_DELAY
+from services.delivery.scheduling.rate import AHEAD, ReturningPermits, circulation, slots
 from services.delivery.sender.outcome_writer import GATHER_SECONDS
 from services.delivery.sender.sender import IDLE_SECONDS
 
@@ -71,11 +66,14 @@ class World:
         """As `bucket.take`: in how many seconds calls may begin, when the permits come back, and how long to wait."""
         self._out = Counter({ready: n for ready, n in self._out.items() if ready > self.now - 1})
         coming = sorted(ready for ready, n in self._out.items() if ready > self.now and n > 0)
-        out = [Back(ready - self.now, self._out[ready], BEGINNING + timedelta(seconds=ready)) for ready in coming]
+        out = [
+            ReturningPermits(ready - self.now, self._out[ready], BEGINNING + timedelta(seconds=ready))
+            for ready in coming
+        ]
         found = slots(self._permits, self._period, out, self._ahead - uncalled)
         for ready, (_, n) in zip(coming, found.used, strict=False):
             self._out[ready] -= n
-        held_until = self.now + max(found.starts, default=0.0) + LATEST + IN_FLIGHT + self._period
+        held_until = self.now + max(found.starts, default=0.0) + MAX_DELAY + IN_FLIGHT + self._period
         self._out[held_until] += len(found.starts)
         return list(found.starts), held_until, found.wait
 

@@ -11,13 +11,13 @@ from libs.schemas.campaigns.campaigns import WEEKDAYS, SendWindow, Weekday
 from services.delivery.scheduling.send_schedule import (
     BURST,
     HOUR,
-    Meter,
-    Pace,
-    Place,
-    admitted,
-    finish,
+    DueTime,
+    RateMeter,
+    SendSchedule,
+    admit,
+    estimated_end,
+    next_due,
     opening,
-    place,
     zone_for,
 )
 
@@ -133,65 +133,71 @@ def test_no_hour_sees_more_mails_than_the_rate_however_they_are_claimed(
     rate: int, claims: list[tuple[float, int]]
 ) -> None:
     """More than the rate by what may be made up for at once: a second's mails, and the one that is on its way."""
-    pace, meter, now = Pace(rate), Meter(NOW, NOW), NOW
+    schedule, meter, now = SendSchedule(rate), RateMeter(NOW, NOW), NOW
     sent: list[tuple[datetime, int]] = []
     for pause, wanted in claims:
         now += timedelta(seconds=pause)
-        passed, meter = admitted(pace, meter, now, wanted)
-        assert 0 <= passed <= wanted
-        sent.append((now, passed))
+        admitted, meter = admit(schedule, meter, now, wanted)
+        assert 0 <= admitted <= wanted
+        sent.append((now, admitted))
     for start, _ in sent:
-        within = sum(passed for moment, passed in sent if start <= moment < start + HOUR)
+        within = sum(admitted for moment, admitted in sent if start <= moment < start + HOUR)
         assert within <= rate + rate * (BURST / HOUR) + 1
 
 
 def test_a_rate_is_used_up_by_those_who_claim_often() -> None:
-    pace, meter, sent = Pace(7200), Meter(NOW, NOW), 0
+    schedule, meter, sent = SendSchedule(7200), RateMeter(NOW, NOW), 0
     for tick in range(4 * 3600):
-        passed, meter = admitted(pace, meter, NOW + timedelta(seconds=tick / 4), 100)
-        sent += passed
+        admitted, meter = admit(schedule, meter, NOW + timedelta(seconds=tick / 4), 100)
+        sent += admitted
     assert 7198 <= sent <= 7203
 
 
 def test_without_a_rate_everything_may_go_out() -> None:
-    assert admitted(Pace(), Meter(NOW, NOW), NOW, 500) == (500, Meter(NOW, NOW))
+    assert admit(SendSchedule(), RateMeter(NOW, NOW), NOW, 500) == (500, RateMeter(NOW, NOW))
 
 
 def test_mails_are_placed_one_after_another() -> None:
-    pace, meter, places = Pace(60), Meter(NOW, NOW), []
+    schedule, meter, due_times = SendSchedule(60), RateMeter(NOW, NOW), []
     for _ in range(3):
-        found, meter = place(pace, meter, UTC, NOW)
-        places.append(found)
+        due, meter = next_due(schedule, meter, UTC, NOW)
+        due_times.append(due)
     minute = timedelta(minutes=1)
-    assert places == [Place(NOW), Place(NOW + minute, "SEND_RATE"), Place(NOW + 2 * minute, "SEND_RATE")]
+    assert due_times == [DueTime(NOW), DueTime(NOW + minute, "SEND_RATE"), DueTime(NOW + 2 * minute, "SEND_RATE")]
 
 
 def test_a_reader_whose_window_is_closed_takes_nobodys_place() -> None:
-    pace, meter = Pace(60, OFFICE), Meter(NOW, NOW)
-    found, after = place(pace, meter, NEW_YORK, NOW)
-    assert (found, after) == (Place(at("2026-11-20T09:00-05:00"), "SEND_WINDOW"), meter)
-    assert place(pace, after, BERLIN, NOW)[0] == Place(NOW)
+    schedule, meter = SendSchedule(60, OFFICE), RateMeter(NOW, NOW)
+    due, after = next_due(schedule, meter, NEW_YORK, NOW)
+    assert (due, after) == (DueTime(at("2026-11-20T09:00-05:00"), "SEND_WINDOW"), meter)
+    assert next_due(schedule, after, BERLIN, NOW)[0] == DueTime(NOW)
 
 
 def test_places_after_the_closing_are_on_the_next_day() -> None:
-    late = Meter(NOW, at("2026-11-20T18:30+01:00"))
-    assert place(Pace(60, OFFICE), late, BERLIN, NOW)[0] == Place(at("2026-11-21T09:00+01:00"), "SEND_WINDOW")
+    late = RateMeter(NOW, at("2026-11-20T18:30+01:00"))
+    assert next_due(SendSchedule(60, OFFICE), late, BERLIN, NOW)[0] == DueTime(
+        at("2026-11-21T09:00+01:00"), "SEND_WINDOW"
+    )
 
 
 def test_the_end_is_when_the_slower_of_both_rates_is_through() -> None:
-    assert finish(Pace(3600), UTC, NOW, 100, 14) == NOW + timedelta(seconds=100)
-    assert finish(Pace(360_000), UTC, NOW, 140, 14) == NOW + timedelta(seconds=10)
+    assert estimated_end(SendSchedule(3600), UTC, NOW, 100, 14) == NOW + timedelta(seconds=100)
+    assert estimated_end(SendSchedule(360_000), UTC, NOW, 140, 14) == NOW + timedelta(seconds=10)
 
 
 def test_the_end_skips_the_hours_in_which_the_window_is_closed() -> None:
-    assert finish(Pace(1000, OFFICE), BERLIN, at("2026-11-20T17:00+01:00"), 2000, 14) == at("2026-11-21T10:00+01:00")
-    assert finish(Pace(None, OFFICE), BERLIN, at("2026-11-20T20:00+01:00"), 3600, 1) == at("2026-11-21T10:00+01:00")
+    assert estimated_end(SendSchedule(1000, OFFICE), BERLIN, at("2026-11-20T17:00+01:00"), 2000, 14) == at(
+        "2026-11-21T10:00+01:00"
+    )
+    assert estimated_end(SendSchedule(None, OFFICE), BERLIN, at("2026-11-20T20:00+01:00"), 3600, 1) == at(
+        "2026-11-21T10:00+01:00"
+    )
 
 
 def test_an_end_that_is_never_or_ten_years_away_cannot_be_told() -> None:
-    assert finish(Pace(None, OFFICE), BERLIN, NOW, 10, 0.0) is None
-    assert finish(Pace(1), UTC, NOW, 1_000_000, 14) is None
-    assert finish(Pace(1000, SendWindow(start="09:00", end="09:01")), UTC, NOW, 1_000_000, 14) is None
+    assert estimated_end(SendSchedule(None, OFFICE), BERLIN, NOW, 10, 0.0) is None
+    assert estimated_end(SendSchedule(1), UTC, NOW, 1_000_000, 14) is None
+    assert estimated_end(SendSchedule(1000, SendWindow(start="09:00", end="09:01")), UTC, NOW, 1_000_000, 14) is None
 
 
 def test_every_weekday_has_its_name() -> None:

@@ -8,12 +8,7 @@ import pytest
 from libs.kernel.rejection import Rejected
 from libs.schemas.delivery.sending_limits import SendingLimitsSet, SetSendingLimits
 from services.delivery.scheduling.fairness import WHOLE, within
-from services.delivery.scheduling.progress import (
-    Account,
-    Queue,
-    limited,
-    state_of,
-)
+from services.delivery.scheduling.progress import AccountState, CampaignQueue, limited, state_of
 from services.delivery.scheduling.sending_limits import INITIAL, decide, evolve
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -64,12 +59,12 @@ def test_a_domain_is_limited_across_lanes() -> None:
 
 @pytest.mark.parametrize(
     ("account", "faster"),
-    [(Account(rate=14.0), "RATE_LIMIT"), (Account(rate=14.0, throttled=True), "THROTTLED")],
+    [(AccountState(rate=14.0), "RATE_LIMIT"), (AccountState(rate=14.0, throttled=True), "THROTTLED")],
     ids=["usual", "throttled"],
 )
-def test_what_is_slower_than_the_account_is_what_mails_wait_for(account: Account, faster: str) -> None:
-    def waits_for(line: str, **limits: float) -> tuple[str | None, str | None, float]:
-        queue = Queue(now=NOW, due_at=NOW, last_at=NOW, arrived=True, line=line)
+def test_what_is_slower_than_the_account_is_what_mails_wait_for(account: AccountState, faster: str) -> None:
+    def waits_for(partition: str, **limits: float) -> tuple[str | None, str | None, float]:
+        queue = CampaignQueue(now=NOW, due_at=NOW, last_at=NOW, arrived=True, partition=partition)
         named = {name.replace("all", WHOLE).replace("_", "."): rate for name, rate in limits.items()}
         state = state_of(*limited(queue, account, named), 1)
         return state.waiting_for, state.detail, state.rate

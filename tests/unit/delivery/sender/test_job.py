@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, datetime
 
-from services.delivery.scheduling.permit_pool import LATEST, Grant
+from services.delivery.scheduling.permit_pool import MAX_DELAY, Grant
 from services.delivery.sender.job import permits_of
 
 GRANT = Grant(starts=[0.0, 0.25], held_until=datetime(2026, 11, 21, tzinfo=UTC))
@@ -14,7 +14,7 @@ def test_permits_are_good_from_their_starts_on_for_a_moment() -> None:
     first, second = permits_of(GRANT, asked)
     assert asked <= first.start <= time.monotonic()
     assert 0.24 < second.start - first.start < 0.26
-    assert first.latest == asked + LATEST and second.latest == asked + 0.25 + LATEST
+    assert first.latest == asked + MAX_DELAY and second.latest == asked + 0.25 + MAX_DELAY
 
 
 def test_who_was_stopped_before_the_answer_has_no_time_left() -> None:
@@ -25,5 +25,5 @@ def test_who_was_stopped_before_the_answer_has_no_time_left() -> None:
 
 def test_a_used_permit_comes_back_later() -> None:
     permit = permits_of(GRANT, time.monotonic())[0]
-    held_until, ready_in = permit.used(time.monotonic() + 5.0).back()
+    held_until, ready_in = permit.used(time.monotonic() + 5.0).returned()
     assert held_until == GRANT.held_until and 0.0 < ready_in <= 5.0

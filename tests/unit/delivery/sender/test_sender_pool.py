@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 
-from services.delivery.sender.sender_pool import Crew
+from services.delivery.sender.sender_pool import SenderPool
 
 Done = tuple[int, int | None]
 
@@ -20,11 +20,11 @@ async def test_everything_that_was_handed_in_comes_back_once_on_the_loop() -> No
         if len(back) == 500:
             all_back.set()
 
-    crew: Crew[int, int] = Crew(4, lambda job: job * 2, finish)
+    pool: SenderPool[int, int] = SenderPool(4, lambda job: job * 2, finish)
     for job in range(500):
-        crew.hand_in(job)
+        pool.submit(job)
     await asyncio.wait_for(all_back.wait(), 10)
-    crew.dismiss()
+    pool.close()
     assert sorted(back) == [(job, job * 2) for job in range(500)]
     assert places == {threading.get_ident()}
 
@@ -38,11 +38,11 @@ async def test_work_that_raises_comes_back_without_a_result_and_the_next_is_done
         if len(back) == 2:
             all_back.set()
 
-    crew: Crew[int, int] = Crew(1, lambda job: 12 // job, finish)
-    crew.hand_in(0)
-    crew.hand_in(4)
+    pool: SenderPool[int, int] = SenderPool(1, lambda job: 12 // job, finish)
+    pool.submit(0)
+    pool.submit(4)
     await asyncio.wait_for(all_back.wait(), 10)
-    crew.dismiss()
+    pool.close()
     assert back == [(0, None), (4, 3)]
 
 
@@ -55,9 +55,9 @@ async def test_what_was_handed_in_is_done_though_the_crew_is_dismissed() -> None
         if len(back) == 20:
             all_back.set()
 
-    crew: Crew[int, int] = Crew(1, lambda job: job, finish)
+    pool: SenderPool[int, int] = SenderPool(1, lambda job: job, finish)
     for job in range(20):
-        crew.hand_in(job)
-    crew.dismiss()
+        pool.submit(job)
+    pool.close()
     await asyncio.wait_for(all_back.wait(), 10)
     assert [job for job, _ in back] == list(range(20))

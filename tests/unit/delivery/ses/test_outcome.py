@@ -2,14 +2,7 @@
 
 import pytest
 
-from services.delivery.ses.outcome import (
-    NotTaken,
-    Outcome,
-    Refused,
-    Throttled,
-    Unknown,
-    of_error,
-)
+from services.delivery.ses.outcome import MailRejected, NotTaken, Outcome, Throttled, Unknown, of_error
 
 
 @pytest.mark.parametrize(
@@ -23,9 +16,9 @@ from services.delivery.ses.outcome import (
             400,
             "MessageRejected",
             "Email address is not verified.",
-            Refused("MessageRejected", "Email address is not verified."),
+            MailRejected("MessageRejected", "Email address is not verified."),
         ),
-        (400, "BadRequestException", "Illegal address", Refused("BadRequestException", "Illegal address")),
+        (400, "BadRequestException", "Illegal address", MailRejected("BadRequestException", "Illegal address")),
         (400, "SendingPausedException", "", NotTaken("SendingPausedException")),
         (400, "AccountSuspendedException", "", NotTaken("AccountSuspendedException")),
         (400, "MailFromDomainNotVerifiedException", "", NotTaken("MailFromDomainNotVerifiedException")),

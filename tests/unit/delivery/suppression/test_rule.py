@@ -19,15 +19,7 @@ from libs.schemas.delivery.suppressions import (
     SuppressionRuleUpdated,
     UpdateSuppressionRule,
 )
-from services.delivery.suppression.rule import (
-    INITIAL,
-    MAX_RULES,
-    Rule,
-    decide,
-    evolve,
-    first_match,
-    matches,
-)
+from services.delivery.suppression.rule import INITIAL, MAX_RULES, Rule, decide, evolve, first_match, matches
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 ID = UUID(int=1)
