@@ -115,12 +115,12 @@ UNSUBSCRIBED = Check(
     from (
         select project, data ->> 'emailId' as mail from contacts.events as event
         where type = 'contact.unsubscribed' and data ->> 'reason' in ('link', 'api') and {handled}
-    ) as goodbye
+    ) as unsubscribe
     join (
         select project, stream, data from delivery.events as event
         where type = 'email.sent' and data ->> 'campaignId' is not null and {handled}
     ) as mail using (project)
-    where mail.stream = 'email-' || goodbye.mail
+    where mail.stream = 'email-' || unsubscribe.mail
     group by project, mail.data ->> 'campaignId'
     """,
     shown="""
@@ -169,10 +169,10 @@ VARIANTS = Check(
     "campaigns",
     counted="""
     with member as (
-        select project, campaign, member ->> 'contactId' as contact, heard,
+        select project, campaign, member ->> 'contactId' as contact, handled,
             coalesce(member ->> 'variant', '') as variant
         from (
-            select project, data ->> 'campaignId' as campaign, data -> 'members' as members, ({handled}) as heard
+            select project, data ->> 'campaignId' as campaign, data -> 'members' as members, ({handled}) as handled
             from contacts.events as event
             where type = 'audience.page_resolved' and (project, data ->> 'campaignId') in (
                 select project, data ->> 'campaignId' from campaigns.events
@@ -182,7 +182,7 @@ VARIANTS = Check(
     )
     select project, 'campaigns by variant: ' || figure as figure, campaign || ' ' || variant as key, count(*) as n
     from (
-        select project, campaign, contact, 'resolved' as figure from member where heard
+        select project, campaign, contact, 'resolved' as figure from member where handled
         union all
         select project, data ->> 'campaignId', data ->> 'contactId', substring(type from 7)
         from delivery.events as event

@@ -71,6 +71,13 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    _add_addresses(parser, environment)
+    _add_account(parser)
+    return parser
+
+
+def _add_addresses(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    """Add the options for where the sandbox listens, stores and delivers."""
     parser.add_argument(
         "--port", type=_port, default=environment.get("GODWIT_SANDBOX_PORT", "8010"), help="listen on 127.0.0.1:PORT"
     )
@@ -91,6 +98,10 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--queue", action="store_true", help=f"also subscribe the SQS queue at /{ACCOUNT_ID}/godwit-sandbox"
     )
+
+
+def _add_account(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the SES account: its limits, region and identities."""
     parser.add_argument(
         "--max-send-rate", type=_positive, default=Settings().max_send_rate, metavar="N", help="recipients per second"
     )
@@ -110,7 +121,6 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         action="store_true",
         help="keep new identities pending until POST /sandbox/identities",
     )
-    return parser
 
 
 def _port(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Stand-ins for what the supervisor runs: the least that is ready when asked, and fails when told.
+"""Stand-ins for the supervisor's programs: they become ready, and fail on request.
 
 FAKE_FAULTS names a file that may hold one word per part that shall fail: `prepare`, `contacts`, ... It is read at
 every start of a process, so that a test can mend a part while the stack runs.

@@ -14,7 +14,7 @@ from deploy.embedded.layout import MAX_SOCKET_PATH, Layout
 
 
 async def answers(servers: Backend) -> dict[str, str]:
-    """What the database says about itself."""
+    """Return what the database reports about itself."""
     conn = await asyncpg.connect(servers.admin_url, timeout=5)
     try:
         names = ("fsync", "synchronous_commit", "listen_addresses", "server_encoding", "TimeZone")
@@ -44,7 +44,7 @@ def test_a_commit_and_an_acknowledged_message_are_on_disk(tmp_path: Path) -> Non
         assert "sync_interval: always" in (tmp_path / "nats" / "nats.conf").read_text()
 
 
-def test_any_path_will_do_and_the_data_stays(tmp_path: Path) -> None:
+def test_any_path_works_and_the_data_stays(tmp_path: Path) -> None:
     directory = tmp_path / "a long, strange ünd 'quoted' %20 path" / ("x" * MAX_SOCKET_PATH)
     layout = Layout.create(directory)
     assert layout.socket_dir != layout.postgres
@@ -54,7 +54,7 @@ def test_any_path_will_do_and_the_data_stays(tmp_path: Path) -> None:
     assert not layout.socket_dir.exists()
 
 
-def test_a_cluster_that_was_never_finished_is_begun_again(tmp_path: Path) -> None:
+def test_an_unfinished_cluster_is_created_again(tmp_path: Path) -> None:
     layout = Layout.create(tmp_path)
     half = layout.postgres / "18.new"
     half.mkdir(parents=True)
@@ -65,7 +65,7 @@ def test_a_cluster_that_was_never_finished_is_begun_again(tmp_path: Path) -> Non
     assert not half.exists()
 
 
-def test_a_stale_lock_with_somebody_elses_process_id_is_no_obstacle(tmp_path: Path) -> None:
+def test_a_stale_lock_with_the_process_id_of_another_program_is_ignored(tmp_path: Path) -> None:
     with backend.running(tmp_path):
         lock = Layout(tmp_path).cluster / "postmaster.pid"
         left_behind = lock.read_text()
@@ -74,13 +74,13 @@ def test_a_stale_lock_with_somebody_elses_process_id_is_no_obstacle(tmp_path: Pa
         assert asyncio.run(answers(servers))["fsync"] == "on"
 
 
-def test_a_cluster_that_is_in_use_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_in_use_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres, "EARLIER_SERVER_LIMIT", 0.2)
     with backend.running(tmp_path), pytest.raises(CannotStart, match="stop it and start again"):
         postgres.await_earlier_server(Layout(tmp_path))
 
 
-def test_a_directory_that_others_may_enter_is_not_used_for_the_socket(tmp_path: Path) -> None:
+def test_a_directory_open_to_others_is_not_used_for_the_socket(tmp_path: Path) -> None:
     layout = Layout.create(tmp_path)
     layout.postgres.mkdir(mode=0o755)
     with pytest.raises(CannotStart, match="unsafe owner or mode"):

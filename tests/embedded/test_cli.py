@@ -19,7 +19,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("command", [name for name, _ in cli.command_modules() if name != "sandbox"])
-def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_a_help_text(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as leaving:
         cli.main([command, "--help"])
     assert leaving.value.code == 0
@@ -27,7 +27,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["up", "--fast"]])
-def test_a_wrong_call_says_so_and_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_is_reported_and_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as leaving:
         cli.main(arguments)
     assert leaving.value.code == 2
@@ -35,7 +35,7 @@ def test_a_wrong_call_says_so_and_exits_with_2(arguments: list[str], capsys: pyt
 
 
 @pytest.mark.parametrize("error", [Failed("no such message: 17"), ConnectionRefusedError(111, "Connection refused")])
-def test_what_cannot_be_done_is_one_line_and_exit_code_1(
+def test_an_expected_failure_prints_one_line_and_exits_with_1(
     error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> int:
@@ -46,7 +46,7 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_1(
     assert capsys.readouterr().err == f"godwit: {error}\n"
 
 
-def test_a_bug_is_not_hidden_behind_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def stumble(*_: object) -> int:
         raise KeyError("a bug")
 

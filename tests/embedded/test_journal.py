@@ -14,7 +14,7 @@ def layout(tmp_path: Path) -> Layout:
     return Layout.create(tmp_path / "data")
 
 
-def test_every_line_names_who_said_it(layout: Layout, tmp_path: Path) -> None:
+def test_every_line_names_its_process(layout: Layout, tmp_path: Path) -> None:
     with (tmp_path / "terminal").open("wb+", buffering=0) as terminal:
         journal = Journal(layout, terminal.fileno())
         journal.write_output("contacts-1", b"one\ntwo\nand a ha")
@@ -35,7 +35,7 @@ def test_every_line_names_who_said_it(layout: Layout, tmp_path: Path) -> None:
     assert layout.log_file("contacts-1").read_text() == "one\ntwo\nand a half\nlast words\n"
 
 
-def test_what_is_shown_only_is_in_no_file(layout: Layout, tmp_path: Path) -> None:
+def test_lines_that_are_only_shown_are_in_no_file(layout: Layout, tmp_path: Path) -> None:
     with (tmp_path / "terminal").open("wb+", buffering=0) as terminal:
         Journal(layout, terminal.fileno()).show_line("sk_secret")
         terminal.seek(0)
@@ -43,7 +43,7 @@ def test_what_is_shown_only_is_in_no_file(layout: Layout, tmp_path: Path) -> Non
     assert not any("sk_secret" in file.read_text() for file in layout.logs.iterdir())
 
 
-def test_a_reader_who_takes_nothing_holds_nobody_up_and_learns_what_was_left_out(layout: Layout) -> None:
+def test_a_blocked_reader_holds_nobody_up_and_learns_how_many_lines_were_dropped(layout: Layout) -> None:
     reading, writing = os.pipe()
     journal = Journal(layout, writing)
     for n in range(2 * BACKLOG):
@@ -61,7 +61,7 @@ def test_a_reader_who_takes_nothing_holds_nobody_up_and_learns_what_was_left_out
     assert len(layout.log_file("contacts-1").read_text().splitlines()) == 2 * BACKLOG + 1
 
 
-def test_a_reader_who_left_holds_nobody_up(layout: Layout) -> None:
+def test_a_reader_that_has_gone_holds_nobody_up(layout: Layout) -> None:
     reading, writing = os.pipe()
     journal = Journal(layout, writing)
     os.close(reading)

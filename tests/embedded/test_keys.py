@@ -11,7 +11,7 @@ from deploy.embedded.layout import Layout
 SECRET, PUBLIC = keys.BOOTSTRAP
 
 
-def test_keys_are_made_once_and_kept(tmp_path: Path) -> None:
+def test_keys_are_generated_once_and_kept(tmp_path: Path) -> None:
     layout = Layout.create(tmp_path)
     first, new = keys.obtain(layout, {})
     assert new.keys() == {SECRET, PUBLIC}
@@ -21,7 +21,7 @@ def test_keys_are_made_once_and_kept(tmp_path: Path) -> None:
     assert layout.secrets.stat().st_mode & 0o777 == 0o600
 
 
-def test_given_keys_come_first_and_are_not_kept(tmp_path: Path) -> None:
+def test_given_keys_win_and_are_not_stored(tmp_path: Path) -> None:
     layout = Layout.create(tmp_path)
     given = {SECRET: "sk_mine", PUBLIC: "pk_mine"}
     chosen, new = keys.obtain(layout, given)
@@ -29,7 +29,7 @@ def test_given_keys_come_first_and_are_not_kept(tmp_path: Path) -> None:
     assert "sk_mine" not in layout.secrets.read_text()
 
 
-def test_the_key_that_signs_links_is_made_whether_or_not_the_others_are_given(tmp_path: Path) -> None:
+def test_the_link_key_is_generated_whether_or_not_the_others_are_given(tmp_path: Path) -> None:
     chosen, _ = keys.obtain(Layout.create(tmp_path), {SECRET: "sk_mine", PUBLIC: "pk_mine"})
     assert len(chosen[keys.LINK_KEY]) == 64
 

@@ -1,4 +1,4 @@
-"""The ports of parts that nobody gave one."""
+"""The ports of parts without a setting."""
 
 import socket
 import subprocess
@@ -27,13 +27,13 @@ def all_free(some: range) -> bool:
     return all(map(is_free, some))
 
 
-def test_no_part_gets_a_port_that_is_meant_for_another() -> None:
+def test_no_part_gets_a_port_reserved_for_another() -> None:
     allowed = set(islice(filter(is_free, PORT_RANGE), 20))
     assert set(free_ports(5, besides=set(PORT_RANGE) - allowed)) < allowed
 
 
-def test_a_port_is_given_out_once_though_nobody_listens_on_it_yet() -> None:
-    """Also to another process: two stacks may start at the same moment."""
+def test_a_port_is_given_out_once_even_before_anyone_listens_on_it() -> None:
+    """Nor to another process: two stacks may start at the same moment."""
     given = free_ports(3)
     with pytest.raises(CannotStart):
         free_ports(1, besides=set(PORT_RANGE) - set(given))
@@ -42,7 +42,7 @@ def test_a_port_is_given_out_once_though_nobody_listens_on_it_yet() -> None:
     assert "CannotStart: no 1 free ports" in another.stderr
 
 
-def test_parts_of_a_stack_leave_the_ports_alone_that_its_users_know(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_a_stack_do_not_take_its_configured_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     few = next(twelve for start in PORT_RANGE[::12] if all_free(twelve := range(start, start + 12)))
     monkeypatch.setattr(ports, "PORT_RANGE", few)
     names = ("GODWIT_HTTP_PORT", "GODWIT_SANDBOX_PORT", "GODWIT_SMTP_PORT", "GODWIT_SMTPS_PORT")

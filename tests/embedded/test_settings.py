@@ -1,4 +1,4 @@
-"""What the embedded stack reads from the environment."""
+"""The settings that the embedded stack reads from the environment."""
 
 import pytest
 
@@ -10,17 +10,17 @@ def test_without_variables_everything_has_a_default() -> None:
     assert load({}) == Settings(http_port=8000, sandbox_port=8010, data_dir=".godwit")
 
 
-def test_an_empty_variable_is_an_unset_one() -> None:
+def test_an_empty_variable_counts_as_unset() -> None:
     assert load({"GODWIT_DATA_DIR": "", "GODWIT_LOG_LEVEL": ""}) == load({})
 
 
-def test_every_service_has_one_process_unless_told_otherwise() -> None:
+def test_every_service_has_one_process_by_default() -> None:
     instances = load({"GODWIT_REPLICAS_DELIVERY": "2"}).instances
     assert instances.count(("delivery", 1)) == instances.count(("delivery", 2)) == 1
     assert len(instances) == 7
 
 
-def test_settings_of_the_services_are_handed_on_and_the_stacks_own_are_not() -> None:
+def test_settings_of_the_services_are_passed_on_and_those_of_the_stack_are_not() -> None:
     settings = load({"GODWIT_UNKNOWN_GRACE": "5", "GODWIT_HTTP_PORT": "9000", "GODWIT_TEST_BACKEND": "embedded"})
     assert settings.handed_on == {"GODWIT_UNKNOWN_GRACE": "5"}
 
@@ -39,7 +39,7 @@ def test_settings_of_the_services_are_handed_on_and_the_stacks_own_are_not() -> 
         ("GODWIT_UNKNOWN_GRACE", "soon", "unknown_grace"),
     ],
 )
-def test_a_setting_that_is_wrong_is_refused_by_name(name: str, value: str, reason: str) -> None:
+def test_an_invalid_setting_is_rejected_by_name(name: str, value: str, reason: str) -> None:
     with pytest.raises(CannotStart) as refusal:
         load({name: value})
     assert reason in str(refusal.value)

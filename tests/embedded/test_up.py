@@ -30,7 +30,7 @@ PROCESSES = {
 
 
 class Stack:
-    """One data directory with ports of its own, and at most one `godwit up` on it."""
+    """A data directory with its own ports, and at most one `godwit up` on it."""
 
     def __init__(self, directory: Path) -> None:
         self.data_dir = directory / "data"
@@ -51,7 +51,7 @@ class Stack:
         return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def start(self, **settings: str) -> str:
-        """Bring it up; answers what it said up to the line that says it is ready."""
+        """Start the stack and return its output up to the line that reports it ready."""
         self.run = self.up(**settings)
         said = []
         assert self.run.stdout
@@ -68,7 +68,7 @@ class Stack:
         return self.run.returncode
 
     def fail(self, **settings: str) -> str:
-        """Try to bring it up where that must fail with exit code 1; answers what it said on stderr."""
+        """Start the stack where that must fail with exit code 1, and return its stderr."""
         run = self.up(**settings)
         _, complaint = run.communicate(timeout=TIMEOUT)
         assert run.returncode == 1, complaint
@@ -87,7 +87,7 @@ class Stack:
         return body.decode()
 
     def processes(self) -> list[str]:
-        """The command lines of everything that still has to do with the data directory."""
+        """Return the command lines of all processes that still use the data directory."""
         return [command for command in command_lines() if str(self.data_dir) in command]
 
 
@@ -110,7 +110,7 @@ def command_lines() -> Iterator[str]:
 
 
 def eventually(condition: Callable[[], bool], within: float) -> float:
-    """The seconds it took until the condition held."""
+    """Wait until the condition holds, and return the seconds it took."""
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < within, f"not within {within} s"
@@ -135,13 +135,13 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One that is up already, for tests that leave it so."""
+    """Yield a running stack, for tests that keep it running."""
     with cleared_up(Stack(tmp_path_factory.mktemp("running"))) as stack:
         stack.start(GODWIT_REPLICAS_DELIVERY="2")
         yield stack
 
 
-def test_it_starts_everything_says_so_and_stops_without_a_trace(stack: Stack) -> None:
+def test_it_starts_everything_reports_it_and_stops_without_a_trace(stack: Stack) -> None:
     said = stack.start()
     assert said.endswith(f"godwit ready http://127.0.0.1:{stack.http_port}\n")
     assert stack.answer() == "gateway-1"
@@ -151,12 +151,12 @@ def test_it_starts_everything_says_so_and_stops_without_a_trace(stack: Stack) ->
     assert stack.pids() == {}
 
 
-def test_replicas_are_processes_of_their_own(running: Stack) -> None:
+def test_replicas_are_separate_processes(running: Stack) -> None:
     assert running.pids().keys() == PROCESSES | {"delivery-2"}
     assert len(set(running.pids().values())) == len(PROCESSES) + 1
 
 
-def test_keys_are_made_and_shown_once(stack: Stack) -> None:
+def test_keys_are_generated_and_shown_once(stack: Stack) -> None:
     first = stack.start()
     stack.stop()
     second = stack.start()
@@ -168,7 +168,7 @@ def test_keys_are_made_and_shown_once(stack: Stack) -> None:
 
 @pytest.mark.parametrize("victim", sorted(PROCESSES - {"supervisor"}))
 @pytest.mark.serial
-def test_a_process_that_is_killed_is_started_again_within_two_seconds(running: Stack, victim: str) -> None:
+def test_a_killed_process_is_restarted_within_two_seconds(running: Stack, victim: str) -> None:
     before = running.pids()
     os.kill(before[victim], signal.SIGKILL)
     eventually(lambda: running.new_pid(victim, before[victim]), within=2.0)
@@ -177,7 +177,7 @@ def test_a_process_that_is_killed_is_started_again_within_two_seconds(running: S
 
 
 @pytest.mark.serial
-def test_a_process_that_is_killed_again_and_again_comes_back_each_time(running: Stack) -> None:
+def test_a_process_that_is_killed_repeatedly_comes_back_each_time(running: Stack) -> None:
     for _ in range(6):
         victim = running.pids()["contacts-1"]
         os.kill(victim, signal.SIGKILL)
@@ -185,7 +185,7 @@ def test_a_process_that_is_killed_again_and_again_comes_back_each_time(running: 
 
 
 @pytest.mark.serial
-def test_postgres_is_the_same_database_after_it_was_killed(running: Stack) -> None:
+def test_postgres_has_the_same_database_after_a_kill(running: Stack) -> None:
     cluster = running.data_dir / "postgres" / "18"
     made, before = cluster.stat().st_ino, running.pids()["postgres-1"]
     os.kill(before, signal.SIGKILL)
@@ -194,7 +194,7 @@ def test_postgres_is_the_same_database_after_it_was_killed(running: Stack) -> No
     assert cluster.stat().st_ino == made
 
 
-def test_one_data_directory_carries_one_stack(running: Stack) -> None:
+def test_a_data_directory_allows_one_stack(running: Stack) -> None:
     complaint = running.fail()
     assert complaint.count("\n") == 1
     assert f"already running in {running.data_dir} (process {running.pids()['supervisor']})" in complaint
@@ -216,7 +216,7 @@ def test_a_running_stack_can_be_found_and_a_killed_one_cannot(stack: Stack) -> N
 
 
 @pytest.mark.serial
-def test_nobody_needs_to_read_what_it_says(running: Stack) -> None:
+def test_nobody_needs_to_read_its_output(running: Stack) -> None:
     assert running.answer("/talk") == "gateway-1"  # far more than the pipe to this test holds
     before = running.pids()["workflows-1"]
     os.kill(before, signal.SIGKILL)
@@ -228,7 +228,7 @@ def test_nothing_outlives_a_killed_supervisor_and_the_next_start_works(stack: St
     assert stack.run
     stack.run.kill()
     stack.run.communicate()
-    said = stack.start()  # at once, while the old processes are on their way out
+    said = stack.start()  # at once, while the old processes are still ending
     assert "godwit ready" in said
     assert stack.pids().keys() == PROCESSES
     assert stack.stop() == 0
@@ -253,7 +253,7 @@ def test_a_taken_port_is_named_with_the_setting_that_changes_it(stack: Stack, se
     assert stack.processes() == []
 
 
-def test_an_unknown_setting_is_refused_before_anything_starts(stack: Stack) -> None:
+def test_an_unknown_setting_is_rejected_before_anything_starts(stack: Stack) -> None:
     complaint = stack.fail(GODWIT_REPLICA_DELIVERY="2")
     assert "GODWIT_REPLICA_DELIVERY" in complaint
     assert complaint.count("\n") == 1
@@ -261,7 +261,7 @@ def test_an_unknown_setting_is_refused_before_anything_starts(stack: Stack) -> N
 
 
 @pytest.mark.parametrize("part", ["prepare", "sandbox", "campaigns"])
-def test_a_part_that_cannot_start_stops_the_start_with_its_reason(stack: Stack, part: str) -> None:
+def test_a_part_that_cannot_start_aborts_the_start_with_its_reason(stack: Stack, part: str) -> None:
     stack.faults.write_text(part)
     complaint = stack.fail()
     assert f"{part} was told to fail" in complaint
@@ -269,7 +269,7 @@ def test_a_part_that_cannot_start_stops_the_start_with_its_reason(stack: Stack, 
     assert stack.processes() == []
 
 
-def test_a_part_that_is_mended_while_the_stack_starts_does_no_harm(stack: Stack) -> None:
+def test_a_part_that_is_fixed_while_the_stack_starts_does_no_harm(stack: Stack) -> None:
     stack.faults.write_text("campaigns")
     stack.run = stack.up()
     assert stack.run.stdout
@@ -280,7 +280,7 @@ def test_a_part_that_is_mended_while_the_stack_starts_does_no_harm(stack: Stack)
     assert any(line.startswith("godwit ready") for line in stack.run.stdout)
 
 
-def test_a_stop_while_it_starts_leaves_nothing(stack: Stack) -> None:
+def test_stopping_during_the_start_leaves_nothing_behind(stack: Stack) -> None:
     stack.run = stack.up()
     eventually(lambda: "postgres-1" in stack.pids(), within=10)
     assert stack.stop(signal.SIGINT) == 0

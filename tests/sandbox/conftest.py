@@ -11,7 +11,7 @@ StartSandbox = Callable[..., Sandbox]
 
 @pytest.fixture
 def start_sandbox(tmp_path: Path) -> Iterator[StartSandbox]:
-    """Starts sandboxes of this test's own; more options may be given as strings."""
+    """Yield a function that starts sandboxes for this test only, with further options as strings."""
     with ExitStack() as started:
 
         def start(*options: str) -> Sandbox:
@@ -24,7 +24,7 @@ def start_sandbox(tmp_path: Path) -> Iterator[StartSandbox]:
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """One for all tests that keep to addresses and names of their own and leave its settings alone."""
+    """Yield a sandbox for all tests that use their own addresses and names and do not change its settings."""
     shared = Sandbox(tmp_path_factory.mktemp("sandbox"))
     yield shared
     shared.stop()
@@ -32,7 +32,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, Subscriber]]:
-    """A sandbox and the subscriber that it tells everything."""
+    """Yield a sandbox and a subscriber that gets everything."""
     listening = Subscriber()
     shared = Sandbox(tmp_path_factory.mktemp("telling"), "--subscriber", listening.url)
     eventually(lambda: shared.get("/sandbox/notifications")["subscriptions"][0]["confirmed"])
@@ -43,13 +43,13 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, Su
 
 @pytest.fixture
 def subscriber(pair: tuple[Sandbox, Subscriber]) -> Subscriber:
-    """The subscriber of `telling`, which has heard nothing yet."""
+    """Return the subscriber of `telling`, which has received nothing yet."""
     return pair[1]
 
 
 @pytest.fixture
 def telling(pair: tuple[Sandbox, Subscriber]) -> Sandbox:
-    """A sandbox with a confirmed subscriber, in which nothing happens by chance and no earlier test is heard of."""
+    """Return a sandbox with a confirmed subscriber, without random outcomes or notifications of earlier tests."""
     sandbox, subscriber = pair
     sandbox.post("/sandbox/behaviour", QUIET)
     sandbox.post("/sandbox/notifications", {"mode": "on"})
@@ -61,7 +61,7 @@ def telling(pair: tuple[Sandbox, Subscriber]) -> Sandbox:
 
 @pytest.fixture
 def own_subscriber() -> Iterator[Subscriber]:
-    """For a sandbox of the test's own."""
+    """Yield a subscriber for this test only."""
     listening = Subscriber()
     yield listening
     listening.close()
@@ -69,7 +69,7 @@ def own_subscriber() -> Iterator[Subscriber]:
 
 @pytest.fixture
 def own_telling(start_sandbox: StartSandbox, own_subscriber: Subscriber) -> Sandbox:
-    """Like `telling`, to be stopped and started as the test likes."""
+    """Return a sandbox like `telling`, which the test may stop and start."""
     sandbox = start_sandbox("--subscriber", own_subscriber.url)
     sandbox.post("/sandbox/behaviour", QUIET)
     eventually(lambda: sandbox.get("/sandbox/notifications")["subscriptions"][0]["confirmed"])

@@ -1,4 +1,4 @@
-"""A really started sandbox and a really listening subscriber, for tests."""
+"""A running sandbox and a listening subscriber, for tests."""
 
 import base64
 import http.client
@@ -41,7 +41,7 @@ QUIET = {
 
 
 def eventually(look: Callable[[], Found], seconds: float = 10.0) -> Found:
-    """What `look` finds as soon as it finds something true."""
+    """Return what `look` finds as soon as it finds something true."""
     deadline = time.monotonic() + seconds
     while True:
         if found := look():
@@ -84,7 +84,7 @@ class Sandbox:
 
     @cached_property
     def credentials(self) -> Json:
-        """What a boto3 client needs. It tries once, and gives up on an answer soon."""
+        """Return the arguments for a boto3 client that tries once, with a short timeout."""
         return {
             "region_name": "eu-west-1",
             "endpoint_url": self.url,
@@ -94,7 +94,7 @@ class Sandbox:
         }
 
     def send(self, to: str, email_id: str = "", configuration_set: str = "tracked", html: str = "<p>Hi</p>") -> str:
-        """Send one plain mail through boto3; its message id."""
+        """Send one plain email through boto3, and return its message id."""
         answer = self.ses.send_email(
             FromEmailAddress="News <news@example.com>",
             Destination={"ToAddresses": [to]},
@@ -151,7 +151,9 @@ class Post(msgspec.Struct):
 
 
 class Subscriber:
-    """Collects what is posted to it. `confirms` and `status` say how it behaves and may be changed at any time."""
+    """An HTTP subscriber that collects what is posted to it.
+
+    `confirms` and `status` set its behaviour, and may be changed at any time."""
 
     def __init__(self, port: int = 0) -> None:
         self.posts: list[Post] = []
@@ -170,7 +172,7 @@ class Subscriber:
                 self.end_headers()
 
             def log_message(self, format: str, *args: object) -> None:
-                """Silence."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
@@ -196,7 +198,7 @@ class Subscriber:
         return self.status
 
     def told_of(self, message_id: str) -> list[Json]:
-        """The events about this message, in the order of their arrival."""
+        """Return the events about this message, in the order of their arrival."""
         told = [post.event for post in self.posts if post.kind == "Notification"]
         return [event for event in told if event["mail"]["messageId"] == message_id]
 
@@ -204,12 +206,12 @@ class Subscriber:
         return [event["eventType"] for event in self.told_of(message_id)]
 
     def wait_for(self, message_id: str, *kinds: str) -> list[Json]:
-        """The events about this message as soon as these kinds, in any order, have all come."""
+        """Wait until these kinds of events have arrived, in any order, and return all events about this message."""
         return eventually(lambda: self.told_of(message_id) if set(kinds) <= set(self.kinds_of(message_id)) else [])
 
 
 def verify(envelope: dict[str, str], ca_file: Path) -> None:
-    """Raises unless the envelope is signed by a certificate that this authority has issued."""
+    """Raise unless the envelope is signed by a certificate that this authority has issued."""
     with urlopen(envelope["SigningCertURL"], timeout=5) as answer:
         certificate = x509.load_pem_x509_certificate(answer.read())
     certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(ca_file.read_bytes()))

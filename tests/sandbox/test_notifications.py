@@ -1,4 +1,4 @@
-"""What the subscriber is told: envelopes, signatures, handshake, modes, retries, and what each address causes."""
+"""Notifications: envelopes, signatures, confirmation, modes, retries, and what each address causes."""
 
 import time
 from itertools import pairwise
@@ -50,7 +50,7 @@ def test_a_notification_is_an_sns_envelope_around_an_ses_event(telling: Sandbox,
     assert delivery["timestamp"] > mail["timestamp"]
 
 
-def test_the_signature_holds_and_a_tampered_envelope_fails(telling: Sandbox, subscriber: Subscriber) -> None:
+def test_the_signature_is_valid_and_a_tampered_envelope_fails(telling: Sandbox, subscriber: Subscriber) -> None:
     subscriber.wait_for(telling.send(unique_address()), "Send")
     ca = telling.data_dir / "ca.pem"
     for post in list(subscriber.posts):
@@ -61,7 +61,7 @@ def test_the_signature_holds_and_a_tampered_envelope_fails(telling: Sandbox, sub
             verify({**envelope, field: envelope[field] + " "}, ca)
 
 
-def test_news_is_told_though_the_process_that_signs_was_killed(
+def test_notifications_are_delivered_after_the_signing_process_was_killed(
     own_telling: Sandbox, own_subscriber: Subscriber
 ) -> None:
     own_subscriber.wait_for(own_telling.send(unique_address()), "Send", "Delivery")
@@ -72,7 +72,7 @@ def test_news_is_told_though_the_process_that_signs_was_killed(
         verify(post.envelope, own_telling.data_dir / "ca.pem")
 
 
-def test_the_process_that_signs_ends_with_a_sandbox_that_was_killed(own_telling: Sandbox) -> None:
+def test_the_signing_process_ends_with_a_killed_sandbox(own_telling: Sandbox) -> None:
     [signatory] = psutil.Process(own_telling.process.pid).children()
     own_telling.kill()
     signatory.wait(10)
@@ -88,7 +88,7 @@ def test_the_authority_stays_the_same_and_keeps_no_private_key(own_telling: Sand
     assert (own_telling.data_dir / "sns-key.pem").stat().st_mode & 0o077 == 0
 
 
-def test_nothing_is_told_until_the_subscribe_url_was_fetched(
+def test_nothing_is_delivered_until_the_subscribe_url_was_fetched(
     start_sandbox: StartSandbox, own_subscriber: Subscriber
 ) -> None:
     own_subscriber.confirms = False
@@ -105,7 +105,7 @@ def test_nothing_is_told_until_the_subscribe_url_was_fetched(
     own_subscriber.wait_for(message_id, "Send", "Delivery")
 
 
-def test_a_subscription_can_be_confirmed_by_the_sns_api(
+def test_a_subscription_can_be_confirmed_through_the_sns_api(
     start_sandbox: StartSandbox, own_subscriber: Subscriber
 ) -> None:
     own_subscriber.confirms = False
@@ -121,7 +121,7 @@ def test_a_subscription_can_be_confirmed_by_the_sns_api(
     assert sandbox.get("/sandbox/notifications")["subscriptions"][0]["confirmed"]
 
 
-def test_a_new_subscriber_can_join_and_leave_through_the_sns_api(start_sandbox: StartSandbox) -> None:
+def test_a_subscriber_can_subscribe_and_unsubscribe_through_the_sns_api(start_sandbox: StartSandbox) -> None:
     sandbox, late = start_sandbox(), Subscriber()
     sns: Any = boto3.client("sns", **sandbox.credentials)
     topic = sandbox.get("/sandbox/notifications")["topicArn"]
@@ -133,7 +133,7 @@ def test_a_new_subscriber_can_join_and_leave_through_the_sns_api(start_sandbox: 
     late.close()
 
 
-def test_a_confirmed_subscriber_is_remembered_and_greeted_again_after_a_restart(
+def test_a_confirmed_subscriber_is_kept_and_asked_again_after_a_restart(
     own_telling: Sandbox, own_subscriber: Subscriber
 ) -> None:
     own_subscriber.confirms = False
@@ -144,7 +144,7 @@ def test_a_confirmed_subscriber_is_remembered_and_greeted_again_after_a_restart(
     assert "SubscriptionConfirmation" in [post.kind for post in own_subscriber.posts[greetings:]]
 
 
-def test_every_subscriber_is_told(start_sandbox: StartSandbox) -> None:
+def test_every_subscriber_gets_the_notifications(start_sandbox: StartSandbox) -> None:
     ann, ben = Subscriber(), Subscriber()
     sandbox = start_sandbox("--subscriber", ann.url, "--subscriber", ben.url)
     message_id = sandbox.send("success@simulator.amazonses.com")
@@ -231,7 +231,9 @@ def test_ordinary_addresses_follow_the_rates(
     assert all(told[kind][name] for kind, name in names.items() if kind in kinds)
 
 
-def test_who_bounced_or_is_suppressed_gets_mail_accepted_and_bounced(telling: Sandbox, subscriber: Subscriber) -> None:
+def test_email_to_a_bounced_or_suppressed_address_is_accepted_and_bounces(
+    telling: Sandbox, subscriber: Subscriber
+) -> None:
     suppressed, bounced = unique_address(), unique_address()
     telling.ses.put_suppressed_destination(EmailAddress=suppressed, Reason="COMPLAINT")
     telling.post("/sandbox/behaviour", {"bounce": 1})
@@ -254,10 +256,10 @@ def test_paused_holds_everything_until_on(telling: Sandbox, subscriber: Subscrib
     subscriber.wait_for(message_id, "Send", "Delivery")
 
 
-def test_mail_that_follows_a_clearing_is_told_although_older_news_was_on_its_way(
+def test_email_sent_after_clearing_is_reported_although_older_notifications_were_in_flight(
     telling: Sandbox, subscriber: Subscriber
 ) -> None:
-    telling.post("/sandbox/notifications", {"mode": "shuffled"})  # takes its time with what it has taken
+    telling.post("/sandbox/notifications", {"mode": "shuffled"})  # delays what it has already taken
     for _ in range(5):
         telling.send(unique_address())
     time.sleep(0.5)
@@ -266,7 +268,7 @@ def test_mail_that_follows_a_clearing_is_told_although_older_news_was_on_its_way
     subscriber.wait_for(message_id, "Send", "Delivery")
 
 
-def test_duplicated_tells_everything_twice_with_the_same_id(telling: Sandbox, subscriber: Subscriber) -> None:
+def test_duplicated_delivers_everything_twice_with_the_same_id(telling: Sandbox, subscriber: Subscriber) -> None:
     telling.post("/sandbox/notifications", {"mode": "duplicated"})
     message_id = telling.send(unique_address())
     eventually(lambda: len(subscriber.told_of(message_id)) == 4)
@@ -274,7 +276,7 @@ def test_duplicated_tells_everything_twice_with_the_same_id(telling: Sandbox, su
     assert len({post.envelope["MessageId"] for post in notifications(subscriber)}) == 2
 
 
-def test_shuffled_tells_everything_once_and_out_of_order(telling: Sandbox, subscriber: Subscriber) -> None:
+def test_shuffled_delivers_everything_once_and_out_of_order(telling: Sandbox, subscriber: Subscriber) -> None:
     telling.post("/sandbox/notifications", {"mode": "shuffled"})
     sent = [telling.send(unique_address()) for _ in range(30)]
     eventually(lambda: len(notifications(subscriber)) == 60)
@@ -284,7 +286,7 @@ def test_shuffled_tells_everything_once_and_out_of_order(telling: Sandbox, subsc
     assert any(subscriber.kinds_of(message_id) == ["Delivery", "Send"] for message_id in sent)
 
 
-def test_a_failing_subscriber_is_told_again_with_the_same_envelope(telling: Sandbox, subscriber: Subscriber) -> None:
+def test_a_failing_subscriber_gets_the_same_envelope_again(telling: Sandbox, subscriber: Subscriber) -> None:
     subscriber.status = 500
     message_id = telling.send("success@simulator.amazonses.com")
     eventually(lambda: len(subscriber.kinds_of(message_id)) >= 3)
@@ -297,7 +299,7 @@ def test_a_failing_subscriber_is_told_again_with_the_same_envelope(telling: Sand
     assert gaps[0] > 0.4
 
 
-def test_a_subscriber_that_was_away_is_told_in_order_when_it_is_back(start_sandbox: StartSandbox) -> None:
+def test_a_subscriber_that_was_down_gets_everything_in_order_when_it_is_back(start_sandbox: StartSandbox) -> None:
     [port] = free_ports(1)
     sandbox = start_sandbox("--subscriber", f"http://127.0.0.1:{port}/webhooks/sns")
     sandbox.post("/sandbox/behaviour", QUIET)

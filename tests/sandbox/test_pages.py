@@ -9,7 +9,7 @@ import pytest
 from tests.sandbox.running import Sandbox, unique_address
 
 
-def test_the_list_shows_mail_and_finds_it_by_recipient(sandbox: Sandbox) -> None:
+def test_the_list_shows_email_and_finds_it_by_recipient(sandbox: Sandbox) -> None:
     to = unique_address()
     message_id = sandbox.send(to)
     assert "SES sandbox" in sandbox.page("/")
@@ -35,7 +35,7 @@ def test_a_message_is_shown_as_html_text_headers_and_raw(sandbox: Sandbox) -> No
     assert f"Message-ID: <{message_id}@email.amazonses.com>" in raw
 
 
-def test_pages_load_nothing_from_elsewhere_and_run_no_scripts(sandbox: Sandbox) -> None:
+def test_pages_load_nothing_external_and_run_no_scripts(sandbox: Sandbox) -> None:
     with urlopen(sandbox.url + "/", timeout=5) as answer:
         policy = answer.headers["content-security-policy"]
         assert "http" not in answer.read().decode().replace("http-equiv", "")

@@ -1,4 +1,4 @@
-"""Planted faults: what the client sees, and whether SES has the mail all the same."""
+"""Planted faults: what the client sees, and whether SES has the email nevertheless."""
 
 import socket
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         ("reject", 400, "MessageRejected", None),
     ],
 )
-def test_a_refusing_fault_answers_with_an_error_and_accepts_nothing(
+def test_a_rejecting_fault_returns_an_error_and_accepts_nothing(
     faulty: Sandbox, fault: str, status: int, code: str, message: str | None
 ) -> None:
     to = unique_address()
@@ -49,7 +49,7 @@ def test_a_fault_for_a_tag_spares_all_other_calls(faulty: Sandbox) -> None:
     assert faulty.send(unique_address(), email_id="one")
 
 
-def test_hang_gives_no_answer_and_accepts_nothing(faulty: Sandbox) -> None:
+def test_hang_gives_no_response_and_accepts_nothing(faulty: Sandbox) -> None:
     to = unique_address()
     faulty.post("/sandbox/faults", {"fault": "hang", "count": 1})
     with pytest.raises(ReadTimeoutError):
@@ -57,7 +57,7 @@ def test_hang_gives_no_answer_and_accepts_nothing(faulty: Sandbox) -> None:
     assert faulty.messages(f"to={to}") == []
 
 
-def test_timeout_after_accept_gives_no_answer_but_ses_has_the_mail(faulty: Sandbox) -> None:
+def test_timeout_after_accept_gives_no_response_but_ses_has_the_email(faulty: Sandbox) -> None:
     to = unique_address()
     faulty.post("/sandbox/faults", {"fault": "timeout_after_accept", "count": 1})
     with pytest.raises(ReadTimeoutError):
@@ -65,7 +65,7 @@ def test_timeout_after_accept_gives_no_answer_but_ses_has_the_mail(faulty: Sandb
     assert len(faulty.messages(f"to={to}")) == 1
 
 
-def test_reset_after_accept_resets_the_connection_but_ses_has_the_mail(faulty: Sandbox) -> None:
+def test_reset_after_accept_resets_the_connection_but_ses_has_the_email(faulty: Sandbox) -> None:
     to = unique_address()
     faulty.post("/sandbox/faults", {"fault": "reset_after_accept", "count": 1})
     with pytest.raises(ConnectionClosedError):
@@ -86,7 +86,7 @@ def test_the_reset_is_a_tcp_reset(faulty: Sandbox) -> None:
             connection.recv(1)
 
 
-def test_faults_can_be_seen_and_cleared(faulty: Sandbox) -> None:
+def test_faults_can_be_listed_and_cleared(faulty: Sandbox) -> None:
     faulty.post("/sandbox/faults", {"fault": "throttle", "rate": 0.5})
     listed = faulty.post("/sandbox/faults", {"fault": "reject", "count": 3})
     assert listed["faults"] == [
@@ -104,7 +104,7 @@ def test_a_rate_strikes_some_calls_and_spares_others(faulty: Sandbox) -> None:
     assert outcomes == {True, False}
 
 
-def test_what_was_accepted_under_a_fault_is_told_all_the_same(telling: Sandbox, subscriber: Subscriber) -> None:
+def test_a_message_accepted_under_a_fault_is_reported_nevertheless(telling: Sandbox, subscriber: Subscriber) -> None:
     to = unique_address()
     telling.post("/sandbox/faults", {"fault": "reset_after_accept", "count": 1})
     with pytest.raises(ConnectionClosedError):

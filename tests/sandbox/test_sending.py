@@ -1,4 +1,4 @@
-"""SendEmail, SendBulkEmail and GetAccount, as boto3 sees them."""
+"""SendEmail, SendBulkEmail and GetAccount through boto3."""
 
 import http.client
 import json
@@ -20,7 +20,7 @@ def refused(error: ClientError) -> tuple[int, str, str]:
     return answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Code"], answer["Error"]["Message"]
 
 
-def test_a_simple_mail_is_accepted_and_can_be_read(sandbox: Sandbox) -> None:
+def test_a_simple_email_is_accepted_and_can_be_read(sandbox: Sandbox) -> None:
     to, email_id = unique_address(), str(uuid4())
     answer = sandbox.ses.send_email(
         FromEmailAddress="News <news@example.com>",
@@ -48,7 +48,7 @@ def test_a_simple_mail_is_accepted_and_can_be_read(sandbox: Sandbox) -> None:
     assert "multipart/alternative" in mail["raw"]
 
 
-def test_a_raw_mail_is_accepted_with_its_tags_and_recipients_taken_from_its_headers(sandbox: Sandbox) -> None:
+def test_a_raw_email_is_accepted_with_tags_and_recipients_from_its_headers(sandbox: Sandbox) -> None:
     to, email_id = unique_address(), str(uuid4())
     raw = EmailMessage()
     raw["From"], raw["To"], raw["Subject"] = "Grete Grün <news@example.com>", to, "Schöne Grüße"
@@ -70,7 +70,7 @@ def test_a_raw_mail_is_accepted_with_its_tags_and_recipients_taken_from_its_head
     assert mail["raw"].encode() == raw.as_bytes()
 
 
-def test_tags_of_the_call_win_over_tags_of_the_mail(sandbox: Sandbox) -> None:
+def test_tags_of_the_call_win_over_tags_of_the_message(sandbox: Sandbox) -> None:
     to = unique_address()
     raw = b"From: a@example.com\r\nTo: b@example.com\r\nX-SES-MESSAGE-TAGS: godwit_email=old\r\n\r\nHi\r\n"
     sandbox.ses.send_email(
@@ -90,7 +90,7 @@ def test_the_newest_messages_come_first_and_fields_can_be_chosen(sandbox: Sandbo
     assert listed == {"messages": [{"id": sent[2], "to": [to]}, {"id": sent[1], "to": [to]}], "total": 3}
 
 
-def test_bulk_entries_are_mails_of_their_own(sandbox: Sandbox) -> None:
+def test_bulk_entries_are_separate_emails(sandbox: Sandbox) -> None:
     ann, ben = unique_address(), unique_address()
     answer = sandbox.ses.send_bulk_email(
         FromEmailAddress="news@example.com",
@@ -133,7 +133,7 @@ def test_bulk_entries_are_mails_of_their_own(sandbox: Sandbox) -> None:
         ("ann@exämple.com", "Domain contains control or whitespace"),
     ],
 )
-def test_an_impossible_address_is_refused_and_changes_nothing(sandbox: Sandbox, to: str, message: str) -> None:
+def test_an_impossible_address_is_rejected_and_changes_nothing(sandbox: Sandbox, to: str, message: str) -> None:
     before = sandbox.get("/sandbox/stats")["accepted"]
     with pytest.raises(sandbox.ses.exceptions.BadRequestException) as error:
         sandbox.send(to)
@@ -141,7 +141,7 @@ def test_an_impossible_address_is_refused_and_changes_nothing(sandbox: Sandbox, 
     assert sandbox.get("/sandbox/stats")["accepted"] == before
 
 
-def test_a_stored_template_is_refused_clearly(sandbox: Sandbox) -> None:
+def test_a_stored_template_is_rejected_clearly(sandbox: Sandbox) -> None:
     with pytest.raises(sandbox.ses.exceptions.BadRequestException, match="stores no templates"):
         sandbox.ses.send_email(
             FromEmailAddress="news@example.com",
@@ -150,7 +150,7 @@ def test_a_stored_template_is_refused_clearly(sandbox: Sandbox) -> None:
         )
 
 
-def test_a_bad_tag_and_too_many_recipients_are_refused(sandbox: Sandbox) -> None:
+def test_an_invalid_tag_and_too_many_recipients_are_rejected(sandbox: Sandbox) -> None:
     with pytest.raises(sandbox.ses.exceptions.BadRequestException, match="Invalid tag value"):
         sandbox.send(unique_address(), email_id="not a tag")
     with pytest.raises(sandbox.ses.exceptions.BadRequestException, match="Recipient count exceeds 50"):
@@ -192,12 +192,12 @@ def test_the_daily_quota_counts_recipients_and_get_account_reports_it(start_sand
     assert sandbox.ses.get_account()["SendQuota"]["MaxSendRate"] == 50.0
 
 
-def test_a_call_without_credentials_is_refused_as_aws_does(sandbox: Sandbox) -> None:
+def test_a_call_without_credentials_is_rejected_as_in_aws(sandbox: Sandbox) -> None:
     assert _post_unsigned(sandbox, {}) == (403, "MissingAuthenticationTokenException")
     assert _post_unsigned(sandbox, {"Authorization": "Bearer x"}) == (403, "IncompleteSignatureException")
 
 
-def test_a_body_that_is_no_json_is_a_bad_request(sandbox: Sandbox) -> None:
+def test_a_body_that_is_not_json_is_a_bad_request(sandbox: Sandbox) -> None:
     signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=any"}
     assert _post_unsigned(sandbox, signed, "{") == (400, "BadRequestException")
 

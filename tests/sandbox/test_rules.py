@@ -1,4 +1,4 @@
-"""The sandbox's pure parts: limits, what becomes of a message, links, bulk templates, MIME."""
+"""The pure parts of the sandbox: limits, outcomes of a message, links, bulk templates, MIME."""
 
 from collections import Counter
 from email import message_from_bytes, policy
@@ -28,7 +28,7 @@ def plan(message_id: str, *recipients: str, behaviour: Behaviour = ALWAYS, track
     return outcomes(message_id, recipients, tracked=tracked, suppressed={"gone@example.com"}, behaviour=behaviour)
 
 
-def test_the_send_rate_lets_a_second_through_at_once_and_then_its_rate() -> None:
+def test_the_send_rate_allows_a_burst_of_one_second_and_then_its_rate() -> None:
     rate = SendRate(10, now=0)
     assert [rate.take(1, now=0) for _ in range(11)] == [True] * 10 + [False]
     assert rate.take(1, now=0.1)
@@ -36,14 +36,14 @@ def test_the_send_rate_lets_a_second_through_at_once_and_then_its_rate() -> None
     assert sum(rate.take(1, now=100) for _ in range(50)) == 10
 
 
-def test_the_send_rate_counts_recipients_and_passes_a_large_message_when_full() -> None:
+def test_the_send_rate_counts_recipients_and_allows_a_large_message_when_full() -> None:
     rate = SendRate(2, now=0)
     assert rate.take(50, now=0)
     assert not rate.take(1, now=20)
     assert rate.take(1, now=25)
 
 
-def test_a_changed_send_rate_holds_at_once() -> None:
+def test_a_changed_send_rate_applies_at_once() -> None:
     rate = SendRate(100, now=0)
     rate.change(1, now=0)
     assert [rate.take(1, now=0) for _ in range(2)] == [True, False]
@@ -76,7 +76,7 @@ def test_events_happen_in_a_possible_order() -> None:
         assert after["Send"] < after["Delivery"] < after["Open"] < after["Click"]
 
 
-def test_rates_come_true_over_many_messages_and_whoever_clicks_has_opened() -> None:
+def test_rates_hold_over_many_messages_and_every_click_implies_an_open() -> None:
     behaviour = Behaviour(bounce=0.1, complaint=0.05, open=0.4, click=0.1)
     plans = [[event.kind for event in plan(f"id{n}", "ann@example.com", behaviour=behaviour)] for n in range(20_000)]
     counted = Counter(kind for kinds in plans for kind in kinds)
@@ -88,7 +88,7 @@ def test_rates_come_true_over_many_messages_and_whoever_clicks_has_opened() -> N
     assert all("Open" in kinds for kinds in plans if "Click" in kinds)
 
 
-def test_the_same_message_has_the_same_fate_and_a_seed_gives_an_address_the_same_fate() -> None:
+def test_the_same_message_or_the_same_seed_and_address_have_the_same_outcome() -> None:
     chance = Behaviour(bounce=0.5, open=0.5, click=0.2)
     assert plan("one", "ann@example.com", behaviour=chance) == plan("one", "ann@example.com", behaviour=chance)
     seeded = Behaviour(bounce=0.5, open=0.5, click=0.2, seed=7)
@@ -96,7 +96,7 @@ def test_the_same_message_has_the_same_fate_and_a_seed_gives_an_address_the_same
     assert len(fates) == 1
 
 
-def test_untracked_mail_is_neither_opened_nor_clicked() -> None:
+def test_untracked_email_is_neither_opened_nor_clicked() -> None:
     assert [event.kind for event in plan("id", "ann@example.com", tracked=False)] == ["Send", "Delivery"]
 
 
@@ -114,7 +114,7 @@ def test_unsubscribe_links_are_never_clicked() -> None:
     ("template", "problem"),
     [("{{#if vip}}x{{/if}}", "plain variables only"), ("{{missing}}", "'missing' is not present")],
 )
-def test_a_template_that_cannot_be_filled_in_is_refused(template: str, problem: str) -> None:
+def test_a_template_that_cannot_be_filled_in_is_rejected(template: str, problem: str) -> None:
     call = SendBulkEmail(
         from_email_address="a@example.com",
         default_content=BulkContent(Template(template_content=TemplateContent(subject=template, text="x"))),
@@ -125,7 +125,7 @@ def test_a_template_that_cannot_be_filled_in_is_refused(template: str, problem: 
 
 
 @pytest.mark.parametrize("text", ["Hello\r\nAnn", "Grüß Gott", "long " * 300, ""])
-def test_written_mime_reads_back_as_what_was_written(text: str) -> None:
+def test_written_mime_can_be_read_back(text: str) -> None:
     parts = [mime.text_part("plain", text), mime.text_part("html", f"<p>{text}</p>")]
     attachment = mime.attachment_part("application/pdf", 'a "plan".pdf', b"%PDF\x00", "ATTACHMENT", "cid1")
     content = mime.multipart("mixed", [mime.multipart("alternative", parts, "inner"), attachment], "outer")

@@ -1,4 +1,4 @@
-"""Identities, the suppression list and configuration sets, as boto3 sees them; and the control interface's manners."""
+"""Identities, the suppression list and configuration sets through boto3, and the control interface."""
 
 from typing import Any
 from urllib.error import HTTPError
@@ -25,7 +25,7 @@ def test_an_identity_is_created_verified_listed_and_deleted(sandbox: Sandbox) ->
         sandbox.ses.get_email_identity(EmailIdentity=domain)
 
 
-def test_the_name_that_bounces_go_to_is_set_and_taken_back(sandbox: Sandbox) -> None:
+def test_the_mail_from_domain_is_set_and_removed(sandbox: Sandbox) -> None:
     domain = f"{uuid4().hex}.example.com"
     sandbox.ses.create_email_identity(EmailIdentity=domain)
     set_name = sandbox.ses.put_email_identity_mail_from_attributes
@@ -38,7 +38,7 @@ def test_the_name_that_bounces_go_to_is_set_and_taken_back(sandbox: Sandbox) -> 
     assert "MailFromDomain" not in sandbox.ses.get_email_identity(EmailIdentity=domain)["MailFromAttributes"]
 
 
-def test_verification_by_dkim_is_started_again(sandbox: Sandbox) -> None:
+def test_dkim_verification_is_restarted(sandbox: Sandbox) -> None:
     domain = f"{uuid4().hex}.example.com"
     tokens = sandbox.ses.create_email_identity(EmailIdentity=domain)["DkimAttributes"]["Tokens"]
     again = sandbox.ses.put_email_identity_dkim_signing_attributes(
@@ -63,7 +63,7 @@ def test_identities_are_listed_in_pages(sandbox: Sandbox) -> None:
     assert len(listed) == len(set(listed))
 
 
-def test_an_unverified_sender_is_rejected_when_that_is_asked_for(start_sandbox: StartSandbox) -> None:
+def test_an_unverified_sender_is_rejected_if_configured(start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox("--require-verified-senders", "--unverified-identities")
     with pytest.raises(sandbox.ses.exceptions.MessageRejected, match="Email address is not verified"):
         sandbox.send(unique_address())
@@ -74,7 +74,7 @@ def test_an_unverified_sender_is_rejected_when_that_is_asked_for(start_sandbox: 
     assert sandbox.send(unique_address())
 
 
-def test_suppressed_addresses_are_put_shown_listed_and_deleted(sandbox: Sandbox) -> None:
+def test_suppressed_addresses_are_added_shown_listed_and_deleted(sandbox: Sandbox) -> None:
     bounced, complained = unique_address(), unique_address()
     sandbox.ses.put_suppressed_destination(EmailAddress=bounced, Reason="BOUNCE")
     sandbox.ses.put_suppressed_destination(EmailAddress=complained, Reason="COMPLAINT")
@@ -90,7 +90,7 @@ def test_suppressed_addresses_are_put_shown_listed_and_deleted(sandbox: Sandbox)
         sandbox.ses.get_suppressed_destination(EmailAddress=bounced)
 
 
-def test_configuration_sets_remember_their_event_destinations(sandbox: Sandbox) -> None:
+def test_configuration_sets_keep_their_event_destinations(sandbox: Sandbox) -> None:
     name = f"set-{uuid4().hex}"
     sandbox.ses.create_configuration_set(ConfigurationSetName=name)
     with pytest.raises(sandbox.ses.exceptions.AlreadyExistsException):
@@ -114,7 +114,7 @@ def test_configuration_sets_remember_their_event_destinations(sandbox: Sandbox) 
         sandbox.ses.get_configuration_set_event_destinations(ConfigurationSetName="missing")
 
 
-def test_control_settings_can_be_read_back_and_keep_what_is_not_changed(start_sandbox: StartSandbox) -> None:
+def test_control_settings_can_be_read_back_and_keep_missing_fields(start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox()
     before = sandbox.get("/sandbox/behaviour")
     changed = sandbox.post("/sandbox/behaviour", {"bounce": 0.5, "delays": {"open": 9}})
@@ -136,7 +136,7 @@ def test_control_settings_can_be_read_back_and_keep_what_is_not_changed(start_sa
         ("/sandbox/behaviour", {"delays": 3}),
     ],
 )
-def test_a_wrong_control_call_is_refused_and_says_why(sandbox: Sandbox, path: str, body: dict[str, Any]) -> None:
+def test_an_invalid_control_call_is_rejected_with_a_reason(sandbox: Sandbox, path: str, body: dict[str, Any]) -> None:
     before = sandbox.get(path)
     with pytest.raises(HTTPError) as error:
         sandbox.post(path, body)
@@ -146,7 +146,7 @@ def test_a_wrong_control_call_is_refused_and_says_why(sandbox: Sandbox, path: st
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=100001", "limit=x", "fields=nose"])
-def test_a_wrong_listing_is_refused(sandbox: Sandbox, query: str) -> None:
+def test_an_invalid_list_query_is_rejected(sandbox: Sandbox, query: str) -> None:
     with pytest.raises(HTTPError) as error:
         sandbox.messages(query)
     assert error.value.code == 400

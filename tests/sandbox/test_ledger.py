@@ -1,4 +1,4 @@
-"""The ledger is the truth: what was acknowledged is there, whatever happens to the process."""
+"""The ledger is the truth: whatever was acknowledged is there, whatever happens to the process."""
 
 import http.client
 import subprocess
@@ -31,7 +31,7 @@ def test_every_acknowledged_message_survives_kill_9(start_sandbox: StartSandbox)
     assert {kept[message_id]["text"] for message_id in acknowledged} == {"Hi"}
 
 
-def test_what_was_not_told_before_kill_9_is_told_after_it(
+def test_notifications_pending_at_kill_9_are_delivered_after_it(
     start_sandbox: StartSandbox, own_subscriber: Subscriber
 ) -> None:
     sandbox = start_sandbox("--subscriber", own_subscriber.url)
@@ -68,7 +68,7 @@ def test_messages_can_be_cleared(start_sandbox: StartSandbox) -> None:
     assert (mail["id"], mail["html"]) == (message_id, "<p>after</p>")
 
 
-def test_stats_tell_how_many_emails_were_accepted_twice(start_sandbox: StartSandbox) -> None:
+def test_stats_show_how_many_emails_were_accepted_twice(start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox()
     for email_id in ("one", "two", "two"):
         sandbox.send(unique_address(), email_id=email_id)
@@ -77,7 +77,7 @@ def test_stats_tell_how_many_emails_were_accepted_twice(start_sandbox: StartSand
     assert (stats["emailIds"], stats["emailIdsAcceptedTwice"]) == (2, 1)
 
 
-def test_twenty_thousand_messages_leave_it_small(start_sandbox: StartSandbox) -> None:
+def test_twenty_thousand_messages_do_not_grow_its_memory(start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox("--max-send-rate", "1000000")
     for _ in range(400):
         sandbox.ses.send_bulk_email(
