@@ -12,7 +12,7 @@ PATTERN_MESSAGES = {
     ONE_LINE: "Must be a single line",
     NO_NUL: "Must not contain NUL characters",
 }
-"""What the API says when a field does not match one of these patterns."""
+"""The message of the API for a field that does not match its pattern."""
 
 _PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _INDEX = re.compile(r"\[(\d+)\]")

@@ -1,4 +1,4 @@
-"""How a command or a query is rejected."""
+"""The rejection of commands and queries."""
 
 from collections.abc import Sequence
 

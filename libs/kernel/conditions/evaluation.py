@@ -19,7 +19,7 @@ from libs.schemas.contacts.contacts import Condition, Filter, Group
 
 
 class Occurrences(msgspec.Struct, frozen=True):
-    """How often something happened to a contact, and when it last did."""
+    """The number of times that something happened to a contact, and the last of them."""
 
     count: int
     last_at: datetime

@@ -43,7 +43,7 @@ Scope: TypeAlias = Literal["email", "subscribed", "createdAt", "updatedAt", "dat
 
 
 class Field(msgspec.Struct, frozen=True):
-    """What a filter tests. `name` completes the scope: a path, the name of an event, the id of a segment."""
+    """The subject of a filter. `name` completes the scope: a path, the name of an event, the id of a segment."""
 
     scope: Scope
     operators: frozenset[str]

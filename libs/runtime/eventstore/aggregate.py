@@ -74,8 +74,8 @@ class Aggregate(Generic[S]):
         state = states.get(key, self._decider.INITIAL)
         try:
             events = self._decider.decide(envelope.message, state, unit.now)
-        except Rejected as no:
-            return encode(no.as_reply())
+        except Rejected as rejected:
+            return encode(rejected.as_reply())
         states[key] = state = self._evolved(state, events)
         unit.append(events, envelope)
         if self._on_events and events:

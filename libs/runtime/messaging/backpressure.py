@@ -7,8 +7,8 @@ MIN_MESSAGES = 12
 """Messages in one transaction that show that they arrive faster than they are handled."""
 
 MEMORY_SECONDS = 0.25
-"""How long backpressure lasts after such a transaction: right after one, few messages are queued, because its replies
-have just been sent."""
+"""Duration of backpressure after such a transaction: right after one, few messages are queued, because its replies have
+just been sent."""
 
 MAX_SECONDS = 10.0
 """Longer backpressure is the normal load, and other work should not wait for its end."""

@@ -86,8 +86,8 @@ def answer_queries(
             with metrics.QUERY_SECONDS.labels(tag_of(type(query))).time():
                 async with asyncio.timeout(QUERY_TIMEOUT), pool.acquire() as conn:
                     return accepted_reply(await handlers[type(query)](conn, project, query))
-        except Rejected as no:
-            return encode(no.as_reply())
+        except Rejected as rejected:
+            return encode(rejected.as_reply())
         except CONNECTION_ERRORS as error:
             log.warning("query.unavailable", service=service, error=repr(error))
             return encode(Refused(code=UNAVAILABLE, message=f"{service} cannot reach its database"))

@@ -26,7 +26,7 @@ MAX_REPLY_BYTES = 4 * 1024 * 1024
 """Size of one reply, which is held in memory. A message has at most 1 MiB."""
 
 GRACE_SECONDS = 0.25
-"""How late the end of a request may arrive."""
+"""Delay with which the end of a request may arrive."""
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -1,1 +1,1 @@
-"""What an operator runs on services: migrations, rebuild and replay. Imports all other folders of the runtime."""
+"""Operations on services: migrations, rebuild and replay. Imports all other folders of the runtime."""

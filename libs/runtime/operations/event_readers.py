@@ -24,8 +24,8 @@ PAGE = 2000
 
 FETCH = 1000
 FETCH_SECONDS = 2.0
-LONGEST_PAUSE = 60.0
-"""How long a page may take to fold. The bus deletes a consumer that does not fetch for longer."""
+MAX_FOLD_SECONDS = 60.0
+"""Longest time to fold a page. The bus deletes a consumer that does not fetch for longer."""
 
 # One statement, so that events that the relay publishes at this moment are in the result exactly once.
 REST_OF_LOG = """
@@ -123,7 +123,7 @@ class ForeignEvents:
             ack_policy=AckPolicy.NONE,
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=self._reached + 1,
-            inactive_threshold=LONGEST_PAUSE,
+            inactive_threshold=MAX_FOLD_SECONDS,
         )
 
     async def _fetch(self, pull_client: PullClient, reader: str, received: int) -> Sequence[Msg]:

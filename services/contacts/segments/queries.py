@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from libs.kernel.instants import iso
+from libs.kernel.paging import numbered_page
 from libs.kernel.rejection import invalid
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.bounded_page import exceeds_page
@@ -36,8 +37,6 @@ from services.contacts.segments.read_models.segment import SegmentRow
 from services.contacts.segments.references import direct_dependents
 from services.contacts.segments.views import segment_view
 
-MAX_PAGE_SIZE = 100
-MAX_PAGE = 1_000_000
 NOW = "select statement_timestamp()"
 
 
@@ -52,15 +51,17 @@ async def list_segments(conn: Connection, project: UUID, query: ListSegments) ->
 async def list_segment_contacts(conn: Connection, project: UUID, query: ListSegmentContacts) -> SegmentContacts:
     """Return a page of members. A page or size out of range is moved into it."""
     row = await _segment(conn, project, query.segment_id)
-    page, size = min(max(query.page, 1), MAX_PAGE), min(max(query.page_size, 1), MAX_PAGE_SIZE)
-    found = await members.page(conn, project, row, limit=size, offset=(page - 1) * size)
+    page = numbered_page(query.page, query.page_size)
+    found = await members.page(conn, project, row, limit=page.size, offset=page.offset)
     views = [view_of(each) for each in found]
     if exceeds_page(views):
         raise invalid(
             "pageSize", "The contacts of this page are too large for one response; use a smaller pageSize", "too_big"
         )
     total = await members.count_all(conn, project, row)
-    return SegmentContacts(data=views, total=total, page=page, page_size=size, total_pages=-(-total // size))
+    return SegmentContacts(
+        data=views, total=total, page=page.number, page_size=page.size, total_pages=page.page_count(total)
+    )
 
 
 async def count_segment(conn: Connection, project: UUID, query: CountSegment) -> MemberCount:

@@ -1,4 +1,4 @@
-"""How much of a list fits into one reply."""
+"""Pages of a list that fit into one reply."""
 
 from libs.runtime.messaging.bounded_page import MAX_PAGE_BYTES, exceeds_page, fitting
 from libs.schemas.base import FieldError
