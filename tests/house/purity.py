@@ -1,7 +1,7 @@
-"""The import contract that keeps decisions free of I/O.
+"""The import contract that keeps pure modules free of I/O.
 
-Which modules it holds is derived, so that none can be forgotten: every module that defines `decide` or `evolve`, every
-module whose docstring says "Pure.", and all of the packages that are pure as a whole.
+The pure modules are derived, so that none can be forgotten: every module that defines `decide` or `evolve`, every
+module whose docstring says "Pure.", and every module of a pure package.
 """
 
 import ast
@@ -17,9 +17,9 @@ DECIDES = {"decide", "evolve"}
 
 
 class PureContract(Contract):
-    """No pure module imports any of `forbidden_modules`, directly or by way of others.
+    """A contract that no pure module imports any of `forbidden_modules`, directly or indirectly.
 
-    What `harmless_modules` import does not count: they take no more than a type from there.
+    Imports by `harmless_modules` do not count: they import no more than a type.
     """
 
     type_name = "pure"
