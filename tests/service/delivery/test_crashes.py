@@ -22,6 +22,7 @@ from libs.runtime.process.testing import eventually, running
 from services.delivery.app import build
 from services.delivery.scheduling import permit_pool
 from services.delivery.scheduling.rate import AccountLimits
+from services.delivery.sender import concurrency_limit
 from services.delivery.sender.dispatcher import CLAIMED_PER_CALL
 from tests.service.delivery.driver import DeliveryDriver, address
 from tests.service.delivery.sandbox import Sandbox
@@ -112,8 +113,9 @@ async def test_a_sender_that_is_stopped_returns_the_permits_that_it_did_not_use(
 
 
 async def test_a_storm_of_errors_leaves_few_in_doubt_and_everybody_gets_one_mail_after_it(
-    driver: DeliveryDriver, config: Settings, sandbox: Sandbox
+    driver: DeliveryDriver, config: Settings, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(concurrency_limit, "MAX_PAUSE", 2.0)
     few = msgspec.structs.replace(config, send_concurrency=2)
     people = await driver.contacts(80)
     await driver.campaign(people)

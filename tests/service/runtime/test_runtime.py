@@ -193,11 +193,8 @@ async def test_a_service_ends_even_if_its_work_swallows_a_cancellation(
     async with asyncio.timeout(10), running(msgspec.structs.replace(build(config), work=(stubborn,)), config):
         pass
     with pytest.raises(ExceptionGroup, match="TaskGroup"):
-        async with (
-            asyncio.timeout(10),
-            running(msgspec.structs.replace(build(config), work=(stubborn, broken)), config),
-        ):
-            await asyncio.sleep(3600)
+        async with asyncio.timeout(10):
+            await lifecycle.serve(msgspec.structs.replace(build(config), work=(stubborn, broken)), config)
 
 
 def _command(command_id: UUID, project: UUID, command: Add) -> Envelope[Add]:
