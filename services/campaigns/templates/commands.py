@@ -45,7 +45,7 @@ async def _load(conn: Connection, envelopes: Sequence[Envelope[Any]]) -> Mapping
                 before,
                 verified_domains=domains[key[0]],
                 campaigns=used.get(key, 0),
-                past=next((content for (*of, _), content in past.items() if tuple(of) == key), None),
+                past=past.get(key, {}),
             )
             if before
             else template.Absent(original=original.current if original else None, verified_domains=domains[key[0]])

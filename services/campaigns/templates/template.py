@@ -1,5 +1,6 @@
 """The template decider."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeAlias
 
@@ -33,7 +34,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     """A template. The times are those of its row, and None until it is stored.
 
     The last three fields are loaded for a command: the domains that the project may send from, the number of unfinished
-    campaigns that use the template, and its content at the version that is to be restored.
+    campaigns that use the template, and its content at the versions that are to be restored.
     """
 
     current: TemplateContent
@@ -42,7 +43,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime | None = None
     verified_domains: frozenset[str] = frozenset()
     campaigns: int = 0
-    past: TemplateContent | None = None
+    past: Mapping[int, TemplateContent] = {}
 
 
 State: TypeAlias = Absent | Template
@@ -101,9 +102,10 @@ def _update(command: UpdateTemplate, template: Template) -> list[Event]:
 
 
 def _restore(command: RestoreTemplate, template: Template) -> list[Event]:
-    if template.past is None:
+    past = template.past.get(command.version)
+    if past is None:
         raise Rejected("TEMPLATE_VERSION_NOT_FOUND", "The template has no such version")
-    return _updated(template, template.past, restored=command.version)
+    return _updated(template, past, restored=command.version)
 
 
 def _updated(template: Template, after: TemplateContent, restored: int | None = None) -> list[Event]:

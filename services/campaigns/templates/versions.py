@@ -25,6 +25,7 @@ where type in ('template.created', 'template.updated')
 
 _codec: Codec[TemplateCreated | TemplateUpdated] = Codec((TemplateCreated, TemplateUpdated))
 
+Key = tuple[UUID, UUID]
 Version = tuple[UUID, UUID, int]
 """(project, template, version)"""
 
@@ -47,16 +48,16 @@ async def history(conn: Connection, project: UUID, template_id: UUID) -> list[Pa
     ]
 
 
-async def load(conn: Connection, versions: Collection[Version]) -> dict[Version, TemplateContent]:
-    """Return the contents of the templates at these versions."""
-    by_stream = {
-        (project, _stream_of(template), version): (project, template, version)
-        for project, template, version in versions
-    }
-    rows = await conn.fetch(PAST, *(list(column) for column in zip(*by_stream, strict=True))) if by_stream else []
-    return {
-        by_stream[row["project"], row["stream"], row["version"]]: content_of(_codec.decode(row["data"])) for row in rows
-    }
+async def load(conn: Connection, versions: Collection[Version]) -> dict[Key, dict[int, TemplateContent]]:
+    """Return the contents of templates at these versions, by (project, template) and version."""
+    keys = {(project, _stream_of(template)): (project, template) for project, template, _ in versions}
+    columns = [[project for project, _, _ in versions], [_stream_of(template) for _, template, _ in versions]]
+    rows = await conn.fetch(PAST, *columns, [version for *_, version in versions]) if versions else []
+    found: dict[Key, dict[int, TemplateContent]] = {}
+    for row in rows:
+        contents = found.setdefault(keys[row["project"], row["stream"]], {})
+        contents[row["version"]] = content_of(_codec.decode(row["data"]))
+    return found
 
 
 def _stream_of(template_id: UUID) -> str:

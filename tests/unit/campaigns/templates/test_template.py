@@ -133,11 +133,20 @@ def test_a_copy_says_the_same_under_a_name_that_says_so() -> None:
 
 def test_a_version_is_restored_as_a_new_one() -> None:
     past = TemplateContent(template_id=ID, name="Old", description=None, content=replace(CONTENT, subject="Old"))
-    [updated] = decide(RestoreTemplate(template_id=ID, version=1), kept(past=past), NOW)
+    [updated] = decide(RestoreTemplate(template_id=ID, version=1), kept(past={1: past}), NOW)
     assert updated == TemplateUpdated(template_id=ID, name="Old", content=past.content, restored=1)
     after = evolve(kept(), updated)
     assert isinstance(after, Template)
     assert (after.current, after.version) == (past, 2)
+
+
+def test_two_restores_of_one_batch_each_restore_their_own_version() -> None:
+    first, second = (TemplateContent(template_id=ID, name=name, content=CONTENT) for name in ("First", "Second"))
+    state: State = kept(past={1: first, 2: second})
+    for version, content in ((1, first), (2, second)):
+        [updated] = decide(RestoreTemplate(template_id=ID, version=version), state, NOW)
+        assert updated == TemplateUpdated(template_id=ID, name=content.name, content=CONTENT, restored=version)
+        state = evolve(state, updated)
 
 
 def test_a_version_that_never_was_is_not_found() -> None:
