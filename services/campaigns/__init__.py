@@ -1,9 +1,9 @@
 """Templates and campaigns.
 
-Owns: templates with every version of them; campaigns, their schedules and what became of each recipient; and which
-sender domains a project may use. Writes `evt.campaigns.<project>.*` (`template.created`, `campaign.created`,
-`campaign.scheduled`, `campaign.sending_started`, `campaign.paused`, `campaign.cancelled`, `campaign.sent` and so on).
-Reads `cmd.campaigns.>`, answers `qry.campaigns.>`, and follows contacts' `audience.*`, `contact.unsubscribed` and
-`contact.deleted`, delivery's facts about mails and domains, and feedback's
-`email.delivered|opened|clicked|bounced|complained`.
+Owns templates with all their versions; campaigns with their schedules, A/B tests and results for each recipient; and
+the list of sender domains that a project may use. Writes `evt.campaigns.<project>.*` (`template.created`,
+`campaign.created`, `campaign.scheduled`, `campaign.sending_started`, `campaign.paused`, `campaign.cancelled`,
+`campaign.sent` and so on). Handles `cmd.campaigns.>` and `qry.campaigns.>`. Reads `audience.*`, `contact.unsubscribed`
+and `contact.deleted` of contacts, the events of delivery about mails and domains, and
+`email.delivered|opened|clicked|bounced|complained` of feedback.
 """

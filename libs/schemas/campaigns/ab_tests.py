@@ -1,4 +1,4 @@
-"""A/B tests of campaigns: several variants for a share of the audience, and the best of them for the rest."""
+"""A/B tests of campaigns: several variants for a share of the audience, and the winner for the rest."""
 
 from typing import Literal
 
@@ -8,13 +8,13 @@ from libs.schemas.base import Instant, View
 
 WinnerBy = Literal["opens", "clicks"]
 AbTestPhase = Literal["TESTING", "WAITING", "DECIDED"]
-"""The test's mails go out; they are out, and people have time to open them; the winner is known."""
+"""The test's mails are being sent; they are sent, and recipients have time to open them; the winner is known."""
 DecidedBy = Literal["deadline", "operator", "audience_too_small"]
 
 
 class Variant(View, frozen=True, kw_only=True):
-    """What differs from the campaign; null is as the campaign has it. `body` is HTML, made of the Markdown in `content`
-    if there is some."""
+    """What differs from the campaign; null fields are the campaign's. `body` is HTML, compiled from the Markdown in
+    `content` if there is some."""
 
     key: str
     subject: str | None = None
@@ -24,8 +24,8 @@ class Variant(View, frozen=True, kw_only=True):
 
 
 class AbTest(View, frozen=True, kw_only=True):
-    """`share_percent` of the audience get the variants in equal parts. `decide_after_minutes` after the last of these
-    mails is out, the one with the highest rate of unique opens or clicks wins, and the rest gets it."""
+    """`share_percent` of the audience get the variants, in equal parts. `decide_after_minutes` after the last of their
+    mails is sent, the variant with the highest rate of unique opens or clicks wins, and the rest gets it."""
 
     variants: list[Variant]
     share_percent: int = 20
@@ -38,7 +38,7 @@ class AbTest(View, frozen=True, kw_only=True):
 
 
 class FrozenVariant(View, frozen=True, kw_only=True):
-    """What is sent instead of the campaign's own subject and body; null is the campaign's."""
+    """The subject and body that replace those of the campaign; null fields are the campaign's."""
 
     key: str
     subject: str | None = None
@@ -57,8 +57,8 @@ class FrozenTest(View, frozen=True, kw_only=True):
 
 
 class VariantFigures(View, frozen=True, kw_only=True):
-    """What is counted of the recipients who are in the test with this variant. `opened` and `clicked` are people who
-    did so at least once; machines are not counted."""
+    """The counts of a variant's recipients in the test. `opened` and `clicked` count recipients, not events, and ignore
+    machines."""
 
     key: str
     recipients: int = 0
@@ -69,8 +69,8 @@ class VariantFigures(View, frozen=True, kw_only=True):
 
 
 class AbTestView(View, frozen=True, kw_only=True):
-    """A campaign's A/B test. The members from `phase` on tell of its run, and are null before: `decide_at` is when the
-    winner is decided, unless somebody chooses it before."""
+    """A campaign's A/B test. `phase` and the fields after it are null until the campaign is sent. `decide_at` is when
+    the winner is decided, unless somebody chooses it earlier."""
 
     variants: list[Variant]
     share_percent: int
@@ -84,8 +84,8 @@ class AbTestView(View, frozen=True, kw_only=True):
 
 
 class VariantResult(View, frozen=True, kw_only=True):
-    """Counts of recipients; opens, clicks and bounces count each mail once, `total_opens` and `total_clicks` every
-    time. The rates are percentages (0-100) of `sent_count`."""
+    """Counts of recipients. Opens, clicks and bounces count each mail once, `total_opens` and `total_clicks` every
+    event. The rates are percentages (0-100) of `sent_count`."""
 
     total_recipients: int
     sent_count: int
@@ -109,8 +109,8 @@ class VariantResult(View, frozen=True, kw_only=True):
 
 
 class TestedVariant(VariantResult, frozen=True, kw_only=True):
-    """Those who are in the test with this variant. `lift` is by how many percent its rate of opens or clicks, whichever
-    decides, is above that of the first variant; null for the first, and where that is 0."""
+    """The results of a variant within the test. `lift` is by how many percent its deciding rate, opens or clicks, is
+    above that of the first variant; null for the first variant, and if that has a rate of 0."""
 
     key: str
     subject: str | None
@@ -118,7 +118,7 @@ class TestedVariant(VariantResult, frozen=True, kw_only=True):
 
 
 class DecisionView(View, frozen=True, kw_only=True):
-    """Which variant the rest gets, and the figures that it was decided on. `tied` says that another one had the same
+    """The variant that the rest gets, and the figures that decided it. `tied` means that another variant had the same
     rate."""
 
     winner: str
@@ -129,8 +129,8 @@ class DecisionView(View, frozen=True, kw_only=True):
 
 
 class AbTestResults(View, frozen=True, kw_only=True):
-    """The variants beside each other. `leader` is the one that would win by what is counted now; null while nothing is
-    sent. `rest` are those who are not in the test."""
+    """The variants next to each other. `leader` is the variant that would win now; null while nothing is sent. `rest`
+    is the audience outside the test."""
 
     phase: AbTestPhase | None
     winner_by: WinnerBy

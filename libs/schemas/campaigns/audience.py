@@ -1,4 +1,4 @@
-"""Who a campaign is for."""
+"""The audience of a campaign."""
 
 from typing import Literal
 from uuid import UUID
@@ -10,9 +10,9 @@ AudienceType = Literal["ALL", "SEGMENT", "FILTERED"]
 
 
 class Audience(View, frozen=True, kw_only=True):
-    """Whom a campaign goes to: all subscribed contacts, a segment, or those for whom a condition holds.
+    """The contacts that a campaign is sent to: all subscribers, a segment, or those who meet a condition.
 
-    A SEGMENT audience names a segment, a list (a static segment), or both: then those who are in both.
+    A SEGMENT audience names a segment, a list (a static segment), or both: then it is the contacts who are in both.
     """
 
     audience_type: AudienceType

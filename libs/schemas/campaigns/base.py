@@ -1,4 +1,4 @@
-"""What all messages of the campaigns service have in common."""
+"""The base classes of the campaigns service's messages."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -20,6 +20,6 @@ class CampaignsQuery(Query, frozen=True, kw_only=True):
 
 
 class Deleted(View, frozen=True, kw_only=True):
-    """What is not there any more."""
+    """The id of what was deleted."""
 
     id: UUID

@@ -1,4 +1,4 @@
-"""Templates and campaigns: what the campaigns service accepts, says and answers."""
+"""Campaigns: the commands, events, queries and views of their content, schedule and sending."""
 
 from datetime import datetime
 from typing import Annotated, ClassVar, Literal
@@ -26,18 +26,18 @@ Weekday = Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
 WEEKDAYS: tuple[Weekday, ...] = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 TimeOfDay = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["09:00"])]
 SendRate = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
-"""Mails in an hour."""
+"""Mails per hour."""
 UnknownPolicy = Literal["RESEND", "NEVER"]
-"""What becomes of a mail of which nobody can say whether SES has it: it is sent once more after an hour, while
-notifications flow, or never, unless somebody asks for it; after a day it has failed."""
+"""What happens to a mail that SES may or may not have accepted. RESEND sends it again after an hour, while
+notifications arrive. NEVER sends it again only on request, and fails it after a day."""
 
 
 class SendWindow(View, frozen=True, kw_only=True):
-    """Hours in which a campaign's mails are handed to SES: from `start` until `end`, on `days`. An `end` that is not
+    """The time of day in which a campaign's mails are sent: from `start` until `end`, on `days`. An `end` that is not
     later than `start` is on the next day.
 
-    `timezone` says whose clock counts: each recipient's (`timezone` in the contact's data, an IANA name) or everywhere
-    the project's. Where the recipient's is not known it is the project's, and UTC where that is not set.
+    `timezone` selects the clock: that of each recipient (`timezone` in the contact's data, an IANA name), or that of
+    the project for everybody. The project's is also used for recipients without a time zone, and UTC if it has none.
     """
 
     start: TimeOfDay
@@ -68,10 +68,10 @@ class CampaignFields(View, frozen=True, kw_only=True):
 
 
 class CampaignCommand(CampaignsCommand, frozen=True, kw_only=True):
-    """Answers `CampaignView`.
+    """Replies with `CampaignView`.
 
-    `asked_at` is when the caller asked: a transition that is refused because another one came in between is refused
-    with CAMPAIGN_TRANSITION_IN_PROGRESS.
+    `asked_at` is when the caller sent the command. If the campaign's status changed since then, a command that is not
+    allowed any more is rejected with CAMPAIGN_TRANSITION_IN_PROGRESS.
     """
 
     campaign_id: UUID
@@ -85,10 +85,10 @@ class CreateCampaign(CampaignFields, CampaignsCommand, tag="create-campaign", fr
 
 
 class UpdateCampaign(CampaignCommand, tag="update-campaign", frozen=True, kw_only=True):
-    """Change the fields that are given; null empties one. `body` is HTML, `markdown` takes its place.
+    """Change the given fields; null clears a field. `body` is HTML, and `markdown` replaces it.
 
-    A segment, a list or a condition that is given says what type the audience has, unless `audience_type` does.
-    `overwrite` lets Markdown replace a body that has more than Markdown can say.
+    A given segment, list or condition sets the type of the audience, unless `audience_type` is given, too. `overwrite`
+    allows Markdown to replace a body with formatting that Markdown cannot express.
     """
 
     name: str | msgspec.UnsetType = msgspec.UNSET
@@ -115,43 +115,43 @@ class UpdateCampaign(CampaignCommand, tag="update-campaign", frozen=True, kw_onl
 
 
 class DuplicateCampaign(CampaignCommand, tag="duplicate-campaign", frozen=True, kw_only=True):
-    """Begin a DRAFT with the id `campaign_id` that says what `original_id` says."""
+    """Create a DRAFT with the id `campaign_id` and the content of `original_id`."""
 
     original_id: UUID
 
 
 class DeleteCampaign(CampaignCommand, tag="delete-campaign", frozen=True, kw_only=True):
-    """Answers `Deleted`."""
+    """Replies with `Deleted`."""
 
 
 class SendCampaign(CampaignCommand, tag="send-campaign", frozen=True, kw_only=True):
-    """Freeze the content and start sending: QUEUED."""
+    """Freeze the content and start sending. The campaign becomes QUEUED."""
 
 
 class ScheduleCampaign(CampaignCommand, tag="schedule-campaign", frozen=True, kw_only=True):
-    """Send later: SCHEDULED. Moves a schedule that there is."""
+    """Send the campaign later, or at another time than scheduled. It becomes SCHEDULED."""
 
     scheduled_for: datetime
 
 
 class UnscheduleCampaign(CampaignCommand, tag="unschedule-campaign", frozen=True, kw_only=True):
-    """Back to DRAFT."""
+    """Give up the schedule. The campaign becomes a DRAFT again."""
 
 
 class CancelCampaign(CampaignCommand, tag="cancel-campaign", frozen=True, kw_only=True):
-    """For good: CANCELLED. What SES has is not called back, and is still reported."""
+    """Cancel for good. The campaign becomes CANCELLED. Mails that SES has accepted are still reported."""
 
 
 class PauseCampaign(CampaignCommand, tag="pause-campaign", frozen=True, kw_only=True):
-    """Hold what is not handed to SES yet: PAUSED."""
+    """Hold the mails that are not sent yet. The campaign becomes PAUSED."""
 
 
 class ResumeCampaign(CampaignCommand, tag="resume-campaign", frozen=True, kw_only=True):
-    """Go on: SENDING."""
+    """Continue a paused campaign. It becomes SENDING."""
 
 
 class ChooseWinner(CampaignCommand, tag="choose-winner", frozen=True, kw_only=True):
-    """Decide a running A/B test now: for this variant, or for the best by what is counted so far."""
+    """Decide a running A/B test now, for this variant or for the best one so far."""
 
     variant: str | None = None
 
@@ -176,7 +176,7 @@ class CampaignCreated(CampaignDraft, tag="campaign.created", frozen=True, kw_onl
 
 
 class CampaignUpdated(CampaignDraft, tag="campaign.updated", frozen=True, kw_only=True):
-    """The values after the change."""
+    """All fields after the change."""
 
 
 class CampaignDeleted(CampaignEvent, tag="campaign.deleted", frozen=True, kw_only=True):
@@ -192,23 +192,23 @@ class CampaignUnscheduled(CampaignEvent, tag="campaign.unscheduled", frozen=True
 
 
 class CampaignMissed(CampaignEvent, tag="campaign.missed", frozen=True, kw_only=True):
-    """It could not be sent when it was due, and is not sent so much later without being asked for again: FAILED."""
+    """The schedule was missed by so much that the campaign is not sent any more. It becomes FAILED."""
 
     scheduled_for: datetime
 
 
 class CampaignFailed(CampaignEvent, tag="campaign.failed", frozen=True, kw_only=True):
-    """It was due and could not be sent. `code` is one of the API's."""
+    """The campaign was due and could not be sent. `code` is one of the API's error codes."""
 
     code: str
     reason: str
 
 
 class CampaignSendingStarted(CampaignEvent, tag="campaign.sending_started", frozen=True, kw_only=True):
-    """The content is frozen here: what delivery renders is this, whatever happens to the campaign later. At most
-    `send_rate` mails go out in an hour, and only while `send_window` is open.
+    """The content is frozen: this is what delivery renders, whatever happens to the campaign later. At most `send_rate`
+    mails are sent per hour, and only while `send_window` is open.
 
-    With an A/B test, each variant is what it says in place of `content`'s; and who is not in the test gets nothing
+    In an A/B test, the fields of a variant replace those of `content`. Recipients who are not in the test get nothing
     until `campaign.winner_decided`.
     """
 
@@ -221,19 +221,20 @@ class CampaignSendingStarted(CampaignEvent, tag="campaign.sending_started", froz
 
 
 class CampaignResolving(CampaignEvent, tag="campaign.resolving", frozen=True, kw_only=True):
-    """Its audience is being resolved: SENDING."""
+    """The audience is being resolved. The campaign becomes SENDING."""
 
 
 class CampaignTestSent(CampaignEvent, tag="campaign.test_sent", frozen=True, kw_only=True):
-    """Every mail of its A/B test has its outcome; the winner is decided at `decide_at`."""
+    """Every mail of the A/B test has its outcome. The winner is decided at `decide_at`."""
 
     decide_at: datetime
 
 
 class CampaignWinnerDecided(CampaignEvent, tag="campaign.winner_decided", frozen=True, kw_only=True):
-    """The rest of the audience gets `variant`, which says `content`.
+    """The rest of the audience gets `variant`, whose mail is `content`.
 
-    `figures` is what was counted then. `tied` says that another variant had the same rate of what `winner_by` names.
+    `figures` are the counts at that time. `tied` means that another variant had the same rate of opens or clicks,
+    whichever `winner_by` names.
     """
 
     variant: str
@@ -254,29 +255,29 @@ class CampaignResumed(CampaignEvent, tag="campaign.resumed", frozen=True, kw_onl
 
 
 class CampaignCancelled(CampaignEvent, tag="campaign.cancelled", frozen=True, kw_only=True):
-    """Nothing of it is handed to SES from here on."""
+    """No more mails of the campaign are sent."""
 
 
 class CampaignSent(CampaignEvent, tag="campaign.sent", frozen=True, kw_only=True):
-    """Every page of the audience is in and every intent is final. `recipients` is the number of intents."""
+    """The whole audience is resolved and every intent is final. `recipients` is the number of intents."""
 
     recipients: int
 
 
 class CountDomainUses(CampaignsQuery, tag="count-domain-uses", frozen=True, kw_only=True):
-    """What sends from a domain. Answers `DomainUses`."""
+    """Count what sends from a domain. Replies with `DomainUses`."""
 
     domain: str
 
 
 class GetCampaign(CampaignsQuery, tag="get-campaign", frozen=True, kw_only=True):
-    """Answers `CampaignView`."""
+    """Replies with `CampaignView`."""
 
     campaign_id: UUID
 
 
 class ListCampaigns(CampaignsQuery, tag="list-campaigns", frozen=True, kw_only=True):
-    """Newest first. Answers `CampaignPage`."""
+    """Newest first. Replies with `CampaignPage`."""
 
     page: int = 1
     page_size: int = 20
@@ -285,21 +286,23 @@ class ListCampaigns(CampaignsQuery, tag="list-campaigns", frozen=True, kw_only=T
 
 
 class FindCampaignsOfSegment(CampaignsQuery, tag="find-campaigns-of-segment", frozen=True, kw_only=True):
-    """Campaigns that are not over and whose audience names the segment. Answers a list of `CampaignUse`."""
+    """Find unfinished campaigns whose audience refers to the segment. Replies with a list of `CampaignUse`."""
 
     segment_id: UUID
 
 
 class GetCampaignContent(CampaignsQuery, tag="get-campaign-content", frozen=True, kw_only=True):
-    """What the campaign would send now; of one with an A/B test this variant, or the first. Refused with
-    CAMPAIGN_NOT_TESTABLE, and what is missing. Answers `Content`."""
+    """Get what the campaign would send now, or this variant of its A/B test (by default the first).
+
+    Replies with `Content`. Rejected with CAMPAIGN_NOT_TESTABLE, and what is missing, if it is not ready.
+    """
 
     campaign_id: UUID
     variant: str | None = None
 
 
 class DomainUses(View, frozen=True, kw_only=True):
-    """Templates, and campaigns that are not finished, whose from address is of the domain."""
+    """How many templates and unfinished campaigns send from the domain."""
 
     templates: int
     campaigns: int
@@ -312,24 +315,24 @@ class CampaignUse(View, frozen=True, kw_only=True):
 
 
 class Readiness(View, frozen=True, kw_only=True):
-    """Whether a campaign could be sent now, and what is missing if not."""
+    """Whether a campaign could be sent now, and what is missing if it could not."""
 
     can_send: bool
     missing: list[Requirement]
 
 
 class CampaignFailure(View, frozen=True, kw_only=True):
-    """Why a campaign is FAILED. The code `MISSED` is for a schedule that could not be kept."""
+    """Why a campaign is FAILED. The code `MISSED` means that its schedule was missed."""
 
     code: str
     message: str
 
 
 class CampaignView(View, frozen=True, kw_only=True):
-    """A campaign. `content` is its Markdown; it is null where the body is HTML.
+    """A campaign. `content` is its body in Markdown, null if the body was written in HTML.
 
-    `content_editable_via_api` says that the body can be had as Markdown, `content_overwrite_required` that replacing it
-    by Markdown needs `overwrite: true`, because it would lose what Markdown cannot say.
+    `content_editable_via_api` means that Markdown may replace the body without loss. Otherwise
+    `content_overwrite_required`: it takes `overwrite: true`, because formatting that Markdown cannot express is lost.
     """
 
     id: UUID

@@ -1,4 +1,4 @@
-"""What became of a campaign: its progress, its recipients and its figures."""
+"""The results of campaigns: progress, statistics, recipients, links and the timeline."""
 
 from typing import Literal
 from uuid import UUID
@@ -23,17 +23,17 @@ RecipientStatus = Literal[
     "unsubscribed",
     "not_opened",
 ]
-"""What recipients can be asked for by: the state of the mail, or something that happened to it."""
+"""What recipients can be filtered by: the state of the mail, or something that happened to it."""
 
 
 class GetCampaignProgress(CampaignsQuery, tag="get-campaign-progress", frozen=True, kw_only=True):
-    """Answers `CampaignProgress`."""
+    """Replies with `CampaignProgress`."""
 
     campaign_id: UUID
 
 
 class ListCampaignRecipients(CampaignsQuery, tag="list-campaign-recipients", frozen=True, kw_only=True):
-    """In order of their ids; `total` is of the whole campaign. Answers `CampaignRecipients`."""
+    """Ordered by contact id; `total` is that of the whole campaign. Replies with `CampaignRecipients`."""
 
     campaign_id: UUID
     status: RecipientStatus | None = None
@@ -43,35 +43,35 @@ class ListCampaignRecipients(CampaignsQuery, tag="list-campaign-recipients", fro
 
 
 class ListLinkClicks(CampaignsQuery, tag="list-link-clicks", frozen=True, kw_only=True):
-    """The most clicked first. Answers a list of `LinkClicks`."""
+    """The most clicked first. Replies with a list of `LinkClicks`."""
 
     campaign_id: UUID
 
 
 class GetCampaignTimeline(CampaignsQuery, tag="get-campaign-timeline", frozen=True, kw_only=True):
-    """The hours in which anything happened. Answers a list of `CampaignHour`."""
+    """The hours in which something happened. Replies with a list of `CampaignHour`."""
 
     campaign_id: UUID
 
 
 class GetAbTestResults(CampaignsQuery, tag="get-ab-test-results", frozen=True, kw_only=True):
-    """Refused with AB_TEST_NOT_FOUND if the campaign has none. Answers `AbTestResults`."""
+    """Replies with `AbTestResults`. Rejected with AB_TEST_NOT_FOUND if the campaign has no A/B test."""
 
     campaign_id: UUID
 
 
 class GetCampaignStats(CampaignsQuery, tag="get-campaign-stats", frozen=True, kw_only=True):
-    """Answers `CampaignStats`."""
+    """Replies with `CampaignStats`."""
 
     campaign_id: UUID
 
 
 class CampaignStats(View, frozen=True, kw_only=True):
-    """Counts of recipients; the rates are percentages (0-100) of `sent_count`.
+    """Counts of recipients. The rates are percentages (0-100) of `sent_count`.
 
-    Opens, clicks and bounces count each mail once; `total_opens` and `total_clicks` count every time. `resolved` is the
-    number of recipients that the audience has so far, `queued` those whose mail has no outcome yet, `unknown_count`
-    those of them of whom it is not known whether SES has the mail.
+    Opens, clicks and bounces count each mail once; `total_opens` and `total_clicks` count every event. `resolved` is
+    the number of recipients found so far, `queued` the number of those whose mail has no outcome yet, and
+    `unknown_count` the number of those whose mail SES may or may not have accepted.
     """
 
     status: CampaignStatus
@@ -103,10 +103,10 @@ class CampaignStats(View, frozen=True, kw_only=True):
 
 
 class CampaignRecipient(View, frozen=True, kw_only=True):
-    """Whom a campaign was sent to, and what came of it. `email` is null once the contact was deleted.
+    """A recipient of a campaign, and what happened to their mail. `email` is null once the contact is deleted.
 
-    `variant` is the one of the A/B test that the recipient gets: `in_test` says whether as a part of the test, or as
-    one of the rest, whose variant is null until the winner is decided.
+    `variant` is the variant of the A/B test that the recipient gets, either as a part of the test (`in_test`) or with
+    the rest, whose variant is null until the winner is decided.
     """
 
     contact_id: UUID
@@ -133,7 +133,7 @@ class CampaignRecipients(Page, frozen=True, kw_only=True):
 
 
 class LinkClicks(View, frozen=True, kw_only=True):
-    """A link of a campaign: all clicks on it, and how many contacts clicked."""
+    """A link of a campaign: the number of clicks on it, and of contacts who clicked."""
 
     link: str
     clicks: int
@@ -143,7 +143,7 @@ class LinkClicks(View, frozen=True, kw_only=True):
 
 
 class CampaignHour(View, frozen=True, kw_only=True):
-    """What happened in the hour that begins then. Each mail counts once for each kind."""
+    """What happened in the hour that starts at `hour`. Each mail counts once per kind."""
 
     hour: Instant
     sent: int
@@ -155,9 +155,9 @@ class CampaignHour(View, frozen=True, kw_only=True):
 
 
 class CampaignProgress(View, frozen=True, kw_only=True):
-    """How far a campaign's run is. `audience_known` says that `total_recipients` is final; `rate` is mails in a second
-    so far, and `eta_seconds` how long the rest takes; both null if they cannot be told. `decide_at` is when the winner
-    of an A/B test is decided, null if that is not what it waits for."""
+    """How far the sending of a campaign is. `audience_known` means that `total_recipients` is final. `rate` is the
+    mails per second so far, and `eta_seconds` the time that the rest takes; both are null if unknown. `decide_at` is
+    when the winner of an A/B test is decided, null unless the campaign is waiting for it."""
 
     status: CampaignStatus
     audience_known: bool

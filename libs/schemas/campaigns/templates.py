@@ -1,4 +1,4 @@
-"""Templates: what the campaigns service accepts, says and answers about them."""
+"""Templates: their commands, events, queries and views."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -21,7 +21,7 @@ class TemplateContent(View, frozen=True, kw_only=True):
 
 
 class TemplateCommand(CampaignsCommand, frozen=True, kw_only=True):
-    """Answers `TemplateView`. A syntax error in subject or body is refused with line and column."""
+    """Replies with `TemplateView`. A syntax error in subject or body is rejected with its line and column."""
 
     template_id: UUID
 
@@ -31,7 +31,7 @@ class CreateTemplate(TemplateContent, CampaignsCommand, tag="create-template", f
 
 
 class UpdateTemplate(TemplateCommand, tag="update-template", frozen=True, kw_only=True):
-    """Change the fields that are given."""
+    """Change the given fields."""
 
     name: str | msgspec.UnsetType = msgspec.UNSET
     description: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -44,19 +44,19 @@ class UpdateTemplate(TemplateCommand, tag="update-template", frozen=True, kw_onl
 
 
 class DuplicateTemplate(TemplateCommand, tag="duplicate-template", frozen=True, kw_only=True):
-    """Make a template with the id `template_id` that says what `original_id` says."""
+    """Create a template with the id `template_id` and the content of `original_id`."""
 
     original_id: UUID
 
 
 class RestoreTemplate(TemplateCommand, tag="restore-template", frozen=True, kw_only=True):
-    """Say again what the template said at this version. What it says now stays a version of it."""
+    """Set the content back to that of a version. The current content stays a version, too."""
 
     version: int
 
 
 class DeleteTemplate(TemplateCommand, tag="delete-template", frozen=True, kw_only=True):
-    """Answers `Deleted`. Refused with TEMPLATE_IN_USE while a campaign that is not over was made of it."""
+    """Replies with `Deleted`. Rejected with TEMPLATE_IN_USE while an unfinished campaign uses it."""
 
 
 # --- events ----------------------------------------------------------------------------------------------------------
@@ -90,13 +90,13 @@ class TemplateDeleted(TemplateEvent, tag="template.deleted", frozen=True, kw_onl
 
 
 class GetTemplate(CampaignsQuery, tag="get-template", frozen=True, kw_only=True):
-    """Answers `TemplateView`."""
+    """Replies with `TemplateView`."""
 
     template_id: UUID
 
 
 class ListTemplates(CampaignsQuery, tag="list-templates", frozen=True, kw_only=True):
-    """Newest first. `search` is a part of the name or the subject. Answers `TemplatePage`."""
+    """Newest first. `search` is a part of the name or the subject. Replies with `TemplatePage`."""
 
     page: int = 1
     page_size: int = 20
@@ -105,19 +105,19 @@ class ListTemplates(CampaignsQuery, tag="list-templates", frozen=True, kw_only=T
 
 
 class GetTemplateUsage(CampaignsQuery, tag="get-template-usage", frozen=True, kw_only=True):
-    """The campaigns that were made of a template, newest first. Answers a list of `TemplateCampaign`."""
+    """The campaigns that were made from a template, newest first. Replies with a list of `TemplateCampaign`."""
 
     template_id: UUID
 
 
 class ListTemplateVersions(CampaignsQuery, tag="list-template-versions", frozen=True, kw_only=True):
-    """Newest first. Answers a list of `TemplateVersion`."""
+    """Newest first. Replies with a list of `TemplateVersion`."""
 
     template_id: UUID
 
 
 class TemplateView(View, frozen=True, kw_only=True):
-    """A template. `variables` are the names that it asks for, such as `firstName` or `order.total`."""
+    """A template. `variables` are the names that it uses, such as `firstName` or `order.total`."""
 
     id: UUID
     name: str
@@ -135,7 +135,7 @@ class TemplateView(View, frozen=True, kw_only=True):
 
 
 class TemplateVersion(View, frozen=True, kw_only=True):
-    """What a template said. `restored` is the version whose values these are, if one was restored."""
+    """A version of a template. `restored` is the older version that it restored, if any."""
 
     version: int
     name: str
@@ -151,7 +151,7 @@ class TemplateVersion(View, frozen=True, kw_only=True):
 
 
 class TemplateCampaign(View, frozen=True, kw_only=True):
-    """A campaign that was made of a template."""
+    """A campaign that was made from a template."""
 
     id: UUID
     name: str

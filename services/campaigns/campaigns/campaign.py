@@ -1,6 +1,7 @@
 """The campaign decider: from the first draft to the last mail.
 
-    DRAFT <-> SCHEDULED          a schedule that is late by more than an hour, or cannot be kept: FAILED
+    DRAFT <-> SCHEDULED
+    SCHEDULED -> FAILED          when it is more than an hour late, or not ready
     DRAFT, SCHEDULED, FAILED -> QUEUED -> SENDING -> SENT
     QUEUED, SENDING <-> PAUSED
     SCHEDULED, QUEUED, SENDING, PAUSED -> CANCELLED
@@ -13,12 +14,10 @@ from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
 
-import msgspec
 from msgspec.structs import asdict, replace
 
 from libs.kernel.instants import iso
 from libs.kernel.rejection import Rejected, invalid
-from libs.schemas.campaigns.ab_tests import VariantFigures
 from libs.schemas.campaigns.campaigns import (
     CampaignCancelled,
     CampaignCommand,
@@ -44,7 +43,6 @@ from libs.schemas.campaigns.campaigns import (
     DeleteCampaign,
     DuplicateCampaign,
     PauseCampaign,
-    Readiness,
     ResumeCampaign,
     ScheduleCampaign,
     SendCampaign,
@@ -54,52 +52,14 @@ from libs.schemas.campaigns.campaigns import (
 from services.campaigns.ab_tests import decision
 from services.campaigns.ab_tests.decision import AbTestProgress
 from services.campaigns.ab_tests.timers import WinnerDue
-from services.campaigns.campaigns.draft import Draft, create_draft, recorded_draft, updated_draft
-from services.campaigns.campaigns.requirements import missing_for_sending, require_valid
+from services.campaigns.campaigns.draft import create_draft, recorded_draft, updated_draft
+from services.campaigns.campaigns.requirements import require_valid
+from services.campaigns.campaigns.state import Absent, Campaign, State
 from services.campaigns.campaigns.timers import CampaignDue
 from services.campaigns.campaigns.transitions import require_allowed
 from services.campaigns.content.rules import copied_name
-from services.campaigns.runs.run import Run
 
 MAX_LATE = timedelta(hours=1)
-
-
-class Absent(msgspec.Struct, frozen=True, kw_only=True):
-    """There is no such campaign. `original` is the draft that a duplicate copies."""
-
-    original: Draft | None = None
-    verified_domains: frozenset[str] = frozenset()
-
-
-class Campaign(msgspec.Struct, frozen=True, kw_only=True):
-    """A campaign. The times are those of its row, and None until it is stored.
-
-    `verified_domains`, the `figures` of the A/B test and `run` do not follow from the campaign's own events: they are
-    loaded where they are needed. `transitioned` means that the status was changed since the state was loaded,
-    `transitioned_at` is when it was last changed before. Both ignore the changes that sending itself brings about.
-    """
-
-    draft: Draft
-    status: CampaignStatus = "DRAFT"
-    scheduled_for: datetime | None = None
-    failure: CampaignFailure | None = None
-    created_at: datetime | None = None
-    updated_at: datetime | None = None
-    sent_at: datetime | None = None
-    transitioned_at: datetime | None = None
-    transitioned: bool = False
-    verified_domains: frozenset[str] = frozenset()
-    ab_test_progress: AbTestProgress | None = None
-    figures: tuple[VariantFigures, ...] = ()
-    run: Run = Run()
-
-    @property
-    def readiness(self) -> Readiness:
-        missing = missing_for_sending(self.draft, self.verified_domains)
-        return Readiness(can_send=not missing, missing=missing)
-
-
-State: TypeAlias = Absent | Campaign
 Command: TypeAlias = (
     CreateCampaign
     | UpdateCampaign
@@ -131,7 +91,6 @@ Event: TypeAlias = (
     | CampaignCancelled
     | CampaignSent
 )
-
 INITIAL: State = Absent()
 
 
@@ -200,34 +159,34 @@ def _evolve(campaign: Campaign, event: Any) -> Campaign:
         case CampaignUpdated():
             return replace(campaign, draft=recorded_draft(event))
         case CampaignScheduled(scheduled_for=scheduled_for):
-            return _moved(campaign, "SCHEDULED", scheduled_for=scheduled_for, failure=None)
+            return _with_status(campaign, "SCHEDULED", scheduled_for=scheduled_for, failure=None)
         case CampaignUnscheduled():
-            return _moved(campaign, "DRAFT", scheduled_for=None)
+            return _with_status(campaign, "DRAFT", scheduled_for=None)
         case CampaignMissed(scheduled_for=scheduled_for):
             failure = CampaignFailure(
-                code="MISSED", message=f"It was due at {iso(scheduled_for)} and could not be sent"
+                code="MISSED", message=f"The campaign was due at {iso(scheduled_for)} and could not be sent"
             )
-            return _moved(campaign, "FAILED", failure=failure)
+            return _with_status(campaign, "FAILED", failure=failure)
         case CampaignFailed(code=code, reason=reason):
-            return _moved(campaign, "FAILED", failure=CampaignFailure(code=code, message=reason))
+            return _with_status(campaign, "FAILED", failure=CampaignFailure(code=code, message=reason))
         case CampaignSendingStarted(ab_test=test):
-            return _moved(campaign, "QUEUED", failure=None, ab_test_progress=AbTestProgress() if test else None)
+            return _with_status(campaign, "QUEUED", failure=None, ab_test_progress=AbTestProgress() if test else None)
         case CampaignResolving():
             return replace(campaign, status="SENDING")
         case CampaignTestSent() | CampaignWinnerDecided() if campaign.ab_test_progress:
             return replace(campaign, ab_test_progress=decision.evolve(campaign.ab_test_progress, event))
         case CampaignPaused():
-            return _moved(campaign, "PAUSED")
+            return _with_status(campaign, "PAUSED")
         case CampaignResumed():
-            return _moved(campaign, "SENDING")
+            return _with_status(campaign, "SENDING")
         case CampaignCancelled():
-            return _moved(campaign, "CANCELLED")
+            return _with_status(campaign, "CANCELLED")
         case CampaignSent():
             return replace(campaign, status="SENT")
     return campaign
 
 
-def _moved(campaign: Campaign, status: CampaignStatus, **changes: Any) -> Campaign:
+def _with_status(campaign: Campaign, status: CampaignStatus, **changes: Any) -> Campaign:
     return replace(campaign, status=status, transitioned=True, **changes)
 
 
@@ -249,7 +208,7 @@ def _update(command: UpdateCampaign, campaign: Campaign) -> list[Event]:
     if draft == campaign.draft:
         return []
     if campaign.status == "SCHEDULED" and draft.ab_test != campaign.draft.ab_test:
-        message = "The A/B test of a scheduled campaign cannot be changed: unschedule it first"
+        message = "The A/B test of a scheduled campaign cannot be changed. Unschedule the campaign first."
         raise Rejected("CAMPAIGN_NOT_EDITABLE", message, details={"status": campaign.status})
     require_valid(draft, campaign.verified_domains)
     after = replace(campaign, draft=draft)
@@ -274,7 +233,7 @@ def _send_when_due(due: CampaignDue, state: State, now: datetime) -> list[Event]
             if now - due.scheduled_for > MAX_LATE:
                 return [CampaignMissed(campaign_id=due.campaign_id, scheduled_for=due.scheduled_for)]
             if missing := state.readiness.missing:
-                reason = f"It was not ready when it was due: {', '.join(missing)}"
+                reason = f"The campaign was not ready when it was due: {', '.join(missing)}"
                 return [CampaignFailed(campaign_id=due.campaign_id, code="CAMPAIGN_NOT_READY", reason=reason)]
             return [_started(due.campaign_id, state)]
     return []
@@ -284,14 +243,14 @@ def _decide_winner(due: WinnerDue, state: State, now: datetime) -> list[Event]:
     """Decide the winner that is due, unless the campaign was cancelled: nobody would receive it."""
     match state:
         case Campaign(ab_test_progress=AbTestProgress() as progress, status=status) if status != "CANCELLED":
-            assert state.draft.tested, "only a campaign with an A/B test has a progress of it"
+            assert state.draft.tested, "the campaign has an A/B test"
             return list(decision.decide_when_due(due, state.draft.tested, progress, state.figures, now))
     return []
 
 
 def _started(campaign_id: UUID, campaign: Campaign) -> CampaignSendingStarted:
     draft = campaign.draft
-    assert draft.audience, "only a campaign that is ready is started"
+    assert draft.audience, "a campaign is ready before it is started"
     return CampaignSendingStarted(
         campaign_id=campaign_id,
         content=draft.mail,

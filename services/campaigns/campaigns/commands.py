@@ -18,8 +18,9 @@ from libs.schemas.campaigns.campaigns import CampaignScheduled, CampaignView, Ch
 from services.campaigns.ab_tests.read_models import campaign_experiment
 from services.campaigns.ab_tests.timers import WinnerDue
 from services.campaigns.campaigns import campaign
-from services.campaigns.campaigns.campaign import Absent, Campaign, Command, Due
+from services.campaigns.campaigns.campaign import Command, Due
 from services.campaigns.campaigns.read_models import campaign as campaign_rows
+from services.campaigns.campaigns.state import Absent, Campaign, State
 from services.campaigns.campaigns.timers import CampaignDue
 from services.campaigns.campaigns.views import campaign_view
 from services.campaigns.content.verified_domains import load_verified_domains
@@ -32,7 +33,7 @@ def _key(envelope: Envelope[Any]) -> Key:
     return envelope.project, envelope.message.campaign_id
 
 
-async def _load(conn: Connection, envelopes: Sequence[Envelope[Any]]) -> Mapping[Hashable, Loaded[campaign.State]]:
+async def _load(conn: Connection, envelopes: Sequence[Envelope[Any]]) -> Mapping[Hashable, Loaded[State]]:
     keys = {_key(envelope) for envelope in envelopes}
     originals = {_key(e): (e.project, e.message.original_id) for e in envelopes if type(e.message) is DuplicateCampaign}
     deciding = {_key(e) for e in envelopes if isinstance(e.message, ChooseWinner | WinnerDue)}
@@ -41,11 +42,11 @@ async def _load(conn: Connection, envelopes: Sequence[Envelope[Any]]) -> Mapping
     domains = await load_verified_domains(conn, envelopes, senders)
     runs = await campaign_run.load(conn, stored.keys())
     figures = await _figures(conn, {key: stored[key][0] for key in deciding if key in stored})
-    found: dict[Hashable, Loaded[campaign.State]] = {}
+    found: dict[Hashable, Loaded[State]] = {}
     for key in keys:
         before, version = stored.get(key, (None, 0))
         original, _ = stored.get(originals.get(key, key), (None, 0))
-        state: campaign.State = (
+        state: State = (
             replace(before, verified_domains=domains[key[0]], run=runs[key], figures=figures.get(key, ()))
             if before
             else Absent(original=original.draft if original else None, verified_domains=domains[key[0]])
@@ -63,16 +64,14 @@ async def _figures(conn: Connection, campaigns: Mapping[Key, Campaign]) -> dict[
     }
 
 
-def _reply(
-    envelope: Envelope[Any], state: campaign.State, events: Sequence[Any], now: datetime
-) -> CampaignView | Deleted:
+def _reply(envelope: Envelope[Any], state: State, events: Sequence[Any], now: datetime) -> CampaignView | Deleted:
     if not isinstance(state, Campaign):
         return Deleted(id=envelope.message.campaign_id)
     return campaign_view(replace(state, updated_at=now) if events else state, now)
 
 
 async def _set_timers(unit: UnitOfWork, envelope: Envelope[Any], events: Sequence[Any]) -> None:
-    """Set the timer of a campaign that was scheduled. Nothing removes it: the decider ignores one that is outdated."""
+    """Set the timer of a scheduled campaign. An outdated timer is never removed: the decider ignores it."""
     for event in events:
         if isinstance(event, CampaignScheduled):
             due = CampaignDue(campaign_id=event.campaign_id, scheduled_for=event.scheduled_for)

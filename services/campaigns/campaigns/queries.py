@@ -21,8 +21,8 @@ from libs.schemas.campaigns.campaigns import (
     ListCampaigns,
 )
 from libs.schemas.delivery.content import Content
-from services.campaigns.campaigns.campaign import Campaign
 from services.campaigns.campaigns.read_models import campaign
+from services.campaigns.campaigns.state import Campaign
 from services.campaigns.campaigns.views import campaign_view
 from services.campaigns.content.read_models import sender_domain
 from services.campaigns.content.rules import domain_of

@@ -18,8 +18,8 @@ from services.campaigns.ab_tests import decision
 from services.campaigns.ab_tests.read_models import campaign_experiment
 from services.campaigns.ab_tests.read_models.campaign_experiment import EndedTest
 from services.campaigns.ab_tests.timers import WinnerDue
-from services.campaigns.campaigns.campaign import Campaign
 from services.campaigns.campaigns.read_models import campaign
+from services.campaigns.campaigns.state import Campaign
 from services.campaigns.runs.read_models import campaign_run
 
 OUTCOMES: tuple[type[Event], ...] = (

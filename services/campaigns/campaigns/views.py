@@ -6,8 +6,8 @@ from libs.kernel.instants import iso
 from libs.kernel.structs import shared_fields
 from libs.schemas.campaigns.campaigns import CampaignView
 from services.campaigns.ab_tests.views import ab_test_view
-from services.campaigns.campaigns.campaign import Campaign
 from services.campaigns.campaigns.draft import AUDIENCE_FIELDS
+from services.campaigns.campaigns.state import Campaign
 
 
 def campaign_view(campaign: Campaign, now: datetime) -> CampaignView:

@@ -1,4 +1,4 @@
-"""What sends from a domain, and would be left without a sender if it was removed."""
+"""The templates and unfinished campaigns that send from a domain."""
 
 from uuid import UUID
 
@@ -16,11 +16,11 @@ select
 
 
 async def count_domain_uses(conn: Connection, project: UUID, query: CountDomainUses) -> DomainUses:
-    row = await conn.fetchrow(COUNT, project, f"%@{_literal(query.domain.strip().lower())}")
+    row = await conn.fetchrow(COUNT, project, f"%@{_escape_like(query.domain.strip().lower())}")
     assert row is not None
     return DomainUses(templates=row["templates"], campaigns=row["campaigns"])
 
 
-def _literal(text: str) -> str:
-    """The text for `like`, in which `_` and `%` stand for others."""
+def _escape_like(text: str) -> str:
+    """Return the text escaped for `like`, where `_` and `%` are wildcards."""
     return text.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%")

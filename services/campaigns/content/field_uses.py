@@ -1,4 +1,4 @@
-"""What names a custom field of contacts: audiences, and the texts of campaigns and templates."""
+"""The campaigns and templates that refer to a custom field of contacts, in an audience or in a text."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +12,7 @@ from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.fields import FieldInCampaigns, FindFieldInCampaigns
 from libs.schemas.contacts.segments import NamedReference
 
-# What the key does not occur in at all does not name it. A campaign that is over is not changed by anything any more.
+# `strpos` only narrows the search down: `refers_to_field` decides. Finished campaigns are left out, they never change.
 CAMPAIGNS = """
 select id, name, jsonb_build_array(content, audience, preheader, ab_test)::text as document
 from campaign
@@ -31,12 +31,12 @@ order by created_at desc, id desc
 async def find_field(conn: Connection, project: UUID, query: FindFieldInCampaigns) -> FieldInCampaigns:
     written = encode(query.field).decode()[1:-1]
     return FieldInCampaigns(
-        campaigns=_naming(await conn.fetch(CAMPAIGNS, project, written), query.field),
-        templates=_naming(await conn.fetch(TEMPLATES, project, written), query.field),
+        campaigns=_referring(await conn.fetch(CAMPAIGNS, project, written), query.field),
+        templates=_referring(await conn.fetch(TEMPLATES, project, written), query.field),
     )
 
 
-def _naming(rows: Iterable[Any], key: str) -> list[NamedReference]:
+def _referring(rows: Iterable[Any], key: str) -> list[NamedReference]:
     return [
         NamedReference(id=row["id"], name=row["name"])
         for row in rows

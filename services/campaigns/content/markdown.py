@@ -1,7 +1,8 @@
-"""Markdown bodies: what of Markdown a mail can have, and whether a body in HTML has more than that.
+"""Markdown bodies: compiling them to HTML, and finding out whether an HTML body could be Markdown.
 
-Headings, emphasis, links, images, lists, quotes, code blocks, rules and breaks. Raw HTML, tables and strikethrough are
-text here, and inline code loses its marks. Liquid's `{{ .. }}` and `{% .. %}` go through untouched.
+The supported subset is headings, emphasis, links, images, lists, quotes, code blocks, rules and line breaks. Raw HTML,
+tables and strikethrough are treated as text, and inline code loses its marks. Liquid (`{{ .. }}` and `{% .. %}`) is
+left untouched.
 """
 
 import re
@@ -17,36 +18,37 @@ BLOCK_TAGS = ("ul", "ol", "li", "blockquote", "pre", "code", "hr", "html", "head
 TAGS = frozenset({*TEXT_TAGS, *BLOCK_TAGS})
 ATTRIBUTES = frozenset({"href", "src", "alt", "title", "start"})
 
-# A target with Liquid in it is not percent-encoded, and one with blanks in its Liquid is a target all the same.
-_CODE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
-_PLACE = re.compile("\ue000(\\d+)\ue001|%EE%80%80(\\d+)%EE%80%81")
+# Liquid is replaced by placeholders while Markdown is compiled: otherwise it would be percent-encoded in a link, and a
+# blank in it would end the link. The second form is a placeholder after percent-encoding.
+_LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_PLACEHOLDER = re.compile("\ue000(\\d+)\ue001|%EE%80%80(\\d+)%EE%80%81")
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False})
 _MARKDOWN.add_render_rule("code_inline", lambda _, tokens, index, *__: escapeHtml(tokens[index].content))
 
 
 def html_of(markdown: str) -> str:
-    """The mail's body in HTML."""
-    codes: list[str] = []
+    """Return the HTML of a Markdown body."""
+    pieces: list[str] = []
 
-    def keep(code: re.Match[str]) -> str:
-        codes.append(code[0])
-        return f"\ue000{len(codes) - 1}\ue001"
+    def keep(liquid: re.Match[str]) -> str:
+        pieces.append(liquid[0])
+        return f"\ue000{len(pieces) - 1}\ue001"
 
-    html = _MARKDOWN.render(_CODE.sub(keep, markdown.replace("\ue000", "").replace("\ue001", "")))
-    return _PLACE.sub(lambda place: codes[int(place[1] or place[2])], html)
+    html = _MARKDOWN.render(_LIQUID.sub(keep, markdown.replace("\ue000", "").replace("\ue001", "")))
+    return _PLACEHOLDER.sub(lambda found: pieces[int(found[1] or found[2])], html)
 
 
 def is_plain(html: str) -> bool:
-    """Whether the HTML has nothing that Markdown cannot say."""
-    seen = _Seen()
-    seen.feed(html)
-    seen.close()
-    return seen.tags <= TAGS and seen.attributes <= ATTRIBUTES
+    """Whether the HTML has only tags and attributes that Markdown can express."""
+    found = _TagCollector()
+    found.feed(html)
+    found.close()
+    return found.tags <= TAGS and found.attributes <= ATTRIBUTES
 
 
-class _Seen(HTMLParser):
-    """Collects the names of tags and attributes."""
+class _TagCollector(HTMLParser):
+    """Collects the names of tags and attributes in HTML."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -56,10 +56,10 @@ async def list_campaign_recipients(
 ) -> CampaignRecipients:
     state = await load_campaign(conn, project, query.campaign_id)
     limit = min(max(query.limit, 1), MAX_RECIPIENTS)
-    after = _decode_cursor(query.cursor) if query.cursor else campaign_recipient.BEFORE_ALL
+    after = _decode_cursor(query.cursor) if query.cursor else campaign_recipient.START
     winner = state.ab_test_progress.winner if state.ab_test_progress else None
-    wanted = RecipientFilter(status=query.status, variant=query.variant, winner=winner)
-    rows = await campaign_recipient.page(conn, project, query.campaign_id, after, wanted, limit + 1)
+    matching = RecipientFilter(status=query.status, variant=query.variant, winner=winner)
+    rows = await campaign_recipient.page(conn, project, query.campaign_id, after, matching, limit + 1)
     shown, has_more = rows[:limit], len(rows) > limit
     run = await campaign_run.get(conn, project, query.campaign_id)
     return CampaignRecipients(

@@ -8,9 +8,9 @@ import asyncpg
 from libs.kernel.instants import iso
 from libs.schemas.campaigns.campaigns import CampaignStatus
 from libs.schemas.campaigns.results import CampaignHour, CampaignProgress, CampaignRecipient, CampaignStats, LinkClicks
-from services.campaigns.campaigns.campaign import Campaign
+from services.campaigns.campaigns.state import Campaign
 from services.campaigns.results.outcomes import outcome_fields, percent
-from services.campaigns.results.read_models.campaign_click import Link
+from services.campaigns.results.read_models.campaign_click import ClickedLink
 from services.campaigns.runs.run import Run
 
 NO_REASONS: Mapping[str, int] = {}
@@ -67,7 +67,7 @@ def recipient_view(row: asyncpg.Record) -> CampaignRecipient:
     return CampaignRecipient(**(dict(row) | times))
 
 
-def link_view(link: Link) -> LinkClicks:
+def link_view(link: ClickedLink) -> LinkClicks:
     return LinkClicks(
         link=link.link,
         clicks=link.clicks,

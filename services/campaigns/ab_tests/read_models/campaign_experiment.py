@@ -1,7 +1,7 @@
-"""The A/B tests of campaigns that were sent, and what came of each of their variants.
+"""The A/B tests of campaigns that are being sent, and the counts of each of their variants.
 
-Facts about mails do not say who is in a test: that follows from the ids (see `libs.kernel.ab_assignment`), so the
-order in which facts come does not matter. Those who are not in the test are counted together, under the key ''.
+Events about mails do not say which variant a recipient gets. It follows from the ids (see `libs.kernel.ab_assignment`),
+so the order in which events arrive does not matter. Recipients who are not in the test are counted under the key ''.
 """
 
 from collections import Counter
@@ -77,16 +77,16 @@ create table if not exists campaign_variant (
 ) with (fillfactor = 50);
 """
 
-KEEP = """
+ADD_TEST = """
 insert into campaign_experiment (project, campaign_id, keys, share_percent)
 values ($1, $2, $3, $4)
 on conflict do nothing
 """
-FIND = """
+ASSIGNMENTS = """
 select project, campaign_id, keys, share_percent from campaign_experiment
 where (project, campaign_id) in (select * from unnest($1::uuid[], $2::uuid[]))
 """
-# Rows are locked in one order, so that two replicas cannot wait for each other.
+# All replicas lock rows in the same order, so that they do not deadlock.
 ADD = """
 insert into campaign_variant as kept (project, campaign_id, key, resolved, sent, failed, suppressed, cancelled,
     delivered, opened, clicked, complained, hard_bounced, soft_bounced, opens, clicks)
@@ -107,12 +107,12 @@ on conflict (project, campaign_id, key) do update set
     opens = kept.opens + excluded.opens,
     clicks = kept.clicks + excluded.clicks
 """
-COUNTED = """
+COUNTS = """
 select key, resolved, sent, failed, suppressed, cancelled, delivered, opened, clicked, complained, hard_bounced,
     soft_bounced, opens, clicks
 from campaign_variant where project = $1 and campaign_id = $2
 """
-# Tests in their first phase whose audience is known. `sent` is that everybody's mail in the test has its outcome.
+# Tests in phase TESTING whose audience is resolved. `sent` means that every mail of the test has its outcome.
 ENDED = """
 select test.project, test.campaign_id,
     not bool_and(coalesce(tried.resolved, 0) > 0) as too_few,
@@ -122,9 +122,9 @@ from unnest($1::uuid[], $2::uuid[]) as touched (project, campaign_id)
 join campaign_experiment as test using (project, campaign_id)
 join campaign_run as run using (project, campaign_id)
 join campaign on campaign.project = test.project and campaign.id = test.campaign_id
-cross join unnest(test.keys) as wanted (key)
+cross join unnest(test.keys) as variant (key)
 left join campaign_variant as tried
-    on tried.project = test.project and tried.campaign_id = test.campaign_id and tried.key = wanted.key
+    on tried.project = test.project and tried.campaign_id = test.campaign_id and tried.key = variant.key
 where run.total is not null and run.resolved >= run.total and campaign.status in ('QUEUED', 'SENDING', 'PAUSED')
     and campaign.experiment ->> 'decide_at' is null and campaign.experiment ->> 'winner' is null
 group by test.project, test.campaign_id
@@ -135,7 +135,7 @@ Key = tuple[UUID, UUID]
 
 
 class Assignment(msgspec.Struct, frozen=True):
-    """Whom a test is of."""
+    """What decides which variant a recipient gets."""
 
     keys: list[str]
     share_percent: int
@@ -146,7 +146,10 @@ class VariantCounts(MailCounts, frozen=True, kw_only=True):
 
 
 class EndedTest(msgspec.Struct, frozen=True, kw_only=True):
-    """A test whose audience is known: `too_few` says that a variant has nobody, `sent` that all its mails are out."""
+    """A test that leaves the phase TESTING.
+
+    `too_few` means that a variant has no recipients, `sent` that all mails of the test have their outcome.
+    """
 
     project: UUID
     campaign_id: UUID
@@ -157,13 +160,13 @@ class EndedTest(msgspec.Struct, frozen=True, kw_only=True):
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     for event in events:
         if isinstance(event.message, CampaignSendingStarted) and (test := event.message.ab_test):
-            await conn.execute(KEEP, event.project, event.message.campaign_id, test.keys, test.share_percent)
+            await conn.execute(ADD_TEST, event.project, event.message.campaign_id, test.keys, test.share_percent)
     ours = [e for e in events if e.message.campaign_id is not None]
     assignments = await _assignments(conn, {(e.project, e.message.campaign_id) for e in ours})
     counted: dict[tuple[UUID, UUID, str], Counter[str]] = {}
     for event in ours:
         if assignment := assignments.get((event.project, event.message.campaign_id)):
-            for key, added in _counted(event.message, assignment):
+            for key, added in _increments_by_variant(event.message, assignment):
                 counted.setdefault((event.project, event.message.campaign_id, key), Counter()).update(added)
     if counted:
         keys = sorted(counted)
@@ -174,25 +177,25 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
 
 
 async def counts_by_variant(conn: Connection, project: UUID, campaign_id: UUID) -> dict[str, VariantCounts]:
-    """What came of each variant, by its key, and of the rest, under `REST`. Who has nothing yet is left out."""
-    rows = [dict(row) for row in await conn.fetch(COUNTED, project, campaign_id)]
+    """Return the counts by the keys of the variants, and those of the rest under `REST`. All-zero ones are left out."""
+    rows = [dict(row) for row in await conn.fetch(COUNTS, project, campaign_id)]
     return {row.pop("key"): msgspec.convert(row, VariantCounts) for row in rows}
 
 
 def figures(keys: Sequence[str], counted: Mapping[str, VariantCounts]) -> tuple[VariantFigures, ...]:
-    """What the winner is decided on, in the order of the variants."""
+    """Return the figures that decide on the winner, in the order of the variants."""
     return tuple(_figures(key, counted.get(key, VariantCounts())) for key in keys)
 
 
 async def load_figures(
     conn: Connection, project: UUID, campaign_id: UUID, keys: Sequence[str]
 ) -> tuple[VariantFigures, ...]:
-    """Return the figures on which the winner among these variants is decided, in their order."""
+    """Load the figures that decide on the winner among these variants, in their order."""
     return figures(keys, await counts_by_variant(conn, project, campaign_id))
 
 
 async def ended(conn: Connection, campaigns: Collection[Key]) -> list[EndedTest]:
-    """Those of the (project, campaign) whose test comes to the end of its first phase."""
+    """Return those tests of the (project, campaign) that leave the phase TESTING."""
     rows = await conn.fetch(ENDED, *_columns(campaigns))
     return [test for row in rows if (test := msgspec.convert(dict(row), EndedTest)).too_few or test.sent]
 
@@ -209,12 +212,12 @@ def _figures(key: str, counted: VariantCounts) -> VariantFigures:
 
 
 async def _assignments(conn: Connection, campaigns: Collection[Key]) -> dict[Key, Assignment]:
-    rows = await conn.fetch(FIND, *_columns(campaigns)) if campaigns else []
+    rows = await conn.fetch(ASSIGNMENTS, *_columns(campaigns)) if campaigns else []
     return {(row["project"], row["campaign_id"]): Assignment(row["keys"], row["share_percent"]) for row in rows}
 
 
-def _counted(event: Any, assignment: Assignment) -> list[tuple[str, Mapping[str, int]]]:
-    """What the event adds to which variant."""
+def _increments_by_variant(event: Any, assignment: Assignment) -> list[tuple[str, Mapping[str, int]]]:
+    """Return what the event adds to the counts of which variant."""
     if isinstance(event, CampaignSendingStarted):
         return []
     if isinstance(event, AudiencePageResolved):

@@ -1,4 +1,4 @@
-"""Campaigns as they are now. The decider's `evolve` says what an event makes of one."""
+"""The current state of each campaign, evolved by the decider."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
@@ -32,8 +32,9 @@ from libs.schemas.campaigns.campaigns import (
 )
 from libs.schemas.campaigns.templates import TemplateCampaign
 from services.campaigns.campaigns import campaign as decider
-from services.campaigns.campaigns.campaign import Campaign, Event
+from services.campaigns.campaigns.campaign import Event
 from services.campaigns.campaigns.draft import Draft
+from services.campaigns.campaigns.state import Campaign
 
 NAME = "campaign"
 TABLES = ("campaign",)
@@ -47,7 +48,7 @@ TRANSITIONS = (
     CampaignResumed,
     CampaignCancelled,
 )
-"""That somebody asked for, or a schedule. What the run itself brings about overtakes nobody."""
+"""Events that a command or a schedule caused. A command that arrives after one of these may be overtaken."""
 EVENTS = (
     CampaignCreated,
     CampaignUpdated,
@@ -85,7 +86,7 @@ alter table campaign
     add column if not exists send_window jsonb,
     add column if not exists unknown_policy text not null default 'RESEND',
     add column if not exists ab_test jsonb,
-    add column if not exists experiment jsonb;      -- how far the test is, of one that is being sent
+    add column if not exists experiment jsonb;      -- the progress of the A/B test, once the campaign is sent
 """
 
 DRAFT_COLUMNS = tuple(name for name in Draft.__struct_fields__ if name != "campaign_id")
@@ -100,7 +101,7 @@ STATE_COLUMNS = (
     "experiment",
 )
 COLUMNS = ("project", "id", "version", *DRAFT_COLUMNS, *STATE_COLUMNS)
-# The audience of a draft that has none is JSON null: the column is not null.
+# A draft without an audience has JSON null in the column, which is not nullable.
 SAVE = f"""
 insert into campaign ({", ".join(COLUMNS)})
 select {", ".join("coalesce(audience, 'null')" if name == "audience" else name for name in COLUMNS)}
@@ -135,7 +136,7 @@ select count(*) from campaign
 where project = $1 and ($2::text is null or status = $2) and ($3::text is null or strpos(lower(name), $3) > 0)
 """
 
-# A segment is named by its id, or by a filter of the audience's condition.
+# An audience refers to a segment by its id or in a filter of its condition.
 OF_SEGMENT = """
 select id, name, status from campaign
 where project = $1 and status not in ('SENT', 'FAILED', 'CANCELLED')
@@ -186,13 +187,13 @@ async def load(conn: Connection, keys: Collection[Key]) -> dict[Key, tuple[Campa
 
 
 async def queued(conn: Connection, keys: Collection[Key]) -> dict[Key, int]:
-    """Those of the campaigns that are QUEUED, with their versions."""
+    """Return the versions of those campaigns that are QUEUED."""
     rows = await conn.fetch(QUEUED, [project for project, _ in keys], [campaign_id for _, campaign_id in keys])
     return {(row["project"], row["id"]): row["version"] for row in rows}
 
 
 async def made_of(conn: Connection, templates: Collection[Key]) -> dict[Key, int]:
-    """How many campaigns that are not over were made of these (project, template); none is left out."""
+    """Return how many unfinished campaigns were made from each (project, template), where there are any."""
     if not templates:
         return {}
     rows = await conn.fetch(MADE_OF, [project for project, _ in templates], [template for _, template in templates])
@@ -200,20 +201,20 @@ async def made_of(conn: Connection, templates: Collection[Key]) -> dict[Key, int
 
 
 async def using(conn: Connection, project: UUID, template_id: UUID) -> list[TemplateCampaign]:
-    """The campaigns that were made of the template, newest first."""
+    """Return the campaigns that were made from the template, newest first."""
     return [msgspec.convert(dict(row), TemplateCampaign) for row in await conn.fetch(USING, project, template_id)]
 
 
 async def newest(
     conn: Connection, project: UUID, status: CampaignStatus | None, search: str | None, limit: int, offset: int
 ) -> list[Campaign]:
-    """Newest first; `search` is a part of the name, in lower case."""
+    """Return a page of campaigns, newest first. `search` is a part of the name in lower case."""
     rows = await conn.fetch(NEWEST, project, status, search, limit, offset)
     return [_campaign(row["columns"]) for row in rows]
 
 
 async def of_segment(conn: Connection, project: UUID, segment_id: UUID) -> list[CampaignUse]:
-    """The newest campaigns that are not over and whose audience names the segment."""
+    """Return the newest unfinished campaigns whose audience refers to the segment."""
     rows = await conn.fetch(OF_SEGMENT, project, str(segment_id))
     return [CampaignUse(id=row["id"], name=row["name"], status=row["status"]) for row in rows]
 

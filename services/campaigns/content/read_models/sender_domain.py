@@ -1,4 +1,4 @@
-"""The domains that projects may send from, as delivery says. Each is kept by its own highest version."""
+"""The domains that projects may send from, copied from delivery. The highest version of each domain wins."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -17,8 +17,8 @@ from libs.schemas.delivery.domains import (
 NAME = "sender_domain"
 TABLES = ("sender_domain",)
 EVENTS = (DomainAdded, DomainVerified, DomainLost, DomainRemoved)
-# A domain that is removed and added again is another one, and its facts may overtake those of the first. Rows that are
-# older than `domain_id` are verified ones, of which nothing more is known.
+# A domain that is removed and added again has a new `domain_id`, so that late events of the first one do not change it.
+# Rows that were written before there was a `domain_id` are verified domains; their real id is not known.
 DDL = """
 create table if not exists sender_domain (
     project uuid not null,
@@ -63,9 +63,9 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     )
 
 
-async def verified(conn: Connection, wanted: Collection[tuple[UUID, str]]) -> dict[UUID, set[str]]:
-    """Which of the wanted (project, domain) are verified, by project."""
-    rows = await conn.fetch(VERIFIED, [project for project, _ in wanted], [domain for _, domain in wanted])
+async def verified(conn: Connection, pairs: Collection[tuple[UUID, str]]) -> dict[UUID, set[str]]:
+    """Return which of the (project, domain) are verified, by project."""
+    rows = await conn.fetch(VERIFIED, [project for project, _ in pairs], [domain for _, domain in pairs])
     domains: dict[UUID, set[str]] = {}
     for row in rows:
         domains.setdefault(row["project"], set()).add(row["domain"])

@@ -1,4 +1,4 @@
-"""Who clicked which link of a campaign, and how often. Clicks of machines are not counted."""
+"""How often each contact clicked each link of a campaign. Machine clicks are not counted."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ DDL = """
 create table if not exists campaign_click (
     project uuid not null,
     campaign_id uuid not null,
-    link_id uuid not null,              -- a digest: links are longer than keys can be
+    link_id uuid not null,              -- a digest: a link may be too long for an index key
     contact_id uuid not null,
     link text not null,
     clicks int not null,
@@ -49,8 +49,8 @@ limit 1000
 Key = tuple[UUID, UUID, UUID, UUID]
 
 
-class Link(msgspec.Struct, frozen=True):
-    """A link of a campaign: all clicks, and how many contacts clicked."""
+class ClickedLink(msgspec.Struct, frozen=True):
+    """A link of a campaign: the number of clicks, and of contacts who clicked."""
 
     link: str
     clicks: int
@@ -59,7 +59,7 @@ class Link(msgspec.Struct, frozen=True):
     last_at: datetime
 
 
-class _Row(msgspec.Struct):
+class _Clicks(msgspec.Struct):
     link: str
     clicks: int
     first_at: datetime
@@ -67,27 +67,27 @@ class _Row(msgspec.Struct):
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
-    rows: dict[Key, _Row] = {}
+    rows: dict[Key, _Clicks] = {}
     for event in events:
         _fold(rows, event)
     if not rows:
         return
     keys = sorted(rows)
     ids = [[key[part] for key in keys] for part in range(4)]
-    await conn.execute(ADD, *ids, *([getattr(rows[key], name) for key in keys] for name in _Row.__struct_fields__))
+    await conn.execute(ADD, *ids, *([getattr(rows[key], name) for key in keys] for name in _Clicks.__struct_fields__))
 
 
-async def links(conn: Connection, project: UUID, campaign_id: UUID) -> list[Link]:
-    """The most clicked first; no more than 1,000."""
-    return [msgspec.convert(dict(row), Link) for row in await conn.fetch(LINKS, project, campaign_id)]
+async def links(conn: Connection, project: UUID, campaign_id: UUID) -> list[ClickedLink]:
+    """Return the 1,000 most clicked links, the most clicked first."""
+    return [msgspec.convert(dict(row), ClickedLink) for row in await conn.fetch(LINKS, project, campaign_id)]
 
 
-def _fold(rows: dict[Key, _Row], event: Envelope[EmailClicked]) -> None:
+def _fold(rows: dict[Key, _Clicks], event: Envelope[EmailClicked]) -> None:
     click = event.message
     if click.campaign_id is None or click.machine:
         return
     key = (event.project, click.campaign_id, _digest(click.link), click.contact_id)
-    row = rows.setdefault(key, _Row(click.link, 0, click.at, click.at))
+    row = rows.setdefault(key, _Clicks(click.link, 0, click.at, click.at))
     row.clicks += 1
     row.first_at, row.last_at = min(row.first_at, click.at), max(row.last_at, click.at)
 

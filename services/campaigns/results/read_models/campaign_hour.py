@@ -1,5 +1,4 @@
-"""What happened to a campaign in each hour: first opens, first clicks and so on, so that the hours add up to its
-counts."""
+"""What happened to a campaign in each hour. Each mail counts once per kind, so the hours add up to the statistics."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -56,7 +55,7 @@ where project = $1 and campaign_id = $2 order by hour
 limit 10000
 """
 
-NAMES: dict[type, str] = {
+COLUMNS: dict[type, str] = {
     EmailSent: "sent",
     EmailDelivered: "delivered",
     EmailOpened: "opened",
@@ -75,13 +74,13 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
             continue
         at = event.at if isinstance(message, EmailSent) else message.at
         key = (event.project, message.campaign_id, at.replace(minute=0, second=0, microsecond=0))
-        counted.setdefault(key, Counter())[NAMES[type(message)]] += 1
+        counted.setdefault(key, Counter())[COLUMNS[type(message)]] += 1
     if counted:
         keys = sorted(counted)
         ids = [[key[part] for key in keys] for part in range(3)]
-        await conn.execute(ADD, *ids, *([counted[key][name] for key in keys] for name in NAMES.values()))
+        await conn.execute(ADD, *ids, *([counted[key][name] for key in keys] for name in COLUMNS.values()))
 
 
 async def hours(conn: Connection, project: UUID, campaign_id: UUID) -> list[asyncpg.Record]:
-    """The hours in which anything happened, in their order."""
+    """Return the hours in which something happened, in chronological order."""
     return list(await conn.fetch(HOURS, project, campaign_id))

@@ -1,8 +1,8 @@
-"""What became of each recipient of each campaign.
+"""Every recipient of every campaign, with the state and the history of their mail.
 
-A row begins with whichever is heard of first: the page that names the contact, or what became of the mail. Its state is
-that of the mail's latest fact by version; times are the earliest of their kind, and counts only grow; so the order in
-which facts come does not matter.
+A row is created by whichever event arrives first: the page of the audience, or one about the mail. The state is that of
+the mail's event with the highest version, times are the earliest of their kind, and counts only grow. So the order in
+which events arrive does not matter.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ EVENTS = (
     EmailComplained,
     ContactDeleted,
 )
-# A third of each page is left free, so that updates stay on it and touch no index.
+# A third of each page is left free, so that updates stay on the page and touch no index.
 DDL = """
 create table if not exists campaign_recipient (
     project uuid not null,
@@ -73,9 +73,9 @@ create table if not exists campaign_recipient (
     primary key (project, campaign_id, contact_id)
 ) with (fillfactor = 66);
 
-alter table campaign_recipient add column if not exists variant text;       -- of those who are in an A/B test
+alter table campaign_recipient add column if not exists variant text;       -- only of recipients in an A/B test
 
--- Mails of which it was once not known whether SES has them: few, so that those which still are can be counted.
+-- Mails that were ever unknown. There are few of them, so counting those that still are is cheap.
 create table if not exists campaign_doubt (
     project uuid not null,
     campaign_id uuid not null,
@@ -105,22 +105,22 @@ on conflict (project, campaign_id, contact_id) do update set
     opens = kept.opens + excluded.opens,
     clicks = kept.clicks + excluded.clicks
 """
-# Of a page only three columns are told, of everyone's row the same rest: a fifth of the work of the above.
-NAME_ALL = """
+# A page only brings three columns, the others are the same for all its rows: this takes a fifth of the time of MERGE.
+ADD_PAGE = """
 insert into campaign_recipient as kept (project, campaign_id, contact_id, email, variant, state, state_version, opens,
     clicks)
 select $1, $2, contact_id, email, variant, 'queued', 0, 0, 0
-from unnest($3::uuid[], $4::text[], $5::text[]) as named (contact_id, email, variant) order by contact_id
+from unnest($3::uuid[], $4::text[], $5::text[]) as member (contact_id, email, variant) order by contact_id
 on conflict (project, campaign_id, contact_id) do update set
     email = coalesce(kept.email, excluded.email), variant = excluded.variant
 """
-DOUBT = """
+ADD_UNKNOWN = """
 insert into campaign_doubt (project, campaign_id, contact_id)
 select * from unnest($1::uuid[], $2::uuid[], $3::uuid[])
 on conflict do nothing
 """
-# Only pages bring addresses, and a contact is on the page before it can be deleted; both come in the order of their
-# stream. What comes later is without an address.
+# Only pages bring addresses. A page with a contact always arrives before the contact's deletion, and everything that
+# arrives later is without an address.
 ERASE = """
 update campaign_recipient set email = null
 from unnest($1::uuid[], $2::uuid[]) as gone (project, contact_id)
@@ -130,7 +130,7 @@ UNKNOWN = """
 select count(*) from campaign_doubt join campaign_recipient using (project, campaign_id, contact_id)
 where project = $1 and campaign_id = $2 and campaign_recipient.state = 'unknown'
 """
-# Who is not in the test gets the winner, once there is one ($6).
+# Recipients who are not in the test get the winner ($6), once there is one.
 PAGE = """
 select kept.contact_id, kept.email, kept.email_id, kept.state as status, kept.reason, kept.sent_at, kept.delivered_at,
     kept.opened_at, kept.clicked_at, kept.bounced_at, kept.soft_bounced_at, kept.complained_at, kept.opens, kept.clicks,
@@ -161,20 +161,22 @@ STATES: dict[type, RecipientState] = {
     EmailUnresolved: "unknown",
     EmailRequeued: "queued",
 }
-BEFORE_ALL = UUID(int=0)
+START = UUID(int=0)
 
 
 class RecipientFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """The recipients of whom `status` is true and who get `variant`; None is all. `winner` is what those get who are
-    not in the campaign's A/B test."""
+    """Which recipients a query is for. None means all.
+
+    `winner` is the variant of the recipients who are not in the campaign's A/B test.
+    """
 
     status: str | None = None
     variant: str | None = None
     winner: str | None = None
 
 
-class _Row(msgspec.Struct):
-    """What a batch says of one recipient; version 0 is nothing of the mail's state."""
+class _Changes(msgspec.Struct):
+    """What a batch of events says about one recipient. Version 0 means that it does not say the mail's state."""
 
     email_id: UUID | None = None
     state: RecipientState = "queued"
@@ -192,27 +194,27 @@ class _Row(msgspec.Struct):
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
-    rows: dict[Key, _Row] = {}
-    doubts: set[Key] = set()
+    rows: dict[Key, _Changes] = {}
+    unknowns: set[Key] = set()
     for event in events:
         if isinstance(event.message, AudiencePageResolved):
-            await _name(conn, event.project, event.message)
+            await _add_page(conn, event.project, event.message)
         else:
-            _fold(rows, doubts, event)
+            _fold(rows, unknowns, event)
     if rows:
         keys = sorted(rows)
-        columns = [[getattr(rows[key], name) for key in keys] for name in _Row.__struct_fields__]
+        columns = [[getattr(rows[key], name) for key in keys] for name in _Changes.__struct_fields__]
         await conn.execute(MERGE, *_columns(keys), *columns)
-    if doubts:
-        await conn.execute(DOUBT, *_columns(sorted(doubts)))
+    if unknowns:
+        await conn.execute(ADD_UNKNOWN, *_columns(sorted(unknowns)))
     gone = [(e.project, e.message.contact_id) for e in events if isinstance(e.message, ContactDeleted)]
     if gone:
         await conn.execute(ERASE, [project for project, _ in gone], [contact_id for _, contact_id in gone])
 
 
-async def _name(conn: Connection, project: UUID, page: AudiencePageResolved) -> None:
+async def _add_page(conn: Connection, project: UUID, page: AudiencePageResolved) -> None:
     await conn.execute(
-        NAME_ALL,
+        ADD_PAGE,
         project,
         page.campaign_id,
         [member.contact_id for member in page.members],
@@ -222,54 +224,54 @@ async def _name(conn: Connection, project: UUID, page: AudiencePageResolved) -> 
 
 
 async def unknown(conn: Connection, project: UUID, campaign_id: UUID) -> int:
-    """Of how many mails it is not known whether SES has them."""
+    """Return the number of mails whose state is unknown: SES may or may not have accepted them."""
     count: int = await conn.fetchval(UNKNOWN, project, campaign_id)
     return count
 
 
 async def page(
-    conn: Connection, project: UUID, campaign_id: UUID, after: UUID, wanted: RecipientFilter, limit: int
+    conn: Connection, project: UUID, campaign_id: UUID, after: UUID, matching: RecipientFilter, limit: int
 ) -> list[asyncpg.Record]:
-    """Those of the recipients who are wanted, in order of their ids, from the place `after`."""
-    variants = (wanted.winner, wanted.variant)
-    return list(await conn.fetch(PAGE, project, campaign_id, after, wanted.status, limit, *variants))
+    """Return the next recipients that match the filter, ordered by contact id, starting after `after`."""
+    variants = (matching.winner, matching.variant)
+    return list(await conn.fetch(PAGE, project, campaign_id, after, matching.status, limit, *variants))
 
 
-def _fold(rows: dict[Key, _Row], doubts: set[Key], event: Envelope[Any]) -> None:
+def _fold(rows: dict[Key, _Changes], unknowns: set[Key], event: Envelope[Any]) -> None:
     message = event.message
     if not isinstance(message, ContactDeleted) and message.campaign_id is not None:
         key = (event.project, message.campaign_id, message.contact_id)
-        row = rows.setdefault(key, _Row())
+        row = rows.setdefault(key, _Changes())
         row.email_id = message.email_id
         if isinstance(message, EmailUnresolved):
-            doubts.add(key)
+            unknowns.add(key)
         _note(row, event)
 
 
-def _note(row: _Row, event: Envelope[Any]) -> None:
+def _note(row: _Changes, event: Envelope[Any]) -> None:
     message = event.message
     state = STATES.get(type(message))
     if state and event.version > row.state_version:
         row.state, row.state_version, row.reason = state, event.version, getattr(message, "reason", None)
     match message:
         case EmailSent():
-            row.sent_at = _least(row.sent_at, event.at)
+            row.sent_at = _earliest(row.sent_at, event.at)
         case EmailDelivered(at=at):
-            row.delivered_at = _least(row.delivered_at, at)
+            row.delivered_at = _earliest(row.delivered_at, at)
         case EmailOpened(at=at, machine=False):
-            row.opened_at, row.opens = _least(row.opened_at, at), row.opens + 1
+            row.opened_at, row.opens = _earliest(row.opened_at, at), row.opens + 1
         case EmailClicked(at=at, machine=False):
-            row.clicked_at, row.clicks = _least(row.clicked_at, at), row.clicks + 1
+            row.clicked_at, row.clicks = _earliest(row.clicked_at, at), row.clicks + 1
         case EmailBounced(at=at, bounce_type="Transient"):
-            row.soft_bounced_at = _least(row.soft_bounced_at, at)
+            row.soft_bounced_at = _earliest(row.soft_bounced_at, at)
         case EmailBounced(at=at):
-            row.bounced_at = _least(row.bounced_at, at)
+            row.bounced_at = _earliest(row.bounced_at, at)
         case EmailComplained(at=at):
-            row.complained_at = _least(row.complained_at, at)
+            row.complained_at = _earliest(row.complained_at, at)
 
 
-def _least(known: datetime | None, at: datetime) -> datetime:
-    return min(known, at) if known else at
+def _earliest(before: datetime | None, at: datetime) -> datetime:
+    return min(before, at) if before else at
 
 
 def _columns(keys: Sequence[Key]) -> list[list[UUID]]:

@@ -1,7 +1,7 @@
-"""How far each campaign's run is: counts of recipients and of what became of their mails.
+"""The counts of each campaign's recipients and mails.
 
-Folded from the events of contacts, delivery and feedback, which come in any order: counts are only ever added to, and
-a row begins with whichever event comes first.
+Folded from the events of contacts, delivery and feedback, which arrive in any order: counts only grow, and the first
+event creates the row.
 """
 
 from collections import Counter
@@ -45,7 +45,7 @@ EVENTS = (
     EmailBounced,
     EmailComplained,
 )
-# Half of each page is left free, so that updates stay on it and touch no index.
+# Half of each page is left free, so that updates stay on the page and touch no index.
 DDL = """
 create table if not exists campaign_run (
     project uuid not null,
@@ -67,7 +67,7 @@ create table if not exists campaign_run (
 alter table campaign_run
     add column if not exists hard_bounced int not null default 0,
     add column if not exists soft_bounced int not null default 0,
-    add column if not exists opens int not null default 0,      -- every time, not every mail
+    add column if not exists opens int not null default 0,      -- counts every open, not every mail
     add column if not exists clicks int not null default 0,
     add column if not exists first_sent_at timestamptz,
     add column if not exists last_sent_at timestamptz;
@@ -80,7 +80,7 @@ create table if not exists campaign_suppressed (
     primary key (project, campaign_id, reason)
 );
 
--- A mail may bounce for now and then for good; it counts once.
+-- A mail may bounce softly and then hard. It counts once.
 create table if not exists campaign_bounce (
     project uuid not null,
     email_id uuid not null,
@@ -88,7 +88,7 @@ create table if not exists campaign_bounce (
 );
 """
 
-# Rows are locked in one order, so that two replicas cannot wait for each other.
+# All replicas lock rows in the same order, so that they do not deadlock.
 ADD = """
 insert into campaign_run as run (project, campaign_id, total, resolved, sent, failed, suppressed, cancelled,
                                  delivered, opened, clicked, complained, hard_bounced, soft_bounced, opens, clicks,
@@ -123,7 +123,7 @@ select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[])
 on conflict (project, campaign_id, reason) do update set mails = kept.mails + excluded.mails
 """
 SUPPRESSED = "select reason, mails from campaign_suppressed where project = $1 and campaign_id = $2 order by reason"
-NOTE_BOUNCED = """
+MARK_BOUNCED = """
 insert into campaign_bounce (project, email_id)
 select project, email_id from unnest($1::uuid[], $2::uuid[]) as bounced (project, email_id)
 order by project, email_id
@@ -150,7 +150,7 @@ Key = tuple[UUID, UUID]
 
 
 class FinishedRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A campaign in SENDING whose every mail has its outcome, with the version of its stream."""
+    """A campaign whose mails all have their outcome, with the version of its stream."""
 
     project: UUID
     campaign_id: UUID
@@ -160,7 +160,7 @@ class FinishedRun(msgspec.Struct, frozen=True, kw_only=True):
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     ours = [e for e in events if e.message.campaign_id is not None]
-    bounced = await _bounced_anew(conn, ours)
+    bounced = await _newly_bounced(conn, ours)
     counted: dict[Key, Counter[str]] = {}
     totals: dict[Key, int] = {}
     for e in ours:
@@ -197,13 +197,13 @@ async def get(conn: Connection, project: UUID, campaign_id: UUID) -> Run:
 
 
 async def finished(conn: Connection, keys: Collection[Key]) -> list[FinishedRun]:
-    """Which of these campaigns are over, but not said to be."""
+    """Return those campaigns whose mails all have their outcome, but which are not SENT yet."""
     rows = await conn.fetch(FINISHED, [project for project, _ in keys], [campaign_id for _, campaign_id in keys])
     return [msgspec.convert(dict(row), FinishedRun) for row in rows]
 
 
-async def _bounced_anew(conn: Connection, events: Sequence[Envelope[Any]]) -> list[Key]:
-    """The campaigns of the mails that had not bounced before, one for each mail."""
+async def _newly_bounced(conn: Connection, events: Sequence[Envelope[Any]]) -> list[Key]:
+    """Return the campaign of each mail that bounced for the first time."""
     mails: dict[Key, UUID] = {
         (e.project, e.message.email_id): e.message.campaign_id
         for e in events
@@ -211,12 +211,12 @@ async def _bounced_anew(conn: Connection, events: Sequence[Envelope[Any]]) -> li
     }
     if not mails:
         return []
-    rows = await conn.fetch(NOTE_BOUNCED, [project for project, _ in mails], [email_id for _, email_id in mails])
+    rows = await conn.fetch(MARK_BOUNCED, [project for project, _ in mails], [email_id for _, email_id in mails])
     return [(row["project"], mails[row["project"], row["email_id"]]) for row in rows]
 
 
 def _sent_at(events: Sequence[Envelope[Any]]) -> dict[Key, list[datetime]]:
-    """When the mails of each campaign were sent."""
+    """Return the times at which the mails of each campaign were sent."""
     times: dict[Key, list[datetime]] = {}
     for e in events:
         if isinstance(e.message, EmailSent) and e.message.campaign_id:

@@ -1,4 +1,4 @@
-"""Templates as they are now. The decider's `evolve` says what an event makes of one."""
+"""The current state of each template, evolved by the decider."""
 
 from collections.abc import Collection, Sequence
 from uuid import UUID
@@ -86,7 +86,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
 
 
 async def load(conn: Connection, keys: Collection[Key]) -> dict[Key, Template]:
-    """The templates of these (project, id)."""
+    """Return the templates of these (project, id)."""
     rows = await conn.fetch(LOAD, [project for project, _ in keys], [template_id for _, template_id in keys])
     return {(row["project"], row["id"]): _template(row) for row in rows}
 
@@ -94,7 +94,7 @@ async def load(conn: Connection, keys: Collection[Key]) -> dict[Key, Template]:
 async def newest(
     conn: Connection, project: UUID, kind: Kind | None, search: str | None, limit: int, offset: int
 ) -> list[Template]:
-    """Newest first; `search` is a part of the name or the subject, in lower case."""
+    """Return a page of templates, newest first. `search` is a part of the name or the subject in lower case."""
     rows = await conn.fetch(NEWEST, project, kind, search, limit, offset)
     return [_template(row) for row in rows]
 

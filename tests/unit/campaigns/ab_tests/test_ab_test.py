@@ -26,13 +26,8 @@ from libs.schemas.campaigns.campaigns import (
 from libs.schemas.campaigns.campaigns import CampaignSendingStarted as Started
 from services.campaigns.ab_tests.decision import best_variant
 from services.campaigns.ab_tests.timers import WinnerDue
-from services.campaigns.campaigns.campaign import (
-    Absent,
-    Campaign,
-    Command,
-    Event,
-    decide,
-)
+from services.campaigns.campaigns.campaign import Command, Event, decide
+from services.campaigns.campaigns.state import Absent, Campaign
 from tests.unit.campaigns.campaigns.test_campaign import (
     ALLOWED,
     CANCELLED,

@@ -41,15 +41,13 @@ from libs.schemas.contacts.contacts import Condition, Filter, Group
 from libs.schemas.delivery.content import Content
 from services.campaigns.campaigns.campaign import (
     INITIAL,
-    Absent,
-    Campaign,
     Command,
     Due,
     Event,
-    State,
     decide,
     evolve,
 )
+from services.campaigns.campaigns.state import Absent, Campaign, State
 from services.campaigns.campaigns.timers import CampaignDue
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

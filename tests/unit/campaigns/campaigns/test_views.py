@@ -5,8 +5,8 @@ from uuid import uuid4
 
 from libs.schemas.campaigns.audience import Audience
 from libs.schemas.delivery.content import Content
-from services.campaigns.campaigns.campaign import Campaign
 from services.campaigns.campaigns.draft import Draft
+from services.campaigns.campaigns.state import Campaign
 from services.campaigns.campaigns.views import campaign_view
 from services.campaigns.results.views import stats_view
 from services.campaigns.runs.run import Run
