@@ -23,7 +23,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def build(config: Settings) -> Service:
-    """Return the service. What several folders share is made here."""
+    """Return the service, with one instance of each object that several folders share."""
     times = timing(config.unknown_grace)
     links = Links(config.public_url, config.link_key)
     cache = ContentCache()

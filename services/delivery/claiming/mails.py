@@ -10,8 +10,8 @@ from services.delivery.ledger.mail import Mail
 from services.delivery.rendering.content_cache import ContentCache
 from services.delivery.suppression.listing import LISTED, LISTING
 
-# Tables that LISTED does not need are read by scalar sub-queries: this is planned anew for every batch, and with eight
-# tables to join, planning took longer than running it.
+# This is planned anew for every batch, and with eight tables to join, planning took longer than execution. So content
+# and campaign_policy are read by scalar sub-queries.
 LOAD = f"""
 select {FIELDS}, email.recipient, email.content_id, email.content, email.overrides, email.data,
     (select version from content where content.project = email.project and content.id = email.content_id)

@@ -1,4 +1,4 @@
-"""Decides whether transactional mail is accepted, on facts that were looked up before. Pure."""
+"""Decides whether transactional mail is accepted, given what was looked up before. Pure."""
 
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
+from libs.kernel.field_errors import field_error
 from libs.kernel.mail_headers import header_errors
 from libs.kernel.rejection import Rejected, invalid, invalid_fields
 from libs.schemas.base import FieldError
@@ -90,7 +91,7 @@ def _content(request: SendRequest, template: Content | None) -> Content:
     try:
         return overridden(template, request.overrides)
     except msgspec.ValidationError as wrong:
-        raise invalid("overrides", str(wrong), "invalid_type") from wrong
+        raise invalid_fields([field_error("overrides", str(wrong), "invalid_type")]) from wrong
 
 
 def _queued(command: SendEmail | SendEmails, content: Content, recipient: EmailRecipient) -> EmailQueued:

@@ -70,7 +70,7 @@ async def queue(unit: UnitOfWork, intents: Sequence[Intent]) -> set[UUID]:
 
 
 async def queued_before(unit: UnitOfWork, ids: Collection[UUID]) -> dict[UUID, datetime]:
-    """Return since when those of the intents that exist have existed."""
+    """Return the creation times of those intents that exist already."""
     if not ids:
         return {}
     return {row["id"]: row["created_at"] for row in await unit.conn.fetch(QUEUED, list(ids))}

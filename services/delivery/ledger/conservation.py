@@ -1,6 +1,6 @@
 """The conservation law as a metric: intents = queued + claimed + unknown + sent + failed + suppressed + cancelled.
 
-The left side is counted in the log, the right side in the ledger, both in one snapshot. `godwit audit` tells more.
+The left side is counted in the log, the right side in the ledger, both in one snapshot. `godwit audit` shows more.
 """
 
 from libs.runtime.eventstore.store import Connection

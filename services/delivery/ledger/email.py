@@ -124,7 +124,7 @@ def cancel(email: Email) -> Change:
 
 
 def cancel_queued(email: Email) -> Change | None:
-    """Cancel a queued mail on request; None if it already is cancelled. Raise Rejected if it is too late."""
+    """Cancel a queued mail on request; None if it is cancelled already. Raise Rejected if it is too late."""
     if email.state == "cancelled":
         return None
     if email.state != "queued":

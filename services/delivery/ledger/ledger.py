@@ -1,4 +1,4 @@
-"""Reading and changing intents in batches. A change applies only if nothing else has changed its intent since."""
+"""Reads and changes intents in batches. A change applies only if nothing else has changed its intent since."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -91,7 +91,7 @@ def options_of(row: asyncpg.Record) -> MailOptions:
 async def apply(unit: UnitOfWork, changes: Iterable[tuple[Email, Change]]) -> set[UUID]:
     """Make the changes and append their events. Return the ids of the intents that changed.
 
-    An intent that is no longer as it was read stays as it is.
+    An intent that has changed since it was read is left alone.
     """
     by_id = {email.id: (email, change) for email, change in changes}
     if not by_id:

@@ -1,4 +1,4 @@
-"""What a mail says, as its template and the request that overrides it have it. Pure."""
+"""Derives the content of a mail from a template, and the sender's domain from the content. Pure."""
 
 from typing import Any
 

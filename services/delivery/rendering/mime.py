@@ -57,7 +57,7 @@ def _text(subtype: str, text: str) -> bytes:
 
 def _file(file: AttachedFile) -> bytes:
     head = EmailMessage(policy=SMTP)
-    # RFC 2046 forbids Base64 for message/* and multipart/*, so such a file is attached as plain bytes
+    # RFC 2046 forbids Base64 for message/* and multipart/*, so such a file is declared as plain bytes
     whole = file.content_type.lower().startswith(("message/", "multipart/"))
     head["Content-Type"] = "application/octet-stream" if whole else file.content_type
     head["Content-Transfer-Encoding"] = "base64"

@@ -37,7 +37,7 @@ join bucket on region = $1
 left join permit on permit.region = $1 and ready_at > clock.now and n > 0
 order by ready_at
 """
-# Does nothing if the bucket has changed since it was read. Permits that returned in the meantime stay out a bit longer.
+# Does nothing if the bucket has changed since it was read. Permits that returned meanwhile stay out a bit longer.
 GRANT = """
 with turn as (
     update bucket set rate = $6, at = greatest(at, $7), left_today = left_today - $4::int

@@ -9,7 +9,7 @@ LISTING = f"""left join lateral (
     order by reason nulls last limit 1
 ) listing on true"""  # noqa: S608 - a constant
 # Why the recipient's address is blocked: because of its mailbox, or because somebody listed it. Previews and claims
-# share this text, so a preview tells what the claim will decide.
+# share this text, so a preview shows what the claim will decide.
 LISTED = """
     case when recipient.erased then 'erased'
         when listing.reason = 'MANUAL' or account_suppression.address is not null then 'listed'

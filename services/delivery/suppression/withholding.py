@@ -18,7 +18,7 @@ class Recipient(msgspec.Struct, frozen=True):
 
 
 class Withheld(msgspec.Struct, frozen=True):
-    """Why a recipient gets no mail; `rule` is the name of the suppression rule, if it is because of one."""
+    """Why a recipient gets no mail; `rule` is the name of the suppression rule, if one is the reason."""
 
     reason: SuppressionReason
     rule: str | None = None

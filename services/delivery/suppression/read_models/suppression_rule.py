@@ -44,7 +44,7 @@ from suppression_rule where project = any($1::uuid[]) order by project, created_
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
-    """Rules come a few at a time, so they are folded one by one."""
+    """Fold the events one by one, because there are few."""
     for event in events:
         match event.message:
             case SuppressionRuleCreated() | SuppressionRuleUpdated() as rule:
