@@ -1,6 +1,6 @@
-"""The edge: HTTP in, commands out, queries out, and the pages that mailbox users see.
+"""The gateway: the HTTP API, the SMTP relay, the SNS webhook, and the pages behind the links in mails.
 
-Owns projects and their API keys (`project.created` and `key.issued` on `evt.gateway.>`), and remembers the answers to
-requests that carry an Idempotency-Key. Sends `cmd.<service>.>` and `qry.<service>.>`, and puts the notifications of
-Amazon SES, once their signature is proved, on `ingest.sns`.
+Owns projects and their API keys (`project.created`, `project.updated` and `key.issued` on `evt.gateway.>`), and the
+stored responses to requests with an Idempotency-Key. Sends `cmd.<service>.>` and `qry.<service>.>`, and stores verified
+notifications of Amazon SES on `ingest.sns`.
 """

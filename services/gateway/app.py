@@ -4,8 +4,6 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from litestar.types import ASGIApp
-
 from libs.runtime.messaging.publisher import Publisher
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.service import Handlers, Service
@@ -37,25 +35,20 @@ def openapi_schema() -> dict[str, Any]:
 
 async def serve(runtime: Runtime) -> None:
     """Answer HTTP and SMTP until cancelled. The process is ready once the first project is set up."""
-    bootstrap = Bootstrap(runtime)
+    config, bootstrap = runtime.settings, Bootstrap(runtime)
     bus, queue = Bus(runtime.client, runtime.pool), IngestQueue(Publisher(runtime.client, "INGEST"))
     await bus.start()
     await bootstrap.create_project()
-    app = _http_app(runtime, bus, queue)
+    application = make_application(route_handlers(), api_middleware(config, runtime.pool), openapi_config())
+    application.state.verify = verifier_from(config)
+    application.state.subscription = Subscription(bus, runtime.pool, config.link_key)
+    application.state.sns_receiver, application.state.ingest_queue = receiver_from(config), queue
+    app = Edge(application, bus)
     async with asyncio.TaskGroup() as tasks:
         work = (queue.run(), serve_smtp(app, runtime), bootstrap.add_domain(bus))
         running = [tasks.create_task(each) for each in work]
         try:
-            await serve_http(app, runtime.settings.host, runtime.settings.http_port)
+            await serve_http(app, config.host, config.http_port)
         finally:
             for task in running:
                 task.cancel()
-
-
-def _http_app(runtime: Runtime, bus: Bus, queue: IngestQueue) -> ASGIApp:
-    config, pool = runtime.settings, runtime.pool
-    app = make_application(route_handlers(), api_middleware(config, pool), openapi_config())
-    app.state.verify = verifier_from(config)
-    app.state.subscription = Subscription(bus, pool, config.link_key)
-    app.state.sns_receiver, app.state.ingest_queue = receiver_from(config), queue
-    return Edge(app, bus)

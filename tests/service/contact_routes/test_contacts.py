@@ -14,7 +14,7 @@ async def created(api: httpx.AsyncClient, email: str = "ann@example.com", **fiel
     return contact
 
 
-async def test_a_contact_is_created_or_upserted_by_email_and_the_answer_says_which(api: httpx.AsyncClient) -> None:
+async def test_a_contact_is_created_or_updated_by_its_address(api: httpx.AsyncClient) -> None:
     new = await created(api, " Ann@Example.com ", data={"firstName": "Ann", "plan": "pro"})
     again = await api.post("/contacts", json={"email": "ANN@example.com", "data": {"plan": None, "seats": 3}})
     assert (new["email"], new["subscribed"], new["_meta"]) == (
@@ -58,7 +58,7 @@ async def test_a_deleted_address_is_free_for_a_new_contact(api: httpx.AsyncClien
     assert again["id"] != ann["id"] and again["data"] == {}
 
 
-async def test_deleting_twice_with_one_key_gives_the_same_answer(api: httpx.AsyncClient) -> None:
+async def test_deleting_twice_with_one_key_gives_the_same_response(api: httpx.AsyncClient) -> None:
     ann = await created(api)
     headers = {"Idempotency-Key": str(uuid4())}
     first = await api.delete(f"/contacts/{ann['id']}", headers=headers)
@@ -75,7 +75,7 @@ async def test_an_address_of_another_contact_cannot_be_taken(api: httpx.AsyncCli
     assert refused.json()["error"]["message"] == "Contact with this email already exists in this project"
 
 
-async def test_a_list_is_walked_by_its_cursor_and_counted_on_the_first_page_only(api: httpx.AsyncClient) -> None:
+async def test_a_list_is_paged_by_its_cursor_and_counted_on_the_first_page_only(api: httpx.AsyncClient) -> None:
     emails = [(await created(api, f"user{n}@example.com"))["email"] for n in range(5)]
     seen, totals, query = [], [], {"limit": "2"}
     while True:
@@ -88,7 +88,7 @@ async def test_a_list_is_walked_by_its_cursor_and_counted_on_the_first_page_only
     assert seen == emails[::-1] and totals == [5, 0, 0] and page["cursor"] is None
 
 
-async def test_up_to_500_addresses_are_looked_up_in_one_call_as_they_were_written(api: httpx.AsyncClient) -> None:
+async def test_up_to_500_addresses_are_looked_up_at_once(api: httpx.AsyncClient) -> None:
     await created(api)
     emails = ["x@example.com", " ANN@Example.com", "no address", "ann@example.com"]
     answer = await api.post("/contacts/lookup", json={"emails": emails})
@@ -99,7 +99,7 @@ async def test_up_to_500_addresses_are_looked_up_in_one_call_as_they_were_writte
         assert refused.status_code == 422 and message in refused.json()["error"]["errors"][0]["message"]
 
 
-async def test_a_page_of_large_contacts_is_cut_where_an_answer_is_full(api: httpx.AsyncClient) -> None:
+async def test_a_page_of_large_contacts_is_limited_in_bytes(api: httpx.AsyncClient) -> None:
     large = {"text": "x" * 120_000}
     for n in range(9):
         await created(api, f"user{n}@example.com", data=large)
@@ -144,7 +144,7 @@ BAD_BODIES = [
 
 
 @pytest.mark.parametrize("body", BAD_BODIES, ids=range(len(BAD_BODIES)))
-async def test_bad_input_is_a_typed_refusal_and_changes_nothing(api: httpx.AsyncClient, body: bytes) -> None:
+async def test_invalid_input_is_rejected_by_field_and_changes_nothing(api: httpx.AsyncClient, body: bytes) -> None:
     for method, path in (("POST", "/contacts"), ("POST", "/v1/contacts")):
         refused = await api.request(method, path, content=body, headers={"Content-Type": "application/json"})
         assert 400 <= refused.status_code < 500, refused.text
@@ -152,20 +152,20 @@ async def test_bad_input_is_a_typed_refusal_and_changes_nothing(api: httpx.Async
     assert (await api.get("/contacts")).json()["total"] == 0
 
 
-async def test_a_key_that_is_given_twice_counts_once(api: httpx.AsyncClient) -> None:
+async def test_a_repeated_key_counts_once(api: httpx.AsyncClient) -> None:
     body = b'{"email": "ann@example.com", "data": {"plan": "free", "plan": "pro"}}'
     answer = await api.post("/contacts", content=body, headers={"Content-Type": "application/json"})
     assert answer.json()["data"] == {"plan": "pro"}
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=101", "cursor=nonsense", "search=%00"])
-async def test_bad_parameters_are_refused_by_name(api: httpx.AsyncClient, query: str) -> None:
+async def test_invalid_parameters_are_rejected_by_name(api: httpx.AsyncClient, query: str) -> None:
     refused = await api.get(f"/contacts?{query}")
     assert refused.status_code == 422
     assert refused.json()["error"]["errors"][0]["field"] == query.partition("=")[0]
 
 
-async def test_a_contacts_history_is_read_newest_first_page_by_page(api: httpx.AsyncClient) -> None:
+async def test_a_contacts_history_is_paged_newest_first(api: httpx.AsyncClient) -> None:
     ann = await created(api, data={"plan": "free"})
     path = f"/contacts/{ann['id']}"
     await api.patch(path, json={"data": {"plan": "pro"}})
@@ -178,7 +178,7 @@ async def test_a_contacts_history_is_read_newest_first_page_by_page(api: httpx.A
     assert (not rest["hasMore"] and rest["data"][0]["actor"].startswith("key")) or rest["data"][0]["actor"]
 
 
-async def test_a_contact_is_seen_as_it_was_at_an_instant(api: httpx.AsyncClient) -> None:
+async def test_a_contact_is_returned_as_it_was_at_a_time(api: httpx.AsyncClient) -> None:
     ann = await created(api, data={"plan": "free"})
     path = f"/contacts/{ann['id']}"
     await api.patch(path, json={"data": {"plan": "pro"}, "subscribed": False})
@@ -192,7 +192,7 @@ async def test_a_contact_is_seen_as_it_was_at_an_instant(api: httpx.AsyncClient)
     assert (wrong.status_code, wrong.json()["error"]["errors"][0]["field"]) == (422, "at")
 
 
-async def test_of_a_deleted_contact_there_is_what_happened_but_not_to_whom(api: httpx.AsyncClient) -> None:
+async def test_the_history_of_a_deleted_contact_has_no_personal_data(api: httpx.AsyncClient) -> None:
     ann = await created(api, data={"name": "Ann"})
     await api.delete(f"/contacts/{ann['id']}")
     history = await api.get(f"/contacts/{ann['id']}/history")

@@ -35,7 +35,7 @@ async def names(api: httpx.AsyncClient) -> list[str]:
     return found
 
 
-async def test_an_event_is_listed_with_what_was_sent(api: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
+async def test_an_event_is_listed_with_its_data(api: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
     first = await track(api, "signed_up", data={"plan": "pro", "code": {"value": 7, "persistent": False}})
     await track(api, "purchased", "bob")
     answer = (await api.get("/events")).json()
@@ -51,7 +51,7 @@ async def test_an_event_is_listed_with_what_was_sent(api: httpx.AsyncClient, str
     assert (await stranger.get("/events")).json()["events"] == []
 
 
-async def test_events_are_listed_by_name_by_contact_and_page_by_page(
+async def test_events_are_listed_by_name_by_contact_and_in_pages(
     api: httpx.AsyncClient, stranger: httpx.AsyncClient
 ) -> None:
     ann = [await track(api, event) for event in ("a", "b", "a")]
@@ -66,7 +66,7 @@ async def test_events_are_listed_by_name_by_contact_and_page_by_page(
     assert told(await stranger.get(f"/events/contact/{ann[0]['contact']}")) == (404, "CONTACT_NOT_FOUND")
 
 
-async def test_events_are_counted_between_two_instants(api: httpx.AsyncClient) -> None:
+async def test_events_are_counted_within_a_time_range(api: httpx.AsyncClient) -> None:
     for event in ("rare", "often", "often"):
         await track(api, event)
     assert (await api.get("/events/stats")).json() == [{"name": "often", "count": 2}, {"name": "rare", "count": 1}]
@@ -99,7 +99,7 @@ async def test_the_alias_tracks_for_a_contact_by_id_or_address(api: httpx.AsyncC
         ({"name": "segment.x.entry", "email": "ann@example.com"}, (422, "VALIDATION_ERROR"), "event"),
     ],
 )
-async def test_what_cannot_be_tracked_is_told(
+async def test_invalid_events_are_rejected(
     api: httpx.AsyncClient, body: object, answer: tuple[int, str], field: str | None
 ) -> None:
     response = await api.post("/events/track", json=body)
@@ -157,7 +157,7 @@ async def test_reserved_events_are_not_deleted(api: httpx.AsyncClient, name: str
     assert told(await api.delete(f"/events/{name}")) == (422, "VALIDATION_ERROR")
 
 
-async def test_a_contact_that_is_deleted_takes_its_events_along(api: httpx.AsyncClient) -> None:
+async def test_the_events_of_a_deleted_contact_are_deleted(api: httpx.AsyncClient) -> None:
     ann = await track(api, "signed_up")
     await api.delete(f"/contacts/{ann['contact']}")
     assert await names(api) == []

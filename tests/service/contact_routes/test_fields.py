@@ -70,7 +70,7 @@ async def test_a_field_with_too_many_values_shows_those_of_the_newest_contacts(
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=201"])
-async def test_bad_limits_are_refused(api: httpx.AsyncClient, query: str) -> None:
+async def test_invalid_limits_are_rejected(api: httpx.AsyncClient, query: str) -> None:
     assert (await api.get(f"/contacts/fields/plan/values?{query}")).status_code == 422
 
 
@@ -92,7 +92,7 @@ async def test_a_field_is_deleted_from_every_contact_and_from_no_other_project(
     assert [entry["type"] for entry in history] == ["contact.updated", "contact.created"]
 
 
-async def test_the_deletion_of_a_field_is_followed_like_a_bulk_operation(api: httpx.AsyncClient) -> None:
+async def test_the_deletion_of_a_field_is_tracked_like_a_bulk_operation(api: httpx.AsyncClient) -> None:
     await created(api, "without@example.com", data={"n": 0})
     for n in range(2):
         await created(api, f"user{n}@example.com", data={"plan": "pro", "n": n})
@@ -110,7 +110,7 @@ async def test_the_deletion_of_a_field_is_followed_like_a_bulk_operation(api: ht
     assert (await api.post(f"/contacts/bulk/{job}/cancel")).json()["error"]["code"] == "JOB_ENDED"
 
 
-async def test_another_project_cannot_follow_the_deletion_of_a_field(
+async def test_another_project_cannot_see_the_deletion_of_a_field(
     api: httpx.AsyncClient, stranger: httpx.AsyncClient
 ) -> None:
     await created(api, data={"plan": "pro"})
@@ -119,7 +119,7 @@ async def test_another_project_cannot_follow_the_deletion_of_a_field(
     assert (await stranger.post(f"/contacts/bulk/{job}/cancel")).status_code == 404
 
 
-async def test_a_field_that_a_segment_filters_by_is_in_use_and_stays(api: httpx.AsyncClient) -> None:
+async def test_a_field_that_a_segment_filters_by_cannot_be_deleted(api: httpx.AsyncClient) -> None:
     await created(api, data={"plan": "pro", "other": 1})
     condition = {
         "logic": "AND",

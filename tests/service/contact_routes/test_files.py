@@ -34,7 +34,7 @@ async def exported(api: httpx.AsyncClient, **query: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(response.text, newline="")))
 
 
-async def test_an_import_is_told_as_documented(api: httpx.AsyncClient) -> None:
+async def test_an_import_is_returned_as_documented(api: httpx.AsyncClient) -> None:
     job = await imported(api, "name,email\nAnn,ann@example.com\nBob,bob\n")
     assert set(job) == {"id", "state", "progress", "result", "failedReason"}
     assert (job["state"], job["progress"], job["failedReason"]) == ("completed", 100, None)
@@ -58,7 +58,7 @@ async def test_an_import_is_told_as_documented(api: httpx.AsyncClient) -> None:
         ("email,a,a\nx@x.io,1,2\n", "duplicate_column"),
     ],
 )
-async def test_a_file_that_cannot_be_imported_is_refused_at_once(api: httpx.AsyncClient, text: str, code: str) -> None:
+async def test_a_file_that_cannot_be_imported_is_rejected_at_once(api: httpx.AsyncClient, text: str, code: str) -> None:
     response = await api.post("/contacts/import", files={"file": ("people.csv", text.encode())})
     assert told(response) == (422, "VALIDATION_ERROR")
     assert [(e["field"], e["code"]) for e in response.json()["error"]["errors"]] == [("file", code)]
@@ -102,7 +102,7 @@ async def test_an_export_of_a_segment_has_its_members(api: httpx.AsyncClient, st
     assert told(refused) == (404, "SEGMENT_NOT_FOUND")
 
 
-async def test_an_export_of_many_is_whole_and_can_be_imported_again(
+async def test_a_large_export_is_complete_and_can_be_imported_again(
     api: httpx.AsyncClient, stranger: httpx.AsyncClient
 ) -> None:
     text = "email,size\n" + "".join(f"{number}@example.com,{number}\n" for number in range(2500))
@@ -116,13 +116,13 @@ async def test_an_export_of_many_is_whole_and_can_be_imported_again(
 
 
 @pytest.mark.parametrize(("query", "field"), [("format=xls", "format"), ("segmentId=x", "segmentId")])
-async def test_an_export_that_is_asked_for_wrongly_is_told_so(api: httpx.AsyncClient, query: str, field: str) -> None:
+async def test_an_invalid_export_request_is_rejected(api: httpx.AsyncClient, query: str, field: str) -> None:
     response = await api.get(f"/contacts/export?{query}")
     assert told(response) == (422, "VALIDATION_ERROR")
     assert [error["field"] for error in response.json()["error"]["errors"]] == [field]
 
 
-async def test_a_bulk_operation_is_told_as_documented(api: httpx.AsyncClient) -> None:
+async def test_a_bulk_operation_is_returned_as_documented(api: httpx.AsyncClient) -> None:
     ann = (await api.post("/contacts", json={"email": "ann@example.com"})).json()
     accepted = await api.post("/contacts/bulk-unsubscribe", json={"contactIds": [ann["id"]]})
     assert accepted.status_code == 202
@@ -159,7 +159,7 @@ OF_SEARCH = {"mode": "query", "filter": {"search": "meant"}}
         ("delete", {"other@example.com": False}),
     ],
 )
-async def test_a_bulk_operation_changes_those_who_are_named_in_any_of_three_ways(
+async def test_a_bulk_operation_selects_contacts_in_three_ways(
     api: httpx.AsyncClient, operation: str, left: dict[str, bool], form: dict[str, Any]
 ) -> None:
     addresses = {"meant@example.com": operation != "subscribe", "other@example.com": False}
@@ -178,7 +178,7 @@ async def test_a_bulk_operation_changes_those_who_are_named_in_any_of_three_ways
     assert {each["email"]: each["subscribed"] for each in kept} == left
 
 
-async def test_everyone_is_deleted_only_when_a_filter_says_so(api: httpx.AsyncClient) -> None:
+async def test_all_contacts_are_deleted_only_with_an_explicit_filter(api: httpx.AsyncClient) -> None:
     refused = await api.post("/contacts/bulk-delete", json={"mode": "query"})
     assert told(refused) == (422, "VALIDATION_ERROR")
     assert [error["field"] for error in refused.json()["error"]["errors"]] == ["filter"]

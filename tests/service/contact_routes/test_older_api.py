@@ -7,7 +7,7 @@ import pytest
 
 
 @pytest.mark.parametrize("base", ["/v1/contacts", "/api/v1/contacts"])
-async def test_a_contact_lives_its_life_in_the_older_shapes(api: httpx.AsyncClient, base: str) -> None:
+async def test_the_older_api_covers_the_life_of_a_contact(api: httpx.AsyncClient, base: str) -> None:
     new = await api.post(base, json={"email": "Ann@example.com", "subscribed": True, "data": {"project": "Plunk"}})
     contact = new.json()
     assert (new.status_code, contact["success"], contact["email"]) == (200, True, "ann@example.com")
@@ -47,7 +47,7 @@ async def test_the_whole_list_is_streamed_over_many_pages(api: httpx.AsyncClient
     assert [each["email"] for each in listed] == [f"user{n}@example.com" for n in range(104, -1, -1)]
 
 
-async def test_who_is_meant_must_be_said_in_one_way(api: httpx.AsyncClient) -> None:
+async def test_exactly_one_of_id_and_address_is_required(api: httpx.AsyncClient) -> None:
     for path in ("/v1/contacts/subscribe", "/v1/contacts/unsubscribe"):
         for body in ({}, {"id": "x", "email": "ann@example.com"}):
             assert (await api.post(path, json=body)).status_code == 422

@@ -27,7 +27,7 @@ async def test_the_mail_asks_in_the_contacts_language_and_links_to_the_page(
     assert (mail.content.kind, mail.content.from_email) == ("TRANSACTIONAL", "hello@example.com")
 
 
-async def test_a_template_of_ones_own_can_ask(world: World, api: httpx.AsyncClient) -> None:
+async def test_the_mail_can_be_a_template_of_the_project(world: World, api: httpx.AsyncClient) -> None:
     contact, template = uuid4(), uuid4()
     world.contacts.subscribed[contact] = False
     await api.post(f"/contacts/{contact}/confirmation", json={"template": str(template)})
@@ -35,7 +35,7 @@ async def test_a_template_of_ones_own_can_ask(world: World, api: httpx.AsyncClie
     assert (mail.template_id, mail.content) == (template, None)
 
 
-async def test_somebody_must_send_it(world: World, api: httpx.AsyncClient) -> None:
+async def test_a_sender_or_a_template_is_required(world: World, api: httpx.AsyncClient) -> None:
     contact = uuid4()
     world.contacts.subscribed[contact] = False
     response = await api.post(f"/contacts/{contact}/confirmation", json={})

@@ -21,9 +21,7 @@ def done(world: World, email: str) -> int:
     return sum(getattr(message, "email", "") == email for message in world.contacts.done_for(world.project))
 
 
-async def test_a_repeat_gets_the_first_answer_again_and_nothing_is_done_twice(
-    world: World, api: httpx.AsyncClient
-) -> None:
+async def test_a_repeat_gets_the_first_response_and_nothing_is_done_twice(world: World, api: httpx.AsyncClient) -> None:
     body, key = event(data={"a": 1, "b": 2}), {"Idempotency-Key": uuid4().hex}
     first = await api.post("/v1/track", json=body, headers=key)
     again = await api.post("/v1/track", json=dict(reversed(body.items())), headers=key)
@@ -34,7 +32,7 @@ async def test_a_repeat_gets_the_first_answer_again_and_nothing_is_done_twice(
     assert done(world, body["email"]) == 1
 
 
-async def test_a_status_and_a_refusal_are_repeated_too(api: httpx.AsyncClient) -> None:
+async def test_statuses_and_errors_are_repeated(api: httpx.AsyncClient) -> None:
     created = [
         await api.post("/contacts", json={"email": "one@example.com"}, headers={"Idempotency-Key": "create one"})
         for _ in range(2)
@@ -46,7 +44,7 @@ async def test_a_status_and_a_refusal_are_repeated_too(api: httpx.AsyncClient) -
     assert refused[1].headers["Idempotency-Replayed"] == "true"
 
 
-async def test_a_key_is_not_good_for_another_request(api: httpx.AsyncClient) -> None:
+async def test_a_key_cannot_be_used_for_another_request(api: httpx.AsyncClient) -> None:
     body, key = event(), {"Idempotency-Key": uuid4().hex}
     await api.post("/v1/track", json=body, headers=key)
     for response in (
@@ -66,7 +64,7 @@ async def test_projects_do_not_share_keys(api: httpx.AsyncClient, other_project:
     assert (await other_project.post("/v1/track", json=event(), headers=key)).status_code == 200
 
 
-async def test_a_repeat_while_the_first_is_still_running_is_told_to_wait(world: World, api: httpx.AsyncClient) -> None:
+async def test_a_repeat_while_the_first_is_running_gets_retry_after(world: World, api: httpx.AsyncClient) -> None:
     body, key = event(), {"Idempotency-Key": uuid4().hex}
     world.contacts.open.clear()
     try:
@@ -83,7 +81,7 @@ async def test_a_repeat_while_the_first_is_still_running_is_told_to_wait(world: 
     assert done(world, body["email"]) == 1
 
 
-async def test_of_many_at_once_one_is_done(world: World, api: httpx.AsyncClient) -> None:
+async def test_of_many_concurrent_repeats_one_is_done(world: World, api: httpx.AsyncClient) -> None:
     body, key = event(), {"Idempotency-Key": uuid4().hex}
     responses = await asyncio.gather(*(api.post("/v1/track", json=body, headers=key) for _ in range(20)))
     assert {response.status_code for response in responses} <= {200, 409}
@@ -91,7 +89,7 @@ async def test_of_many_at_once_one_is_done(world: World, api: httpx.AsyncClient)
     assert done(world, body["email"]) == 1
 
 
-async def test_a_request_that_was_not_valid_does_not_use_up_its_key(api: httpx.AsyncClient) -> None:
+async def test_an_invalid_request_does_not_use_up_its_key(api: httpx.AsyncClient) -> None:
     key = {"Idempotency-Key": uuid4().hex}
     assert told(await api.post("/v1/track", json={"email": 1}, headers=key)) == (422, "VALIDATION_ERROR")
     assert (await api.post("/v1/track", json=event(), headers=key)).status_code == 200
@@ -103,7 +101,9 @@ async def test_a_key_must_be_printable(api: httpx.AsyncClient) -> None:
         assert told(response) == (400, "BAD_REQUEST")
 
 
-async def test_a_run_that_died_is_taken_over_under_the_same_command(world: World, api: httpx.AsyncClient) -> None:
+async def test_a_request_that_died_is_taken_over_under_the_same_command_id(
+    world: World, api: httpx.AsyncClient
+) -> None:
     body, key, command = event(), uuid4().hex, uuid7()
     content = httpx.Request("POST", "http://x", json=body).content
     await _leave_behind(world, key, fingerprint_of("POST /v1/track", b"", content), command, leased_for=-1)
@@ -112,7 +112,7 @@ async def test_a_run_that_died_is_taken_over_under_the_same_command(world: World
     assert envelope.id == command
 
 
-async def test_a_run_that_fails_before_it_asks_does_not_give_back_the_key_of_one_that_died(
+async def test_a_repeat_that_fails_before_its_command_keeps_the_key_of_one_that_died(
     world: World, api: httpx.AsyncClient
 ) -> None:
     """That one may have asked: under another command's id a third run would do it twice."""
@@ -124,7 +124,7 @@ async def test_a_run_that_fails_before_it_asks_does_not_give_back_the_key_of_one
     assert await world.gateway.pool.fetchval(kept, key) == command
 
 
-async def test_a_run_that_may_still_live_is_not_taken_over(world: World, api: httpx.AsyncClient) -> None:
+async def test_a_request_within_its_lease_is_not_taken_over(world: World, api: httpx.AsyncClient) -> None:
     body, key = event(), uuid4().hex
     content = httpx.Request("POST", "http://x", json=body).content
     await _leave_behind(world, key, fingerprint_of("POST /v1/track", b"", content), uuid7(), leased_for=30)
@@ -133,7 +133,7 @@ async def test_a_run_that_may_still_live_is_not_taken_over(world: World, api: ht
     assert done(world, body["email"]) == 0
 
 
-async def test_a_day_later_the_key_is_free_for_something_new(world: World, api: httpx.AsyncClient) -> None:
+async def test_a_key_can_be_used_again_after_a_day(world: World, api: httpx.AsyncClient) -> None:
     key, first, second = uuid4().hex, event(), event()
     await api.post("/v1/track", json=first, headers={"Idempotency-Key": key})
     await world.gateway.pool.execute(

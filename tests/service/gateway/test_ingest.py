@@ -61,7 +61,7 @@ class Broken(Publisher):
         return 1
 
 
-async def test_what_is_taken_is_stored_once(stack: Stack, subject: str) -> None:
+async def test_a_notification_is_stored_once(stack: Stack, subject: str) -> None:
     intake = IngestQueue(Publisher(stack.client, "INGEST"))
     ids = [uuid4() for _ in range(300)]
     taking = [asyncio.create_task(intake.store(notification(each))) for each in [*ids, *ids[:50]]]
@@ -72,7 +72,7 @@ async def test_what_is_taken_is_stored_once(stack: Stack, subject: str) -> None:
     running.cancel()
 
 
-async def test_what_is_not_stored_is_not_taken(stack: Stack, subject: str) -> None:
+async def test_a_notification_that_is_not_stored_is_not_accepted(stack: Stack, subject: str) -> None:
     intake = IngestQueue(Broken(stack.client, "INGEST"))
     ids = [uuid4() for _ in range(MAX_PER_MESSAGE + 2)]
     taking = [asyncio.create_task(intake.store(notification(each))) for each in ids]
@@ -84,7 +84,9 @@ async def test_what_is_not_stored_is_not_taken(stack: Stack, subject: str) -> No
     running.cancel()
 
 
-async def test_more_than_can_wait_is_turned_away(stack: Stack, subject: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_notifications_over_the_limit_are_rejected(
+    stack: Stack, subject: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(intake_module, "MAX_WAITING", 2)
     intake = IngestQueue(Publisher(stack.client, "INGEST"))
     waiting = [asyncio.create_task(intake.store(notification())) for _ in range(2)]
@@ -96,7 +98,7 @@ async def test_more_than_can_wait_is_turned_away(stack: Stack, subject: str, mon
     running.cancel()
 
 
-def test_what_travels_together_fits_into_a_message_of_the_bus() -> None:
+def test_a_batch_fits_into_a_message_of_the_bus() -> None:
     large = [notification(message="x" * (MAX_CHARACTERS // 2 + 1)) for _ in range(3)]
     small = [notification() for _ in range(MAX_PER_MESSAGE + 1)]
     parcels = batches_of([*large, *small])
@@ -104,13 +106,13 @@ def test_what_travels_together_fits_into_a_message_of_the_bus() -> None:
     assert [one for parcel in parcels for one in parcel] == [*large, *small]
 
 
-async def test_a_message_that_is_none_of_sns_is_refused_in_the_envelope(stranger: httpx.AsyncClient) -> None:
+async def test_a_message_that_is_not_from_sns_is_rejected_with_the_error_envelope(stranger: httpx.AsyncClient) -> None:
     for path in ("/webhooks/sns", "/webhooks/incoming/sns", "/api/webhooks/sns"):
         assert told(await stranger.post(path, content=b'{"Type":"Notification"}')) == (400, "BAD_REQUEST")
     assert told(await stranger.post("/webhooks/sns", content=b"x" * 600_000)) == (413, "PAYLOAD_TOO_LARGE")
 
 
-async def test_what_comes_without_a_signature_is_refused(stranger: httpx.AsyncClient) -> None:
+async def test_raw_delivery_without_a_signature_is_rejected(stranger: httpx.AsyncClient) -> None:
     raw = {"x-amz-sns-rawdelivery": "true"}
     answer = await stranger.post("/webhooks/sns", content=b'{"eventType":"Open"}', headers=raw)
     assert told(answer) == (403, "FORBIDDEN")

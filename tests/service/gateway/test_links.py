@@ -26,7 +26,7 @@ def contact_with_link(world: World, subscribed: bool = True) -> tuple[UUID, UUID
     return contact, mail, links.sign(world.gateway.settings.link_key, target)
 
 
-async def test_looking_at_a_link_changes_nothing(world: World, stranger: httpx.AsyncClient) -> None:
+async def test_opening_a_link_changes_nothing(world: World, stranger: httpx.AsyncClient) -> None:
     contact, _, token = contact_with_link(world)
     for path in ("unsubscribe", "subscribe", "manage"):
         assert (await stranger.get(f"/{path}/{token}")).status_code == 200
@@ -50,7 +50,7 @@ async def test_the_page_names_sender_and_address_and_its_button_unsubscribes(
     assert command == UnsubscribeContact(contact_id=contact, reason="link", email_id=mail)
 
 
-async def test_one_click_unsubscribes_without_cookies_and_as_often_as_it_likes(
+async def test_one_click_unsubscribes_without_cookies_and_can_be_repeated(
     world: World, stranger: httpx.AsyncClient
 ) -> None:
     contact, _, token = contact_with_link(world)
@@ -63,14 +63,14 @@ async def test_one_click_unsubscribes_without_cookies_and_as_often_as_it_likes(
     assert world.contacts.subscribed[contact] is False
 
 
-async def test_who_changes_their_mind_can_come_back(world: World, stranger: httpx.AsyncClient) -> None:
+async def test_a_contact_can_subscribe_again(world: World, stranger: httpx.AsyncClient) -> None:
     contact, _, token = contact_with_link(world, subscribed=False)
     assert "Subscribe" in (await stranger.get(f"/subscribe/{token}")).text
     assert "You are subscribed" in (await stranger.post(f"/subscribe/{token}")).text
     assert world.contacts.subscribed[contact] is True
 
 
-async def test_the_form_pauses_mails_for_as_long_as_it_says(world: World, stranger: httpx.AsyncClient) -> None:
+async def test_the_form_pauses_mails_for_the_chosen_time(world: World, stranger: httpx.AsyncClient) -> None:
     contact, mail, token = contact_with_link(world)
     page = await stranger.post(f"/manage/{token}", data={"pause": "one_month"})
     assert "Emails are paused" in page.text and "Resume now" in page.text
@@ -79,7 +79,7 @@ async def test_the_form_pauses_mails_for_as_long_as_it_says(world: World, strang
     assert timedelta(days=27) < datetime.fromisoformat(command.until) - now() < timedelta(days=32)
 
 
-async def test_what_is_no_length_of_a_pause_changes_nothing(world: World, stranger: httpx.AsyncClient) -> None:
+async def test_an_unknown_pause_length_changes_nothing(world: World, stranger: httpx.AsyncClient) -> None:
     contact, _, token = contact_with_link(world)
     for body in (b"", b"pause=forever", b"pause=", b"\xff\x00&&=&pause", b"pause=one_month%00"):
         response = await stranger.post(f"/manage/{token}", content=body)
@@ -87,7 +87,7 @@ async def test_what_is_no_length_of_a_pause_changes_nothing(world: World, strang
     assert world.contacts.subscribed[contact] is True
 
 
-async def test_pages_speak_the_contacts_language_then_the_browsers(world: World, stranger: httpx.AsyncClient) -> None:
+async def test_pages_are_in_the_contacts_language_then_the_browsers(world: World, stranger: httpx.AsyncClient) -> None:
     contact, _, token = contact_with_link(world)
     swedish = await stranger.get(f"/manage/{token}", headers={"Accept-Language": "sv-SE,sv;q=0.9,en;q=0.8"})
     assert (swedish.headers["Content-Language"], "Du prenumererar" in swedish.text) == ("sv", True)
@@ -98,7 +98,7 @@ async def test_pages_speak_the_contacts_language_then_the_browsers(world: World,
     assert "Ce lien ne fonctionne pas" in lost.text
 
 
-async def test_a_projects_language_goes_before_the_browsers(stack: Stack, world: World) -> None:
+async def test_a_projects_language_has_priority_over_the_browsers(stack: Stack, world: World) -> None:
     secret, public = keys.generate("secret"), keys.generate("public")
     async with gateway_for(stack, secret, public) as gateway:
         contact, project = uuid4(), uuid5(NAMESPACE, secret)
@@ -114,7 +114,7 @@ async def test_a_projects_language_goes_before_the_browsers(stack: Stack, world:
             assert "Werbe-E-Mails von Grüner Tee" in page.text
 
 
-async def test_a_project_is_changed_by_its_own_key_to_a_language_that_is_spoken(
+async def test_a_project_is_changed_by_its_own_key_to_a_supported_language(
     world: World, api: httpx.AsyncClient, other_project: httpx.AsyncClient
 ) -> None:
     [mine] = (await api.get("/users/@me/projects")).json()
@@ -132,7 +132,9 @@ async def test_a_project_is_changed_by_its_own_key_to_a_language_that_is_spoken(
     assert (await api.patch(path, json={"timezone": None})).json()["timezone"] is None
 
 
-async def test_a_wrong_link_and_a_link_to_nobody_look_the_same(world: World, stranger: httpx.AsyncClient) -> None:
+async def test_an_invalid_link_and_a_link_to_no_contact_look_the_same(
+    world: World, stranger: httpx.AsyncClient
+) -> None:
     _, _, good = contact_with_link(world)
     nobody = links.sign(world.gateway.settings.link_key, LinkTarget(world.project, uuid4(), uuid4()))
     foreign = links.sign("another key of another installation 123", LinkTarget(world.project, uuid4(), uuid4()))

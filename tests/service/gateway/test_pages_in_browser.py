@@ -38,7 +38,7 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     await context.close()
 
 
-async def test_someone_unsubscribes_and_changes_their_mind(world: World, page: Page) -> None:
+async def test_a_contact_unsubscribes_and_subscribes_again(world: World, page: Page) -> None:
     contact, _, token = contact_with_link(world)
     await page.goto(f"{world.url}/unsubscribe/{token}")
     await expect(page.get_by_role("heading", level=1)).to_have_text("Unsubscribe")
@@ -51,7 +51,7 @@ async def test_someone_unsubscribes_and_changes_their_mind(world: World, page: P
     assert world.contacts.subscribed[contact] is True
 
 
-async def test_someone_pauses_with_the_keyboard_alone(world: World, page: Page) -> None:
+async def test_a_contact_pauses_with_the_keyboard_alone(world: World, page: Page) -> None:
     contact, _, token = contact_with_link(world)
     await page.goto(f"{world.url}/manage/{token}")
     await page.keyboard.press("Tab")
@@ -68,7 +68,7 @@ async def test_someone_pauses_with_the_keyboard_alone(world: World, page: Page) 
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-async def test_every_language_fits_the_screen_and_the_finger(world: World, browser: Browser, width: int) -> None:
+async def test_every_language_fits_a_small_screen(world: World, browser: Browser, width: int) -> None:
     contact, _, token = contact_with_link(world)
     context = await browser.new_context(viewport={"width": width, "height": 740})
     page = await context.new_page()
@@ -82,7 +82,7 @@ async def test_every_language_fits_the_screen_and_the_finger(world: World, brows
     await context.close()
 
 
-async def test_an_address_without_a_place_to_break_does_not_push_the_page_apart(world: World, browser: Browser) -> None:
+async def test_a_long_address_does_not_widen_the_page(world: World, browser: Browser) -> None:
     contact, _, token = contact_with_link(world)
     world.contacts.addresses[contact] = f"{uuid4().hex}{uuid4().hex[:30]}@{uuid4().hex}.example.com"
     context = await browser.new_context(viewport={"width": 360, "height": 740})

@@ -15,7 +15,7 @@ from tests.service.gateway.conftest import World, gateway_for, url_of
 from tests.service.gateway.test_requests import EVENT
 
 
-async def test_the_first_project_is_made_once_by_however_many_replicas(world: World, stack: Stack) -> None:
+async def test_the_first_project_is_created_once_by_any_number_of_replicas(world: World, stack: Stack) -> None:
     secret, public = keys.generate("secret"), keys.generate("public")
     async with gateway_for(stack, secret, public) as one, gateway_for(stack, secret, public) as two:
         recorded = await facts(one, uuid5(NAMESPACE, secret))
@@ -56,7 +56,7 @@ async def _is_ready(check: Check) -> bool:
     return await check() is None
 
 
-async def test_a_request_that_is_running_is_answered_before_the_process_ends(world: World, stack: Stack) -> None:
+async def test_a_running_request_is_answered_before_the_process_ends(world: World, stack: Stack) -> None:
     world.contacts.open.clear()
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {world.secret}"}, timeout=20) as client:
         async with gateway_for(stack, world.secret, world.public) as gateway:

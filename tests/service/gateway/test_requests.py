@@ -35,7 +35,7 @@ def last(world: World, kind: type[Any]) -> Any:
 
 
 @pytest.mark.parametrize("path", ["/v1/track", "/v1", "/api/v1/track", "/api/v1"])
-async def test_an_event_is_answered_for_both_generations_of_clients(
+async def test_a_tracked_event_is_returned_for_old_and_new_clients(
     world: World, api: httpx.AsyncClient, path: str
 ) -> None:
     response = await api.post(path, json=EVENT)
@@ -46,7 +46,7 @@ async def test_an_event_is_answered_for_both_generations_of_clients(
     assert (tracked.email, tracked.event, tracked.data) == ("ada@example.com", "signed_up", {"plan": "pro"})
 
 
-async def test_requests_without_a_key_or_with_a_wrong_one_are_told_so(
+async def test_requests_without_a_key_or_with_an_invalid_one_are_rejected(
     world: World, stranger: httpx.AsyncClient
 ) -> None:
     assert told(await stranger.get("/contacts")) == (401, "MISSING_AUTH")
@@ -77,7 +77,7 @@ async def test_a_public_key_cannot_undo_an_unsubscription(world: World) -> None:
         assert last(world, TrackEvent).subscribed is True
 
 
-async def test_a_public_key_sends_little_at_a_time(world: World) -> None:
+async def test_requests_with_a_public_key_are_limited_in_size(world: World) -> None:
     async with world.client(world.public) as browser:
         many = {f"k{n}": n for n in range(51)}
         assert told(await browser.post("/v1/track", json=EVENT | {"data": many})) == (422, "VALIDATION_ERROR")
@@ -109,14 +109,14 @@ async def test_a_mail_to_several_is_one_mail_each_and_new_contacts_start_unsubsc
     assert last(world, SaveContact).data["plan"] == "pro"
 
 
-async def test_no_mail_is_sent_when_one_recipient_is_refused(world: World, api: httpx.AsyncClient) -> None:
+async def test_no_mail_is_sent_if_one_recipient_is_rejected(world: World, api: httpx.AsyncClient) -> None:
     tag = uuid4().hex
     body = {"to": [f"a{tag}@example.com", f"refused{tag}@example.com"], "subject": "Hi", "body": "b", "from": "m@e.co"}
     assert told(await api.post("/v1/send", json=body)) == (422, "VALIDATION_ERROR")
     assert not orders(world, tag)
 
 
-async def test_no_mail_is_sent_when_one_recipient_may_not_get_it(world: World, api: httpx.AsyncClient) -> None:
+async def test_no_mail_is_sent_if_one_recipient_is_not_subscribed(world: World, api: httpx.AsyncClient) -> None:
     tag = uuid4().hex
     to = [f"subscriber{tag}@example.com", f"other{tag}@example.com", f"subscriber2{tag}@example.com"]
     body = {"to": to, "subject": "strict {{ name }}", "body": "b", "from": "me@example.com"}
@@ -152,7 +152,7 @@ async def test_no_mail_is_sent_when_one_recipient_may_not_get_it(world: World, a
         ({"body": "x" * 800_000}, 422, "VALIDATION_ERROR", "body"),
     ],
 )
-async def test_what_cannot_be_sent_is_refused_before_anything_is_written(
+async def test_a_mail_that_cannot_be_sent_is_rejected_before_anything_is_written(
     world: World, api: httpx.AsyncClient, changes: dict[str, Any], status: int, code: str, field: str | None
 ) -> None:
     tag = uuid4().hex
@@ -163,7 +163,7 @@ async def test_what_cannot_be_sent_is_refused_before_anything_is_written(
     assert not orders(world, tag) and not saved(world, tag)
 
 
-async def test_files_are_handed_over_in_pieces_each_once_and_named_by_what_they_are(
+async def test_files_are_stored_in_pieces_once_each_and_named_by_their_digest(
     world: World, api: httpx.AsyncClient
 ) -> None:
     tag = uuid4().hex
@@ -184,9 +184,7 @@ async def test_files_are_handed_over_in_pieces_each_once_and_named_by_what_they_
     assert [each.number for each in pieces] == [0, 1, 2] and b"".join(each.data for each in pieces) == large
 
 
-async def test_only_those_are_saved_who_are_not_as_the_request_says_already(
-    world: World, api: httpx.AsyncClient
-) -> None:
+async def test_only_contacts_that_the_request_changes_are_saved(world: World, api: httpx.AsyncClient) -> None:
     tag = uuid4().hex
     to = [f"new{tag}@example.com", f"settled{tag}@example.com"]
     answer = (await api.post("/v1/send", json={"to": to, "subject": "Hi", "body": "b", "from": "me@e.co"})).json()
@@ -196,9 +194,7 @@ async def test_only_those_are_saved_who_are_not_as_the_request_says_already(
     assert order.recipients[1].contact_id == world.project
 
 
-async def test_a_request_that_can_be_repeated_has_everybody_saved_under_its_key(
-    world: World, api: httpx.AsyncClient
-) -> None:
+async def test_a_request_with_a_key_saves_every_contact_under_it(world: World, api: httpx.AsyncClient) -> None:
     """Or a repeat could save what was as it should be at first, and was changed since."""
     tag = uuid4().hex
     body = {"to": f"settled{tag}@example.com", "subject": "Hi", "body": "b", "from": "me@example.com"}
@@ -206,7 +202,7 @@ async def test_a_request_that_can_be_repeated_has_everybody_saved_under_its_key(
     assert len(saved(world, tag)) == 1
 
 
-async def test_what_was_in_order_a_moment_ago_is_not_asked_again(world: World, api: httpx.AsyncClient) -> None:
+async def test_a_draft_that_was_just_validated_is_not_validated_again(world: World, api: httpx.AsyncClient) -> None:
     tag = uuid4().hex
     for n in range(2):
         body = {"to": f"{n}{tag}@example.com", "subject": f"Hi {n}", "body": f"b {n}", "from": "me@example.com"}
@@ -224,19 +220,19 @@ def saved(world: World, tag: str) -> list[SaveContact]:
     return [each for each in done if tag in each.email or each.data.get("tag") == tag]
 
 
-async def test_the_refusal_of_a_service_reaches_the_caller(api: httpx.AsyncClient) -> None:
+async def test_a_rejection_by_a_service_reaches_the_caller(api: httpx.AsyncClient) -> None:
     assert told(await api.post("/v1/track", json=EVENT | {"email": "refused@example.com"})) == (422, "VALIDATION_ERROR")
     assert told(await api.get(f"/contacts/{uuid4()}")) == (404, "CONTACT_NOT_FOUND")
     assert told(await api.get("/contacts/nonsense")) == (404, "CONTACT_NOT_FOUND")
 
 
-async def test_a_service_that_is_not_there_is_503(api: httpx.AsyncClient) -> None:
+async def test_a_service_that_does_not_run_is_a_503(api: httpx.AsyncClient) -> None:
     response = await api.get("/workflows")
     assert told(response) == (503, "SERVICE_UNAVAILABLE")
     assert int(response.headers["Retry-After"]) >= 1
 
 
-async def test_what_is_not_there_and_what_is_not_possible_there(stranger: httpx.AsyncClient) -> None:
+async def test_unknown_paths_and_methods_are_rejected(stranger: httpx.AsyncClient) -> None:
     assert told(await stranger.get("/nowhere")) == (404, "RESOURCE_NOT_FOUND")
     refused = await stranger.delete("/contacts")
     assert told(refused) == (405, "METHOD_NOT_ALLOWED")
@@ -258,7 +254,7 @@ async def test_what_is_not_there_and_what_is_not_possible_there(stranger: httpx.
         (b'{"email":"' + b"x" * 300_000 + b'"}', {}, (413, "PAYLOAD_TOO_LARGE")),
     ],
 )
-async def test_bad_bodies_are_refused_and_change_nothing(
+async def test_invalid_bodies_are_rejected_and_change_nothing(
     world: World, api: httpx.AsyncClient, content: bytes, headers: dict[str, str], told_as: tuple[int, str]
 ) -> None:
     before = len(world.contacts.seen)
@@ -267,7 +263,7 @@ async def test_bad_bodies_are_refused_and_change_nothing(
     assert len(world.contacts.seen) == before
 
 
-async def test_a_body_in_pieces_is_taken_up_to_the_limit(api: httpx.AsyncClient) -> None:
+async def test_a_chunked_body_is_accepted_up_to_the_limit(api: httpx.AsyncClient) -> None:
     async def pieces(count: int) -> Any:
         yield b'{"email":"ada@example.com","event":"x","data":{"text":"'
         for _ in range(count):
@@ -279,7 +275,7 @@ async def test_a_body_in_pieces_is_taken_up_to_the_limit(api: httpx.AsyncClient)
     assert told(await api.post("/v1/track", content=pieces(40), headers=headers)) == (413, "PAYLOAD_TOO_LARGE")
 
 
-async def test_pages_and_states_must_be_such(api: httpx.AsyncClient) -> None:
+async def test_pages_and_states_must_be_valid(api: httpx.AsyncClient) -> None:
     for query, field in (("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("search=%00", "search")):
         refused = await api.get(f"/contacts?{query}")
         assert told(refused) == (422, "VALIDATION_ERROR")
@@ -287,7 +283,7 @@ async def test_pages_and_states_must_be_such(api: httpx.AsyncClient) -> None:
     assert told(await api.get("/campaigns?status=LOST")) == (422, "VALIDATION_ERROR")
 
 
-async def test_a_request_id_is_echoed_if_it_is_fit_to_be_and_made_if_not(stranger: httpx.AsyncClient) -> None:
+async def test_a_valid_request_id_is_echoed_and_any_other_is_replaced(stranger: httpx.AsyncClient) -> None:
     assert (await stranger.get("/", headers={"X-Request-ID": "trace-7"})).headers["X-Request-ID"] == "trace-7"
     made = (await stranger.get("/", headers={"X-Request-ID": "x" * 200})).headers["X-Request-ID"]
     assert len(made) == 36
@@ -305,7 +301,7 @@ async def test_browsers_may_track_from_any_page_and_do_nothing_else(world: World
         assert "Access-Control-Allow-Origin" not in (await browser.get("/contacts", headers=page)).headers
 
 
-async def test_a_project_that_goes_too_fast_is_slowed_down(stack: Stack, world: World) -> None:
+async def test_a_project_over_its_rate_limit_is_slowed_down(stack: Stack, world: World) -> None:
     async with (
         gateway_for(stack, world.secret, world.public, api_rate_limit=3) as gateway,
         httpx.AsyncClient(base_url=url_of(gateway), headers={"Authorization": f"Bearer {world.secret}"}) as c,

@@ -32,7 +32,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
-async def test_a_command_without_an_answer_is_accepted_and_its_answer_can_be_had_later(
+async def test_a_command_without_a_reply_is_accepted_and_its_result_is_fetched_later(
     stack: Stack, api: httpx.AsyncClient, other_project: httpx.AsyncClient
 ) -> None:
     response = await api.post("/templates", json=TEMPLATE)
@@ -54,7 +54,7 @@ async def _answer(api: httpx.AsyncClient, command: str) -> dict[str, dict[str, s
     return response.json() if response.status_code == 200 else None
 
 
-async def test_the_same_request_again_gets_the_answer_that_was_late(stack: Stack, api: httpx.AsyncClient) -> None:
+async def test_a_repeat_of_the_request_gets_the_late_result(stack: Stack, api: httpx.AsyncClient) -> None:
     key = {"Idempotency-Key": uuid4().hex}
     late = await api.post("/templates", json=TEMPLATE | {"name": "Late"}, headers=key)
     assert late.status_code == 202
@@ -91,7 +91,7 @@ async def test_a_mail_whose_contact_is_not_saved_in_time_is_not_accepted(world: 
     assert [str(mail.email_id) for mail in sent] == [again.json()["emails"][0]["email"]]
 
 
-async def test_a_bus_that_does_not_take_a_command_makes_it_unavailable(stack: Stack, world: World) -> None:
+async def test_a_command_is_unavailable_if_the_bus_does_not_accept_it(stack: Stack, world: World) -> None:
     client = await nats.connect(stack.nats_url)
     bus = Bus(client, world.gateway.pool)
     await bus.start()
@@ -101,7 +101,7 @@ async def test_a_bus_that_does_not_take_a_command_makes_it_unavailable(stack: St
         await bus.execute(envelope)
 
 
-async def test_a_stream_that_is_not_there_makes_it_unavailable(stack: Stack, world: World) -> None:
+async def test_a_command_is_unavailable_if_its_stream_does_not_exist(stack: Stack, world: World) -> None:
     client = await nats.connect(stack.nats_url)
     bus = Bus(client, world.gateway.pool)
     await bus.start()

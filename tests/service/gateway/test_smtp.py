@@ -103,7 +103,7 @@ def fresh(relay: Relay) -> None:
     relay.world.delivery.seen.clear()
 
 
-async def test_everyone_in_the_envelope_gets_a_mail_of_their_own(relay: Relay) -> None:
+async def test_every_recipient_in_the_envelope_gets_a_mail(relay: Relay) -> None:
     mail = a_mail(To="Ada <ada@example.net>", Cc="bob@example.net", Reply_To="Answers <answers@example.com>")
     code, text = await aside(relay.send, mail, ["ada@example.net", "bob@example.net", "hidden@example.net"])
     assert code == 250
@@ -115,7 +115,7 @@ async def test_everyone_in_the_envelope_gets_a_mail_of_their_own(relay: Relay) -
     assert (content.subject, content.reply_to) == ("Hello", "answers@example.com")
 
 
-async def test_tls_from_the_start_works_as_well(relay: Relay) -> None:
+async def test_tls_from_the_start_works(relay: Relay) -> None:
     def send() -> tuple[int, str]:
         client = smtplib.SMTP_SSL("127.0.0.1", relay.gateway.settings.smtps_port or 0, timeout=30, context=anything())
         client.login("plunk", relay.secret)
@@ -125,7 +125,7 @@ async def test_tls_from_the_start_works_as_well(relay: Relay) -> None:
     assert code == 250 and len(relay.asked()) == 1
 
 
-async def test_nobody_says_who_they_are_in_the_clear(relay: Relay) -> None:
+async def test_a_login_without_tls_is_rejected(relay: Relay) -> None:
     def in_the_clear() -> list[int]:
         client = relay.connect()
         assert "auth" not in client.esmtp_features
@@ -134,11 +134,11 @@ async def test_nobody_says_who_they_are_in_the_clear(relay: Relay) -> None:
     assert await aside(in_the_clear) == [530, 530]
 
 
-async def test_who_does_not_say_who_they_are_hands_in_nothing(relay: Relay) -> None:
+async def test_a_client_without_a_login_cannot_send(relay: Relay) -> None:
     assert await aside(lambda: relay.secured().mail(SENDER)[0]) == 530
 
 
-async def test_what_was_sent_in_the_clear_is_not_believed_after_starttls(relay: Relay) -> None:
+async def test_commands_before_starttls_are_discarded(relay: Relay) -> None:
     def inject() -> bytes:
         with socket.create_connection(("127.0.0.1", relay.gateway.settings.smtp_port or 0), 30) as plain:
             with plain.makefile("rb") as answers:
@@ -160,7 +160,7 @@ async def test_the_password_is_a_secret_key(relay: Relay, user: str) -> None:
     assert await aside(lambda: relay.login(user).noop()[0]) == 250
 
 
-async def test_another_user_or_password_is_not_let_in(relay: Relay) -> None:
+async def test_an_unknown_user_or_password_is_rejected(relay: Relay) -> None:
     def refused() -> list[int]:
         codes = []
         for user, password in (("godwit", "sk_wrong"), ("somebody", relay.secret), ("godwit", relay.public)):
@@ -172,7 +172,7 @@ async def test_another_user_or_password_is_not_let_in(relay: Relay) -> None:
     assert await aside(refused) == [535, 535, 535]
 
 
-async def test_passwords_cannot_be_tried_for_long(relay: Relay) -> None:
+async def test_login_attempts_are_limited(relay: Relay) -> None:
     def guess() -> list[int]:
         client = relay.secured()
         return [client.docmd("AUTH", "PLAIN AGEAYg==")[0] for _ in range(4)]
@@ -180,7 +180,7 @@ async def test_passwords_cannot_be_tried_for_long(relay: Relay) -> None:
     assert await aside(guess) == [535, 535, 535, 421]
 
 
-async def test_a_message_is_answered_when_its_mails_are_committed_and_not_before(relay: Relay) -> None:
+async def test_a_message_is_answered_once_its_mails_are_committed(relay: Relay) -> None:
     relay.world.delivery.open.clear()
     sending = asyncio.create_task(aside(relay.send, a_mail(), ["ada@example.net"]))
     try:
@@ -192,14 +192,14 @@ async def test_a_message_is_answered_when_its_mails_are_committed_and_not_before
     assert len(relay.asked()) == 1
 
 
-async def test_a_message_whose_answer_was_lost_is_handed_in_again_and_sent_once(relay: Relay) -> None:
+async def test_a_message_whose_reply_was_lost_is_sent_once(relay: Relay) -> None:
     mail = a_mail()
     first, again = [await aside(relay.send, mail, ["ada@example.net"]) for _ in range(2)]
     assert first == again and first[0] == 250
     assert len(relay.asked()) == 1
 
 
-async def test_a_message_that_its_writer_gave_no_identity_may_be_meant_twice(relay: Relay) -> None:
+async def test_a_message_without_an_identity_may_be_sent_twice(relay: Relay) -> None:
     mail = a_mail()
     del mail["Message-ID"]
     for _ in range(2):
@@ -207,7 +207,7 @@ async def test_a_message_that_its_writer_gave_no_identity_may_be_meant_twice(rel
     assert len(relay.asked()) == 2
 
 
-async def test_what_is_refused_is_refused_with_its_reason_and_changes_nothing(relay: Relay) -> None:
+async def test_a_rejected_message_gets_the_reason_and_changes_nothing(relay: Relay) -> None:
     code, text = await aside(relay.send, a_mail(), ["refused@example.net"])
     assert (code, text) == (554, "5.6.0 Request validation failed")
     assert relay.asked() == []
@@ -220,7 +220,7 @@ async def test_braces_are_sent_as_they_are(relay: Relay) -> None:
     assert "{% raw %}" in asked.content.body
 
 
-async def test_the_limit_is_announced_and_kept(relay: Relay) -> None:
+async def test_the_size_limit_is_announced_and_enforced(relay: Relay) -> None:
     def too_large() -> list[int]:
         client = relay.login()
         assert client.esmtp_features["size"] == str(MAX_BYTES)
@@ -232,7 +232,7 @@ async def test_the_limit_is_announced_and_kept(relay: Relay) -> None:
     assert await aside(too_large) == [552, 250, 552, 250]
 
 
-async def test_an_envelope_holds_a_hundred_recipients(relay: Relay) -> None:
+async def test_an_envelope_may_have_a_hundred_recipients(relay: Relay) -> None:
     def many() -> list[int]:
         client = relay.login()
         client.mail(SENDER)
@@ -251,7 +251,7 @@ async def test_what_is_no_address_is_refused_at_once(relay: Relay, address: str)
     assert await aside(offer) == 553
 
 
-async def test_a_relay_that_stops_answers_what_it_has_taken(world: World, stack: Stack) -> None:
+async def test_a_stopping_relay_answers_the_messages_it_has_accepted(world: World, stack: Stack) -> None:
     secret = keys.generate("secret")
     [port] = free_ports(1)
     async with gateway_for(stack, secret, keys.generate("public"), smtp_port=port) as gateway:

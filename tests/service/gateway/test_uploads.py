@@ -35,7 +35,7 @@ def uploaded(world: World, job_id: str) -> tuple[StartImport, bytes]:
     return started, b"".join(chunk.data for chunk in chunks)
 
 
-async def test_a_file_is_handed_over_as_it_is(world: World, api: httpx.AsyncClient) -> None:
+async def test_a_file_is_passed_on_unchanged(world: World, api: httpx.AsyncClient) -> None:
     response = await api.post("/contacts/import", files=form(CSV))
     assert response.status_code == 202
     assert set(response.json()) == {"message", "jobId"}
@@ -46,7 +46,7 @@ async def test_a_file_is_handed_over_as_it_is(world: World, api: httpx.AsyncClie
     assert not started.again
 
 
-async def test_a_large_file_goes_in_chunks_that_the_bus_takes(world: World, api: httpx.AsyncClient) -> None:
+async def test_a_large_file_is_sent_in_chunks_that_fit_the_bus(world: World, api: httpx.AsyncClient) -> None:
     content = b"email\n" + b"".join(b"%d@example.com\n" % number for number in range(60_000))
     response = await api.post("/contacts/import?again=true", files=form(content))
     started, stored = uploaded(world, response.json()["jobId"])
@@ -54,12 +54,12 @@ async def test_a_large_file_goes_in_chunks_that_the_bus_takes(world: World, api:
     assert (started.chunks, started.rows, started.again) == (-(-len(content) // CHUNK_BYTES), 60_000, True)
 
 
-async def test_other_fields_of_the_form_do_not_matter(world: World, api: httpx.AsyncClient) -> None:
+async def test_other_fields_of_the_form_are_ignored(world: World, api: httpx.AsyncClient) -> None:
     response = await api.post("/contacts/import", data={"note": "x" * 5000}, files=form(CSV))
     assert uploaded(world, response.json()["jobId"])[1] == CSV
 
 
-async def test_a_request_that_comes_again_with_its_key_is_one_import(world: World, api: httpx.AsyncClient) -> None:
+async def test_a_repeat_with_the_same_key_is_one_import(world: World, api: httpx.AsyncClient) -> None:
     headers = {"Idempotency-Key": str(uuid4())}
     first = await api.post("/contacts/import", files=form(CSV), headers=headers)
     second = await api.post("/contacts/import", files=form(CSV), headers=headers)
@@ -79,7 +79,7 @@ async def test_a_request_that_comes_again_with_its_key_is_one_import(world: Worl
         (b"email," + b"x" * 70_000 + b"\n", "invalid_csv"),
     ],
 )
-async def test_a_broken_file_is_refused_with_its_row(
+async def test_a_malformed_file_is_rejected_with_its_row(
     world: World, api: httpx.AsyncClient, content: bytes, code: str
 ) -> None:
     before = len(world.contacts.done_for(world.project))
@@ -91,7 +91,7 @@ async def test_a_broken_file_is_refused_with_its_row(
     assert len(world.contacts.done_for(world.project)) == before
 
 
-async def test_a_form_without_the_file_is_told_so(api: httpx.AsyncClient) -> None:
+async def test_a_form_without_a_file_is_rejected(api: httpx.AsyncClient) -> None:
     response = await api.post("/contacts/import", files=form(CSV, name="data"))
     assert told(response) == (422, "VALIDATION_ERROR")
     assert response.json()["error"]["errors"] == [
@@ -121,7 +121,7 @@ async def test_a_form_without_the_file_is_told_so(api: httpx.AsyncClient) -> Non
         ),
     ],
 )
-async def test_what_is_no_form_is_told_so(
+async def test_a_body_that_is_not_a_form_is_rejected(
     api: httpx.AsyncClient, kind: str | bytes, body: bytes, answer: tuple[int, str]
 ) -> None:
     kind = kind if isinstance(kind, bytes) else kind.encode()
@@ -129,7 +129,7 @@ async def test_what_is_no_form_is_told_so(
     assert told(response) == answer
 
 
-async def test_a_file_of_more_than_a_hundred_megabytes_is_refused_before_it_is_read(world: World) -> None:
+async def test_a_file_over_a_hundred_megabytes_is_rejected_before_it_is_read(world: World) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(world.url.rpartition(":")[2]))
     writer.write(
         f"POST /contacts/import HTTP/1.1\r\nHost: godwit\r\nAuthorization: Bearer {world.secret}\r\n"
@@ -139,7 +139,7 @@ async def test_a_file_of_more_than_a_hundred_megabytes_is_refused_before_it_is_r
     writer.close()
 
 
-async def test_a_file_of_more_than_a_million_rows_is_refused(api: httpx.AsyncClient) -> None:
+async def test_a_file_with_more_than_a_million_rows_is_rejected(api: httpx.AsyncClient) -> None:
     headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
     response = await api.post("/contacts/import", content=streamed(too_many_rows()), headers=headers)
     assert told(response) == (413, "PAYLOAD_TOO_LARGE")
@@ -162,7 +162,7 @@ async def streamed(content: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize("path", ["/contacts/import/nothing", "/contacts/bulk/nothing"])
-async def test_a_job_that_is_none_is_not_found(api: httpx.AsyncClient, path: str) -> None:
+async def test_an_unknown_job_is_not_found(api: httpx.AsyncClient, path: str) -> None:
     status, code = told(await api.get(path))
     assert (status, code.endswith("_NOT_FOUND")) == (404, True)
 
@@ -181,7 +181,7 @@ async def test_a_job_that_is_none_is_not_found(api: httpx.AsyncClient, path: str
         ({"mode": "query", "excludeIds": [str(uuid4())] * 10_001}, "excludeIds"),
     ],
 )
-async def test_bulk_operations_name_what_is_wrong(api: httpx.AsyncClient, body: object, field: str) -> None:
+async def test_errors_of_bulk_operations_name_their_field(api: httpx.AsyncClient, body: object, field: str) -> None:
     response = await api.post("/contacts/bulk-subscribe", json=body)
     assert told(response) == (422, "VALIDATION_ERROR")
     assert [error["field"] for error in response.json()["error"]["errors"]] == [field]
@@ -195,7 +195,7 @@ async def test_bulk_operations_name_what_is_wrong(api: httpx.AsyncClient, body: 
         {"mode": "query", "filter": {"search": "corp"}, "excludeIds": [str(uuid4())] * 10_000},
     ],
 )
-async def test_bulk_operations_take_three_forms_of_bodies(api: httpx.AsyncClient, body: object) -> None:
+async def test_bulk_operations_accept_three_forms_of_bodies(api: httpx.AsyncClient, body: object) -> None:
     response = await api.post("/contacts/bulk-unsubscribe", json=body)
     assert response.status_code == 202
     assert set(response.json()) == {"message", "jobId"}

@@ -28,7 +28,7 @@ async def verifier(stack: Stack, world: World, dns: tuple[Nameserver, str]) -> A
             yield client
 
 
-async def test_an_address_is_told_in_full_for_both_generations_of_clients(verifier: httpx.AsyncClient) -> None:
+async def test_a_verification_is_complete_for_old_and_new_clients(verifier: httpx.AsyncClient) -> None:
     response = await verifier.post("/v1/verify", json={"email": " Ada+News@Example.com "})
     answer = response.json()
     assert (response.status_code, answer["success"]) == (200, True)
@@ -64,7 +64,7 @@ async def test_an_address_is_told_in_full_for_both_generations_of_clients(verifi
         (f"ada@{BROKEN}", {"valid": True, "domainExists": None, "hasMxRecords": None}),
     ],
 )
-async def test_what_is_known_of_a_domain_is_told(
+async def test_facts_about_a_domain_are_returned(
     verifier: httpx.AsyncClient, email: str, expected: dict[str, object]
 ) -> None:
     found = (await verifier.post("/v1/verify", json={"email": email})).json()["data"]
@@ -73,7 +73,7 @@ async def test_what_is_known_of_a_domain_is_told(
     assert bool(found["reasons"]) is not nothing_against_it
 
 
-async def test_a_server_that_is_silent_is_not_waited_for_long_and_holds_nobody_else_up(
+async def test_a_silent_server_is_not_waited_for_long_and_blocks_no_other_lookup(
     verifier: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dns_lookup, "LOOKUP_SECONDS", 0.2)
@@ -82,7 +82,7 @@ async def test_a_server_that_is_silent_is_not_waited_for_long_and_holds_nobody_e
     assert found["reasons"] == ["Domain could not be checked (DNS did not answer)"]
 
 
-async def test_an_answer_is_remembered(verifier: httpx.AsyncClient, dns: tuple[Nameserver, str]) -> None:
+async def test_an_answer_is_cached(verifier: httpx.AsyncClient, dns: tuple[Nameserver, str]) -> None:
     for _ in range(3):
         await verifier.post("/v1/verify", json={"email": "ada@once.example"})
     assert sorted(kind for name, kind in dns[0].asked if name == "once.example") == ["A", "AAAA", "MX"]
@@ -91,7 +91,7 @@ async def test_an_answer_is_remembered(verifier: httpx.AsyncClient, dns: tuple[N
 @pytest.mark.parametrize(
     "email", ["", "ada", "ada@", "@example.com", "ada@localhost", "a b@example.com", "ä@x.io", "a\nb@x.io"]
 )
-async def test_what_is_no_address_is_refused(verifier: httpx.AsyncClient, email: str) -> None:
+async def test_an_invalid_address_is_rejected(verifier: httpx.AsyncClient, email: str) -> None:
     response = await verifier.post("/v1/verify", json={"email": email})
     assert told(response) == (422, "VALIDATION_ERROR")
     assert [error["field"] for error in response.json()["error"]["errors"]] == ["email"]

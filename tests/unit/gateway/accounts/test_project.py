@@ -19,7 +19,7 @@ def updated(project: Project = PROJECT, **changes: Any) -> list[ProjectUpdated]:
     return decide(UpdateProject(project_id=uuid4(), **changes), project, NOW)
 
 
-def test_what_is_not_given_stays_as_it_is() -> None:
+def test_fields_that_are_not_given_stay_as_they_are() -> None:
     [event] = updated(timezone="America/New_York")
     assert (event.name, event.language, event.timezone, event.tracking) == ("Tea", "de", "America/New_York", True)
     assert evolve(PROJECT, event).timezone == "America/New_York"
@@ -30,18 +30,18 @@ def test_null_unsets_language_and_time_zone() -> None:
     assert (event.language, event.timezone) == (None, None)
 
 
-def test_what_is_so_already_is_no_change() -> None:
+def test_an_update_to_the_same_values_changes_nothing() -> None:
     assert updated(name="Tea", timezone="Europe/Berlin", tracking=True) == []
 
 
 @pytest.mark.parametrize("wrong", ["Berlin", "CET+1", "../zone", "Europe", " Europe/Berlin"])
-def test_a_time_zone_has_a_name_of_the_iana_database(wrong: str) -> None:
+def test_a_time_zone_must_be_in_the_iana_database(wrong: str) -> None:
     with pytest.raises(Rejected) as no:
         updated(timezone=wrong)
     assert [error.field for error in no.value.errors] == ["timezone"]
 
 
-def test_tracking_is_turned_off_only_where_mails_can_be_sent_without() -> None:
+def test_tracking_is_turned_off_only_if_mails_can_be_sent_without_it() -> None:
     [event] = updated(tracking=False)
     assert not evolve(PROJECT, event).tracking
     with pytest.raises(Rejected) as no:
@@ -49,7 +49,7 @@ def test_tracking_is_turned_off_only_where_mails_can_be_sent_without() -> None:
     assert [error.field for error in no.value.errors] == ["tracking"]
 
 
-def test_a_project_that_is_not_there_cannot_be_changed() -> None:
+def test_an_unknown_project_cannot_be_changed() -> None:
     with pytest.raises(Rejected) as no:
         updated(Project(), name="x")
     assert no.value.code == "PROJECT_NOT_FOUND"

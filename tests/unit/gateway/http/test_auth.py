@@ -39,7 +39,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
         (b"Bearer   ", NO_KEY),
     ],
 )
-def test_a_request_without_a_key_is_told_what_is_missing(header: bytes | None, message: str) -> None:
+def test_a_request_without_a_key_gets_an_error_that_says_what_is_missing(header: bytes | None, message: str) -> None:
     with pytest.raises(ApiError) as refused:
         bearer_key(header)
     assert (refused.value.status, refused.value.code, refused.value.message) == (401, "MISSING_AUTH", message)
@@ -49,7 +49,7 @@ def test_the_key_is_what_follows_bearer() -> None:
     assert bearer_key(b"Bearer sk_1") == b"sk_1"
 
 
-def test_generated_keys_say_their_kind_and_differ() -> None:
+def test_generated_keys_start_with_their_kind_and_differ() -> None:
     made = {keys.generate("secret") for _ in range(50)}
     assert len(made) == 50
     assert all(key.startswith("sk_") and len(key) == 3 + 8 + 43 + 6 and key[3:].isalnum() for key in made)
@@ -63,7 +63,7 @@ def test_only_the_fingerprint_and_a_hint_of_a_key_are_recorded() -> None:
     assert key not in repr(fact)
 
 
-def test_a_bucket_empties_and_fills_again_with_time(clock: list[float]) -> None:
+def test_a_bucket_empties_and_refills_over_time(clock: list[float]) -> None:
     limiter = RateLimiter(per_minute=60)
     taken = [limiter.take(PROJECT) for _ in range(61)]
     assert [each.allowed for each in taken] == [True] * 60 + [False]
@@ -93,7 +93,7 @@ def test_the_number_of_buckets_is_bounded(clock: list[float], monkeypatch: pytes
     assert len(limiter._buckets) == 3
 
 
-def test_the_headers_tell_limit_rest_and_reset(clock: list[float]) -> None:
+def test_the_headers_have_limit_remaining_and_reset(clock: list[float]) -> None:
     limiter = RateLimiter(per_minute=60)
     assert limiter.take(PROJECT).headers() == [
         (b"ratelimit-limit", b"60"),

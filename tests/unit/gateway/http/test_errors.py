@@ -44,11 +44,11 @@ def told(problem: ApiError) -> Any:
         ("INTERNAL_SERVER_ERROR", 500),
     ],
 )
-def test_the_code_of_a_refusal_decides_its_status(code: str, status: int) -> None:
+def test_the_code_of_an_error_determines_its_status(code: str, status: int) -> None:
     assert status_of(code) == status
 
 
-def test_a_refusal_of_a_service_is_passed_on_whole() -> None:
+def test_a_rejection_by_a_service_is_passed_on_completely() -> None:
     field = FieldError(field="email", message="Invalid email", code="invalid_string")
     problem = api_error_of(Rejected("VALIDATION_ERROR", "Request validation failed", errors=[field], details={"a": 1}))
     envelope = told(problem)
@@ -65,7 +65,7 @@ def test_a_refusal_of_a_service_is_passed_on_whole() -> None:
     }
 
 
-def test_what_is_not_there_is_left_out_of_the_envelope() -> None:
+def test_empty_members_are_left_out_of_the_envelope() -> None:
     assert told(ApiError(404, "CONTACT_NOT_FOUND", "Contact not found"))["error"] == {
         "code": "CONTACT_NOT_FOUND",
         "message": "Contact not found",
@@ -74,19 +74,19 @@ def test_what_is_not_there_is_left_out_of_the_envelope() -> None:
     }
 
 
-def test_wrong_types_get_a_hint_about_types_and_bad_json_one_about_json() -> None:
+def test_wrong_types_and_invalid_json_get_a_suggestion() -> None:
     assert "incorrect types" in told(invalid_field("a", "Expected str, got int", "invalid_type"))["error"]["suggestion"]
     assert "valid JSON" in told(malformed())["error"]["suggestion"]
 
 
-def test_an_unexpected_error_is_not_told_to_the_caller() -> None:
+def test_an_unexpected_error_is_not_disclosed() -> None:
     envelope = told(api_error_of(ZeroDivisionError("the secret is abracadabra")))
     assert envelope["error"]["statusCode"] == 500
     assert envelope["error"]["code"] == "INTERNAL_SERVER_ERROR"
     assert "abracadabra" not in str(envelope)
 
 
-def test_the_framework_s_own_500_says_no_more_than_any_other() -> None:
+def test_a_500_of_the_framework_discloses_nothing() -> None:
     assert api_error_of(InternalServerException("a detail")).message == "An unexpected error occurred"
 
 
@@ -101,13 +101,13 @@ def test_the_framework_s_own_500_says_no_more_than_any_other() -> None:
         TimeoutError(),
     ],
 )
-def test_an_outage_is_503_and_says_when_to_try_again(outage: Exception) -> None:
+def test_an_outage_is_a_503_with_retry_after(outage: Exception) -> None:
     problem = api_error_of(outage)
     assert (problem.status, problem.code) == (503, "SERVICE_UNAVAILABLE")
     assert int(problem.headers["Retry-After"]) >= 1
 
 
-def test_routes_and_methods_that_are_not_there() -> None:
+def test_unknown_routes_and_methods() -> None:
     assert (api_error_of(NotFoundException()).status, api_error_of(NotFoundException()).message) == (
         404,
         "Unknown route",
@@ -131,5 +131,5 @@ def test_parameters_are_named_as_in_the_url() -> None:
     ]
 
 
-def test_what_the_bus_cannot_carry_is_too_large() -> None:
+def test_a_command_that_the_bus_cannot_carry_is_too_large() -> None:
     assert api_error_of(MaxPayloadError()).status == 413

@@ -12,7 +12,7 @@ def test_printable_ascii_is_a_key(key: bytes) -> None:
 
 
 @pytest.mark.parametrize("key", [b"", b"x" * 256, "schlüssel".encode(), b"a\tb"])
-def test_anything_else_is_not(key: bytes) -> None:
+def test_anything_else_is_not_a_key(key: bytes) -> None:
     with pytest.raises(ApiError) as refused:
         valid_key(key)
     assert (refused.value.status, refused.value.code) == (400, "BAD_REQUEST")
@@ -37,5 +37,5 @@ def test_another_method_path_query_or_body_is_another_request(request_line: str,
     assert fingerprint_of(request_line, query, body) != fingerprint_of("POST /contacts", b"", b'{"a":1}')
 
 
-def test_a_body_that_is_no_json_has_a_fingerprint_too() -> None:
+def test_a_body_that_is_not_json_has_a_fingerprint() -> None:
     assert fingerprint_of("POST /", b"", b"\xff[") != fingerprint_of("POST /", b"", b"\xff{")

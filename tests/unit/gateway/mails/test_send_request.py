@@ -50,7 +50,7 @@ def test_a_mail_needs_a_template_or_subject_and_body() -> None:
         ({"headers": {f"X-{n}": "" for n in range(21)}}, "headers", "too_big"),
     ],
 )
-def test_what_is_wrong_is_told_by_its_place(changes: dict[str, Any], field: str, code: str) -> None:
+def test_an_error_names_the_path_of_its_field(changes: dict[str, Any], field: str, code: str) -> None:
     assert field_refused(**changes) == (field, code)
 
 
@@ -60,7 +60,7 @@ def test_a_subject_is_one_line_of_a_header(subject: str) -> None:
         body(subject=subject)
 
 
-def test_recipients_may_be_one_or_many_named_or_not_and_each_gets_one_mail() -> None:
+def test_one_or_many_recipients_with_or_without_names_get_one_mail_each() -> None:
     given = ["ada@example.com", {"email": "ADA@example.com ", "name": "Ada"}, "bob@example.com"]
     assert [person.email for person in send_request.recipients_of(body(to=given))] == [
         "ada@example.com",
@@ -84,7 +84,7 @@ def test_recipients_may_be_one_or_many_named_or_not_and_each_gets_one_mail() -> 
         (["a@b.co", {"email": "b@b.co"}, "a" * 300 + "@b.co"], "to.2"),
     ],
 )
-def test_recipients_that_are_none_are_refused_by_their_place(to: Any, field: str) -> None:
+def test_invalid_recipients_are_rejected_by_their_path(to: Any, field: str) -> None:
     for _ in range(200):  # the decoder's memory must survive what it refuses
         with pytest.raises(ApiError) as refused:
             send_request.validate(body(to=to))
@@ -97,26 +97,26 @@ def content_in(data: SendBody) -> Content:
     return content
 
 
-def test_the_name_in_from_wins_over_the_name_beside_it() -> None:
+def test_the_name_in_from_overrides_the_separate_name() -> None:
     named = content_in(body(**{"from": {"email": "me@example.com", "name": "Me"}, "name": "Other"}))
     assert (named.from_email, named.from_name) == ("me@example.com", "Me")
     assert content_in(body(name="Other")).from_name == "Other"
     assert content_in(body(**{"from": None})).from_email == ""
 
 
-def test_what_is_given_beside_a_template_overrides_it() -> None:
+def test_fields_besides_a_template_override_it() -> None:
     given = send_request.draft_of(body(template=str(uuid4()), body=None, reply="re@example.com"))
     assert given.content is None
     assert given.overrides == {"subject": "Hi", "fromEmail": "me@example.com", "replyTo": "re@example.com"}
 
 
-def test_only_words_that_are_no_template_are_left_out_of_what_is_asked() -> None:
+def test_only_plain_text_is_left_out_of_a_draft() -> None:
     plain, filled = send_request.draft_of(body()), send_request.draft_of(body(subject="Hi {{ name }}"))
     assert send_request.without_plain_text(filled) == filled
     assert send_request.without_plain_text(plain).content == replace(content_in(body()), subject="", body="")
 
 
-def test_values_that_are_not_to_be_stored_still_fill_the_mail() -> None:
+def test_values_that_are_not_stored_still_fill_the_mail() -> None:
     data = {"code": {"value": 42, "persistent": False}, "plan": {"value": "pro", "persistent": True}, "name": "Ada"}
     assert send_request.variables(data) == {"code": 42, "plan": "pro", "name": "Ada"}
     assert send_request.variables({"odd": {"value": 1}}) == {"odd": {"value": 1}}

@@ -51,26 +51,26 @@ def told(done: list[TimelineEntry], known: EmailFeedback) -> list[str]:
     return [entry.type_.removeprefix("email.") for entry in entries]
 
 
-def test_what_nothing_is_reported_of_is_told_as_it_was_done() -> None:
+def test_a_mail_without_reports_has_only_our_entries() -> None:
     assert told([did("queued", 0), did("sent", 1)], reported()) == ["queued", "sent"]
     assert told([], reported(confirmed=1)) == ["confirmed"]
 
 
-def test_a_mail_is_sent_before_it_is_delivered_even_if_we_noted_it_later() -> None:
+def test_a_mail_is_sent_before_it_is_delivered_even_if_recorded_later() -> None:
     done = [did("queued", 0), did("sent", 2, attempt=1)]
     assert told(done, reported(confirmed=0.5, delivered=1)) == ["queued", "sent", "confirmed", "delivered"]
 
 
-def test_when_we_noted_it_first_nothing_is_dated_otherwise() -> None:
+def test_an_entry_recorded_before_the_report_keeps_its_time() -> None:
     done = [did("queued", 0), did("sent", 0.4, attempt=1)]
     assert timeline_of(done, reported(confirmed=0.5, delivered=1))[1] == done[1]
 
 
-def test_a_doubt_and_its_proof_stay_when_they_were() -> None:
+def test_an_unknown_outcome_and_its_resolution_keep_their_times() -> None:
     done = [did("queued", 0), did("unresolved", 5, attempt=1), did("sent", 9, resolved=True)]
     assert told(done, reported(confirmed=0.5)) == ["queued", "confirmed", "unresolved", "sent"]
 
 
-def test_a_second_attempt_is_not_dated_by_the_proof_of_the_first() -> None:
+def test_a_second_attempt_is_not_dated_by_the_report_of_the_first() -> None:
     done = [did("queued", 0), did("unresolved", 5), did("requeued", 9, attempt=2), did("sent", 10, attempt=2)]
     assert told(done, reported(confirmed=0.5)) == ["queued", "confirmed", "unresolved", "requeued", "sent"]

@@ -43,7 +43,7 @@ def visit(subscribed: bool, email: str = "ada@example.com", locale: str = "en", 
         ("manage", False, "You are unsubscribed", Action("Subscribe again", "../subscribe/TOKEN")),
     ],
 )
-def test_a_page_asks_what_the_link_is_for_or_shows_that_it_is_done(
+def test_a_page_asks_what_its_link_is_for_or_shows_that_it_is_done(
     wish: PageKind, subscribed: bool, title: str, button: Action
 ) -> None:
     page = page_of(wish, visit(subscribed))
@@ -51,7 +51,7 @@ def test_a_page_asks_what_the_link_is_for_or_shows_that_it_is_done(
     assert page.button and "ada@example.com" in page_of("manage", visit(subscribed)).text
 
 
-def test_who_is_subscribed_may_pause_instead_and_who_paused_sees_until_when() -> None:
+def test_a_subscribed_contact_can_pause_and_a_paused_one_sees_until_when() -> None:
     choice = page_of("manage", visit(True)).choice
     assert choice and (tuple(choice.options), choice.button.to) == (PAUSE_LENGTHS, "../manage/TOKEN")
     page = page_of("manage", visit(False, locale="de", until=MARCH))
@@ -60,14 +60,14 @@ def test_who_is_subscribed_may_pause_instead_and_who_paused_sees_until_when() ->
 
 
 @pytest.mark.parametrize("locale", LOCALES)
-def test_every_language_says_everything_and_names_whom_it_is_about(locale: str) -> None:
+def test_every_language_has_every_text_with_its_placeholders(locale: str) -> None:
     words, english = TRANSLATIONS[locale], TRANSLATIONS["en"]
     for field in Translation.__struct_fields__:
         assert getattr(words, field).strip()
         assert _gaps(getattr(words, field)) == _gaps(getattr(english, field)), field
 
 
-def test_no_language_speaks_another_ones_words() -> None:
+def test_no_two_languages_have_the_same_texts() -> None:
     spoken = [msgspec.json.encode(words) for words in TRANSLATIONS.values()]
     assert len(set(spoken)) == len(LOCALES)
 
@@ -101,7 +101,7 @@ async def html_of(page: Page) -> tuple[dict[bytes, bytes], str]:
     return dict(sent[0]["headers"]), sent[1]["body"].decode()
 
 
-async def test_what_contacts_are_called_cannot_become_html() -> None:
+async def test_an_address_cannot_become_html() -> None:
     _, html = await html_of(page_of("unsubscribe", visit(True, '"><script>alert(1)</script>@example.com')))
     assert "<script" not in html
     assert "&lt;script&gt;" in html
@@ -114,7 +114,7 @@ async def test_a_page_runs_no_scripts_loads_nothing_and_leaks_no_link() -> None:
     assert "http" not in html.replace("http-equiv", "")
 
 
-async def test_a_page_can_be_used_without_seeing_it() -> None:
+async def test_a_page_is_accessible() -> None:
     _, html = await html_of(page_of("unsubscribe", visit(True)))
     assert '<html lang="en">' in html
     assert "<title>Unsubscribe</title>" in html

@@ -62,7 +62,7 @@ async def of(*pages: Sequence[str]) -> AsyncIterator[Sequence[str]]:
         yield page
 
 
-async def test_everybody_who_did_not_open_is_put_on_the_list_once() -> None:
+async def test_every_recipient_who_did_not_open_is_put_on_the_list_once() -> None:
     request = Asked(MANY)
     await create_list(
         cast(ApiRequest, request), _recipients_without_open(cast(ApiRequest, request), uuid4()), create_missing=False
@@ -71,7 +71,7 @@ async def test_everybody_who_did_not_open_is_put_on_the_list_once() -> None:
     assert isinstance(request.done["recipients"], CreateSegment)
 
 
-async def test_the_same_request_again_makes_the_same_list_and_leaves_nobody_out_who_moved_up() -> None:
+async def test_a_repeat_uses_the_same_list_and_adds_recipients_who_moved_up() -> None:
     people = [f"reader.{number}@example.com" for number in range(1500)]
     first = Asked()
     made = await create_list(
@@ -84,7 +84,7 @@ async def test_the_same_request_again_makes_the_same_list_and_leaves_nobody_out_
     assert set(again.listed) == set(people)
 
 
-async def test_nobody_makes_no_page() -> None:
+async def test_no_recipients_make_no_page() -> None:
     request = Asked(1)
     assert [page async for page in _recipients_without_open(cast(ApiRequest, request), uuid4())] == []
     assert msgspec.json.decode(await request.query(ListCampaignRecipients(campaign_id=uuid4())))["data"]
@@ -131,7 +131,7 @@ def after_a_test(*variants: Variant, winner: str | None = None) -> CampaignView:
         (after_a_test(Variant(key="A", preheader=""), Variant(key="B"), winner="A"), ("Plain", "<p>Hi</p>", "Hi", "")),
     ],
 )
-def test_what_won_the_first_time_is_sent_again(campaign: CampaignView, expected: tuple[str | None, ...]) -> None:
+def test_the_winner_of_an_ab_test_is_resent(campaign: CampaignView, expected: tuple[str | None, ...]) -> None:
     second = _resent(campaign, ResendBody(), Audience(audience_type="ALL"))
     assert (second.content.subject, second.content.body, second.markdown, second.preheader) == expected
     assert second.ab_test is None

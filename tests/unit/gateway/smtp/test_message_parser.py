@@ -39,7 +39,7 @@ def test_names_and_addresses_come_from_the_header_and_recipients_from_the_envelo
     assert parse_message.header_recipients.cc == [Mailbox(address="carol@example.net")]
 
 
-def test_lines_that_name_nobody_or_a_crowd_are_left_out() -> None:
+def test_empty_and_too_long_recipient_lines_are_left_out() -> None:
     crowd = ", ".join(f"r{n}@example.net" for n in range(101))
     for to in ("undisclosed-recipients:;", crowd):
         mail = a_mail(To=to)
@@ -47,7 +47,7 @@ def test_lines_that_name_nobody_or_a_crowd_are_left_out() -> None:
         assert letter(mail).header_recipients == NO_HEADER_RECIPIENTS
 
 
-def test_without_a_from_the_envelope_says_who_sends() -> None:
+def test_without_from_the_sender_is_that_of_the_envelope() -> None:
     mail = EmailMessage()
     mail.set_content("Hi")
     assert letter(mail).body["from"] == "envelope@example.com"
@@ -60,7 +60,7 @@ def test_plain_text_is_shown_as_it_was_written() -> None:
     assert "1 &lt; 2 &amp; 3\n  indented" in body.replace("\r", "") and "pre-wrap" in body
 
 
-def test_html_is_taken_where_there_is_some() -> None:
+def test_html_is_preferred_to_plain_text() -> None:
     mail = a_mail()
     mail.set_content("plain")
     mail.add_alternative("<p>Grüße</p>", subtype="html")
@@ -68,7 +68,7 @@ def test_html_is_taken_where_there_is_some() -> None:
     assert "attachments" not in letter(mail).body
 
 
-def test_files_are_attached_and_pictures_stay_where_they_are_shown() -> None:
+def test_files_are_attached_and_inline_images_stay_inline() -> None:
     mail = a_mail()
     mail.set_content("plain")
     mail.add_alternative('<img src="cid:logo@example">', subtype="html")
@@ -83,7 +83,7 @@ def test_files_are_attached_and_pictures_stay_where_they_are_shown() -> None:
     assert b64decode(paper["content"]) == PAPER and "disposition" not in paper
 
 
-def test_a_message_within_a_message_is_attached_whole() -> None:
+def test_an_attached_message_is_attached_as_a_whole() -> None:
     inner, mail = a_mail(X_Inner="yes"), a_mail()
     inner.set_content("inner")
     mail.set_content("outer")
@@ -93,7 +93,7 @@ def test_a_message_within_a_message_is_attached_whole() -> None:
     assert b"X-Inner: yes" in b64decode(attached["content"])
 
 
-def test_own_headers_are_kept_and_those_of_the_way_are_not() -> None:
+def test_the_writers_headers_are_kept_and_transport_headers_are_not() -> None:
     mail = a_mail(
         X_Ticket="7", In_Reply_To="<a@b>", Received="by here", DKIM_Signature="v=1", Date="today", Bcc="x@y.z"
     )
@@ -112,7 +112,7 @@ def test_own_headers_are_kept_and_those_of_the_way_are_not() -> None:
         ),
     ],
 )
-def test_what_looks_like_a_template_is_none(written: str, template: str) -> None:
+def test_text_that_looks_like_a_template_is_escaped(written: str, template: str) -> None:
     mail = a_mail()
     mail.replace_header("Subject", written)
     mail.set_content("Hi")
@@ -125,7 +125,7 @@ def test_a_mail_without_a_subject_gets_one() -> None:
     assert letter(mail).body["subject"] == "(no subject)"
 
 
-def test_a_charset_that_nobody_knows_is_read_as_well_as_can_be() -> None:
+def test_an_unknown_charset_is_decoded_as_far_as_possible() -> None:
     raw = b"Subject: Hi\r\nContent-Type: text/plain; charset=klingon\r\n\r\nhello\r\n"
     assert "hello" in parse_message(raw, "a@example.com", ["b@example.net"]).body["body"]
 
@@ -135,7 +135,7 @@ def test_a_charset_that_nobody_knows_is_read_as_well_as_can_be() -> None:
     b"Subject: =?utf-8?q?=ff?=\r\n", b"Content-Transfer-Encoding: base64\r\n", b"\xff\x00", b"Message-ID: <\r\n",
     b"Content-Type: message/rfc822\r\n", b"Content-ID: <x>\r\n", b"Reply-To: <>\r\n", b",;:\r\n",
 ]), max_size=20)))  # fmt: skip
-def test_whatever_comes_is_read_or_refused(raw: bytes) -> None:
+def test_any_input_is_parsed_or_rejected(raw: bytes) -> None:
     try:
         assert parse_message(raw, "a@example.com", ["b@example.net"]).body["to"] == [{"email": "b@example.net"}]
     except UnreadableMessage:

@@ -11,7 +11,7 @@ def problem(code: str, message: str, field: str | None = None) -> bytes:
     return msgspec.json.encode({"success": False, "error": {"code": code, "message": message, "errors": errors}})
 
 
-def test_yes_names_the_mails() -> None:
+def test_success_names_the_mails() -> None:
     body = msgspec.json.encode({"emails": [{"email": "01a"}, {"email": "01b"}]})
     assert reply_to(200, body) == "250 2.0.0 queued as 01a, 01b"
 
@@ -32,7 +32,7 @@ def test_yes_names_the_mails() -> None:
         (422, problem("X", "two\r\nlines \u2026"), "554 5.6.0 two  lines  "),
     ],
 )
-def test_no_says_why_and_whether_to_try_again(status: int, body: bytes, reply: str) -> None:
+def test_an_error_gives_the_reason_and_whether_to_try_again(status: int, body: bytes, reply: str) -> None:
     assert reply_to(status, body) == reply
 
 
@@ -40,5 +40,5 @@ def test_no_says_why_and_whether_to_try_again(status: int, body: bytes, reply: s
     ("status", "body", "final"),
     [(200, b"{}", True), (202, b"{}", False), (409, problem("IDEMPOTENCY_KEY_REUSED", "x"), False), (503, b"", True)],
 )
-def test_what_is_not_done_yet_is_asked_for_again(status: int, body: bytes, final: bool) -> None:
+def test_a_pending_response_is_requested_again(status: int, body: bytes, final: bool) -> None:
     assert is_final(status, body) is final

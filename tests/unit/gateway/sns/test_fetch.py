@@ -34,13 +34,13 @@ async def server(*pieces: bytes, stay: bool = False) -> AsyncIterator[tuple[str,
         await listening.wait_closed()
 
 
-async def test_the_body_of_an_answer_is_fetched_with_path_and_query() -> None:
+async def test_the_body_of_a_response_is_fetched_with_path_and_query() -> None:
     async with server(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", b"hello", stay=True) as (url, requests):
         assert await get(url, 5) == b"hello"
     assert requests[0].startswith(b"GET /a.pem?b=c HTTP/1.1\r\nHost: 127.0.0.1:")
 
 
-async def test_a_chunked_answer_is_fetched_too() -> None:
+async def test_a_chunked_response_is_fetched() -> None:
     async with server(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n") as (url, _):
         assert await get(url, 5) == b"hello"
 
@@ -55,13 +55,13 @@ async def test_a_chunked_answer_is_fetched_too() -> None:
     b"SSH-2.0-OpenSSH_9.2\r\n",
     b"",
 ])  # fmt: skip
-async def test_every_other_answer_is_a_failure(answer: bytes) -> None:
+async def test_every_other_response_is_a_failure(answer: bytes) -> None:
     async with server(answer) as (url, _):
         with pytest.raises(FetchFailed):
             await get(url, 5)
 
 
-async def test_a_server_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_response_that_never_ends_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "TIMEOUT", 0.1)
     async with server(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", stay=True) as (url, _):
         with pytest.raises(FetchFailed, match="Timeout"):
@@ -69,6 +69,6 @@ async def test_a_server_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "http://127.0.0.1:99999/x"])
-async def test_where_nobody_listens_is_a_failure(url: str) -> None:
+async def test_a_port_without_a_server_is_a_failure(url: str) -> None:
     with pytest.raises(FetchFailed):
         await get(url, 5)

@@ -76,7 +76,7 @@ def development(tmp_path: Path) -> Edge:
 # --- what is believed ------------------------------------------------------------------------------------------------
 
 
-async def test_a_signed_notification_is_handed_on_word_for_word(edge: Edge) -> None:
+async def test_a_signed_notification_is_returned_unchanged(edge: Edge) -> None:
     received = await edge.receive(SNS.signed(notification()))
     assert received == RecordNotification(
         notification_id=UUID("22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324"),
@@ -105,7 +105,7 @@ async def test_a_subscription_is_confirmed_by_fetching_its_address(edge: Edge) -
     assert edge.network.asked == [CERTIFICATE_URL, message["SubscribeURL"]]
 
 
-async def test_the_news_that_a_subscription_ended_does_not_subscribe_again(edge: Edge) -> None:
+async def test_an_unsubscribe_confirmation_does_not_subscribe_again(edge: Edge) -> None:
     body = SNS.signed(confirmation(Type="UnsubscribeConfirmation"))
     assert await edge.receive(body) == SubscriptionChanged(topic_arn=TOPIC, subscribed=False)
     assert edge.network.asked == [CERTIFICATE_URL]
@@ -119,11 +119,11 @@ async def test_the_news_that_a_subscription_ended_does_not_subscribe_again(edge:
     {"Timestamp": "2026-11-20T09:29:59.120Z"}, {"Signature": "AAAA"}, {"Signature": ""}, {"Signature": "not base64!"},
     {"Signature": "naïve"},
 ])  # fmt: skip
-async def test_a_message_that_was_changed_after_it_was_signed_is_refused(edge: Edge, change: dict[str, str]) -> None:
+async def test_a_message_that_was_changed_after_signing_is_rejected(edge: Edge, change: dict[str, str]) -> None:
     assert await edge.refusal(json.dumps(json.loads(SNS.signed(notification())) | change).encode()) == 403
 
 
-async def test_a_subject_that_was_added_or_taken_away_is_noticed(edge: Edge) -> None:
+async def test_a_message_with_an_added_or_removed_subject_is_rejected(edge: Edge) -> None:
     without = notification()
     del without["Subject"]
     added = json.loads(SNS.signed(without)) | {"Subject": "new"}
@@ -138,17 +138,17 @@ async def test_a_confirmation_cannot_be_passed_off_as_a_notification(edge: Edge)
     assert await edge.refusal(json.dumps(disguised).encode()) == 403
 
 
-async def test_another_key_than_the_certificates_is_refused(edge: Edge) -> None:
+async def test_a_message_signed_with_another_key_is_rejected(edge: Edge) -> None:
     assert await edge.refusal(STRANGER.signed(notification())) == 403
 
 
-async def test_signature_version_1_is_refused_before_anything_is_fetched(edge: Edge) -> None:
+async def test_signature_version_1_is_rejected_before_anything_is_fetched(edge: Edge) -> None:
     assert await edge.refusal(SNS.signed_as_version_1(notification())) == 403
     assert await edge.refusal(SNS.signed(notification(SignatureVersion="3"))) == 403
     assert edge.network.asked == []
 
 
-async def test_signature_version_1_is_believed_where_the_operator_says_so() -> None:
+async def test_signature_version_1_is_accepted_if_the_settings_allow_it() -> None:
     edge = Edge(signature_v1=True)
     assert isinstance(await edge.receive(SNS.signed_as_version_1(notification())), RecordNotification)
     assert isinstance(await edge.receive(SNS.signed(notification())), RecordNotification)
@@ -156,7 +156,7 @@ async def test_signature_version_1_is_believed_where_the_operator_says_so() -> N
     assert await edge.refusal(version_1_in_name_only) == 403
 
 
-async def test_a_topic_that_is_not_on_the_list_is_refused_before_anything_is_fetched(edge: Edge) -> None:
+async def test_an_unlisted_topic_is_rejected_before_anything_is_fetched(edge: Edge) -> None:
     assert await edge.refusal(SNS.signed(notification(TopicArn=TOPIC + "2"))) == 403
     assert edge.network.asked == []
 
@@ -170,7 +170,7 @@ async def test_an_empty_list_of_topics_accepts_nothing() -> None:
     (NOW - timedelta(minutes=70), None), (NOW - timedelta(minutes=70, milliseconds=1), 403),
     (NOW + timedelta(minutes=5), None), (NOW + timedelta(minutes=5, milliseconds=1), 403),
 ])  # fmt: skip
-async def test_a_message_is_believed_from_70_minutes_ago_to_5_minutes_ahead(
+async def test_a_message_may_be_70_minutes_old_and_5_minutes_ahead(
     edge: Edge, sent_at: datetime, status: int | None
 ) -> None:
     body = SNS.signed(notification(Timestamp=sent_at.isoformat().replace("+00:00", "Z")))
@@ -227,11 +227,11 @@ async def test_a_certificate_is_never_fetched_from_elsewhere(edge: Edge, url: st
     json.dumps(notification(Signature="AAAA", Type="SubscriptionConfirmation")).encode(),
     json.dumps(notification(Signature="AAAA", Message="x")).replace("x", "\\ud800").encode(),
 ])  # fmt: skip
-async def test_what_is_no_sns_message_is_bad_input(edge: Edge, body: bytes) -> None:
+async def test_a_body_that_is_not_an_sns_message_is_a_400(edge: Edge, body: bytes) -> None:
     assert await edge.refusal(body) == 400
 
 
-async def test_a_body_that_is_too_long_is_not_even_read(edge: Edge) -> None:
+async def test_a_body_that_is_too_long_is_not_parsed(edge: Edge) -> None:
     assert await edge.refusal(b" " * (256 * 1024 + 1)) == 413
 
 
@@ -242,7 +242,7 @@ JSON = st.recursive(
 
 
 @given(body=st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
-async def test_no_input_leads_to_anything_but_a_refusal(body: bytes) -> None:
+async def test_any_malformed_input_is_rejected(body: bytes) -> None:
     assert await Edge().refusal(body) in (400, 403)
 
 
@@ -263,7 +263,7 @@ async def test_no_other_address_is_fetched_to_confirm_a_subscription(edge: Edge,
     assert edge.network.asked == [CERTIFICATE_URL]
 
 
-async def test_a_confirmation_that_sns_does_not_take_is_to_be_tried_again(edge: Edge) -> None:
+async def test_a_confirmation_that_sns_does_not_accept_is_retried(edge: Edge) -> None:
     assert await edge.refusal(SNS.signed(confirmation())) == 502
 
 
@@ -282,7 +282,7 @@ async def test_a_certificate_is_fetched_again_after_a_day(edge: Edge) -> None:
     assert edge.network.asked == [CERTIFICATE_URL, CERTIFICATE_URL]
 
 
-async def test_a_kept_certificate_is_not_believed_after_its_last_day(edge: Edge) -> None:
+async def test_a_kept_certificate_is_not_trusted_after_it_expires(edge: Edge) -> None:
     brief = Signer(new_key(), valid=timedelta(hours=1))
     edge.network.bodies[CERTIFICATE_URL] = brief.pem
     assert await edge.receive(brief.signed(notification()))
@@ -304,12 +304,12 @@ async def test_at_most_32_certificates_are_kept(edge: Edge) -> None:
     Signer(ec.generate_private_key(ec.SECP256R1())).pem,
     Signer(new_key(1024)).pem,
 ])  # fmt: skip
-async def test_a_certificate_that_is_no_good_proves_nothing(edge: Edge, body: bytes) -> None:
+async def test_a_message_with_an_unsuitable_certificate_is_rejected(edge: Edge, body: bytes) -> None:
     edge.network.bodies[CERTIFICATE_URL] = body
     assert await edge.refusal(SNS.signed(notification())) == 403
 
 
-async def test_a_certificate_that_cannot_be_had_now_is_not_the_messages_fault(edge: Edge) -> None:
+async def test_a_message_whose_certificate_cannot_be_fetched_is_retried(edge: Edge) -> None:
     del edge.network.bodies[CERTIFICATE_URL]
     assert await edge.refusal(SNS.signed(notification())) == 503
     edge.network.bodies[CERTIFICATE_URL] = SNS.pem
@@ -323,18 +323,18 @@ def local(build: Callable[..., dict[str, Any]] = notification, **changes: Any) -
     return build(**{"SigningCertURL": LOCAL_CERTIFICATE} | changes)
 
 
-async def test_a_sandbox_is_believed_where_its_authority_is_trusted(development: Edge) -> None:
+async def test_a_sandbox_is_trusted_if_its_authority_is(development: Edge) -> None:
     assert isinstance(await development.receive(SANDBOX.signed(local())), RecordNotification)
     message = local(confirmation, origin=LOCAL)
     development.network.bodies[message["SubscribeURL"]] = b"<ok/>"
     assert await development.receive(SANDBOX.signed(message)) == SubscriptionChanged(topic_arn=TOPIC, subscribed=True)
 
 
-async def test_amazon_is_believed_there_as_well(development: Edge) -> None:
+async def test_amazon_is_trusted_beside_a_sandbox(development: Edge) -> None:
     assert isinstance(await development.receive(SNS.signed(notification())), RecordNotification)
 
 
-async def test_a_local_certificate_of_another_authority_is_refused(development: Edge) -> None:
+async def test_a_local_certificate_of_another_authority_is_rejected(development: Edge) -> None:
     other = Signer(new_key(), name="sandbox CA", is_ca=True)
     for signer in (STRANGER, Signer(new_key(), issuer=other), other):
         development.network.bodies[LOCAL_CERTIFICATE] = signer.pem
@@ -353,24 +353,24 @@ async def test_a_certificate_that_the_sandbox_certified_is_not_an_authority(tmp_
     f"http://10.0.0.5:8010/{PEM}", f"http://localhost.evil.example/{PEM}", f"https://127.0.0.1/{PEM}",
     f"http://127.0.0.1@evil.example/{PEM}", f"http://[::1]:8010/{PEM}", f"http://0x7f.1/{PEM}",
 ])  # fmt: skip
-async def test_even_there_no_other_host_is_asked(development: Edge, url: str) -> None:
+async def test_with_a_sandbox_no_other_host_is_fetched_from(development: Edge, url: str) -> None:
     assert await development.refusal(SANDBOX.signed(local(SigningCertURL=url))) == 403
     assert development.network.asked == []
 
 
-async def test_amazons_message_cannot_have_a_local_address_fetched(development: Edge) -> None:
+async def test_a_message_from_amazon_cannot_make_us_fetch_a_local_address(development: Edge) -> None:
     assert await development.refusal(SNS.signed(confirmation(origin=LOCAL))) == 403
     assert development.network.asked == [CERTIFICATE_URL]
 
 
-async def test_a_missing_authority_is_waited_for(tmp_path: Path) -> None:
+async def test_a_message_is_retried_while_the_authority_is_missing(tmp_path: Path) -> None:
     edge = Edge(trust_ca=tmp_path / "ca.pem")
     assert await edge.refusal(SANDBOX.signed(local())) == 503
     (tmp_path / "ca.pem").write_bytes(CA.pem)
     assert await edge.receive(SANDBOX.signed(local()))
 
 
-async def test_the_sandbox_that_we_ship_signs_what_we_believe(tmp_path: Path) -> None:
+async def test_messages_of_the_shipped_sandbox_are_accepted(tmp_path: Path) -> None:
     signer = load_signer(tmp_path)
     topic = Topic(TOPIC, LOCAL, signer.certificate_name)
     envelope = signer.sign(topic.notification(str(UUID(int=7)), "Subject", "{}", now().timestamp(), "subscription"))
@@ -391,7 +391,7 @@ async def test_the_settings_name_the_topics() -> None:
         await receiver.receive(SNS.signed(notification(TopicArn="")))
 
 
-async def test_a_notification_goes_on_under_its_own_id(edge: Edge) -> None:
+async def test_a_single_notification_is_published_under_its_own_id(edge: Edge) -> None:
     received = await edge.receive(SNS.signed(notification()))
     assert isinstance(received, RecordNotification)
     message = ingest_message([received])
@@ -399,7 +399,7 @@ async def test_a_notification_goes_on_under_its_own_id(edge: Edge) -> None:
     assert json.loads(message.body)["type"] == "record-notification"
 
 
-async def test_notifications_that_go_on_together_are_a_new_message_each_time(edge: Edge) -> None:
+async def test_a_batch_of_notifications_is_a_new_message_each_time(edge: Edge) -> None:
     received = await edge.receive(SNS.signed(notification()))
     assert isinstance(received, RecordNotification)
     once, again = ingest_message([received] * 2), ingest_message([received] * 2)
