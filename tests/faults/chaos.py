@@ -1,6 +1,6 @@
-"""`make chaos SEED=n MINUTES=m`: work and faults for m minutes, then heal, wait for rest, and check the invariants.
+"""`make chaos SEED=n MINUTES=m`: run a load and inject faults for m minutes, then heal and check the invariants.
 
-Exit code 0 only if every invariant holds. The same seed plans the same faults; when they strike is the machine's.
+Exits with 0 only if every invariant holds. A seed always plans the same faults, but not the same moments.
 """
 
 import argparse
@@ -21,14 +21,14 @@ from tests.faults.quiet import quiet
 from tests.faults.rig import Rig, running
 
 RATE = 60.0
-"""Mails per second that the sandbox's SES account allows: slow enough that faults strike in the middle."""
+"""Mails per second that the sandbox's SES account allows: slow enough for faults to strike mid-campaign."""
 
 FINISH_WITHIN = 90.0
-"""Seconds in which clients that were left without an answer get theirs."""
+"""Seconds that clients still waiting for a response may take to get it."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """One run, in figures."""
+    """The figures of one run."""
 
     kills: int
     faults: dict[str, int]
@@ -41,7 +41,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 async def storm(
     rig: Rig, seed: int, seconds: float, contacts: int, every: float = 1.0, say: Callable[[str], None] = print
 ) -> Report:
-    """Have clients at work and the nemesis about for so long, with a fault `every` so many seconds."""
+    """Run the load and the nemesis side by side, with one fault every `every` seconds on average."""
     load = Load(rig, seed, f"storm-{seed}-{time.time_ns() % 100_000}")
     await rig.allow(RATE)
     await load.add_contacts(contacts)
@@ -58,7 +58,7 @@ async def storm(
 
 
 async def massacre(rig: Rig, seed: int, recipients: int, kills: int, say: Callable[[str], None] = print) -> Report:
-    """One campaign to so many, under so many kills."""
+    """Send one campaign while processes are killed `kills` times."""
     load = Load(rig, seed, f"massacre-{seed}")
     await load.add_contacts(recipients)
     await rig.allow(RATE)
@@ -72,7 +72,7 @@ async def massacre(rig: Rig, seed: int, recipients: int, kills: int, say: Callab
 
 
 async def _settle(rig: Rig, load: Load, nemesis: Nemesis, working: "asyncio.Task[object]", kills: int) -> Report:
-    """Heal, give every client its answer, wait for rest, and look."""
+    """Heal, let every client get its response, wait until the stack is quiet, and check the invariants."""
     await rig.heal()
     healed = time.monotonic()
     await asyncio.wait_for(working, FINISH_WITHIN)
@@ -106,7 +106,7 @@ def show(report: Report) -> None:
         "missing": found.missing,
         "twice": found.twice,
         "unknown": f"{found.unknown} ({found.resolved} proved by a notification, {found.resent} sent again)",
-        "most in one second": f"{found.fastest} of {RATE:.0f}",
+        "max in one second": f"{found.fastest} of {RATE:.0f}",
         "time to heal": f"{report.healed_in:.1f} s",
     }
     for name, value in lines.items():
@@ -131,9 +131,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=5.0)
-    parser.add_argument("--recipients", type=int, default=400, help="contacts of each campaign")
-    parser.add_argument("--kills", type=int, help="instead: one campaign, and nothing but so many kills")
-    parser.add_argument("--directory", help="where to keep data and logs; otherwise they are gone at the end")
+    parser.add_argument("--recipients", type=int, default=400, help="contacts per campaign")
+    parser.add_argument("--kills", type=int, help="run one campaign with this many kills and no other faults instead")
+    parser.add_argument("--directory", help="where to keep data and logs (default: a temporary directory)")
     return asyncio.run(run(parser.parse_args()))
 
 

@@ -1,4 +1,4 @@
-"""One stack for all tests of faults; each leaves it healed and at rest."""
+"""One stack for the fault tests of a file. Every test leaves it healed and quiet."""
 
 from collections.abc import AsyncIterator
 from uuid import uuid4

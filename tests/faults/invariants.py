@@ -1,6 +1,7 @@
-"""What must be true once everything is healed and quiet: from Postgres and from the sandbox's own ledger.
+"""The invariants that must hold once everything is healed and quiet.
 
-No process is asked: each invariant is counted where the truth is. Each function answers sentences about what is broken.
+They are checked against Postgres and the sandbox's own ledger, without asking any service. Each check returns one
+sentence per violation.
 """
 
 import subprocess
@@ -26,15 +27,15 @@ from tests.faults.rig import Rig
 
 FINAL = ("sent", "failed", "suppressed", "cancelled")
 TWICE_IN = 10_000
-"""Faults may cost one mail twice in so many: where a crash and a lost notification meet."""
+"""One mail in this many may go out twice: where a crash and a lost notification coincide."""
 
 MAILS = "select id, recipient, state, campaign_id, message_ids, claimed_at, reason from delivery.email"
-TOLD = "select type, count(*) as times from delivery.events where type = any($1::text[]) group by type"
+EVENT_COUNTS = "select type, count(*) as times from delivery.events where type = any($1::text[]) group by type"
 RESOLVED = "select count(*) from delivery.email where resolved"
 RESENT = "select count(*) from delivery.email where attempt > 1"
 
-# A mail that was claimed well after its recipient's goodbye was handled here, and sent all the same.
-AFTER_GOODBYE = """
+# Mails that were claimed well after delivery had handled the recipient's unsubscribe, and were sent anyway.
+AFTER_UNSUBSCRIBE = """
 select email.id from contacts.events as gone
 join delivery.inbox on inbox.consumer = 'delivery-events' and inbox.message_id = gone.id
 join delivery.email on email.project = gone.project and email.contact_id = (gone.data->>'contactId')::uuid
@@ -79,11 +80,11 @@ SHARDED = {
     "contact_field": "project, field, kind",
     "contact_value": "project, field, value",
 }
-"""Counters that are spread over rows by chance: what counts is their sum."""
+"""Counters that are spread randomly over several rows: only the sum matters."""
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
-    """What was counted, and what of it must not be."""
+    """The counts of one check, and the violations in `broken`."""
 
     accepted: int
     sent: int
@@ -99,19 +100,19 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """Both ledgers, read once."""
+    """Both ledgers, as read once: delivery's mails and what SES accepted."""
 
     mails: dict[UUID, Any]
     accepted: list[dict[str, Any]]
 
     @property
     def times(self) -> Counter[UUID]:
-        """How often SES accepted each mail."""
+        """Return how often SES accepted each mail."""
         return Counter(UUID(each["emailId"]) for each in self.accepted if each["emailId"])
 
 
 async def check(rig: Rig, promised: Promises, rate: float | None = None) -> Findings:
-    """Look at everything. `rate` is the most mails per second that SES allowed."""
+    """Check all invariants. `rate` is the maximum number of mails per second that SES allowed."""
     async with rig.database() as conn:
         evidence = Evidence({row["id"]: row for row in await conn.fetch(MAILS)}, await _accepted(rig))
         states = Counter(mail["state"] for mail in evidence.mails.values())
@@ -126,7 +127,9 @@ async def check(rig: Rig, promised: Promises, rate: float | None = None) -> Find
             *await _i7(conn, services),
             *_i10(evidence, rate),
         ]
-        told = {row["type"]: row["times"] for row in await conn.fetch(TOLD, ["email.unresolved", "email.requeued"])}
+        counts = {
+            row["type"]: row["times"] for row in await conn.fetch(EVENT_COUNTS, ["email.unresolved", "email.requeued"])
+        }
         resolved, resent = await conn.fetchval(RESOLVED), await conn.fetchval(RESENT)
     return Findings(
         accepted=len(evidence.accepted),
@@ -135,7 +138,7 @@ async def check(rig: Rig, promised: Promises, rate: float | None = None) -> Find
         suppressed=states["suppressed"],
         missing=len(_missing(evidence)),
         twice=sum(evidence.times.values()) - len(evidence.times),
-        unknown=told.get("email.unresolved", 0),
+        unknown=counts.get("email.unresolved", 0),
         resolved=resolved,
         resent=resent,
         fastest=busiest_second(evidence.accepted),
@@ -144,13 +147,13 @@ async def check(rig: Rig, promised: Promises, rate: float | None = None) -> Find
 
 
 async def _accepted(rig: Rig) -> list[dict[str, Any]]:
-    """What SES accepted, but for probes: those reach nobody."""
+    """Return what SES accepted, except probes, which reach nobody."""
     listed = await rig.api.sandbox_get("/sandbox/messages", limit=100_000, fields="emailId,acceptedAt,to")
     return [message for message in listed["messages"] if message["to"] != [SIMULATOR]]
 
 
 def _audit(rig: Rig) -> str | None:
-    """What `godwit audit` says, if it finds a difference."""
+    """Return the output of `godwit audit` if it finds a difference."""
     with environment({"GODWIT_DATA_DIR": str(rig.target.layout.root)}):
         done = subprocess.run(
             [sys.executable, "-m", "deploy.cli", "audit"], capture_output=True, text=True, timeout=120
@@ -159,7 +162,7 @@ def _audit(rig: Rig) -> str | None:
 
 
 def _i1(evidence: Evidence, audit: str | None) -> list[str]:
-    """Every intent came to its end, and the ledger and the log agree on it."""
+    """Check that every intent is final, and that the ledger and the log agree."""
     left = Counter(mail["state"] for mail in evidence.mails.values() if mail["state"] not in FINAL)
     return [
         *(f"I1: {count} mails are still {state}" for state, count in left.items()),
@@ -168,7 +171,7 @@ def _i1(evidence: Evidence, audit: str | None) -> list[str]:
 
 
 def _i2(evidence: Evidence) -> list[str]:
-    """Nobody twice, beyond what faults may cost; and each mail that went out twice is known to have."""
+    """Check that no more mails went out twice than faults may cause, and that each of them is recorded."""
     excess = sum(evidence.times.values()) - len(evidence.times)
     known = sum(max(0, len(mail["message_ids"]) - 1) for mail in evidence.mails.values())
     missing = _missing(evidence)
@@ -179,8 +182,8 @@ def _i2(evidence: Evidence) -> list[str]:
             if excess > len(evidence.accepted) // TWICE_IN
             else []
         ),
-        *([f"I2: {excess} mails went out twice, and {known} are counted"] if excess != known else []),
-        *([f"I1: {len(missing)} mails are recorded as sent, and SES never had them"] if missing else []),
+        *([f"I2: {excess} mails went out twice, but {known} are recorded"] if excess != known else []),
+        *([f"I1: {len(missing)} mails are recorded as sent, but SES never accepted them"] if missing else []),
     ]
 
 
@@ -189,30 +192,30 @@ def _missing(evidence: Evidence) -> set[UUID]:
 
 
 async def _i3(conn: Connection, evidence: Evidence) -> list[str]:
-    """Nothing goes out that nobody asked for, or that was stopped before."""
-    unasked = [mail for mail in evidence.times if mail not in evidence.mails]
+    """Check that nothing went out that was never requested, or that was stopped before."""
+    unrequested = [mail for mail in evidence.times if mail not in evidence.mails]
     stopped = [
         (mail, evidence.mails[mail]["state"])
         for mail in evidence.times
         if mail in evidence.mails and evidence.mails[mail]["state"] != "sent"
     ]
-    late = await conn.fetch(AFTER_GOODBYE)
+    late = await conn.fetch(AFTER_UNSUBSCRIBE)
     return [
-        *([f"I3: SES has {len(unasked)} mails that nobody asked for"] if unasked else []),
-        *([f"I3: SES has mails that are not recorded as sent: {stopped[:5]}"] if stopped else []),
+        *([f"I3: SES accepted {len(unrequested)} mails that were never requested"] if unrequested else []),
+        *([f"I3: SES accepted mails that are not recorded as sent: {stopped[:5]}"] if stopped else []),
         *([f"I3: {len(late)} mails were sent to people who had unsubscribed"] if late else []),
     ]
 
 
 async def _i4(conn: Connection, evidence: Evidence, promised: Promises) -> list[str]:
-    """What was answered with yes is there, and once."""
+    """Check that everything promised to a client exists exactly once."""
     contacts = {row["email"]: row["subscribed"] for row in await conn.fetch(ADDRESSES)}
     tracked = {row["name"]: row["times"] for row in await conn.fetch(TRACKED)}
     campaigns = {str(row["id"]) for row in await conn.fetch(CAMPAIGNS)}
     to = Counter(mail["recipient"] for mail in evidence.mails.values() if mail["campaign_id"] is None)
     lost = [
         *(f"contact {email}" for email in promised.contacts if email not in contacts),
-        *(f"goodbye of {email}" for email in promised.left if contacts.get(email) is not False),
+        *(f"unsubscribe of {email}" for email in promised.unsubscribed if contacts.get(email) is not False),
         *(f"mail {mail} to {email}" for email, mail in promised.mails.items() if mail not in evidence.mails),
         *(f"event {name}" for name in promised.events if name not in tracked),
         *(f"campaign {campaign}" for campaign in promised.campaigns if campaign not in campaigns),
@@ -228,9 +231,9 @@ async def _i4(conn: Connection, evidence: Evidence, promised: Promises) -> list[
 
 
 async def _campaigns_add_up(conn: Connection, evidence: Evidence, promised: Promises) -> list[str]:
-    """The counters of each campaign are what the ledger of mails says, and it has ended."""
+    """Check that each campaign has ended and that its counters match the ledger."""
     ended = {str(row["id"]): row["status"] for row in await conn.fetch(CAMPAIGNS)}
-    open_still = [
+    unfinished = [
         f"{campaign} is {ended.get(campaign)}" for campaign in promised.campaigns if ended.get(campaign) != "SENT"
     ]
     counted = Counter((m["campaign_id"], m["state"]) for m in evidence.mails.values() if m["campaign_id"])
@@ -241,13 +244,13 @@ async def _campaigns_add_up(conn: Connection, evidence: Evidence, promised: Prom
         or run["total"] != sum(counted[run["campaign_id"], state] for state in FINAL)
     ]
     return [
-        *([f"I1: campaigns have not ended: {open_still[:5]}"] if open_still else []),
+        *([f"I1: campaigns have not ended: {unfinished[:5]}"] if unfinished else []),
         *([f"I5: counters of campaigns differ from the ledger: {wrong[:5]}"] if wrong else []),
     ]
 
 
 async def i5(rig: Rig, services: Sequence[Service]) -> list[str]:
-    """Every read model equals itself rebuilt from events, row by row."""
+    """Check that every read model equals its rebuild from events, row by row."""
     wrong: list[str] = []
     for service in (each for each in services if each.read_models):
         tables = [f"{table}" for model in service.read_models for table in model.TABLES]
@@ -270,11 +273,11 @@ async def _difference(conn: Connection, schema: str, table: str) -> list[str]:
     if not rows:
         return []
     lines = "; ".join(f"{row['was']}: {row['line']}" for row in rows)
-    return [f"I5: {schema}.{table} differs from what its events say: {lines}"]
+    return [f"I5: {schema}.{table} differs from its rebuild: {lines}"]
 
 
 async def _i6(conn: Connection, services: Sequence[Service]) -> list[str]:
-    """Every event is published, and whoever consumes it has handled it (the inbox's key says: once)."""
+    """Check that every event is published and handled by every consumer (the inbox's key allows it only once)."""
     broken: list[str] = []
     for service in services:
         if waiting := await conn.fetchval(UNPUBLISHED.format(schema=service.name)):
@@ -287,7 +290,7 @@ async def _i6(conn: Connection, services: Sequence[Service]) -> list[str]:
 
 
 async def _i7(conn: Connection, services: Sequence[Service]) -> list[str]:
-    """Every stream is 1, 2, 3 ..., published in that order, and the published sequence has no gaps."""
+    """Check that each stream has versions 1, 2, 3 ..., published in that order, and that the sequence has no gaps."""
     broken: list[str] = []
     for service in services:
         if streams := await conn.fetch(BROKEN_STREAMS.format(schema=service.name)):
@@ -300,14 +303,14 @@ async def _i7(conn: Connection, services: Sequence[Service]) -> list[str]:
 
 
 def _i10(evidence: Evidence, rate: float | None) -> list[str]:
-    """No second in which SES got more than it allows, but for what a process that was paused had claimed ahead."""
+    """Check that SES got no more mails per second than it allows, besides those a paused process had claimed ahead."""
     found = busiest_second(evidence.accepted)
     most = rate * (1 + AHEAD_SECONDS) + 1 if rate else found
     return [f"I10: {found} mails within one second, of {rate:.0f}"] if found > most else []
 
 
 def busiest_second(accepted: Iterable[Mapping[str, Any]]) -> int:
-    """The most of the mails that SES accepted within any one second."""
+    """Return the maximum number of mails that SES accepted within any second."""
     at = sorted(datetime.fromisoformat(mail["acceptedAt"]).timestamp() for mail in accepted)
     first, most = 0, 0
     for last, moment in enumerate(at):

@@ -1,6 +1,6 @@
-"""Clients that work while everything breaks: each call is repeated under its Idempotency-Key until it is answered.
+"""Clients that keep working while everything breaks. They retry each call with its Idempotency-Key until it succeeds.
 
-They write down what they were promised. An answer of 2xx is a promise; no answer is none.
+They note what they were promised: a 2xx response is a promise, no response is none.
 """
 
 import asyncio
@@ -16,31 +16,31 @@ from tests.faults.rig import Rig
 
 SENDER = {"from": "team@example.com", "fromName": "Team"}
 CLIENTS = 8
-AGAIN_SECONDS = 0.3
+RETRY_SECONDS = 0.3
 CALL_SECONDS = 15.0
 
 
 class Promises:
-    """What the product has said yes to."""
+    """Everything the product has confirmed to its clients."""
 
     def __init__(self) -> None:
         self.contacts: list[str] = []
         self.mails: dict[str, UUID] = {}
-        """The id of the mail to each address that got exactly one."""
+        """The id of the only mail to each of these addresses."""
         self.events: list[str] = []
-        """Names of events, each tracked once."""
-        self.left: dict[str, float] = {}
-        """When each address that unsubscribed was told that it has."""
+        """The names of the tracked events, each tracked once."""
+        self.unsubscribed: dict[str, float] = {}
+        """When the unsubscribe of each address was confirmed."""
         self.campaigns: list[str] = []
         self.repeats = 0
 
     @property
     def count(self) -> int:
-        return sum(map(len, (self.contacts, self.mails, self.events, self.left, self.campaigns)))
+        return sum(map(len, (self.contacts, self.mails, self.events, self.unsubscribed, self.campaigns)))
 
 
 class Load:
-    """A seeded workload on one rig. Addresses and events bear `name`, so that several loads can share a stack."""
+    """A seeded workload on one rig. Addresses and events contain `name`, so several loads can share a stack."""
 
     def __init__(self, rig: Rig, seed: int, name: str) -> None:
         self._api: Api = rig.api
@@ -62,15 +62,15 @@ class Load:
         await asyncio.gather(*(add() for _ in range(CLIENTS)))
 
     async def run(self) -> None:
-        """Campaigns one after the other, with transactional mail, events and goodbyes beside them, until stopped."""
-        await asyncio.gather(self._campaigns(), self._transactional(), self._tracking(), self._goodbyes())
+        """Send campaigns one after the other, along with transactional mail, events and unsubscribes, until stopped."""
+        await asyncio.gather(self._campaigns(), self._transactional(), self._tracking(), self._unsubscribes())
 
     def stop(self) -> None:
-        """Begin nothing more; what was begun is repeated until it is answered."""
+        """Start nothing new. Calls that were started are retried until they succeed."""
         self._stopping.set()
 
     async def send_campaign(self) -> str:
-        """To everyone of this load who is subscribed; answers its id."""
+        """Send a campaign to all subscribed contacts of this load, and return its id."""
         condition = {"logic": "AND", "groups": [{"filters": [_equals("data.cohort", self._name)]}]}
         body = {
             "name": self._name,
@@ -100,7 +100,7 @@ class Load:
         mail = self.promised.mails[email] = UUID(answer["emails"][0]["email"])
         return mail
 
-    # --- each client -------------------------------------------------------------------------------------------------
+    # --- clients -----------------------------------------------------------------------------------------------------
 
     async def _campaigns(self) -> None:
         while not self._stopping.is_set():
@@ -124,17 +124,17 @@ class Load:
             self.promised.events.append(event)
             await self._pause(0.2)
 
-    async def _goodbyes(self) -> None:
+    async def _unsubscribes(self) -> None:
         waiting = self.promised.contacts[:]
         self._chance.shuffle(waiting)
         while waiting and not self._stopping.is_set():
             await self._pause(6.0)
             email = waiting.pop()
             await self._call("POST", "/contacts", {"email": email, "subscribed": False})
-            self.promised.left[email] = asyncio.get_running_loop().time()
+            self.promised.unsubscribed[email] = asyncio.get_running_loop().time()
 
     async def _pause(self, mean: float) -> None:
-        """Sleep for about that long, or until the load is stopped."""
+        """Sleep for about `mean` seconds, or until the load is stopped."""
         try:
             await asyncio.wait_for(self._stopping.wait(), self._chance.uniform(0, 2 * mean))
         except TimeoutError:
@@ -143,7 +143,7 @@ class Load:
     # --- one call ----------------------------------------------------------------------------------------------------
 
     async def _call(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
-        """The answer, once there is one. Whatever is not a promise is asked for again under the same key."""
+        """Call until there is a promise, each time with the same key, and return the response."""
         key = {"Idempotency-Key": f"{self._name}-{next(self._numbers)}"} if body is not None else {}
         while True:
             try:
@@ -156,9 +156,9 @@ class Load:
             if answer is not None and answer.status_code not in (202, 409, 500, 502, 503):
                 raise AssertionError(f"{method} {path}: {answer.status_code} {answer.text}")
             if answer is not None and answer.status_code == 500:
-                raise AssertionError(f"{method} {path}: a fault became a bug: {answer.text}")
+                raise AssertionError(f"{method} {path}: a fault caused an internal error: {answer.text}")
             self.promised.repeats += 1
-            await asyncio.sleep(AGAIN_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 def _equals(field: str, value: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The nemesis: breaks one thing after the other, by chance but by a seed, and says what it did."""
+"""The nemesis: injects one seeded random fault after the other, and reports each."""
 
 import asyncio
 import random
@@ -13,8 +13,8 @@ import httpx
 from deploy.demo.api import RequestFailed
 from tests.faults.rig import SENDERS, SERVICES, Rig
 
-AT_ONCE = 2
-"""Faults that may overlap: with more, all that can be seen is that nothing works."""
+MAX_CONCURRENT = 2
+"""How many faults may overlap: with more, a run only shows that nothing works."""
 
 SERVER_PAUSE = 2.0
 CRASH_POINTS = (
@@ -36,7 +36,7 @@ Act = Callable[[], Awaitable[None]]
 
 
 class Nemesis:
-    """Runs until cancelled, or until it has killed often enough. `done` counts what it did, by name."""
+    """Injects faults until it is cancelled, or has killed often enough. `done` counts them by name."""
 
     def __init__(self, rig: Rig, seed: int, say: Callable[[str], None], every: float = 1.0) -> None:
         self._rig = rig
@@ -47,25 +47,25 @@ class Nemesis:
         self.done: Counter[str] = Counter()
 
     async def run(self, kills: int | None = None) -> None:
-        """Each fault lasts for its time; the next begins when fewer than AT_ONCE are under way."""
-        room = asyncio.Semaphore(AT_ONCE)
+        """Inject faults, at most MAX_CONCURRENT at a time."""
+        room = asyncio.Semaphore(MAX_CONCURRENT)
         async with asyncio.TaskGroup() as faults:
             while kills is None or self._rig.kills < kills:
                 await asyncio.sleep(self._chance.uniform(0, 2 * self._every))
                 await room.acquire()
-                acts, weights = zip(*self._repertoire(), strict=True)
+                acts, weights = zip(*self._faults(), strict=True)
                 [act] = self._chance.choices(acts, weights)
                 faults.create_task(self._during(act, room))
 
     async def kill_only(self, kills: int, every: float) -> None:
-        """Nothing but SIGKILL to one process after the other, the servers among them."""
+        """Only kill processes, one after the other, Postgres and NATS included."""
         while self._rig.kills < kills:
             await asyncio.sleep(self._chance.uniform(0, 2 * every))
             victim = self._chance.choices((*SENDERS, *SERVICES, "nats-1", "postgres-1"), (6, 6, *[1] * 8))[0]
             if self._rig.kill(victim, signal.SIGQUIT if victim == "postgres-1" else signal.SIGKILL):
                 self._note("kill", victim)
 
-    def _repertoire(self) -> list[tuple[Act, int]]:
+    def _faults(self) -> list[tuple[Act, int]]:
         return [
             (self._kill, 12),
             (self._crash, 6),
@@ -73,8 +73,8 @@ class Nemesis:
             (self._restart_postgres, 2),
             (self._kill_nats, 2),
             (self._pause_nats, 1),
-            (self._trouble_ses, 6),
-            (self._trouble_notifications, 4),
+            (self._disturb_ses, 6),
+            (self._disturb_notifications, 4),
             (self._lose_commits, 3),
             (self._cut, 1),
         ]
@@ -83,7 +83,7 @@ class Nemesis:
         try:
             with suppress(
                 RequestFailed, httpx.TransportError
-            ):  # the sandbox was asked in vain: then there is no such fault
+            ):  # the sandbox could not be reached: then this fault does not happen
                 await act()
         finally:
             room.release()
@@ -117,7 +117,9 @@ class Nemesis:
             self._rig.resume(pid)
 
     async def _restart_postgres(self) -> None:
-        if self._rig.kill("postgres-1", signal.SIGQUIT):  # an immediate shutdown: as a crash, with recovery
+        if self._rig.kill(
+            "postgres-1", signal.SIGQUIT
+        ):  # an immediate shutdown: like a crash, with recovery at the next start
             self._note("restart", "postgres")
             await asyncio.sleep(SERVER_PAUSE)
 
@@ -133,14 +135,14 @@ class Nemesis:
             await asyncio.sleep(seconds)
             self._rig.resume(pid)
 
-    async def _trouble_ses(self) -> None:
+    async def _disturb_ses(self) -> None:
         (fault, rate), seconds = self._chance.choice(SES_FAULTS), self._chance.uniform(1, 5)
         self._note("ses", f"{fault} for {seconds:.0f} s")
         await self._rig.plant(fault, rate)
         await asyncio.sleep(seconds)
         await self._rig.clear()
 
-    async def _trouble_notifications(self) -> None:
+    async def _disturb_notifications(self) -> None:
         mode, seconds = self._chance.choice(("paused", "duplicated", "shuffled")), self._chance.uniform(2, 10)
         self._note("notifications", f"{mode} for {seconds:.0f} s")
         await self._rig.notify(mode)

@@ -1,4 +1,4 @@
-"""A proxy that stands between a service and its database or bus, and does to the connection what networks do."""
+"""A proxy between a service and its database or bus that fails the way networks do."""
 
 import asyncio
 import re
@@ -15,12 +15,13 @@ Pair: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class FaultProxy:
-    """Passes bytes on, until it is told otherwise.
+    """Forwards bytes, and injects faults on request.
 
-    - `lose_commits`: so many COMMITs still reach the server, whose answer is lost with the connection;
-    - `swallow_pulls`: so many requests for JetStream messages still vanish on their way;
-    - `freeze` and `thaw`: nothing passes, and nobody is told; `freeze_open`: on no connection that there is now, ever;
-    - `cut` ends all connections; with `refuses` there are no new ones.
+    - `lose_commits`: the next n COMMITs reach the server, but their connection ends before the response;
+    - `swallow_pulls`: the next n pull requests for JetStream messages get lost;
+    - `freeze` and `thaw`: nothing passes, and no connection ends; `freeze_open`: the connections that are open now
+      stay frozen for good;
+    - `cut` ends all connections; `refuses` rejects new ones.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[Pair]]) -> None:
@@ -33,7 +34,7 @@ class FaultProxy:
         self.swallow_pulls = 0
         self.refuses = False
         self.lost = 0
-        """COMMITs that were done and whose answer nobody got."""
+        """COMMITs that took effect and whose response was lost."""
 
     def freeze(self) -> None:
         self._flowing.clear()
@@ -85,7 +86,7 @@ class FaultProxy:
         await self._flowing.wait()
 
     def alter(self, data: bytes) -> bytes:
-        """What of the client's bytes goes on to the server."""
+        """Return the client's bytes without the pull requests to swallow."""
         while self.swallow_pulls and (found := PULL_REQUEST.search(data)):
             self.swallow_pulls -= 1
             end = found.end() + int(found[1]) + len(b"\r\n")
@@ -93,7 +94,7 @@ class FaultProxy:
         return data
 
     def loses(self, data: bytes) -> bool:
-        """Whether these bytes of the client are a COMMIT whose answer is to be lost."""
+        """Return whether these bytes contain a COMMIT whose response must be lost."""
         if not self.lose_commits or COMMIT not in data:
             return False
         self.lose_commits -= 1
@@ -102,7 +103,7 @@ class FaultProxy:
 
 
 class _Link:
-    """One connection through the proxy."""
+    """One proxied connection."""
 
     def __init__(self, proxy: FaultProxy, client: Pair, server: Pair) -> None:
         self._proxy = proxy
@@ -134,7 +135,7 @@ class _Link:
     async def _downstream(self) -> None:
         while data := await self._server[0].read(CHUNK):
             await self._passes()
-            if self._losing:  # the server has answered the COMMIT: it is done
+            if self._losing:  # the server responded, so the COMMIT took effect
                 return
             await _send(self._client[1], data)
 
@@ -151,7 +152,7 @@ async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:
 
 @asynccontextmanager
 async def before_socket(server: Path, own: Path) -> AsyncIterator[FaultProxy]:
-    """A proxy that listens on the unix socket `own` before the one at `server`."""
+    """Yield a proxy that listens on the unix socket `own` and forwards to the one at `server`."""
     proxy = FaultProxy(lambda: asyncio.open_unix_connection(server))
     listening = await asyncio.start_unix_server(proxy.serve, own)
     try:
@@ -163,7 +164,7 @@ async def before_socket(server: Path, own: Path) -> AsyncIterator[FaultProxy]:
 
 @asynccontextmanager
 async def before_port(server: int, own: int) -> AsyncIterator[FaultProxy]:
-    """A proxy that listens on the port `own` of the loopback interface before the port `server`."""
+    """Yield a proxy that listens on the loopback port `own` and forwards to the port `server`."""
     proxy = FaultProxy(lambda: asyncio.open_connection("127.0.0.1", server))
     listening = await asyncio.start_server(proxy.serve, "127.0.0.1", own)
     try:

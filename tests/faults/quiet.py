@@ -1,4 +1,4 @@
-"""When a stack has come to rest: nothing to publish, to handle, to send or to tell."""
+"""Wait until a stack is quiet: nothing left to publish, to handle, to send or to notify."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from deploy.services import SERVICES, declared_services
 from tests.faults.rig import Rig
 
 QUIET_WITHIN = 240.0
-"""Seconds that everything gets to recover by itself: more is itself a failure (I9)."""
+"""Seconds that the stack gets to recover by itself: taking longer is a failure (I9)."""
 
 OPEN = (
     "select state, count(*) as mails from delivery.email where state in ('queued', 'claimed', 'unknown') group by state"
@@ -26,7 +26,7 @@ DUE = " union all ".join(
     for name in SERVICES
 )
 RUNNING = "select count(*) from campaigns.campaign where status in ('QUEUED', 'SENDING')"
-AWAY = (
+UNREACHABLE = (
     OSError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -38,7 +38,7 @@ AWAY = (
 
 
 async def quiet(rig: Rig, within: float = QUIET_WITHIN) -> float:
-    """The seconds until everything is at rest. Fails with what is not, after `within` seconds."""
+    """Wait until everything is quiet, and return the seconds it took. Fail with what is busy after `within` seconds."""
     began = time.monotonic()
     while busy := await _busy(rig):
         if time.monotonic() - began > within:
@@ -50,8 +50,8 @@ async def quiet(rig: Rig, within: float = QUIET_WITHIN) -> float:
 async def _busy(rig: Rig) -> list[str]:
     try:
         return [*await _database(rig), *await _bus(rig), *await _sandbox(rig)]
-    except AWAY as away:
-        return [repr(away)]
+    except UNREACHABLE as error:
+        return [repr(error)]
 
 
 async def _database(rig: Rig) -> list[str]:
@@ -73,7 +73,7 @@ async def _bus(rig: Rig) -> list[str]:
                 if left := (info.num_pending or 0) + (info.num_ack_pending or 0):
                     waiting.append(f"{left} messages for {consumer.durable_name}")
         dead = (await js.stream_info("DEAD")).state.messages
-    return [*waiting, *([f"{dead} messages were given up"] if dead else [])]
+    return [*waiting, *([f"{dead} messages are in the dead-letter stream"] if dead else [])]
 
 
 async def _sandbox(rig: Rig) -> list[str]:

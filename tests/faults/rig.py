@@ -1,4 +1,4 @@
-"""The whole product with two replicas of what matters, and a hand on everything that can go wrong in it."""
+"""A running stack with two senders and two contacts processes, and the means to break each of its parts."""
 
 import asyncio
 import os
@@ -39,11 +39,11 @@ SETTINGS = {
 SERVICES = ("gateway-1", "contacts-1", "contacts-2", "campaigns-1", "workflows-1", "feedback-1")
 SENDERS = ("delivery-1", "delivery-2")
 SOCKET = ".s.PGSQL.5432"
-RELAYS = 'godwit_relay_active{service="delivery"} 1.0'
+ACTIVE_RELAY = 'godwit_relay_active{service="delivery"} 1.0'
 
 
 class Rig:
-    """One running stack. Processes are named as in its `run` directory."""
+    """A running stack. Processes have the names of their pid files."""
 
     def __init__(self, target: Target, api: Api, proxy: FaultProxy, faults: Path) -> None:
         self.target = target
@@ -56,14 +56,14 @@ class Rig:
     # --- processes ---------------------------------------------------------------------------------------------------
 
     def pid_of(self, process: str) -> int | None:
-        """None while it is being started again."""
+        """Return the process id, or None while the process is being restarted."""
         try:
             return self.target.pid_of(process)
         except (FileNotFoundError, ValueError):
             return None
 
     def kill(self, process: str, number: signal.Signals = signal.SIGKILL) -> bool:
-        """Whether there was one to kill."""
+        """Send the signal. Return False if there is no such process right now."""
         pid = self.pid_of(process)
         if pid is None or not _signal(pid, number):
             return False
@@ -72,7 +72,7 @@ class Rig:
         return True
 
     def pause(self, process: str) -> int | None:
-        """Stop it where it is; answers the process id to resume."""
+        """Stop the process, and return the process id to resume."""
         pid = self.pid_of(process)
         if pid is None or not _signal(pid, signal.SIGSTOP):
             return None
@@ -85,18 +85,18 @@ class Rig:
             _signal(pid, signal.SIGCONT)
 
     def arm(self, process: str, point: str) -> bool:
-        """Have the process's next life end at the crash point, and begin that life now."""
+        """Restart the process now, and let it crash at the crash point."""
         (self._faults / f"{process}.crash").write_text(point)
         return self.kill(process)
 
     async def restart_armed(self, process: str, point: str) -> int:
-        """The process id of the life that ends at the crash point, which has begun."""
+        """Arm the process, and return the id of the process that will crash."""
         before = self.pid_of(process)
         self.arm(process, point)
         return await self.replaced(process, before)
 
     async def replaced(self, process: str, before: int | None, within: float = 10.0) -> int:
-        """The process id after `before`."""
+        """Wait until another process has replaced `before`, and return its id."""
 
         async def other() -> int | None:
             pid = self.pid_of(process)
@@ -105,8 +105,8 @@ class Rig:
         return await eventually(other, within, every=0.02)
 
     async def leads(self, process: str) -> bool:
-        """Whether this process publishes its service's log."""
-        return RELAYS in await asyncio.to_thread(self._metrics, process)
+        """Return whether this process's relay publishes the log of its service."""
+        return ACTIVE_RELAY in await asyncio.to_thread(self._metrics, process)
 
     async def leader_of(self, processes: Sequence[str]) -> str:
         async def found() -> str | None:
@@ -123,7 +123,7 @@ class Rig:
             return ""
 
     async def operate(self, *command: str) -> str:
-        """Run `godwit` as an operator of this stack does; answers what it said. Fails if it did."""
+        """Run a `godwit` command on this stack, and return its output. Fail if the command fails."""
         return await asyncio.to_thread(self._operate, command)
 
     def _operate(self, command: Sequence[str]) -> str:
@@ -132,32 +132,32 @@ class Rig:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    # --- the world around them ---------------------------------------------------------------------------------------
+    # --- SES and Postgres --------------------------------------------------------------------------------------------
 
     async def plant(self, fault: str, rate: float = 1.0, count: int | None = None) -> None:
-        """A fault in the sandbox's SendEmail."""
+        """Plant a fault in the sandbox's SendEmail."""
         await self.control("faults", {"fault": fault, "rate": rate} | ({"count": count} if count else {}))
 
     async def clear(self) -> None:
-        """No more faults in SendEmail."""
+        """Remove all faults from SendEmail."""
         await self.api.sandbox_delete("/sandbox/faults")
 
     async def notify(self, mode: str) -> None:
-        """How the sandbox tells what became of mails: on, paused, duplicated, shuffled."""
+        """Set how the sandbox sends notifications: on, paused, duplicated or shuffled."""
         await self.control("notifications", {"mode": mode})
 
     async def control(self, what: str, change: Mapping[str, Any]) -> Any:
         return await self.api.sandbox_post(f"/sandbox/{what}", change)
 
     async def allow(self, rate: float) -> None:
-        """Have SES allow so many mails per second. The senders know at once: they would ask within seconds."""
+        """Set how many mails per second SES allows. The senders know at once instead of asking within seconds."""
         await self.control("account", {"maxSendRate": rate})
         async with self.database() as conn:
             await conn.execute("set search_path = delivery")
             await permit_pool.seed(conn, REGION, limits(SendQuota(per_second=rate, per_day=1e6, sent_today=0)))
 
     async def heal(self) -> None:
-        """Undo every fault. What was killed is started again by the supervisor."""
+        """Undo every fault. The supervisor restarts killed processes by itself."""
         for pid in list(self._stopped):
             self.resume(pid)
         for armed in self._faults.glob("*.crash"):
@@ -166,11 +166,11 @@ class Rig:
         await self.clear()
         await self.notify("on")
 
-    # --- what it holds -----------------------------------------------------------------------------------------------
+    # --- connections -------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-        """As the owner of the database, past every proxy."""
+        """Connect as the owner of the database, without a proxy."""
         conn = await asyncpg.connect(self.target.endpoints.admin_database_url, timeout=10, command_timeout=60)
         try:
             yield conn
@@ -195,7 +195,7 @@ def _signal(pid: int, number: signal.Signals) -> bool:
 
 @asynccontextmanager
 async def running(directory: Path, settings: Mapping[str, str] = SETTINGS) -> AsyncIterator[Rig]:
-    """A stack of its own in the directory, on ports of its own."""
+    """Run a separate stack in the directory, on its own ports."""
     faults, data = directory / "faults", directory / "data"
     faults.mkdir(parents=True)
     http, sandbox = free_ports(2)
@@ -220,7 +220,7 @@ def _start(started: ExitStack, settings: Mapping[str, str]) -> Target:
 
 
 def _resume_all(target: Target) -> None:
-    """What is stopped cannot be told to end."""
+    """Resume all paused processes: a paused process cannot handle SIGTERM."""
     for file in target.layout.run.glob("*.pid"):
         with suppress(OSError, ValueError):
             _signal(int(file.read_text()), signal.SIGCONT)

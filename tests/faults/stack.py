@@ -1,7 +1,7 @@
-"""The stack that faults are planted in: `godwit up`, with two things that a test can do to each service process.
+"""The stack that faults are injected into: `godwit up`, with two hooks for tests in each service process.
 
-Every second replica reaches Postgres by the socket in FAULTS_DIR, where a fault proxy listens. A file
-`<process>.crash` there names the crash point at which the process's next life ends; the life after that is whole.
+Every second replica connects to Postgres through the socket in FAULTS_DIR, where a fault proxy listens. A file
+`<process>.crash` in that directory names a crash point: the next start of the process crashes there, later ones do not.
 """
 
 import os

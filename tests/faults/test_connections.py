@@ -1,4 +1,4 @@
-"""Connections that lie: an answer that is lost, a line that is dead without saying so, a request that never arrives."""
+"""Unreliable connections: lost responses, connections that die silently, and requests that never arrive."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ from tests.service.runtime.tally_service import Add, Added, GetTotal, Noticed, T
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """A service that reaches its database and its bus through proxies."""
+    """A service that connects to its database and its bus through proxies."""
 
     runtime: Runtime
     database: FaultProxy
@@ -41,7 +41,7 @@ class Tally(msgspec.Struct, frozen=True):
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the database a second instead of twenty."""
+    """Shorten the timeout of database commands from twenty seconds to one."""
     for module in (group_commit, pools, runtimes):
         monkeypatch.setattr(module, "COMMAND_TIMEOUT", 1.0)
 
@@ -62,7 +62,7 @@ async def tally(stack: Stack, tmp_path: Path) -> AsyncIterator[Tally]:
 async def database_proxy(stack: Stack, directory: Path) -> AsyncIterator[FaultProxy]:
     host = parse_qs(urlsplit(stack.admin_url).query).get("host", [""])[0]
     if not host:
-        pytest.skip("the proxy stands before a unix socket: GODWIT_TEST_BACKEND=embedded")
+        pytest.skip("the proxy needs Postgres on a unix socket (GODWIT_TEST_BACKEND=embedded)")
     async with before_socket(Path(host) / SOCKET, directory / SOCKET) as proxy:
         yield proxy
 
@@ -75,11 +75,11 @@ async def bus_proxy(stack: Stack) -> AsyncIterator[tuple[FaultProxy, str]]:
 
 
 async def add(stack: Stack, project: UUID, command_id: UUID | None = None) -> int:
-    """Add one to the project's tally; answers what it is then."""
+    """Add one to the project's tally, and return the new total."""
     return (await tell(stack.client, project, Add(key=str(project), amount=1), Total, command_id)).total
 
 
-async def test_a_commit_whose_answer_is_lost_took_effect_once_and_the_caller_learns_what_it_did(
+async def test_a_commit_whose_response_is_lost_takes_effect_once_and_the_caller_gets_its_result(
     stack: Stack, tally: Tally, project: UUID
 ) -> None:
     for number in range(1, 4):
@@ -90,7 +90,7 @@ async def test_a_commit_whose_answer_is_lost_took_effect_once_and_the_caller_lea
     assert len(await facts(tally.runtime, project)) == 3
 
 
-async def test_a_database_connection_that_is_dead_without_saying_so_is_given_up(
+async def test_a_silently_dead_database_connection_is_abandoned(
     stack: Stack, impatient: None, tally: Tally, project: UUID
 ) -> None:
     await add(stack, project)
@@ -99,7 +99,7 @@ async def test_a_database_connection_that_is_dead_without_saying_so_is_given_up(
     assert len(await facts(tally.runtime, project)) == 2
 
 
-async def test_a_question_to_a_service_without_its_database_may_be_asked_again(
+async def test_a_query_to_a_service_without_its_database_can_be_retried(
     stack: Stack, tally: Tally, project: UUID
 ) -> None:
     await add(stack, project)
@@ -111,7 +111,7 @@ async def test_a_question_to_a_service_without_its_database_may_be_asked_again(
 
 @asynccontextmanager
 async def refusing(proxy: FaultProxy) -> AsyncIterator[None]:
-    """Nobody gets through any more, as while a server starts."""
+    """Reject all connections, as a server does while it starts."""
     proxy.refuses = True
     proxy.cut()
     try:
@@ -123,12 +123,12 @@ async def refusing(proxy: FaultProxy) -> AsyncIterator[None]:
 async def test_events_that_commit_out_of_order_are_all_published_each_stream_in_its_order(
     stack: Stack, tally: Tally, project: UUID
 ) -> None:
-    """A position that is taken early and committed late is behind what was read and published before."""
+    """A position that is assigned early and committed late lies before positions that are already published."""
     late = Added(key=f"late-{uuid4()}", amount=1)
     async with tally.runtime.unit() as unit:
         unit.append([late], Origin(project=project))
         await unit.flush()
-        for number in range(1, 6):  # each takes a later position, commits before, and is published
+        for number in range(1, 6):  # each gets a later position, commits earlier and is published
             assert await add(stack, project) == number
         await eventually(lambda: _published(tally, project, 5))
     await eventually(lambda: _published(tally, project, 6))
@@ -146,23 +146,23 @@ async def _published(tally: Tally, project: UUID, count: int) -> bool:
     return bool(await tally.runtime.pool.fetchval(query, project) == count)
 
 
-async def test_a_request_for_messages_that_is_lost_is_made_again(stack: Stack, tally: Tally, project: UUID) -> None:
+async def test_a_lost_pull_request_is_sent_again(stack: Stack, tally: Tally, project: UUID) -> None:
     tally.bus.swallow_pulls = 4
     await eventually(lambda: _swallowed(tally))
     await announce(stack.client, project, Noticed(key=str(project), amount=1))
     assert await add(stack, project) >= 1
-    await eventually(lambda: _told(tally, project, 2))
+    await eventually(lambda: _has_facts(tally, project, 2))
 
 
 async def _swallowed(tally: Tally) -> bool:
     return tally.bus.swallow_pulls == 0
 
 
-async def _told(tally: Tally, project: UUID, count: int) -> bool:
+async def _has_facts(tally: Tally, project: UUID, count: int) -> bool:
     return len(await facts(tally.runtime, project)) == count
 
 
-async def test_what_is_committed_while_the_bus_stands_still_is_published_when_it_goes_on(
+async def test_events_committed_while_the_bus_is_frozen_are_published_when_it_thaws(
     stack: Stack, tally: Tally, project: UUID
 ) -> None:
     tally.bus.freeze()

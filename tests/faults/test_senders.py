@@ -1,4 +1,4 @@
-"""Senders and what they talk to, broken at the moments that matter: everybody gets one mail, and we can say why."""
+"""Senders that fail, and whose peers fail, at critical moments: every recipient gets exactly one mail."""
 
 import asyncio
 from typing import Any
@@ -16,7 +16,7 @@ from tests.faults.rig import SENDERS, Rig
 pytestmark = pytest.mark.slow
 
 STATES = "select state, count(*) as mails from delivery.email where campaign_id = $1 group by state"
-TOLD = """
+EVENTS = """
 select events.type, events.data from delivery.events
 join delivery.email on events.stream = 'email-' || email.id
 where email.campaign_id = $1 or email.id = $1
@@ -25,9 +25,9 @@ order by events.position
 GRACE = 5.0
 
 
-async def told(rig: Rig, campaign_or_mail: UUID) -> list[tuple[str, Any]]:
+async def events_of(rig: Rig, campaign_or_mail: UUID) -> list[tuple[str, Any]]:
     async with rig.database() as conn:
-        return [(row["type"], row["data"]) for row in await conn.fetch(TOLD, campaign_or_mail)]
+        return [(row["type"], row["data"]) for row in await conn.fetch(EVENTS, campaign_or_mail)]
 
 
 async def states(rig: Rig, campaign: UUID) -> dict[str, int]:
@@ -42,7 +42,7 @@ async def until(rig: Rig, campaign: UUID, state: str, count: int, within: float 
     await eventually(reached, within, every=0.2)
 
 
-async def test_a_sender_that_died_right_after_ses_accepted_leaves_one_mail_and_the_log_says_how_we_know(
+async def test_a_sender_killed_right_after_ses_accepted_leaves_one_mail_resolved_by_its_notification(
     rig: Rig, load: Load
 ) -> None:
     armed = {sender: await rig.restart_armed(sender, "after_ses_accept") for sender in SENDERS}
@@ -51,12 +51,12 @@ async def test_a_sender_that_died_right_after_ses_accepted_leaves_one_mail_and_t
     assert [sender for sender, life in armed.items() if rig.pid_of(sender) != life]
     accepted = await rig.api.sandbox_get("/sandbox/messages", emailId=str(mail), fields="id,to")
     assert len(accepted["messages"]) == 1
-    events = await told(rig, mail)
+    events = await events_of(rig, mail)
     assert [kind for kind, _ in events] == ["email.queued", "email.sent"]
-    assert '"resolved": true' in events[-1][1]  # by its notification, not by the answer that nobody was there to hear
+    assert '"resolved": true' in events[-1][1]  # by its notification: the process that got SES's response is dead
 
 
-async def test_while_no_notification_comes_nothing_is_resent_and_all_of_it_drains_afterwards(
+async def test_nothing_is_resent_while_notifications_are_missing_and_everything_drains_afterwards(
     rig: Rig, load: Load
 ) -> None:
     await load.add_contacts(40)
@@ -67,7 +67,7 @@ async def test_while_no_notification_comes_nothing_is_resent_and_all_of_it_drain
     await rig.clear()
     rig.kill("delivery-1")
     await asyncio.sleep(3 * GRACE)
-    assert "email.requeued" not in [kind for kind, _ in await told(rig, campaign)]
+    assert "email.requeued" not in [kind for kind, _ in await events_of(rig, campaign)]
     assert (await states(rig, campaign))["unknown"] >= 5
     await rig.notify("on")
     await load.until_sent(str(campaign))
@@ -76,10 +76,10 @@ async def test_while_no_notification_comes_nothing_is_resent_and_all_of_it_drain
     assert (found.broken, found.twice) == ([], 0)
 
 
-async def test_a_leader_that_was_paused_for_long_neither_sends_nor_publishes_what_another_took_over(
+async def test_a_leader_resumed_after_a_long_pause_does_not_repeat_what_another_took_over(
     rig: Rig, load: Load
 ) -> None:
-    """Longer than a third of the lease, and than the silence after which a relay is replaced."""
+    """The pause exceeds a third of the lease, and the silence after which a relay is replaced."""
     await load.add_contacts(80)
     await rig.allow(20)
     leader = await rig.leader_of(SENDERS)
@@ -111,11 +111,11 @@ POINTS = {
     "delivery-1": "after_claim_commit:3",
     "delivery-2": "after_ses_accept:3",
 }
-"""Together they stand at every point: before and after a commit, a reply, an acknowledgement, a publication, a claim, a
-call."""
+"""Together they cover every crash point: before and after a commit, a reply, an acknowledgement, a publication, a claim
+and a call."""
 
 
-async def test_processes_that_die_between_any_two_steps_do_each_step_once(rig: Rig, load: Load) -> None:
+async def test_processes_killed_between_any_two_steps_do_each_step_once(rig: Rig, load: Load) -> None:
     lives = await asyncio.gather(*(rig.restart_armed(process, point) for process, point in POINTS.items()))
     await load.add_contacts(40)
     campaign = await load.send_campaign()
@@ -124,7 +124,9 @@ async def test_processes_that_die_between_any_two_steps_do_each_step_once(rig: R
     stats = await load.until_sent(campaign, within=240)
     assert stats["totalRecipients"] == 40
     armed = dict(zip(POINTS, lives, strict=True))
-    async with asyncio.timeout(180):  # which replica gets what is chance: until each has come to its point
+    async with asyncio.timeout(
+        180
+    ):  # which replica gets what is random: add work until each has reached its crash point
         while any(rig.pid_of(process) == life for process, life in armed.items()):
             await load.add_contacts(5)
             await load.send_mail()
@@ -133,7 +135,7 @@ async def test_processes_that_die_between_any_two_steps_do_each_step_once(rig: R
     assert (found.broken, found.twice, found.missing) == ([], 0, 0)
 
 
-async def test_a_stream_that_was_deleted_by_mistake_is_made_and_filled_again_by_the_operators_commands(
+async def test_a_deleted_stream_is_recreated_and_refilled_by_the_operators_commands(
     rig: Rig, load: Load
 ) -> None:
     await load.add_contacts(20)
@@ -151,7 +153,7 @@ async def test_a_stream_that_was_deleted_by_mistake_is_made_and_filled_again_by_
 
 
 @pytest.mark.serial
-async def test_senders_that_are_killed_again_and_again_never_exceed_the_rate(rig: Rig, load: Load) -> None:
+async def test_senders_killed_repeatedly_never_exceed_the_rate(rig: Rig, load: Load) -> None:
     limit = 20
     await load.add_contacts(120)
     await rig.allow(limit)
