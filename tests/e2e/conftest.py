@@ -1,4 +1,4 @@
-"""The whole product, started as a user starts it, with two senders and two contacts processes."""
+"""The whole product, started the way a user starts it, with two senders and two contacts processes."""
 
 import os
 import subprocess
@@ -27,14 +27,14 @@ SETTINGS = {
 
 @pytest.fixture(scope="session")
 def smtp_ports() -> tuple[int, int]:
-    """Of the relay: for STARTTLS, and for TLS from the start."""
+    """The ports of the SMTP relay: for STARTTLS and for implicit TLS."""
     starttls, tls = free_ports(2)
     return starttls, tls
 
 
 @pytest.fixture(scope="session")
 def target(tmp_path_factory: pytest.TempPathFactory, smtp_ports: tuple[int, int]) -> Iterator[Target]:
-    """A stack in a directory and on ports of its own. Whatever tests did to it, at the end its figures must hold."""
+    """A stack with its own directory and ports. Whatever the tests did to it, `godwit audit` must pass at the end."""
     http, sandbox = free_ports(2)
     own = {
         "GODWIT_DATA_DIR": str(tmp_path_factory.mktemp("stack")),
@@ -52,7 +52,7 @@ def target(tmp_path_factory: pytest.TempPathFactory, smtp_ports: tuple[int, int]
 
 
 def godwit(target: Target, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-    """What an operator's command says of the stack."""
+    """Run a `godwit` command on the stack, as an operator does."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GODWIT_")}
     return subprocess.run(
         [sys.executable, "-m", "deploy.cli", *arguments],
@@ -72,14 +72,14 @@ async def api(target: Target) -> AsyncIterator[Api]:
 
 @pytest.fixture(scope="session")
 async def http(target: Target) -> AsyncIterator[httpx.AsyncClient]:
-    """A client without a key, for what mailbox users and strangers do."""
+    """A client without an API key, like a mailbox user or a stranger."""
     async with httpx.AsyncClient(base_url=target.endpoints.url, timeout=30) as client:
         yield client
 
 
 @pytest.fixture
 def plan() -> str:
-    """A value of `data.plan` that only this test's contacts have."""
+    """A value of `data.plan` that only the contacts of this test have."""
     return f"plan-{uuid4().hex[:12]}"
 
 

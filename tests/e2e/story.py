@@ -1,4 +1,4 @@
-"""The steps that several stories share."""
+"""Steps that several stories share."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ SENDER = {"from": "team@example.com", "fromName": "Team"}
 
 
 async def make_contacts(api: Api, plan: str, count: int) -> list[str]:
-    """Subscribed contacts of a plan; answers their addresses."""
+    """Create subscribed contacts with this plan, and return their addresses."""
     addresses = [f"reader.{number}@{plan}.example.com" for number in range(count)]
     bodies = [{"email": email, "data": {"plan": plan, "firstName": "Ada"}} for email in addresses]
     for start in range(0, count, 16):
@@ -45,7 +45,7 @@ async def make_campaign(api: Api, plan: str, **changes: Any) -> dict[str, Any]:
 
 
 async def until_sent(api: Api, campaign: dict[str, Any], within: float = 60.0) -> dict[str, Any]:
-    """The campaign's stats once every intent is final."""
+    """Wait until every intent of the campaign is final, and return its stats."""
 
     async def sent() -> dict[str, Any] | None:
         stats = await api.get(f"/campaigns/{campaign['id']}/stats")
@@ -61,6 +61,6 @@ async def contact_of(api: Api, email: str) -> dict[str, Any]:
 
 
 async def mails_to(api: Api, email: str) -> list[dict[str, Any]]:
-    """What the sandbox accepted for an address, whole."""
+    """Return all mails to the address that the sandbox accepted, with all fields."""
     answer = await api.sandbox_get("/sandbox/messages", to=email)
     return list(answer["messages"])

@@ -1,4 +1,4 @@
-"""A/B tests over HTTP: written, tried on a share, decided through a crash, sent to the rest, and compared."""
+"""A/B tests over HTTP: created, sent to a share, decided despite a crash, sent to the rest, and compared."""
 
 import csv
 from collections import Counter
@@ -28,7 +28,7 @@ FALL_DUE = "update campaigns.timers set due_at = clock_timestamp() where name = 
 
 @pytest.fixture
 async def readers(api: Api) -> AsyncIterator[None]:
-    """Who reads mails: two of three, and soon."""
+    """Let two of three recipients open their mail soon."""
     before = await api.sandbox_get("/sandbox/behaviour")
     read = {
         "bounce": 0,
@@ -55,7 +55,7 @@ async def everybody(api: Api, path: str) -> list[dict[str, Any]]:
 
 
 def recount(people: list[dict[str, Any]], key: str) -> dict[str, int]:
-    """What the recipients in the test with this variant add up to."""
+    """Count the recipients who got this variant in the test."""
     them = [each for each in people if each["inTest"] and each["variant"] == key]
     return {
         "totalRecipients": len(them),
@@ -67,7 +67,7 @@ def recount(people: list[dict[str, Any]], key: str) -> dict[str, int]:
 
 
 @pytest.mark.usefixtures("readers")
-async def test_the_best_variant_goes_to_the_rest_though_campaigns_is_killed_while_it_waits(
+async def test_the_best_variant_goes_to_the_rest_although_campaigns_is_killed_before_the_decision(
     api: Api, target: Target, plan: str
 ) -> None:
     addresses = await make_contacts(api, plan, PEOPLE)
@@ -114,7 +114,7 @@ async def test_the_best_variant_goes_to_the_rest_though_campaigns_is_killed_whil
 
 
 async def results_add_up(api: Api, path: str) -> None:
-    """The comparison equals a count of the recipients, once everything is heard of."""
+    """Wait until the comparison of variants equals a count of the recipients."""
 
     async def equal() -> bool:
         results, people = await api.get(f"{path}/ab-test"), await everybody(api, path)
@@ -123,7 +123,7 @@ async def results_add_up(api: Api, path: str) -> None:
     await eventually(equal)
 
 
-async def test_an_operator_chooses_the_winner_and_cancelling_needs_none(api: Api, plan: str) -> None:
+async def test_an_operator_chooses_the_winner_and_a_cancelled_test_needs_none(api: Api, plan: str) -> None:
     await make_contacts(api, plan, 40)
     campaign = await make_campaign(api, plan, abTest=TEST)
     path = f"/campaigns/{campaign['id']}"
@@ -151,7 +151,7 @@ async def test_an_operator_chooses_the_winner_and_cancelling_needs_none(api: Api
     assert await code(api, "POST", f"{again}/ab-test/winner") == (409, "CAMPAIGN_NOT_TESTING")
 
 
-async def test_a_test_is_written_in_a_draft_and_refused_where_it_cannot_be(api: Api, plan: str) -> None:
+async def test_a_test_is_set_in_a_draft_and_rejected_where_it_is_invalid(api: Api, plan: str) -> None:
     campaign = await draft(api, subject="Hi")
     path = f"/campaigns/{campaign['id']}"
     assert campaign["abTest"] is None
@@ -191,7 +191,7 @@ async def test_a_test_is_written_in_a_draft_and_refused_where_it_cannot_be(api: 
 
 
 async def fall_due(target: Target, campaign_id: str) -> None:
-    """As if the time to decide had come."""
+    """Make the decision due now."""
     conn = await asyncpg.connect(target.endpoints.admin_database_url)
     try:
         assert await conn.execute(FALL_DUE, campaign_id) == "UPDATE 1"

@@ -1,4 +1,4 @@
-"""`godwit audit`: every figure twice, beside a system that runs."""
+"""`godwit audit` compares every figure with a recount while the system runs."""
 
 import asyncio
 import json
@@ -20,13 +20,13 @@ COUNT_ANOTHER = "update campaigns.campaign_run set sent = sent + $2 where campai
 
 
 async def audit(target: Target, *options: str) -> tuple[int, str]:
-    """Its exit code, and all that it says."""
+    """Run the audit, and return its exit code and output."""
     done = await asyncio.to_thread(godwit, target, "audit", *options)
     return done.returncode, done.stdout + done.stderr
 
 
 async def counted(target: Target) -> tuple[int, dict[str, tuple[int, int]], list[dict[str, Any]]]:
-    """The exit code, (from events, shown) of each figure of all projects together, and the lag."""
+    """Run the audit, and return its exit code, (recounted, shown) per figure summed over all projects, and the lag."""
     code, said = await audit(target, "--json")
     found = json.loads(said)
     figures: dict[str, tuple[int, int]] = {}
@@ -38,7 +38,7 @@ async def counted(target: Target) -> tuple[int, dict[str, tuple[int, int]], list
 
 @asynccontextmanager
 async def broken(target: Target, campaign: str) -> AsyncIterator[None]:
-    """One counter of one campaign is wrong."""
+    """Make one counter of one campaign wrong."""
     conn = await asyncpg.connect(target.endpoints.admin_database_url)
     try:
         await conn.execute(COUNT_ANOTHER, campaign, 1)
@@ -48,7 +48,7 @@ async def broken(target: Target, campaign: str) -> AsyncIterator[None]:
         await conn.close()
 
 
-async def test_it_holds_beside_a_campaign_that_is_being_sent(api: Api, target: Target, plan: str) -> None:
+async def test_it_passes_while_a_campaign_is_being_sent(api: Api, target: Target, plan: str) -> None:
     addresses = await make_contacts(api, plan, 300)
     campaign = await make_campaign(api, plan)
     await api.post(f"/campaigns/{campaign['id']}/send", {})
@@ -62,7 +62,7 @@ async def test_it_holds_beside_a_campaign_that_is_being_sent(api: Api, target: T
     assert figures["campaigns: sent"] == figures["mails of campaigns sent"]
 
 
-async def test_a_counter_that_is_wrong_is_named_with_its_project(api: Api, target: Target, plan: str) -> None:
+async def test_a_wrong_counter_is_reported_with_its_project(api: Api, target: Target, plan: str) -> None:
     await make_contacts(api, plan, 2)
     campaign = await make_campaign(api, plan)
     await api.post(f"/campaigns/{campaign['id']}/send", {})
@@ -74,7 +74,7 @@ async def test_a_counter_that_is_wrong_is_named_with_its_project(api: Api, targe
     assert "DIFFERS: campaigns, campaigns: sent: " in said and campaign["id"] in said
 
 
-async def test_what_a_stopped_service_has_not_heard_is_lag_and_no_difference(
+async def test_events_a_stopped_service_has_not_handled_are_lag_and_not_a_difference(
     api: Api, target: Target, plan: str
 ) -> None:
     [address] = await make_contacts(api, plan, 1)
@@ -93,7 +93,7 @@ async def test_what_a_stopped_service_has_not_heard_is_lag_and_no_difference(
         os.kill(stopped, signal.SIGCONT)
 
 
-async def test_it_does_not_count_tables_that_are_being_rebuilt(target: Target) -> None:
+async def test_tables_that_are_being_rebuilt_are_not_counted(target: Target) -> None:
     conn = await asyncpg.connect(target.endpoints.admin_database_url)
     try:
         await conn.execute("select pg_advisory_lock(hashtext('godwit.rebuild'))")

@@ -1,4 +1,4 @@
-"""No input is answered with our own fault: every documented route, every field of its body, every parameter."""
+"""No input causes an internal error: every documented route, every field of its body and every parameter."""
 
 import asyncio
 import json
@@ -17,14 +17,14 @@ ADDRESS = "bad.input@example.net"
 CONNECTIONS = 8
 TRIED_PER_PLACE = 5
 ELSEWHERE = {"/webhooks/sns", "/campaigns/{campaign_id}/progress"}
-"""The first takes no key and has tests of its own; the second streams."""
+"""The first takes no API key and is tested elsewhere; the second streams."""
 
 WRONG = [
     *("null", "true", "-1", "1.5", "1e400", "9" * 400, "NaN", "[]", "[null]", "{}", '{"a":{"b":null}}', "[" * 300),
     *('""', '" "', '"\\u0000"', '"\\ud800"', '"\\r\\nBcc: a@b.c"', '"{% for %}"', '"%00"', '"@"', f'"{"x" * 70_000}"'),
     *('"0001-01-01T00:00:00+14:00"', '"9999-12-31T23:59:59-14:00"', '{"a":1,"a":2}', "1}{}", f'"{NOBODY}"'),
 ]
-"""JSON, or what would be."""
+"""JSON, or an attempt at it."""
 WRONG_PARAMETERS = ["", " ", "\0", "a\0b", "-1", "9" * 30, "nan", "x" * 3000, "0001-01-01", "9999-12-31T23:59:59-14:00"]
 WRONG_BODIES = ["", "{", "[]", "null", "5", "{}{}", "\ufeff{}"]
 
@@ -32,7 +32,7 @@ Document = dict[str, Any]
 Place = tuple[str | int, ...]
 
 
-async def test_nothing_that_can_be_sent_is_answered_with_an_internal_error(target: Target) -> None:
+async def test_no_request_causes_an_internal_error(target: Target) -> None:
     headers = {"Authorization": f"Bearer {target.secret_key}"}
     limit = asyncio.Semaphore(CONNECTIONS)
     async with httpx.AsyncClient(base_url=target.endpoints.url, headers=headers, timeout=30) as client:
@@ -49,7 +49,7 @@ async def test_nothing_that_can_be_sent_is_answered_with_an_internal_error(targe
 
 
 def _fault(request: httpx.Request, response: httpx.Response) -> str | None:
-    """What is wrong with an answer: our own fault, a refusal without a code, or a command that nobody could answer."""
+    """Return what is wrong with a response: an internal error, an error without a code, or a lost command."""
     told = f"{request.method} {request.url.raw_path!r} {request.content[:300]!r}: {response.status_code}"
     if response.status_code >= 400:
         typed = response.status_code < 500 and response.json()["error"]["code"]
@@ -59,7 +59,7 @@ def _fault(request: httpx.Request, response: httpx.Response) -> str | None:
 
 
 def _requests(document: Document) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
-    """Method and path, and the other parts of each request."""
+    """Yield the method, path and further arguments of each request."""
     for path, method, operation in _operations(document):
         parameters = operation.get("parameters", [])
         body = _body_of(document, operation)
@@ -95,7 +95,7 @@ def _with_body(raw: str) -> dict[str, Any]:
 
 
 def _spoiled(body: Any, seed: str) -> Iterator[str]:
-    """The body with one part of it wrong; which of all wrong things is chance, but the same in every run."""
+    """Return the body with one invalid part, which is random but the same in every run."""
     chance = Random(seed)
     for place in _places(body):
         for wrong in chance.sample(WRONG, TRIED_PER_PLACE):
@@ -123,7 +123,7 @@ def _body_of(document: Document, operation: Document) -> Any:
 
 
 def _sample(document: Document, schema: Document, depth: int = 0) -> Any:
-    """A value that the schema allows, with every member that it names."""
+    """Return a valid value of the schema, with all its properties."""
     if reference := schema.get("$ref"):
         return _sample(document, document["components"]["schemas"][reference.rpartition("/")[2]], depth)
     if options := schema.get("oneOf") or schema.get("anyOf"):

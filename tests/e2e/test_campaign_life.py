@@ -1,4 +1,4 @@
-"""Campaigns and templates over HTTP: every transition, its refusals, and what they say."""
+"""The life of campaigns and templates over HTTP: every transition, its errors and their messages."""
 
 import asyncio
 from datetime import timedelta
@@ -18,7 +18,7 @@ TOMORROW = iso(now() + timedelta(days=1))
 
 
 async def call(api: Api, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-    """Status and answer, whatever they are."""
+    """Call a route, and return the status and body of any response."""
     answer = await api.send(method, path, body or {}, {})
     return answer.status_code, answer.json() if answer.content else None
 
@@ -35,13 +35,13 @@ async def draft(api: Api, **fields: Any) -> dict[str, Any]:
 
 
 async def progress_of(target: Target, path: str) -> dict[str, Any]:
-    """As it is now, where without this header it would be streamed."""
+    """Return the current progress: with this header it is not streamed."""
     headers = {"Authorization": f"Bearer {target.secret_key}", "Accept": "application/json"}
     async with httpx.AsyncClient(base_url=target.endpoints.url, headers=headers, timeout=30) as client:
         return dict((await client.get(f"{path}/progress")).json())
 
 
-async def test_a_draft_is_built_up_until_it_is_ready(api: Api, plan: str) -> None:
+async def test_a_draft_is_completed_step_by_step_until_it_is_ready(api: Api, plan: str) -> None:
     campaign = await draft(api)
     path = f"/campaigns/{campaign['id']}"
     assert campaign["readiness"] == {"canSend": False, "missing": ["senderEmail", "subject", "content", "audience"]}
@@ -55,7 +55,7 @@ async def test_a_draft_is_built_up_until_it_is_ready(api: Api, plan: str) -> Non
     assert (status, replaced["body"], replaced["content"], replaced["audienceType"]) == (200, None, None, None)
 
 
-async def test_a_richer_body_is_overwritten_on_purpose_only(api: Api) -> None:
+async def test_a_richer_body_is_only_overwritten_on_request(api: Api) -> None:
     campaign = await draft(api, body='<p style="color:red">Hi</p>')
     path = f"/campaigns/{campaign['id']}"
     assert (campaign["contentOverwriteRequired"], campaign["contentEditableViaApi"]) == (True, False)
@@ -64,7 +64,7 @@ async def test_a_richer_body_is_overwritten_on_purpose_only(api: Api) -> None:
     assert (status, after["body"], after["content"]) == (200, "<p>Hi</p>\n", "Hi")
 
 
-async def test_a_schedule_is_made_moved_and_given_up(api: Api, plan: str) -> None:
+async def test_a_campaign_is_scheduled_rescheduled_and_unscheduled(api: Api, plan: str) -> None:
     campaign = await make_campaign(api, plan)
     path = f"/campaigns/{campaign['id']}"
     assert await code(api, "POST", f"{path}/unschedule") == (409, "CAMPAIGN_NOT_UNSCHEDULABLE")
@@ -83,7 +83,7 @@ async def test_a_schedule_is_made_moved_and_given_up(api: Api, plan: str) -> Non
     assert await code(api, "GET", path) == (404, "CAMPAIGN_NOT_FOUND")
 
 
-async def test_a_campaign_outside_its_hours_waits_says_why_and_is_copied_with_them(
+async def test_a_campaign_outside_its_send_window_waits_says_why_and_is_copied_with_it(
     api: Api, target: Target, plan: str
 ) -> None:
     await make_contacts(api, plan, 3)
@@ -118,8 +118,8 @@ async def test_a_campaign_outside_its_hours_waits_says_why_and_is_copied_with_th
     assert replaced["unknownPolicy"] == "RESEND"
 
 
-async def test_who_unsubscribes_while_a_campaign_runs_is_not_mailed_after_that(api: Api, plan: str) -> None:
-    """Whoever has no mail a moment after the answer, in which the news reaches the senders, gets none."""
+async def test_contacts_who_unsubscribe_while_a_campaign_runs_get_no_mail_after_that(api: Api, plan: str) -> None:
+    """Contacts without a mail one second after the response, by which time the senders know, get none."""
     addresses = await make_contacts(api, plan, 40)
     campaign = await make_campaign(api, plan, sendRate=5 * 3600)
     await api.post(f"/campaigns/{campaign['id']}/send", {})
@@ -158,7 +158,7 @@ async def test_links_carry_utm_parameters(api: Api, plan: str) -> None:
     assert (await call(api, "POST", f"{path}/duplicate"))[1]["utm"] == campaign["utm"]
 
 
-async def test_a_cancelled_campaign_mails_nobody(api: Api, plan: str) -> None:
+async def test_a_cancelled_campaign_sends_to_nobody(api: Api, plan: str) -> None:
     [address] = await make_contacts(api, plan, 1)
     campaign = await make_campaign(api, plan)
     path = f"/campaigns/{campaign['id']}"
@@ -171,7 +171,7 @@ async def test_a_cancelled_campaign_mails_nobody(api: Api, plan: str) -> None:
     assert await mails_to(api, address) == []
 
 
-async def test_a_paused_campaign_goes_on_where_it_was(api: Api, plan: str) -> None:
+async def test_a_resumed_campaign_continues_where_it_was_paused(api: Api, plan: str) -> None:
     await make_contacts(api, plan, 40)
     campaign = await make_campaign(api, plan)
     path = f"/campaigns/{campaign['id']}"
@@ -185,7 +185,7 @@ async def test_a_paused_campaign_goes_on_where_it_was(api: Api, plan: str) -> No
     assert (status, copy["status"], copy["name"]) == (201, "DRAFT", f"{plan} (Copy)")
 
 
-async def test_a_template_through_its_life(api: Api) -> None:
+async def test_the_life_of_a_template(api: Api) -> None:
     body = {"name": "Receipt", "subject": "Hi", "body": "<p>{{ total }}</p>", "from": SENDER["from"]}
     status, template = await call(api, "POST", "/templates", body)
     assert (status, template["variables"]) == (201, ["total"])
@@ -204,7 +204,7 @@ async def test_a_template_through_its_life(api: Api) -> None:
     assert await code(api, "GET", path) == (404, "TEMPLATE_NOT_FOUND")
 
 
-async def test_a_campaign_that_is_made_of_a_template_says_what_it_says(api: Api) -> None:
+async def test_a_campaign_created_from_a_template_has_its_content(api: Api) -> None:
     body = {"name": "Base", "subject": "Hi", "body": "<p>Hi</p>", "from": SENDER["from"], "type": "HEADLESS"}
     template = await api.post("/templates", body)
     campaign = await draft(api, templateId=template["id"], subject="Mine")
@@ -218,7 +218,7 @@ async def test_a_campaign_that_is_made_of_a_template_says_what_it_says(api: Api)
     )
 
 
-async def test_a_template_that_a_workflow_sends_stays(api: Api) -> None:
+async def test_a_template_used_by_a_workflow_cannot_be_deleted(api: Api) -> None:
     body = {"name": "Step", "subject": "Hi", "body": "<p>Hi</p>", "from": SENDER["from"]}
     template = await api.post("/templates", body)
     workflow = await api.post("/workflows", {"name": "Flow", "eventName": f"e-{uuid4().hex}"})

@@ -1,4 +1,4 @@
-"""What campaigns and templates are refused with, over HTTP: every route, every code."""
+"""Errors of campaigns and templates over HTTP: every route and every code."""
 
 from typing import Any
 from uuid import uuid4
@@ -24,13 +24,13 @@ REFUSALS = ("CAMPAIGN_NOT_FOUND", "TEMPLATE_NOT_FOUND")
 
 
 def routes(start: str) -> list[tuple[str, str]]:
-    """The documented calls on one campaign, or on one template."""
+    """Yield the documented calls on one campaign or one template."""
     paths = openapi_schema()["paths"]
     return [(method.upper(), path) for path, calls in paths.items() if path.startswith(start) for method in calls]
 
 
 @pytest.mark.parametrize(("start", "refusal"), list(zip(PATHS, REFUSALS, strict=True)))
-async def test_every_route_says_that_there_is_none(target: Target, start: str, refusal: str) -> None:
+async def test_every_route_returns_not_found_for_an_unknown_id(target: Target, start: str, refusal: str) -> None:
     found = routes(start)
     assert len(found) >= 8
     headers = {"Authorization": f"Bearer {target.secret_key}"}
@@ -46,7 +46,7 @@ async def test_every_route_says_that_there_is_none(target: Target, start: str, r
     assert {call: answer for call, answer in told.items() if answer != (404, refusal)} == {}
 
 
-async def test_a_draft_is_not_what_can_be_cancelled_paused_resumed_or_sent_again(api: Api) -> None:
+async def test_a_draft_cannot_be_cancelled_paused_resumed_or_resent(api: Api) -> None:
     campaign = await api.post("/campaigns", {"name": "Draft"})
     refusals = {
         "cancel": "CAMPAIGN_NOT_CANCELABLE",
@@ -59,7 +59,7 @@ async def test_a_draft_is_not_what_can_be_cancelled_paused_resumed_or_sent_again
     assert told == {action: (409, refusal) for action, refusal in refusals.items()}
 
 
-async def test_a_campaign_that_reached_nobody_has_nobody_to_be_sent_to_again(api: Api, plan: str) -> None:
+async def test_a_campaign_that_reached_nobody_cannot_be_resent(api: Api, plan: str) -> None:
     campaign = await make_campaign(api, plan)
     path = f"/campaigns/{campaign['id']}"
     await api.post(f"{path}/send", {})
@@ -72,7 +72,7 @@ async def test_a_campaign_that_reached_nobody_has_nobody_to_be_sent_to_again(api
     assert (status, gone["success"]) == (200, True)
 
 
-async def test_a_sender_of_a_domain_that_is_not_ours_is_refused(api: Api) -> None:
+async def test_a_sender_of_a_foreign_domain_is_rejected(api: Api) -> None:
     foreign = {"name": "x", "subject": "x", "body": "x", "from": "me@elsewhere.example"}
     for path in ("/campaigns", "/templates"):
         assert await code(api, "POST", path, foreign) == (403, "DOMAIN_NOT_VERIFIED")
@@ -81,13 +81,13 @@ async def test_a_sender_of_a_domain_that_is_not_ours_is_refused(api: Api) -> Non
     assert await code(api, "PATCH", f"/campaigns/{campaign['id']}", changes) == (403, "DOMAIN_NOT_VERIFIED")
 
 
-async def test_a_version_that_a_template_never_had_cannot_be_restored(api: Api) -> None:
+async def test_an_unknown_version_of_a_template_cannot_be_restored(api: Api) -> None:
     template = await api.post("/templates", {"name": "x", "subject": "x", "body": "x", **SENDER})
     path = f"/templates/{template['id']}/versions"
     assert await code(api, "POST", f"{path}/7/restore") == (404, "TEMPLATE_VERSION_NOT_FOUND")
 
 
-async def test_campaigns_are_listed_page_by_page_by_status_and_by_name(api: Api, plan: str) -> None:
+async def test_campaigns_are_listed_in_pages_and_filtered_by_status_and_name(api: Api, plan: str) -> None:
     made = [await api.post("/campaigns", {"name": f"{plan} {number}"}) for number in range(3)]
     first = await api.get("/campaigns", search=plan.upper(), pageSize=2)
     second = await api.get("/campaigns", search=plan, pageSize=2, page=2)

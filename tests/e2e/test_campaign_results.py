@@ -1,4 +1,4 @@
-"""Campaigns over HTTP: whom they would reach, tests, progress, and what came of them."""
+"""Campaigns over HTTP: live audience, test mails, progress and results."""
 
 import csv
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from tests.e2e.story import SENDER, contact_of, mails_to, make_campaign, make_co
 from tests.e2e.test_campaign_life import call, code, draft
 
 
-async def test_the_live_audience_says_who_would_be_left_out_and_why(api: Api, plan: str) -> None:
+async def test_the_live_audience_says_how_many_are_excluded_and_why(api: Api, plan: str) -> None:
     addresses = await make_contacts(api, plan, 4)
     gone = await contact_of(api, addresses[0])
     await api.patch(f"/contacts/{gone['id']}", {"subscribed": False})
@@ -29,7 +29,7 @@ async def test_the_live_audience_says_who_would_be_left_out_and_why(api: Api, pl
     assert (len(reasons), reasons.pop(gone["id"]), set(reasons.values())) == (4, "unsubscribed", {None})
 
 
-async def test_an_audience_must_be_there(api: Api) -> None:
+async def test_an_audience_must_exist(api: Api) -> None:
     campaign = await draft(api)
     path = f"/campaigns/{campaign['id']}"
     assert await code(api, "GET", f"{path}/contacts") == (409, "CAMPAIGN_HAS_NO_AUDIENCE")
@@ -41,7 +41,7 @@ async def test_an_audience_must_be_there(api: Api) -> None:
     assert (status, no["error"]["errors"][0]["field"]) == (422, "condition.groups.0.filters.0.operator")
 
 
-async def test_a_test_goes_to_any_address_and_is_counted_nowhere(api: Api, plan: str) -> None:
+async def test_a_test_mail_goes_to_any_address_and_is_not_counted(api: Api, plan: str) -> None:
     await make_contacts(api, plan, 1)
     campaign = await make_campaign(api, plan, preheader="Soon", body="<p>Dear {{ firstName }}</p>")
     path, stranger = f"/campaigns/{campaign['id']}", f"me@{plan}.example.org"
@@ -83,7 +83,7 @@ async def test_results_add_up_and_can_be_exported(api: Api, target: Target, plan
 
 @pytest.fixture
 async def unopened(api: Api) -> AsyncIterator[None]:
-    """Nobody opens anything for a while; else some do, by chance."""
+    """Let nobody open a mail: otherwise a random share does."""
     usual = await api.sandbox_get("/sandbox/behaviour")
     await api.sandbox_post("/sandbox/behaviour", {"open": 0, "click": 0})
     yield
@@ -91,7 +91,7 @@ async def unopened(api: Api) -> AsyncIterator[None]:
 
 
 @pytest.mark.usefixtures("unopened")
-async def test_those_who_did_not_open_are_written_to_again(api: Api, plan: str) -> None:
+async def test_a_campaign_is_resent_to_those_who_did_not_open_it(api: Api, plan: str) -> None:
     addresses = await make_contacts(api, plan, 3)
     campaign = await make_campaign(api, plan)
     assert await code(api, "POST", f"/campaigns/{campaign['id']}/resend") == (409, "CAMPAIGN_NOT_RESENDABLE")
@@ -120,7 +120,7 @@ async def test_progress_is_streamed_until_the_campaign_is_over(api: Api, target:
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "CAMPAIGN_NOT_FOUND")
 
 
-async def test_a_template_is_previewed_as_it_would_be_sent(api: Api, plan: str) -> None:
+async def test_a_template_is_previewed_as_it_is_sent(api: Api, plan: str) -> None:
     [address] = await make_contacts(api, plan, 1)
     contact = await contact_of(api, address)
     body = {"name": "P", "subject": "Hi {{ firstName }}", "body": "<p>{{ plan }} {{ nothing }}</p>", **SENDER}
@@ -140,6 +140,6 @@ async def test_a_template_is_previewed_as_it_would_be_sent(api: Api, plan: str) 
 
 
 def client_of(target: Target) -> httpx.AsyncClient:
-    """For answers that are no JSON."""
+    """Return a client for responses that are not JSON."""
     headers = {"Authorization": f"Bearer {target.secret_key}"}
     return httpx.AsyncClient(base_url=target.endpoints.url, headers=headers, timeout=60)

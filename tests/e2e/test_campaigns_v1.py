@@ -1,11 +1,11 @@
-"""Campaigns of the older API."""
+"""Campaigns in the older API, `/v1`."""
 
 from deploy.demo.api import Api
 from tests.e2e.story import contact_of, mails_to, make_contacts, until_sent
 from tests.e2e.test_campaign_life import call, code
 
 
-async def test_a_campaign_goes_to_the_contacts_that_are_named(api: Api, plan: str) -> None:
+async def test_a_campaign_goes_to_the_named_contacts(api: Api, plan: str) -> None:
     [known, _] = await make_contacts(api, plan, 2)
     contact, stranger = await contact_of(api, known), f"new@{plan}.example.com"
     body = {"subject": "My new campaign!", "body": "This is **it**.", "recipients": [contact["id"], stranger]}
@@ -28,7 +28,7 @@ async def test_a_campaign_goes_to_the_contacts_that_are_named(api: Api, plan: st
     assert (status, gone["id"]) == (200, copy["id"])
 
 
-async def test_what_cannot_be_is_refused_in_the_one_envelope(api: Api) -> None:
+async def test_invalid_requests_are_rejected_in_the_common_envelope(api: Api) -> None:
     body = {"subject": "S", "body": "B", "recipients": ["nobody"]}
     assert await code(api, "POST", "/v1/campaigns", body) == (422, "VALIDATION_ERROR")
     status, created = await call(api, "POST", "/v1/campaigns", {**body, "recipients": ["all"]})

@@ -1,4 +1,4 @@
-"""`godwit doctor` and the stack that it looks at."""
+"""`godwit doctor` on the embedded stack."""
 
 import asyncio
 
@@ -7,19 +7,19 @@ from tests.e2e.conftest import godwit
 
 
 async def doctor(target: Target, *options: str, **settings: str) -> tuple[int, str]:
-    """Its exit code, and all that it says."""
+    """Run the doctor, and return its exit code and output."""
     done = await asyncio.to_thread(godwit, target, "doctor", *options, **settings)
     return done.returncode, done.stdout + done.stderr
 
 
-async def test_it_finds_the_embedded_stack_in_good_health(target: Target) -> None:
+async def test_it_finds_no_problem_in_the_embedded_stack(target: Target) -> None:
     code, said = await doctor(target)
     assert "PROBLEM" not in said and code == 0, said
     for check in ("Postgres durability", "NATS durability", "SES credentials", "SNS subscription", "topic allow-list"):
         assert check in said
 
 
-async def test_it_says_what_is_wrong_and_what_to_do(target: Target) -> None:
+async def test_it_reports_a_problem_and_how_to_fix_it(target: Target) -> None:
     code, said = await doctor(target, "--nats-monitor", "http://127.0.0.1:9", GODWIT_CONFIGURATION_SET="not-there")
     assert code == 1
     words = " ".join(said.replace("->", " ").split())

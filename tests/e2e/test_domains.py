@@ -1,4 +1,4 @@
-"""A team's own sending domain, from the first call to the last, through the public HTTP API."""
+"""The life of a sending domain through the public HTTP API."""
 
 from collections.abc import Mapping
 from uuid import UUID, uuid4
@@ -17,7 +17,7 @@ def domain() -> str:
 
 
 async def publish(target: Target, domain: str, published: bool = True) -> None:
-    """What the domain's owner does, or undoes, at the name server."""
+    """Publish the DNS records of the domain, or remove them."""
     async with httpx.AsyncClient(base_url=target.endpoints.sandbox_url) as sandbox:
         body = {"identity": domain, "verified": published}
         (await sandbox.post("/sandbox/identities", json=body)).raise_for_status()
@@ -28,7 +28,7 @@ async def refusal(api: Api, method: str, path: str, body: Mapping[str, object] |
     return answer.status_code, answer.json()["error"]["code"]
 
 
-async def test_a_domain_is_added_published_used_and_removed(api: Api, target: Target, domain: str) -> None:
+async def test_a_domain_is_added_verified_used_and_removed(api: Api, target: Target, domain: str) -> None:
     project = await api.get("/domains")
     added = (await api.send("POST", "/domains", {"domain": domain, "projectId": str(uuid4())}, {})).json()
     assert (added["domain"], len(added["dkimTokens"]), len(added["records"])) == (domain, 3, 6)
@@ -48,7 +48,7 @@ async def test_a_domain_is_added_published_used_and_removed(api: Api, target: Ta
     assert await refusal(api, "GET", f"/domains/{added['id']}/verify") == (404, "DOMAIN_NOT_FOUND")
 
 
-async def test_what_is_wrong_with_a_domain_is_said_and_nothing_is_added(api: Api, domain: str) -> None:
+async def test_an_invalid_domain_is_rejected_with_its_reason(api: Api, domain: str) -> None:
     assert await refusal(api, "POST", "/domains", {}) == (422, "VALIDATION_ERROR")
     assert await refusal(api, "POST", "/domains", {"domain": "not a domain"}) == (422, "VALIDATION_ERROR")
     added = (await api.send("POST", "/domains", {"domain": domain.upper(), "verified": True}, {})).json()
@@ -58,7 +58,7 @@ async def test_what_is_wrong_with_a_domain_is_said_and_nothing_is_added(api: Api
         assert await refusal(api, "DELETE", path) == (404, "DOMAIN_NOT_FOUND")
 
 
-async def test_a_domain_that_templates_send_from_is_not_removed(api: Api, target: Target, domain: str) -> None:
+async def test_a_domain_used_by_templates_cannot_be_removed(api: Api, target: Target, domain: str) -> None:
     added = await api.post("/domains", {"domain": domain})
     await publish(target, domain)
     await api.get(f"/domains/{added['id']}/verify")
@@ -69,7 +69,7 @@ async def test_a_domain_that_templates_send_from_is_not_removed(api: Api, target
     )
 
     async def created() -> bool:
-        """Campaigns hear of the domain a moment later."""
+        """Create the template once campaigns knows the domain."""
         return (await api.send("POST", "/templates", template, {})).status_code == 201
 
     await eventually(created)

@@ -1,4 +1,4 @@
-"""A project's bulk mail can be paused and resumed, by the API and from a shell."""
+"""Pausing and resuming the bulk mail of a project, through the API and from a shell."""
 
 from uuid import UUID, uuid4
 
@@ -40,7 +40,7 @@ async def test_a_paused_project_sends_transactional_mail_only_until_an_operator_
 
 
 async def delivery_knows(target: Target, project: str) -> bool:
-    """The pause has arrived where mail is sent: moments later, or once the bus is back that another test has killed."""
+    """Return whether delivery knows of the pause: usually at once, later if another test has just killed the bus."""
     conn = await asyncpg.connect(target.endpoints.admin_database_url)
     try:
         return bool(await conn.fetchval("select paused from delivery.paused_project where project = $1", UUID(project)))
@@ -69,7 +69,7 @@ async def test_a_project_limits_how_fast_it_sends(api: Api, target: Target) -> N
     assert cleared.json() == {"perSecond": None, "domains": {}}
 
 
-async def test_a_project_sees_and_decides_for_itself_only(api: Api) -> None:
+async def test_a_project_can_only_see_and_change_its_own_sending(api: Api) -> None:
     foreign = await api.send("PUT", f"/projects/{uuid4()}/sending/limits", {"perSecond": 1}, {})
     assert (foreign.status_code, foreign.json()["error"]["message"]) == (404, "Project not found")
     for path in ("security", "sending/pause", "sending/resume"):

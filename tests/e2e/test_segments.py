@@ -1,4 +1,4 @@
-"""Segments through the public HTTP API: every route, and what no request can do to it."""
+"""Segments through the public HTTP API: every route and its errors."""
 
 from typing import Any
 from uuid import uuid4
@@ -25,7 +25,7 @@ async def call(api: Api, method: str, path: str, body: Any = None) -> tuple[int,
     return answer.status_code, answer.json() if answer.content else None
 
 
-async def test_a_segment_lives_by_every_route(api: Api, plan: str) -> None:
+async def test_the_life_of_a_segment_through_every_route(api: Api, plan: str) -> None:
     addresses = await make_contacts(api, plan, 3)
     made = await api.post("/segments", {"name": f"Of {plan}", "condition": on_plan(plan), "trackMembership": True})
     assert (made["slug"], made["type"], made["memberCount"]) == (f"of-{plan}", "DYNAMIC", 3)
@@ -45,7 +45,7 @@ async def test_a_segment_lives_by_every_route(api: Api, plan: str) -> None:
     assert len(addresses) == 3
 
 
-async def test_who_enters_a_tracked_segment_starts_its_workflow(api: Api, plan: str) -> None:
+async def test_contacts_who_enter_a_tracked_segment_start_its_workflow(api: Api, plan: str) -> None:
     await api.post("/segments", {"name": plan, "condition": on_plan(plan), "trackMembership": True})
     started = {"name": plan, "eventName": f"segment.{plan}.entry", "enabled": True}
     workflow = await api.post("/workflows", started)
@@ -60,7 +60,7 @@ async def test_who_enters_a_tracked_segment_starts_its_workflow(api: Api, plan: 
     assert contact["email"] == email
 
 
-async def test_a_list_takes_and_gives_back_members(api: Api, plan: str) -> None:
+async def test_members_are_added_to_a_list_and_removed(api: Api, plan: str) -> None:
     (email,) = await make_contacts(api, plan, 1)
     made = await api.post("/segments", {"name": plan, "type": "STATIC"})
     assert (made["type"], made["condition"]) == ("STATIC", None)
@@ -73,7 +73,7 @@ async def test_a_list_takes_and_gives_back_members(api: Api, plan: str) -> None:
     assert [each["email"] for each in (await api.get(f"/segments/{made['id']}/contacts"))["data"]] == [other]
 
 
-async def test_a_segment_in_use_says_by_whom_and_stays(api: Api, plan: str) -> None:
+async def test_a_segment_in_use_cannot_be_deleted_and_says_what_uses_it(api: Api, plan: str) -> None:
     made = await api.post("/segments", {"name": plan, "condition": on_plan(plan)})
     field = {"field": f"segment.{made['id']}", "operator": "memberOfSegment"}
     other = await api.post("/segments", {"name": "Other", "condition": condition(field)})
@@ -130,7 +130,9 @@ FIRST = "condition.groups.0.filters.0"
         ({"trackMembership": "yes"}, "trackMembership"),
     ],
 )
-async def test_what_no_segment_can_be_is_refused_with_its_path(api: Api, bad: dict[str, Any], field: str) -> None:
+async def test_an_invalid_segment_is_rejected_with_the_path_of_the_error(
+    api: Api, bad: dict[str, Any], field: str
+) -> None:
     body = {"name": "Bad", "condition": on_plan("x")} | bad
     status, answer = await call(api, "POST", "/segments", body)
     assert (status, answer["error"]["code"]) == (422, "VALIDATION_ERROR"), answer
@@ -158,7 +160,7 @@ async def test_what_no_segment_can_be_is_refused_with_its_path(api: Api, bad: di
         ("GET", f"/contacts/{NOBODY}/explain", None),
     ],
 )
-async def test_a_segment_that_is_not_there_is_not_found_by_any_route(
+async def test_every_route_returns_not_found_for_an_unknown_segment(
     api: Api, method: str, path: str, body: Any
 ) -> None:
     for segment in (NOBODY, "nonsense", "%00"):

@@ -1,4 +1,4 @@
-"""`/v1/send` from the call to the mailbox, and what can be asked of a mail afterwards."""
+"""`/v1/send` from the call to the mailbox, and reading a mail afterwards."""
 
 from base64 import b64encode
 from email import message_from_string
@@ -18,7 +18,7 @@ def address() -> str:
     return f"{uuid4().hex}@example.net"
 
 
-async def test_a_mail_with_everything_that_can_be_asked_for(api: Api) -> None:
+async def test_a_mail_with_every_option(api: Api) -> None:
     to, pdf = address(), b"%PDF" + bytes(700_000)
     sent = await api.post(
         "/v1/send",
@@ -65,7 +65,7 @@ async def test_a_mail_with_everything_that_can_be_asked_for(api: Api) -> None:
     assert known["deliveredAt"] and known["bouncedAt"] is None and known["opens"] == 0
 
 
-async def test_the_ledger_adds_up_and_mail_goes_out(api: Api) -> None:
+async def test_the_ledger_adds_up_and_mail_is_sent(api: Api) -> None:
     assert (await api.get("/sending"))["paused"] is False
     to = address()
     await api.post("/v1/send", MAIL | {"to": to})
@@ -75,7 +75,7 @@ async def test_the_ledger_adds_up_and_mail_goes_out(api: Api) -> None:
     assert ledger["intents"] == sum(ledger[state] for state in states) > 0
 
 
-async def test_several_get_a_mail_each(api: Api) -> None:
+async def test_several_recipients_get_one_mail_each(api: Api) -> None:
     to = [address() for _ in range(3)]
     sent = await api.post("/v1/send", MAIL | {"to": to, "from": {"name": "Team", "email": "team@example.com"}})
     assert [each["contact"]["email"] for each in sent["emails"]] == to
@@ -85,7 +85,7 @@ async def test_several_get_a_mail_each(api: Api) -> None:
 
 
 @pytest.mark.parametrize("doing", ["cancel", "resend"])
-async def test_what_is_sent_is_left_alone(api: Api, doing: str) -> None:
+async def test_a_sent_mail_cannot_be_cancelled_or_resent(api: Api, doing: str) -> None:
     to = address()
     (email,) = (await api.post("/v1/send", MAIL | {"to": to}))["emails"]
     await eventually(lambda: mails_to(api, to))

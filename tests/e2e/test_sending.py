@@ -1,4 +1,4 @@
-"""`godwit sending` about all mail. What it does to a project is in `test_reputation.py`."""
+"""`godwit sending` for all mail; for a single project see `test_reputation.py`."""
 
 import asyncio
 from uuid import uuid4
@@ -24,7 +24,7 @@ async def every_sender_is_paused(target: Target) -> bool:
     return all("godwit_sending_paused 1.0" in text for text in told)
 
 
-async def test_all_mail_waits_while_it_is_paused_and_goes_out_afterwards(api: Api, target: Target) -> None:
+async def test_all_mail_waits_while_sending_is_paused_and_is_sent_afterwards(api: Api, target: Target) -> None:
     assert (await sending(target, "status"))[0] == 0
     await sending(target, "pause", "--note", "a look first")
     try:

@@ -1,4 +1,4 @@
-"""SMTP in, SES out: the standard library's client hands a message to the relay, and the sandbox has what came of it."""
+"""SMTP in, SES out: smtplib submits a message to the relay, and the sandbox receives the mail."""
 
 import asyncio
 import smtplib
@@ -25,13 +25,13 @@ MEGABYTE = 1024 * 1024
 
 
 class Client:
-    """How a program reaches the relay: by the one port or by the other."""
+    """How a program connects to the relay: through either of its ports."""
 
     def __init__(self, port: int, key: str, *, tls: bool) -> None:
         self._port, self._key, self._tls = port, key, tls
         self._trusting = ssl.create_default_context()
         self._trusting.check_hostname = False
-        self._trusting.verify_mode = ssl.CERT_NONE  # the relay made its certificate at its start
+        self._trusting.verify_mode = ssl.CERT_NONE  # the relay creates its certificate when it starts
 
     @contextmanager
     def connected(self) -> Iterator[smtplib.SMTP]:
@@ -50,7 +50,7 @@ class Client:
             yield client
 
     def hand_in(self, mail: EmailMessage, to: list[str]) -> str:
-        """The relay's answer to the message; raises what smtplib raises."""
+        """Submit the message, and return the relay's reply. Raise what smtplib raises."""
         with self.session() as client:
             client.mail(SENDER)
             for address in to:
@@ -88,14 +88,14 @@ def an_address(who: str) -> str:
 
 
 async def arrived(api: Api, address: str) -> EmailMessage:
-    """The mail that SES has for this address, read by the standard library."""
+    """Wait for the mail to this address in SES, and return it parsed."""
     [mail] = await eventually(lambda: mails_to(api, address), 30)
     read = message_from_string(mail["raw"], policy=default)
     assert isinstance(read, EmailMessage)
     return read
 
 
-async def test_a_message_goes_out_to_everybody_as_its_writer_wrote_it(api: Api, client: Client) -> None:
+async def test_a_message_reaches_every_recipient_unchanged(api: Api, client: Client) -> None:
     ada, bob, hidden = an_address("ada"), an_address("bob"), an_address("hidden")
     mail = a_mail()
     mail["To"] = f"Ada Lövelace <{ada}>, someone.else@example.org"
@@ -127,7 +127,7 @@ async def test_a_message_goes_out_to_everybody_as_its_writer_wrote_it(api: Api, 
         assert shown is not None and 'src="cid:logo"' in shown.get_content() and "{{ words }}" in shown.get_content()
 
 
-async def test_a_message_that_names_nobody_is_addressed_to_its_reader(api: Api, starttls: Client) -> None:
+async def test_a_message_without_recipient_headers_is_addressed_to_its_recipient(api: Api, starttls: Client) -> None:
     ada, bob = an_address("ada"), an_address("bob")
     mail = a_mail()
     mail.set_content("Hi")
@@ -137,7 +137,7 @@ async def test_a_message_that_names_nobody_is_addressed_to_its_reader(api: Api, 
         assert (str(out["To"]), out["Cc"]) == (address, None)
 
 
-async def test_what_was_answered_with_250_is_in_the_ledger(api: Api, starttls: Client) -> None:
+async def test_a_message_accepted_with_250_is_in_the_ledger(api: Api, starttls: Client) -> None:
     mail, ada = a_mail(), an_address("ada")
     mail.set_content("Hi")
     queued = await aside(starttls.hand_in, mail, [ada])
@@ -145,7 +145,7 @@ async def test_what_was_answered_with_250_is_in_the_ledger(api: Api, starttls: C
     assert (await api.get(f"/emails/{mail_id}"))["recipient"] == ada
 
 
-async def test_a_wrong_password_is_refused(client: Client) -> None:
+async def test_a_wrong_password_is_rejected(client: Client) -> None:
     def wrong() -> int:
         with pytest.raises(smtplib.SMTPAuthenticationError) as no, client.session("sk_wrong"):
             pass
@@ -154,7 +154,7 @@ async def test_a_wrong_password_is_refused(client: Client) -> None:
     assert await aside(wrong) == 535
 
 
-async def test_a_message_that_is_too_large_is_refused_before_and_after_it_came(starttls: Client) -> None:
+async def test_a_message_that_is_too_large_is_rejected_before_and_after_its_upload(starttls: Client) -> None:
     def too_large() -> list[int]:
         with starttls.session() as client:
             codes = [client.mail(SENDER, ["SIZE=16000000"])[0], client.mail(SENDER)[0]]
@@ -165,7 +165,7 @@ async def test_a_message_that_is_too_large_is_refused_before_and_after_it_came(s
     assert await aside(too_large) == [552, 250, 552]
 
 
-async def test_too_many_recipients_are_refused_and_the_others_taken(starttls: Client) -> None:
+async def test_too_many_recipients_are_rejected_and_the_others_accepted(starttls: Client) -> None:
     def many() -> list[int]:
         with starttls.session() as client:
             client.mail(SENDER)
@@ -174,7 +174,7 @@ async def test_too_many_recipients_are_refused_and_the_others_taken(starttls: Cl
     assert await aside(many) == [250] * 100 + [452]
 
 
-async def test_a_domain_that_is_not_the_projects_is_refused_and_nothing_is_sent(api: Api, starttls: Client) -> None:
+async def test_a_domain_of_another_project_is_rejected_and_nothing_is_sent(api: Api, starttls: Client) -> None:
     mail, ada = a_mail(), an_address("ada")
     mail.replace_header("From", "Stranger <me@stranger.example>")
     mail.set_content("Hi")

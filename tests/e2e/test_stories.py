@@ -1,4 +1,4 @@
-"""The promises of the README, through the public HTTP API."""
+"""The promises of the README, kept through the public HTTP API."""
 
 import re
 from typing import Any
@@ -21,7 +21,7 @@ from tests.e2e.story import (
 )
 
 
-async def test_an_event_makes_a_contact_and_both_generations_of_clients_read_the_answer(api: Api) -> None:
+async def test_an_event_creates_a_contact_and_clients_of_both_api_generations_can_read_the_response(api: Api) -> None:
     email = f"ada.{uuid4().hex}@example.net"
     answer = await api.post("/v1/track", {"email": email.upper(), "event": "signed_up", "data": {"plan": "pro"}})
     assert answer["success"] is True
@@ -30,7 +30,7 @@ async def test_an_event_makes_a_contact_and_both_generations_of_clients_read_the
     assert (contact["email"], contact["subscribed"], contact["data"]) == (email, True, {"plan": "pro"})
 
 
-async def test_a_mail_is_rendered_sent_once_and_its_delivery_comes_back(api: Api) -> None:
+async def test_a_mail_is_rendered_sent_once_and_its_delivery_is_recorded(api: Api) -> None:
     email = f"success+{uuid4().hex}@simulator.amazonses.com"
     body = {"to": email, "subject": "Hi {{ name }}", "body": "<p>{{ name }}</p>", "data": {"name": "Ada <3"}, **SENDER}
     answer = await api.post("/v1/send", body)
@@ -55,7 +55,7 @@ async def test_a_repeated_call_with_the_same_key_sends_one_mail(api: Api) -> Non
     assert len(await eventually(lambda: mails_to(api, email))) == 1
 
 
-async def test_a_campaign_reaches_everybody_in_its_segment_once(api: Api, plan: str) -> None:
+async def test_a_campaign_reaches_everyone_in_its_segment_once(api: Api, plan: str) -> None:
     addresses = await make_contacts(api, plan, 120)
     campaign = await make_campaign(api, plan)
     assert campaign["status"] == "DRAFT"
@@ -82,9 +82,7 @@ async def test_a_campaign_cannot_be_sent_twice(api: Api, plan: str) -> None:
     await until_sent(api, campaign)
 
 
-async def test_a_permanent_bounce_unsubscribes_and_the_next_campaign_leaves_the_contact_out(
-    api: Api, plan: str
-) -> None:
+async def test_a_permanent_bounce_unsubscribes_and_the_next_campaign_excludes_the_contact(api: Api, plan: str) -> None:
     email = f"bounce+{plan}@simulator.amazonses.com"
     await api.post("/contacts", {"email": email, "data": {"plan": plan}})
     first = await make_campaign(api, plan)
@@ -100,7 +98,7 @@ async def test_a_permanent_bounce_unsubscribes_and_the_next_campaign_leaves_the_
     assert len(await mails_to(api, email)) == 1
 
 
-async def test_the_link_in_a_mail_unsubscribes_only_when_a_person_says_so(
+async def test_the_link_in_a_mail_unsubscribes_only_when_a_person_confirms(
     api: Api, http: httpx.AsyncClient, plan: str
 ) -> None:
     [email] = await make_contacts(api, plan, 1)
@@ -126,13 +124,13 @@ def link_of(mail: dict[str, Any]) -> str:
     return found[1]
 
 
-async def test_a_bad_link_tells_nothing(http: httpx.AsyncClient) -> None:
+async def test_an_invalid_link_reveals_nothing(http: httpx.AsyncClient) -> None:
     first, second = await http.get("/unsubscribe/nonsense"), await http.post("/unsubscribe/" + "A" * 88)
     assert (first.status_code, second.status_code) == (404, 404)
     assert first.text == second.text
 
 
-async def test_a_workflow_follows_up_on_an_event_after_its_delay_by_its_condition(api: Api, plan: str) -> None:
+async def test_a_workflow_follows_up_on_an_event_after_a_delay_and_a_condition(api: Api, plan: str) -> None:
     workflow = await make_workflow(api, plan)
     for email, paying in ((f"yes@{plan}.example.com", "pro"), (f"no@{plan}.example.com", "free")):
         await api.post("/v1/track", {"email": email, "event": plan, "data": {"plan": paying}})
@@ -169,7 +167,7 @@ async def make_workflow(api: Api, event: str) -> str:
     return workflow
 
 
-async def test_a_forged_notification_is_refused_and_leaves_no_trace(
+async def test_a_forged_notification_is_rejected_without_a_trace(
     api: Api, http: httpx.AsyncClient, target: Target, plan: str
 ) -> None:
     [email] = await make_contacts(api, plan, 1)

@@ -1,4 +1,4 @@
-"""Suppression rules and the list of addresses, through the public HTTP API."""
+"""Suppression rules and suppressed addresses through the public HTTP API."""
 
 from uuid import uuid4
 
@@ -7,7 +7,7 @@ from libs.runtime.process.testing import eventually
 from tests.e2e.story import SENDER, mails_to
 
 
-async def test_rules_are_made_tried_changed_and_deleted(api: Api) -> None:
+async def test_rules_are_created_tested_changed_and_deleted(api: Api) -> None:
     mark = uuid4().hex
     body = {"name": "Tests", "kind": "WILDCARD", "pattern": f"*{mark}@*.test"}
     answer = await api.send("POST", "/suppressions", body, {})
@@ -26,7 +26,7 @@ async def test_rules_are_made_tried_changed_and_deleted(api: Api) -> None:
     assert (wrong.status_code, wrong.json()["error"]["errors"][0]["field"]) == (422, "pattern")
 
 
-async def test_an_address_is_imported_exported_held_back_and_released(api: Api) -> None:
+async def test_an_address_is_imported_exported_suppressed_and_released(api: Api) -> None:
     email = f"ada.{uuid4().hex}@example.net"
     assert await api.post("/suppressions/addresses/import", {"addresses": [email]}) == {"added": 1, "known": 0}
     mail = {"to": email, "subject": "Hi", "body": "Hi", **SENDER}
