@@ -1,4 +1,4 @@
-"""A/B tests: waiting for the winner through restarts, deciding once on what is counted, and results that add up."""
+"""A/B tests over the bus: the winner is decided once and from the counts, and the results add up."""
 
 import asyncio
 import random
@@ -74,7 +74,7 @@ from tests.conftest import Stack
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 PEOPLE = 80
 TEST = AbTest(variants=[Variant(key="A"), Variant(key="B", subject="Fresh news")], share_percent=50)
-FALL_DUE = "update timers set due_at = clock_timestamp() where name = 'winner-due' and project = $1"
+MAKE_DUE = "update timers set due_at = clock_timestamp() where name = 'winner-due' and project = $1"
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +84,8 @@ async def service(stack: Stack) -> AsyncIterator[Runtime]:
         yield runtime
 
 
-class Trial:
-    """A campaign with an A/B test that is being sent, and what others report of it."""
+class RunningTest:
+    """A campaign with an A/B test that is being sent, and the events that other services report about it."""
 
     def __init__(self, stack: Stack, service: Runtime, project: UUID, test: AbTest, people: int = PEOPLE) -> None:
         self.stack = stack
@@ -95,12 +95,12 @@ class Trial:
         self.id = uuid7()
         self.contacts = [uuid4() for _ in range(people)]
         self.mails = {contact: uuid4() for contact in self.contacts}
-        self.told: list[Event] = []
+        self.events: list[Event] = []
 
     def variant(self, contact: UUID) -> str | None:
         return variant_of(self.id, contact, self.test.keys, self.test.share_percent)
 
-    def those(self, key: str | None) -> list[UUID]:
+    def recipients_of(self, key: str | None) -> list[UUID]:
         return [contact for contact in self.contacts if self.variant(contact) == key]
 
     @property
@@ -108,11 +108,11 @@ class Trial:
         return [contact for contact in self.contacts if self.variant(contact)]
 
     def of(self, kind: type[Any], **fields: Any) -> list[Any]:
-        """The events of a kind whose fields are so."""
-        found = [event for event in self.told if type(event) is kind]
+        """Return the reported events of a kind with these fields."""
+        found = [event for event in self.events if type(event) is kind]
         return [event for event in found if all(getattr(event, name) == value for name, value in fields.items())]
 
-    # --- what it is told ---------------------------------------------------------------------------------------------
+    # --- events of other services ------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         client = self.stack.client
@@ -136,7 +136,7 @@ class Trial:
         await self.report(AudienceStarted(campaign_id=self.id))
 
     async def report(self, *events: Event) -> None:
-        self.told += events
+        self.events += events
         await asyncio.gather(*(announce(self.stack.client, self.project, event) for event in events))
 
     def page(self, contacts: Sequence[UUID], number: int = 1) -> Event:
@@ -167,21 +167,21 @@ class Trial:
         return [self.feedback(EmailOpened, contact, first=not machine, machine=machine) for contact in contacts]
 
     async def wait(self) -> None:
-        """Until the test's mails are out; B is opened more often than A."""
+        """Report that the test's mails are sent, and that B is opened more often than A."""
         await self.report(*self.audience(), *(self.sent(contact) for contact in self.in_test))
         await self.until_phase("WAITING")
-        a, b = self.those("A"), self.those("B")
+        a, b = self.recipients_of("A"), self.recipients_of("B")
         await self.report(*self.opened(a[:3]), *self.opened(b[: round(4 * len(b) / len(a)) + 1]))
         await self.until(opened_count=len(self.of(EmailOpened)))
 
     async def do(self, command: Any) -> CampaignView:
         return await tell(self.stack.client, self.project, command, CampaignView)
 
-    async def fall_due(self) -> None:
-        """As if the time to decide had come."""
-        await self.service.pool.execute(FALL_DUE, self.project)
+    async def make_due(self) -> None:
+        """Make the timer of the winner due."""
+        await self.service.pool.execute(MAKE_DUE, self.project)
 
-    # --- what it shows -----------------------------------------------------------------------------------------------
+    # --- views -------------------------------------------------------------------------------------------------------
 
     async def view(self) -> CampaignView:
         return await ask(self.stack.client, self.project, GetCampaign(campaign_id=self.id), CampaignView)
@@ -219,25 +219,25 @@ class Trial:
 
 
 @pytest.fixture
-async def tested(stack: Stack, service: Runtime, project: UUID) -> Trial:
-    """A campaign whose test's mails can go out."""
-    campaign = Trial(stack, service, project, TEST)
+async def tested(stack: Stack, service: Runtime, project: UUID) -> RunningTest:
+    """A campaign whose A/B test is in phase TESTING."""
+    campaign = RunningTest(stack, service, project, TEST)
     await campaign.start()
     return campaign
 
 
 @pytest.fixture
-async def waiting(tested: Trial) -> Trial:
+async def waiting(tested: RunningTest) -> RunningTest:
     await tested.wait()
     return tested
 
 
-async def test_the_winner_is_decided_when_it_is_due_on_what_is_counted(waiting: Trial) -> None:
+async def test_the_winner_is_decided_from_the_counts_when_it_is_due(waiting: RunningTest) -> None:
     view = await waiting.view()
     assert (view.status, view.ab_test and view.ab_test.winner) == ("SENDING", None)
     assert (await waiting.progress()).decide_at == (view.ab_test and view.ab_test.decide_at) is not None
-    await waiting.report(*waiting.opened(waiting.those("A")[3:], machine=True))
-    await waiting.fall_due()
+    await waiting.report(*waiting.opened(waiting.recipients_of("A")[3:], machine=True))
+    await waiting.make_due()
     test = (await waiting.until_phase("DECIDED")).ab_test
     assert test
     assert (test.winner, test.decided_by) == ("B", "deadline")
@@ -245,28 +245,28 @@ async def test_the_winner_is_decided_when_it_is_due_on_what_is_counted(waiting: 
     assert (decision["variant"], decision["content"]["subject"], decision["tied"]) == ("B", "Fresh news", False)
     opened = Counter(waiting.variant(event.contact_id) for event in waiting.of(EmailOpened, machine=False))
     assert [(f["key"], f["sent"], f["opened"]) for f in decision["figures"]] == [
-        (key, len(waiting.those(key)), opened[key]) for key in ("A", "B")
+        (key, len(waiting.recipients_of(key)), opened[key]) for key in ("A", "B")
     ]
     assert (await waiting.progress()).decide_at is None
-    await waiting.report(*(waiting.sent(contact) for contact in waiting.those(None)))
+    await waiting.report(*(waiting.sent(contact) for contact in waiting.recipients_of(None)))
     await waiting.until(status="SENT", sent_count=PEOPLE)
 
 
-async def test_of_several_replicas_one_decides(waiting: Trial) -> None:
+async def test_only_one_of_several_replicas_decides(waiting: RunningTest) -> None:
     instances = [waiting.stack.settings("campaigns", instance=str(number)) for number in (2, 3)]
     async with running(build(instances[0]), instances[0]), running(build(instances[1]), instances[1]):
-        await waiting.fall_due()
+        await waiting.make_due()
         await waiting.until_phase("DECIDED")
     assert [decision["variant"] for decision in await waiting.decisions()] == ["B"]
 
 
-async def test_an_operator_decides_before_and_the_deadline_changes_nothing(waiting: Trial) -> None:
+async def test_the_deadline_changes_nothing_after_an_operator_has_decided(waiting: RunningTest) -> None:
     view = await waiting.do(ChooseWinner(campaign_id=waiting.id, variant="A"))
     assert view.ab_test
     assert (view.ab_test.phase, view.ab_test.winner, view.ab_test.decided_by) == ("DECIDED", "A", "operator")
     again = await waiting.do(ChooseWinner(campaign_id=waiting.id, variant="A"))
     assert again.ab_test == view.ab_test
-    await waiting.fall_due()
+    await waiting.make_due()
 
     async def fired() -> bool:
         query = "select count(*) from timers where name = 'winner-due' and project = $1"
@@ -279,23 +279,23 @@ async def test_an_operator_decides_before_and_the_deadline_changes_nothing(waiti
     assert no.value.code == "AB_TEST_ALREADY_DECIDED"
 
 
-async def test_the_best_so_far_is_chosen_where_the_operator_names_none(waiting: Trial) -> None:
+async def test_an_operator_who_names_no_variant_chooses_the_best_so_far(waiting: RunningTest) -> None:
     view = await waiting.do(ChooseWinner(campaign_id=waiting.id))
     assert view.ab_test
     assert (view.ab_test.winner, view.ab_test.decided_by) == ("B", "operator")
 
 
-async def test_pausing_holds_the_mails_and_not_the_clock(waiting: Trial) -> None:
+async def test_pausing_holds_the_mails_but_not_the_deadline(waiting: RunningTest) -> None:
     await waiting.do(PauseCampaign(campaign_id=waiting.id))
-    await waiting.fall_due()
+    await waiting.make_due()
     view = await waiting.until_phase("DECIDED")
     assert view.status == "PAUSED"
     assert (await waiting.do(ResumeCampaign(campaign_id=waiting.id))).status == "SENDING"
 
 
-async def test_a_campaign_that_is_cancelled_while_it_waits_has_no_winner(waiting: Trial) -> None:
+async def test_a_campaign_that_is_cancelled_while_waiting_gets_no_winner(waiting: RunningTest) -> None:
     await waiting.do(CancelCampaign(campaign_id=waiting.id))
-    await waiting.fall_due()
+    await waiting.make_due()
 
     async def fired() -> bool:
         query = "select count(*) from timers where name = 'winner-due' and project = $1"
@@ -306,10 +306,10 @@ async def test_a_campaign_that_is_cancelled_while_it_waits_has_no_winner(waiting
     assert (await waiting.view()).status == "CANCELLED"
 
 
-async def test_the_clock_starts_with_the_last_outcome_of_the_test(tested: Trial) -> None:
+async def test_the_deadline_counts_from_the_last_outcome_of_the_test(tested: RunningTest) -> None:
     first, second, *others = tested.in_test
     await tested.report(*(tested.sent(contact) for contact in others), *tested.audience())
-    await tested.report(*(tested.sent(contact) for contact in tested.those(None)[:3]))
+    await tested.report(*(tested.sent(contact) for contact in tested.recipients_of(None)[:3]))
     await tested.report(tested.outcome(EmailSuppressed, first, reason="bounced"))
     await tested.until(sent_count=len(others) + 3, suppressed_count=1, resolved=PEOPLE)
     assert (await tested.until_phase("TESTING")).ab_test
@@ -325,7 +325,7 @@ async def test_the_clock_starts_with_the_last_outcome_of_the_test(tested: Trial)
     assert waits.total_seconds() == TEST.decide_after_minutes * 60
 
 
-async def test_the_last_page_may_come_after_everything_else(tested: Trial) -> None:
+async def test_the_last_page_of_the_audience_may_arrive_last(tested: RunningTest) -> None:
     half = PEOPLE // 2
     await tested.report(tested.page(tested.contacts[:half]), tested.resolved())
     await tested.report(*(tested.sent(contact) for contact in tested.in_test))
@@ -338,8 +338,8 @@ async def test_the_last_page_may_come_after_everything_else(tested: Trial) -> No
 async def test_an_audience_too_small_for_a_test_gets_the_first_variant_at_once(
     stack: Stack, service: Runtime, project: UUID
 ) -> None:
-    campaign = Trial(stack, service, project, TEST, people=0)
-    while len(campaign.contacts) < 5:  # nobody who would try B
+    campaign = RunningTest(stack, service, project, TEST, people=0)
+    while len(campaign.contacts) < 5:  # variant B has no recipients
         contact = uuid4()
         if campaign.variant(contact) != "B":
             campaign.contacts.append(contact)
@@ -354,21 +354,21 @@ async def test_an_audience_too_small_for_a_test_gets_the_first_variant_at_once(
     assert len(await campaign.decisions()) == 1
 
 
-async def test_a_test_of_the_whole_audience_is_decided_though_all_is_sent(
+async def test_a_test_of_the_whole_audience_is_decided_after_everything_is_sent(
     stack: Stack, service: Runtime, project: UUID
 ) -> None:
-    campaign = Trial(stack, service, project, AbTest(variants=TEST.variants, share_percent=100), people=30)
+    campaign = RunningTest(stack, service, project, AbTest(variants=TEST.variants, share_percent=100), people=30)
     await campaign.start()
     await campaign.report(*campaign.audience(), *(campaign.sent(contact) for contact in campaign.contacts))
     await campaign.until(status="SENT")
-    await campaign.report(*campaign.opened(campaign.those("B")))
-    await campaign.until(opened_count=len(campaign.those("B")))
-    await campaign.fall_due()
+    await campaign.report(*campaign.opened(campaign.recipients_of("B")))
+    await campaign.until(opened_count=len(campaign.recipients_of("B")))
+    await campaign.make_due()
     view = await campaign.until_phase("DECIDED")
     assert (view.status, view.ab_test and view.ab_test.winner) == ("SENT", "B")
 
 
-async def test_a_campaign_without_a_test_has_no_results_of_one(stack: Stack, service: Runtime, project: UUID) -> None:
+async def test_a_campaign_without_a_test_has_no_test_results(stack: Stack, service: Runtime, project: UUID) -> None:
     create = CreateCampaign(
         campaign_id=uuid7(), name="News", content=Content(subject="News", body="Hello", from_email="")
     )
@@ -378,7 +378,7 @@ async def test_a_campaign_without_a_test_has_no_results_of_one(stack: Stack, ser
     assert no.value.code == "AB_TEST_NOT_FOUND"
 
 
-async def test_the_results_equal_a_recount_and_a_rebuild_in_whatever_order_it_came(tested: Trial) -> None:
+async def test_the_results_equal_a_recount_and_a_rebuild_for_any_order_of_events(tested: RunningTest) -> None:
     chance = random.Random(11)
     happened: list[Event] = tested.audience()
     for contact in tested.contacts:
@@ -402,7 +402,7 @@ async def test_the_results_equal_a_recount_and_a_rebuild_in_whatever_order_it_ca
             tested.variant(each.contact_id) or "B",
             each.contact_id in tested.in_test,
         )
-    assert {each.contact_id for each in await tested.recipients(variant="A")} == set(tested.those("A"))
+    assert {each.contact_id for each in await tested.recipients(variant="A")} == set(tested.recipients_of("A"))
     of_b = await tested.recipients(variant="B", status="sent")
     assert {each.contact_id for each in of_b} == {
         event.contact_id for event in tested.of(EmailSent) if tested.variant(event.contact_id) != "A"
@@ -410,14 +410,14 @@ async def test_the_results_equal_a_recount_and_a_rebuild_in_whatever_order_it_ca
     assert await tested.recipients(variant="C") == []
 
 
-async def test_before_it_is_decided_the_rest_has_no_variant(waiting: Trial) -> None:
+async def test_the_rest_has_no_variant_before_the_decision(waiting: RunningTest) -> None:
     rest = [each for each in await waiting.recipients() if not each.in_test]
-    assert {each.contact_id for each in rest} == set(waiting.those(None))
+    assert {each.contact_id for each in rest} == set(waiting.recipients_of(None))
     assert {each.variant for each in rest} == {None}
 
 
-def life(tested: Trial, contact: UUID, chance: random.Random) -> list[Event]:
-    """One of the ways that a mail can go."""
+def life(tested: RunningTest, contact: UUID, chance: random.Random) -> list[Event]:
+    """Return the events of a random life of a mail."""
     way = chance.choice(["sent", "sent", "sent", "sent", "failed", "suppressed"])
     if way == "failed":
         return [tested.outcome(EmailFailed, contact, code="X", reason="no")]
@@ -443,15 +443,15 @@ def life(tested: Trial, contact: UUID, chance: random.Random) -> list[Event]:
     return events
 
 
-def matches(tested: Trial, results: AbTestResults) -> bool:
-    """Whether the results are what a count of the events gives."""
+def matches(tested: RunningTest, results: AbTestResults) -> bool:
+    """Whether the results equal a count of the events."""
     shown: dict[str | None, VariantResult] = {each.key: each for each in results.variants}
     shown[None] = results.rest
     return all(recounted(tested, key) == as_counted(shown[key]) for key in ("A", "B", None))
 
 
-def recounted(tested: Trial, key: str | None) -> Counter[str]:
-    them = set(tested.those(key))
+def recounted(tested: RunningTest, key: str | None) -> Counter[str]:
+    them = set(tested.recipients_of(key))
 
     def of(kind: type[Any], **fields: Any) -> list[Any]:
         return [event for event in tested.of(kind, **fields) if event.contact_id in them]

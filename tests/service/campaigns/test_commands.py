@@ -1,4 +1,4 @@
-"""Templates and campaigns, over the bus and in the database."""
+"""Commands on templates and campaigns, over the bus and in the database."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -68,7 +68,7 @@ async def service(stack: Stack) -> AsyncIterator[Runtime]:
 
 @pytest.fixture
 async def sender(service: Runtime, stack: Stack, project: UUID) -> UUID:
-    """The project, with example.com verified."""
+    """A project that may send from example.com."""
     await verify(service, stack.client, project, "example.com")
     return project
 
@@ -96,7 +96,7 @@ async def test_a_created_template_is_shown_and_listed(stack: Stack, sender: UUID
     assert (page.data, page.total, page.total_pages) == ([created], 1, 1)
 
 
-async def test_a_template_with_a_mistake_is_refused_with_its_place(stack: Stack, sender: UUID) -> None:
+async def test_a_syntax_error_in_a_template_is_rejected_with_its_position(stack: Stack, sender: UUID) -> None:
     content = msgspec.structs.replace(CONTENT, body="fine\n{% nope %}")
     with pytest.raises(Rejected) as no:
         await tell(stack.client, sender, CreateTemplate(template_id=uuid7(), name="x", content=content), TemplateView)
@@ -143,13 +143,13 @@ async def test_other_projects_do_not_see_a_campaign(stack: Stack, sender: UUID) 
     assert no.value.code == "CAMPAIGN_NOT_FOUND"
 
 
-async def test_a_template_that_is_not_there_is_not_found(stack: Stack, project: UUID) -> None:
+async def test_an_unknown_template_is_not_found(stack: Stack, project: UUID) -> None:
     with pytest.raises(Rejected) as no:
         await ask(stack.client, project, GetTemplate(template_id=uuid4()), TemplateView)
     assert no.value.code == "TEMPLATE_NOT_FOUND"
 
 
-async def test_sending_answers_with_the_campaign_in_the_queue(service: Runtime, stack: Stack, sender: UUID) -> None:
+async def test_sending_replies_with_the_queued_campaign(service: Runtime, stack: Stack, sender: UUID) -> None:
     created = await tell(stack.client, sender, draft(), CampaignView)
     sending = await tell(stack.client, sender, SendCampaign(campaign_id=created.id), CampaignView)
     assert sending.status == "QUEUED"
@@ -158,14 +158,14 @@ async def test_sending_answers_with_the_campaign_in_the_queue(service: Runtime, 
     assert (stats.status, stats.sent_count) == ("QUEUED", 0)
 
 
-async def test_creating_the_same_campaign_again_is_one_fact(service: Runtime, stack: Stack, sender: UUID) -> None:
+async def test_creating_the_same_campaign_twice_appends_one_event(service: Runtime, stack: Stack, sender: UUID) -> None:
     command = draft()
     created = await tell(stack.client, sender, command, CampaignView)
     assert await tell(stack.client, sender, command, CampaignView) == created
     assert [kind for kind, _ in await facts(service, sender)] == ["campaign.created"]
 
 
-async def test_twenty_parallel_sends_are_one_run(stack: Stack, sender: UUID) -> None:
+async def test_twenty_parallel_sends_start_one_run(stack: Stack, sender: UUID) -> None:
     settings = stack.settings("campaigns", instance="2")
     async with running(build(settings), settings) as replica:
         created = await tell(stack.client, sender, draft(), CampaignView)
@@ -207,14 +207,16 @@ async def test_a_campaign_goes_through_its_life(service: Runtime, stack: Stack, 
     assert (await ask(client, sender, ListCampaigns(), CampaignPage)).total == 1
 
 
-async def test_a_campaign_of_another_project_cannot_be_copied(stack: Stack, sender: UUID) -> None:
+async def test_a_campaign_of_another_project_cannot_be_duplicated(stack: Stack, sender: UUID) -> None:
     original = await tell(stack.client, sender, draft(), CampaignView)
     with pytest.raises(Rejected) as no:
         await tell(stack.client, uuid4(), DuplicateCampaign(campaign_id=uuid7(), original_id=original.id), CampaignView)
     assert no.value.code == "CAMPAIGN_NOT_FOUND"
 
 
-async def test_a_schedule_is_kept_by_whichever_process_runs_then(stack: Stack, service: Runtime, sender: UUID) -> None:
+async def test_a_scheduled_campaign_is_sent_by_whichever_process_runs_then(
+    stack: Stack, service: Runtime, sender: UUID
+) -> None:
     created = await tell(stack.client, sender, draft(), CampaignView)
     soon = now() + timedelta(seconds=1)
     await tell(stack.client, sender, ScheduleCampaign(campaign_id=created.id, scheduled_for=soon), CampaignView)
@@ -228,8 +230,8 @@ async def test_a_schedule_is_kept_by_whichever_process_runs_then(stack: Stack, s
     assert kinds == ["campaign.created", "campaign.scheduled", "campaign.sending_started"]
 
 
-async def test_a_schedule_that_comes_too_late_is_missed(stack: Stack, service: Runtime, sender: UUID) -> None:
-    """As after two hours in which nothing ran: the timer comes up when the time is long past."""
+async def test_a_schedule_that_is_hours_late_is_missed(stack: Stack, service: Runtime, sender: UUID) -> None:
+    """As after two hours in which no process ran: the timer fires long after its time."""
     created = await tell(stack.client, sender, draft(), CampaignView)
     due = now() + timedelta(days=1)
     await tell(stack.client, sender, ScheduleCampaign(campaign_id=created.id, scheduled_for=due), CampaignView)

@@ -1,7 +1,6 @@
-"""SIGKILL of a service at each boundary of a campaign's pages: everybody in the audience gets the mail, once.
+"""Kill a service at each commit of a campaign's audience pages: every recipient still gets the mail exactly once.
 
-The other services go on. Nothing is handed to SES before the last kill: what a sender that dies leaves is looked at in
-`delivery.test_crashes`.
+The other services keep running. No mail is sent before the last kill: `delivery.test_crashes` covers senders that die.
 """
 
 import asyncio
@@ -50,8 +49,8 @@ BUILDS: Mapping[str, Callable[[Settings], Service]] = {
     "delivery": delivery,
     "feedback": feedback,
 }
-# Contacts resolve a page with each transaction: each of their processes commits one and dies in the next. A process of
-# the others has all pages that wait in one.
+# The contacts service resolves one page per transaction: each of its processes commits one page and dies in the next.
+# The other services take all waiting pages in one transaction.
 KILLS = [
     ("contacts", ["mid_fanout", *["mid_fanout:2"] * (PAGES - 1), "after_publish_before_mark"]),
     ("delivery", ["before_commit", "after_commit_before_reply", "after_publish_before_mark"]),
@@ -72,8 +71,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-async def impatient(stack: Stack) -> AsyncIterator[None]:
-    """What a dead process had is handed to the next one soon."""
+async def short_ack_wait(stack: Stack) -> AsyncIterator[None]:
+    """Redeliver the messages of a dead process soon."""
     js = stack.client.jetstream()
     before = {name: (await js.consumer_info("EVENTS", f"{name}-events")).config for name in BUILDS}
     for config in before.values():
@@ -84,24 +83,24 @@ async def impatient(stack: Stack) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize(("victim", "deaths"), KILLS)
-async def test_a_service_that_dies_at_every_page_leaves_nobody_out_and_writes_to_nobody_twice(
-    stack: Stack, sandbox: Sandbox, impatient: None, project: UUID, victim: str, deaths: list[str]
+async def test_every_recipient_gets_one_mail_though_a_service_dies_at_every_page(
+    stack: Stack, sandbox: Sandbox, short_ack_wait: None, project: UUID, victim: str, deaths: list[str]
 ) -> None:
-    async with Office(stack, sandbox, project) as office:
-        people = await office.prepare()
-        campaign_id = await office.send(after_stopping=victim)
+    async with Services(stack, sandbox, project) as services:
+        people = await services.prepare()
+        campaign_id = await services.send(after_stopping=victim)
         for death in deaths:
-            assert await asyncio.to_thread(die_at, victim, death, office.config(victim)) == KILLED, death
-            await office.make_timers_due(victim)
-        await office.start(victim)
-        await office.release()
-        stats = await office.until_sent(campaign_id)
+            assert await asyncio.to_thread(die_at, victim, death, services.config(victim)) == KILLED, death
+            await services.make_timers_due(victim)
+        await services.start(victim)
+        await services.release()
+        stats = await services.until_sent(campaign_id)
         assert (stats.total_recipients, stats.resolved, stats.sent_count) == (RECIPIENTS,) * 3
         assert Counter(mail["to"][0] for mail in sandbox.of_project(project)) == Counter(people)
 
 
-class Office:
-    """All services, of which each can be stopped and started again."""
+class Services:
+    """All services of a campaign. Each of them can be stopped and started again."""
 
     def __init__(self, stack: Stack, sandbox: Sandbox, project: UUID) -> None:
         self.stack = stack
@@ -109,7 +108,7 @@ class Office:
         self.project = project
         self._running: dict[str, tuple[AsyncExitStack, Runtime]] = {}
 
-    async def __aenter__(self) -> "Office":
+    async def __aenter__(self) -> "Services":
         for name in BUILDS:
             await self.start(name)
         await self._database(HOLD, "delivery")
@@ -132,7 +131,7 @@ class Office:
         await held.aclose()
 
     async def prepare(self) -> list[str]:
-        """A domain, and contacts; answers their addresses."""
+        """Add a verified domain and contacts. Return the addresses of the contacts."""
         client, project = self.stack.client, self.project
         await tell(client, project, AddDomain(domain_id=uuid7(), domain="example.com", verified=True), DomainView)
         created = [
@@ -145,7 +144,7 @@ class Office:
         return [each.email for each in created]
 
     async def send(self, after_stopping: str) -> UUID:
-        """The campaign is sent; the one that is to die hears nothing of its audience before."""
+        """Send a campaign, with the victim stopped before it receives any page of the audience."""
         create = CreateCampaign(
             campaign_id=uuid7(),
             name="News",
@@ -163,7 +162,7 @@ class Office:
         return create.campaign_id
 
     async def make_timers_due(self, name: str) -> None:
-        """As if the lease of those that died with the process was over."""
+        """Make all timers due, as if the leases of the dead process had expired."""
         await self._database(DUE, name)
 
     async def release(self) -> None:
@@ -193,7 +192,7 @@ class Office:
 
 
 def die_at(victim: str, crash: str, config: Settings) -> int:
-    """Run the service in a process of its own until it dies at this point."""
+    """Run the service in a process of its own until it dies at this point. Return its exit code."""
     environment = os.environ | {
         "DATABASE_URL": config.database_url,
         "NATS_URL": config.nats_url,

@@ -1,4 +1,4 @@
-"""What came of a campaign: whatever is shown equals a recount of the events, in whatever order they came."""
+"""The results of a campaign equal a recount of its events, in whatever order they arrive."""
 
 import random
 from collections import Counter
@@ -73,8 +73,8 @@ async def service(stack: Stack) -> AsyncIterator[Runtime]:
         yield runtime
 
 
-class Happened:
-    """A made-up run: every event of it, with its version in its stream."""
+class RandomRun:
+    """A random run of a campaign: all its events, each with its version in its stream."""
 
     def __init__(self, seed: int) -> None:
         self.campaign_id = uuid7()
@@ -93,7 +93,7 @@ class Happened:
         self.events.append((event, version))
 
     def mail(self, contact: UUID) -> None:
-        """One of the ways that a mail can go."""
+        """Add the events of a random life of a mail."""
         way = self.random.choice(
             ["sent", "sent", "sent", "failed", "suppressed", "cancelled", "lost", "doubt", "queued"]
         )
@@ -141,13 +141,13 @@ class Happened:
         return kind(message_id="m", at=at, **ids, **fields)
 
     def of(self, kind: type[Any], **fields: Any) -> list[Any]:
-        """The events of a kind whose fields are so."""
+        """Return the events of a kind with these fields."""
         found = [event for event, _ in self.events if type(event) is kind]
         return [event for event in found if all(getattr(event, name) == value for name, value in fields.items())]
 
 
-async def begun(service: Runtime, project: UUID, campaign_id: UUID) -> None:
-    """A campaign that is being sent."""
+async def start_sending(service: Runtime, project: UUID, campaign_id: UUID) -> None:
+    """Append the events of a campaign that is being sent."""
     async with service.unit() as unit:
         events: list[Event] = [
             CampaignCreated(campaign_id=campaign_id, name="News", content=CONTENT, audience=EVERYONE),
@@ -158,15 +158,15 @@ async def begun(service: Runtime, project: UUID, campaign_id: UUID) -> None:
 
 @pytest.fixture(scope="module")
 def project() -> UUID:
-    """One for the module: its tests only look, but the last, which deletes a contact."""
+    """One project for the module: only its last test changes anything."""
     return uuid4()
 
 
 @pytest.fixture(scope="module")
-async def told(service: Runtime, project: UUID) -> Happened:
-    """A run of which the service has heard everything, in no order, in batches, and some of it twice."""
-    happened = Happened(7)
-    await begun(service, project, happened.campaign_id)
+async def reported(service: Runtime, project: UUID) -> RandomRun:
+    """A run whose events the service has received: shuffled, in batches, and some of them twice."""
+    happened = RandomRun(7)
+    await start_sending(service, project, happened.campaign_id)
     envelopes = [
         Envelope(id=uuid7(), project=project, message=event, at=now(), version=version)
         for event, version in happened.events
@@ -180,44 +180,47 @@ async def told(service: Runtime, project: UUID) -> Happened:
     return happened
 
 
-async def test_the_statistics_equal_a_recount(stack: Stack, project: UUID, told: Happened) -> None:
-    stats = await ask(stack.client, project, GetCampaignStats(campaign_id=told.campaign_id), CampaignStats)
-    suppressed = Counter(event.reason for event in told.of(EmailSuppressed))
-    settled = {e.email_id for kind in (EmailSent, EmailFailed) for e in told.of(kind)}
+async def test_the_statistics_equal_a_recount(stack: Stack, project: UUID, reported: RandomRun) -> None:
+    stats = await ask(stack.client, project, GetCampaignStats(campaign_id=reported.campaign_id), CampaignStats)
+    suppressed = Counter(event.reason for event in reported.of(EmailSuppressed))
+    settled = {e.email_id for kind in (EmailSent, EmailFailed) for e in reported.of(kind)}
     assert (stats.total_recipients, stats.resolved) == (PEOPLE, PEOPLE)
-    assert stats.sent_count == len(told.of(EmailSent))
-    assert (stats.failed_count, stats.cancelled_count) == (len(told.of(EmailFailed)), len(told.of(EmailCancelled)))
+    assert stats.sent_count == len(reported.of(EmailSent))
+    assert (stats.failed_count, stats.cancelled_count) == (
+        len(reported.of(EmailFailed)),
+        len(reported.of(EmailCancelled)),
+    )
     assert (stats.suppressed_count, stats.suppressed_by_reason) == (suppressed.total(), dict(suppressed))
-    assert stats.unknown_count == len([e for e in told.of(EmailUnresolved) if e.email_id not in settled])
-    assert stats.delivered_count == len(told.of(EmailDelivered))
-    assert stats.opened_count == len({e.email_id for e in told.of(EmailOpened, machine=False)})
-    assert stats.clicked_count == len({e.email_id for e in told.of(EmailClicked)})
-    assert stats.total_opens == len(told.of(EmailOpened, machine=False))
-    assert stats.total_clicks == len(told.of(EmailClicked))
-    assert stats.hard_bounced_count == len(told.of(EmailBounced, bounce_type="Permanent"))
-    assert stats.soft_bounced_count == len(told.of(EmailBounced, bounce_type="Transient"))
-    assert stats.bounced_count == len(told.of(EmailBounced))
-    assert stats.complained_count == len(told.of(EmailComplained))
-    assert stats.unsubscribed_count == len(told.of(ContactUnsubscribed))
+    assert stats.unknown_count == len([e for e in reported.of(EmailUnresolved) if e.email_id not in settled])
+    assert stats.delivered_count == len(reported.of(EmailDelivered))
+    assert stats.opened_count == len({e.email_id for e in reported.of(EmailOpened, machine=False)})
+    assert stats.clicked_count == len({e.email_id for e in reported.of(EmailClicked)})
+    assert stats.total_opens == len(reported.of(EmailOpened, machine=False))
+    assert stats.total_clicks == len(reported.of(EmailClicked))
+    assert stats.hard_bounced_count == len(reported.of(EmailBounced, bounce_type="Permanent"))
+    assert stats.soft_bounced_count == len(reported.of(EmailBounced, bounce_type="Transient"))
+    assert stats.bounced_count == len(reported.of(EmailBounced))
+    assert stats.complained_count == len(reported.of(EmailComplained))
+    assert stats.unsubscribed_count == len(reported.of(ContactUnsubscribed))
     assert stats.open_rate == round(100 * stats.opened_count / stats.sent_count, 2)
     assert (
         stats.queued + stats.sent_count + stats.failed_count + stats.suppressed_count + stats.cancelled_count == PEOPLE
     )
 
 
-async def test_the_recipients_equal_a_recount(stack: Stack, project: UUID, told: Happened) -> None:
-    everyone = await recipients(stack, project, told)
-    assert [each.contact_id for each in everyone] == told.contacts
+async def test_the_recipients_equal_a_recount(stack: Stack, project: UUID, reported: RandomRun) -> None:
+    everyone = await recipients(stack, project, reported)
+    assert [each.contact_id for each in everyone] == reported.contacts
     assert all(each.email == f"{each.contact_id}@example.net" for each in everyone)
     states = Counter(each.status for each in everyone)
-    assert states["sent"] == len(told.of(EmailSent))
-    assert states["suppressed"] == len(told.of(EmailSuppressed))
+    assert states["sent"] == len(reported.of(EmailSent))
+    assert states["suppressed"] == len(reported.of(EmailSuppressed))
     assert {each.contact_id for each in everyone if each.unsubscribed} == {
-        event.contact_id for event in told.of(ContactUnsubscribed)
+        event.contact_id for event in reported.of(ContactUnsubscribed)
     }
-    assert sum(each.opens for each in everyone) == len(told.of(EmailOpened, machine=False))
+    assert sum(each.opens for each in everyone) == len(reported.of(EmailOpened, machine=False))
     for each in everyone:
-        opened = [event.at for event in told.of(EmailOpened, contact_id=each.contact_id, machine=False)]
+        opened = [event.at for event in reported.of(EmailOpened, contact_id=each.contact_id, machine=False)]
         assert each.opened_at == (iso(min(opened)) if opened else None)
 
 
@@ -234,68 +237,68 @@ async def test_the_recipients_equal_a_recount(stack: Stack, project: UUID, told:
         ("unsubscribed", ContactUnsubscribed),
     ],
 )
-async def test_recipients_are_found_by_what_happened(
-    stack: Stack, project: UUID, told: Happened, status: Any, kind: type[Any]
+async def test_recipients_are_filtered_by_what_happened_to_them(
+    stack: Stack, project: UUID, reported: RandomRun, status: Any, kind: type[Any]
 ) -> None:
-    found = await recipients(stack, project, told, status)
-    assert [each.contact_id for each in found] == sorted({event.contact_id for event in told.of(kind)})
+    found = await recipients(stack, project, reported, status)
+    assert [each.contact_id for each in found] == sorted({event.contact_id for event in reported.of(kind)})
 
 
-async def test_the_links_equal_a_recount(stack: Stack, project: UUID, told: Happened) -> None:
-    links = await ask(stack.client, project, ListLinkClicks(campaign_id=told.campaign_id), list[LinkClicks])
+async def test_the_links_equal_a_recount(stack: Stack, project: UUID, reported: RandomRun) -> None:
+    links = await ask(stack.client, project, ListLinkClicks(campaign_id=reported.campaign_id), list[LinkClicks])
     for link in links:
-        clicks = told.of(EmailClicked, link=link.link)
+        clicks = reported.of(EmailClicked, link=link.link)
         assert (link.clicks, link.unique_clicks) == (len(clicks), len({click.contact_id for click in clicks}))
-    assert {link.link for link in links} == {click.link for click in told.of(EmailClicked)}
+    assert {link.link for link in links} == {click.link for click in reported.of(EmailClicked)}
     assert [link.clicks for link in links] == sorted((link.clicks for link in links), reverse=True)
 
 
-async def test_the_hours_add_up(stack: Stack, project: UUID, told: Happened) -> None:
-    hours = await ask(stack.client, project, GetCampaignTimeline(campaign_id=told.campaign_id), list[CampaignHour])
-    delivered = Counter(iso(e.at.replace(minute=0)) for e in told.of(EmailDelivered))
+async def test_the_hours_add_up(stack: Stack, project: UUID, reported: RandomRun) -> None:
+    hours = await ask(stack.client, project, GetCampaignTimeline(campaign_id=reported.campaign_id), list[CampaignHour])
+    delivered = Counter(iso(e.at.replace(minute=0)) for e in reported.of(EmailDelivered))
     assert {hour.hour: hour.delivered for hour in hours if hour.delivered} == delivered
-    assert sum(hour.opened for hour in hours) == len(told.of(EmailOpened, first=True))
-    assert sum(hour.sent for hour in hours) == len(told.of(EmailSent))
+    assert sum(hour.opened for hour in hours) == len(reported.of(EmailOpened, first=True))
+    assert sum(hour.sent for hour in hours) == len(reported.of(EmailSent))
 
 
-async def test_progress_tells_how_far_it_is(stack: Stack, project: UUID, told: Happened) -> None:
-    progress = await ask(stack.client, project, GetCampaignProgress(campaign_id=told.campaign_id), CampaignProgress)
-    assert (progress.audience_known, progress.resolved, progress.sent) == (True, PEOPLE, len(told.of(EmailSent)))
+async def test_progress_shows_how_far_sending_is(stack: Stack, project: UUID, reported: RandomRun) -> None:
+    progress = await ask(stack.client, project, GetCampaignProgress(campaign_id=reported.campaign_id), CampaignProgress)
+    assert (progress.audience_known, progress.resolved, progress.sent) == (True, PEOPLE, len(reported.of(EmailSent)))
 
 
-async def test_a_deleted_contact_leaves_no_address_behind(
-    stack: Stack, service: Runtime, project: UUID, told: Happened
+async def test_the_address_of_a_deleted_contact_is_erased(
+    stack: Stack, service: Runtime, project: UUID, reported: RandomRun
 ) -> None:
     gone = Envelope(
-        id=uuid7(), project=project, message=ContactDeleted(contact_id=told.contacts[0]), at=now(), version=9
+        id=uuid7(), project=project, message=ContactDeleted(contact_id=reported.contacts[0]), at=now(), version=9
     )
     await service.consumers["campaigns-events"].commit.submit(gone)
 
     async def erased() -> bool:
-        return (await recipients(stack, project, told))[0].email is None
+        return (await recipients(stack, project, reported))[0].email is None
 
     await eventually(erased)
-    assert (await recipients(stack, project, told))[1].email is not None
+    assert (await recipients(stack, project, reported))[1].email is not None
 
 
-async def test_nothing_of_it_is_shown_to_another_project(stack: Stack, told: Happened) -> None:
+async def test_another_project_sees_no_results(stack: Stack, reported: RandomRun) -> None:
     for query in (
-        ListCampaignRecipients(campaign_id=told.campaign_id),
-        ListLinkClicks(campaign_id=told.campaign_id),
-        GetCampaignTimeline(campaign_id=told.campaign_id),
-        GetCampaignProgress(campaign_id=told.campaign_id),
+        ListCampaignRecipients(campaign_id=reported.campaign_id),
+        ListLinkClicks(campaign_id=reported.campaign_id),
+        GetCampaignTimeline(campaign_id=reported.campaign_id),
+        GetCampaignProgress(campaign_id=reported.campaign_id),
     ):
         with pytest.raises(Rejected) as no:
             await ask(stack.client, uuid4(), query, object)
         assert no.value.code == "CAMPAIGN_NOT_FOUND"
 
 
-async def recipients(stack: Stack, project: UUID, told: Happened, status: Any = None) -> list[CampaignRecipient]:
-    """All of them, page by page."""
+async def recipients(stack: Stack, project: UUID, reported: RandomRun, status: Any = None) -> list[CampaignRecipient]:
+    """Return all recipients, page by page."""
     found: list[CampaignRecipient] = []
     cursor: str | None = None
     while True:
-        query = ListCampaignRecipients(campaign_id=told.campaign_id, status=status, limit=25, cursor=cursor)
+        query = ListCampaignRecipients(campaign_id=reported.campaign_id, status=status, limit=25, cursor=cursor)
         page = await ask(stack.client, project, query, CampaignRecipients)
         found += page.data
         cursor = page.cursor

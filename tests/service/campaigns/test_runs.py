@@ -1,4 +1,4 @@
-"""Campaigns being sent: counting what others report, in any order, and saying once when it is over."""
+"""Campaigns while they are sent: events are counted in any order, and the end is appended once."""
 
 import asyncio
 import random
@@ -65,8 +65,8 @@ async def service(stack: Stack) -> AsyncIterator[Runtime]:
         yield runtime
 
 
-class Campaign:
-    """A campaign that is being sent, and what others report of it."""
+class SendingCampaign:
+    """A campaign that is being sent, and the events that other services report about it."""
 
     def __init__(self, stack: Stack, service: Runtime, project: UUID, campaign_id: UUID) -> None:
         self.stack = stack
@@ -102,7 +102,7 @@ class Campaign:
         return await ask(self.stack.client, self.project, GetCampaignStats(campaign_id=self.id), CampaignStats)
 
     async def until(self, **expected: Any) -> CampaignStats:
-        """The stats, as soon as they show what is expected."""
+        """Wait until the statistics have these values, and return them."""
 
         async def reached() -> CampaignStats | None:
             stats = await self.stats()
@@ -115,8 +115,8 @@ class Campaign:
 
 
 @pytest.fixture
-async def campaign(stack: Stack, service: Runtime, project: UUID) -> Campaign:
-    """A campaign in SENDING."""
+async def campaign(stack: Stack, service: Runtime, project: UUID) -> SendingCampaign:
+    """A campaign that is SENDING."""
     await announce(stack.client, project, DomainVerified(domain_id=uuid4(), domain="example.com"))
 
     async def known() -> Any:
@@ -131,13 +131,13 @@ async def campaign(stack: Stack, service: Runtime, project: UUID) -> Campaign:
     )
     await tell(stack.client, project, create, CampaignView)
     await tell(stack.client, project, SendCampaign(campaign_id=create.campaign_id), CampaignView)
-    sending = Campaign(stack, service, project, create.campaign_id)
+    sending = SendingCampaign(stack, service, project, create.campaign_id)
     await sending.report(AudienceStarted(campaign_id=sending.id))
     await sending.until(status="SENDING")
     return sending
 
 
-async def test_a_run_ends_when_every_recipient_has_an_outcome(campaign: Campaign) -> None:
+async def test_a_run_ends_with_the_last_outcome(campaign: SendingCampaign) -> None:
     await campaign.report(campaign.page(1, 4), campaign.resolved(4))
     await campaign.report(
         campaign.sent(),
@@ -156,12 +156,14 @@ async def test_a_run_ends_when_every_recipient_has_an_outcome(campaign: Campaign
     assert view.sent_at is not None
 
 
-async def test_an_empty_audience_ends_at_once(campaign: Campaign) -> None:
+async def test_an_empty_audience_ends_at_once(campaign: SendingCampaign) -> None:
     await campaign.report(campaign.resolved(0, pages=0))
     assert (await campaign.until(status="SENT")).total_recipients == 0
 
 
-async def test_outcomes_before_their_pages_and_in_any_order_end_the_run_once(campaign: Campaign) -> None:
+async def test_a_run_ends_once_though_outcomes_arrive_before_their_pages_and_in_any_order(
+    campaign: SendingCampaign,
+) -> None:
     events: list[Event] = [campaign.sent() for _ in range(500)]
     events += [campaign.page(number, 100) for number in range(1, 6)]
     events += [campaign.resolved(500, pages=5)]
@@ -174,7 +176,7 @@ async def test_outcomes_before_their_pages_and_in_any_order_end_the_run_once(cam
     assert await campaign.times_sent() == 1
 
 
-async def test_a_run_is_not_over_before_the_whole_audience_is_known(campaign: Campaign) -> None:
+async def test_a_run_does_not_end_before_the_whole_audience_is_resolved(campaign: SendingCampaign) -> None:
     await campaign.report(campaign.page(1, 2), campaign.sent(), campaign.sent())
     stats = await campaign.until(sent_count=2, resolved=2)
     assert (stats.status, stats.queued) == ("SENDING", 0)
@@ -182,10 +184,10 @@ async def test_a_run_is_not_over_before_the_whole_audience_is_known(campaign: Ca
     await campaign.until(status="SENT")
 
 
-async def test_what_happened_before_the_campaign_was_known_is_counted(
+async def test_events_that_arrive_before_the_campaign_are_counted(
     stack: Stack, service: Runtime, project: UUID
 ) -> None:
-    stranger = Campaign(stack, service, project, uuid7())
+    stranger = SendingCampaign(stack, service, project, uuid7())
     await stranger.report(stranger.sent(), stranger.page(1, 1))
 
     async def counted() -> Any:
@@ -195,7 +197,7 @@ async def test_what_happened_before_the_campaign_was_known_is_counted(
     await eventually(counted)
 
 
-async def test_feedback_counts_each_mail_once(campaign: Campaign) -> None:
+async def test_feedback_counts_each_mail_once(campaign: SendingCampaign) -> None:
     mail = uuid4()
     await campaign.report(
         campaign.feedback(EmailDelivered, email_id=mail),
@@ -214,8 +216,8 @@ async def test_feedback_counts_each_mail_once(campaign: Campaign) -> None:
     assert (stats.delivered_count, stats.opened_count, stats.sent_count) == (1, 1, 0)
 
 
-async def test_an_event_that_comes_again_is_counted_once(campaign: Campaign) -> None:
-    """JetStream drops repeats for two minutes only, so this hands the event to the consumer itself."""
+async def test_a_redelivered_event_is_counted_once(campaign: SendingCampaign) -> None:
+    """Hand the event to the consumer twice: JetStream itself drops duplicates for two minutes only."""
     consumer = campaign.service.consumers["campaigns-events"].commit
     repeated = Envelope(id=uuid7(), project=campaign.project, message=campaign.sent(), at=AT, version=1)
     for _ in range(3):
@@ -223,7 +225,7 @@ async def test_an_event_that_comes_again_is_counted_once(campaign: Campaign) -> 
     assert (await campaign.stats()).sent_count == 1
 
 
-async def test_unsubscribing_by_a_mail_is_counted_for_its_campaign(campaign: Campaign) -> None:
+async def test_an_unsubscribe_through_a_mail_counts_for_its_campaign(campaign: SendingCampaign) -> None:
     after, before, bounced, other = (uuid4() for _ in range(4))
 
     def left(email_id: UUID, reason: Any = "link") -> Event:
@@ -236,7 +238,7 @@ async def test_unsubscribing_by_a_mail_is_counted_for_its_campaign(campaign: Cam
     await campaign.until(unsubscribed_count=2)
 
 
-async def test_mails_of_no_campaign_count_nowhere(campaign: Campaign) -> None:
+async def test_mails_without_a_campaign_are_not_counted(campaign: SendingCampaign) -> None:
     alone = campaign.outcome(
         EmailSent, source="TRANSACTIONAL", campaign_id=None, message_id="m", attempt=1, subject="x"
     )
@@ -249,7 +251,7 @@ async def test_mails_of_no_campaign_count_nowhere(campaign: Campaign) -> None:
     assert runs == 1
 
 
-async def test_read_models_that_are_rebuilt_equal_those_that_never_were(campaign: Campaign) -> None:
+async def test_rebuilt_read_models_equal_the_original_ones(campaign: SendingCampaign) -> None:
     mail = uuid4()
     await campaign.report(
         campaign.page(1, 2),

@@ -50,7 +50,7 @@ async def service(stack: Stack) -> AsyncIterator[Runtime]:
 
 @pytest.fixture
 async def template(stack: Stack, service: Runtime, project: UUID) -> TemplateView:
-    """A template of the project, which may send from example.com."""
+    """A template of a project that may send from example.com."""
     await announce(stack.client, project, DomainVerified(domain_id=uuid4(), domain="example.com"))
 
     async def known() -> bool:
@@ -61,11 +61,11 @@ async def template(stack: Stack, service: Runtime, project: UUID) -> TemplateVie
     return await tell(stack.client, project, create, TemplateView)
 
 
-async def test_a_template_says_which_variables_it_asks_for(template: TemplateView) -> None:
+async def test_a_template_lists_its_variables(template: TemplateView) -> None:
     assert template.variables == ["name", "order.total"]
 
 
-async def test_a_change_is_shown_and_what_was_said_before_is_a_version(
+async def test_an_update_is_shown_and_keeps_the_old_content_as_a_version(
     stack: Stack, project: UUID, template: TemplateView
 ) -> None:
     update = UpdateTemplate(template_id=template.id, subject="Thanks, {{ name }}")
@@ -87,7 +87,7 @@ async def test_a_change_is_shown_and_what_was_said_before_is_a_version(
     assert no.value.code == "TEMPLATE_VERSION_NOT_FOUND"
 
 
-async def test_a_copy_stands_alone(stack: Stack, project: UUID, template: TemplateView) -> None:
+async def test_a_duplicate_is_independent_of_its_original(stack: Stack, project: UUID, template: TemplateView) -> None:
     copy = await tell(
         stack.client, project, DuplicateTemplate(template_id=uuid7(), original_id=template.id), TemplateView
     )
@@ -96,7 +96,9 @@ async def test_a_copy_stands_alone(stack: Stack, project: UUID, template: Templa
     assert await ask(stack.client, project, GetTemplate(template_id=copy.id), TemplateView) == copy
 
 
-async def test_a_template_that_a_campaign_needs_stays(stack: Stack, project: UUID, template: TemplateView) -> None:
+async def test_a_template_that_a_campaign_uses_cannot_be_deleted(
+    stack: Stack, project: UUID, template: TemplateView
+) -> None:
     campaign = CreateCampaign(
         campaign_id=uuid7(),
         name="News",
@@ -121,7 +123,7 @@ async def test_a_deleted_template_is_gone(stack: Stack, project: UUID, template:
         assert no.value.code == "TEMPLATE_NOT_FOUND"
 
 
-async def test_templates_are_found_by_type_and_by_words(stack: Stack, project: UUID, template: TemplateView) -> None:
+async def test_templates_are_filtered_by_type_and_text(stack: Stack, project: UUID, template: TemplateView) -> None:
     async def found(query: ListTemplates) -> list[UUID]:
         return [view.id for view in (await ask(stack.client, project, query, TemplatePage)).data]
 
@@ -131,7 +133,7 @@ async def test_templates_are_found_by_type_and_by_words(stack: Stack, project: U
     assert await found(ListTemplates(kind="HEADLESS")) == []
 
 
-async def test_another_project_can_do_nothing_with_it(stack: Stack, template: TemplateView) -> None:
+async def test_another_project_cannot_change_a_template(stack: Stack, template: TemplateView) -> None:
     stranger = uuid4()
     for command in (
         UpdateTemplate(template_id=template.id, name="x"),

@@ -94,12 +94,12 @@ EVERY_COMMAND: dict[str, Command] = COMMANDS | {"choose": CHOOSE_B}
 
 
 def run(status: CampaignStatus, phase: AbTestPhase) -> Any:
-    """A campaign with a test that has come so far, with what is counted of it."""
+    """Return a campaign with an A/B test in this phase, with its figures."""
     return replace(given(TESTED, BEGUN, *PHASES[phase], *RUNNING[status]), figures=FIGURES)
 
 
 def in_test(event: Event | str) -> Any:
-    """What follows in a campaign with a test, where the same follows in one without."""
+    """Return the event of a campaign with a test that corresponds to one of a campaign without."""
     return replace(event, ab_test=TEST) if isinstance(event, CampaignDraft) else BEGUN if event == STARTED else event
 
 
@@ -113,7 +113,7 @@ def test_there_is_a_history_for_every_status_and_phase() -> None:
 
 @pytest.mark.parametrize(("status", "phase"), EVERY_RUN)
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_in_every_status_and_phase_does_what_it_does_without_a_test(
+def test_every_command_in_every_status_and_phase_does_the_same_as_without_a_test(
     name: str, status: CampaignStatus, phase: AbTestPhase
 ) -> None:
     expected = TABLE[name].get(status)
@@ -162,13 +162,13 @@ def test_a_campaign_without_a_test_has_no_winner_to_choose(status: CampaignStatu
     assert refusal(CHOOSE_B, given(*HISTORIES[status])).code == code
 
 
-def test_a_variant_that_is_not_there_cannot_win() -> None:
+def test_an_unknown_variant_cannot_win() -> None:
     no = refusal(ChooseWinner(campaign_id=ID, variant="C"), run("SENDING", "WAITING"))
     assert (no.code, [error.field for error in no.errors]) == ("VALIDATION_ERROR", ["variant"])
 
 
 @pytest.mark.parametrize(("status", "phase"), EVERY_RUN)
-def test_what_is_due_is_decided_once_unless_the_campaign_is_cancelled(
+def test_a_due_winner_is_decided_once_unless_the_campaign_is_cancelled(
     status: CampaignStatus, phase: AbTestPhase
 ) -> None:
     waits = phase == "WAITING" and status != "CANCELLED"
@@ -179,11 +179,11 @@ def test_what_is_due_is_decided_once_unless_the_campaign_is_cancelled(
 @pytest.mark.parametrize(
     "state", [Absent(), given(TESTED), given(CREATED, STARTED)], ids=["absent", "draft", "no test"]
 )
-def test_a_timer_of_a_test_that_is_not_waited_for_does_nothing(state: Any) -> None:
+def test_a_timer_does_nothing_unless_the_test_is_waiting(state: Any) -> None:
     assert decide(DUE, state, DECIDE_AT) == []
 
 
-def test_a_timer_of_another_time_does_nothing() -> None:
+def test_an_outdated_timer_does_nothing() -> None:
     early = WinnerDue(campaign_id=ID, decide_at=DECIDE_AT - timedelta(minutes=1))
     assert decide(early, run("SENDING", "WAITING"), DECIDE_AT) == []
 
@@ -192,7 +192,7 @@ def test_a_timer_of_another_time_does_nothing() -> None:
 
 
 def figures(*variants: tuple[int, int, int]) -> list[VariantFigures]:
-    """(sent, opened, clicked) of A, B and so on."""
+    """Return figures from the (sent, opened, clicked) of A, B and so on."""
     return [
         VariantFigures(key=key, sent=sent, opened=opened, clicked=clicked)
         for key, (sent, opened, clicked) in zip("ABCD", variants, strict=False)
@@ -204,8 +204,13 @@ def figures(*variants: tuple[int, int, int]) -> list[VariantFigures]:
     [
         (figures((10, 4, 0), (10, 5, 0)), "opens", "B", False),
         (figures((10, 4, 2), (10, 5, 1)), "clicks", "A", False),
-        (figures((3, 1, 0), (10, 3, 0)), "opens", "A", False),  # a rate, not a number
-        (figures((30_000_000_000_000_001, 10_000_000_000_000_000, 0), (3, 1, 0)), "opens", "B", False),  # and exact
+        (figures((3, 1, 0), (10, 3, 0)), "opens", "A", False),  # the rate counts, not the number
+        (
+            figures((30_000_000_000_000_001, 10_000_000_000_000_000, 0), (3, 1, 0)),
+            "opens",
+            "B",
+            False,
+        ),  # rates are exact
         (figures((10, 5, 1), (20, 10, 4)), "opens", "B", True),
         (figures((10, 1, 5), (20, 4, 10)), "clicks", "B", True),
         (figures((10, 5, 1), (20, 10, 2)), "opens", "A", True),
@@ -222,14 +227,14 @@ def test_the_highest_rate_wins_then_the_other_rate_then_the_first(
     assert (best_variant(counted, by).key, best_variant(counted, by).tied) == (winner, tied)
 
 
-# --- what it says ----------------------------------------------------------------------------------------------------
+# --- content of the variants -----------------------------------------------------------------------------------------
 
 
 def with_test(*variants: Variant, **fields: Any) -> AbTest:
     return AbTest(variants=list(variants), **fields)
 
 
-def test_a_test_is_kept_changed_and_taken_away_in_a_draft() -> None:
+def test_a_test_can_be_added_changed_and_removed_in_a_draft() -> None:
     assert decide(replace(CREATE, ab_test=TEST), ALLOWED, NOW) == [TESTED]
     other = replace(TEST, winner_by="clicks")
     [changed] = decide(UpdateCampaign(campaign_id=ID, ab_test=other), given(TESTED), NOW)
@@ -239,7 +244,7 @@ def test_a_test_is_kept_changed_and_taken_away_in_a_draft() -> None:
     assert decide(UpdateCampaign(campaign_id=ID, name="News"), given(TESTED), NOW) == []
 
 
-def test_the_test_of_a_scheduled_campaign_is_not_changed() -> None:
+def test_the_test_of_a_scheduled_campaign_cannot_be_changed() -> None:
     for test in (None, replace(TEST, share_percent=30)):
         no = refusal(UpdateCampaign(campaign_id=ID, ab_test=test), given(*BEFORE["SCHEDULED"]))
         assert (no.code, no.details) == ("CAMPAIGN_NOT_EDITABLE", {"status": "SCHEDULED"})
@@ -259,14 +264,14 @@ def test_the_markdown_of_a_variant_is_compiled() -> None:
     assert [variant.body for variant in started.ab_test.variants] == [None, "<h1>Hi {{ name }}</h1>\n"]
 
 
-def test_what_was_read_can_be_written_back() -> None:
+def test_a_test_that_was_read_can_be_written_back() -> None:
     test = with_test(Variant(key="A"), Variant(key="B", markdown="Hi"))
     [created] = decide(replace(CREATE, ab_test=test), ALLOWED, NOW)
     state = given(created)
     assert decide(UpdateCampaign(campaign_id=ID, ab_test=state.draft.ab_test), state, NOW) == []
 
 
-def test_a_preheader_of_its_own_is_in_the_frozen_body() -> None:
+def test_a_preheader_of_a_variant_is_in_its_frozen_body() -> None:
     test = with_test(Variant(key="A"), Variant(key="B", preheader="Now"), Variant(key="C", preheader=""))
     [created] = decide(replace(CREATE, preheader="Soon", ab_test=test), ALLOWED, NOW)
     [started] = decide(COMMANDS["send"], given(created), NOW)
@@ -277,7 +282,7 @@ def test_a_preheader_of_its_own_is_in_the_frozen_body() -> None:
     assert (first.body, ">Now</div>" in (second.body or ""), third.body) == (None, True, CONTENT.body)
 
 
-def test_the_winner_is_sent_as_its_variant_was() -> None:
+def test_the_winner_is_sent_with_the_same_content_as_in_the_test() -> None:
     test = with_test(Variant(key="A"), Variant(key="B", subject="Fresh", preheader="Now"))
     [created] = decide(replace(CREATE, language="de", ab_test=test), ALLOWED, NOW)
     [started] = decide(COMMANDS["send"], given(created), NOW)
@@ -290,7 +295,7 @@ def test_the_winner_is_sent_as_its_variant_was() -> None:
     assert won.content == replace(started.content, subject=tried.subject, body=tried.body)
 
 
-def test_without_a_variant_the_first_one_is_meant() -> None:
+def test_the_first_variant_is_the_default() -> None:
     test = with_test(Variant(key="A", subject="First"), Variant(key="B"))
     [created] = decide(replace(CREATE, ab_test=test), ALLOWED, NOW)
     assert given(created).draft.mail_of(None).subject == "First"
@@ -316,7 +321,7 @@ def test_without_a_variant_the_first_one_is_meant() -> None:
     ],
     ids=["one", "key", "same", "subject", "body", "preheader", "markdown", "two bodies", "long", "lines", "large"],
 )
-def test_a_test_that_could_not_be_sent_is_refused(variants: tuple[Variant, ...], fields: list[str]) -> None:
+def test_a_test_that_cannot_be_sent_is_rejected(variants: tuple[Variant, ...], fields: list[str]) -> None:
     for command, state in (
         (replace(CREATE, ab_test=with_test(*variants)), ALLOWED),
         (UpdateCampaign(campaign_id=ID, ab_test=with_test(*variants)), given(CREATED)),

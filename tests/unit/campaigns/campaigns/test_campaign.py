@@ -110,7 +110,7 @@ TABLE: dict[str, dict[CampaignStatus, Event | str]] = {
     "pause": {"QUEUED": PAUSED, "SENDING": PAUSED},
     "resume": {"PAUSED": RESUMED},
 }
-"""What follows from a command in a status; where nothing is named, it is refused with the command's own code."""
+"""The event of each command in each status. Where there is none, the command is rejected with its own code."""
 CODES = {
     "update": "CAMPAIGN_NOT_EDITABLE",
     "delete": "CAMPAIGN_NOT_DELETABLE",
@@ -124,7 +124,7 @@ CODES = {
 
 
 def given(*history: Event) -> Any:
-    """The state as it would be read: nothing in it is of this moment."""
+    """Return the state as it would be loaded, without transitions of this batch."""
     state = reduce(evolve, history, INITIAL)
     if isinstance(state, Campaign):
         return replace(state, transitioned=False, verified_domains=frozenset({"example.com"}))
@@ -145,7 +145,7 @@ def test_the_rate_and_the_window_are_frozen_with_the_content() -> None:
     assert (started.send_rate, started.send_window) == (100, window)
 
 
-def test_a_window_that_ends_when_it_starts_is_refused() -> None:
+def test_a_send_window_that_starts_and_ends_at_the_same_time_is_rejected() -> None:
     with pytest.raises(Rejected) as no:
         decide(replace(CREATE, send_window=SendWindow(start="09:00", end="09:00")), ALLOWED, NOW)
     assert [error.field for error in no.value.errors] == ["sendWindow.end"]
@@ -171,13 +171,15 @@ def test_every_command_in_every_status(name: str, status: CampaignStatus) -> Non
 
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("state", [INITIAL, given(CREATED, DELETED)], ids=["never was", "deleted"])
-def test_what_is_not_there_is_not_found(name: str, state: State) -> None:
+def test_a_missing_campaign_is_not_found(name: str, state: State) -> None:
     assert refusal(COMMANDS[name], state).code == "CAMPAIGN_NOT_FOUND"
 
 
 @pytest.mark.parametrize("status", HISTORIES)
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_that_was_overtaken_is_told_so_where_it_came_too_late(name: str, status: CampaignStatus) -> None:
+def test_an_overtaken_command_is_rejected_as_such_if_it_is_not_allowed_any_more(
+    name: str, status: CampaignStatus
+) -> None:
     state = replace(given(*HISTORIES[status]), transitioned_at=NOW)
     early = replace(COMMANDS[name], asked_at=NOW - timedelta(milliseconds=1))
     late = replace(COMMANDS[name], asked_at=NOW + timedelta(milliseconds=1))
@@ -188,12 +190,12 @@ def test_a_command_that_was_overtaken_is_told_so_where_it_came_too_late(name: st
         assert refusal(late, state).code == CODES[name]
 
 
-def test_of_two_transitions_at_once_the_second_is_told_of_the_first() -> None:
+def test_the_second_of_two_simultaneous_transitions_is_overtaken() -> None:
     state = evolve(given(CREATED), STARTED)
     assert refusal(SEND, state).code == "CAMPAIGN_TRANSITION_IN_PROGRESS"
 
 
-def test_what_the_run_itself_brings_about_overtakes_nobody() -> None:
+def test_transitions_of_the_run_itself_overtake_nothing() -> None:
     state = evolve(given(CREATED, STARTED), RESOLVING)
     assert refusal(SEND, state).code == "CAMPAIGN_NOT_SENDABLE"
     assert refusal(COMMANDS["pause"], evolve(state, SENT)).code == "CAMPAIGN_NOT_PAUSABLE"
@@ -213,18 +215,18 @@ def test_another_campaign_cannot_take_the_id(status: CampaignStatus) -> None:
     assert refusal(replace(CREATE, name="Other"), given(*HISTORIES[status])).code == "CONFLICT"
 
 
-def test_a_copy_is_a_draft_of_the_same_with_a_name_that_says_so() -> None:
+def test_a_duplicate_is_a_draft_with_the_same_content_and_a_name_that_says_so() -> None:
     original = given(*HISTORIES["SENT"]).draft
     [copy] = decide(DuplicateCampaign(campaign_id=ID, original_id=uuid4()), Absent(original=original), NOW)
     assert copy == replace(CREATED, name="News (Copy)")
 
 
-def test_a_copy_of_nothing_is_not_found() -> None:
+def test_a_duplicate_of_a_missing_campaign_is_not_found() -> None:
     command = DuplicateCampaign(campaign_id=ID, original_id=uuid4())
     assert refusal(command, INITIAL).code == "CAMPAIGN_NOT_FOUND"
 
 
-def test_a_name_that_is_as_long_as_can_be_stays_so_in_the_copy() -> None:
+def test_the_name_of_a_duplicate_is_not_longer_than_allowed() -> None:
     original = replace(given(CREATED).draft, name="x" * 100)
     [copy] = decide(DuplicateCampaign(campaign_id=ID, original_id=uuid4()), Absent(original=original), NOW)
     assert isinstance(copy, CampaignCreated)
@@ -234,7 +236,7 @@ def test_a_name_that_is_as_long_as_can_be_stays_so_in_the_copy() -> None:
 # --- readiness -------------------------------------------------------------------------------------------------------
 
 
-def test_a_draft_may_be_nothing_but_a_name() -> None:
+def test_a_draft_needs_only_a_name() -> None:
     bare = replace(CREATE, content=Content(subject="", body="", from_email=""), audience=None)
     [created] = decide(bare, ALLOWED, NOW)
     state = given(created)
@@ -244,7 +246,7 @@ def test_a_draft_may_be_nothing_but_a_name() -> None:
         assert (no.code, no.details) == ("CAMPAIGN_NOT_READY", {"missing": state.readiness.missing})
 
 
-def test_a_sender_whose_domain_is_not_verified_any_more_is_not_ready() -> None:
+def test_a_campaign_is_not_ready_once_its_sender_domain_is_not_verified() -> None:
     state = replace(given(CREATED), verified_domains=frozenset())
     assert refusal(SEND, state).details == {"missing": ["senderEmail"]}
 
@@ -253,14 +255,14 @@ def test_a_scheduled_campaign_stays_ready() -> None:
     assert refusal(UpdateCampaign(campaign_id=ID, subject=None), given(CREATED, SCHEDULED)).code == "CAMPAIGN_NOT_READY"
 
 
-def test_a_sender_domain_that_is_not_verified_is_refused() -> None:
+def test_an_unverified_sender_domain_is_rejected() -> None:
     other = Absent(verified_domains=frozenset({"other.org"}))
     assert refusal(CREATE, other).code == "DOMAIN_NOT_VERIFIED"
     moved = UpdateCampaign(campaign_id=ID, from_email="us@other.org")
     assert refusal(moved, given(CREATED)).code == "DOMAIN_NOT_VERIFIED"
 
 
-def test_content_that_cannot_be_parsed_is_refused() -> None:
+def test_content_with_a_syntax_error_is_rejected() -> None:
     broken = replace(CREATE, content=replace(CONTENT, body="{% if %}"), preheader="{{ x")
     assert [error.field for error in refusal(broken, ALLOWED).errors] == ["body", "preheader"]
 
@@ -272,7 +274,7 @@ def test_content_that_cannot_be_parsed_is_refused() -> None:
         (Audience(audience_type="FILTERED"), "audienceCondition"),
     ],
 )
-def test_an_audience_needs_what_its_type_names(audience: Audience, field: str) -> None:
+def test_an_audience_needs_the_fields_of_its_type(audience: Audience, field: str) -> None:
     no = refusal(replace(CREATE, audience=audience), ALLOWED)
     assert no.code == "VALIDATION_ERROR"
     assert [error.field for error in no.errors] == [field]
@@ -293,7 +295,7 @@ def test_an_audience_needs_what_its_type_names(audience: Audience, field: str) -
     ],
     ids=["all", "segment", "list", "filtered"],
 )
-def test_the_audience_is_kept_and_frozen(audience: Audience) -> None:
+def test_the_audience_is_stored_and_frozen(audience: Audience) -> None:
     [created] = decide(replace(CREATE, audience=audience), ALLOWED, NOW)
     assert isinstance(created, CampaignCreated)
     assert created.audience == audience
@@ -302,7 +304,7 @@ def test_the_audience_is_kept_and_frozen(audience: Audience) -> None:
     assert started.audience == audience
 
 
-def test_the_preheader_is_the_first_that_the_frozen_body_says() -> None:
+def test_the_frozen_body_starts_with_the_preheader() -> None:
     [created] = decide(replace(CREATE, preheader="Tom & {{ name }}"), ALLOWED, NOW)
     [started] = decide(SEND, given(created), NOW)
     assert isinstance(started, CampaignSendingStarted)
@@ -315,11 +317,11 @@ DUE = CampaignDue(campaign_id=ID, scheduled_for=SCHEDULED.scheduled_for)
 
 
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(minutes=59)])
-def test_a_campaign_that_is_due_is_sent(late: timedelta) -> None:
+def test_a_due_campaign_is_sent(late: timedelta) -> None:
     assert decide(DUE, given(CREATED, SCHEDULED), SCHEDULED.scheduled_for + late) == [STARTED]
 
 
-def test_a_schedule_that_is_late_by_more_than_an_hour_is_missed_and_not_sent() -> None:
+def test_a_campaign_that_is_more_than_an_hour_late_is_missed() -> None:
     state = given(CREATED, SCHEDULED)
     missed = CampaignMissed(campaign_id=ID, scheduled_for=SCHEDULED.scheduled_for)
     assert decide(DUE, state, SCHEDULED.scheduled_for + timedelta(hours=1, seconds=1)) == [missed]
@@ -328,7 +330,7 @@ def test_a_schedule_that_is_late_by_more_than_an_hour_is_missed_and_not_sent() -
     assert after.failure and after.failure.code == "MISSED"
 
 
-def test_what_is_not_ready_when_it_is_due_fails_and_says_why() -> None:
+def test_a_campaign_that_is_not_ready_when_due_fails_with_the_reason() -> None:
     state = replace(given(CREATED, SCHEDULED), verified_domains=frozenset())
     [failed] = decide(DUE, state, SCHEDULED.scheduled_for)
     assert isinstance(failed, CampaignFailed)
@@ -339,16 +341,16 @@ def test_what_is_not_ready_when_it_is_due_fails_and_says_why() -> None:
 
 
 @pytest.mark.parametrize("status", [status for status in HISTORIES if status != "SCHEDULED"])
-def test_a_timer_of_a_schedule_that_was_given_up_does_nothing(status: CampaignStatus) -> None:
+def test_a_timer_of_an_unscheduled_campaign_does_nothing(status: CampaignStatus) -> None:
     assert decide(DUE, given(*HISTORIES[status]), SCHEDULED.scheduled_for) == []
 
 
-def test_a_timer_of_a_schedule_that_was_moved_does_nothing() -> None:
+def test_a_timer_of_a_rescheduled_campaign_does_nothing() -> None:
     assert decide(DUE, given(CREATED, SCHEDULED, MOVED), SCHEDULED.scheduled_for) == []
     assert decide(DUE, INITIAL, SCHEDULED.scheduled_for) == []
 
 
-def test_a_schedule_is_in_the_future() -> None:
+def test_a_schedule_must_be_in_the_future() -> None:
     past = ScheduleCampaign(campaign_id=ID, scheduled_for=NOW)
     assert [error.field for error in refusal(past, given(CREATED)).errors] == ["scheduledFor"]
 

@@ -1,4 +1,4 @@
-"""Drafts and what changes them."""
+"""Drafts and their updates."""
 
 from typing import Any
 from uuid import uuid4
@@ -22,13 +22,13 @@ RICH = Draft(
 CONDITION = Condition(logic="AND", groups=[Group(filters=[Filter(field="email", operator="exists")])])
 
 
-def test_what_is_not_given_stays_and_null_empties() -> None:
+def test_only_given_fields_change_and_null_clears() -> None:
     after = updated_draft(DRAFT, UpdateCampaign(campaign_id=ID, subject=None, from_name=None, preheader="Soon"))
     assert after.content == Content(subject="", body="<p>Hello</p>", from_email="us@example.com")
     assert (after.name, after.preheader, after.audience) == ("News", "Soon", DRAFT.audience)
 
 
-def test_a_rate_and_a_window_are_set_and_taken_away() -> None:
+def test_a_rate_and_a_window_can_be_set_and_removed() -> None:
     window = SendWindow(start="09:00", end="18:00")
     paced = updated_draft(DRAFT, UpdateCampaign(campaign_id=ID, send_rate=500, send_window=window))
     assert (paced.send_rate, paced.send_window) == (500, window)
@@ -55,13 +55,13 @@ def test_markdown_is_compiled_into_the_body() -> None:
     assert (cleared.markdown, cleared.content.body) == (None, "")
 
 
-def test_html_takes_the_place_of_markdown() -> None:
+def test_html_replaces_markdown() -> None:
     draft = updated_draft(DRAFT, UpdateCampaign(campaign_id=ID, markdown="*a*"))
     after = updated_draft(draft, UpdateCampaign(campaign_id=ID, body="<b>b</b>"))
     assert (after.markdown, after.content.body) == (None, "<b>b</b>")
 
 
-def test_a_body_that_markdown_cannot_preserve_is_replaced_only_on_purpose() -> None:
+def test_a_body_that_markdown_cannot_preserve_is_only_replaced_with_overwrite() -> None:
     with pytest.raises(Rejected) as no:
         updated_draft(RICH, UpdateCampaign(campaign_id=ID, markdown="b"))
     assert no.value.code == "CONTENT_OVERWRITE_REQUIRED"
@@ -71,7 +71,7 @@ def test_a_body_that_markdown_cannot_preserve_is_replaced_only_on_purpose() -> N
     assert updated_draft(RICH, UpdateCampaign(campaign_id=ID, body="<i>c</i>")).content.body == "<i>c</i>"
 
 
-def test_markdown_has_a_longest() -> None:
+def test_markdown_has_a_maximum_length() -> None:
     with pytest.raises(Rejected) as no:
         updated_draft(DRAFT, UpdateCampaign(campaign_id=ID, markdown="x" * 65_001))
     assert [error.field for error in no.value.errors] == ["content"]
@@ -103,18 +103,16 @@ def test_markdown_has_a_longest() -> None:
         (Audience(audience_type="ALL"), {"audience_type": "SEGMENT"}, Audience(audience_type="SEGMENT")),
     ],
 )
-def test_an_audience_follows_what_is_given(
-    before: Audience | None, given: dict[str, Any], after: Audience | None
-) -> None:
+def test_given_fields_set_the_audience(before: Audience | None, given: dict[str, Any], after: Audience | None) -> None:
     draft = Draft(campaign_id=ID, name="x", content=CONTENT, audience=before)
     assert updated_draft(draft, UpdateCampaign(campaign_id=ID, **given)).audience == after
 
 
-def test_the_mail_speaks_the_campaigns_language() -> None:
+def test_the_mail_has_the_campaigns_language() -> None:
     assert updated_draft(DRAFT, UpdateCampaign(campaign_id=ID, language="de")).mail.language == "de"
 
 
-def test_a_campaign_that_sends_nothing_twice_says_so_until_it_says_otherwise() -> None:
+def test_the_unknown_policy_stays_until_it_is_changed() -> None:
     never = updated_draft(DRAFT, UpdateCampaign(campaign_id=ID, unknown_policy="NEVER"))
     assert never.unknown_policy == "NEVER"
     assert updated_draft(never, UpdateCampaign(campaign_id=ID, name="News")) == replace(never, name="News")

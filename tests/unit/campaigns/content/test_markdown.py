@@ -20,7 +20,7 @@ from services.campaigns.content.markdown import html_of, is_plain
         ("one  \ntwo", "<p>one<br />\ntwo</p>\n"),
     ],
 )
-def test_the_subset_is_compiled(markdown: str, html: str) -> None:
+def test_supported_markdown_is_compiled(markdown: str, html: str) -> None:
     assert html_of(markdown) == html
     assert is_plain(html)
 
@@ -35,11 +35,11 @@ def test_the_subset_is_compiled(markdown: str, html: str) -> None:
         ("[x](javascript:alert)", "<p>[x](javascript:alert)</p>\n"),
     ],
 )
-def test_what_is_beyond_the_subset_is_text(markdown: str, html: str) -> None:
+def test_unsupported_markdown_stays_text(markdown: str, html: str) -> None:
     assert html_of(markdown) == html
 
 
-def test_liquid_goes_through_untouched() -> None:
+def test_liquid_is_left_untouched() -> None:
     liquid = "{% if a > b %}**{{ name ?? \"x *y* <z>\" }}**{% endif %} [go]({{ url | append: '?a=1' }})"
     html = html_of(liquid)
     assert '{{ name ?? "x *y* <z>" }}' in html
@@ -48,5 +48,5 @@ def test_liquid_goes_through_untouched() -> None:
 
 
 @pytest.mark.parametrize("html", ['<p style="x">a</p>', "<table></table>", '<p class="x">a</p>', "<div>a</div>"])
-def test_html_with_more_than_markdown_can_say_is_not_plain(html: str) -> None:
+def test_html_that_markdown_cannot_express_is_not_plain(html: str) -> None:
     assert not is_plain(html)
