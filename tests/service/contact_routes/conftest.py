@@ -1,4 +1,4 @@
-"""The contacts service behind the gateway, with those who use contacts, called over HTTP as a customer calls it.
+"""The contacts service and the services that use contacts behind the gateway, called over HTTP as by a customer.
 
 It is not in the package of the gateway because the fake services there would answer in its place.
 """
@@ -15,7 +15,7 @@ from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import running
 from services.gateway.accounts import keys
 from tests.conftest import Stack
-from tests.service.gateway.conftest import gateway_for, issue_key, neighbour, url_of
+from tests.service.gateway.conftest import fake_service, gateway_for, issue_key, url_of
 
 
 class World(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ def started(stack: Stack, service: str) -> AbstractAsyncContextManager[Runtime]:
 @pytest.fixture(scope="package")
 async def world(stack: Stack) -> AsyncIterator[World]:
     async with (
-        neighbour(stack, "delivery"),
+        fake_service(stack, "delivery"),
         started(stack, "contacts") as contacts,
         started(stack, "campaigns"),
         started(stack, "workflows"),
@@ -42,14 +42,14 @@ async def world(stack: Stack) -> AsyncIterator[World]:
 
 @pytest.fixture
 async def api(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    """Calls with the secret key of a project of the test's own."""
+    """Return a client with the secret key of a new project."""
     async with await client_of(world) as client:
         yield client
 
 
 @pytest.fixture
 async def stranger(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    """Calls with the key of another project."""
+    """Return a client with the key of another project."""
     async with await client_of(world) as client:
         yield client
 

@@ -1,4 +1,4 @@
-"""`/contacts` as the guide tells it."""
+"""`/contacts` as documented."""
 
 from typing import Any
 from uuid import uuid4
@@ -30,8 +30,8 @@ async def test_reserved_keys_are_dropped_and_a_locale_must_be_a_string(api: http
     reserved = {"id": 1, "email": "x", "createdAt": 1, "updatedAt": 1, "subscribed": False, "plunk_id": 1}
     new = await created(api, data=reserved | {"locale": "fr"})
     assert new["data"] == {"locale": "fr"} and new["subscribed"]
-    refused = await api.patch(f"/contacts/{new['id']}", json={"data": {"locale": 5}})
-    assert refused.status_code == 422 and refused.json()["error"]["errors"][0]["field"] == "data.locale"
+    rejected = await api.patch(f"/contacts/{new['id']}", json={"data": {"locale": 5}})
+    assert rejected.status_code == 422 and rejected.json()["error"]["errors"][0]["field"] == "data.locale"
 
 
 async def test_a_contact_is_read_updated_and_deleted_by_its_id(api: httpx.AsyncClient) -> None:
@@ -70,9 +70,9 @@ async def test_deleting_twice_with_one_key_gives_the_same_response(api: httpx.As
 async def test_an_address_of_another_contact_cannot_be_taken(api: httpx.AsyncClient) -> None:
     await created(api)
     bea = await created(api, "bea@example.com")
-    refused = await api.patch(f"/contacts/{bea['id']}", json={"email": "Ann@example.com"})
-    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "CONFLICT")
-    assert refused.json()["error"]["message"] == "Contact with this email already exists in this project"
+    rejected = await api.patch(f"/contacts/{bea['id']}", json={"email": "Ann@example.com"})
+    assert (rejected.status_code, rejected.json()["error"]["code"]) == (409, "CONFLICT")
+    assert rejected.json()["error"]["message"] == "Contact with this email already exists in this project"
 
 
 async def test_a_list_is_paged_by_its_cursor_and_counted_on_the_first_page_only(api: httpx.AsyncClient) -> None:
@@ -95,8 +95,8 @@ async def test_up_to_500_addresses_are_looked_up_at_once(api: httpx.AsyncClient)
     assert answer.status_code == 200
     assert answer.json() == {"found": [emails[1], emails[3]], "notFound": [emails[0], emails[2]]}
     for wrong, message in (([], "emails must be a non-empty array"), (["a@b.cc"] * 501, "Maximum 500 emails")):
-        refused = await api.post("/contacts/lookup", json={"emails": wrong})
-        assert refused.status_code == 422 and message in refused.json()["error"]["errors"][0]["message"]
+        rejected = await api.post("/contacts/lookup", json={"emails": wrong})
+        assert rejected.status_code == 422 and message in rejected.json()["error"]["errors"][0]["message"]
 
 
 async def test_a_page_of_large_contacts_is_limited_in_bytes(api: httpx.AsyncClient) -> None:
@@ -146,9 +146,9 @@ BAD_BODIES = [
 @pytest.mark.parametrize("body", BAD_BODIES, ids=range(len(BAD_BODIES)))
 async def test_invalid_input_is_rejected_by_field_and_changes_nothing(api: httpx.AsyncClient, body: bytes) -> None:
     for method, path in (("POST", "/contacts"), ("POST", "/v1/contacts")):
-        refused = await api.request(method, path, content=body, headers={"Content-Type": "application/json"})
-        assert 400 <= refused.status_code < 500, refused.text
-        assert refused.json()["error"]["code"]
+        rejected = await api.request(method, path, content=body, headers={"Content-Type": "application/json"})
+        assert 400 <= rejected.status_code < 500, rejected.text
+        assert rejected.json()["error"]["code"]
     assert (await api.get("/contacts")).json()["total"] == 0
 
 
@@ -160,9 +160,9 @@ async def test_a_repeated_key_counts_once(api: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=101", "cursor=nonsense", "search=%00"])
 async def test_invalid_parameters_are_rejected_by_name(api: httpx.AsyncClient, query: str) -> None:
-    refused = await api.get(f"/contacts?{query}")
-    assert refused.status_code == 422
-    assert refused.json()["error"]["errors"][0]["field"] == query.partition("=")[0]
+    rejected = await api.get(f"/contacts?{query}")
+    assert rejected.status_code == 422
+    assert rejected.json()["error"]["errors"][0]["field"] == query.partition("=")[0]
 
 
 async def test_a_contacts_history_is_paged_newest_first(api: httpx.AsyncClient) -> None:
@@ -183,7 +183,7 @@ async def test_a_contact_is_returned_as_it_was_at_a_time(api: httpx.AsyncClient)
     path = f"/contacts/{ann['id']}"
     await api.patch(path, json={"data": {"plan": "pro"}, "subscribed": False})
     updated = (await api.get(f"{path}/history")).json()["data"][0]["at"]
-    # instants are shown in milliseconds: one later is certainly after the change, the creation's own is before it
+    # Times have milliseconds: one later is certainly after the change, and the time of the creation is before it.
     later = (await api.get(path, params={"at": "2100-01-01T00:00:00+02:00"})).json()
     assert (later["data"], later["subscribed"]) == ({"plan": "pro"}, False) and later["updatedAt"] == updated
     before = await api.get(path, params={"at": "2020-01-01T00:00:00Z"})

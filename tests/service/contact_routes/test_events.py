@@ -1,4 +1,4 @@
-"""Tracked events over HTTP: told, counted, where they are used, and deleted."""
+"""Tracked events over HTTP: listed, counted, looked up and deleted."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,12 +12,12 @@ from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually, running
 from services.workflows.app import build as build_workflows
 from tests.conftest import Stack
-from tests.service.gateway.test_requests import told
+from tests.service.gateway.test_requests import error_of
 
 
 @pytest.fixture(scope="module", autouse=True)
 async def workflows(stack: Stack) -> AsyncIterator[Runtime]:
-    """Asked where an event is used."""
+    """Run the workflows service, which is asked where an event is used."""
     config = stack.settings("workflows")
     async with running(build_workflows(config), config) as runtime:
         yield runtime
@@ -63,7 +63,7 @@ async def test_events_are_listed_by_name_by_contact_and_in_pages(
     assert [found[1], found[2]] == [ann[2]["event"], ann[0]["event"]]
     of_ann = await api.get(f"/events/contact/{ann[0]['contact']}")
     assert [event["id"] for event in of_ann.json()["events"]] == [each["event"] for each in reversed(ann)]
-    assert told(await stranger.get(f"/events/contact/{ann[0]['contact']}")) == (404, "CONTACT_NOT_FOUND")
+    assert error_of(await stranger.get(f"/events/contact/{ann[0]['contact']}")) == (404, "CONTACT_NOT_FOUND")
 
 
 async def test_events_are_counted_within_a_time_range(api: httpx.AsyncClient) -> None:
@@ -73,7 +73,7 @@ async def test_events_are_counted_within_a_time_range(api: httpx.AsyncClient) ->
     assert await names(api) == ["often", "rare"]
     assert (await api.get("/events/stats?endDate=2020-01-01T00:00:00Z")).json() == []
     assert len((await api.get("/events/stats?startDate=2020-01-01T00:00:00&endDate=2100-01-01T00:00:00Z")).json()) == 2
-    assert told(await api.get("/events/stats?startDate=yesterday")) == (422, "VALIDATION_ERROR")
+    assert error_of(await api.get("/events/stats?startDate=yesterday")) == (422, "VALIDATION_ERROR")
 
 
 async def test_the_alias_tracks_for_a_contact_by_id_or_address(api: httpx.AsyncClient) -> None:
@@ -103,7 +103,7 @@ async def test_invalid_events_are_rejected(
     api: httpx.AsyncClient, body: object, answer: tuple[int, str], field: str | None
 ) -> None:
     response = await api.post("/events/track", json=body)
-    assert told(response) == answer
+    assert error_of(response) == answer
     assert [error["field"] for error in response.json()["error"].get("errors", [])] == ([field] if field else [])
 
 
@@ -141,7 +141,7 @@ async def test_an_event_that_a_segment_or_a_workflow_uses_stays(api: httpx.Async
     await track(api, "purchased")
     condition = {"logic": "AND", "groups": [{"filters": [{"field": "event.purchased", "operator": "triggered"}]}]}
     segment = (await api.post("/segments", json={"name": "Buyers", "condition": condition})).json()
-    assert told(await api.delete("/events/purchased")) == (409, "EVENT_IN_USE")
+    assert error_of(await api.delete("/events/purchased")) == (409, "EVENT_IN_USE")
     workflow = await api.post("/workflows", json={"name": "Thanks", "eventName": "purchased"})
     assert workflow.status_code == 201, workflow.text
     usage = (await api.get("/events/purchased/usage")).json()
@@ -149,12 +149,12 @@ async def test_an_event_that_a_segment_or_a_workflow_uses_stays(api: httpx.Async
     assert [each["name"] for each in usage["usedInWorkflows"]] == ["Thanks"]
     assert not usage["canDelete"]
     await api.delete(f"/segments/{segment['id']}")
-    assert told(await api.delete("/events/purchased")) == (409, "EVENT_IN_USE")
+    assert error_of(await api.delete("/events/purchased")) == (409, "EVENT_IN_USE")
 
 
 @pytest.mark.parametrize("name", ["email.opened", "contact.subscribed", "segment.vip.exit"])
 async def test_reserved_events_are_not_deleted(api: httpx.AsyncClient, name: str) -> None:
-    assert told(await api.delete(f"/events/{name}")) == (422, "VALIDATION_ERROR")
+    assert error_of(await api.delete(f"/events/{name}")) == (422, "VALIDATION_ERROR")
 
 
 async def test_the_events_of_a_deleted_contact_are_deleted(api: httpx.AsyncClient) -> None:

@@ -1,4 +1,4 @@
-"""Custom fields, as filters and editors ask for them."""
+"""Custom fields over HTTP."""
 
 from typing import Any
 
@@ -129,9 +129,9 @@ async def test_a_field_that_a_segment_filters_by_cannot_be_deleted(api: httpx.As
     usage = (await api.get("/contacts/fields/plan/usage")).json()
     assert usage["usedInSegments"] == [{"id": segment["id"], "name": "Pro"}]
     assert (usage["contactCount"], usage["canDelete"]) == (1, False)
-    refused = await api.delete("/contacts/fields/plan")
-    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "FIELD_IN_USE")
-    assert refused.json()["error"]["message"] == "Cannot delete field: used in 1 segments"
+    rejected = await api.delete("/contacts/fields/plan")
+    assert (rejected.status_code, rejected.json()["error"]["code"]) == (409, "FIELD_IN_USE")
+    assert rejected.json()["error"]["message"] == "Cannot delete field: used in 1 segments"
     assert (await api.get("/contacts/fields/other/usage")).json()["canDelete"]
     assert (await fields_of(api))["data.plan"]
 

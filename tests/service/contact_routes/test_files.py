@@ -1,4 +1,4 @@
-"""Files of contacts over HTTP: in as CSV, out as CSV or JSON lines."""
+"""Importing contacts from CSV, and exporting them as CSV or JSON lines."""
 
 import csv
 import io
@@ -9,13 +9,13 @@ import httpx
 import pytest
 
 from libs.runtime.process.testing import eventually
-from tests.service.gateway.test_requests import told
+from tests.service.gateway.test_requests import error_of
 
 SUBSCRIBED = {"logic": "AND", "groups": [{"filters": [{"field": "subscribed", "operator": "equals", "value": True}]}]}
 
 
 async def imported(api: httpx.AsyncClient, text: str) -> dict[str, Any]:
-    """What became of the file, by the job that its upload answered with."""
+    """Import the file and return the job once it has ended."""
     accepted = await api.post("/contacts/import", files={"file": ("people.csv", text.encode())})
     assert accepted.status_code == 202, accepted.text
 
@@ -60,7 +60,7 @@ async def test_an_import_is_returned_as_documented(api: httpx.AsyncClient) -> No
 )
 async def test_a_file_that_cannot_be_imported_is_rejected_at_once(api: httpx.AsyncClient, text: str, code: str) -> None:
     response = await api.post("/contacts/import", files={"file": ("people.csv", text.encode())})
-    assert told(response) == (422, "VALIDATION_ERROR")
+    assert error_of(response) == (422, "VALIDATION_ERROR")
     assert [(e["field"], e["code"]) for e in response.json()["error"]["errors"]] == [("file", code)]
 
 
@@ -98,8 +98,8 @@ async def test_an_export_of_a_segment_has_its_members(api: httpx.AsyncClient, st
     await api.post(f"/segments/{static}/members", json={"emails": ["bob@example.com"]})
     assert [row[0] for row in (await exported(api, segmentId=dynamic))[1:]] == ["ann@example.com"]
     assert [row[0] for row in (await exported(api, segmentId=static))[1:]] == ["bob@example.com"]
-    refused = await stranger.get("/contacts/export", params={"segmentId": static})
-    assert told(refused) == (404, "SEGMENT_NOT_FOUND")
+    rejected = await stranger.get("/contacts/export", params={"segmentId": static})
+    assert error_of(rejected) == (404, "SEGMENT_NOT_FOUND")
 
 
 async def test_a_large_export_is_complete_and_can_be_imported_again(
@@ -118,7 +118,7 @@ async def test_a_large_export_is_complete_and_can_be_imported_again(
 @pytest.mark.parametrize(("query", "field"), [("format=xls", "format"), ("segmentId=x", "segmentId")])
 async def test_an_invalid_export_request_is_rejected(api: httpx.AsyncClient, query: str, field: str) -> None:
     response = await api.get(f"/contacts/export?{query}")
-    assert told(response) == (422, "VALIDATION_ERROR")
+    assert error_of(response) == (422, "VALIDATION_ERROR")
     assert [error["field"] for error in response.json()["error"]["errors"]] == [field]
 
 
@@ -143,7 +143,7 @@ async def test_a_bulk_operation_is_returned_as_documented(api: httpx.AsyncClient
     }
     assert not (await api.get(f"/contacts/{ann['id']}")).json()["subscribed"]
     cancelled = await api.post(f"/contacts/bulk/{job['id']}/cancel")
-    assert told(cancelled) == (409, "JOB_ENDED")
+    assert error_of(cancelled) == (409, "JOB_ENDED")
 
 
 BY_IDS = {"mode": "ids"}
@@ -179,6 +179,6 @@ async def test_a_bulk_operation_selects_contacts_in_three_ways(
 
 
 async def test_all_contacts_are_deleted_only_with_an_explicit_filter(api: httpx.AsyncClient) -> None:
-    refused = await api.post("/contacts/bulk-delete", json={"mode": "query"})
-    assert told(refused) == (422, "VALIDATION_ERROR")
-    assert [error["field"] for error in refused.json()["error"]["errors"]] == ["filter"]
+    rejected = await api.post("/contacts/bulk-delete", json={"mode": "query"})
+    assert error_of(rejected) == (422, "VALIDATION_ERROR")
+    assert [error["field"] for error in rejected.json()["error"]["errors"]] == ["filter"]

@@ -1,4 +1,4 @@
-"""The older API's calls, at its paths and in its shapes."""
+"""The calls of the older API."""
 
 import json
 
@@ -36,8 +36,8 @@ async def test_the_older_api_covers_the_life_of_a_contact(api: httpx.AsyncClient
 async def test_an_address_that_a_contact_has_cannot_be_created_again(api: httpx.AsyncClient) -> None:
     body = {"email": "ann@example.com", "subscribed": True}
     await api.post("/v1/contacts", json=body)
-    refused = await api.post("/v1/contacts", json=body)
-    assert (refused.status_code, refused.json()["error"]["message"]) == (409, "Contact already exists")
+    rejected = await api.post("/v1/contacts", json=body)
+    assert (rejected.status_code, rejected.json()["error"]["message"]) == (409, "Contact already exists")
 
 
 async def test_the_whole_list_is_streamed_over_many_pages(api: httpx.AsyncClient) -> None:
@@ -52,6 +52,6 @@ async def test_exactly_one_of_id_and_address_is_required(api: httpx.AsyncClient)
         for body in ({}, {"id": "x", "email": "ann@example.com"}):
             assert (await api.post(path, json=body)).status_code == 422
         for body in ({"id": "x"}, {"email": "nobody@example.com"}):
-            refused = await api.post(path, json=body)
-            assert (refused.status_code, refused.json()["error"]["code"]) == (404, "CONTACT_NOT_FOUND")
+            rejected = await api.post(path, json=body)
+            assert (rejected.status_code, rejected.json()["error"]["code"]) == (404, "CONTACT_NOT_FOUND")
     assert (await api.post("/v1/contacts", json={"email": "ann@example.com"})).status_code == 422

@@ -15,7 +15,7 @@ def executable() -> str | None:
 
 @asynccontextmanager
 async def browsing() -> AsyncIterator[Browser]:
-    """Without its own sandbox, which root cannot have in a container: it sees our pages only."""
+    """Start it without its sandbox, which root cannot use in a container. It only opens our own pages."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=executable(), args=["--no-sandbox"])
         try:

@@ -1,4 +1,4 @@
-"""A gateway on a port of its own, its neighbours, and clients of a project that it starts with."""
+"""A gateway on a port of its own, fakes of the services behind it, and clients of its first project."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,7 +17,7 @@ from services.gateway.accounts import keys
 from services.gateway.accounts.bootstrap import NAMESPACE
 from services.gateway.app import build
 from tests.conftest import Stack
-from tests.service.gateway.fake_services import Neighbour
+from tests.service.gateway.fake_services import FakeService
 
 
 class World(msgspec.Struct, frozen=True):
@@ -28,8 +28,8 @@ class World(msgspec.Struct, frozen=True):
     project: UUID
     secret: str
     public: str
-    contacts: Neighbour
-    delivery: Neighbour
+    contacts: FakeService
+    delivery: FakeService
 
     def client(self, key: str | None = None) -> httpx.AsyncClient:
         headers = {"Authorization": f"Bearer {key or self.secret}"}
@@ -40,7 +40,7 @@ class World(msgspec.Struct, frozen=True):
 async def gateway_for(
     stack: Stack, secret: str, public: str, *, until_ready: bool = True, **changes: object
 ) -> AsyncIterator[Runtime]:
-    """One more gateway process on the stack, ready to be asked unless it is only to be alive."""
+    """Run one more gateway on the stack, and wait until it is ready unless `until_ready` is false."""
     [port] = free_ports(1)
     keys_of = {"bootstrap_secret_key": secret, "bootstrap_public_key": public}
     config = stack.settings("gateway", **({"http_port": port, "api_rate_limit": 0} | keys_of | changes))
@@ -68,47 +68,47 @@ async def _all_pass(runtime: Runtime) -> bool:
 
 
 @asynccontextmanager
-async def neighbour(stack: Stack, name: str) -> AsyncIterator[Neighbour]:
-    played = Neighbour(name)
-    await stack.prepare([played.service()])
-    async with running(played.service(), stack.settings(name)):
-        yield played
+async def fake_service(stack: Stack, name: str) -> AsyncIterator[FakeService]:
+    fake = FakeService(name)
+    await stack.prepare([fake.service()])
+    async with running(fake.service(), stack.settings(name)):
+        yield fake
 
 
 @pytest.fixture(scope="package")
 async def world(stack: Stack) -> AsyncIterator[World]:
     secret, public = keys.generate("secret"), keys.generate("public")
     async with AsyncExitStack() as running_parts:
-        contacts = await running_parts.enter_async_context(neighbour(stack, "contacts"))
-        delivery = await running_parts.enter_async_context(neighbour(stack, "delivery"))
+        contacts = await running_parts.enter_async_context(fake_service(stack, "contacts"))
+        delivery = await running_parts.enter_async_context(fake_service(stack, "delivery"))
         gateway = await running_parts.enter_async_context(gateway_for(stack, secret, public))
         yield World(gateway, url_of(gateway), uuid5(NAMESPACE, secret), secret, public, contacts, delivery)
 
 
 @pytest.fixture
 async def api(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    """Calls with the secret key."""
+    """Return a client with the secret key."""
     async with world.client() as client:
         yield client
 
 
 @pytest.fixture
 async def stranger(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    """Calls without a key."""
+    """Return a client without a key."""
     async with httpx.AsyncClient(base_url=world.url, timeout=30) as client:
         yield client
 
 
 @pytest.fixture
 async def other_project(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    """Calls with the secret key of another project of the same installation."""
+    """Return a client with the secret key of another project."""
     secret = await issue_key(world.gateway)
     async with world.client(secret) as client:
         yield client
 
 
 async def issue_key(gateway: Runtime) -> str:
-    """The secret key of a new project."""
+    """Return the secret key of a new project."""
     project, secret = uuid7(), keys.generate("secret")
     async with gateway.unit() as unit:
         unit.append([keys.key_issued(secret, uuid7())], Origin(project=project))

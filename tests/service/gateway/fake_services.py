@@ -1,4 +1,4 @@
-"""The services that the gateway asks, played by tiny ones on the real runtime: real inbox, real bus, canned answers."""
+"""Fakes of the services behind the gateway: real runtime, real inbox, real bus, canned results."""
 
 import asyncio
 from collections.abc import Sequence
@@ -53,19 +53,19 @@ from libs.schemas.delivery.emails import (
 ABOUT_CONTACTS = (TrackEvent, SaveContact, SubscribeContact, UnsubscribeContact)
 NO_MIGRATIONS = Path(__file__).parent / "no_migrations"
 REFUSED = "refused"
-"""In an address: the neighbour says no."""
+"""In an address: the service rejects the command."""
 SUBSCRIBER = "subscriber"
 """In an address: its contact is subscribed. Others are not."""
 SETTLED = "settled"
-"""In an address: its contact has all that a request says of it already."""
+"""In an address: the request would not change its contact."""
 STRICT = "strict"
-"""In the subject of a mail: delivery sends it to subscribed contacts only."""
+"""In a subject: delivery sends the mail to subscribed contacts only."""
 UNSENDABLE = "unsendable"
-"""In the subject of a mail: delivery sends it to nobody."""
+"""In a subject: delivery rejects the mail."""
 
 
-class Neighbour:
-    """A service whose commands are noted and answered; it waits while `open` is cleared."""
+class FakeService:
+    """A service that records its commands and returns canned results. It waits while `open` is cleared."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -96,7 +96,7 @@ class Neighbour:
         )
 
     def done_for(self, project: UUID) -> list[Any]:
-        """The messages that were handled for a project, each once."""
+        """Return the messages that were handled for a project, each once."""
         return [envelope.message for envelope in self.seen if envelope.project == project]
 
     async def _handle(self, unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:

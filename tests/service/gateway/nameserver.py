@@ -1,4 +1,4 @@
-"""A name server on this machine that knows a few domains, and keeps silent about others."""
+"""A name server on this machine that knows a few domains and does not answer for some others."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -28,7 +28,7 @@ BROKEN = "broken.example"
 
 
 class Nameserver(asyncio.DatagramProtocol):
-    """`asked` are the questions that came, in order."""
+    """`asked` lists the questions in the order of their arrival."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
@@ -57,7 +57,7 @@ class Nameserver(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def nameserver() -> AsyncIterator[tuple[Nameserver, str]]:
-    """The server, and its address with its port."""
+    """Run the server and yield it with its address and port."""
     transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
         Nameserver, local_addr=("127.0.0.1", 0)
     )

@@ -1,9 +1,9 @@
-"""Asking for figures over time: what is refused before anybody is asked."""
+"""Figures over time: requests that are rejected before a service is asked."""
 
 import httpx
 import pytest
 
-from tests.service.gateway.test_requests import told
+from tests.service.gateway.test_requests import error_of
 
 
 @pytest.mark.parametrize("query", [
@@ -12,5 +12,5 @@ from tests.service.gateway.test_requests import told
 ])  # fmt: skip
 async def test_invalid_dates_are_rejected(api: httpx.AsyncClient, query: str) -> None:
     answer = await api.get(f"/analytics/timeseries?{query}")
-    assert told(answer) == (422, "VALIDATION_ERROR")
+    assert error_of(answer) == (422, "VALIDATION_ERROR")
     assert answer.json()["error"]["errors"][0]["field"] in ("startDate", "endDate")

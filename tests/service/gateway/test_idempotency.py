@@ -1,4 +1,4 @@
-"""The same request twice is one request."""
+"""Requests that are repeated with the same Idempotency-Key."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from libs.runtime.clock import uuid7
 from libs.runtime.process.testing import eventually
 from services.gateway.http.idempotency import fingerprint_of
 from tests.service.gateway.conftest import World
-from tests.service.gateway.test_requests import told
+from tests.service.gateway.test_requests import error_of
 
 
 def event(**changes: Any) -> dict[str, Any]:
@@ -39,9 +39,9 @@ async def test_statuses_and_errors_are_repeated(api: httpx.AsyncClient) -> None:
     ]
     assert [response.status_code for response in created] == [201, 201]
     body, key = event(email="refused@example.com"), {"Idempotency-Key": uuid4().hex}
-    refused = [await api.post("/v1/track", json=body, headers=key) for _ in range(2)]
-    assert refused[0].content == refused[1].content
-    assert refused[1].headers["Idempotency-Replayed"] == "true"
+    rejected = [await api.post("/v1/track", json=body, headers=key) for _ in range(2)]
+    assert rejected[0].content == rejected[1].content
+    assert rejected[1].headers["Idempotency-Replayed"] == "true"
 
 
 async def test_a_key_cannot_be_used_for_another_request(api: httpx.AsyncClient) -> None:
@@ -51,7 +51,7 @@ async def test_a_key_cannot_be_used_for_another_request(api: httpx.AsyncClient) 
         await api.post("/v1/track", json=body | {"event": "other"}, headers=key),
         await api.post("/contacts", json=body, headers=key),
     ):
-        assert told(response) == (409, "IDEMPOTENCY_KEY_REUSED")
+        assert error_of(response) == (409, "IDEMPOTENCY_KEY_REUSED")
         details = response.json()["error"]["details"]
         assert details["key"] == key["Idempotency-Key"]
         assert (details["originalRequest"], details["originalStatusCode"]) == ("POST /v1/track", 200)
@@ -73,7 +73,7 @@ async def test_a_repeat_while_the_first_is_running_gets_retry_after(world: World
         second = await api.post("/v1/track", json=body, headers=key)
     finally:
         world.contacts.open.set()
-    assert told(second) == (409, "IDEMPOTENCY_KEY_REUSED")
+    assert error_of(second) == (409, "IDEMPOTENCY_KEY_REUSED")
     assert 1 <= int(second.headers["Retry-After"]) <= 30
     assert second.json()["error"]["details"]["originalStatusCode"] is None
     assert (await first).status_code == 200
@@ -91,14 +91,14 @@ async def test_of_many_concurrent_repeats_one_is_done(world: World, api: httpx.A
 
 async def test_an_invalid_request_does_not_use_up_its_key(api: httpx.AsyncClient) -> None:
     key = {"Idempotency-Key": uuid4().hex}
-    assert told(await api.post("/v1/track", json={"email": 1}, headers=key)) == (422, "VALIDATION_ERROR")
+    assert error_of(await api.post("/v1/track", json={"email": 1}, headers=key)) == (422, "VALIDATION_ERROR")
     assert (await api.post("/v1/track", json=event(), headers=key)).status_code == 200
 
 
 async def test_a_key_must_be_printable(api: httpx.AsyncClient) -> None:
     for key in (b"", b"x" * 256, b"\xc3\xa9"):
         response = await api.post("/v1/track", json=event(), headers=[(b"Idempotency-Key", key)])
-        assert told(response) == (400, "BAD_REQUEST")
+        assert error_of(response) == (400, "BAD_REQUEST")
 
 
 async def test_a_request_that_died_is_taken_over_under_the_same_command_id(
@@ -115,7 +115,7 @@ async def test_a_request_that_died_is_taken_over_under_the_same_command_id(
 async def test_a_repeat_that_fails_before_its_command_keeps_the_key_of_one_that_died(
     world: World, api: httpx.AsyncClient
 ) -> None:
-    """That one may have asked: under another command's id a third run would do it twice."""
+    """It may have sent its command: under a new command id a third run would do it twice."""
     body, key, command = {"email": 1}, uuid4().hex, uuid7()
     content = httpx.Request("POST", "http://x", json=body).content
     await _leave_behind(world, key, fingerprint_of("POST /v1/track", b"", content), command, leased_for=-1)
@@ -128,8 +128,8 @@ async def test_a_request_within_its_lease_is_not_taken_over(world: World, api: h
     body, key = event(), uuid4().hex
     content = httpx.Request("POST", "http://x", json=body).content
     await _leave_behind(world, key, fingerprint_of("POST /v1/track", b"", content), uuid7(), leased_for=30)
-    refused = await api.post("/v1/track", json=body, headers={"Idempotency-Key": key})
-    assert told(refused) == (409, "IDEMPOTENCY_KEY_REUSED")
+    rejected = await api.post("/v1/track", json=body, headers={"Idempotency-Key": key})
+    assert error_of(rejected) == (409, "IDEMPOTENCY_KEY_REUSED")
     assert done(world, body["email"]) == 0
 
 
@@ -149,7 +149,7 @@ async def _is_claimed(world: World, key: str) -> bool:
 
 
 async def _leave_behind(world: World, key: str, fingerprint: bytes, command: Any, leased_for: float) -> None:
-    """What a gateway leaves that dies in the middle of a request."""
+    """Insert what a gateway leaves behind that dies in the middle of a request."""
     await world.gateway.pool.execute(
         """
         insert into idempotency (project, key, fingerprint, request, command_id, claimed_at, leased_until, expires_at)

@@ -1,4 +1,4 @@
-"""Notifications on their way to the bus."""
+"""Notifications are stored on the bus."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -14,7 +14,7 @@ from libs.runtime.messaging.bus import Unavailable
 from libs.runtime.messaging.publisher import Outgoing, Publisher
 from libs.schemas.feedback.notifications import RecordNotification, RecordNotifications
 from services.gateway.sns import bus_message
-from services.gateway.sns import ingest as intake_module
+from services.gateway.sns import ingest as ingest
 from services.gateway.sns.ingest import (
     MAX_CHARACTERS,
     MAX_PER_MESSAGE,
@@ -22,14 +22,14 @@ from services.gateway.sns.ingest import (
     batches_of,
 )
 from tests.conftest import Stack
-from tests.service.gateway.test_requests import told
+from tests.service.gateway.test_requests import error_of
 
 decode = msgspec.json.Decoder(RecordNotification | RecordNotifications).decode
 
 
 @pytest.fixture
 async def subject(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
-    """Where the intake publishes: a subject of INGEST that nobody else uses, empty again afterwards."""
+    """Publish to a subject of INGEST that only this test uses, and purge it afterwards."""
     name = f"ingest.test-{uuid4()}"
     monkeypatch.setattr(bus_message, "SUBJECT", name)
     yield name
@@ -37,7 +37,7 @@ async def subject(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 
 async def stored(client: Client, subject: str) -> list[UUID]:
-    """Ids of the notifications that are on the subject, in order."""
+    """Return the ids of the notifications on the subject, in order."""
     js, found, place = client.jetstream(), [], 0
     held = (await js.stream_info("INGEST", subjects_filter=subject)).state.subjects or {}
     for _ in range(held.get(subject, 0)):
@@ -62,22 +62,22 @@ class Broken(Publisher):
 
 
 async def test_a_notification_is_stored_once(stack: Stack, subject: str) -> None:
-    intake = IngestQueue(Publisher(stack.client, "INGEST"))
+    queue = IngestQueue(Publisher(stack.client, "INGEST"))
     ids = [uuid4() for _ in range(300)]
-    taking = [asyncio.create_task(intake.store(notification(each))) for each in [*ids, *ids[:50]]]
+    taking = [asyncio.create_task(queue.store(notification(each))) for each in [*ids, *ids[:50]]]
     await asyncio.sleep(0)
-    running = asyncio.create_task(intake.run())
+    running = asyncio.create_task(queue.run())
     await asyncio.gather(*taking)
     assert await stored(stack.client, subject) == ids
     running.cancel()
 
 
 async def test_a_notification_that_is_not_stored_is_not_accepted(stack: Stack, subject: str) -> None:
-    intake = IngestQueue(Broken(stack.client, "INGEST"))
+    queue = IngestQueue(Broken(stack.client, "INGEST"))
     ids = [uuid4() for _ in range(MAX_PER_MESSAGE + 2)]
-    taking = [asyncio.create_task(intake.store(notification(each))) for each in ids]
+    taking = [asyncio.create_task(queue.store(notification(each))) for each in ids]
     await asyncio.sleep(0)
-    running = asyncio.create_task(intake.run())
+    running = asyncio.create_task(queue.run())
     outcomes = await asyncio.gather(*taking, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [type(None)] * MAX_PER_MESSAGE + [Unavailable] * 2
     assert await stored(stack.client, subject) == ids[:MAX_PER_MESSAGE]
@@ -87,13 +87,13 @@ async def test_a_notification_that_is_not_stored_is_not_accepted(stack: Stack, s
 async def test_notifications_over_the_limit_are_rejected(
     stack: Stack, subject: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake_module, "MAX_WAITING", 2)
-    intake = IngestQueue(Publisher(stack.client, "INGEST"))
-    waiting = [asyncio.create_task(intake.store(notification())) for _ in range(2)]
+    monkeypatch.setattr(ingest, "MAX_WAITING", 2)
+    queue = IngestQueue(Publisher(stack.client, "INGEST"))
+    waiting = [asyncio.create_task(queue.store(notification())) for _ in range(2)]
     await asyncio.sleep(0)
     with pytest.raises(Unavailable):
-        await intake.store(notification())
-    running = asyncio.create_task(intake.run())
+        await queue.store(notification())
+    running = asyncio.create_task(queue.run())
     await asyncio.gather(*waiting)
     running.cancel()
 
@@ -108,11 +108,11 @@ def test_a_batch_fits_into_a_message_of_the_bus() -> None:
 
 async def test_a_message_that_is_not_from_sns_is_rejected_with_the_error_envelope(stranger: httpx.AsyncClient) -> None:
     for path in ("/webhooks/sns", "/webhooks/incoming/sns", "/api/webhooks/sns"):
-        assert told(await stranger.post(path, content=b'{"Type":"Notification"}')) == (400, "BAD_REQUEST")
-    assert told(await stranger.post("/webhooks/sns", content=b"x" * 600_000)) == (413, "PAYLOAD_TOO_LARGE")
+        assert error_of(await stranger.post(path, content=b'{"Type":"Notification"}')) == (400, "BAD_REQUEST")
+    assert error_of(await stranger.post("/webhooks/sns", content=b"x" * 600_000)) == (413, "PAYLOAD_TOO_LARGE")
 
 
 async def test_raw_delivery_without_a_signature_is_rejected(stranger: httpx.AsyncClient) -> None:
     raw = {"x-amz-sns-rawdelivery": "true"}
     answer = await stranger.post("/webhooks/sns", content=b'{"eventType":"Open"}', headers=raw)
-    assert told(answer) == (403, "FORBIDDEN")
+    assert error_of(answer) == (403, "FORBIDDEN")

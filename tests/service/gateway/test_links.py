@@ -1,4 +1,4 @@
-"""The links in mails, followed by people, by mail programs, and by those who only guess."""
+"""The links in mails, opened by people, by mail programs, and by attackers who guess."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
 def contact_with_link(world: World, subscribed: bool = True) -> tuple[UUID, UUID, str]:
-    """A contact, the mail that reached it, and the token in its links."""
+    """A contact, a mail that it received, and the token in the mail's links."""
     contact, mail = uuid4(), uuid4()
     world.contacts.subscribed[contact] = subscribed
     target = LinkTarget(world.project, contact, mail)
@@ -120,8 +120,8 @@ async def test_a_project_is_changed_by_its_own_key_to_a_supported_language(
     [mine] = (await api.get("/users/@me/projects")).json()
     assert mine["id"] == str(world.project)
     path = f"/users/@me/projects/{world.project}"
-    refused = await api.patch(path, json={"language": "tlh"})
-    assert (refused.status_code, refused.json()["error"]["errors"][0]["field"]) == (422, "language")
+    rejected = await api.patch(path, json={"language": "tlh"})
+    assert (rejected.status_code, rejected.json()["error"]["errors"][0]["field"]) == (422, "language")
     assert (await other_project.patch(path, json={"name": "Mine now"})).status_code == 404
     for field, value in (("timezone", "Mars/Olympus"), ("tracking", False)):
         no = await api.patch(path, json={field: value})
@@ -150,7 +150,7 @@ async def test_a_link_cannot_be_used_to_flood(world: World, stranger: httpx.Asyn
     _, _, token = contact_with_link(world)
     clicks = [stranger.post(f"/unsubscribe/{token}", data=ONE_CLICK) for _ in range(80)]
     responses = await asyncio.gather(*clicks)
-    refused = [response for response in responses if response.status_code == 429]
-    assert 0 < len(refused) <= 50
+    rejected = [response for response in responses if response.status_code == 429]
+    assert 0 < len(rejected) <= 50
     assert {response.status_code for response in responses} == {200, 429}
-    assert all("Retry-After" in response.headers for response in refused)
+    assert all("Retry-After" in response.headers for response in rejected)

@@ -1,4 +1,4 @@
-"""The pages behind mail links, used as people use them."""
+"""The pages behind mail links, used in a real browser."""
 
 from collections.abc import AsyncIterator
 from uuid import uuid4
@@ -30,7 +30,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A phone, held upright, whose browser runs no scripts."""
+    """Return a page in the size of a phone, with scripts turned off."""
     context = await browser.new_context(
         java_script_enabled=False, viewport={"width": 360, "height": 740}, locale="en-GB"
     )

@@ -1,4 +1,4 @@
-"""How a gateway starts and stops."""
+"""The start and the stop of a gateway."""
 
 import asyncio
 

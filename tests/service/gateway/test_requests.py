@@ -1,4 +1,4 @@
-"""How the gateway takes requests, over HTTP."""
+"""Requests to the gateway over HTTP."""
 
 from base64 import b64encode
 from hashlib import sha256
@@ -18,8 +18,8 @@ FILE = {"filename": "a.txt", "content": "aGVsbG8=", "contentType": "text/plain"}
 EVENT = {"email": "ada@example.com", "event": "signed_up", "data": {"plan": "pro"}}
 
 
-def told(response: httpx.Response) -> tuple[int, str]:
-    """Status and code of a refusal, whose envelope must be whole."""
+def error_of(response: httpx.Response) -> tuple[int, str]:
+    """Return the status and the code of an error, whose envelope must be complete."""
     envelope = response.json()
     error = envelope["error"]
     assert envelope["success"] is False
@@ -49,21 +49,21 @@ async def test_a_tracked_event_is_returned_for_old_and_new_clients(
 async def test_requests_without_a_key_or_with_an_invalid_one_are_rejected(
     world: World, stranger: httpx.AsyncClient
 ) -> None:
-    assert told(await stranger.get("/contacts")) == (401, "MISSING_AUTH")
+    assert error_of(await stranger.get("/contacts")) == (401, "MISSING_AUTH")
     for key in ("sk_unknown", world.public, "nonsense"):
-        refused = await stranger.get("/contacts", headers={"Authorization": f"Bearer {key}"})
-        assert told(refused) == (401, "INVALID_API_KEY")
-        assert "requires a secret key (sk_*)" in refused.json()["error"]["message"]
-    refused = await stranger.post("/v1/track", json=EVENT, headers={"Authorization": "Bearer pk_unknown"})
-    assert told(refused) == (401, "INVALID_API_KEY")
-    assert "public key (pk_*)" in refused.json()["error"]["message"]
+        rejected = await stranger.get("/contacts", headers={"Authorization": f"Bearer {key}"})
+        assert error_of(rejected) == (401, "INVALID_API_KEY")
+        assert "requires a secret key (sk_*)" in rejected.json()["error"]["message"]
+    rejected = await stranger.post("/v1/track", json=EVENT, headers={"Authorization": "Bearer pk_unknown"})
+    assert error_of(rejected) == (401, "INVALID_API_KEY")
+    assert "public key (pk_*)" in rejected.json()["error"]["message"]
 
 
 async def test_a_public_key_may_only_track(world: World) -> None:
     async with world.client(world.public) as browser:
         assert (await browser.post("/v1/track", json=EVENT)).status_code == 200
-        assert told(await browser.post("/v1/send", json={})) == (401, "INVALID_API_KEY")
-        assert told(await browser.get("/emails")) == (401, "INVALID_API_KEY")
+        assert error_of(await browser.post("/v1/send", json={})) == (401, "INVALID_API_KEY")
+        assert error_of(await browser.get("/emails")) == (401, "INVALID_API_KEY")
 
 
 async def test_a_public_key_cannot_undo_an_unsubscription(world: World) -> None:
@@ -80,9 +80,9 @@ async def test_a_public_key_cannot_undo_an_unsubscription(world: World) -> None:
 async def test_requests_with_a_public_key_are_limited_in_size(world: World) -> None:
     async with world.client(world.public) as browser:
         many = {f"k{n}": n for n in range(51)}
-        assert told(await browser.post("/v1/track", json=EVENT | {"data": many})) == (422, "VALIDATION_ERROR")
+        assert error_of(await browser.post("/v1/track", json=EVENT | {"data": many})) == (422, "VALIDATION_ERROR")
         large = {"text": "x" * 40_000}
-        assert told(await browser.post("/v1/track", json=EVENT | {"data": large})) == (413, "PAYLOAD_TOO_LARGE")
+        assert error_of(await browser.post("/v1/track", json=EVENT | {"data": large})) == (413, "PAYLOAD_TOO_LARGE")
 
 
 async def test_a_contact_is_created_or_found(world: World, api: httpx.AsyncClient) -> None:
@@ -112,7 +112,7 @@ async def test_a_mail_to_several_is_one_mail_each_and_new_contacts_start_unsubsc
 async def test_no_mail_is_sent_if_one_recipient_is_rejected(world: World, api: httpx.AsyncClient) -> None:
     tag = uuid4().hex
     body = {"to": [f"a{tag}@example.com", f"refused{tag}@example.com"], "subject": "Hi", "body": "b", "from": "m@e.co"}
-    assert told(await api.post("/v1/send", json=body)) == (422, "VALIDATION_ERROR")
+    assert error_of(await api.post("/v1/send", json=body)) == (422, "VALIDATION_ERROR")
     assert not orders(world, tag)
 
 
@@ -120,7 +120,7 @@ async def test_no_mail_is_sent_if_one_recipient_is_not_subscribed(world: World, 
     tag = uuid4().hex
     to = [f"subscriber{tag}@example.com", f"other{tag}@example.com", f"subscriber2{tag}@example.com"]
     body = {"to": to, "subject": "strict {{ name }}", "body": "b", "from": "me@example.com"}
-    assert told(await api.post("/v1/send", json=body)) == (400, "CONTACT_UNSUBSCRIBED")
+    assert error_of(await api.post("/v1/send", json=body)) == (400, "CONTACT_UNSUBSCRIBED")
     assert not orders(world, tag) and not saved(world, tag)
     answer = (await api.post("/v1/send", json=body | {"to": [to[2], to[0]]})).json()
     assert [each["contact"]["email"] for each in answer["emails"]] == [to[2], to[0]]
@@ -158,7 +158,7 @@ async def test_a_mail_that_cannot_be_sent_is_rejected_before_anything_is_written
     tag = uuid4().hex
     usual = {"to": [f"subscriber{tag}@example.com"], "subject": "Hi", "body": "b", "from": "me@example.com"}
     response = await api.post("/v1/send", json=usual | changes | {"data": {"tag": tag}})
-    assert told(response) == (status, code)
+    assert error_of(response) == (status, code)
     assert [error["field"] for error in response.json()["error"].get("errors", [])] == ([field] if field else [])
     assert not orders(world, tag) and not saved(world, tag)
 
@@ -195,7 +195,7 @@ async def test_only_contacts_that_the_request_changes_are_saved(world: World, ap
 
 
 async def test_a_request_with_a_key_saves_every_contact_under_it(world: World, api: httpx.AsyncClient) -> None:
-    """Or a repeat could save what was as it should be at first, and was changed since."""
+    """Otherwise a repeat could save a contact that was unchanged at first and has changed since."""
     tag = uuid4().hex
     body = {"to": f"settled{tag}@example.com", "subject": "Hi", "body": "b", "from": "me@example.com"}
     assert (await api.post("/v1/send", json=body, headers={"Idempotency-Key": tag})).status_code == 200
@@ -221,26 +221,29 @@ def saved(world: World, tag: str) -> list[SaveContact]:
 
 
 async def test_a_rejection_by_a_service_reaches_the_caller(api: httpx.AsyncClient) -> None:
-    assert told(await api.post("/v1/track", json=EVENT | {"email": "refused@example.com"})) == (422, "VALIDATION_ERROR")
-    assert told(await api.get(f"/contacts/{uuid4()}")) == (404, "CONTACT_NOT_FOUND")
-    assert told(await api.get("/contacts/nonsense")) == (404, "CONTACT_NOT_FOUND")
+    assert error_of(await api.post("/v1/track", json=EVENT | {"email": "refused@example.com"})) == (
+        422,
+        "VALIDATION_ERROR",
+    )
+    assert error_of(await api.get(f"/contacts/{uuid4()}")) == (404, "CONTACT_NOT_FOUND")
+    assert error_of(await api.get("/contacts/nonsense")) == (404, "CONTACT_NOT_FOUND")
 
 
 async def test_a_service_that_does_not_run_is_a_503(api: httpx.AsyncClient) -> None:
     response = await api.get("/workflows")
-    assert told(response) == (503, "SERVICE_UNAVAILABLE")
+    assert error_of(response) == (503, "SERVICE_UNAVAILABLE")
     assert int(response.headers["Retry-After"]) >= 1
 
 
 async def test_unknown_paths_and_methods_are_rejected(stranger: httpx.AsyncClient) -> None:
-    assert told(await stranger.get("/nowhere")) == (404, "RESOURCE_NOT_FOUND")
-    refused = await stranger.delete("/contacts")
-    assert told(refused) == (405, "METHOD_NOT_ALLOWED")
-    assert "GET" in refused.headers["Allow"]
+    assert error_of(await stranger.get("/nowhere")) == (404, "RESOURCE_NOT_FOUND")
+    rejected = await stranger.delete("/contacts")
+    assert error_of(rejected) == (405, "METHOD_NOT_ALLOWED")
+    assert "GET" in rejected.headers["Allow"]
 
 
 @pytest.mark.parametrize(
-    ("content", "headers", "told_as"),
+    ("content", "headers", "expected"),
     [
         (b"{", {}, (400, "VALIDATION_ERROR")),
         (b"\xff\xff", {}, (400, "VALIDATION_ERROR")),
@@ -255,11 +258,11 @@ async def test_unknown_paths_and_methods_are_rejected(stranger: httpx.AsyncClien
     ],
 )
 async def test_invalid_bodies_are_rejected_and_change_nothing(
-    world: World, api: httpx.AsyncClient, content: bytes, headers: dict[str, str], told_as: tuple[int, str]
+    world: World, api: httpx.AsyncClient, content: bytes, headers: dict[str, str], expected: tuple[int, str]
 ) -> None:
     before = len(world.contacts.seen)
     sent = {"Content-Type": "application/json"} | headers
-    assert told(await api.post("/v1/track", content=content, headers=sent)) == told_as
+    assert error_of(await api.post("/v1/track", content=content, headers=sent)) == expected
     assert len(world.contacts.seen) == before
 
 
@@ -272,15 +275,15 @@ async def test_a_chunked_body_is_accepted_up_to_the_limit(api: httpx.AsyncClient
 
     headers = {"Content-Type": "application/json"}
     assert (await api.post("/v1/track", content=pieces(20), headers=headers)).status_code == 200
-    assert told(await api.post("/v1/track", content=pieces(40), headers=headers)) == (413, "PAYLOAD_TOO_LARGE")
+    assert error_of(await api.post("/v1/track", content=pieces(40), headers=headers)) == (413, "PAYLOAD_TOO_LARGE")
 
 
 async def test_pages_and_states_must_be_valid(api: httpx.AsyncClient) -> None:
     for query, field in (("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("search=%00", "search")):
-        refused = await api.get(f"/contacts?{query}")
-        assert told(refused) == (422, "VALIDATION_ERROR")
-        assert [error["field"] for error in refused.json()["error"]["errors"]] == [field]
-    assert told(await api.get("/campaigns?status=LOST")) == (422, "VALIDATION_ERROR")
+        rejected = await api.get(f"/contacts?{query}")
+        assert error_of(rejected) == (422, "VALIDATION_ERROR")
+        assert [error["field"] for error in rejected.json()["error"]["errors"]] == [field]
+    assert error_of(await api.get("/campaigns?status=LOST")) == (422, "VALIDATION_ERROR")
 
 
 async def test_a_valid_request_id_is_echoed_and_any_other_is_replaced(stranger: httpx.AsyncClient) -> None:
@@ -309,11 +312,11 @@ async def test_a_project_over_its_rate_limit_is_slowed_down(stack: Stack, world:
         responses = [await c.post("/v1/track", json=EVENT) for _ in range(4)]
     assert [response.status_code for response in responses] == [200, 200, 200, 429]
     assert [response.headers["RateLimit-Remaining"] for response in responses] == ["2", "1", "0", "0"]
-    assert told(responses[3]) == (429, "RATE_LIMIT_EXCEEDED")
+    assert error_of(responses[3]) == (429, "RATE_LIMIT_EXCEEDED")
     wait = responses[3].json()["error"]["details"]["retryAfter"]
     assert wait == int(responses[3].headers["Retry-After"]) >= 1
 
 
 async def test_a_project_sees_its_own_domains_only(world: World, api: httpx.AsyncClient) -> None:
-    assert told(await api.get(f"/domains/project/{uuid4()}")) == (404, "PROJECT_NOT_FOUND")
-    assert told(await api.get("/domains/project/nonsense")) == (404, "PROJECT_NOT_FOUND")
+    assert error_of(await api.get(f"/domains/project/{uuid4()}")) == (404, "PROJECT_NOT_FOUND")
+    assert error_of(await api.get("/domains/project/nonsense")) == (404, "PROJECT_NOT_FOUND")

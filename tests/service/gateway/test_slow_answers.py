@@ -1,4 +1,4 @@
-"""Commands whose service takes its time, or is away."""
+"""Commands whose service is slow or does not run."""
 
 import asyncio
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ from libs.schemas.delivery.emails import SendEmails
 from services.gateway.bus import bus as gateway_bus
 from services.gateway.bus.bus import Bus
 from tests.conftest import Stack
-from tests.service.gateway.conftest import World, neighbour
-from tests.service.gateway.test_requests import told
+from tests.service.gateway.conftest import World, fake_service
+from tests.service.gateway.test_requests import error_of
 
 TEMPLATE = {"name": "T", "subject": "S", "body": "<p>B</p>", "from": "me@example.com"}
 
@@ -41,12 +41,12 @@ async def test_a_command_without_a_reply_is_accepted_and_its_result_is_fetched_l
     assert response.json()["data"] == {"command": command}
     assert response.headers["Location"] == f"/commands/{command}"
     assert (await api.get(response.headers["Location"])).status_code == 202
-    async with neighbour(stack, "campaigns") as campaigns:
+    async with fake_service(stack, "campaigns") as campaigns:
         answers = [await eventually(lambda: _answer(api, command)) for _ in range(3)]
     assert {answer["data"]["name"] for answer in answers} == {"T"}
     assert len({answer["data"]["id"] for answer in answers}) == 1
     assert len([m for m in campaigns.seen if str(m.id) == command]) == 1
-    assert told(await other_project.get(f"/commands/{command}")) == (404, "COMMAND_NOT_FOUND")
+    assert error_of(await other_project.get(f"/commands/{command}")) == (404, "COMMAND_NOT_FOUND")
 
 
 async def _answer(api: httpx.AsyncClient, command: str) -> dict[str, dict[str, str]] | None:
@@ -58,7 +58,7 @@ async def test_a_repeat_of_the_request_gets_the_late_result(stack: Stack, api: h
     key = {"Idempotency-Key": uuid4().hex}
     late = await api.post("/templates", json=TEMPLATE | {"name": "Late"}, headers=key)
     assert late.status_code == 202
-    async with neighbour(stack, "campaigns") as campaigns:
+    async with fake_service(stack, "campaigns") as campaigns:
 
         async def answered() -> httpx.Response | None:
             response = await api.post("/templates", json=TEMPLATE | {"name": "Late"}, headers=key)
@@ -71,8 +71,8 @@ async def test_a_repeat_of_the_request_gets_the_late_result(stack: Stack, api: h
 
 
 async def test_an_unknown_command_is_not_found(api: httpx.AsyncClient) -> None:
-    assert told(await api.get(f"/commands/{uuid4()}")) == (404, "COMMAND_NOT_FOUND")
-    assert told(await api.get("/commands/nonsense")) == (404, "COMMAND_NOT_FOUND")
+    assert error_of(await api.get(f"/commands/{uuid4()}")) == (404, "COMMAND_NOT_FOUND")
+    assert error_of(await api.get("/commands/nonsense")) == (404, "COMMAND_NOT_FOUND")
 
 
 async def test_a_mail_whose_contact_is_not_saved_in_time_is_not_accepted(world: World, api: httpx.AsyncClient) -> None:
@@ -81,7 +81,7 @@ async def test_a_mail_whose_contact_is_not_saved_in_time_is_not_accepted(world: 
     key = {"Idempotency-Key": uuid4().hex}
     world.contacts.open.clear()
     try:
-        assert told(await api.post("/v1/send", json=body, headers=key)) == (503, "SERVICE_UNAVAILABLE")
+        assert error_of(await api.post("/v1/send", json=body, headers=key)) == (503, "SERVICE_UNAVAILABLE")
     finally:
         world.contacts.open.set()
     again = await api.post("/v1/send", json=body, headers=key)

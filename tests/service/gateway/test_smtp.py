@@ -1,4 +1,4 @@
-"""The SMTP relay over real sockets, with the standard library's client: what is taken is committed."""
+"""The SMTP relay over real sockets, with the client of the standard library."""
 
 import asyncio
 import smtplib
@@ -21,12 +21,12 @@ from services.gateway.smtp.session import MAX_BYTES, MAX_RECIPIENTS
 from tests.conftest import Stack
 from tests.service.gateway.conftest import World, gateway_for
 
-RawResponse = TypeVar("RawResponse")
+T = TypeVar("T")
 SENDER = "team@example.com"
 
 
 class Relay:
-    """A gateway with its relay, and clients of it."""
+    """A gateway with its relay, and clients for it."""
 
     def __init__(self, gateway: Runtime, world: World, secret: str, public: str) -> None:
         self.gateway = gateway
@@ -36,7 +36,7 @@ class Relay:
         self.project: UUID = uuid5(NAMESPACE, secret)
 
     def connect(self, port: int | None = None) -> smtplib.SMTP:
-        """In the clear, and greeted."""
+        """Return a client without TLS after the greeting."""
         client = smtplib.SMTP("127.0.0.1", port or self.gateway.settings.smtp_port or 0, timeout=30)
         client.ehlo()
         return client
@@ -53,7 +53,7 @@ class Relay:
         return client
 
     def send(self, mail: EmailMessage, to: Sequence[str], client: smtplib.SMTP | None = None) -> tuple[int, str]:
-        """The answer to the message."""
+        """Send the message and return the reply."""
         client = client or self.login()
         client.mail(SENDER)
         for address in to:
@@ -63,19 +63,19 @@ class Relay:
         return code, text.decode()
 
     def asked(self) -> list[Any]:
-        """What delivery was asked to send."""
+        """Return the mails that delivery was asked to send."""
         return self.world.delivery.done_for(self.project)
 
 
 def anything() -> ssl.SSLContext:
-    """A client that believes every certificate: this one was made a moment ago."""
+    """Return a TLS context that trusts every certificate, because the relay's was just generated."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
 
 
-async def aside(work: Callable[..., RawResponse], *arguments: Any) -> RawResponse:
+async def aside(work: Callable[..., T], *arguments: Any) -> T:
     return await asyncio.wait_for(asyncio.to_thread(work, *arguments), 60)
 
 
@@ -161,7 +161,7 @@ async def test_the_password_is_a_secret_key(relay: Relay, user: str) -> None:
 
 
 async def test_an_unknown_user_or_password_is_rejected(relay: Relay) -> None:
-    def refused() -> list[int]:
+    def rejected() -> list[int]:
         codes = []
         for user, password in (("godwit", "sk_wrong"), ("somebody", relay.secret), ("godwit", relay.public)):
             with pytest.raises(smtplib.SMTPAuthenticationError) as no:
@@ -169,7 +169,7 @@ async def test_an_unknown_user_or_password_is_rejected(relay: Relay) -> None:
             codes.append(no.value.smtp_code)
         return codes
 
-    assert await aside(refused) == [535, 535, 535]
+    assert await aside(rejected) == [535, 535, 535]
 
 
 async def test_login_attempts_are_limited(relay: Relay) -> None:

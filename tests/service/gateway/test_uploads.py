@@ -1,4 +1,4 @@
-"""How the gateway takes files: read as they come, handed on piece by piece, and refused as a whole if broken."""
+"""Uploads: files are passed on in chunks as they arrive, and rejected as a whole if they are malformed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -16,7 +16,7 @@ from libs.schemas.contacts.jobs import (
     StoreImportChunk,
 )
 from tests.service.gateway.conftest import World
-from tests.service.gateway.test_requests import told
+from tests.service.gateway.test_requests import error_of
 
 CSV = b"email,plan\r\nada@example.com,pro\r\n\r\nbob@example.com,free"
 BOUNDARY = "----godwit"
@@ -27,7 +27,7 @@ def form(content: bytes, name: str = "file") -> dict[str, tuple[str, bytes]]:
 
 
 def uploaded(world: World, job_id: str) -> tuple[StartImport, bytes]:
-    """What the contacts service was told of the file."""
+    """Return the command that starts the import, and the file that was stored."""
     mine = [m for m in world.contacts.done_for(world.project) if getattr(m, "import_id", None) == UUID(job_id)]
     chunks = [message for message in mine if isinstance(message, StoreImportChunk)]
     assert [chunk.number for chunk in chunks] == list(range(len(chunks)))
@@ -84,7 +84,7 @@ async def test_a_malformed_file_is_rejected_with_its_row(
 ) -> None:
     before = len(world.contacts.done_for(world.project))
     response = await api.post("/contacts/import", files=form(content))
-    assert told(response) == (422, "VALIDATION_ERROR")
+    assert error_of(response) == (422, "VALIDATION_ERROR")
     [error] = response.json()["error"]["errors"]
     assert (error["field"], error["code"]) == ("file", code)
     assert error["message"].startswith("Row ")
@@ -93,7 +93,7 @@ async def test_a_malformed_file_is_rejected_with_its_row(
 
 async def test_a_form_without_a_file_is_rejected(api: httpx.AsyncClient) -> None:
     response = await api.post("/contacts/import", files=form(CSV, name="data"))
-    assert told(response) == (422, "VALIDATION_ERROR")
+    assert error_of(response) == (422, "VALIDATION_ERROR")
     assert response.json()["error"]["errors"] == [
         {"field": "file", "message": "CSV file is required", "code": "required"}
     ]
@@ -126,7 +126,7 @@ async def test_a_body_that_is_not_a_form_is_rejected(
 ) -> None:
     kind = kind if isinstance(kind, bytes) else kind.encode()
     response = await api.post("/contacts/import", content=body, headers=[(b"content-type", kind)])
-    assert told(response) == answer
+    assert error_of(response) == answer
 
 
 async def test_a_file_over_a_hundred_megabytes_is_rejected_before_it_is_read(world: World) -> None:
@@ -142,7 +142,7 @@ async def test_a_file_over_a_hundred_megabytes_is_rejected_before_it_is_read(wor
 async def test_a_file_with_more_than_a_million_rows_is_rejected(api: httpx.AsyncClient) -> None:
     headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
     response = await api.post("/contacts/import", content=streamed(too_many_rows()), headers=headers)
-    assert told(response) == (413, "PAYLOAD_TOO_LARGE")
+    assert error_of(response) == (413, "PAYLOAD_TOO_LARGE")
 
 
 def too_many_rows() -> Iterator[bytes]:
@@ -154,7 +154,7 @@ def too_many_rows() -> Iterator[bytes]:
 
 
 async def streamed(content: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """A form whose length nobody knows before it ends."""
+    """Yield a form without a declared length."""
     yield f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="people.csv"\r\n\r\n'.encode()
     for piece in content:
         yield piece
@@ -163,7 +163,7 @@ async def streamed(content: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("path", ["/contacts/import/nothing", "/contacts/bulk/nothing"])
 async def test_an_unknown_job_is_not_found(api: httpx.AsyncClient, path: str) -> None:
-    status, code = told(await api.get(path))
+    status, code = error_of(await api.get(path))
     assert (status, code.endswith("_NOT_FOUND")) == (404, True)
 
 
@@ -183,7 +183,7 @@ async def test_an_unknown_job_is_not_found(api: httpx.AsyncClient, path: str) ->
 )
 async def test_errors_of_bulk_operations_name_their_field(api: httpx.AsyncClient, body: object, field: str) -> None:
     response = await api.post("/contacts/bulk-subscribe", json=body)
-    assert told(response) == (422, "VALIDATION_ERROR")
+    assert error_of(response) == (422, "VALIDATION_ERROR")
     assert [error["field"] for error in response.json()["error"]["errors"]] == [field]
 
 

@@ -1,4 +1,4 @@
-"""Looking at addresses over HTTP, with a name server of the test's own."""
+"""Verifying addresses over HTTP, with a name server of the test's own."""
 
 from collections.abc import AsyncIterator
 
@@ -10,7 +10,7 @@ from services.gateway.verification import dns_lookup
 from tests.conftest import Stack
 from tests.service.gateway.conftest import World, gateway_for, url_of
 from tests.service.gateway.nameserver import BROKEN, SILENT, Nameserver, nameserver
-from tests.service.gateway.test_requests import told
+from tests.service.gateway.test_requests import error_of
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +93,10 @@ async def test_an_answer_is_cached(verifier: httpx.AsyncClient, dns: tuple[Names
 )
 async def test_an_invalid_address_is_rejected(verifier: httpx.AsyncClient, email: str) -> None:
     response = await verifier.post("/v1/verify", json={"email": email})
-    assert told(response) == (422, "VALIDATION_ERROR")
+    assert error_of(response) == (422, "VALIDATION_ERROR")
     assert [error["field"] for error in response.json()["error"]["errors"]] == ["email"]
 
 
 async def test_only_a_secret_key_may_verify(world: World) -> None:
     async with world.client(world.public) as browser:
-        assert told(await browser.post("/v1/verify", json={"email": "ada@example.com"})) == (401, "INVALID_API_KEY")
+        assert error_of(await browser.post("/v1/verify", json={"email": "ada@example.com"})) == (401, "INVALID_API_KEY")

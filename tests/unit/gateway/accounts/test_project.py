@@ -1,4 +1,4 @@
-"""What can be changed of a project."""
+"""Changes to a project."""
 
 from datetime import UTC, datetime
 from typing import Any

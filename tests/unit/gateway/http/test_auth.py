@@ -1,4 +1,4 @@
-"""Keys, and how fast their projects may go."""
+"""API keys and rate limits."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -40,9 +40,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     ],
 )
 def test_a_request_without_a_key_gets_an_error_that_says_what_is_missing(header: bytes | None, message: str) -> None:
-    with pytest.raises(ApiError) as refused:
+    with pytest.raises(ApiError) as raised:
         bearer_key(header)
-    assert (refused.value.status, refused.value.code, refused.value.message) == (401, "MISSING_AUTH", message)
+    assert (raised.value.status, raised.value.code, raised.value.message) == (401, "MISSING_AUTH", message)
 
 
 def test_the_key_is_what_follows_bearer() -> None:

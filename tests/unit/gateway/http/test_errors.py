@@ -1,4 +1,4 @@
-"""What is told of what went wrong."""
+"""Exceptions become error responses."""
 
 from typing import Any
 
@@ -26,8 +26,8 @@ from services.gateway.http.errors import (
 from services.gateway.http.exception_handlers import api_error_of
 
 
-def told(problem: ApiError) -> Any:
-    return msgspec.json.decode(error_json(problem, "request-1"))
+def envelope_of(error: ApiError) -> Any:
+    return msgspec.json.decode(error_json(error, "request-1"))
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,8 @@ def test_the_code_of_an_error_determines_its_status(code: str, status: int) -> N
 
 def test_a_rejection_by_a_service_is_passed_on_completely() -> None:
     field = FieldError(field="email", message="Invalid email", code="invalid_string")
-    problem = api_error_of(Rejected("VALIDATION_ERROR", "Request validation failed", errors=[field], details={"a": 1}))
-    envelope = told(problem)
+    error = api_error_of(Rejected("VALIDATION_ERROR", "Request validation failed", errors=[field], details={"a": 1}))
+    envelope = envelope_of(error)
     assert envelope["success"] is False
     assert envelope["timestamp"].endswith("Z")
     assert envelope["error"] == {
@@ -66,7 +66,7 @@ def test_a_rejection_by_a_service_is_passed_on_completely() -> None:
 
 
 def test_empty_members_are_left_out_of_the_envelope() -> None:
-    assert told(ApiError(404, "CONTACT_NOT_FOUND", "Contact not found"))["error"] == {
+    assert envelope_of(ApiError(404, "CONTACT_NOT_FOUND", "Contact not found"))["error"] == {
         "code": "CONTACT_NOT_FOUND",
         "message": "Contact not found",
         "statusCode": 404,
@@ -75,12 +75,15 @@ def test_empty_members_are_left_out_of_the_envelope() -> None:
 
 
 def test_wrong_types_and_invalid_json_get_a_suggestion() -> None:
-    assert "incorrect types" in told(invalid_field("a", "Expected str, got int", "invalid_type"))["error"]["suggestion"]
-    assert "valid JSON" in told(malformed())["error"]["suggestion"]
+    assert (
+        "incorrect types"
+        in envelope_of(invalid_field("a", "Expected str, got int", "invalid_type"))["error"]["suggestion"]
+    )
+    assert "valid JSON" in envelope_of(malformed())["error"]["suggestion"]
 
 
 def test_an_unexpected_error_is_not_disclosed() -> None:
-    envelope = told(api_error_of(ZeroDivisionError("the secret is abracadabra")))
+    envelope = envelope_of(api_error_of(ZeroDivisionError("the secret is abracadabra")))
     assert envelope["error"]["statusCode"] == 500
     assert envelope["error"]["code"] == "INTERNAL_SERVER_ERROR"
     assert "abracadabra" not in str(envelope)
@@ -102,9 +105,9 @@ def test_a_500_of_the_framework_discloses_nothing() -> None:
     ],
 )
 def test_an_outage_is_a_503_with_retry_after(outage: Exception) -> None:
-    problem = api_error_of(outage)
-    assert (problem.status, problem.code) == (503, "SERVICE_UNAVAILABLE")
-    assert int(problem.headers["Retry-After"]) >= 1
+    error = api_error_of(outage)
+    assert (error.status, error.code) == (503, "SERVICE_UNAVAILABLE")
+    assert int(error.headers["Retry-After"]) >= 1
 
 
 def test_unknown_routes_and_methods() -> None:
@@ -112,8 +115,8 @@ def test_unknown_routes_and_methods() -> None:
         404,
         "Unknown route",
     )
-    refused = api_error_of(MethodNotAllowedException(headers={"allow": "GET, POST"}))
-    assert (refused.status, refused.headers) == (405, {"Allow": "GET, POST"})
+    rejected = api_error_of(MethodNotAllowedException(headers={"allow": "GET, POST"}))
+    assert (rejected.status, rejected.headers) == (405, {"Allow": "GET, POST"})
 
 
 def test_parameters_are_named_as_in_the_url() -> None:
@@ -122,9 +125,9 @@ def test_parameters_are_named_as_in_the_url() -> None:
         {"key": "state_", "message": "Invalid enum value 'x'"},
         {"key": "data", "message": "'data'"},
     ]
-    problem = api_error_of(ValidationException(extra=found))
-    assert problem.status == 422
-    assert [(error.field, error.code) for error in problem.errors] == [
+    error = api_error_of(ValidationException(extra=found))
+    assert error.status == 422
+    assert [(error.field, error.code) for error in error.errors] == [
         ("pageSize", "too_small"),
         ("state", "invalid_enum_value"),
         ("", "required"),

@@ -1,4 +1,4 @@
-"""Which keys are keys, and which requests are the same."""
+"""Which keys are valid, and which requests are the same."""
 
 import pytest
 
@@ -13,9 +13,9 @@ def test_printable_ascii_is_a_key(key: bytes) -> None:
 
 @pytest.mark.parametrize("key", [b"", b"x" * 256, "schlüssel".encode(), b"a\tb"])
 def test_anything_else_is_not_a_key(key: bytes) -> None:
-    with pytest.raises(ApiError) as refused:
+    with pytest.raises(ApiError) as raised:
         valid_key(key)
-    assert (refused.value.status, refused.value.code) == (400, "BAD_REQUEST")
+    assert (raised.value.status, raised.value.code) == (400, "BAD_REQUEST")
 
 
 def test_the_same_json_in_another_order_is_the_same_request() -> None:

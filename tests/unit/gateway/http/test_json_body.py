@@ -1,4 +1,4 @@
-"""What bodies are taken, and how the others are told what is wrong."""
+"""Valid JSON bodies are decoded, and invalid ones get an error for each field."""
 
 import time
 from typing import Annotated, Any
@@ -28,14 +28,14 @@ def encoded(**changes: Any) -> bytes:
     return msgspec.json.encode(VALID | changes)
 
 
-def refusal(raw: bytes) -> ApiError:
-    with pytest.raises(ApiError) as refused:
+def rejection(raw: bytes) -> ApiError:
+    with pytest.raises(ApiError) as raised:
         decode(Sample, raw)
-    return refused.value
+    return raised.value
 
 
 def errors(raw: bytes) -> list[tuple[str, str]]:
-    return [(error.field, error.code) for error in refusal(raw).errors]
+    return [(error.field, error.code) for error in rejection(raw).errors]
 
 
 def test_a_valid_body_is_decoded_and_unknown_members_are_ignored() -> None:
@@ -48,19 +48,23 @@ def test_a_valid_body_is_decoded_and_unknown_members_are_ignored() -> None:
     [b"", b"{", b"nope", b'{"a":NaN}', b"\xff\xfe", b'{"email":"\xc3("}', b'{"email":"a\x00b"}', b'{"e":"\\ud800"}'],
 )
 def test_invalid_json_is_malformed(raw: bytes) -> None:
-    problem = refusal(raw)
-    assert (problem.status, problem.code, problem.message) == (400, "VALIDATION_ERROR", "Invalid JSON in request body")
+    rejected = rejection(raw)
+    assert (rejected.status, rejected.code, rejected.message) == (
+        400,
+        "VALIDATION_ERROR",
+        "Invalid JSON in request body",
+    )
 
 
 @pytest.mark.parametrize("rest", [b"NaN}", b'"\\ud800"}', b"1}{}", b"1", b'"\xff"}'])
 def test_invalid_json_after_an_invalid_field_is_malformed(rest: bytes) -> None:
-    assert refusal(b'{"email":5,"eventName":' + rest).status == 400
+    assert rejection(b'{"email":5,"eventName":' + rest).status == 400
 
 
 def test_every_invalid_field_is_reported() -> None:
-    problem = refusal(b'{"email":5,"subscribed":"true","data":[]}')
-    assert problem.status == 422
-    assert [(error.field, error.code) for error in problem.errors] == [
+    rejected = rejection(b'{"email":5,"subscribed":"true","data":[]}')
+    assert rejected.status == 422
+    assert [(error.field, error.code) for error in rejected.errors] == [
         ("email", "invalid_type"),
         ("eventName", "required"),
         ("subscribed", "invalid_type"),
@@ -96,7 +100,7 @@ def test_an_address_may_be_padded_and_must_not_be_longer_than_mail_allows() -> N
 
 def test_an_address_crafted_to_be_slow_is_rejected_quickly() -> None:
     began = time.process_time()
-    refusal(encoded(email="a@" + "." * 200_000 + "@"))
+    rejection(encoded(email="a@" + "." * 200_000 + "@"))
     assert time.process_time() - began < 0.5
 
 
@@ -121,6 +125,6 @@ def test_nesting_is_limited_but_width_is_not() -> None:
 
 def test_a_body_of_brackets_or_quotes_is_rejected_quickly() -> None:
     began = time.process_time()
-    assert refusal(b"[" * 250_000).status == 422
-    assert refusal(b"[" * 40 + b'\\"' * 125_000).status == 422
+    assert rejection(b"[" * 250_000).status == 422
+    assert rejection(b"[" * 40 + b'\\"' * 125_000).status == 422
     assert time.process_time() - began < 2

@@ -1,4 +1,4 @@
-"""From the body of /v1/send to recipients, content and variables."""
+"""The body of /v1/send becomes recipients, content and variables."""
 
 from typing import Any
 from uuid import uuid4
@@ -22,16 +22,16 @@ def body(**changes: Any) -> SendBody:
     return decoded
 
 
-def field_refused(**changes: Any) -> tuple[str, str]:
-    with pytest.raises(ApiError) as refused:
+def rejected_field(**changes: Any) -> tuple[str, str]:
+    with pytest.raises(ApiError) as raised:
         send_request.validate(body(**changes))
-    [error] = refused.value.errors
+    [error] = raised.value.errors
     return error.field, error.code
 
 
 def test_a_mail_needs_a_template_or_subject_and_body() -> None:
-    assert field_refused(subject=None) == ("template", "required")
-    assert field_refused(body=None) == ("template", "required")
+    assert rejected_field(subject=None) == ("template", "required")
+    assert rejected_field(body=None) == ("template", "required")
     send_request.validate(body(template=str(uuid4()), subject=None, body=None, **{"from": None}))
 
 
@@ -51,7 +51,7 @@ def test_a_mail_needs_a_template_or_subject_and_body() -> None:
     ],
 )
 def test_an_error_names_the_path_of_its_field(changes: dict[str, Any], field: str, code: str) -> None:
-    assert field_refused(**changes) == (field, code)
+    assert rejected_field(**changes) == (field, code)
 
 
 @pytest.mark.parametrize("subject", ["", "Hi\nBcc: eve@example.com", "a\rb", "x" * 999])
@@ -86,9 +86,9 @@ def test_one_or_many_recipients_with_or_without_names_get_one_mail_each() -> Non
 )
 def test_invalid_recipients_are_rejected_by_their_path(to: Any, field: str) -> None:
     for _ in range(200):  # the decoder's memory must survive what it refuses
-        with pytest.raises(ApiError) as refused:
+        with pytest.raises(ApiError) as raised:
             send_request.validate(body(to=to))
-        assert refused.value.errors[0].field == field
+        assert raised.value.errors[0].field == field
 
 
 def content_in(data: SendBody) -> Content:

@@ -1,4 +1,4 @@
-"""What the pages behind mail links say."""
+"""The texts of the pages behind mail links."""
 
 from datetime import UTC, datetime
 from string import Formatter
@@ -33,7 +33,7 @@ def visit(subscribed: bool, email: str = "ada@example.com", locale: str = "en", 
 
 
 @pytest.mark.parametrize(
-    ("wish", "subscribed", "title", "button"),
+    ("kind", "subscribed", "title", "button"),
     [
         ("unsubscribe", True, "Unsubscribe", Action("Unsubscribe", "../unsubscribe/TOKEN")),
         ("unsubscribe", False, "You are unsubscribed", Action("Subscribe again", "../subscribe/TOKEN")),
@@ -44,9 +44,9 @@ def visit(subscribed: bool, email: str = "ada@example.com", locale: str = "en", 
     ],
 )
 def test_a_page_asks_what_its_link_is_for_or_shows_that_it_is_done(
-    wish: PageKind, subscribed: bool, title: str, button: Action
+    kind: PageKind, subscribed: bool, title: str, button: Action
 ) -> None:
-    page = page_of(wish, visit(subscribed))
+    page = page_of(kind, visit(subscribed))
     assert (page.title, page.button, page.status) == (title, button, 200)
     assert page.button and "ada@example.com" in page_of("manage", visit(subscribed)).text
 
@@ -61,15 +61,15 @@ def test_a_subscribed_contact_can_pause_and_a_paused_one_sees_until_when() -> No
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_every_language_has_every_text_with_its_placeholders(locale: str) -> None:
-    words, english = TRANSLATIONS[locale], TRANSLATIONS["en"]
+    texts, english = TRANSLATIONS[locale], TRANSLATIONS["en"]
     for field in Translation.__struct_fields__:
-        assert getattr(words, field).strip()
-        assert _gaps(getattr(words, field)) == _gaps(getattr(english, field)), field
+        assert getattr(texts, field).strip()
+        assert _gaps(getattr(texts, field)) == _gaps(getattr(english, field)), field
 
 
 def test_no_two_languages_have_the_same_texts() -> None:
-    spoken = [msgspec.json.encode(words) for words in TRANSLATIONS.values()]
-    assert len(set(spoken)) == len(LOCALES)
+    encoded = [msgspec.json.encode(texts) for texts in TRANSLATIONS.values()]
+    assert len(set(encoded)) == len(LOCALES)
 
 
 def _gaps(text: str) -> set[str | None]:

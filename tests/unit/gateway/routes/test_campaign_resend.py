@@ -1,4 +1,4 @@
-"""Writing again to those who did not open: whom the list is made of, however many they are."""
+"""Resending a campaign: the list has every recipient who did not open it, however many there are."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
@@ -22,7 +22,7 @@ MANY = 12_345
 
 
 class Asked:
-    """A request whose services answer from memory: a command whose part is known is not done again."""
+    """A request whose services answer from memory. A command whose part was seen before is not done again."""
 
     def __init__(self, recipients: int = 0, command_id: UUID | None = None) -> None:
         self.context = self
@@ -48,7 +48,7 @@ class Asked:
 
 
 def recipient(number: int) -> CampaignRecipient:
-    """Every hundredth was erased since."""
+    """Return a recipient. Every hundredth has been erased in the meantime."""
     nothing: dict[str, Any] = dict.fromkeys(
         ["reason", "sent_at", "delivered_at", "opened_at", "clicked_at", "bounced_at", "soft_bounced_at"]
     )
@@ -91,7 +91,7 @@ async def test_no_recipients_make_no_page() -> None:
 
 
 def after_a_test(*variants: Variant, winner: str | None = None) -> CampaignView:
-    """A campaign that was sent with an A/B test."""
+    """Return a campaign that was sent with an A/B test."""
     unknown: dict[str, Any] = dict.fromkeys(CampaignView.__struct_fields__)
     test = AbTestView(
         variants=list(variants),

@@ -1,4 +1,4 @@
-"""Messages of SMTP clients as `/v1/send` gets them."""
+"""Messages of SMTP clients become bodies for `/v1/send`."""
 
 from base64 import b64decode
 from email.message import EmailMessage

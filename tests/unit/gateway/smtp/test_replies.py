@@ -1,4 +1,4 @@
-"""Answers of `/v1/send` in SMTP's words."""
+"""Responses of `/v1/send` become SMTP replies."""
 
 import msgspec
 import pytest

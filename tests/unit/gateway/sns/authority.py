@@ -60,7 +60,7 @@ class Signer:
         return self.certificate.public_bytes(Encoding.PEM)
 
     def signed(self, message: Message, digest: HashAlgorithm | None = None) -> bytes:
-        """The body that SNS would post."""
+        """Return the body that SNS would post."""
         assert isinstance(self.key, rsa.RSAPrivateKey)
         keys = NOTIFICATION if message["Type"] == "Notification" else SUBSCRIPTION
         lines = [line for key in keys if key in message for line in (key, message[key])]
@@ -98,14 +98,14 @@ def confirmation(origin: str = AMAZON, **changes: Any) -> Message:
 
 
 class Network:
-    """What can be fetched: bodies by address. Remembers what was asked for."""
+    """The bodies that can be fetched, by address. `fetched` lists the addresses that were asked for."""
 
     def __init__(self, bodies: dict[str, bytes | Callable[[], bytes]]) -> None:
         self.bodies = bodies
-        self.asked: list[str] = []
+        self.fetched: list[str] = []
 
     async def fetch(self, url: str, limit: int) -> bytes:
-        self.asked.append(url)
+        self.fetched.append(url)
         if url not in self.bodies:
             raise FetchFailed("answered 404")
         body = self.bodies[url]

@@ -1,4 +1,4 @@
-"""Fetching small things from a server that may be anything."""
+"""Fetching from a server that may send anything."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from services.gateway.sns.fetch import FetchFailed, get
 
 @asynccontextmanager
 async def server(*pieces: bytes, stay: bool = False) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """Answers every request with these bytes; `stay` keeps the connection open afterwards. Notes the requests."""
+    """Answer every request with these bytes and note it. `stay` keeps the connection open afterwards."""
     requests: list[bytes] = []
     done = asyncio.Event()
 
