@@ -1,7 +1,8 @@
-"""The Postgres and the NATS that tests run on, chosen by GODWIT_TEST_BACKEND.
+"""The Postgres and NATS for the tests, as chosen by GODWIT_TEST_BACKEND.
 
 `embedded` (the default) starts both from their wheels; `containers` starts them where a Docker engine runs;
-`external` uses the servers at GODWIT_TEST_DATABASE_URL (a superuser's) and GODWIT_TEST_NATS_URL.
+`external` uses the servers at GODWIT_TEST_DATABASE_URL (as a superuser) and GODWIT_TEST_NATS_URL, without workers:
+they would have to share them.
 """
 
 import os
@@ -21,7 +22,7 @@ START_LIMIT = 60
 
 @contextmanager
 def test_backend(data_dir: Path) -> Iterator[Backend]:
-    """Servers until the block ends. Only `embedded` uses `data_dir`."""
+    """Run the servers until the block ends. Only `embedded` uses `data_dir`."""
     match os.environ.get("GODWIT_TEST_BACKEND", "embedded"):
         case "embedded":
             with embedded(data_dir) as backend:
@@ -32,12 +33,12 @@ def test_backend(data_dir: Path) -> Iterator[Backend]:
         case "external":
             yield Backend(os.environ["GODWIT_TEST_DATABASE_URL"], os.environ["GODWIT_TEST_NATS_URL"])
         case other:
-            raise SystemExit(f"GODWIT_TEST_BACKEND={other}: it is one of embedded, containers, external")
+            raise SystemExit(f"GODWIT_TEST_BACKEND={other}: must be embedded, containers or external")
 
 
 @contextmanager
 def containers() -> Iterator[Backend]:
-    # imported here because the other two ways need neither the packages nor an engine
+    # imported here because the other two backends need neither the package nor Docker
     from testcontainers.core.container import DockerContainer
     from testcontainers.core.wait_strategies import ExecWaitStrategy, LogMessageWaitStrategy
 
@@ -49,7 +50,7 @@ def containers() -> Iterator[Backend]:
         .with_exposed_ports(4222)
         .waiting_for(LogMessageWaitStrategy("Server is ready").with_startup_timeout(START_LIMIT))
     )
-    # by TCP, because the server that only creates the database listens on its socket alone
+    # by TCP, because the temporary server that creates the database listens only on its socket
     accepting = ExecWaitStrategy(["pg_isready", "--host=127.0.0.1"]).with_startup_timeout(START_LIMIT)
     database = (
         DockerContainer(POSTGRES_IMAGE)

@@ -1,4 +1,4 @@
-"""What all tests share: one Postgres and one NATS for each worker, set up as `godwit migrate` sets them up."""
+"""What all tests share: one Postgres and one NATS per worker, prepared like `godwit migrate` does."""
 
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -23,11 +23,11 @@ from libs.runtime.process.settings import Settings
 from tests import distribution
 from tests.backends import test_backend as backend_for_tests
 
-# A busy machine is no failure: an example may take as long as it takes. Every run tries the same examples, so that a
-# change is judged by what it changes; `--hypothesis-profile=exploring` looks for new ones.
-_PATIENCE = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.register_profile("exploring", _PATIENCE)
-hypothesis.settings.register_profile("repeatable", _PATIENCE, derandomize=True)
+# An example may take as long as it takes, because a busy machine is no failure. Every run tries the same examples;
+# `--hypothesis-profile=exploring` looks for new ones.
+_UNHURRIED = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("exploring", _UNHURRIED)
+hypothesis.settings.register_profile("repeatable", _UNHURRIED, derandomize=True)
 hypothesis.settings.load_profile("repeatable")
 
 
@@ -42,7 +42,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> distrib
 
 
 class Stack:
-    """The servers of this worker. Every service has its schema, role, streams and consumers there."""
+    """The servers of this worker, on which every service has its schema, role, streams and consumers."""
 
     def __init__(self, backend: Backend, client: Client) -> None:
         self.admin_url = backend.admin_url
@@ -50,20 +50,20 @@ class Stack:
         self.client = client
 
     def settings(self, service: str, **changes: object) -> Settings:
-        """The settings with which a process of the service runs here."""
+        """Return the settings for a process of the service on these servers."""
         defaults = {"retry_delays": "0.05,0.1", "unknown_grace": 2.0, "log_format": "console", "log_level": "warning"}
-        defaults["restore_guard"] = False  # tests announce facts of services that never recorded them
+        defaults["restore_guard"] = False  # tests publish events of services that never recorded them
         fixed = {"database_url": self.url_as(role_of(service)), "nats_url": self.nats_url}
         return msgspec.convert({**defaults, **fixed, **changes}, Settings)
 
     def url_as(self, role: str) -> str:
-        """The database's address with another user."""
+        """Return the address of the database for this role."""
         parts = urlsplit(self.admin_url)
         host = parts.netloc.rpartition("@")[2]
         return urlunsplit(parts._replace(netloc=f"{role}@{host}"))
 
     async def prepare(self, services: Sequence[Service]) -> None:
-        """Set up services that only a test knows."""
+        """Prepare services that exist only in a test."""
         await prepare_services(self.admin_url, self.nats_url, services)
 
 
@@ -84,7 +84,7 @@ async def stack(backend: Backend) -> AsyncIterator[Stack]:
 
 @pytest.fixture
 def project() -> UUID:
-    """A project of this test's own, so that tests share servers without seeing each other."""
+    """A project that only this test uses, so that tests can share servers."""
     return uuid4()
 
 

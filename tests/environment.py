@@ -1,4 +1,4 @@
-"""This process's environment, changed for a while."""
+"""Temporary changes to the environment of this process."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def environment(changes: Mapping[str, str]) -> Iterator[None]:
-    """With these changes for as long as the block lasts: other tests see none of them."""
+    """Apply the changes until the block ends."""
     before = dict(os.environ)
     os.environ.update(changes)
     try:

@@ -1,4 +1,4 @@
-"""`make bench`: what Godwit does a second here, each figure beside a bare POST on the same server in the same run."""
+"""`make bench`: Godwit's throughput on this machine, each figure next to a bare POST measured in the same run."""
 
 import argparse
 import asyncio
@@ -58,7 +58,7 @@ def main() -> int:
 
 
 async def run(names: list[str]) -> None:
-    """On a stack of its own, so that a bench neither disturbs nor measures somebody's data."""
+    """Run on a separate stack, so that a benchmark neither disturbs nor measures anybody's data."""
     with tempfile.TemporaryDirectory(prefix="godwit-bench-") as data_dir:
         http, sandbox = free_ports(2)
         os.environ |= {"GODWIT_DATA_DIR": data_dir, "GODWIT_HTTP_PORT": str(http), "GODWIT_SANDBOX_PORT": str(sandbox)}

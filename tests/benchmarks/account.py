@@ -1,4 +1,4 @@
-"""What the SES account allows while something is measured: told to the sandbox, and to delivery at once."""
+"""The SES account's limits during a measurement, set in the sandbox and in delivery at the same time."""
 
 import asyncio
 
@@ -12,18 +12,18 @@ from services.delivery.scheduling.rate import limits
 from services.delivery.ses.account import SendQuota
 
 USUAL = 14.0
-"""Mails a second of a new production account."""
+"""Mails per second of a new production account."""
 
 UNLIMITED = 100_000.0
 
 FILLED = 1.5
-"""Seconds after which the sandbox, too, allows a whole second's mails at its new limit."""
+"""Seconds until the sandbox, too, allows a full second's mails at its new limit."""
 
 PER_DAY = 1e9
 
 
 async def allow(api: Api, target: Target, per_second: float) -> None:
-    """From now on SES takes so many mails a second."""
+    """Set how many mails per second SES accepts from now on."""
     await api.set_account(maxSendRate=per_second, max24HourSend=PER_DAY)
     conn = await asyncpg.connect(target.endpoints.admin_database_url, timeout=10)
     try:

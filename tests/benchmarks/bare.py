@@ -1,4 +1,4 @@
-"""The yardstick: a Litestar POST that decodes the same body and answers, on the same server, and does nothing else."""
+"""The yardstick: a Litestar POST on the same server that decodes the same body, responds, and does nothing else."""
 
 import argparse
 import socket
@@ -36,7 +36,7 @@ async def notification(request: Request[Any, Any, Any]) -> Done:
 
 @contextmanager
 def bare_server() -> Iterator[str]:
-    """The server in a process of its own; gives its URL."""
+    """Run the server in its own process, and yield its URL."""
     [port] = free_ports(1)
     process = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.bare", str(port)])
     try:

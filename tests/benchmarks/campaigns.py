@@ -1,9 +1,9 @@
-"""The fan-out of a campaign: recipients resolved and queued in a second, and what asking for its statistics costs.
+"""The fan-out of a campaign: recipients resolved and queued per second, and the cost of reading its statistics.
 
-Nothing is sent while it is measured: the account's rate is set so low that SES is hardly called. CPU seconds of the
-three services are what a recipient costs; wall time on a machine that others use tells little.
+Nothing is sent during the measurement: the account's rate is so low that SES is hardly called. The cost of a recipient
+is the CPU time of the three services; wall time says little on a shared machine.
 
-`BENCH_RECIPIENTS=10000,100000` measures other sizes, and whether a recipient of many costs what one of few does.
+`BENCH_RECIPIENTS=10000,100000` measures other sizes, to compare the cost of a recipient in small and large campaigns.
 """
 
 import asyncio
@@ -33,8 +33,9 @@ SENDER = "team@example.com"
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One size: seconds until all were resolved and queued, CPU seconds of the services, the most memory meanwhile and
-    by how much that was more than before, and how long each question for the statistics took, in milliseconds."""
+    """The result for one size: seconds until all were resolved and queued, CPU seconds of the services, peak memory and
+    its growth, and the milliseconds that each request for the statistics took.
+    """
 
     recipients: int
     seconds: float
@@ -97,7 +98,7 @@ async def _run(api: Api, target: Target, recipients: int) -> Run:
 
 
 async def _campaign(api: Api, target: Target, recipients: int) -> str:
-    """A campaign to that many new contacts."""
+    """Create a campaign to this many new contacts."""
     plan = f"bench-{time.time_ns()}"
     bodies = (
         f'{{"email":"reader.{number}.{plan}@example.com","data":{{"plan":"{plan}"}}}}'.encode()
@@ -126,7 +127,7 @@ class Watched(msgspec.Struct):
 
 
 async def _watch(api: Api, target: Target, campaign: str, watched: Watched) -> None:
-    """Ask for the statistics ten times a second, and look at the memory now and then."""
+    """Request the statistics ten times a second, and sample the memory."""
     for turn in itertools.count():
         began = time.perf_counter()
         await api.get(f"/campaigns/{campaign}/stats")

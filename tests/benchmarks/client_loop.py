@@ -1,4 +1,4 @@
-"""An empty loop of the client that delivery calls SES with: the most mails a second that it could ever hand over."""
+"""An empty loop of the client with which delivery calls SES: the maximum number of mails per second it can submit."""
 
 import asyncio
 import os
@@ -18,7 +18,9 @@ from services.delivery.ses import client
 
 
 async def loop_rate(target: Target, content: Content, mails: int) -> float:
-    """Mails a second when one written mail is handed over to so many readers, by as many threads as delivery has."""
+    """Return the mails per second when one rendered mail is submitted `count` times, with as many threads as delivery
+    uses.
+    """
     return await asyncio.to_thread(_loop, target, content, mails)
 
 

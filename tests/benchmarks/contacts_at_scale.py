@@ -1,8 +1,8 @@
-"""Contacts by the million: list, search and get over HTTP at 16 connections, and how fast the tables are made anew.
+"""Contacts by the million: list, search and get over HTTP on 16 connections, and how fast the tables are rebuilt.
 
-A project is filled as if it had been imported: contacts and their log are written straight into the tables, the log
-sealed as the service seals it. `BENCH_CONTACTS` says how many (100,000; the figures are meant for 1,000,000),
-`BENCH_EVENTS` how many of their events are rebuilt from (100,000).
+The project is filled as if by an import: contacts and their log are written directly into the tables, with the log
+encrypted the way the service does it. `BENCH_CONTACTS` sets how many (100,000; meant for 1,000,000), `BENCH_EVENTS`
+from how many of their events the tables are rebuilt (100,000).
 """
 
 import gc
@@ -39,7 +39,7 @@ CONNECTIONS = 16
 REQUESTS = 2000
 PAGE = 1200
 TRACKED = 5
-"""Events of a contact, as of the million: five million are tracked of them."""
+"""Tracked events per contact: five million for a million contacts."""
 
 PUBLISHED = "select not exists (select from outbox)"
 FILL = """
@@ -105,7 +105,7 @@ def _questions(people: list[Any]) -> dict[str, Iterator[str]]:
 
 
 async def _rebuild(conn: "asyncpg.Connection[Any]", target: Target, project: UUID, table: Table) -> None:
-    """From a log of its own, as the other million has none: contacts that came, and what was tracked of them."""
+    """Rebuild from a separate log of created contacts and tracked events: the populated contacts have none."""
     for _ in range(0, EVENTS, PAGE):
         async with conn.transaction():
             unit = await begin(conn, [])
@@ -115,7 +115,7 @@ async def _rebuild(conn: "asyncpg.Connection[Any]", target: Target, project: UUI
     await until_consumed(target)
     service = build_of("contacts")(Settings(database_url=""))
     client = await nats.connect(target.endpoints.nats_url)
-    gc.set_threshold(GC_THRESHOLD)  # as `godwit rebuild` has it
+    gc.set_threshold(GC_THRESHOLD)  # like `godwit rebuild`
     started = time.perf_counter()
     done = await rebuild(target.endpoints.admin_database_url, client, service, service.read_models)
     seconds = time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""CPU seconds of every process of a running stack: what does not depend on how busy the machine is otherwise."""
+"""CPU seconds of every process of a running stack, which do not depend on the load of the machine."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ from deploy.demo.target import Target
 
 
 def spent(target: Target) -> Mapping[str, float]:
-    """Seconds by part of the stack since its start. Postgres' sessions count for the role that they serve."""
+    """Return the CPU seconds of each part of the stack since its start. Postgres sessions count for their role."""
     seconds: defaultdict[str, float] = defaultdict(float)
     for file in target.layout.run.glob("*.pid"):
-        if file.stem == "supervisor":  # the parent of them all
+        if file.stem == "supervisor":  # it is the parent of all others
             continue
         with suppress(psutil.Error, ValueError):
             leader = psutil.Process(int(file.read_text()))
@@ -26,7 +26,7 @@ def spent(target: Target) -> Mapping[str, float]:
 
 
 def table_of(what: str, count: int, before: Mapping[str, float], after: Mapping[str, float]) -> Table:
-    """What each part spent on so many things between two looks, the most first."""
+    """Return a table of what each part spent per item between two readings, highest first."""
     seconds = {name: used - before.get(name, 0.0) for name, used in after.items()}
     table = Table(title=f"CPU milliseconds for each {what}, with all that follows from it", title_justify="left")
     table.add_column("process")
@@ -38,7 +38,7 @@ def table_of(what: str, count: int, before: Mapping[str, float], after: Mapping[
 
 
 def _name(part: str, process: psutil.Process) -> str:
-    """`gateway-1`; `postgres: feedback` for a session, `postgres` for the server's own helpers."""
+    """Return `gateway-1`, `postgres: feedback` for a session, or `postgres` for the server's other processes."""
     if not part.startswith("postgres"):
         return part
     title = " ".join(process.cmdline())

@@ -1,6 +1,6 @@
-"""A queue to measure on: a campaign fanned out to so many readers, as delivery has it before the first claim.
+"""A queue to measure on: a campaign fanned out to many readers, before delivery's first claim.
 
-Written by set-based SQL into delivery's own tables, because what fans out is measured elsewhere.
+Set-based SQL writes it into delivery's own tables, because fan-out is measured elsewhere.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ values ($1, $2, $3, true, '{}', 2, now(), now(), true)
 on conflict (project, domain) do nothing
 """
 SAY = "insert into content (project, id, content, version) values ($1, $2, $3, 1)"
-# Ids sort by creation, as those of real mails do.
+# Ids sort by creation time, like those of real mails.
 KNOW = """
 insert into recipient (project, contact_id, data, data_version, subscribed, subscription_version)
 select $1, (lpad(to_hex(n), 12, '0') || '70008000' || substr(md5($2::uuid::text || n), 1, 12))::uuid, '{}', 1, true, 1
@@ -40,7 +40,9 @@ LEAVE = "delete from email where project = $1 and campaign_id = $2 and state = '
 
 
 async def gather(conn: "asyncpg.Connection[Any]", project: UUID, people: int) -> UUID:
-    """Queue a campaign to so many; answers its id. `conn` has delivery's schema as search_path and may analyze."""
+    """Queue a campaign to this many readers, and return its id. `conn` has delivery's schema as search_path and may
+    analyze.
+    """
     campaign = uuid7()
     await conn.execute(VOUCH, project, uuid7(), DOMAIN)
     await conn.execute(SAY, project, campaign, encode(CONTENT).decode())
@@ -52,5 +54,5 @@ async def gather(conn: "asyncpg.Connection[Any]", project: UUID, people: int) ->
 
 
 async def scatter(conn: "asyncpg.Connection[Any]", project: UUID, campaign: UUID) -> None:
-    """Take back what was not claimed yet."""
+    """Delete the mails that are not claimed yet."""
     await conn.execute(LEAVE, project, campaign)

@@ -1,7 +1,7 @@
-"""A campaign of 10,000 recipients: from the call to the last acceptance by SES, beside an empty loop of its client.
+"""A campaign of 10,000 recipients, from the call to the last acceptance by SES, next to an empty loop of its client.
 
-The loop hands over one written mail to as many readers. It is measured twice: with a sandbox that tells nobody of the
-mails that it took, and with one that does, as during the campaign: signing what it tells costs more than taking it.
+The loop submits one rendered mail as many times. It is measured twice: with a sandbox that sends no notifications, and
+with one that does, as during the campaign: signing notifications costs more than accepting mails.
 """
 
 import time
@@ -54,7 +54,7 @@ def _table(sent: int, seconds: float, others: dict[str, float]) -> Table:
 
 
 async def _loops(api: Api, target: Target) -> tuple[float, float]:
-    """Mails a second of the client alone: with a sandbox that tells nobody of them, and with one that does."""
+    """Return the mails per second of the client alone, with a sandbox that sends no notifications and one that does."""
     content = Content(subject=SUBJECT, body=BODY, from_email=SENDER)
     await until_consumed(target)
     await api.sandbox_post("/sandbox/notifications", {"mode": "paused"})
@@ -68,7 +68,7 @@ async def _loops(api: Api, target: Target) -> tuple[float, float]:
 
 
 async def _audience(api: Api, target: Target) -> dict[str, Any]:
-    """Ten thousand contacts of a plan that nobody else has, made through the API."""
+    """Create ten thousand contacts with a plan of their own through the API."""
     plan = f"bench-{time.time_ns()}"
     bodies = (
         f'{{"email":"reader.{number}.{plan}@example.com","data":{{"plan":"{plan}"}}}}'.encode()
@@ -88,7 +88,7 @@ async def _campaign(api: Api, segment: str) -> str:
 
 
 async def _send(api: Api, campaign: str) -> tuple[float, int]:
-    """Seconds until the sandbox has accepted the last one, and how many it accepted."""
+    """Return the seconds until the sandbox accepted the last mail, and how many it accepted."""
     before = (await api.sandbox_stats())["accepted"]
     started = time.perf_counter()
     await api.post(f"/campaigns/{campaign}/send", {})

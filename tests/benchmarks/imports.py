@@ -1,7 +1,7 @@
-"""POST /contacts/import of a file, until the last of its rows is a contact, beside COPY of the same rows.
+"""POST /contacts/import of a file, until its last row is a contact, next to COPY of the same rows.
 
-`BENCH_ROWS` says how many rows (100,000). They are imported twice: by themselves, and as other contacts while events
-are tracked one after another, which an import must not make wait.
+`BENCH_ROWS` sets how many rows (100,000). They are imported twice: alone, and as other contacts while events are
+tracked one after the other, which an import must not delay.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ async def _import(target: Target, text: str) -> list[str]:
 
 
 async def _until_imported(target: Target, text: str) -> int:
-    """The most memory that the contacts service took meanwhile. Fails if a row is missing."""
+    """Wait for the import, and return the peak memory of the contacts service. Fail if a row is missing."""
     headers = {"Authorization": f"Bearer {target.secret_key}"}
     peak = 0
     async with httpx.AsyncClient(base_url=target.endpoints.url, headers=headers, timeout=120) as api:
@@ -84,7 +84,7 @@ async def _track(target: Target, requests: int) -> Measured:
 
 
 async def _track_until(target: Target, importing: "asyncio.Task[list[str]]") -> Measured:
-    """One event after another, as long as the import takes."""
+    """Track one event after the other during the import."""
 
     def bodies() -> Iterator[bytes]:
         while not importing.done():
@@ -94,7 +94,7 @@ async def _track_until(target: Target, importing: "asyncio.Task[list[str]]") -> 
 
 
 async def _copy(target: Target, text: str) -> float:
-    """Seconds that Postgres takes for the rows alone."""
+    """Return the seconds that Postgres takes for the rows alone."""
     conn = await asyncpg.connect(target.endpoints.admin_database_url)
     try:
         await conn.execute(TABLE)
@@ -110,7 +110,7 @@ def _latency(measured: Measured) -> list[str]:
 
 
 def _csv(name: str) -> str:
-    """Rows of people that other files do not name."""
+    """Return rows of contacts that no other file contains."""
     written = io.StringIO()
     rows = csv.writer(written)
     rows.writerow(["email", "firstName", "plan", "seats", "active"])
@@ -119,5 +119,5 @@ def _csv(name: str) -> str:
 
 
 def _memory(target: Target) -> int:
-    """Of the contacts service, in bytes."""
+    """Return the memory of the contacts service in bytes."""
     return int(psutil.Process(target.pid_of("contacts-1")).memory_info().rss)

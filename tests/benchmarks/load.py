@@ -1,4 +1,4 @@
-"""A load generator over raw keep-alive connections: what it costs itself is small beside what it measures."""
+"""A load generator on raw keep-alive connections, whose own cost is small compared to what it measures."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ LIMIT = 120.0
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """One run: requests per second, latencies in milliseconds, and how many answers were not 2xx."""
+    """One run: requests per second, latencies in milliseconds, and how many responses were not 2xx."""
 
     connections: int
     requests: int
@@ -30,7 +30,7 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 class Connection(asyncio.Protocol):
-    """Sends one request after the other on one connection until `next_request` has no more."""
+    """Sends one request after the other on one connection, until `next_request` returns none."""
 
     def __init__(self, next_request: Callable[[], bytes | None], finished: "asyncio.Future[None]") -> None:
         self._next_request = next_request
@@ -69,7 +69,7 @@ class Connection(asyncio.Protocol):
 
 
 async def post(url: str, headers: dict[str, str], bodies: Iterator[bytes], connections: int) -> Measured:
-    """POST every body once, over so many connections at a time."""
+    """POST every body once, on this many connections."""
     head = _head("POST", url, urlsplit(url).path, headers)
     return await _run(
         url, (b"%sContent-Length: %d\r\n\r\n%s" % (head, len(body), body) for body in bodies), connections
@@ -77,7 +77,7 @@ async def post(url: str, headers: dict[str, str], bodies: Iterator[bytes], conne
 
 
 async def get(url: str, headers: dict[str, str], paths: Iterator[str], connections: int) -> Measured:
-    """GET every path once, over so many connections at a time."""
+    """GET every path once, on this many connections."""
     return await _run(url, (_head("GET", url, path, headers) + b"\r\n" for path in paths), connections)
 
 

@@ -1,7 +1,7 @@
-"""A noisy neighbour: one project has 300,000 mails in the queue when another sends 50 transactional ones.
+"""A noisy neighbour: one project has 300,000 mails in the queue while another sends 50 transactional ones.
 
-From the first call of `/v1/send` until SES, as the sandbox plays it, has accepted the last. At a rate of 14 a second
-the 50 alone take three and a half; at the stack's own rate nothing but the queue could hold them up.
+Measured from the first call of `/v1/send` until SES (the sandbox) has accepted the last mail. At 14 mails per second,
+the 50 alone take three and a half seconds; at the stack's own rate only the queue could delay them.
 """
 
 import asyncio
@@ -28,8 +28,9 @@ SENDER = {"from": f"team@{crowd.DOMAIN}"}
 
 
 class Waited(msgspec.Struct, frozen=True):
-    """Seconds until the last mail was accepted, from the first call; of these the longest that a call was not answered,
-    that a mail was not claimed, and that one which was claimed was not accepted."""
+    """Seconds from the first call until the last mail was accepted, and the longest waits within them: for a response,
+    for a claim, and from a claim to acceptance.
+    """
 
     last: float
     answered: float
@@ -79,7 +80,7 @@ async def _measure(api: Api, conn: "asyncpg.Connection[asyncpg.Record]") -> Wait
 
 
 async def _send(api: Api) -> tuple[str, float]:
-    """The mail, and the seconds until it was queued for good."""
+    """Send a mail, and return it with the seconds until it was queued durably."""
     called = time.monotonic()
     mail = {"to": f"quiet.{uuid4().hex}@example.net", "subject": "Your code", "body": "<p>1234</p>", **SENDER}
     sent = await api.post("/v1/send", mail)
@@ -87,7 +88,7 @@ async def _send(api: Api) -> tuple[str, float]:
 
 
 async def _time_of(api: Api, email: str) -> float | None:
-    """When it was accepted; None if it is not yet."""
+    """Return when the mail was accepted, or None if it has not been yet."""
     found = (await api.sandbox_get("/sandbox/messages", emailId=email, fields="acceptedAt"))["messages"]
     return datetime.fromisoformat(found[0]["acceptedAt"]).timestamp() if found else None
 

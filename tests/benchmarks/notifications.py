@@ -1,6 +1,6 @@
-"""SNS notifications, shuffled and some told twice: posted and answered (stored in the stream), then folded into facts.
+"""SNS notifications, shuffled and partly repeated: accepted (stored in the stream), then folded into facts.
 
-What is known of each mail in the end is held against what follows from its notifications told once and in order.
+The final state of each mail is compared with the one that follows from its notifications once each, in order.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ TOPIC_ARN = "arn:aws:sns:us-east-1:000000000000:godwit-sandbox"
 KINDS = ("Send", "Delivery", "Open")
 COUNT = 6000
 REPEATED = 0.2
-"""The share of all that tell something again."""
+"""The share of notifications that repeat another."""
 CONNECTIONS = 64
 LIMIT = 120.0
 SEED = 4
@@ -85,12 +85,12 @@ async def bench(target: Target, bare: str) -> Group:
 
 
 def _mails() -> int:
-    """How many mails the notifications are about that do not repeat another."""
+    """Return how many mails the distinct notifications are about."""
     return int(COUNT * (1 - REPEATED)) // len(KINDS)
 
 
 def _known(story: Sequence[str]) -> tuple[UUID, EmailFeedbackState]:
-    """The mail, and what is known of it when each of its notifications is told once, in order."""
+    """Return the mail and the state that follows from its notifications once each, in order."""
     notices = [notice for notice in (notice_of(parse_notification(message)) for message in story) if notice]
     known = reduce(lambda known, notice: reduce(evolve, decide(notice, known), known), notices, INITIAL)
     return notices[0].email_id, known
@@ -109,8 +109,9 @@ def _of_row(row: asyncpg.Record) -> EmailFeedbackState:
 
 
 def _signed(target: Target, stories: Sequence[Sequence[str]]) -> list[bytes]:
-    """All that is told, signed as the sandbox signs its own, in disorder. Half of the repeats are SNS's, under the same
-    id; the other half are told by a second message."""
+    """Return all notifications, signed as the sandbox signs its own, shuffled. Half of the repeats are SNS retries with
+    the same id; the other half are separate messages.
+    """
     signer = load_signer(target.layout.sandbox)
     topic = Topic(TOPIC_ARN, target.endpoints.sandbox_url, signer.certificate_name)
     dice = random.Random(SEED)

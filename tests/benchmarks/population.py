@@ -1,8 +1,8 @@
-"""Populations to measure on: contacts and five tracked events of each, as importing and tracking would have left them.
+"""Populations to measure on: contacts with five tracked events each, as importing and tracking would leave them.
 
-Written by set-based SQL into the log and the read models, whose indexes are built when everything is there: a million
-contacts take a few minutes. The same number of contacts is always the same population: who has which data and events
-follows from a hash. What the log keeps encrypted is blank, as if everybody had been forgotten.
+Set-based SQL writes them into the log and the read models and builds the indexes last: a million contacts take a few
+minutes. The same number of contacts always gives the same population: data and events follow from a hash. The encrypted
+parts of the log are blank, as if all contacts had been erased.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -14,7 +14,7 @@ import asyncpg
 
 EVENTS_EACH = 5
 
-# Ids sort by creation, as those of real contacts do. One in a hundred is unsubscribed.
+# Ids sort by creation time, like those of real contacts. One in a hundred is unsubscribed.
 CONTACTS = """
 insert into contact (project, id, email, subscribed, data, version, created_at, updated_at)
 select $1::uuid, id, 'user' || n || '@example' || n % 1000 || '.com', n % 100 <> 0,
@@ -34,7 +34,7 @@ from (
 ) as person
 """
 
-# Everybody signed up; some logged in, bought, invited or upgraded. The counts of a contact add up to EVENTS_EACH.
+# Everyone signed up; some logged in, bought, invited or upgraded. The counts of a contact add up to EVENTS_EACH.
 COUNTERS = """
 insert into contact_event (project, contact_id, name, count, first_at, last_at)
 select $1, contact.id, happened.name, happened.times,
@@ -121,7 +121,7 @@ from pg_index where indrelid = any($1::text[]::regclass[])
 
 
 async def populate(conn: "asyncpg.Connection[Any]", sizes: Mapping[UUID, int]) -> None:
-    """Fill new projects with so many contacts each. No service runs meanwhile, and nothing else was ever written.
+    """Fill new projects with this many contacts each. No service may be running, and the tables must be empty.
 
     `conn` is the owner's, with the schema of the contacts service as its search_path.
     """
@@ -142,7 +142,7 @@ async def populate(conn: "asyncpg.Connection[Any]", sizes: Mapping[UUID, int]) -
 
 @asynccontextmanager
 async def without_indexes(conn: "asyncpg.Connection[Any]") -> AsyncIterator[None]:
-    """Take the indexes of TABLES away, and build them again at the end."""
+    """Drop the indexes of TABLES, and build them again at the end."""
     constraints = await conn.fetch(CONSTRAINTS, TABLES)
     indexes = await conn.fetch(INDEXES, TABLES)
     for each in constraints:

@@ -1,9 +1,9 @@
-"""How closely the rate that SES allows is kept, and used: by one, two and four senders that are restarted at random.
+"""How closely the rate that SES allows is kept and used by one, two and four senders that are restarted at random.
 
-Half of the restarts are rollouts (SIGTERM), half are crashes (SIGKILL). Measured where it counts, at the sandbox: the
-most mails that it took within any one second, wherever that begins. A permit is out for a second and the time that a
-call takes (ADR 12), so a busy machine uses less of the limit: what the calls of the run leave of it is printed beside.
-Where there is a single sender, what waited while it started again is not counted as allowed: nobody could have sent it.
+Half of the restarts are rollouts (SIGTERM), half are crashes (SIGKILL). Measured at the sandbox, where it counts: the
+maximum number of mails accepted within any one second. A permit is out for a second plus the duration of a call
+(ADR 12), so a busy machine uses less of the limit: the share that the run's calls leave is printed next to it. With a
+single sender, the time of its restarts does not count as allowed: nobody could have sent.
 """
 
 import asyncio
@@ -36,10 +36,10 @@ from tests.environment import environment
 REPLICAS = (1, 2, 4)
 LIMITS = (14, 100)
 SECONDS = 45.0
-SOONEST, LATEST = 8.0, 15.0
+MIN_INTERVAL, MAX_INTERVAL = 8.0, 15.0
 """Seconds between two restarts."""
-LONGEST_PAUSE = 6.0
-"""Seconds after which a restarted sender sends again, at the latest."""
+MAX_PAUSE = 6.0
+"""Seconds within which a restarted sender sends again."""
 HEAD_START = 2.0
 SEED = 1
 COLUMNS = (
@@ -57,7 +57,7 @@ CALL = re.compile(r"^godwit_ses_call_seconds_(sum|count) (\S+)$", re.MULTILINE)
 
 
 class Bench(msgspec.Struct, frozen=True):
-    """A stack, what it is asked by, and delivery's tables."""
+    """A stack, its API client, and a connection to delivery's tables."""
 
     target: Target
     api: Api
@@ -66,8 +66,9 @@ class Bench(msgspec.Struct, frozen=True):
 
 
 class Fidelity(msgspec.Struct, frozen=True, kw_only=True):
-    """`used` is the share of what was allowed while there was a sender; `possible` what of it the calls leave, which
-    took `call` seconds."""
+    """`used` is the share of what was allowed while a sender was running; `possible` the share that calls of `call`
+    seconds leave.
+    """
 
     rollouts: int
     crashes: int
@@ -82,7 +83,7 @@ class Fidelity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def main() -> None:
-    every = f"every {SOONEST:.0f} to {LATEST:.0f} s, by SIGTERM or SIGKILL"
+    every = f"every {MIN_INTERVAL:.0f} to {MAX_INTERVAL:.0f} s, by SIGTERM or SIGKILL"
     table = Table(title=f"rate fidelity over {SECONDS:.0f} s, a sender restarted {every}", title_justify="left")
     for column in COLUMNS:
         table.add_column(column, justify="right")
@@ -105,7 +106,7 @@ def _cells(found: Fidelity) -> list[str]:
 
 @asynccontextmanager
 async def _senders(data_dir: str, replicas: int) -> AsyncIterator[Bench]:
-    """A stack with so many senders; the data stays from one to the next."""
+    """Run a stack with this many senders; the data stays from one to the next."""
     http, sandbox = free_ports(2)
     own = {"GODWIT_DATA_DIR": data_dir, "GODWIT_HTTP_PORT": str(http), "GODWIT_SANDBOX_PORT": str(sandbox)}
     with environment(own | {"GODWIT_REPLICAS_DELIVERY": str(replicas)}), stack() as target:
@@ -141,13 +142,13 @@ async def measure(bench: Bench, limit: int) -> Fidelity:
 
 
 async def _restart_now_and_then(bench: Bench, seconds: float) -> list[tuple[float, signal.Signals]]:
-    """When a sender was told to stop, or killed. The supervisor starts it again."""
+    """Stop or kill a sender now and then, and return when. The supervisor restarts it."""
     chance, restarts = random.Random(SEED), []
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await asyncio.sleep(HEAD_START)
             while True:
-                await asyncio.sleep(chance.uniform(SOONEST, LATEST))
+                await asyncio.sleep(chance.uniform(MIN_INTERVAL, MAX_INTERVAL))
                 how = chance.choice((signal.SIGTERM, signal.SIGKILL))
                 os.kill(bench.target.pid_of(f"delivery-{chance.randint(1, bench.replicas)}"), how)
                 restarts.append((datetime.now().timestamp(), how))
@@ -155,16 +156,17 @@ async def _restart_now_and_then(bench: Bench, seconds: float) -> list[tuple[floa
 
 
 def _idle(times: Sequence[float], restart: float) -> float:
-    """Seconds' worth of permits that the pause after a restart leaves unused: in its first second they come back one
-    after another and wait, then all of them do."""
-    following = [restart, *(moment for moment in times if restart < moment < restart + LONGEST_PAUSE)]
+    """Return the seconds' worth of permits that a restart leaves unused: within its first second they come back one by
+    one and wait, after that all of them do.
+    """
+    following = [restart, *(moment for moment in times if restart < moment < restart + MAX_PAUSE)]
     pause = max((later - sooner for sooner, later in pairwise(following)), default=0.0)
     first = min(pause, 1.0)
     return first**2 / 2 + (pause - first)
 
 
 async def _call_seconds(bench: Bench) -> float:
-    """What a call took, from when it might begin; the mean of those that the senders who live now made."""
+    """Return the mean duration of the calls of the running senders, from when each could start."""
     total = {"sum": 0.0, "count": 0.0}
     async with httpx.AsyncClient(timeout=5) as client:
         for name, port in bench.target.endpoints.health_ports.items():
@@ -181,7 +183,7 @@ async def _refused(bench: Bench) -> int:
 
 
 async def _times(api: Api, campaign: UUID) -> list[float]:
-    """When the sandbox took each mail of the campaign, in order."""
+    """Return when the sandbox accepted each mail of the campaign, in order."""
     answer = await api.sandbox_get("/sandbox/messages", limit=100_000, fields="acceptedAt,tags")
     mails = [mail for mail in answer["messages"] if mail["tags"].get("godwit_campaign") == str(campaign)]
     return sorted(datetime.fromisoformat(mail["acceptedAt"]).timestamp() for mail in mails)

@@ -1,6 +1,6 @@
-"""Writing mails: ten kilobytes of HTML with ten variables, from the template to the arguments of SES's call.
+"""Rendering mails: ten kilobytes of HTML with ten variables, from the template to the arguments of the SES call.
 
-CPU time, because a sender's other work goes on beside it: so many mails a second one core could write.
+Measured in CPU time, because a sender does other work at the same time: the mails per second that one core can render.
 """
 
 import time
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _measured(content: Content) -> float:
-    """CPU seconds for each mail."""
+    """Return the CPU seconds per mail."""
     mails = [_mail(number, content) for number in range(MAILS)]
     began = time.process_time()
     for mail in mails:

@@ -1,9 +1,9 @@
-"""How many sends a second the SES sandbox takes, beside what a bare POST costs on the same server in the same run.
+"""Sends per second that the SES sandbox accepts, next to a bare POST on the same server in the same run.
 
     python -m tests.benchmarks.sandbox_sends [--seconds 4] [--connections 64]
 
-The requests are boto3's own, signed once and repeated over kept-alive sockets. Where there are two cores, the server
-gets one and the load generator the other. The bare server reads the same body into the same Struct and answers at once.
+The requests are boto3's own, signed once and repeated over kept-alive sockets. With two cores, the server gets one and
+the load generator the other. The bare server reads the same body into the same Struct and responds at once.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 async def _with_subscriber(core: int, name: str, request: bytes, plain: "Load", options: argparse.Namespace) -> None:
-    """The same with every event signed and posted: how far telling slows accepting, and how fast telling is alone."""
+    """Repeat it with every event signed and posted: how much notifications slow sends, and their rate alone."""
     sink = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", 0)
     port = sink.sockets[0].getsockname()[1]
     with _sandbox(core, "--subscriber", f"http://127.0.0.1:{port}/") as told:
@@ -108,14 +108,14 @@ def _print(name: str, load: Load, plain: Load, served: Served, told: float | Non
 
 
 class Caller(asyncio.Protocol):
-    """Sends the next request as soon as the last one is answered."""
+    """Sends the next request as soon as the previous one has its response."""
 
     def __init__(self, request: bytes, latencies: list[float]) -> None:
         self._request, self._latencies = request, latencies
         self._parser = httptools.HttpResponseParser(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses of asyncio's
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's transports do not inherit from asyncio's
         self._send()
 
     def data_received(self, data: bytes) -> None:
@@ -148,7 +148,7 @@ async def _load(port: int, request: bytes, connections: int, seconds: float) -> 
 
 
 class Sink(asyncio.Protocol):
-    """A subscriber that confirms its subscription and answers 200 to all else."""
+    """A subscriber that confirms its subscription and responds with 200 to everything else."""
 
     posts = 0
 
@@ -157,7 +157,7 @@ class Sink(asyncio.Protocol):
         self._body = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses of asyncio's
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's transports do not inherit from asyncio's
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -202,7 +202,7 @@ def _serve_bare(port: int) -> None:
 def _sandbox(core: int, *arguments: str) -> Iterator[Served]:
     with tempfile.TemporaryDirectory(prefix="sandbox-bench-") as data_dir:
         for served in _served(core, ["-m", "deploy.sandbox", "--data-dir", data_dir, *FAST, *arguments]):
-            behaviour = {"bounce": 0, "complaint": 0}  # all mail goes to one address: one bounce would suppress it
+            behaviour = {"bounce": 0, "complaint": 0}  # all mail goes to one address, which one bounce would suppress
             _get(f"http://127.0.0.1:{served.port}/sandbox/behaviour", json.dumps(behaviour).encode())
             yield served
 
@@ -258,7 +258,7 @@ def _raw_request() -> bytes:
 
 
 def _captured(content: dict[str, object]) -> bytes:
-    """The bytes that boto3 would put on the wire for this send."""
+    """Return the bytes that boto3 would send for this call."""
     captured: list[AWSPreparedRequest] = []
 
     def capture(request: AWSPreparedRequest, **_: object) -> AWSResponse:
@@ -287,7 +287,7 @@ def _captured(content: dict[str, object]) -> bytes:
 
 
 class Body:
-    """An empty answer, as botocore reads one."""
+    """An empty response body in the form that botocore reads."""
 
     def stream(self, **_: object) -> Iterator[bytes]:
         yield b"{}"

@@ -1,10 +1,10 @@
-"""Segments of a large list: what a count costs beside hand-written SQL, how fast pages come, and what a change costs.
+"""Segments of a large list: the cost of a count next to hand-written SQL, the speed of pages, and the cost of a change.
 
     python -m tests.benchmarks.segments_at_scale --contacts 1000000 --small 100000 --changes 10000
 
-is the full form; `make bench` runs a short one, or one of `BENCH_CONTACTS` and `BENCH_SMALL`. The last figure is the
-one that must not grow with the list: what it takes until the tracked members of twenty segments are up to date after so
-many contacts changed.
+is the full form; `make bench` runs a short one, or the sizes in `BENCH_CONTACTS` and `BENCH_SMALL`. The last figure
+must not grow with the list: the time until the tracked members of twenty segments are up to date after this many
+contacts changed.
 """
 
 import argparse
@@ -99,8 +99,8 @@ SEGMENTS = [
     all_of(where("data.score", "lessThan", 10), where("updatedAt", "olderThan", 300, "days")),
 ]
 
-# Segments, each with ways in which somebody who knows the tables would ask the same; the fastest one counts. The same
-# means: a score may also be a text, or not be there, and must not end the question with an error.
+# Segments, each with equivalent queries by somebody who knows the tables; the fastest one counts. Equivalent means: a
+# score may also be a text, or missing, and must not make the query fail.
 BY_HAND: list[tuple[str, Condition, list[str]]] = [
     (
         "data",
@@ -167,7 +167,7 @@ class Field:
         self.segments: list[UUID] = []
 
     async def prepare(self) -> float:
-        """Answers how many seconds it took to find the members of all segments."""
+        """Return the seconds it took to find the members of all segments."""
         started = time.perf_counter()
         for number, condition in enumerate(SEGMENTS):
             command = CreateSegment(segment_id=uuid7(), name=f"Segment {number}", condition=condition)
@@ -182,7 +182,7 @@ class Field:
         return took
 
     async def settled(self) -> None:
-        """Until nothing is left to look at."""
+        """Wait until no contact is left to evaluate."""
         left = """
         select exists (select from segment_change where project = $1)
             or exists (select from segment_state where project = $1 and scan_from is not null)
@@ -194,7 +194,9 @@ class Field:
         await eventually(nothing_left, LIMIT)
 
     async def change(self, count: int) -> float:
-        """Give so many contacts another plan and score, as facts of a bulk change; seconds until all is up to date."""
+        """Give this many contacts another plan and score in a bulk change, and return the seconds until all is up to
+        date.
+        """
         rows = await self._some(count)
         started = time.perf_counter()
         for first in range(0, count, PORTION):
@@ -208,7 +210,7 @@ class Field:
         return time.perf_counter() - started
 
     async def _some(self, count: int) -> list[contacts.ContactRow]:
-        """Contacts from all over the list, none of them a second time."""
+        """Return contacts from all over the list, each only once."""
         query = "select id from contact where project = $1 and version = 1 order by md5(id::text) limit $2"
         ids = [row["id"] for row in await self.runtime.pool.fetch(query, self.project, count)]
         async with self.runtime.pool.acquire() as conn:
@@ -268,7 +270,7 @@ def written(conn: Any, sql: str, project: UUID) -> Callable[[], Awaitable[int]]:
 
 
 async def timed(ways: Sequence[Callable[[], Awaitable[int]]]) -> tuple[list[int], list[float]]:
-    """Their answers, and the median milliseconds of each; in turns, so that noise is everybody's."""
+    """Return the results and the median milliseconds of each query, run in turns so that noise affects all alike."""
     took: list[list[float]] = [[] for _ in ways]
     found = [await way() for way in ways]
     for _ in range(ROUNDS):
@@ -280,7 +282,7 @@ async def timed(ways: Sequence[Callable[[], Awaitable[int]]]) -> tuple[list[int]
 
 
 async def listing(field: Field) -> Table:
-    """Pages from all over the segments, and counts, asked over the bus one after the other."""
+    """Measure pages from all over the segments, and counts, requested over the bus one after the other."""
     chance = random.Random(7)
     table = table_of("a saved segment, over the bus", "question", "contacts", "times", "p50 ms", "p95 ms")
     for name in ("a page of its contacts", "the count of its members"):
@@ -300,7 +302,7 @@ async def listing(field: Field) -> Table:
 
 
 async def changing(fields: Sequence[Field], changes: int) -> list[float]:
-    """The median of three turns; what a turn writes for the first time is not the next one's."""
+    """Return the median of three turns: the first turn writes rows that later ones only update."""
     took: list[list[float]] = [[] for _ in fields]
     for _ in range(3):
         for field, times in zip(fields, took, strict=True):
@@ -320,7 +322,7 @@ def changes_table(fields: Sequence[Field], scans: Sequence[float], changed: Sequ
 
 
 def log(text: str) -> None:
-    """How far it is: the full form takes a while."""
+    """Print the progress: the full form takes a while."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 

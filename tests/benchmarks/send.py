@@ -1,7 +1,7 @@
-"""POST /v1/send: how soon SES has the mail, and how many a second are taken on.
+"""POST /v1/send: how soon SES has the mail, and how many mails per second are accepted.
 
-Those are counted twice: with an account that SES lets send as much as it likes, where the sending of the mails takes
-its part of the machine while they are taken on; and with one that may send 14 a second, as most new ones.
+Throughput is measured twice: with an SES account without a relevant limit, where sending takes its part of the machine
+at the same time; and with 14 mails per second, the limit of most new accounts.
 """
 
 import json
@@ -32,8 +32,10 @@ WORDS = "<p>Hello {{ firstName }}, here is your receipt for <a href='https://exa
 async def bench(target: Target, bare: str) -> Group:
     async with connect(target) as api:
         await allow(api, target, UNLIMITED)
-        await api.sandbox_post("/sandbox/behaviour", dict.fromkeys(BEHAVIOUR, 0.0))  # all are written to again
-        await _sent(api, target, orders("reader", TIMED), MANY)  # everybody is known from here on
+        await api.sandbox_post(
+            "/sandbox/behaviour", dict.fromkeys(BEHAVIOUR, 0.0)
+        )  # recipients get several mails, so none may be suppressed
+        await _sent(api, target, orders("reader", TIMED), MANY)  # from here on, all recipients are known contacts
         await until_told(api, target)
         timed = await _latencies(api, target)
         plain = await post(f"{bare}/track", headers_of(target), tracked(COUNTED), MANY)
@@ -49,8 +51,9 @@ async def bench(target: Target, bare: str) -> Group:
 
 
 async def _kept(api: Api, target: Target) -> tuple[Measured, Table]:
-    """What the requests took where few of the mails go out meanwhile; and the time of processors until all of them are
-    queued, and said to be. Returns when they have gone out, too."""
+    """Return what the requests took while few mails are sent, and the CPU time until all of them are queued and
+    confirmed. Waits until the mails are sent, too.
+    """
     await allow(api, target, USUAL)
     sent, before = (await api.sandbox_stats())["accepted"], cpu.spent(target)
     measured = await post(f"{target.endpoints.url}/v1/send", headers_of(target), orders("reader", COUNTED), MANY)
@@ -64,7 +67,7 @@ async def _kept(api: Api, target: Target) -> tuple[Measured, Table]:
 
 
 async def _latencies(api: Api, target: Target) -> list[float]:
-    """Milliseconds from each request to the acceptance of its mail by the sandbox."""
+    """Return the milliseconds from each request to the acceptance of its mail by the sandbox."""
     await api.sandbox_delete("/sandbox/messages")
     begun: dict[str, float] = {}
     await _sent(api, target, _noted(orders("reader", TIMED), begun), FEW)
@@ -74,7 +77,7 @@ async def _latencies(api: Api, target: Target) -> list[float]:
 
 
 async def _sent(api: Api, target: Target, bodies: Iterator[bytes], connections: int) -> tuple[Measured, float]:
-    """What the requests took, and the seconds until the sandbox had the last mail."""
+    """Return what the requests took, and the seconds until the sandbox accepted the last mail."""
     before = (await api.sandbox_stats())["accepted"]
     started = time.perf_counter()
     measured = await post(f"{target.endpoints.url}/v1/send", headers_of(target), bodies, connections)
@@ -83,7 +86,7 @@ async def _sent(api: Api, target: Target, bodies: Iterator[bytes], connections: 
 
 
 async def _until_accepted(api: Api, mails: int) -> None:
-    """Until the sandbox has so many."""
+    """Wait until the sandbox has accepted this many mails."""
 
     async def all_accepted() -> bool:
         return bool((await api.sandbox_stats())["accepted"] >= mails)
@@ -92,7 +95,7 @@ async def _until_accepted(api: Api, mails: int) -> None:
 
 
 def orders(name: str, requests: int) -> Iterator[bytes]:
-    """Mails for a thousand readers in turn."""
+    """Return request bodies to a thousand readers in turn."""
     for number in range(requests):
         address = f"{name}.{number % TIMED}@example.com"
         mail = {"to": address, "subject": "Your receipt", "body": WORDS, "from": "shop@example.com"}
@@ -102,7 +105,7 @@ def orders(name: str, requests: int) -> Iterator[bytes]:
 
 
 def _noted(bodies: Iterator[bytes], begun: dict[str, float]) -> Iterator[bytes]:
-    """Notes when each request is made: a connection asks for the next body just before it sends it."""
+    """Record when each request starts: a connection asks for the next body just before it sends it."""
     for body in bodies:
         begun[json.loads(body)["to"]] = time.time()
         yield body

@@ -1,4 +1,4 @@
-"""Waiting until a stack has nothing left to do, so that what follows from one bench does not slow the next."""
+"""Wait until a stack has nothing left to do, so that the aftermath of one benchmark does not slow the next."""
 
 import nats
 
@@ -10,7 +10,7 @@ LIMIT = 120.0
 
 
 async def until_consumed(target: Target) -> None:
-    """Until every service has dealt with all facts and notifications that are on the bus."""
+    """Wait until every service has handled all facts and notifications on the bus."""
     client = await nats.connect(target.endpoints.nats_url)
     js = client.jetstream()
 
@@ -23,7 +23,7 @@ async def until_consumed(target: Target) -> None:
 
 
 async def until_told(api: Api, target: Target) -> None:
-    """Until the sandbox has told all that it has to tell of the mails that it took, and everybody has dealt with it."""
+    """Wait until the sandbox has sent all notifications and every service has handled them."""
 
     async def nothing_to_tell() -> bool:
         return bool((await api.sandbox_stats())["notifications"]["pending"] == 0)

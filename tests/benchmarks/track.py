@@ -1,4 +1,4 @@
-"""POST /v1/track, answered after the commit, beside a bare POST of the same body."""
+"""POST /v1/track, with its response after the commit, next to a bare POST of the same body."""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ async def bench(target: Target, bare: str) -> Table:
 
 
 async def _hot_contact(table: Table, target: Target, headers: dict[str, str]) -> None:
-    """The same call for a contact that has ten thousand events already, and for one that is new."""
+    """Compare the call for a contact that has ten thousand events with one for a new contact."""
     url, hot, new = f"{target.endpoints.url}/v1/track", _address(), _address()
     await post(url, headers, for_one(hot, HOT_EVENTS), 64)
     first = await post(url, headers, for_one(new, 1000), 16)
@@ -41,7 +41,7 @@ def headers_of(target: Target) -> dict[str, str]:
 
 
 def tracked(requests: int) -> Iterator[bytes]:
-    """Bodies for a thousand contacts in turn."""
+    """Return request bodies for a thousand contacts in turn."""
     addresses = [_address() for _ in range(1000)]
     for number in range(requests):
         yield _body(addresses[number % 1000], number)

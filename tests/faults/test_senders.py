@@ -76,9 +76,7 @@ async def test_nothing_is_resent_while_notifications_are_missing_and_everything_
     assert (found.broken, found.twice) == ([], 0)
 
 
-async def test_a_leader_resumed_after_a_long_pause_does_not_repeat_what_another_took_over(
-    rig: Rig, load: Load
-) -> None:
+async def test_a_leader_resumed_after_a_long_pause_does_not_repeat_what_another_took_over(rig: Rig, load: Load) -> None:
     """The pause exceeds a third of the lease, and the silence after which a relay is replaced."""
     await load.add_contacts(80)
     await rig.allow(20)
@@ -135,9 +133,7 @@ async def test_processes_killed_between_any_two_steps_do_each_step_once(rig: Rig
     assert (found.broken, found.twice, found.missing) == ([], 0, 0)
 
 
-async def test_a_deleted_stream_is_recreated_and_refilled_by_the_operators_commands(
-    rig: Rig, load: Load
-) -> None:
+async def test_a_deleted_stream_is_recreated_and_refilled_by_the_operators_commands(rig: Rig, load: Load) -> None:
     await load.add_contacts(20)
     await load.until_sent(await load.send_campaign())
     async with rig.bus() as client:
