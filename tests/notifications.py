@@ -1,4 +1,4 @@
-"""Notifications as SES writes them, after the examples in its documentation, about a mail that tests choose."""
+"""Notifications as SES writes them, modelled on the examples in its documentation."""
 
 import json
 from datetime import UTC, datetime, timedelta

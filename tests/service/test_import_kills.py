@@ -18,7 +18,7 @@ from services.contacts.app import build
 from services.contacts.jobs.page_size import FIRST
 from tests.conftest import Stack
 from tests.service.contacts.jobs import Jobs
-from tests.service.mortal import die_at
+from tests.service.forked_contacts import run_until_crash
 
 KILLED = 137
 KILLS = 10
@@ -63,7 +63,7 @@ async def kill_ten(config: Settings) -> None:
 
     async def replace_each() -> None:
         for crash in waiting:
-            assert await die_at(crash, config, WAIT) == KILLED, crash
+            assert await run_until_crash(crash, config, WAIT) == KILLED, crash
 
     await asyncio.gather(replace_each(), replace_each())
 

@@ -1,6 +1,6 @@
 """The contacts service and the services that use contacts behind the gateway, called over HTTP as by a customer.
 
-It is not in the package of the gateway because the fake services there would answer in its place.
+It lies outside the package of the gateway, whose fake services would answer first.
 """
 
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""A contacts service in a process of its own that is there at once: forked from one that has imported everything."""
+"""A contacts service in a separate process that starts at once: it is forked from one with all modules imported."""
 
 import asyncio
 import os
@@ -13,15 +13,15 @@ _forks = get_context("forkserver")
 _forks.set_forkserver_preload([__name__])
 
 
-async def die_at(crash: str, config: Settings, within: float) -> int | None:
-    """Run the service until it dies at this point; answers its exit code. None if it lives for longer than it may."""
+async def run_until_crash(crash: str, config: Settings, within: float) -> int | None:
+    """Run the service until it crashes at this point, and return its exit code, or None if it does not within the limit."""
     environment = {
         "DATABASE_URL": config.database_url,
         "NATS_URL": config.nats_url,
         "GODWIT_CRASH_AT": crash,
         "GODWIT_LOG_LEVEL": "error",
     }
-    process = _forks.Process(target=_live, args=(environment,), daemon=True)
+    process = _forks.Process(target=_run, args=(environment,), daemon=True)
     process.start()
     try:
         await asyncio.to_thread(process.join, within)
@@ -30,6 +30,6 @@ async def die_at(crash: str, config: Settings, within: float) -> int | None:
         process.kill()
 
 
-def _live(environment: Mapping[str, str]) -> None:
+def _run(environment: Mapping[str, str]) -> None:
     os.environ |= environment
     run(build)
