@@ -66,7 +66,7 @@ WITHOUT_TIME = ("Send", "Reject", "Rendering Failure")
 
 
 class SentMail(msgspec.Struct, frozen=True):
-    """A mail of ours that SES took. `after` in its methods is in seconds since then."""
+    """A mail that SES accepted. `after` in its methods is in seconds since then."""
 
     project: UUID
     email_id: UUID
@@ -84,13 +84,13 @@ class SentMail(msgspec.Struct, frozen=True):
         return {name: str(value) for name, value in ids.items() if value}
 
     def published(self, kind: str, after: float = 60.0, **changes: Any) -> dict[str, Any]:
-        """By event publishing, through the configuration set."""
+        """Return the notification of event publishing, through the configuration set."""
         tags = {name: [value] for name, value in self.tags().items()}
         mail = self._mail() | {"tags": {"ses:configuration-set": ["godwit"], **tags}}
         return {"eventType": kind, "mail": mail} | _part(kind, after, changes)
 
     def fed_back(self, kind: str, after: float = 60.0, headers: dict[str, str] | None = None, **changes: Any) -> Any:
-        """By feedback on the identity: no tags, original headers only if the identity includes them."""
+        """Return the feedback notification of the identity: no tags, original headers only if it includes them."""
         given = [{"name": name, "value": value} for name, value in (headers or {}).items()]
         mail = self._mail() | ({"headersTruncated": False, "headers": given} if given else {})
         return {"notificationType": kind, "mail": mail} | _part(kind, after, changes)

@@ -14,7 +14,7 @@ _forks.set_forkserver_preload([__name__])
 
 
 async def run_until_crash(crash: str, config: Settings, within: float) -> int | None:
-    """Run the service until it crashes at this point, and return its exit code, or None if it does not within the limit."""
+    """Run the service until it crashes at this point. Return its exit code, or None if it does not crash in time."""
     environment = {
         "DATABASE_URL": config.database_url,
         "NATS_URL": config.nats_url,

@@ -1,6 +1,6 @@
 """Processes that die while they import a file: every row becomes one contact, and every event is published once.
 
-It is not among the tests of contacts because the service that they share would do these jobs without dying.
+It lies outside the package of contacts, whose shared service would take these jobs and not crash.
 """
 
 import asyncio
