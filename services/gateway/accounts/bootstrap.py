@@ -66,8 +66,8 @@ class Bootstrap:
                 return
             except StreamConflict:
                 return  # another replica or an earlier start has done it
-            except CONNECTION_ERRORS as broken:
-                log.warning("bootstrap.database_unreachable", error=repr(broken))
+            except CONNECTION_ERRORS as error:
+                log.warning("bootstrap.database_unreachable", error=repr(error))
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def _pending(self) -> str | None:
@@ -81,8 +81,8 @@ async def _add_domain(bus: Bus, project: UUID, domain: str) -> None:
         try:
             await bus.execute(envelope)
             return
-        except Rejected as no:
-            log.warning("bootstrap.domain_rejected", domain=domain, code=no.code, reason=no.message)
+        except Rejected as rejection:
+            log.warning("bootstrap.domain_rejected", domain=domain, code=rejection.code, reason=rejection.message)
             return
         except (CommandPending, Unavailable, *CONNECTION_ERRORS) as error:
             log.info("bootstrap.waiting_for_delivery", error=repr(error))

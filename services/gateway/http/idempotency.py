@@ -142,9 +142,9 @@ class IdempotencyMiddleware:
         await self._app(request.scope, request.receive, response.receive)
         try:
             await self._keys.settle(request.context, request.project, key, response)
-        except CONNECTION_ERRORS as broken:
+        except CONNECTION_ERRORS as error:
             # What was done is done: a repeat runs again after the lease, under the same command id.
-            log.warning("idempotency.response_not_stored", error=repr(broken))
+            log.warning("idempotency.response_not_stored", error=repr(error))
         await response.send_to(send)
 
 

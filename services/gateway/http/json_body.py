@@ -95,6 +95,6 @@ def _error_of(field: FieldInfo, value: dict[str, Any]) -> FieldError | None:
         return required(name) if field.required else None
     try:
         _decoder(field.type).decode(msgspec.json.encode(value[name]))
-    except msgspec.ValidationError as wrong:
-        return field_error(name, str(wrong))
+    except msgspec.ValidationError as error:
+        return field_error(name, str(error))
     return None

@@ -20,6 +20,6 @@ async def delete_expired(runtime: Runtime) -> None:
         try:
             await idempotency.delete_expired(runtime.pool)
             await pending_commands.delete_expired(runtime.pool)
-        except CONNECTION_ERRORS as broken:
-            log.warning("retention.database_unreachable", error=repr(broken))
+        except CONNECTION_ERRORS as error:
+            log.warning("retention.database_unreachable", error=repr(error))
         await asyncio.sleep(INTERVAL_SECONDS)

@@ -52,9 +52,9 @@ class BulkBody(Body, frozen=True, kw_only=True):
 
     def selection(self) -> Selection:
         if self.mode == "query":
-            wanted = self.filter or FilterBody()
+            criteria = self.filter or FilterBody()
             return ContactSearch(
-                filter=ContactFilter(search=wanted.search, subscribed=wanted.subscribed),
+                filter=ContactFilter(search=criteria.search, subscribed=criteria.subscribed),
                 exclude_ids=self.exclude_ids or [],
             )
         if self.contact_ids is None:

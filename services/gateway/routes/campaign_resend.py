@@ -53,11 +53,11 @@ async def resend_campaign(
     The recipients are put on a list first, which takes some seconds for a hundred thousand. Opens that are not
     reported, for example because images are not loaded, are not known.
     """
-    body, found = data or ResendBody(), parse_id(campaign_id, "Campaign")
-    first = msgspec.json.decode(await request.query(GetCampaign(campaign_id=found)), type=CampaignView)
+    body, original_id = data or ResendBody(), parse_id(campaign_id, "Campaign")
+    first = msgspec.json.decode(await request.query(GetCampaign(campaign_id=original_id)), type=CampaignView)
     if first.status != "SENT":
         raise ApiError(409, "CAMPAIGN_NOT_RESENDABLE", "Only a campaign with status SENT can be resent")
-    pages = _recipients_without_open(request, found)
+    pages = _recipients_without_open(request, original_id)
     first_page = await anext(pages, None)
     if first_page is None:
         raise ApiError(409, "NO_RECIPIENTS", "All recipients have already opened this campaign")

@@ -160,10 +160,10 @@ async def watch_campaign(campaign_id: FromPath[str], request: ApiRequest) -> ASG
     As server-sent events, one for each change, until the campaign has ended. With `Accept: application/json`, the
     current progress.
     """
-    found = _id(campaign_id)
+    parsed_id = _id(campaign_id)
     if b"application/json" in request.context.headers.get(b"accept", b""):
-        return RawResponse(encode(await _progress(request, found)))
-    return event_stream(_events(request, found))
+        return RawResponse(encode(await _progress(request, parsed_id)))
+    return event_stream(_events(request, parsed_id))
 
 
 async def _events(request: ApiRequest, campaign_id: UUID) -> AsyncIterator[bytes]:
@@ -238,16 +238,16 @@ async def export_campaign_recipients(
 
     All recipients as CSV in UTF-8. The file is streamed.
     """
-    wanted = ListCampaignRecipients(campaign_id=_id(campaign_id), status=status, variant=variant, limit=EXPORT_PAGE)
-    return StreamedResponse(_rows(request, wanted), b"text/csv; charset=utf-8")
+    first_page = ListCampaignRecipients(campaign_id=_id(campaign_id), status=status, variant=variant, limit=EXPORT_PAGE)
+    return StreamedResponse(_rows(request, first_page), b"text/csv; charset=utf-8")
 
 
-async def _rows(request: ApiRequest, wanted: ListCampaignRecipients) -> AsyncIterator[bytes]:
+async def _rows(request: ApiRequest, first_page: ListCampaignRecipients) -> AsyncIterator[bytes]:
     """Yield the file page by page. The header comes with the first page, so that a rejected query is still an error."""
     header = [[field.encode_name for field in msgspec.structs.fields(CampaignRecipient)]]
     cursor: str | None = None
     while True:
-        query = msgspec.structs.replace(wanted, cursor=cursor)
+        query = msgspec.structs.replace(first_page, cursor=cursor)
         page = msgspec.json.decode(await request.query(query), type=CampaignRecipients)
         yield csv_rows(header + [list(msgspec.to_builtins(each).values()) for each in page.data])
         header, cursor = [], page.cursor

@@ -88,11 +88,11 @@ async def verify_domain(domain_id: FromPath[str], request: ApiRequest) -> RawRes
 
     Without this it is checked every five minutes.
     """
-    wanted = parse_id(domain_id, "Domain")
-    before = _decode(await request.query(GetDomain(domain_id=wanted)))
-    await request.execute(VerifyDomain(domain_id=wanted))
-    found = await _after_check(request, before, before.checked_at)
-    return RawResponse(encode(_verification(found)))
+    parsed_id = parse_id(domain_id, "Domain")
+    before = _decode(await request.query(GetDomain(domain_id=parsed_id)))
+    await request.execute(VerifyDomain(domain_id=parsed_id))
+    checked = await _after_check(request, before, before.checked_at)
+    return RawResponse(encode(_verification(checked)))
 
 
 @get("/domains/{domain_id:str}", responses=query_responses(DomainView), tags=TAGS)
@@ -107,12 +107,12 @@ async def remove_domain(domain_id: FromPath[str], request: ApiRequest) -> RawRes
 
     Rejected while templates or unfinished campaigns send from it.
     """
-    wanted = parse_id(domain_id, "Domain")
-    domain = _decode(await request.query(GetDomain(domain_id=wanted)))
+    parsed_id = parse_id(domain_id, "Domain")
+    domain = _decode(await request.query(GetDomain(domain_id=parsed_id)))
     uses = msgspec.json.decode(await request.query(CountDomainUses(domain=domain.domain)), type=DomainUses)
     if uses.templates or uses.campaigns:
         raise ApiError(409, "DOMAIN_IN_USE", _in_use(uses), details=msgspec.to_builtins(uses))
-    await request.execute(RemoveDomain(domain_id=wanted))
+    await request.execute(RemoveDomain(domain_id=parsed_id))
     return RawResponse(encode(Removed()))
 
 
@@ -131,11 +131,11 @@ def _verification(domain: DomainView) -> DomainVerification:
 async def _after_check(request: ApiRequest, domain: DomainView, before: str | None) -> DomainView:
     """Return the domain after SES has checked it, or as it is if that takes too long."""
     for _ in range(MAX_POLLS):
-        found = _decode(await request.query(GetDomain(domain_id=domain.id)))
-        if found.checked_at != before or found.vouched:
-            return found
+        checked = _decode(await request.query(GetDomain(domain_id=domain.id)))
+        if checked.checked_at != before or checked.vouched:
+            return checked
         await asyncio.sleep(POLL_SECONDS)
-    return found
+    return checked
 
 
 def _in_use(uses: DomainUses) -> str:

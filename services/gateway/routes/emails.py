@@ -85,9 +85,9 @@ async def get_email(email_id: FromPath[str], request: ApiRequest) -> RawResponse
     attempt, how an unknown outcome was resolved, and when the mail was first delivered, opened and so on. `email.sent`
     has the time at which Amazon SES accepted the mail if that was before its response was recorded.
     """
-    wanted = parse_id(email_id, "Email")
-    mail = msgspec.json.decode(await request.query(GetEmail(email_id=wanted)), type=EmailDetail)
-    reported = msgspec.json.decode(await request.query(GetEmailFeedback(email_id=wanted)), type=EmailFeedback)
+    parsed_id = parse_id(email_id, "Email")
+    mail = msgspec.json.decode(await request.query(GetEmail(email_id=parsed_id)), type=EmailDetail)
+    reported = msgspec.json.decode(await request.query(GetEmailFeedback(email_id=parsed_id)), type=EmailFeedback)
     return RawResponse(encode(msgspec.structs.replace(mail, timeline=timeline_of(mail.timeline, reported))))
 
 

@@ -125,8 +125,8 @@ class Upload:
         try:
             for record in self._records.finish() if piece is None else self._records.feed(piece):
                 self._rows += any(record.cells)
-        except InvalidCsv as broken:
-            raise invalid_field(FIELD, str(broken), broken.code) from broken
+        except InvalidCsv as error:
+            raise invalid_field(FIELD, str(error), error.code) from error
         if self._rows > MAX_ROWS + 1:
             raise ApiError(413, "PAYLOAD_TOO_LARGE", f"The file must not have more than {MAX_ROWS:,} rows")
 
@@ -136,6 +136,6 @@ class Upload:
         chunk = StoreImportChunk(import_id=self._id, number=self._chunks, data=data)
         try:
             await self._request.execute(chunk, f"{self._chunks}:{sha256(data).hexdigest()}")
-        except CommandPending as late:
-            raise Unavailable("the file was not stored in time") from late
+        except CommandPending as pending:
+            raise Unavailable("the file was not stored in time") from pending
         self._chunks += 1

@@ -70,5 +70,5 @@ def _languages(request: ApiRequest) -> list[str]:
 
 
 def _length(body: bytes) -> PauseLength | None:
-    [wanted] = parse_qs(body.decode("latin-1"), max_num_fields=100).get(PAUSE, [""])[:1]
-    return msgspec.convert(wanted, PauseLength) if wanted in get_args(PauseLength) else None
+    [length] = parse_qs(body.decode("latin-1"), max_num_fields=100).get(PAUSE, [""])[:1]
+    return msgspec.convert(length, PauseLength) if length in get_args(PauseLength) else None

@@ -150,12 +150,12 @@ async def delete_segment(segment_id: FromPath[str], request: ApiRequest) -> None
 
     Rejected while an unfinished campaign or another segment uses it. Its contacts are not deleted.
     """
-    wanted = _id(segment_id)
-    users = await _query(request, FindCampaignsOfSegment(segment_id=wanted), list[CampaignUse])
+    parsed_id = _id(segment_id)
+    users = await _query(request, FindCampaignsOfSegment(segment_id=parsed_id), list[CampaignUse])
     if users:
         message = f"Cannot delete segment: it is currently used in {len(users)} active campaign(s)."
         raise ApiError(409, "SEGMENT_IN_USE", message, details={"campaigns": msgspec.to_builtins(users)})
-    await request.execute(DeleteSegment(segment_id=wanted))
+    await request.execute(DeleteSegment(segment_id=parsed_id))
 
 
 @get("/segments/{segment_id:str}/contacts", responses=query_responses(SegmentContacts), tags=TAGS)
@@ -226,12 +226,12 @@ async def get_segment_usage(segment_id: FromPath[str], request: ApiRequest) -> R
     Conditions of segments, audiences of unfinished campaigns, and steps and triggers of workflows. The segment can be
     deleted if no segment and no campaign uses it.
     """
-    wanted = _id(segment_id)
-    segment = msgspec.json.decode(await request.query(GetSegment(segment_id=wanted)), type=_Slug)
+    parsed_id = _id(segment_id)
+    segment = msgspec.json.decode(await request.query(GetSegment(segment_id=parsed_id)), type=_Slug)
     segments, campaigns, workflows = await asyncio.gather(
-        _query(request, FindSegmentReferences(segment_id=wanted), list[NamedReference]),
-        _query(request, FindCampaignsOfSegment(segment_id=wanted), list[CampaignUse]),
-        _query(request, FindWorkflowsOfSegment(segment_id=wanted, slug=segment.slug), list[WorkflowUse]),
+        _query(request, FindSegmentReferences(segment_id=parsed_id), list[NamedReference]),
+        _query(request, FindCampaignsOfSegment(segment_id=parsed_id), list[CampaignUse]),
+        _query(request, FindWorkflowsOfSegment(segment_id=parsed_id, slug=segment.slug), list[WorkflowUse]),
     )
     usage = SegmentUsage(
         used_in_segments=segments,

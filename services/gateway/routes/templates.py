@@ -133,8 +133,8 @@ async def delete_template(template_id: FromPath[str], request: ApiRequest) -> No
 
     Rejected while a workflow step sends it, or an unfinished campaign was created from it.
     """
-    found = parse_id(template_id, "Template")
-    steps = msgspec.json.decode(await request.query(ListTemplateSteps(template_id=found)), type=list[TemplateStep])
+    parsed_id = parse_id(template_id, "Template")
+    steps = msgspec.json.decode(await request.query(ListTemplateSteps(template_id=parsed_id)), type=list[TemplateStep])
     if steps:
         raise ApiError(
             409,
@@ -142,7 +142,7 @@ async def delete_template(template_id: FromPath[str], request: ApiRequest) -> No
             f"Cannot delete the template: it is used in {len(steps)} workflow step(s)",
             details={"workflowSteps": [str(step.id) for step in steps]},
         )
-    await request.execute(DeleteTemplate(template_id=found))
+    await request.execute(DeleteTemplate(template_id=parsed_id))
 
 
 @post("/templates/{template_id:str}/duplicate", responses=command_responses(TemplateView, 201), tags=TAGS)
@@ -158,9 +158,9 @@ async def get_template_usage(template_id: FromPath[str], request: ApiRequest) ->
 
     The campaigns and the workflow steps that refer to it.
     """
-    found = parse_id(template_id, "Template")
-    campaigns = await request.query(GetTemplateUsage(template_id=found))
-    steps = await request.query(ListTemplateSteps(template_id=found))
+    parsed_id = parse_id(template_id, "Template")
+    campaigns = await request.query(GetTemplateUsage(template_id=parsed_id))
+    steps = await request.query(ListTemplateSteps(template_id=parsed_id))
     usage = {"campaigns": msgspec.Raw(campaigns), "workflowSteps": msgspec.Raw(steps)}
     return RawResponse(encode(usage))
 
@@ -174,13 +174,13 @@ async def preview_template(
     Rendered as it would be sent, without sending it. `warnings` lists unknown variables, a missing unsubscribe link,
     and a mail so large that Gmail clips it.
     """
-    found = msgspec.json.decode(
+    template = msgspec.json.decode(
         await request.query(GetTemplate(template_id=parse_id(template_id, "Template"))), type=TemplateView
     )
     body = data or TemplatePreviewBody()
     sample = await _sample(request, body)
     query = PreviewMail(
-        content=Content(**shared_fields(found, Content)),
+        content=Content(**shared_fields(template, Content)),
         recipient=body.email or (sample.email if sample else SAMPLE),
         contact_id=sample.id if sample else None,
         contact_data=sample.data if sample else {},

@@ -44,8 +44,8 @@ async def sns(request: ApiRequest) -> RawResponse:
     receiver: SnsReceiver = request.app.state.sns_receiver
     try:
         received = await receiver.receive(await request.body())
-    except SnsRejected as no:
-        raise ApiError(no.status, no.code, no.message) from no
+    except SnsRejected as rejection:
+        raise ApiError(rejection.status, rejection.code, rejection.message) from rejection
     if not isinstance(received, SubscriptionChanged):
         queue: IngestQueue = request.app.state.ingest_queue
         await queue.store(received)

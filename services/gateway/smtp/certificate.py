@@ -37,8 +37,8 @@ class ServerCertificate:
             if len(changed_at) == len(self._files) and changed_at != self._loaded_at:
                 self.context.load_cert_chain(*self._files)
                 self._loaded_at = changed_at
-        except (OSError, ssl.SSLError) as bad:  # maybe half written; the old one is still good
-            log.warning("smtp.certificate_not_reloaded", error=repr(bad))
+        except (OSError, ssl.SSLError) as error:  # maybe half written; the old one is still good
+            log.warning("smtp.certificate_not_reloaded", error=repr(error))
 
     def _changed_at(self) -> tuple[float, ...]:
         return tuple(file.stat().st_mtime for file in self._files if file.exists())

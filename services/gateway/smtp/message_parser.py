@@ -58,8 +58,8 @@ def parse_message(content: bytes, sender: str, recipients: Sequence[str]) -> Par
             header_recipients=_header_recipients(message),
             identity=_line(message, "Message-ID") or _line(message, "Date") or None,
         )
-    except PARSER_ERRORS as bad:
-        raise UnreadableMessage(f"{type(bad).__name__}: {bad}") from bad
+    except PARSER_ERRORS as error:
+        raise UnreadableMessage(f"{type(error).__name__}: {error}") from error
 
 
 def _body(message: EmailMessage, sender: str, recipients: Sequence[str]) -> dict[str, Any]:

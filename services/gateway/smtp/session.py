@@ -130,8 +130,8 @@ class SmtpConnection(SMTP):
         user, password = _login(login.auth_data)
         try:
             caller = await self._connections.keys.principal_of(password)
-        except CONNECTION_ERRORS as broken:
-            log.warning("smtp.keys_unavailable", error=repr(broken))
+        except CONNECTION_ERRORS as error:
+            log.warning("smtp.keys_unavailable", error=repr(error))
             return AuthResult(success=False, handled=False, message=UNAVAILABLE)
         if user.lower() not in USERS or caller is None or caller.kind != "secret":
             return AuthResult(success=False, handled=False)

@@ -6,8 +6,8 @@ Nothing here knows the HTTP server. The route `/webhooks/sns` uses it like this:
 
     try:
         received = await receiver.receive(body)        # the raw bytes; SNS posts JSON as text/plain
-    except SnsRejected as no:
-        ...                                            # respond with no.status, no.code and no.message
+    except SnsRejected as rejection:
+        ...                                            # respond with its status, code and message
     match received:
         case RecordNotification():                     # respond with 200 once it is on disk, else 503
             await queue.store(received)

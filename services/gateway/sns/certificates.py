@@ -83,10 +83,10 @@ class SigningCertificates:
         created it."""
         try:
             authorities = x509.load_pem_x509_certificates(self._authority.read_bytes()) if self._authority else []
-        except OSError as missing:
-            raise retry_later("The file of the trusted authority cannot be read.") from missing
-        except ValueError as bad:
-            raise not_trusted("The file of the trusted authority contains no certificate.") from bad
+        except OSError as error:
+            raise retry_later("The file of the trusted authority cannot be read.") from error
+        except ValueError as error:
+            raise not_trusted("The file of the trusted authority contains no certificate.") from error
         now = self._clock()
         return any(_is_authority(each, now) and _issued_by(each, certificate) for each in authorities)
 
@@ -94,8 +94,8 @@ class SigningCertificates:
 def _read(pem: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem)
-    except ValueError as bad:
-        raise not_trusted("SigningCertURL does not lead to a certificate.") from bad
+    except ValueError as error:
+        raise not_trusted("SigningCertURL does not lead to a certificate.") from error
 
 
 def _is_authority(certificate: x509.Certificate, now: datetime) -> bool:

@@ -80,8 +80,8 @@ def parse(body: bytes) -> SnsMessage:
     try:
         message = _decode(body)
         complete = message.id and message.sent_at.tzinfo
-    except (msgspec.DecodeError, ValueError, RecursionError) as unreadable:
-        raise malformed("Not an SNS message.") from unreadable
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise malformed("Not an SNS message.") from error
     if not complete or not _has_its_link(message):
         raise malformed("The SNS message is incomplete.")
     return message

@@ -69,8 +69,8 @@ class DnsLookup:
         resolver = self._resolver_of_servers()
         try:
             answer = await resolver.resolve(f"{domain}.", kind, search=False, raise_on_no_answer=False)
-        except dns.resolver.NXDOMAIN as none:
-            raise UnknownDomain from none
+        except dns.resolver.NXDOMAIN as error:
+            raise UnknownDomain from error
         except (dns.exception.DNSException, OSError, ValueError) as error:
             log.info("verification.no_answer", domain=domain, kind=kind, error=repr(error))
             return None
