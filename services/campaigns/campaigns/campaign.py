@@ -32,7 +32,6 @@ from libs.schemas.campaigns.campaigns import (
     CampaignScheduled,
     CampaignSendingStarted,
     CampaignSent,
-    CampaignStatus,
     CampaignTestSent,
     CampaignUnscheduled,
     CampaignUpdated,
@@ -91,6 +90,18 @@ Event: TypeAlias = (
     | CampaignCancelled
     | CampaignSent
 )
+TRANSITIONS = (
+    CampaignScheduled,
+    CampaignUnscheduled,
+    CampaignMissed,
+    CampaignFailed,
+    CampaignSendingStarted,
+    CampaignPaused,
+    CampaignResumed,
+    CampaignCancelled,
+)
+"""Events that a command or a schedule caused. A command that arrives after one of these may be overtaken."""
+
 INITIAL: State = Absent()
 
 
@@ -123,7 +134,8 @@ def evolve(state: State, event: Event) -> State:
         case CampaignDeleted(), _:
             return Absent()
         case _, Campaign():
-            return _evolve(state, event)
+            after = _evolve(state, event)
+            return replace(after, transitioned=True) if isinstance(event, TRANSITIONS) else after
     return state
 
 
@@ -159,35 +171,31 @@ def _evolve(campaign: Campaign, event: Any) -> Campaign:
         case CampaignUpdated():
             return replace(campaign, draft=recorded_draft(event))
         case CampaignScheduled(scheduled_for=scheduled_for):
-            return _with_status(campaign, "SCHEDULED", scheduled_for=scheduled_for, failure=None)
+            return replace(campaign, status="SCHEDULED", scheduled_for=scheduled_for, failure=None)
         case CampaignUnscheduled():
-            return _with_status(campaign, "DRAFT", scheduled_for=None)
+            return replace(campaign, status="DRAFT", scheduled_for=None)
         case CampaignMissed(scheduled_for=scheduled_for):
             failure = CampaignFailure(
                 code="MISSED", message=f"The campaign was due at {iso(scheduled_for)} and could not be sent"
             )
-            return _with_status(campaign, "FAILED", failure=failure)
+            return replace(campaign, status="FAILED", failure=failure)
         case CampaignFailed(code=code, reason=reason):
-            return _with_status(campaign, "FAILED", failure=CampaignFailure(code=code, message=reason))
+            return replace(campaign, status="FAILED", failure=CampaignFailure(code=code, message=reason))
         case CampaignSendingStarted(ab_test=test):
-            return _with_status(campaign, "QUEUED", failure=None, ab_test_progress=AbTestProgress() if test else None)
+            return replace(campaign, status="QUEUED", failure=None, ab_test_progress=AbTestProgress() if test else None)
         case CampaignResolving():
             return replace(campaign, status="SENDING")
         case CampaignTestSent() | CampaignWinnerDecided() if campaign.ab_test_progress:
             return replace(campaign, ab_test_progress=decision.evolve(campaign.ab_test_progress, event))
         case CampaignPaused():
-            return _with_status(campaign, "PAUSED")
+            return replace(campaign, status="PAUSED")
         case CampaignResumed():
-            return _with_status(campaign, "SENDING")
+            return replace(campaign, status="SENDING")
         case CampaignCancelled():
-            return _with_status(campaign, "CANCELLED")
+            return replace(campaign, status="CANCELLED")
         case CampaignSent():
             return replace(campaign, status="SENT")
     return campaign
-
-
-def _with_status(campaign: Campaign, status: CampaignStatus, **changes: Any) -> Campaign:
-    return replace(campaign, status=status, transitioned=True, **changes)
 
 
 def _create(command: CreateCampaign, state: Absent) -> list[Event]:

@@ -5,9 +5,23 @@ from typing import Any
 
 import msgspec
 
+from libs.schemas.base import Event
 from libs.schemas.contacts.contacts import AudiencePageResolved
 from libs.schemas.delivery.emails import EmailCancelled, EmailFailed, EmailSent, EmailSuppressed
 from libs.schemas.feedback.mails import EmailBounced, EmailClicked, EmailComplained, EmailDelivered, EmailOpened
+
+COUNTED_EVENTS: tuple[type[Event], ...] = (
+    AudiencePageResolved,
+    EmailSent,
+    EmailFailed,
+    EmailSuppressed,
+    EmailCancelled,
+    EmailDelivered,
+    EmailOpened,
+    EmailClicked,
+    EmailBounced,
+    EmailComplained,
+)
 
 
 class MailCounts(msgspec.Struct, frozen=True, kw_only=True):

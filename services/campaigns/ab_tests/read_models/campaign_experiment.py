@@ -17,36 +17,11 @@ from libs.runtime.eventstore.store import Connection
 from libs.schemas.campaigns.ab_tests import VariantFigures
 from libs.schemas.campaigns.campaigns import CampaignSendingStarted
 from libs.schemas.contacts.contacts import AudiencePageResolved
-from libs.schemas.delivery.emails import (
-    EmailCancelled,
-    EmailFailed,
-    EmailSent,
-    EmailSuppressed,
-)
-from libs.schemas.feedback.mails import (
-    EmailBounced,
-    EmailClicked,
-    EmailComplained,
-    EmailDelivered,
-    EmailOpened,
-)
-from services.campaigns.runs.run import MailCounts, increments
+from services.campaigns.runs.run import COUNTED_EVENTS, MailCounts, increments
 
 NAME = "campaign_experiment"
 TABLES = ("campaign_experiment", "campaign_variant")
-EVENTS = (
-    CampaignSendingStarted,
-    AudiencePageResolved,
-    EmailSent,
-    EmailFailed,
-    EmailSuppressed,
-    EmailCancelled,
-    EmailDelivered,
-    EmailOpened,
-    EmailClicked,
-    EmailBounced,
-    EmailComplained,
-)
+EVENTS = (CampaignSendingStarted, *COUNTED_EVENTS)
 DDL = """
 create table if not exists campaign_experiment (
     project uuid not null,

@@ -1,7 +1,7 @@
 """The current state of each campaign, evolved by the decider."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 from uuid import UUID
 
 import msgspec
@@ -12,53 +12,18 @@ from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.campaigns.campaigns import (
-    CampaignCancelled,
-    CampaignCreated,
-    CampaignDeleted,
-    CampaignFailed,
-    CampaignMissed,
-    CampaignPaused,
-    CampaignResolving,
-    CampaignResumed,
-    CampaignScheduled,
-    CampaignSendingStarted,
-    CampaignSent,
     CampaignStatus,
-    CampaignTestSent,
-    CampaignUnscheduled,
-    CampaignUpdated,
     CampaignUse,
-    CampaignWinnerDecided,
 )
 from libs.schemas.campaigns.templates import TemplateCampaign
 from services.campaigns.campaigns import campaign as decider
-from services.campaigns.campaigns.campaign import Event
+from services.campaigns.campaigns.campaign import TRANSITIONS, Event
 from services.campaigns.campaigns.draft import Draft
 from services.campaigns.campaigns.state import Campaign
 
 NAME = "campaign"
 TABLES = ("campaign",)
-TRANSITIONS = (
-    CampaignScheduled,
-    CampaignUnscheduled,
-    CampaignMissed,
-    CampaignFailed,
-    CampaignSendingStarted,
-    CampaignPaused,
-    CampaignResumed,
-    CampaignCancelled,
-)
-"""Events that a command or a schedule caused. A command that arrives after one of these may be overtaken."""
-EVENTS = (
-    CampaignCreated,
-    CampaignUpdated,
-    CampaignDeleted,
-    CampaignResolving,
-    CampaignTestSent,
-    CampaignWinnerDecided,
-    CampaignSent,
-    *TRANSITIONS,
-)
+EVENTS = get_args(Event)
 DDL = """
 create table if not exists campaign (
     project uuid not null,

@@ -14,37 +14,19 @@ import msgspec
 
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.contacts.contacts import AudiencePageResolved, AudienceResolved
+from libs.schemas.contacts.contacts import AudienceResolved
 from libs.schemas.delivery.emails import (
-    EmailCancelled,
-    EmailFailed,
     EmailSent,
     EmailSuppressed,
 )
 from libs.schemas.feedback.mails import (
     EmailBounced,
-    EmailClicked,
-    EmailComplained,
-    EmailDelivered,
-    EmailOpened,
 )
-from services.campaigns.runs.run import MailCounts, Run, increments
+from services.campaigns.runs.run import COUNTED_EVENTS, MailCounts, Run, increments
 
 NAME = "campaign_run"
 TABLES = ("campaign_run", "campaign_bounce", "campaign_suppressed")
-EVENTS = (
-    AudiencePageResolved,
-    AudienceResolved,
-    EmailSent,
-    EmailFailed,
-    EmailSuppressed,
-    EmailCancelled,
-    EmailDelivered,
-    EmailOpened,
-    EmailClicked,
-    EmailBounced,
-    EmailComplained,
-)
+EVENTS = (*COUNTED_EVENTS, AudienceResolved)
 # Half of each page is left free, so that updates stay on the page and touch no index.
 DDL = """
 create table if not exists campaign_run (

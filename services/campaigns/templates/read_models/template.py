@@ -1,6 +1,7 @@
 """The current state of each template, evolved by the decider."""
 
 from collections.abc import Collection, Sequence
+from typing import get_args
 from uuid import UUID
 
 import asyncpg
@@ -10,14 +11,14 @@ from libs.runtime.eventstore.aggregate import evolve_states
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
-from libs.schemas.campaigns.templates import TemplateContent, TemplateCreated, TemplateDeleted, TemplateUpdated
+from libs.schemas.campaigns.templates import TemplateContent
 from libs.schemas.delivery.content import Content, Kind
 from services.campaigns.templates import template as decider
 from services.campaigns.templates.template import Event, Template
 
 NAME = "template"
 TABLES = ("template",)
-EVENTS = (TemplateCreated, TemplateUpdated, TemplateDeleted)
+EVENTS = get_args(Event)
 DDL = """
 create table if not exists template (
     project uuid not null,
