@@ -51,7 +51,7 @@ def _or_unreadable(check: str, diagnoses: Iterator[Diagnosis]) -> Iterator[Diagn
     try:
         yield from diagnoses
     except (BotoCoreError, ClientError) as error:
-        yield warning(check, _error_text(error), "Let these credentials read SES's identities and configuration sets.")
+        yield warning(check, _error_text(error), "Let these credentials read identities and configuration sets in SES.")
 
 
 def _clock(account: Any) -> Diagnosis:
@@ -82,12 +82,12 @@ def _account(account: Any) -> Iterator[Diagnosis]:
 
 def _quota(quota: Any) -> Diagnosis:
     per_day, sent = quota["Max24HourSend"], quota["SentLast24Hours"]
-    found = f"{quota['MaxSendRate']:g} mails/s, {sent:,.0f} of {per_day:,.0f} today"
+    found = f"{quota['MaxSendRate']:g} emails/s, {sent:,.0f} of {per_day:,.0f} today"
     if per_day > 0 and per_day - sent < per_day * LOW_QUOTA_SHARE:
         return warning(
             "SES quota", found, "The rest of today is reserved for transactional mail. Ask AWS for a higher quota."
         )
-    return ok("SES quota", found if per_day > 0 else f"{quota['MaxSendRate']:g} mails/s, any number a day")
+    return ok("SES quota", found if per_day > 0 else f"{quota['MaxSendRate']:g} emails/s, any number a day")
 
 
 def _identity(client: Any, domain: str) -> Iterator[Diagnosis]:
