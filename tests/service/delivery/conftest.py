@@ -28,7 +28,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 @pytest.fixture(autouse=True)
 def healthy(sandbox: Sandbox) -> Iterator[None]:
-    """Faults that a test planted end with it."""
+    """Remove the faults that a test planted."""
     yield
     sandbox.heal()
 
@@ -46,7 +46,7 @@ async def delivery(config: Settings) -> AsyncIterator[Runtime]:
 
 @pytest.fixture(scope="module", autouse=True)
 async def feedback(stack: Stack) -> AsyncIterator[Runtime]:
-    """Whom delivery asks before it sends a mail again."""
+    """Run feedback, which delivery asks before it resends a mail."""
     config = stack.settings("feedback")
     async with running(build_feedback(config), config) as runtime:
         yield runtime

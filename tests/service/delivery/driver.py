@@ -1,4 +1,4 @@
-"""A delivery service that tests can talk to: what other services would tell it, and what it did."""
+"""Drives a delivery service in tests: sends it what other services would, and shows what it did."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -30,14 +30,14 @@ def content(kind: Kind = "MARKETING", subject: str = "Hi {{ name ?? friend }}", 
 
 
 class DeliveryDriver:
-    """One project at one running service."""
+    """One project at a running service."""
 
     def __init__(self, runtime: Runtime, project: UUID) -> None:
         self.runtime = runtime
         self.project = project
         self.client = runtime.client
 
-    # --- what it is told ---------------------------------------------------------------------------------------------
+    # --- input -------------------------------------------------------------------------------------------------------
 
     async def verify_domain(self, domain: str = "example.com") -> DomainView:
         return await tell(
@@ -45,7 +45,7 @@ class DeliveryDriver:
         )
 
     async def contacts(self, count: int, subscribed: bool = True, data: Data | None = None) -> list[UUID]:
-        """New contacts, once they have arrived."""
+        """Create contacts and wait until they have arrived."""
         ids = [uuid7() for _ in range(count)]
         for contact_id in ids:
             created = ContactCreated(
@@ -72,7 +72,7 @@ class DeliveryDriver:
         return campaign_id
 
     async def begin_sending(self, campaign_id: UUID, body: Content | None = None, **pace: Any) -> None:
-        """Freeze the content of a campaign, whose pages may be there already."""
+        """Freeze the content of a campaign, whose pages may have arrived already."""
         if body is None or body.from_email.endswith("@example.com"):
             await self.verify_domain()
         started = CampaignSendingStarted(
@@ -102,16 +102,16 @@ class DeliveryDriver:
         return await tell(self.client, self.project, SendEmail(**usual | changes), QueuedEmail)
 
     async def confirm(self, email_id: UUID, message_id: str, at: datetime | None = None) -> None:
-        """What feedback says once SES has told it that it has the mail."""
+        """Announce what feedback says after SES confirmed the mail."""
         confirmed = EmailConfirmed(email_id=email_id, contact_id=uuid4(), message_id=message_id, at=at or now())
         await self.settled(await announce(self.client, self.project, confirmed))
 
     async def settle_all(self) -> None:
-        """Prove every mail sent, so that none is sent again while another test runs."""
+        """Prove every mail sent, so that none is resent while another test runs."""
         for email_id in await self.ids():
             await self.confirm(email_id, f"m-{email_id}")
 
-    # --- what it did -------------------------------------------------------------------------------------------------
+    # --- results -----------------------------------------------------------------------------------------------------
 
     async def settled(self, event_id: UUID) -> None:
         """Wait until the event is handled."""
@@ -131,7 +131,7 @@ class DeliveryDriver:
     async def states(self) -> dict[str, int]:
         return {row["state"]: row["mails"] for row in await self.runtime.pool.fetch(STATES, self.project)}
 
-    async def become(self, states: dict[str, int], within: float = 30.0) -> None:
+    async def reach_states(self, states: dict[str, int], within: float = 30.0) -> None:
         """Wait until the project's mails are in these states."""
 
         async def so_far() -> bool:
@@ -142,7 +142,7 @@ class DeliveryDriver:
         except AssertionError:
             raise AssertionError(f"the mails are {await self.states()}, not {states}") from None
 
-    async def become_busy(self) -> None:
+    async def wait_until_some_sent(self) -> None:
         """Wait until some of the project's mails are sent."""
 
         async def some_sent() -> bool:
@@ -154,15 +154,15 @@ class DeliveryDriver:
         rows = await self.runtime.pool.fetch("select id from email where project = $1", self.project)
         return [row["id"] for row in rows]
 
-    async def told(self) -> list[str]:
-        """The types of the facts about mails in the project's log, in order."""
-        return [kind for kind in await self.told_all() if kind.startswith("email.")]
+    async def email_event_types(self) -> list[str]:
+        """Return the types of the events about mails in the project's log, in order."""
+        return [kind for kind in await self.event_types() if kind.startswith("email.")]
 
-    async def told_all(self) -> list[str]:
+    async def event_types(self) -> list[str]:
         return [kind for kind, _ in await facts(self.runtime, self.project)]
 
     async def let_time_pass(self, *states: str) -> None:
-        """As if the lease, or the grace, of the mails in these states was over."""
+        """End the lease or the grace period of the mails in these states."""
         await self.runtime.pool.execute(AGE, self.project, list(states))
 
     async def _arrive(self, ids: Sequence[UUID]) -> None:

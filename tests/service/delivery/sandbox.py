@@ -1,4 +1,4 @@
-"""The SES sandbox as a process of its own, and the control of it."""
+"""Runs the SES sandbox as a process of its own, and controls it."""
 
 import subprocess
 import sys
@@ -26,19 +26,21 @@ class Sandbox:
         self._http = httpx.Client(base_url=self.url, timeout=10)
 
     def accepted(self, **query: str) -> list[dict[str, Any]]:
-        """What SES accepted, the newest first."""
-        answer = self._http.get("/sandbox/messages", params={"limit": "100000", **query}).raise_for_status()
-        messages: list[dict[str, Any]] = answer.json()["messages"]
+        """Return what SES accepted, newest first."""
+        response = self._http.get("/sandbox/messages", params={"limit": "100000", **query}).raise_for_status()
+        messages: list[dict[str, Any]] = response.json()["messages"]
         return messages
 
     def of_project(self, project: UUID) -> list[dict[str, Any]]:
-        """What SES accepted of this project, the newest first."""
+        """Return what SES accepted of this project, newest first."""
         tagged = self.accepted(fields="id,emailId,to,tags,acceptedAt")
         return [message for message in tagged if message["tags"].get("godwit_project") == str(project)]
 
     def plant(self, project: UUID | None, fault: str, count: int | None = None) -> None:
-        """In the project's calls, or in all. For one that is to be hit so often it must be the project's: there are
-        probes, and mails that other tests left behind."""
+        """Plant a fault in the calls of the project, or in all calls.
+
+        A fault with a `count` must be a project's: probes, and mails that other tests left behind, would use it up.
+        """
         tags = {"godwit_project": str(project)} if project else {}
         body = {"fault": fault, "tags": tags} | ({"count": count} if count else {})
         self._http.post("/sandbox/faults", json=body).raise_for_status()
@@ -50,13 +52,13 @@ class Sandbox:
         self._http.post("/sandbox/account", json=changes).raise_for_status()
 
     def verify_identity(self, identity: str, verified: bool = True) -> None:
-        """What publishing the DNS records, or removing them, does in real life."""
+        """Verify the identity, as publishing the DNS records does in reality, or undo it."""
         body = {"identity": identity, "verified": verified}
         self._http.post("/sandbox/identities", json=body).raise_for_status()
 
     @property
     def ses(self) -> "SESV2Client":
-        """boto3, as it talks to SES."""
+        """Return a boto3 client of the sandbox."""
         session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
         client: SESV2Client = session.client("sesv2", endpoint_url=self.url)
         return client
@@ -77,7 +79,7 @@ def running(data_dir: Path) -> Iterator[Sandbox]:
         sandbox = Sandbox(port)
         deadline = time.monotonic() + START_SECONDS
         while not sandbox.ready():
-            assert process.poll() is None and time.monotonic() < deadline, "the sandbox does not start"
+            assert process.poll() is None and time.monotonic() < deadline, "the sandbox did not start"
             time.sleep(0.05)
         yield sandbox
     finally:

@@ -1,4 +1,4 @@
-"""A/B tests: those in it get their variants, the rest waits for the winner, and everybody is written to once."""
+"""A/B tests: recipients in the test get its variants, the rest wait for the winner, and everybody gets one mail."""
 
 import asyncio
 from collections import Counter
@@ -66,7 +66,7 @@ def decided(campaign_id: UUID) -> CampaignWinnerDecided:
 
 
 def split_page(campaign_id: UUID, people: Sequence[UUID], number: int = 1) -> AudiencePageResolved:
-    """The first two try A and B, and so on with every four; the others are not in the test."""
+    """Return a page in which two of every four contacts get A and B, and the others are outside the test."""
     variants = ("A", "B", None, None)
     members = [
         AudienceMember(contact_id=person, email=address(person), variant=variants[place % 4])
@@ -80,7 +80,7 @@ async def tell_of(driver: DeliveryDriver, event: Event, version: int = 1) -> Non
 
 
 async def begun(driver: DeliveryDriver, people: Sequence[UUID]) -> UUID:
-    """A campaign with a test, whose page is in."""
+    """Start a campaign with a test, and queue its page."""
     await driver.verify_domain()
     campaign_id = uuid7()
     await tell_of(driver, started(campaign_id))
@@ -101,7 +101,7 @@ async def waits_for(driver: DeliveryDriver, campaign_id: UUID) -> str | None:
 
 
 def got(driver: DeliveryDriver, sandbox: Sandbox) -> dict[str, list[str]]:
-    """The subjects of what each address got."""
+    """Return the subjects that each address got."""
     mails: dict[str, list[str]] = {}
     for mail in sandbox.of_project(driver.project):
         (whole,) = sandbox.accepted(emailId=mail["emailId"])
@@ -110,67 +110,67 @@ def got(driver: DeliveryDriver, sandbox: Sandbox) -> dict[str, list[str]]:
 
 
 def subjects(people: Sequence[UUID], rest: str | None) -> dict[str, list[str]]:
-    """What each of them should have got."""
+    """Return the subject that each contact should have got."""
     given = ("Plain", "Fresh", rest, rest)
     return {address(person): [said] for place, person in enumerate(people) if (said := given[place % 4])}
 
 
-async def test_the_test_goes_first_and_the_rest_gets_the_winner(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_recipients_in_the_test_go_first_and_the_rest_get_the_winner(
+    driver: DeliveryDriver, sandbox: Sandbox
+) -> None:
     people = await driver.contacts(12)
     campaign_id = await begun(driver, people)
-    await driver.become({"sent": 6, "queued": 6})
+    await driver.reach_states({"sent": 6, "queued": 6})
     assert got(driver, sandbox) == subjects(people, None)
     assert await waits_for(driver, campaign_id) == "AB_WINNER"
     await parked(driver, 6)
     await tell_of(driver, decided(campaign_id), 5)
-    await driver.become({"sent": 12})
+    await driver.reach_states({"sent": 12})
     assert got(driver, sandbox) == subjects(people, "Fresh")
     (mail,) = sandbox.accepted(to=address(people[2]))
     assert "Best, Ann" in mail["html"]
-    assert (await driver.told()).count("email.queued") == 12
+    assert (await driver.email_event_types()).count("email.queued") == 12
 
 
-async def test_what_comes_after_the_decision_does_not_wait(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_mails_queued_after_the_decision_do_not_wait(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     people = await driver.contacts(8)
     campaign_id = await begun(driver, people[:4])
     await tell_of(driver, decided(campaign_id), 5)
     await tell_of(driver, split_page(campaign_id, people[4:], 2), 2)
-    await driver.become({"sent": 8})
+    await driver.reach_states({"sent": 8})
     assert got(driver, sandbox) == subjects(people, "Fresh")
 
 
-async def test_a_page_may_come_before_the_campaign_is_known_to_have_a_test(
-    driver: DeliveryDriver, sandbox: Sandbox
-) -> None:
+async def test_a_page_may_arrive_before_the_start_of_its_campaign(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     people = await driver.contacts(4)
     await driver.verify_domain()
     campaign_id = uuid7()
     await tell_of(driver, split_page(campaign_id, people))
     await parked(driver, 2)
     await tell_of(driver, started(campaign_id))
-    await driver.become({"sent": 2, "queued": 2})
+    await driver.reach_states({"sent": 2, "queued": 2})
     await tell_of(driver, decided(campaign_id), 5)
-    await driver.become({"sent": 4})
+    await driver.reach_states({"sent": 4})
     assert got(driver, sandbox) == subjects(people, "Fresh")
 
 
-async def test_the_decision_may_come_before_anything_else(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_the_decision_may_arrive_before_anything_else(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     people = await driver.contacts(4)
     await driver.verify_domain()
     campaign_id = uuid7()
     await tell_of(driver, decided(campaign_id), 5)
     await tell_of(driver, started(campaign_id))
     await tell_of(driver, split_page(campaign_id, people))
-    await driver.become({"sent": 4})
+    await driver.reach_states({"sent": 4})
     assert got(driver, sandbox) == subjects(people, "Fresh")
 
 
-async def test_pausing_and_resuming_while_it_waits_sends_nothing_to_the_rest(
+async def test_pausing_and_resuming_before_the_decision_sends_nothing_to_the_rest(
     driver: DeliveryDriver, sandbox: Sandbox
 ) -> None:
     people = await driver.contacts(8)
     campaign_id = await begun(driver, people)
-    await driver.become({"sent": 4, "queued": 4})
+    await driver.reach_states({"sent": 4, "queued": 4})
     await tell_of(driver, CampaignPaused(campaign_id=campaign_id), 5)
     assert await waits_for(driver, campaign_id) == "PAUSED"
     await tell_of(driver, CampaignResumed(campaign_id=campaign_id), 6)
@@ -178,73 +178,75 @@ async def test_pausing_and_resuming_while_it_waits_sends_nothing_to_the_rest(
     await parked(driver, 4)
     assert got(driver, sandbox) == subjects(people, None)
     await tell_of(driver, decided(campaign_id), 7)
-    await driver.become({"sent": 8})
+    await driver.reach_states({"sent": 8})
 
 
-async def test_who_is_called_for_in_a_pause_goes_when_it_is_over(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_recipients_released_during_a_pause_get_their_mail_after_it(
+    driver: DeliveryDriver, sandbox: Sandbox
+) -> None:
     people = await driver.contacts(8)
     campaign_id = await begun(driver, people)
-    await driver.become({"sent": 4, "queued": 4})
+    await driver.reach_states({"sent": 4, "queued": 4})
     await tell_of(driver, CampaignPaused(campaign_id=campaign_id), 5)
     await tell_of(driver, decided(campaign_id), 6)
     await parked(driver, 4)
     assert got(driver, sandbox) == subjects(people, None)
     await tell_of(driver, CampaignResumed(campaign_id=campaign_id), 7)
-    await driver.become({"sent": 8})
+    await driver.reach_states({"sent": 8})
     assert got(driver, sandbox) == subjects(people, "Fresh")
 
 
-async def test_cancelling_while_it_waits_cancels_the_rest(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_cancelling_before_the_decision_cancels_the_rest(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     people = await driver.contacts(8)
     campaign_id = await begun(driver, people)
-    await driver.become({"sent": 4, "queued": 4})
+    await driver.reach_states({"sent": 4, "queued": 4})
     await tell_of(driver, CampaignCancelled(campaign_id=campaign_id), 5)
-    await driver.become({"sent": 4, "cancelled": 4})
+    await driver.reach_states({"sent": 4, "cancelled": 4})
     assert got(driver, sandbox) == subjects(people, None)
 
 
-async def test_who_unsubscribes_while_it_waits_does_not_get_the_winner(
+async def test_a_contact_who_unsubscribes_before_the_decision_does_not_get_the_winner(
     driver: DeliveryDriver, sandbox: Sandbox
 ) -> None:
     people = await driver.contacts(4)
     campaign_id = await begun(driver, people)
-    await driver.become({"sent": 2, "queued": 2})
+    await driver.reach_states({"sent": 2, "queued": 2})
     await driver.unsubscribe(people[2])
     await tell_of(driver, decided(campaign_id), 5)
-    await driver.become({"sent": 3, "suppressed": 1})
+    await driver.reach_states({"sent": 3, "suppressed": 1})
     assert address(people[2]) not in got(driver, sandbox)
 
 
-async def test_a_transactional_test_reaches_those_who_left_too(driver: DeliveryDriver) -> None:
+async def test_a_transactional_test_reaches_unsubscribed_contacts_too(driver: DeliveryDriver) -> None:
     people = await driver.contacts(4, subscribed=False)
     await driver.verify_domain()
     campaign_id = uuid7()
     await tell_of(driver, started(campaign_id, "TRANSACTIONAL"))
     await tell_of(driver, split_page(campaign_id, people))
-    await driver.become({"sent": 2, "queued": 2})
+    await driver.reach_states({"sent": 2, "queued": 2})
 
 
 @pytest.mark.serial
 async def test_the_winner_keeps_to_the_campaigns_rate(driver: DeliveryDriver, sandbox: Sandbox) -> None:
-    """One mail in a second: the test as well as the rest."""
+    """The rate of one mail per second holds for the test and for the rest."""
     people = await driver.contacts(8)
     await driver.verify_domain()
     campaign_id = uuid7()
     await tell_of(driver, replace(started(campaign_id), send_rate=3600))
     await tell_of(driver, split_page(campaign_id, people))
-    await driver.become({"sent": 4, "queued": 4})
+    await driver.reach_states({"sent": 4, "queued": 4})
     assert await waits_for(driver, campaign_id) == "AB_WINNER"
     await tell_of(driver, decided(campaign_id), 5)
-    await driver.become({"sent": 8})
+    await driver.reach_states({"sent": 8})
     assert got(driver, sandbox) == subjects(people, "Fresh")
     sent = sorted(datetime.fromisoformat(mail["acceptedAt"]) for mail in sandbox.of_project(driver.project))
     assert sent[-1] - sent[-4] >= timedelta(seconds=2.5)
 
 
-async def test_pages_and_the_decision_at_once_forget_nobody(
+async def test_concurrent_pages_and_decision_leave_nobody_out(
     driver: DeliveryDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whichever is first: those who are queued after the call must not wait for another one."""
+    """Whichever is first: mails queued after the release must not wait for another one."""
     monkeypatch.setattr(ab_test.release_rest, "page_size", 3)
     people = await driver.contacts(40)
     await driver.verify_domain()
@@ -257,36 +259,36 @@ async def test_pages_and_the_decision_at_once_forget_nobody(
         events += [*((page, page.page) for page in pages[:3]), (decided(campaign_id), 5)]
         events += [(page, page.page) for page in pages[3:]]
     await asyncio.gather(*(announce(driver.client, driver.project, event, version=v) for event, v in events))
-    await driver.become({"sent": 160}, within=60)
-    counts = Counter(await driver.told())
+    await driver.reach_states({"sent": 160}, within=60)
+    counts = Counter(await driver.email_event_types())
     assert (counts["email.queued"], counts["email.sent"]) == (160, 160)
 
 
-async def test_a_rebuild_finds_what_is_decided_and_what_is_not(driver: DeliveryDriver, stack: Stack) -> None:
+async def test_a_rebuild_restores_decided_and_undecided_tests(driver: DeliveryDriver, stack: Stack) -> None:
     waits, over = uuid7(), uuid7()
     await driver.verify_domain()
     for campaign_id in (waits, over):
         await tell_of(driver, started(campaign_id))
     await tell_of(driver, decided(over), 5)
-    before = await known(driver)
+    before = await contents_and_tests(driver)
     models = [content_rows, campaign_experiment]
     await rebuild(stack.admin_url, driver.client, driver.runtime.service, models)
-    assert await known(driver) == before
+    assert await contents_and_tests(driver) == before
     assert (len(before), before[f"test {waits}"], before[f"test {over}"]) == (7, "false", "true")
 
 
-async def known(driver: DeliveryDriver) -> dict[str, str]:
-    """The contents and the tests of the project."""
+async def contents_and_tests(driver: DeliveryDriver) -> dict[str, str]:
+    """Return the contents and the tests of the project."""
     rows = await driver.runtime.pool.fetch(
-        "select 'content ' || id as name, content::text as told from content where project = $1 "
+        "select 'content ' || id as name, content::text as value from content where project = $1 "
         "union all select 'test ' || campaign_id, decided::text from campaign_experiment where project = $1",
         driver.project,
     )
-    return {row["name"]: row["told"] for row in rows}
+    return {row["name"]: row["value"] for row in rows}
 
 
 async def swept(driver: DeliveryDriver, campaign_id: UUID) -> None:
-    """Wait until what follows from the campaign's holds is done."""
+    """Wait until the sweeps of the campaign's holds are done."""
 
     async def done() -> bool:
         return not await driver.runtime.pool.fetchval(

@@ -1,4 +1,4 @@
-"""Attachments: their bytes are kept beside the log, go out with the mail, and are dropped when no mail needs them."""
+"""Attachments: stored outside the log, sent with the mail, and dropped when no mail needs them."""
 
 from hashlib import sha256
 from typing import Any
@@ -36,7 +36,7 @@ async def send(driver: DeliveryDriver, contact_id: UUID, *attachments: Attachmen
 
 
 async def forget(driver: DeliveryDriver) -> int:
-    """How many pieces are left when what nobody needs was dropped."""
+    """Drop unused files, and return how many pieces are left."""
     await driver.runtime.pool.execute(FORGOTTEN_LONG_AGO, driver.project)
     async with driver.runtime.unit() as unit:
         await attachments.drop_unused(unit.conn)
@@ -44,7 +44,7 @@ async def forget(driver: DeliveryDriver) -> int:
     return left
 
 
-async def test_files_reach_the_reader_and_only_their_names_the_log(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_files_reach_the_recipient_and_only_their_names_the_log(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     await driver.verify_domain()
     (contact_id,) = await driver.contacts(1)
     large = bytes(range(256)) * 5000
@@ -53,7 +53,7 @@ async def test_files_reach_the_reader_and_only_their_names_the_log(driver: Deliv
         driver, b"\x89PNG", filename="logo.png", content_type="image/png", content_id="logo", inline=True
     )
     email_id = await send(driver, contact_id, pdf, logo)
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})
     (mail,) = sandbox.accepted(emailId=str(email_id))
     assert "multipart/mixed" in mail["raw"] and "multipart/related" in mail["raw"]
     assert "Content-ID: <logo>" in mail["raw"] and "filename*=utf-8''Rechnung%20%C3%9C.pdf" in mail["raw"]
@@ -62,35 +62,35 @@ async def test_files_reach_the_reader_and_only_their_names_the_log(driver: Deliv
     assert len(str(queued)) < 2000
 
 
-async def test_bytes_are_kept_as_long_as_a_mail_needs_them(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_files_are_kept_as_long_as_a_mail_needs_them(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     await driver.verify_domain()
     (contact_id,) = await driver.contacts(1)
     pdf = await store(driver, b"x" * (PIECE_BYTES + 1))
     sandbox.plant(driver.project, "error_500", count=1)
     await send(driver, contact_id, pdf)
-    await driver.become({"unknown": 1})
+    await driver.reach_states({"unknown": 1})
     assert await forget(driver) == 2
     await driver.settle_all()
     assert await forget(driver) == 0
 
 
-async def test_a_mail_whose_files_were_not_stored_whole_is_refused(driver: DeliveryDriver) -> None:
+async def test_a_mail_with_incomplete_files_is_rejected(driver: DeliveryDriver) -> None:
     await driver.verify_domain()
     pdf = await store(driver, b"x" * 10)
     for wrong in (
         Attachment(filename="a", content_type="text/plain", digest="0" * 64, size=1),
         Attachment(filename="a", content_type="text/plain", digest=pdf.digest, size=11),
     ):
-        with pytest.raises(Rejected) as no:
+        with pytest.raises(Rejected) as rejected:
             await send(driver, uuid4(), wrong)
-        assert no.value.code == "ATTACHMENT_NOT_FOUND"
-    with pytest.raises(Rejected) as no:
+        assert rejected.value.code == "ATTACHMENT_NOT_FOUND"
+    with pytest.raises(Rejected) as rejected:
         await send(driver, uuid4(), *[pdf] * 11)
-    assert no.value.errors[0].field == "attachments"
+    assert rejected.value.errors[0].field == "attachments"
     assert await driver.states() == {}
 
 
-async def test_another_projects_files_are_not_there(driver: DeliveryDriver) -> None:
+async def test_another_projects_files_are_not_found(driver: DeliveryDriver) -> None:
     await driver.verify_domain()
     stranger = DeliveryDriver(driver.runtime, uuid4())
     await stranger.verify_domain()

@@ -1,4 +1,4 @@
-"""Campaigns that are paused, resumed and cancelled while their mails are queued."""
+"""Campaigns that are paused, resumed or cancelled while their mails are queued."""
 
 from uuid import UUID
 
@@ -31,49 +31,49 @@ async def parked(driver: DeliveryDriver, count: int) -> None:
 
 
 async def queued_campaign(driver: DeliveryDriver, people: list[UUID]) -> UUID:
-    """A campaign whose mails are queued, but cannot be sent before its content comes."""
+    """Queue the mails of a campaign, which cannot be sent before its content arrives."""
     campaign_id = uuid7()
     await driver.settled(await driver.page(campaign_id, people))
     return campaign_id
 
 
-async def test_a_cancelled_campaign_sends_nothing_more_and_says_so_of_every_mail(
+async def test_a_cancelled_campaign_sends_no_more_and_cancels_every_mail(
     driver: DeliveryDriver, sandbox: Sandbox
 ) -> None:
     campaign_id = await queued_campaign(driver, await driver.contacts(5))
     await tell_of(driver, CampaignCancelled(campaign_id=campaign_id), 3)
     await driver.begin_sending(campaign_id)
-    await driver.become({"cancelled": 5})
+    await driver.reach_states({"cancelled": 5})
     assert sandbox.of_project(driver.project) == []
-    assert (await driver.told()).count("email.cancelled") == 5
+    assert (await driver.email_event_types()).count("email.cancelled") == 5
 
 
-async def test_a_page_that_comes_after_the_cancelling_is_cancelled_too(
+async def test_a_page_that_arrives_after_the_cancellation_is_cancelled_too(
     driver: DeliveryDriver, sandbox: Sandbox
 ) -> None:
     campaign_id, people = uuid7(), await driver.contacts(3)
     await tell_of(driver, CampaignCancelled(campaign_id=campaign_id), 3)
     await driver.begin_sending(campaign_id)
     await driver.page(campaign_id, people)
-    await driver.become({"cancelled": 3})
+    await driver.reach_states({"cancelled": 3})
     assert sandbox.of_project(driver.project) == []
 
 
-async def test_a_paused_campaign_waits_and_goes_on_when_it_is_resumed(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_a_paused_campaign_continues_when_it_is_resumed(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     campaign_id = await queued_campaign(driver, await driver.contacts(5))
     await tell_of(driver, CampaignPaused(campaign_id=campaign_id), 3)
     await driver.begin_sending(campaign_id)
     await parked(driver, 5)
     assert sandbox.of_project(driver.project) == []
     await tell_of(driver, CampaignResumed(campaign_id=campaign_id), 4)
-    await driver.become({"sent": 5})
+    await driver.reach_states({"sent": 5})
     assert len(sandbox.of_project(driver.project)) == 5
 
 
-async def test_a_sweep_that_is_under_way_takes_nothing_from_the_next(
+async def test_a_sweep_under_way_does_not_shorten_the_next_one(
     driver: DeliveryDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A resumption that comes between two pages of the pause's sweep begins with the first mail all the same."""
+    """A resumption between two pages of the pause's sweep still begins with the first mail."""
     monkeypatch.setattr(campaign_holds.sweep, "page_size", 2)
     campaign_id = await queued_campaign(driver, await driver.contacts(5))
     async with driver.runtime.unit() as unit:
@@ -91,21 +91,21 @@ async def test_a_sweep_that_is_under_way_takes_nothing_from_the_next(
         str(of_the_pause.cause),
     }
     await driver.begin_sending(campaign_id)
-    await driver.become({"sent": 5})
+    await driver.reach_states({"sent": 5})
 
 
-async def test_the_latest_word_counts_in_whatever_order_they_come(driver: DeliveryDriver) -> None:
+async def test_the_latest_hold_counts_in_whatever_order_they_arrive(driver: DeliveryDriver) -> None:
     campaign_id = await queued_campaign(driver, await driver.contacts(2))
     await tell_of(driver, CampaignResumed(campaign_id=campaign_id), 5)
     await tell_of(driver, CampaignPaused(campaign_id=campaign_id), 4)
     await driver.begin_sending(campaign_id)
-    await driver.become({"sent": 2})
+    await driver.reach_states({"sent": 2})
 
 
-async def test_what_ses_has_stays_sent_when_the_campaign_is_cancelled(driver: DeliveryDriver) -> None:
+async def test_sent_mails_stay_sent_when_the_campaign_is_cancelled(driver: DeliveryDriver) -> None:
     first, *others = await driver.contacts(4)
     campaign_id = await driver.campaign([first])
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})
     await tell_of(driver, CampaignCancelled(campaign_id=campaign_id), 3)
     await driver.page(campaign_id, others, 2)
-    await driver.become({"sent": 1, "cancelled": 3})
+    await driver.reach_states({"sent": 1, "cancelled": 3})

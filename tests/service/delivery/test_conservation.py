@@ -1,4 +1,4 @@
-"""The conservation law, as Prometheus sees it."""
+"""The conservation law as Prometheus sees it."""
 
 from prometheus_client import REGISTRY
 
@@ -10,7 +10,7 @@ TAKE_AWAY = "delete from email where id = $1"
 
 
 async def measured(delivery: Runtime) -> tuple[float, float, float]:
-    """Intents, mails in all states together, and what is not accounted for."""
+    """Return the intents, the mails in all states together, and the difference."""
     async with delivery.pool.acquire() as conn:
         await conservation.count(conn)
     mails = [REGISTRY.get_sample_value("godwit_emails", {"state": state}) or 0.0 for state in conservation.STATES]
@@ -20,14 +20,14 @@ async def measured(delivery: Runtime) -> tuple[float, float, float]:
     return intents, sum(mails), unaccounted
 
 
-async def test_every_intent_is_counted_in_one_state_and_one_that_vanishes_is_missed(
+async def test_every_intent_is_counted_once_and_a_lost_one_is_noticed(
     driver: DeliveryDriver, delivery: Runtime
 ) -> None:
     intents, mails, unaccounted = await measured(delivery)
     await driver.verify_domain()
     queued = await driver.send()
     await driver.send()
-    await driver.become({"sent": 2})
+    await driver.reach_states({"sent": 2})
     assert await measured(delivery) == (intents + 2, mails + 2, unaccounted)
     await delivery.pool.execute(TAKE_AWAY, queued.email)
     assert await measured(delivery) == (intents + 2, mails + 1, unaccounted + 1)

@@ -1,4 +1,4 @@
-"""Senders that die, that stop, and that share a rate: every mail is sent, and none twice."""
+"""Senders that die, stop or share a rate: every mail is sent, and none twice."""
 
 import asyncio
 import os
@@ -31,67 +31,67 @@ pytestmark = pytest.mark.slow
 
 ENVIRONMENT = ("database_url", "nats_url", "aws_endpoint_url", "aws_region")
 KILLED = 137
-# What is returned is returned to a hundredth of a second; what is given out is out until some microsecond.
+# Returned permits have whole hundredths of a second; granted ones have microseconds.
 STILL_OUT = """
 select coalesce(sum(n), 0)::int from permit where region = $1 and mod(extract(epoch from ready_at) * 100, 1) <> 0
 """
 
 
 @pytest.fixture(scope="module")
-async def clerk(config: Settings) -> AsyncIterator[Runtime]:
-    """A service that takes mails in and sends none."""
+async def queueing_only(config: Settings) -> AsyncIterator[Runtime]:
+    """Run a service that queues mails but sends none."""
     async with running(msgspec.structs.replace(build(config), work=()), config) as runtime:
         yield runtime
 
 
 @pytest.fixture
-def driver(clerk: Runtime, project: UUID) -> DeliveryDriver:
-    return DeliveryDriver(clerk, project)
+def driver(queueing_only: Runtime, project: UUID) -> DeliveryDriver:
+    return DeliveryDriver(queueing_only, project)
 
 
 @pytest.mark.parametrize("crash", ["after_claim_commit", "after_ses_accept", "after_ses_accept:20"])
-async def test_a_sender_killed_at_any_moment_leaves_nobody_out_and_writes_to_nobody_twice(
+async def test_a_sender_killed_at_any_moment_neither_skips_nor_repeats_a_mail(
     crash: str, driver: DeliveryDriver, config: Settings, sandbox: Sandbox
 ) -> None:
     people = await driver.contacts(40)
     campaign_id = await driver.campaign(people)
-    await driver.become({"queued": 40})
-    while "claimed" not in await driver.states():  # mails that other tests left may be claimed first
+    await driver.reach_states({"queued": 40})
+    while "claimed" not in await driver.states():  # mails that other tests left behind may be claimed first
         assert await asyncio.to_thread(die_at, crash, config) == KILLED
     async with running(build(config), config):
         await notify(driver, sandbox)
         await driver.let_time_pass("claimed")
         await asyncio.sleep(2)
         await notify(driver, sandbox)
-        await driver.confirm(uuid7(), "m-other")  # notifications flow
+        await driver.confirm(uuid7(), "m-other")  # notifications arrive
         await driver.let_time_pass("unknown")
-        await driver.become({"sent": 40})
+        await driver.reach_states({"sent": 40})
     got = Counter(mail["to"][0] for mail in sandbox.of_project(driver.project))
     assert got == Counter(address(person) for person in people)
     book = await driver.ledger(campaign_id)
     assert (book.intents, book.sent, book.duplicates) == (40, 40, 0)
 
 
-async def test_a_sender_that_is_stopped_finishes_its_calls_and_gives_the_rest_back(
+async def test_a_stopped_sender_finishes_its_calls_and_gives_the_rest_back(
     driver: DeliveryDriver, config: Settings, sandbox: Sandbox
 ) -> None:
     sandbox.account(latencyMs=200)
     try:
         await driver.campaign(await driver.contacts(100))
-        await driver.become({"queued": 100})
+        await driver.reach_states({"queued": 100})
         async with running(build(config), config):
-            await driver.become_busy()
+            await driver.wait_until_some_sent()
     finally:
         sandbox.account(latencyMs=0)
     states = await driver.states()
     assert set(states) == {"sent", "queued"}
     assert states["sent"] == len(sandbox.of_project(driver.project))
     async with running(build(config), config):
-        await driver.become({"sent": 100})
+        await driver.reach_states({"sent": 100})
     assert len(sandbox.of_project(driver.project)) == 100
 
 
-async def test_a_sender_that_is_stopped_returns_the_permits_that_it_did_not_use(
+async def test_a_stopped_sender_returns_its_unused_permits(
     driver: DeliveryDriver, config: Settings, sandbox: Sandbox
 ) -> None:
     limited = msgspec.structs.replace(config, aws_region="eu-south-2")
@@ -103,23 +103,23 @@ async def test_a_sender_that_is_stopped_returns_the_permits_that_it_did_not_use(
     sandbox.account(maxSendRate=20)
     try:
         await driver.campaign(await driver.contacts(100))
-        await driver.become({"queued": 100})
+        await driver.reach_states({"queued": 100})
         async with running(build(limited), limited):
-            await driver.become_busy()
+            await driver.wait_until_some_sent()
             await eventually(still_out)
     finally:
         sandbox.account(maxSendRate=1000)
-    assert await still_out() <= 0  # below 0 if one came back by itself before a slow sender returned it
+    assert await still_out() <= 0  # below 0 if a permit returned by itself before a slow sender returned it
 
 
-async def test_a_storm_of_errors_leaves_few_in_doubt_and_everybody_gets_one_mail_after_it(
+async def test_a_storm_of_errors_leaves_few_mails_unknown_and_each_is_sent_once_after_it(
     driver: DeliveryDriver, config: Settings, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(concurrency_limit, "MAX_PAUSE", 2.0)
     few = msgspec.structs.replace(config, send_concurrency=2)
     people = await driver.contacts(80)
     await driver.campaign(people)
-    await driver.become({"queued": 80})
+    await driver.reach_states({"queued": 80})
     sandbox.plant(None, "error_500")
     async with running(build(few), few):
 
@@ -131,19 +131,19 @@ async def test_a_storm_of_errors_leaves_few_in_doubt_and_everybody_gets_one_mail
         states = await driver.states()
         assert (
             states["queued"] >= 80 - 2 * CLAIMED_PER_CALL - 5
-        )  # what was claimed before the first error, and few tries
+        )  # the mails claimed before the first error, and a few more
         assert not sandbox.of_project(driver.project)
         sandbox.heal()
         async with asyncio.timeout(60):
             while await driver.states() != {"sent": 80}:
-                await driver.confirm(uuid7(), "m-other")  # notifications flow
+                await driver.confirm(uuid7(), "m-other")  # notifications arrive
                 await driver.let_time_pass("unknown")
                 await asyncio.sleep(0.5)
     assert Counter(mail["to"][0] for mail in sandbox.of_project(driver.project)) == Counter(map(address, people))
 
 
 def busiest_second(times: Iterable[float]) -> int:
-    """The most of these moments that lie within one second, wherever it begins."""
+    """Return the largest number of these moments within any one second."""
     ordered = sorted(times)
     return max(bisect_left(ordered, moment + 1.0) - place for place, moment in enumerate(ordered))
 
@@ -159,7 +159,7 @@ async def test_two_senders_together_never_exceed_the_rate(
     try:
         async with running(build(slow), slow), running(build(slow), slow):
             await driver.campaign(people)
-            await driver.become({"sent": 160})
+            await driver.reach_states({"sent": 160})
     finally:
         sandbox.account(maxSendRate=1000)
     assert await driver.runtime.pool.fetchval("select throttled_at from bucket where region = 'eu-south-1'") is None
@@ -168,8 +168,8 @@ async def test_two_senders_together_never_exceed_the_rate(
 
 
 @pytest.mark.serial
-async def test_of_one_bucket_many_takers_get_no_more_than_its_rate_in_any_second(driver: DeliveryDriver) -> None:
-    """However long each call takes, and though some takers never return what they took."""
+async def test_many_takers_together_never_get_more_permits_per_second_than_the_rate(driver: DeliveryDriver) -> None:
+    """This holds however long calls take, and even if some takers never return their permits."""
     region, limit, seconds = "eu-test-1", 50, 3.0
     pool = driver.runtime.pool
     async with pool.acquire() as conn:
@@ -199,7 +199,7 @@ async def test_of_one_bucket_many_takers_get_no_more_than_its_rate_in_any_second
     assert len(arrived) > limit * seconds / 2
 
 
-async def test_who_take_permits_at_once_get_each_of_them_once(driver: DeliveryDriver) -> None:
+async def test_concurrent_takers_never_get_the_same_permit(driver: DeliveryDriver) -> None:
     region, limit = "eu-test-5", 10
     pool = driver.runtime.pool
     async with pool.acquire() as conn:
@@ -212,7 +212,7 @@ async def test_who_take_permits_at_once_get_each_of_them_once(driver: DeliveryDr
     assert sum(await asyncio.gather(*(take() for _ in range(8)))) == limit
 
 
-async def test_permits_that_nobody_returns_come_back(driver: DeliveryDriver) -> None:
+async def test_permits_that_nobody_returns_return_by_themselves(driver: DeliveryDriver) -> None:
     region = "eu-test-4"
     async with driver.runtime.pool.acquire() as conn:
         await permit_pool.seed(conn, region, AccountLimits(ceiling=5.0, left=1e6, reserve=0))
@@ -225,13 +225,13 @@ async def test_permits_that_nobody_returns_come_back(driver: DeliveryDriver) -> 
         await eventually(back)
 
 
-async def test_a_crash_of_the_database_brings_no_permit_back(driver: DeliveryDriver) -> None:
-    """It may be over within the second for which a permit has to be out: a table that is emptied then will not do."""
+async def test_a_crash_of_the_database_returns_no_permit(driver: DeliveryDriver) -> None:
+    """Recovery may take less than the second for which a permit stays out, so the table must survive the crash."""
     kept = await driver.runtime.pool.fetchval("select relpersistence from pg_class where oid = 'permit'::regclass")
     assert kept == b"p"
 
 
-async def test_the_last_of_the_daily_quota_is_for_transactional_mail(driver: DeliveryDriver) -> None:
+async def test_the_end_of_the_daily_quota_is_reserved_for_transactional_mail(driver: DeliveryDriver) -> None:
     region = "eu-test-2"
     async with driver.runtime.pool.acquire() as conn:
         await permit_pool.seed(conn, region, AccountLimits(ceiling=1000.0, left=12, reserve=10))
@@ -243,7 +243,7 @@ async def test_the_last_of_the_daily_quota_is_for_transactional_mail(driver: Del
 
 
 @pytest.mark.serial
-async def test_throttling_halves_the_rate_once_and_it_grows_back(driver: DeliveryDriver) -> None:
+async def test_throttling_halves_the_rate_once_and_it_recovers(driver: DeliveryDriver) -> None:
     region = "eu-test-3"
     async with driver.runtime.pool.acquire() as conn:
         await permit_pool.seed(conn, region, AccountLimits(ceiling=100.0, left=1e6, reserve=0))
@@ -254,10 +254,10 @@ async def test_throttling_halves_the_rate_once_and_it_grows_back(driver: Deliver
 
 
 @pytest.mark.serial
-async def test_a_crowd_does_not_delay_another_projects_few(
+async def test_a_large_campaign_does_not_delay_another_projects_few_mails(
     driver: DeliveryDriver, config: Settings, sandbox: Sandbox
 ) -> None:
-    """A campaign of many is being sent when a few mails of another project are queued."""
+    """A large campaign is being sent when a few mails of another project are queued."""
     slow = msgspec.structs.replace(config, aws_region="eu-south-2")
     small = DeliveryDriver(driver.runtime, uuid7())
     many, few = await driver.contacts(300), await small.contacts(5)
@@ -265,35 +265,35 @@ async def test_a_crowd_does_not_delay_another_projects_few(
     try:
         async with running(build(slow), slow):
             await driver.campaign(many)
-            await driver.become_busy()
+            await driver.wait_until_some_sent()
             await small.campaign(few)
-            await small.become({"sent": 5}, within=5)
+            await small.reach_states({"sent": 5}, within=5)
             assert (await driver.states()).get("queued", 0) > 0
             sandbox.account(maxSendRate=1000)
             await driver.runtime.pool.execute("update bucket set ceiling = 1000, rate = 1000")
-            await driver.become({"sent": 300})
+            await driver.reach_states({"sent": 300})
     finally:
         sandbox.account(maxSendRate=1000)
 
 
-async def test_a_crowd_that_waited_before_lets_another_projects_urgent_mails_go_first(
+async def test_another_projects_urgent_mails_overtake_a_waiting_campaign(
     driver: DeliveryDriver, config: Settings, sandbox: Sandbox
 ) -> None:
-    """But for the tenth that is kept for bulk mail, and what is claimed ahead."""
+    """Except for the tenth that is kept for bulk mail, and for mails that were claimed ahead."""
     slow = msgspec.structs.replace(config, aws_region="eu-central-2")
     few = DeliveryDriver(driver.runtime, uuid7())
     await few.verify_domain()
     await driver.campaign(await driver.contacts(150))
-    await driver.become({"queued": 150})
-    for reader in await few.contacts(40):
-        await few.send(reader)
+    await driver.reach_states({"queued": 150})
+    for contact_id in await few.contacts(40):
+        await few.send(contact_id)
     sandbox.account(maxSendRate=20)
     try:
         async with running(build(slow), slow), running(build(slow), slow):
-            await few.become({"sent": 40})
+            await few.reach_states({"sent": 40})
             sandbox.account(maxSendRate=1000)
             await driver.runtime.pool.execute("update bucket set ceiling = 1000, rate = 1000")
-            await driver.become({"sent": 150})
+            await driver.reach_states({"sent": 150})
     finally:
         sandbox.account(maxSendRate=1000)
     last_of_few = max(mail["acceptedAt"] for mail in sandbox.of_project(few.project))
@@ -302,7 +302,7 @@ async def test_a_crowd_that_waited_before_lets_another_projects_urgent_mails_go_
 
 
 def die_at(crash: str, config: Settings) -> int:
-    """Run the service as a process until it dies at this point; answers its exit code."""
+    """Run the service as a process until it dies at this point. Return its exit code."""
     named = {name.upper(): str(getattr(config, name)) for name in ENVIRONMENT}
     environment = os.environ | named | {"GODWIT_CRASH_AT": crash, "GODWIT_UNKNOWN_GRACE": str(config.unknown_grace)}
     command = [sys.executable, "-m", "services.delivery"]
@@ -310,6 +310,6 @@ def die_at(crash: str, config: Settings) -> int:
 
 
 async def notify(driver: DeliveryDriver, sandbox: Sandbox) -> None:
-    """What feedback says of every mail that SES took."""
+    """Announce what feedback says about every mail that SES accepted."""
     for mail in sandbox.of_project(driver.project):
         await driver.confirm(UUID(mail["emailId"]), mail["id"])

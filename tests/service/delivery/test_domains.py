@@ -1,4 +1,4 @@
-"""Sending domains: registered with SES, verified, lost and removed, and what each means for mail."""
+"""Sending domains: registered with SES, verified, lost and removed, and what that means for mail."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -15,7 +15,7 @@ from tests.service.delivery.sandbox import Sandbox
 
 
 class Owner:
-    """A project and the one domain that it adds."""
+    """Drives a project with one domain."""
 
     def __init__(self, driver: DeliveryDriver, sandbox: Sandbox, name: str) -> None:
         self.driver = driver
@@ -24,7 +24,7 @@ class Owner:
         self.id = uuid7()
 
     async def add(self) -> DomainView:
-        """Add the domain; answers what is known once SES knows it."""
+        """Add the domain. Return its view once SES knows it."""
         await tell(self.driver.client, self.driver.project, AddDomain(domain_id=self.id, domain=self.name), DomainView)
         return await self.shown_as(lambda view: bool(view.tokens))
 
@@ -45,7 +45,7 @@ class Owner:
         return await eventually(so_far, 20)
 
     async def publish_records(self, published: bool = True) -> DomainView:
-        """What the owner does, or undoes, at the name server; then a check."""
+        """Publish or remove the DNS records as the owner would, then have the domain checked."""
         self.sandbox.verify_identity(self.name, published)
         await self.check()
         return await self.shown_as(lambda view: view.verified == published)
@@ -67,19 +67,19 @@ async def test_an_added_domain_shows_the_records_that_ses_wants(owner: Owner) ->
     assert identity["MailFromAttributes"]["MailFromDomain"] == f"bounces.{owner.name}"
 
 
-async def test_a_domain_may_send_from_when_it_is_verified_until_it_is_lost(owner: Owner) -> None:
+async def test_a_domain_may_send_from_its_verification_until_its_loss(owner: Owner) -> None:
     mail = content("TRANSACTIONAL", domain=owner.name)
     await owner.add()
     with pytest.raises(Rejected, match="is not verified"):
         await owner.driver.send(content=mail)
     assert (await owner.publish_records()).status == "SUCCESS"
     await owner.driver.send(content=mail)
-    await owner.driver.become({"sent": 1})
+    await owner.driver.reach_states({"sent": 1})
     await owner.publish_records(False)
     with pytest.raises(Rejected, match="is not verified"):
         await owner.driver.send(content=mail)
-    told = await owner.driver.told_all()
-    assert [kind for kind in told if kind.startswith("domain.")] == [
+    types = await owner.driver.event_types()
+    assert [kind for kind in types if kind.startswith("domain.")] == [
         "domain.added",
         "domain.identified",
         "domain.verified",
@@ -87,17 +87,17 @@ async def test_a_domain_may_send_from_when_it_is_verified_until_it_is_lost(owner
     ]
 
 
-async def test_mail_that_is_queued_when_its_domain_is_lost_fails_and_says_why(owner: Owner) -> None:
+async def test_queued_mail_fails_with_a_reason_when_its_domain_is_lost(owner: Owner) -> None:
     await owner.add()
     campaign_id = await owner.driver.start_campaign(content(domain=owner.name))
     await owner.driver.page(campaign_id, await owner.driver.contacts(1))
-    await owner.driver.become({"failed": 1})
+    await owner.driver.reach_states({"failed": 1})
     (email_id,) = await owner.driver.ids()
     assert ((await owner.driver.email(email_id)).reason or "").startswith("DOMAIN_NOT_VERIFIED")
     assert owner.sandbox.of_project(owner.driver.project) == []
 
 
-async def test_the_background_round_notices_the_loss_of_a_domain(owner: Owner) -> None:
+async def test_the_periodic_check_notices_the_loss_of_a_domain(owner: Owner) -> None:
     await owner.add()
     await owner.publish_records()
     owner.sandbox.verify_identity(owner.name, False)
@@ -109,15 +109,15 @@ async def test_the_background_round_notices_the_loss_of_a_domain(owner: Owner) -
 async def test_a_domain_belongs_to_one_project(owner: Owner, sandbox: Sandbox) -> None:
     await owner.add()
     other = Owner(DeliveryDriver(owner.driver.runtime, uuid7()), sandbox, owner.name)
-    with pytest.raises(Rejected) as no:
+    with pytest.raises(Rejected) as rejected:
         await other.add()
-    assert no.value.code == "DOMAIN_NOT_AVAILABLE"
-    with pytest.raises(Rejected) as no:
+    assert rejected.value.code == "DOMAIN_NOT_AVAILABLE"
+    with pytest.raises(Rejected) as rejected:
         await ask(other.driver.client, other.driver.project, GetDomain(domain_id=owner.id), DomainView)
-    assert no.value.code == "DOMAIN_NOT_FOUND"
+    assert rejected.value.code == "DOMAIN_NOT_FOUND"
 
 
-async def test_whoever_has_a_removed_domain_next_must_prove_it_anew(owner: Owner, sandbox: Sandbox) -> None:
+async def test_the_next_owner_of_a_removed_domain_must_prove_it_again(owner: Owner, sandbox: Sandbox) -> None:
     first = await owner.add()
     await owner.publish_records()
     await owner.remove()
@@ -127,7 +127,7 @@ async def test_whoever_has_a_removed_domain_next_must_prove_it_anew(owner: Owner
     assert not set(second.tokens) & set(first.tokens)
 
 
-async def test_ses_forgets_a_domain_that_no_project_has_any_more(owner: Owner) -> None:
+async def test_ses_forgets_a_domain_that_no_project_has(owner: Owner) -> None:
     await owner.add()
     await owner.remove()
 
@@ -138,15 +138,17 @@ async def test_ses_forgets_a_domain_that_no_project_has_any_more(owner: Owner) -
     await eventually(forgotten, 20)
 
 
-async def test_what_ses_refuses_is_shown_with_the_domain(owner: Owner) -> None:
+async def test_an_error_from_ses_is_shown_with_the_domain(owner: Owner) -> None:
     labels = ".".join(["w" * 26, "x" * 63, "y" * 63, "z" * 63])
-    owner.name = f"{labels}.{owner.name}"  # a domain name, but too long for a label before it
+    owner.name = f"{labels}.{owner.name}"  # valid, but too long to have a subdomain
     await tell(owner.driver.client, owner.driver.project, AddDomain(domain_id=owner.id, domain=owner.name), DomainView)
     view = await owner.shown_as(lambda view: view.checked_at is not None)
     assert (view.verified, view.problem) == (False, "The MAIL-FROM domain is too long.")
 
 
-async def test_the_operators_domain_is_neither_registered_nor_checked(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_a_domain_that_the_operator_vouches_for_is_neither_registered_nor_checked(
+    driver: DeliveryDriver, sandbox: Sandbox
+) -> None:
     view = await driver.verify_domain(f"{driver.project.hex[:20]}.example")
     assert (view.verified, view.vouched, view.status) == (True, True, "SUCCESS")
     assert await _rounds(driver, view.id) == 0

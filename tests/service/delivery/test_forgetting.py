@@ -1,4 +1,4 @@
-"""A deleted contact gets no more mail, and what delivery had of the person is gone."""
+"""A deleted contact gets no more mail, and delivery forgets the person's data."""
 
 from uuid import UUID
 
@@ -31,11 +31,11 @@ async def delete(driver: DeliveryDriver, contact_id: UUID) -> None:
     )
 
 
-async def test_what_was_sent_is_counted_but_nobody_knows_to_whom(driver: DeliveryDriver) -> None:
+async def test_sent_mails_are_counted_without_their_recipient(driver: DeliveryDriver) -> None:
     await driver.verify_domain()
     ann, bea = await driver.contacts(2, data={"name": "SECRET"})
     mails = [await driver.send(each, content=content("TRANSACTIONAL"), data={"x": "SECRET"}) for each in (ann, bea)]
-    await driver.become({"sent": 2})
+    await driver.reach_states({"sent": 2})
     await delete(driver, ann)
     assert (await driver.email(mails[0].email)).recipient == "" and await driver.states() == {"sent": 2}
     assert (await driver.email(mails[1].email)).recipient == address(bea)
@@ -46,23 +46,23 @@ async def test_what_was_sent_is_counted_but_nobody_knows_to_whom(driver: Deliver
     assert "SECRET" in of_bea and address(bea) in of_bea
 
 
-async def test_what_waits_for_a_deleted_contact_is_not_sent(driver: DeliveryDriver) -> None:
+async def test_queued_mails_to_a_deleted_contact_are_not_sent(driver: DeliveryDriver) -> None:
     ann, bea = await driver.contacts(2)
-    await driver.page(uuid7(), [ann, bea])  # of a campaign whose content has not arrived
-    await driver.become({"queued": 2})
+    await driver.page(uuid7(), [ann, bea])  # a mail of a campaign whose content has not arrived
+    await driver.reach_states({"queued": 2})
     await delete(driver, ann)
-    await driver.become({"queued": 1, "suppressed": 1})
+    await driver.reach_states({"queued": 1, "suppressed": 1})
     [reason] = [
         fact["reason"] for name, fact in await facts(driver.runtime, driver.project) if name == "email.suppressed"
     ]
     assert reason == "erased"
 
 
-async def test_a_mail_that_is_asked_for_late_is_not_sent_either(driver: DeliveryDriver) -> None:
+async def test_a_mail_requested_after_the_deletion_is_not_sent_either(driver: DeliveryDriver) -> None:
     (ann,) = await driver.contacts(1)
     await delete(driver, ann)
     await driver.campaign([ann])
-    await driver.become({"suppressed": 1})
+    await driver.reach_states({"suppressed": 1})
 
 
 LISTED = "select address from suppressed_address where project = $1 order by address"
@@ -76,14 +76,14 @@ async def suppress(driver: DeliveryDriver, of: str) -> SuppressedAddresses:
     return await tell(driver.client, driver.project, SuppressAddresses(addresses=[of]), SuppressedAddresses)
 
 
-async def test_who_must_not_be_written_to_still_must_not_but_the_list_does_not_say_who_it_is(
+async def test_a_deleted_contact_stays_suppressed_without_being_named(
     driver: DeliveryDriver, stack: Stack, config: Settings
 ) -> None:
     await driver.verify_domain()
     ann, bea = await driver.contacts(2)
     for each in (ann, bea):
         await driver.send(each)
-    await driver.become({"sent": 2})
+    await driver.reach_states({"sent": 2})
     bounced = EmailBounced(
         email_id=uuid7(),
         contact_id=ann,
@@ -109,11 +109,11 @@ async def test_who_must_not_be_written_to_still_must_not_but_the_list_does_not_s
     await rebuild(stack.admin_url, driver.client, build(config), [suppressed_address])
     assert [row["address"] for row in await driver.runtime.pool.fetch(LISTED, driver.project)] == kept
 
-    back = await driver.send(recipient=address(ann))  # the next import brings the address back, as another contact
-    await driver.become({"sent": 2, "suppressed": 1})
+    back = await driver.send(recipient=address(ann))  # the next import brings the address back as another contact
+    await driver.reach_states({"sent": 2, "suppressed": 1})
     assert (await driver.email(back.email)).reason == "bounced"
     assert await suppress(driver, address(ann)) == SuppressedAddresses(added=0, known=1)
     released = ReleaseAddress(address=address(ann))
     assert (await tell(driver.client, driver.project, released, SuppressedAddressView)).reason == "BOUNCE"
     await driver.send(recipient=address(ann))
-    await driver.become({"sent": 3, "suppressed": 1})
+    await driver.reach_states({"sent": 3, "suppressed": 1})

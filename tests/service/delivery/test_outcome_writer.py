@@ -1,4 +1,4 @@
-"""What came of calls is written until it is known to be written."""
+"""Outcomes of calls: written again until the commit is confirmed."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,8 +14,8 @@ from services.delivery.scheduling import permit_pool
 from tests.service.delivery.driver import DeliveryDriver
 
 
-class LostAnswer:
-    """The first commit that returns permits is done, and its answer is lost. Notes how many each attempt returns."""
+class LostResponse:
+    """Loses the response to the first commit that returns permits. Records how many permits each attempt returns."""
 
     def __init__(self, delivery: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
         self._unit, self._release = delivery.unit, permit_pool.release
@@ -30,7 +30,7 @@ class LostAnswer:
             yield unit
         if self._lose:
             self._lose = False
-            raise ConnectionResetError("the answer to COMMIT is lost")
+            raise ConnectionResetError("the response to COMMIT is lost")
 
     async def release(self, conn: Connection, *args: Any) -> None:
         returned: Sequence[tuple[datetime, float]] = args[1]
@@ -40,11 +40,11 @@ class LostAnswer:
         await self._release(conn, *args)
 
 
-async def test_permits_are_returned_once_though_their_outcome_is_written_twice(
+async def test_permits_are_returned_once_even_if_their_outcome_is_written_twice(
     driver: DeliveryDriver, delivery: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people = await driver.contacts(1)
-    lost = LostAnswer(delivery, monkeypatch)
+    lost = LostResponse(delivery, monkeypatch)
     await driver.campaign(people)
 
     async def written_again() -> bool:
@@ -52,4 +52,4 @@ async def test_permits_are_returned_once_though_their_outcome_is_written_twice(
 
     await eventually(written_again)
     assert lost.returned[:2] == [1, 0]
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})

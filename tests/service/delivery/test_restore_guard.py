@@ -1,4 +1,4 @@
-"""A database from a backup sends nothing until somebody says so."""
+"""A database from a backup sends nothing until an operator resumes sending."""
 
 import msgspec
 
@@ -26,14 +26,14 @@ async def test_a_database_of_another_epoch_sends_nothing_until_it_is_resumed(
         await until_paused(driver, 'The database belongs to epoch "before", this deployment to "after".')
         await driver.verify_domain()
         await driver.send()
-        await driver.become({"queued": 1})
+        await driver.reach_states({"queued": 1})
         await delivery.pool.execute(LIFT, None)
-        await driver.become({"sent": 1})
+        await driver.reach_states({"sent": 1})
         assert await delivery.pool.fetchval("select epoch from sending") == "after"
     await delivery.pool.execute("update sending set epoch = null")
 
 
-async def test_a_database_that_lacks_what_the_bus_has_sends_nothing_until_that_is_acknowledged(
+async def test_a_database_that_lacks_an_event_of_the_bus_sends_nothing_until_resumed(
     driver: DeliveryDriver, delivery: Runtime, config: Settings, stack: Stack
 ) -> None:
     forgotten = DomainAdded(domain_id=uuid7(), domain="forgotten.example")
@@ -45,7 +45,7 @@ async def test_a_database_that_lacks_what_the_bus_has_sends_nothing_until_that_i
     async with running(build(guarded), guarded):
         await driver.verify_domain()
         await driver.send()
-        await driver.become({"sent": 1})
+        await driver.reach_states({"sent": 1})
     assert not (await ask(driver.client, driver.project, GetOutgoing(), Outgoing)).paused
 
 
@@ -57,5 +57,5 @@ async def until_paused(driver: DeliveryDriver, reason: str) -> None:
     await eventually(paused, 30)
 
 
-def test_what_the_operator_lifts_is_what_the_guard_reads() -> None:
+def test_the_operator_resumes_what_the_guard_paused() -> None:
     assert " ".join(sending.RESUME.split()).replace("delivery.", "") == LIFT

@@ -1,4 +1,4 @@
-"""Campaigns with a send rate, or with hours in which they may be sent."""
+"""Campaigns with a send rate or a send window."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -30,7 +30,7 @@ DUE = "update email set due_at = clock_timestamp() where project = $1 and state 
 
 
 def hours(opens: timedelta, closes: timedelta, **fields: object) -> SendWindow:
-    """From so long before until so long after now, by UTC's clock."""
+    """Return a window from this long before now until this long after, in UTC."""
     start, end = (now() - opens).strftime("%H:%M"), (now() + closes).strftime("%H:%M")
     return SendWindow(start=start, end=end, **fields)  # type: ignore[arg-type]
 
@@ -43,7 +43,7 @@ def later() -> SendWindow:
     return hours(-timedelta(hours=6), timedelta(hours=10))
 
 
-async def waiting(driver: DeliveryDriver, reason: str, count: int) -> None:
+async def wait_for_waiting(driver: DeliveryDriver, reason: str, count: int) -> None:
     async def are_waiting() -> bool:
         return bool(await driver.runtime.pool.fetchval(WAITING, driver.project, reason) == count)
 
@@ -56,7 +56,7 @@ async def state(driver: DeliveryDriver, campaign_id: UUID, queued: int) -> Sendi
 
 
 async def settle_in(driver: DeliveryDriver, timezone: str) -> None:
-    """The project is there."""
+    """Announce the project with this time zone."""
     moved = ProjectUpdated(project_id=driver.project, name="P", timezone=timezone)
     await driver.settled(await announce(driver.client, driver.project, moved, version=2))
 
@@ -66,19 +66,17 @@ def reached(sandbox: Sandbox, driver: DeliveryDriver) -> set[str]:
 
 
 @pytest.mark.serial
-async def test_a_campaign_with_a_rate_keeps_to_it_and_reaches_everyone_once(
-    driver: DeliveryDriver, sandbox: Sandbox
-) -> None:
+async def test_a_campaign_keeps_to_its_rate_and_reaches_everyone_once(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     people = await driver.contacts(12)
     campaign_id = await driver.start_campaign(send_rate=4 * 3600)
     for number in range(2):
         await driver.page(campaign_id, people[number * 6 : number * 6 + 6], number + 1)
-    await driver.become({"sent": 12})
+    await driver.reach_states({"sent": 12})
     assert reached(sandbox, driver) == {address(person) for person in people}
     times = [row["claimed_at"] for row in await driver.runtime.pool.fetch(CLAIMED, driver.project)]
     for first in times:
         within = [time for time in times if first <= time < first + timedelta(seconds=1)]
-        assert len(within) <= 4 + 4 + 1  # its rate, what it may make up for, and the one that is on its way
+        assert len(within) <= 4 + 4 + 1  # the rate, the burst, and the mail that is due next
     assert times[-1] - times[0] > timedelta(seconds=1)
 
 
@@ -90,24 +88,24 @@ async def test_two_replicas_together_keep_to_the_rate(
     async with running(build(config), config):
         campaign_id = await driver.start_campaign(send_rate=2 * 3600)
         await driver.page(campaign_id, people)
-        await driver.become({"sent": 8})
+        await driver.reach_states({"sent": 8})
     assert len(sandbox.of_project(driver.project)) == 8
     times = [row["claimed_at"] for row in await driver.runtime.pool.fetch(CLAIMED, driver.project)]
     assert times[-1] - times[0] > timedelta(seconds=2)
 
 
-async def test_mails_wait_for_their_turn_and_progress_says_so(driver: DeliveryDriver) -> None:
+async def test_progress_shows_that_mails_wait_for_the_rate(driver: DeliveryDriver) -> None:
     campaign_id = await driver.start_campaign(send_rate=60)
     await driver.page(campaign_id, await driver.contacts(6))
-    await waiting(driver, "SEND_RATE", 5)
-    await driver.become({"sent": 1, "queued": 5})
-    told = await state(driver, campaign_id, 5)
-    assert (told.waiting_for, told.detail) == ("SEND_RATE", None)
-    assert told.until and datetime.fromisoformat(told.until) < now() + timedelta(minutes=1, seconds=1)
-    assert told.eta_seconds and 4 * 60 <= told.eta_seconds <= 6 * 60
+    await wait_for_waiting(driver, "SEND_RATE", 5)
+    await driver.reach_states({"sent": 1, "queued": 5})
+    shown = await state(driver, campaign_id, 5)
+    assert (shown.waiting_for, shown.detail) == ("SEND_RATE", None)
+    assert shown.until and datetime.fromisoformat(shown.until) < now() + timedelta(minutes=1, seconds=1)
+    assert shown.eta_seconds and 4 * 60 <= shown.eta_seconds <= 6 * 60
 
 
-async def test_a_mail_goes_out_while_the_window_is_open_where_its_reader_is(
+async def test_a_mail_is_sent_while_the_window_is_open_in_its_recipients_zone(
     driver: DeliveryDriver, sandbox: Sandbox
 ) -> None:
     await settle_in(driver, ON_THE_OTHER_SIDE)
@@ -116,86 +114,86 @@ async def test_a_mail_goes_out_while_the_window_is_open_where_its_reader_is(
     lost, unknown = await driver.contacts(1, data={"timezone": "Mars/Olympus"}), await driver.contacts(1)
     campaign_id = await driver.start_campaign(send_window=around_now())
     await driver.page(campaign_id, [here, there, *lost, *unknown])
-    await driver.become({"sent": 1, "queued": 3})
-    await waiting(driver, "SEND_WINDOW", 3)
+    await driver.reach_states({"sent": 1, "queued": 3})
+    await wait_for_waiting(driver, "SEND_WINDOW", 3)
     assert reached(sandbox, driver) == {address(here)}
-    told = await state(driver, campaign_id, 3)
-    assert told.waiting_for == "SEND_WINDOW"
-    assert told.until and timedelta(hours=9) < datetime.fromisoformat(told.until) - now() < timedelta(hours=11)
-    assert told.eta_seconds and told.eta_seconds > 9 * 3600
+    shown = await state(driver, campaign_id, 3)
+    assert shown.waiting_for == "SEND_WINDOW"
+    assert shown.until and timedelta(hours=9) < datetime.fromisoformat(shown.until) - now() < timedelta(hours=11)
+    assert shown.eta_seconds and shown.eta_seconds > 9 * 3600
 
 
-async def test_a_window_may_go_by_the_projects_clock_for_everyone(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_a_window_may_use_the_projects_zone_for_everyone(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     await settle_in(driver, "Etc/UTC")
     people = await driver.contacts(2, data={"timezone": ON_THE_OTHER_SIDE})
     campaign_id = await driver.start_campaign(send_window=around_now(timezone="PROJECT"))
     await driver.page(campaign_id, people)
-    await driver.become({"sent": 2})
+    await driver.reach_states({"sent": 2})
     assert len(sandbox.of_project(driver.project)) == 2
 
 
-async def test_who_unsubscribes_while_the_window_is_closed_is_not_mailed_when_it_opens(
+async def test_a_contact_who_unsubscribes_while_the_window_is_closed_gets_no_mail(
     driver: DeliveryDriver, sandbox: Sandbox
 ) -> None:
     stays, goes = await driver.contacts(2)
     campaign_id = await driver.start_campaign(send_window=later())
     await driver.page(campaign_id, [stays, goes])
-    await waiting(driver, "SEND_WINDOW", 2)
+    await wait_for_waiting(driver, "SEND_WINDOW", 2)
     await driver.unsubscribe(goes)
     await open_window(driver)
-    await driver.become({"sent": 1, "suppressed": 1})
+    await driver.reach_states({"sent": 1, "suppressed": 1})
     assert reached(sandbox, driver) == {address(stays)}
 
 
-async def test_a_campaign_that_waits_can_be_cancelled(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_a_waiting_campaign_can_be_cancelled(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     campaign_id = await driver.start_campaign(send_window=later())
     await driver.page(campaign_id, await driver.contacts(3))
-    await waiting(driver, "SEND_WINDOW", 3)
+    await wait_for_waiting(driver, "SEND_WINDOW", 3)
     await tell_of(driver, CampaignCancelled(campaign_id=campaign_id), 3)
-    await driver.become({"cancelled": 3})
+    await driver.reach_states({"cancelled": 3})
     assert sandbox.of_project(driver.project) == []
 
 
-async def test_a_pause_takes_nobodys_turn_away_and_gives_none(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_a_pause_neither_adds_nor_removes_turns(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     campaign_id = await driver.start_campaign(send_rate=60)
     await driver.page(campaign_id, await driver.contacts(20))
-    await driver.become({"sent": 1, "queued": 19})
-    await waiting(driver, "SEND_RATE", 19)
+    await driver.reach_states({"sent": 1, "queued": 19})
+    await wait_for_waiting(driver, "SEND_RATE", 19)
     await tell_of(driver, CampaignPaused(campaign_id=campaign_id), 3)
     await parked(driver, 19)
     assert (await state(driver, campaign_id, 19)).waiting_for == "PAUSED"
     await tell_of(driver, CampaignResumed(campaign_id=campaign_id), 4)
-    await waiting(driver, "SEND_RATE", 19)
+    await wait_for_waiting(driver, "SEND_RATE", 19)
     assert len(sandbox.of_project(driver.project)) == 1
     ahead = await driver.runtime.pool.fetchval(AHEAD, driver.project)
     assert ahead <= timedelta(minutes=20)
 
 
-async def test_a_mail_that_ses_did_not_take_keeps_its_turn(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_a_mail_that_ses_did_not_accept_keeps_its_turn(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     sandbox.plant(driver.project, "throttle", count=1)
     campaign_id = await driver.start_campaign(send_rate=60)
     await driver.page(campaign_id, await driver.contacts(3))
-    await driver.become({"sent": 1, "queued": 2})
-    await waiting(driver, "SEND_RATE", 2)
+    await driver.reach_states({"sent": 1, "queued": 2})
+    await wait_for_waiting(driver, "SEND_RATE", 2)
     assert len(sandbox.of_project(driver.project)) == 1
 
 
-async def test_mails_that_all_come_due_at_once_still_keep_to_the_rate(driver: DeliveryDriver, sandbox: Sandbox) -> None:
-    """As after delivery has not run for a while."""
+async def test_mails_that_are_all_due_at_once_keep_to_the_rate(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    """This happens after delivery was down for a while."""
     campaign_id = await driver.start_campaign(send_rate=60)
     await driver.page(campaign_id, await driver.contacts(50))
-    await driver.become({"sent": 1, "queued": 49})
-    await waiting(driver, "SEND_RATE", 49)
+    await driver.reach_states({"sent": 1, "queued": 49})
+    await wait_for_waiting(driver, "SEND_RATE", 49)
     await driver.runtime.pool.execute(DUE, driver.project)
-    await waiting(driver, "SEND_RATE", 49)
+    await wait_for_waiting(driver, "SEND_RATE", 49)
     assert len(sandbox.of_project(driver.project)) == 1
 
 
-async def test_another_campaign_does_not_wait_for_one_that_waits(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_a_waiting_campaign_does_not_delay_another(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     slow = await driver.start_campaign(send_window=later())
     await driver.page(slow, await driver.contacts(300))
     quick = await driver.campaign(await driver.contacts(5))
-    await driver.become({"sent": 5, "queued": 300})
+    await driver.reach_states({"sent": 5, "queued": 300})
     assert (await driver.ledger(quick)).sent == 5
 
 
@@ -204,7 +202,7 @@ async def open_window(driver: DeliveryDriver) -> None:
     await driver.runtime.pool.execute(DUE, driver.project)
 
 
-def test_the_tests_windows_are_what_they_say() -> None:
+def test_the_windows_of_these_tests_are_open_or_closed_as_named() -> None:
     clock = datetime.now(UTC).strftime("%H:%M")
     window = around_now()
     crosses = window.start > window.end

@@ -1,4 +1,4 @@
-"""One transactional mail: taken on, handed to SES once, and recorded."""
+"""One transactional mail: accepted, handed to SES once, and recorded."""
 
 from datetime import datetime
 
@@ -17,13 +17,11 @@ from tests.service.delivery.driver import DeliveryDriver, address, content
 from tests.service.delivery.sandbox import Sandbox
 
 
-async def test_a_mail_reaches_ses_with_everything_that_brings_its_notifications_back(
-    driver: DeliveryDriver, sandbox: Sandbox
-) -> None:
+async def test_a_mail_reaches_ses_with_the_tags_for_its_notifications(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     await driver.verify_domain()
     (contact_id,) = await driver.contacts(1)
     queued = await driver.send(contact_id, data={"code": 7}, content=content("TRANSACTIONAL", "{{ name }}: {{ code }}"))
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})
     (mail,) = sandbox.accepted(emailId=str(queued.email))
     assert (mail["subject"], mail["to"], mail["from"]) == ("Ann: 7", [address(contact_id)], "news@example.com")
     assert mail["tags"] == {
@@ -37,97 +35,99 @@ async def test_a_mail_reaches_ses_with_everything_that_brings_its_notifications_
     assert mail["headers"]["X-Godwit-Email"] == str(queued.email)
     view = await driver.email(queued.email)
     assert (view.state, view.attempt, view.message_id) == ("sent", 1, mail["id"])
-    assert await driver.told() == ["email.queued", "email.sent"]
+    assert await driver.email_event_types() == ["email.queued", "email.sent"]
 
 
-async def test_a_mail_speaks_the_projects_language_where_the_contact_names_none(
+async def test_a_mail_uses_the_projects_language_if_the_contact_has_none(
     driver: DeliveryDriver, sandbox: Sandbox
 ) -> None:
     await driver.verify_domain()
     await driver.settled(await announce(driver.client, driver.project, _in_welsh(driver)))
     (contact_id,) = await driver.contacts(1)
     queued = await driver.send(contact_id, content=content("MARKETING"))
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})
     (mail,) = sandbox.accepted(emailId=str(queued.email))
     assert "Dad-danysgrifio" in mail["html"] and "Dad-danysgrifio" in mail["text"]
 
 
-async def test_the_same_mail_asked_for_again_is_sent_once(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_a_mail_requested_twice_is_sent_once(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     await driver.verify_domain()
     (contact_id,) = await driver.contacts(1)
     email_id = uuid7()
     first = await driver.send(contact_id, email_id=email_id)
     again = await driver.send(contact_id, email_id=email_id)
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})
     assert first.email == again.email == email_id
     assert datetime.fromisoformat(again.timestamp) == datetime.fromisoformat(first.timestamp)
     assert len(sandbox.accepted(emailId=str(email_id))) == 1
 
 
-async def test_a_mail_goes_out_though_nobody_told_us_of_the_contact(driver: DeliveryDriver) -> None:
+async def test_a_mail_to_an_unknown_contact_is_sent(driver: DeliveryDriver) -> None:
     await driver.verify_domain()
     await driver.send()
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})
 
 
-async def test_a_template_that_was_created_this_moment_is_found(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_a_template_created_a_moment_ago_is_found(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     await driver.verify_domain()
     (contact_id,) = await driver.contacts(1)
     template_id = await driver.template(content("TRANSACTIONAL", "From a template"))
     queued = await driver.send(
         contact_id, content=None, template_id=template_id, overrides={"replyTo": "r@example.com"}
     )
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})
     (mail,) = sandbox.accepted(emailId=str(queued.email))
     assert (mail["subject"], mail["headers"]["Reply-To"]) == ("From a template", "r@example.com")
 
 
-async def test_what_cannot_be_sent_is_refused_and_leaves_no_trace(driver: DeliveryDriver) -> None:
+async def test_a_rejected_mail_leaves_no_trace(driver: DeliveryDriver) -> None:
     domain = f"{driver.project.hex}.example"
     plain, marketing = content("TRANSACTIONAL", domain=domain), content("MARKETING", domain=domain)
-    with pytest.raises(Rejected) as no:
+    with pytest.raises(Rejected) as rejected:
         await driver.send(content=plain)
-    assert no.value.code == "DOMAIN_NOT_REGISTERED"
+    assert rejected.value.code == "DOMAIN_NOT_REGISTERED"
     await tell(driver.client, driver.project, AddDomain(domain_id=uuid7(), domain=domain), DomainView)
-    with pytest.raises(Rejected) as no:
+    with pytest.raises(Rejected) as rejected:
         await driver.send(content=plain)
-    assert no.value.code == "DOMAIN_NOT_VERIFIED"
+    assert rejected.value.code == "DOMAIN_NOT_VERIFIED"
     await driver.verify_domain(domain)
-    with pytest.raises(Rejected) as no:
+    with pytest.raises(Rejected) as rejected:
         await driver.send(content=None, template_id=uuid7())
-    assert no.value.code == "TEMPLATE_NOT_FOUND"
-    with pytest.raises(Rejected) as no:
+    assert rejected.value.code == "TEMPLATE_NOT_FOUND"
+    with pytest.raises(Rejected) as rejected:
         await driver.send(content=marketing, subscribed=False)
-    assert no.value.code == "CONTACT_UNSUBSCRIBED"
+    assert rejected.value.code == "CONTACT_UNSUBSCRIBED"
     assert await driver.states() == {}
-    assert "email.queued" not in await driver.told()
+    assert "email.queued" not in await driver.email_event_types()
 
 
-async def test_a_domain_of_another_project_is_refused(driver: DeliveryDriver) -> None:
+async def test_a_domain_of_another_project_is_rejected(driver: DeliveryDriver) -> None:
     domain = f"{driver.project.hex}.example"
     await DeliveryDriver(driver.runtime, uuid7()).verify_domain(domain)
     with pytest.raises(Rejected, match="belongs to a different project"):
         await driver.send(content=content("TRANSACTIONAL", domain=domain))
 
 
-async def test_a_mail_that_cannot_be_rendered_fails_alone(driver: DeliveryDriver) -> None:
+async def test_a_mail_that_cannot_be_rendered_fails_without_affecting_others(driver: DeliveryDriver) -> None:
     await driver.verify_domain()
     (contact_id,) = await driver.contacts(1)
     bad = await driver.send(contact_id, content=content("TRANSACTIONAL", "{{ 1 | divided_by: 0 }}"))
     await driver.send(contact_id)
-    await driver.become({"sent": 1, "failed": 1})
+    await driver.reach_states({"sent": 1, "failed": 1})
     assert (
         await driver.email(bad.email)
     ).reason == "RENDERING_FAILED: FilterArgumentError: divided_by: can't divide by 0"
 
 
-async def test_an_unsubscribed_contacts_marketing_mail_is_suppressed_though_it_was_queued(
+async def test_queued_marketing_mail_to_an_unsubscribed_contact_is_suppressed(
     driver: DeliveryDriver,
 ) -> None:
     await driver.verify_domain()
     (contact_id,) = await driver.contacts(1, subscribed=False)
-    queued = await driver.send(contact_id, content=content("MARKETING"))  # the caller believed it was subscribed
-    await driver.become({"suppressed": 1})
+    queued = await driver.send(
+        contact_id, content=content("MARKETING")
+    )  # the caller believed that the contact was subscribed
+    await driver.reach_states({"suppressed": 1})
     view = await driver.email(queued.email)
     assert (view.reason, view.attempt, view.message_id) == ("unsubscribed", 0, None)
 
@@ -138,7 +138,7 @@ async def test_the_link_in_a_mail_names_its_recipient(
     await driver.verify_domain()
     (contact_id,) = await driver.contacts(1)
     queued = await driver.send(contact_id, content=content("MARKETING"))
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})
     (mail,) = sandbox.accepted(emailId=str(queued.email))
     token = mail["headers"]["List-Unsubscribe"].strip("<>").rpartition("/")[2]
     assert links.verify(config.link_key, token) == links.LinkTarget(driver.project, contact_id, queued.email)
@@ -147,7 +147,7 @@ async def test_the_link_in_a_mail_names_its_recipient(
 async def test_mails_are_listed_newest_first_page_by_page(driver: DeliveryDriver) -> None:
     await driver.verify_domain()
     sent = [(await driver.send(contact_id)).email for contact_id in await driver.contacts(5)]
-    await driver.become({"sent": 5})
+    await driver.reach_states({"sent": 5})
     first = await ask(driver.client, driver.project, ListEmails(limit=3), EmailPage)
     rest = await ask(driver.client, driver.project, ListEmails(limit=3, cursor=first.cursor), EmailPage)
     assert [mail.id for mail in first.data + rest.data] == sent[::-1]
@@ -161,28 +161,30 @@ async def test_domains_are_listed(driver: DeliveryDriver) -> None:
     assert [(domain.domain, domain.verified) for domain in found] == [("example.com", True), ("second.example", True)]
 
 
-async def test_throttled_mails_are_sent_later_and_burn_no_attempt(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_throttled_mails_are_sent_later_without_counting_an_attempt(
+    driver: DeliveryDriver, sandbox: Sandbox
+) -> None:
     await driver.verify_domain()
     ids = await driver.contacts(5)
     sandbox.plant(driver.project, "throttle", count=5)
     sent = [await driver.send(contact_id) for contact_id in ids]
-    await driver.become({"sent": 5})
+    await driver.reach_states({"sent": 5})
     assert {(await driver.email(mail.email)).attempt for mail in sent} == {1}
     assert len(sandbox.of_project(driver.project)) == 5
 
 
-async def test_what_ses_rejects_is_failed_with_its_reason(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_a_mail_that_ses_rejects_fails_with_its_reason(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     await driver.verify_domain()
     (contact_id,) = await driver.contacts(1)
     sandbox.plant(driver.project, "reject", count=1)
     queued = await driver.send(contact_id)
-    await driver.become({"failed": 1})
+    await driver.reach_states({"failed": 1})
     assert ((await driver.email(queued.email)).reason or "").startswith("MessageRejected")
     assert sandbox.of_project(driver.project) == []
 
 
 @pytest.mark.serial
-async def test_a_mail_leaves_within_a_moment(driver: DeliveryDriver) -> None:
+async def test_a_mail_is_sent_within_seconds(driver: DeliveryDriver) -> None:
     await driver.verify_domain()
     (contact_id,) = await driver.contacts(1)
     await driver.send(contact_id)

@@ -1,4 +1,4 @@
-"""A project's own sending limits: they hold for it and for nobody else, and say so."""
+"""A project's own sending limits: they hold for that project only, and are shown in its progress."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,9 +17,9 @@ from tests.service.delivery.driver import DeliveryDriver, content
 from tests.service.delivery.sandbox import Sandbox
 from tests.service.delivery.test_crashes import busiest_second
 
-LINES = "select distinct line from email where project = $1 and state = 'queued'"
+PARTITIONS = "select distinct line from email where project = $1 and state = 'queued'"
 HALF_A_SECOND_MORE = 1.5
-"""A second's worth, and what may go out at once."""
+"""The mails of one second, and the burst."""
 
 
 async def limit(driver: DeliveryDriver, per_second: float | None = None, **domains: float) -> SendingLimits:
@@ -38,7 +38,7 @@ def times(sandbox: Sandbox, project: UUID) -> Sequence[float]:
 
 
 @pytest.mark.serial
-async def test_a_limited_project_is_slower_on_all_replicas_together_and_others_are_not(
+async def test_a_projects_limit_holds_for_all_replicas_together_and_for_no_other_project(
     driver: DeliveryDriver, config: Settings, sandbox: Sandbox
 ) -> None:
     other = DeliveryDriver(driver.runtime, uuid7())
@@ -46,51 +46,51 @@ async def test_a_limited_project_is_slower_on_all_replicas_together_and_others_a
     people, others = await driver.contacts(20), await other.contacts(60)
     async with running(build(config), config):
         campaign = await driver.campaign(people)
-        await driver.become_busy()
+        await driver.wait_until_some_sent()
         assert await waits_for(driver, campaign) == ("PROJECT_LIMIT", None)
         await other.campaign(others)
-        await other.become({"sent": 60})
+        await other.reach_states({"sent": 60})
         assert (await driver.states()).get("queued", 0) > 0
-        await driver.become({"sent": 20})
+        await driver.reach_states({"sent": 20})
     took = times(sandbox, driver.project)
     assert took[-1] - took[0] >= (20 - 5 * HALF_A_SECOND_MORE) / 5
-    assert busiest_second(took) <= 5 * HALF_A_SECOND_MORE + 2  # claims run ahead of calls by a moment
+    assert busiest_second(took) <= 5 * HALF_A_SECOND_MORE + 2  # claims run slightly ahead of calls
 
 
-async def test_who_wait_for_a_limited_domain_hold_up_nobody_behind_them(driver: DeliveryDriver) -> None:
+async def test_mails_to_a_limited_domain_do_not_delay_others(driver: DeliveryDriver) -> None:
     await limit(driver, slow_example=0.1)
     await driver.verify_domain()
     for _ in range(5):
         await driver.send(recipient=f"{uuid7().hex}@Slow.Example")
-    await driver.become({"sent": 1, "queued": 4})
+    await driver.reach_states({"sent": 1, "queued": 4})
     for _ in range(5):
         await driver.send()
-    await driver.become({"sent": 6, "queued": 4})
+    await driver.reach_states({"sent": 6, "queued": 4})
 
 
-async def test_limits_hold_for_mails_that_wait_already_and_their_end_lets_them_go(driver: DeliveryDriver) -> None:
+async def test_limits_apply_to_queued_mails_and_removing_them_releases_those(driver: DeliveryDriver) -> None:
     campaign = uuid7()
-    await driver.page(campaign, await driver.contacts(6))  # they wait for the content
-    await driver.become({"queued": 6})
+    await driver.page(campaign, await driver.contacts(6))  # they wait for their content
+    await driver.reach_states({"queued": 6})
     await limit(driver, example_net=0.1)
 
-    async def in_line() -> bool:
-        rows = await driver.runtime.pool.fetch(LINES, driver.project)
+    async def in_partition() -> bool:
+        rows = await driver.runtime.pool.fetch(PARTITIONS, driver.project)
         return [row["line"] for row in rows] == ["example.net"]
 
-    await eventually(in_line)
+    await eventually(in_partition)
     await driver.begin_sending(campaign)
-    await driver.become({"sent": 1, "queued": 5})
+    await driver.reach_states({"sent": 1, "queued": 5})
     assert await waits_for(driver, campaign) == ("DOMAIN_LIMIT", "example.net")
     await limit(driver)
-    await driver.become({"sent": 6})
+    await driver.reach_states({"sent": 6})
     assert await ask(driver.client, driver.project, GetSendingLimits(), SendingLimits) == SendingLimits()
 
 
-async def test_within_its_limit_a_project_sends_transactional_mail_first(driver: DeliveryDriver) -> None:
+async def test_a_limited_project_sends_transactional_mail_first(driver: DeliveryDriver) -> None:
     await limit(driver, per_second=1)
     await driver.campaign(await driver.contacts(12))
-    await driver.become_busy()
+    await driver.wait_until_some_sent()
     urgent = await driver.send(content=content("TRANSACTIONAL"))
 
     async def sent() -> bool:
@@ -99,4 +99,4 @@ async def test_within_its_limit_a_project_sends_transactional_mail_first(driver:
     await eventually(sent)
     assert (await driver.states())["queued"] > 0
     await limit(driver)
-    await driver.become({"sent": 13})
+    await driver.reach_states({"sent": 13})

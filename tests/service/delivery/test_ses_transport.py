@@ -1,4 +1,4 @@
-"""The way to SES, against a server that misbehaves: each call is one request, and no doubt is taken for a no."""
+"""The SES transport against a misbehaving server: each call is one request, and doubts stay unknown."""
 
 import socket
 import threading
@@ -36,16 +36,16 @@ MAIL = Mail(
     meta="{}",
     begun=time.monotonic() + 1e6,
 )
-TAKEN = b'{"MessageId":"m-1"}'
+ACCEPTED = b'{"MessageId":"m-1"}'
 
 
-def answer(body: bytes = TAKEN, status: str = "200 OK", *headers: str) -> bytes:
+def response(body: bytes = ACCEPTED, status: str = "200 OK", *headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status}", "content-type: application/json", f"content-length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 
 
 class Server:
-    """Answers the requests of each connection from a script, and notes them. An empty answer closes the connection."""
+    """Responds to each connection from a script and records the requests. An empty response closes the connection."""
 
     def __init__(self, script: Callable[[int], list[bytes]]) -> None:
         self.requests: list[bytes] = []
@@ -70,9 +70,9 @@ class Server:
         except OSError:
             return
 
-    def _talk(self, connection: socket.socket, answers: list[bytes]) -> None:
+    def _talk(self, connection: socket.socket, responses: list[bytes]) -> None:
         with connection, suppress(EOFError):
-            for each in answers:
+            for each in responses:
                 self.requests.append(_read_request(connection))
                 if not each:
                     return
@@ -94,16 +94,16 @@ def _read_request(connection: socket.socket) -> bytes:
 
 
 def _received(connection: socket.socket) -> bytes:
-    """Raises EOFError when the client is gone, or a thread would ask it for ever."""
+    """Return received data. Raise EOFError once the client is gone, which ends the thread."""
     if not (data := connection.recv(65536)):
         raise EOFError
     return data
 
 
 @contextmanager
-def server(*answers: bytes) -> Iterator[Server]:
-    """The first connection gets these answers; each further one gets good ones."""
-    running = Server(lambda number: list(answers) if number == 1 else [answer()] * 10)
+def server(*responses: bytes) -> Iterator[Server]:
+    """Run a server that gives these responses to its first connection, and successful ones to all others."""
+    running = Server(lambda number: list(responses) if number == 1 else [response()] * 10)
     try:
         yield running
     finally:
@@ -116,15 +116,15 @@ def mailer_at(port: int, scheme: str = "http") -> Mailer:
     return mailer_of(client, config, Links(config.public_url, config.link_key), TIMES)
 
 
-def outcome_of(*answers: bytes) -> tuple[Outcome, int]:
-    """What one call ends in at a server that answers so, and how many requests it made."""
-    with server(*answers) as running:
+def outcome_of(*responses: bytes) -> tuple[Outcome, int]:
+    """Return the outcome of a call to a server with these responses, and the number of requests."""
+    with server(*responses) as running:
         outcome = mailer_at(running.port).deliver(MAIL)
         return outcome, len(running.requests)
 
 
-def test_a_call_is_one_signed_request_with_one_answer() -> None:
-    with server(answer()) as running:
+def test_a_call_is_one_signed_request_with_one_response() -> None:
+    with server(response()) as running:
         assert mailer_at(running.port).deliver(MAIL) == Sent("m-1", "Hi")
     (request,) = running.requests
     head, _, body = request.partition(b"\r\n\r\n")
@@ -135,14 +135,16 @@ def test_a_call_is_one_signed_request_with_one_answer() -> None:
 
 
 def test_calls_share_a_connection() -> None:
-    with server(answer(), answer(), answer()) as running:
+    with server(response(), response(), response()) as running:
         ses = mailer_at(running.port)
         assert [ses.deliver(MAIL) for _ in range(3)] == [Sent("m-1", "Hi")] * 3
         assert running.connections == 1
 
 
-@pytest.mark.parametrize(("last", "until_closed"), [(answer(), 2.2), (answer(TAKEN, "200 OK", "connection: close"), 0)])
-def test_a_connection_that_the_other_side_closed_is_replaced(last: bytes, until_closed: float) -> None:
+@pytest.mark.parametrize(
+    ("last", "until_closed"), [(response(), 2.2), (response(ACCEPTED, "200 OK", "connection: close"), 0)]
+)
+def test_a_connection_that_the_server_closed_is_replaced(last: bytes, until_closed: float) -> None:
     with server(last) as running:
         ses = mailer_at(running.port)
         ses.deliver(MAIL)
@@ -152,18 +154,18 @@ def test_a_connection_that_the_other_side_closed_is_replaced(last: bytes, until_
 
 
 @pytest.mark.parametrize(
-    "taken",
+    "accepted",
     [
-        b"HTTP/1.1 100 Continue\r\n\r\n" + answer(),
+        b"HTTP/1.1 100 Continue\r\n\r\n" + response(),
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n7\r\n"
-        + TAKEN[:7]
+        + ACCEPTED[:7]
         + b"\r\nc\r\n"
-        + TAKEN[7:]
+        + ACCEPTED[7:]
         + b"\r\n0\r\n\r\n",
     ],
 )
-def test_an_answer_may_come_in_any_shape_that_http_allows(taken: bytes) -> None:
-    assert outcome_of(taken) == (Sent("m-1", "Hi"), 1)
+def test_a_response_may_have_any_form_that_http_allows(accepted: bytes) -> None:
+    assert outcome_of(accepted) == (Sent("m-1", "Hi"), 1)
 
 
 @pytest.mark.parametrize(
@@ -171,11 +173,11 @@ def test_an_answer_may_come_in_any_shape_that_http_allows(taken: bytes) -> None:
     [
         (b"", "ConnectionClosedError"),
         (b"HTTP/1.1 200 OK\r\ncontent-len", "ReadTimeoutError"),
-        (answer()[:-5], "ReadTimeoutError"),
+        (response()[:-5], "ReadTimeoutError"),
         (b"SSH-2.0-OpenSSH\r\n\r\n", "ConnectionClosedError"),
     ],
 )
-def test_a_broken_answer_leaves_the_mail_unknown_and_is_not_asked_for_again(broken: bytes, cause: str) -> None:
+def test_a_broken_response_leaves_the_mail_unknown_without_a_retry(broken: bytes, cause: str) -> None:
     assert outcome_of(broken) == (Unknown(cause), 1)
 
 
@@ -188,24 +190,24 @@ def test_a_broken_answer_leaves_the_mail_unknown_and_is_not_asked_for_again(brok
         ("500 Internal Server Error", "InternalFailure", "", Unknown("InternalFailure 500")),
     ],
 )
-def test_errors_of_ses_are_understood(status: str, kind: str, message: str, outcome: Outcome) -> None:
+def test_error_responses_of_ses_become_outcomes(status: str, kind: str, message: str, outcome: Outcome) -> None:
     body = msgspec.json.encode({"message": message})
-    assert outcome_of(answer(body, status, f"x-amzn-ErrorType: {kind}")) == (outcome, 1)
+    assert outcome_of(response(body, status, f"x-amzn-ErrorType: {kind}")) == (outcome, 1)
 
 
-def test_where_nobody_listens_nothing_was_sent() -> None:
-    with server(answer()) as running:
+def test_a_refused_connection_means_that_nothing_was_sent() -> None:
+    with server(response()) as running:
         port = running.port
     assert mailer_at(port).deliver(MAIL) == NotTaken("EndpointConnectionError")
 
 
-def test_where_tls_fails_nothing_was_sent() -> None:
-    with server(answer()) as running:
+def test_a_failed_tls_handshake_means_that_nothing_was_sent() -> None:
+    with server(response()) as running:
         assert mailer_at(running.port, "https").deliver(MAIL) == NotTaken("EndpointConnectionError")
 
 
-def test_a_claim_that_has_grown_old_is_given_back_instead_of_sent() -> None:
-    with server(answer()) as running:
+def test_an_old_claim_is_given_back_instead_of_sent() -> None:
+    with server(response()) as running:
         old = msgspec.structs.replace(MAIL, begun=time.monotonic() - TIMES.give_back_after - 1)
         assert mailer_at(running.port).deliver(old) == GIVEN_BACK
         assert running.requests == []

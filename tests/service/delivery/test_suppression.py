@@ -1,4 +1,4 @@
-"""Who gets no mail: decided when a mail is claimed, however long it was queued."""
+"""Suppression: decided when a mail is claimed, however long it was queued."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,8 +32,8 @@ from tests.service.delivery.driver import DeliveryDriver, address, content
 from tests.service.delivery.sandbox import Sandbox
 
 
-class Guard:
-    """What is asked of the office about suppression."""
+class SuppressionDriver:
+    """Drives suppression through the service of `driver`."""
 
     def __init__(self, driver: DeliveryDriver) -> None:
         self.driver = driver
@@ -62,12 +62,12 @@ class Guard:
         query = ListSuppressedAddresses(limit=limit, cursor=cursor)
         return await ask(self.client, self.project, query, SuppressedAddressPage)
 
-    async def foretold(self, people: Sequence[UUID]) -> dict[UUID, str]:
+    async def find_suppressed(self, people: Sequence[UUID]) -> dict[UUID, str]:
         query = FindSuppressed(readers={each: address(each) for each in people}, kind="MARKETING")
         return {each.contact_id: each.reason for each in await ask(self.client, self.project, query, list[Suppressed])}
 
-    async def held_back(self) -> dict[UUID, str]:
-        """Who got no mail, and for which reason."""
+    async def suppressed(self) -> dict[UUID, str]:
+        """Return the contacts that got no mail, and why."""
         query = "select contact_id, reason from email where project = $1 and state = 'suppressed'"
         rows = await self.driver.runtime.pool.fetch(query, self.project)
         return {row["contact_id"]: row["reason"].partition(":")[0] for row in rows}
@@ -92,137 +92,141 @@ class Guard:
 
 
 @pytest.fixture
-async def guard(driver: DeliveryDriver) -> Guard:
+async def suppression(driver: DeliveryDriver) -> SuppressionDriver:
     await driver.verify_domain()
-    return Guard(driver)
+    return SuppressionDriver(driver)
 
 
-async def test_a_rule_holds_back_what_it_matches_and_says_which_it_was(guard: Guard) -> None:
-    rule = await guard.rule("SUFFIX", "+test")
-    held = await guard.driver.send(recipient="Ann+Test@example.net")
-    await guard.driver.send(recipient="ann@example.net")
-    await guard.driver.become({"suppressed": 1, "sent": 1})
-    assert (await guard.driver.email(held.email)).reason == "rule: No +test"
-    preview = await guard.preview("bob+test@example.net")
+async def test_a_rule_suppresses_matching_mail_and_is_named_in_the_event(suppression: SuppressionDriver) -> None:
+    rule = await suppression.rule("SUFFIX", "+test")
+    held = await suppression.driver.send(recipient="Ann+Test@example.net")
+    await suppression.driver.send(recipient="ann@example.net")
+    await suppression.driver.reach_states({"suppressed": 1, "sent": 1})
+    assert (await suppression.driver.email(held.email)).reason == "rule: No +test"
+    preview = await suppression.preview("bob+test@example.net")
     assert (preview.suppressed, preview.match) == (True, rule)
 
 
-async def test_a_rule_that_is_made_while_mails_wait_holds_for_them(guard: Guard) -> None:
-    driver = guard.driver
+async def test_a_new_rule_applies_to_queued_mails(suppression: SuppressionDriver) -> None:
+    driver = suppression.driver
     people = await driver.contacts(3)
     campaign_id = uuid7()
-    await driver.page(campaign_id, people)  # they wait for the content
-    await driver.become({"queued": 3})
-    await guard.rule("ADDRESS", address(people[0]))
+    await driver.page(campaign_id, people)  # they wait for their content
+    await driver.reach_states({"queued": 3})
+    await suppression.rule("ADDRESS", address(people[0]))
     await driver.begin_sending(campaign_id)
-    await driver.become({"suppressed": 1, "sent": 2})
+    await driver.reach_states({"suppressed": 1, "sent": 2})
 
 
-async def test_a_rule_that_is_off_holds_nothing_back(guard: Guard) -> None:
-    rule = await guard.rule("DOMAIN", "example.net")
-    await guard.switch_off(rule)
-    await guard.driver.send()
-    await guard.driver.become({"sent": 1})
-    (listed,) = await ask(guard.client, guard.project, ListSuppressionRules(), list[SuppressionRuleView])
+async def test_a_disabled_rule_suppresses_nothing(suppression: SuppressionDriver) -> None:
+    rule = await suppression.rule("DOMAIN", "example.net")
+    await suppression.switch_off(rule)
+    await suppression.driver.send()
+    await suppression.driver.reach_states({"sent": 1})
+    (listed,) = await ask(suppression.client, suppression.project, ListSuppressionRules(), list[SuppressionRuleView])
     assert (listed.id, listed.enabled) == (rule.id, False)
 
 
-async def test_a_rule_of_one_project_is_none_of_anothers(guard: Guard) -> None:
-    await guard.rule("WILDCARD", "*")
-    other = DeliveryDriver(guard.driver.runtime, uuid7())
+async def test_a_rule_applies_to_its_own_project_only(suppression: SuppressionDriver) -> None:
+    await suppression.rule("WILDCARD", "*")
+    other = DeliveryDriver(suppression.driver.runtime, uuid7())
     await other.verify_domain()
     await other.send()
-    await other.become({"sent": 1})
+    await other.reach_states({"sent": 1})
 
 
-async def test_an_address_on_the_list_gets_nothing_until_it_is_released(guard: Guard) -> None:
-    (contact_id,) = await guard.driver.contacts(1)
-    assert await guard.suppress(address(contact_id).upper(), "b@example.net") == SuppressedAddresses(added=2, known=0)
-    assert (await guard.suppress("b@example.net")).known == 1
-    await guard.driver.send(contact_id)
-    await guard.driver.become({"suppressed": 1})
-    assert (await guard.release(address(contact_id))).reason == "MANUAL"
-    await guard.driver.send(contact_id)
-    await guard.driver.become({"suppressed": 1, "sent": 1})
-    with pytest.raises(Rejected) as no:
-        await guard.release(address(contact_id))
-    assert no.value.code == "SUPPRESSED_ADDRESS_NOT_FOUND"
+async def test_a_listed_address_gets_no_mail_until_it_is_released(suppression: SuppressionDriver) -> None:
+    (contact_id,) = await suppression.driver.contacts(1)
+    assert await suppression.suppress(address(contact_id).upper(), "b@example.net") == SuppressedAddresses(
+        added=2, known=0
+    )
+    assert (await suppression.suppress("b@example.net")).known == 1
+    await suppression.driver.send(contact_id)
+    await suppression.driver.reach_states({"suppressed": 1})
+    assert (await suppression.release(address(contact_id))).reason == "MANUAL"
+    await suppression.driver.send(contact_id)
+    await suppression.driver.reach_states({"suppressed": 1, "sent": 1})
+    with pytest.raises(Rejected) as rejected:
+        await suppression.release(address(contact_id))
+    assert rejected.value.code == "SUPPRESSED_ADDRESS_NOT_FOUND"
 
 
-async def test_the_list_is_read_page_by_page(guard: Guard) -> None:
-    await guard.suppress("c@example.net", "a@example.net", "b@example.net")
-    first = await guard.page(limit=2)
-    rest = await guard.page(limit=2, cursor=first.cursor)
+async def test_the_list_is_paginated(suppression: SuppressionDriver) -> None:
+    await suppression.suppress("c@example.net", "a@example.net", "b@example.net")
+    first = await suppression.page(limit=2)
+    rest = await suppression.page(limit=2, cursor=first.cursor)
     assert [each.address for each in first.data + rest.data] == ["a@example.net", "b@example.net", "c@example.net"]
     assert (first.total, first.has_more, rest.has_more) == (3, True, False)
 
 
-async def test_a_permanent_bounce_puts_the_address_on_both_lists_and_a_release_takes_it_off(
-    guard: Guard, sandbox: Sandbox
+async def test_a_permanent_bounce_lists_the_address_here_and_at_ses_until_its_release(
+    suppression: SuppressionDriver, sandbox: Sandbox
 ) -> None:
-    (contact_id,) = await guard.driver.contacts(1)
-    await guard.bounce(contact_id)
-    assert (await guard.preview(address(contact_id))).reason == "BOUNCE"
+    (contact_id,) = await suppression.driver.contacts(1)
+    await suppression.bounce(contact_id)
+    assert (await suppression.preview(address(contact_id))).reason == "BOUNCE"
     assert await at_ses(sandbox, address(contact_id), True)
-    await guard.release(address(contact_id))
+    await suppression.release(address(contact_id))
     assert await at_ses(sandbox, address(contact_id), False)
-    await guard.driver.send(contact_id)
-    await guard.driver.become({"sent": 1})
+    await suppression.driver.send(contact_id)
+    await suppression.driver.reach_states({"sent": 1})
 
 
-async def test_a_mailbox_that_fails_time_after_time_gets_nothing_until_it_recovers_or_is_released(
-    guard: Guard, sandbox: Sandbox
+async def test_a_failing_mailbox_gets_no_mail_until_it_recovers_or_is_released(
+    suppression: SuppressionDriver, sandbox: Sandbox
 ) -> None:
-    (contact_id,) = await guard.driver.contacts(1)
+    (contact_id,) = await suppression.driver.contacts(1)
     whose: dict[str, Any] = {"contact_id": contact_id, "recipient": address(contact_id), "at": now()}
     failing = MailboxFailing(**whose, bounces=5, since=now())
-    await guard.driver.settled(await announce(guard.client, guard.project, failing))
-    assert [(each.address, each.reason) for each in (await guard.page()).data] == [
+    await suppression.driver.settled(await announce(suppression.client, suppression.project, failing))
+    assert [(each.address, each.reason) for each in (await suppression.page()).data] == [
         (address(contact_id), "REPEATED_BOUNCE")
     ]
-    held = await guard.driver.send(contact_id)
-    await guard.driver.become({"suppressed": 1})
-    assert (await guard.driver.email(held.email)).reason == "bounced"
-    assert await at_ses(sandbox, address(contact_id), False)  # it may take mail from others, and later from us
+    held = await suppression.driver.send(contact_id)
+    await suppression.driver.reach_states({"suppressed": 1})
+    assert (await suppression.driver.email(held.email)).reason == "bounced"
+    assert await at_ses(sandbox, address(contact_id), False)  # it may accept mail from others, and later from us
     recovered = MailboxRecovered(**whose)
-    await guard.driver.settled(await announce(guard.client, guard.project, recovered, version=2))
-    assert not (await guard.preview(address(contact_id))).suppressed
-    await guard.driver.settled(await announce(guard.client, guard.project, failing, version=3))
-    assert (await guard.release(address(contact_id))).reason == "REPEATED_BOUNCE"
-    await guard.driver.send(contact_id)
-    await guard.driver.become({"suppressed": 1, "sent": 1})
+    await suppression.driver.settled(await announce(suppression.client, suppression.project, recovered, version=2))
+    assert not (await suppression.preview(address(contact_id))).suppressed
+    await suppression.driver.settled(await announce(suppression.client, suppression.project, failing, version=3))
+    assert (await suppression.release(address(contact_id))).reason == "REPEATED_BOUNCE"
+    await suppression.driver.send(contact_id)
+    await suppression.driver.reach_states({"suppressed": 1, "sent": 1})
 
 
-async def test_who_complained_gets_what_they_ask_for_and_who_subscribes_again_everything(guard: Guard) -> None:
-    (contact_id,) = await guard.driver.contacts(1)
-    await guard.complain(contact_id)
-    await guard.driver.send(contact_id, content=content("MARKETING"))
-    await guard.driver.become({"suppressed": 1})
+async def test_a_contact_who_complained_gets_only_requested_mail_until_they_resubscribe(
+    suppression: SuppressionDriver,
+) -> None:
+    (contact_id,) = await suppression.driver.contacts(1)
+    await suppression.complain(contact_id)
+    await suppression.driver.send(contact_id, content=content("MARKETING"))
+    await suppression.driver.reach_states({"suppressed": 1})
     subscribed = ContactSubscribed(contact_id=contact_id, email=address(contact_id))
-    await guard.driver.settled(await announce(guard.client, guard.project, subscribed, version=2))
-    assert not (await guard.preview(address(contact_id))).suppressed
+    await suppression.driver.settled(await announce(suppression.client, suppression.project, subscribed, version=2))
+    assert not (await suppression.preview(address(contact_id))).suppressed
 
 
-async def test_what_is_foretold_of_a_reader_is_what_the_claim_decides(guard: Guard) -> None:
-    driver = guard.driver
+async def test_the_preview_of_suppressed_recipients_matches_the_claim(suppression: SuppressionDriver) -> None:
+    driver = suppression.driver
     ruled, listed, bounced, complained, gone, fine = people = await driver.contacts(6)
-    await guard.rule("ADDRESS", address(ruled))
-    await guard.suppress(address(listed))
-    await guard.bounce(bounced)
-    await guard.complain(complained)
+    await suppression.rule("ADDRESS", address(ruled))
+    await suppression.suppress(address(listed))
+    await suppression.bounce(bounced)
+    await suppression.complain(complained)
     await driver.unsubscribe(gone)
     reasons = ["rule", "listed", "bounced", "complained", "unsubscribed"]
-    foretold = await guard.foretold(people)
-    assert foretold == dict(zip((ruled, listed, bounced, complained, gone), reasons, strict=True))
+    find_suppressed = await suppression.find_suppressed(people)
+    assert find_suppressed == dict(zip((ruled, listed, bounced, complained, gone), reasons, strict=True))
     await driver.campaign(people)
-    await driver.become({"suppressed": 5, "sent": 1})
-    assert await guard.held_back() == foretold
-    assert fine not in foretold
+    await driver.reach_states({"suppressed": 5, "sent": 1})
+    assert await suppression.suppressed() == find_suppressed
+    assert fine not in find_suppressed
 
 
-async def test_whom_ses_suppresses_gets_no_mail_from_here(guard: Guard, sandbox: Sandbox) -> None:
-    pool = guard.driver.runtime.pool
-    suppressed = f"{guard.project.hex}@example.net"
+async def test_an_address_on_the_account_list_gets_no_mail(suppression: SuppressionDriver, sandbox: Sandbox) -> None:
+    pool = suppression.driver.runtime.pool
+    suppressed = f"{suppression.project.hex}@example.net"
     sandbox.ses.put_suppressed_destination(EmailAddress=suppressed, Reason="BOUNCE")
     await pool.execute("update account_reading set due_at = now()")  # as if an hour had passed
 
@@ -231,12 +235,12 @@ async def test_whom_ses_suppresses_gets_no_mail_from_here(guard: Guard, sandbox:
         return bool(await pool.fetchval(query, suppressed))
 
     await eventually(read, 30)
-    await guard.driver.send(recipient=suppressed)
-    await guard.driver.become({"suppressed": 1})
+    await suppression.driver.send(recipient=suppressed)
+    await suppression.driver.reach_states({"suppressed": 1})
 
 
 async def at_ses(sandbox: Sandbox, of: str, listed: bool) -> bool:
-    """Wait until the account's list has the address, or has it no longer."""
+    """Wait until the account's list has the address, or no longer has it."""
     ses = sandbox.ses
 
     async def so_far() -> bool:

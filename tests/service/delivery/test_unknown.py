@@ -1,4 +1,4 @@
-"""Calls without an answer: settled by proof or by policy, never by guessing."""
+"""Calls without a response: settled by proof or by policy, never by guessing."""
 
 import asyncio
 from datetime import timedelta
@@ -35,115 +35,113 @@ where project = $1
 """
 
 
-async def test_a_mail_that_ses_took_without_answering_is_settled_by_its_notification(
+async def test_a_mail_that_ses_accepted_without_responding_is_settled_by_its_notification(
     driver: DeliveryDriver, sandbox: Sandbox
 ) -> None:
     sandbox.plant(driver.project, "reset_after_accept", count=1)
     await driver.campaign(await driver.contacts(1))
-    await driver.become({"unknown": 1})
+    await driver.reach_states({"unknown": 1})
     (mail,) = sandbox.of_project(driver.project)
     await driver.confirm(mail["emailId"], mail["id"])
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})
     view = await driver.email(mail["emailId"])
     assert (view.attempt, view.message_id) == (1, mail["id"])
     book = await driver.ledger()
     assert (book.sent, book.resolved, book.resent, book.duplicates) == (1, 1, 0, 0)
-    assert await driver.told() == ["email.queued", "email.unresolved", "email.sent"]
+    assert await driver.email_event_types() == ["email.queued", "email.unresolved", "email.sent"]
 
 
-async def test_an_answer_too_late_is_no_answer(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_a_late_response_counts_as_none(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     sandbox.plant(driver.project, "timeout_after_accept", count=1)
     await driver.campaign(await driver.contacts(1))
-    await driver.become({"unknown": 1})
+    await driver.reach_states({"unknown": 1})
     assert len(sandbox.of_project(driver.project)) == 1
     await driver.settle_all()
 
 
-async def test_an_error_of_sess_own_is_unknown_too(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_an_internal_error_of_ses_leaves_the_mail_unknown(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     sandbox.plant(driver.project, "error_500", count=1)
     await driver.campaign(await driver.contacts(1))
-    await driver.become({"unknown": 1})
+    await driver.reach_states({"unknown": 1})
     await driver.settle_all()
 
 
-async def test_what_nothing_proved_is_sent_once_more_while_notifications_flow(
-    driver: DeliveryDriver, sandbox: Sandbox
-) -> None:
+async def test_an_unproven_mail_is_resent_while_notifications_arrive(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     sandbox.plant(driver.project, "error_500", count=1)
     await driver.campaign(await driver.contacts(1))
-    await driver.become({"unknown": 1})
+    await driver.reach_states({"unknown": 1})
     await asyncio.sleep(2.2)
-    await hear_of_another(driver)
-    await driver.become({"sent": 1})
+    await notify_about_another_mail(driver)
+    await driver.reach_states({"sent": 1})
     book = await driver.ledger()
     assert (book.resent, book.resolved) == (1, 0)
-    assert "email.requeued" in await driver.told()
+    assert "email.requeued" in await driver.email_event_types()
     assert len(sandbox.of_project(driver.project)) == 1
 
 
-async def test_a_campaign_may_choose_that_nothing_is_sent_twice_and_leave_it_to_people(
+async def test_a_campaign_that_never_resends_leaves_unknown_mails_to_operators(
     driver: DeliveryDriver, sandbox: Sandbox
 ) -> None:
     sandbox.plant(driver.project, "error_500", count=1)
     campaign_id = await driver.start_campaign(unknown_policy="NEVER")
     await driver.page(campaign_id, await driver.contacts(1))
-    await driver.become({"unknown": 1})
+    await driver.reach_states({"unknown": 1})
     await asyncio.sleep(2.2)
-    await hear_of_another(driver)
+    await notify_about_another_mail(driver)
     await driver.let_time_pass("unknown")
 
     async def left_alone() -> bool:
         return (await driver.email((await driver.ids())[0])).reason == "its campaign never sends a mail twice"
 
     await eventually(left_alone)
-    assert "email.requeued" not in await driver.told()
+    assert "email.requeued" not in await driver.email_event_types()
     await tell(driver.client, driver.project, ResendEmail(email_id=(await driver.ids())[0]), EmailView)
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})
     assert len(sandbox.of_project(driver.project)) == 1
 
 
-async def test_a_resend_is_held_while_no_notification_comes_in(driver: DeliveryDriver, sandbox: Sandbox) -> None:
-    await hear_of_another(driver)
+async def test_a_resend_is_held_while_no_notifications_arrive(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    await notify_about_another_mail(driver)
     sandbox.plant(driver.project, "reset_after_accept", count=1)
     await driver.campaign(await driver.contacts(1))
-    await driver.become({"unknown": 1})
+    await driver.reach_states({"unknown": 1})
     for _ in range(3):
         await driver.let_time_pass("unknown")
         await asyncio.sleep(1.2)
     assert await driver.states() == {"unknown": 1}
     (mail,) = sandbox.of_project(driver.project)
-    await driver.confirm(mail["emailId"], mail["id"])  # the notifications that were stuck come in after all
-    await driver.become({"sent": 1})
+    await driver.confirm(mail["emailId"], mail["id"])  # the notifications that were stuck arrive after all
+    await driver.reach_states({"sent": 1})
     assert len(sandbox.of_project(driver.project)) == 1
 
 
-async def test_a_resend_is_held_while_notifications_come_late(driver: DeliveryDriver, sandbox: Sandbox) -> None:
-    """SNS could not hand them over when they were due: this mail's own may be among those that it still holds."""
+async def test_a_resend_is_held_while_notifications_arrive_late(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+    """SNS could not deliver them in time, so this mail's own may be among those that it still holds."""
     sandbox.plant(driver.project, "reset_after_accept", count=1)
     await driver.campaign(await driver.contacts(1))
-    await driver.become({"unknown": 1})
+    await driver.reach_states({"unknown": 1})
     (mail,) = sandbox.of_project(driver.project)
     for _ in range(3):
         await driver.confirm(uuid7(), "m-late", at=now() - timedelta(minutes=1))
-        await hear_of_another(driver)
+        await notify_about_another_mail(driver)
         await driver.let_time_pass("unknown")
         await asyncio.sleep(1.2)
     assert await driver.states() == {"unknown": 1}
     await driver.confirm(mail["emailId"], mail["id"])
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})
     assert len(sandbox.of_project(driver.project)) == 1
     await driver.runtime.pool.execute("update heard set late_at = null")  # other tests wait for resends
 
 
-async def test_a_resend_is_held_while_a_notification_that_came_in_is_not_handled(
+async def test_a_resend_is_held_while_a_notification_is_unhandled(
     driver: DeliveryDriver, sandbox: Sandbox, feedback: Runtime
 ) -> None:
-    """It was at hand in a process that died, or could not be handled: others pass it by, and it comes again later."""
+    """A process died while handling it, or its handling failed: others overtake it, and it is redelivered later."""
     sandbox.plant(driver.project, "reset_after_accept", count=1)
     await driver.campaign(await driver.contacts(1))
-    await driver.become({"unknown": 1})
+    await driver.reach_states({"unknown": 1})
     (mail,) = sandbox.of_project(driver.project)
-    async with feedback.unit() as unit:  # feedback knows of it; delivery has not heard
+    async with feedback.unit() as unit:  # feedback knows of it, delivery does not yet
         confirmed = EmailConfirmed(
             email_id=UUID(mail["emailId"]), contact_id=uuid7(), message_id=mail["id"], at=unit.now
         )
@@ -153,45 +151,45 @@ async def test_a_resend_is_held_while_a_notification_that_came_in_is_not_handled
             "delete from outbox using events where outbox.position = events.position and stream = $1",
             f"feedback-{mail['emailId']}",
         )
-    await hear_of_another(driver)
+    await notify_about_another_mail(driver)
     await driver.let_time_pass("unknown")
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})
     assert len(sandbox.of_project(driver.project)) == 1
-    assert "email.requeued" not in await driver.told()
+    assert "email.requeued" not in await driver.email_event_types()
 
 
-async def test_a_mail_that_stays_unknown_twice_fails(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_a_mail_that_is_unknown_twice_fails(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     sandbox.plant(driver.project, "error_500", count=2)
     await driver.campaign(await driver.contacts(1))
     for _ in range(2):
-        await driver.become({"unknown": 1})
+        await driver.reach_states({"unknown": 1})
         await asyncio.sleep(2.2)
-        await hear_of_another(driver)
+        await notify_about_another_mail(driver)
         await driver.let_time_pass("unknown")
         await asyncio.sleep(1.5)
-    await driver.become({"failed": 1})
+    await driver.reach_states({"failed": 1})
     assert sandbox.of_project(driver.project) == []
 
 
-async def test_proof_that_comes_before_the_resend_stops_it(driver: DeliveryDriver, sandbox: Sandbox) -> None:
+async def test_proof_that_arrives_before_the_resend_prevents_it(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     sandbox.plant(driver.project, "reset_after_accept", count=1)
     await driver.campaign(await driver.contacts(1))
-    await driver.become({"unknown": 1})
+    await driver.reach_states({"unknown": 1})
     (mail,) = sandbox.of_project(driver.project)
     await driver.runtime.pool.execute(
         "update email set state = 'queued', due_at = clock_timestamp() + interval '1 hour' where project = $1",
         driver.project,
     )
     await driver.confirm(mail["emailId"], mail["id"])
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})
 
 
-async def test_a_mail_that_ses_took_twice_is_counted(driver: DeliveryDriver) -> None:
+async def test_a_mail_that_ses_accepted_twice_is_counted(driver: DeliveryDriver) -> None:
     await driver.campaign(await driver.contacts(1))
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})
     (email_id,) = await driver.ids()
-    taken = (await driver.email(email_id)).message_id or ""
-    await driver.confirm(email_id, taken)
+    message_id = (await driver.email(email_id)).message_id or ""
+    await driver.confirm(email_id, message_id)
     assert (await driver.ledger()).duplicates == 0
     for _ in range(2):
         await driver.confirm(email_id, "another-message")
@@ -199,32 +197,30 @@ async def test_a_mail_that_ses_took_twice_is_counted(driver: DeliveryDriver) -> 
     assert (await driver.ledger()).sent == 1
 
 
-async def test_a_claim_whose_sender_died_is_unknown_when_its_lease_is_over(driver: DeliveryDriver) -> None:
+async def test_a_claim_whose_sender_died_is_unknown_when_its_lease_ends(driver: DeliveryDriver) -> None:
     await driver.campaign(await driver.contacts(1))
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})
     await abandon(driver)
     await driver.let_time_pass("claimed")
-    await driver.become({"unknown": 1})
+    await driver.reach_states({"unknown": 1})
     await driver.settle_all()
 
 
-async def test_a_claim_that_a_notification_proves_does_not_wait_for_its_lease(driver: DeliveryDriver) -> None:
+async def test_a_proven_claim_is_settled_before_its_lease_ends(driver: DeliveryDriver) -> None:
     await driver.campaign(await driver.contacts(1))
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})
     await abandon(driver)
     (email_id,) = await driver.ids()
     await driver.confirm(email_id, "m-1")
-    await driver.become({"sent": 1}, within=6)
+    await driver.reach_states({"sent": 1}, within=6)
     assert (await driver.ledger()).resolved == 1
 
 
 @pytest.mark.parametrize("outcome", [Unknown("reset"), Throttled(), MailRejected("MessageRejected", "No.")])
-async def test_proof_that_comes_before_the_outcome_of_the_call_outweighs_it(
-    outcome: Outcome, driver: DeliveryDriver
-) -> None:
-    """SES took an earlier attempt, or this one whose answer was lost: nothing may have the mail sent again."""
+async def test_proof_that_arrives_before_the_outcome_of_the_call_wins(outcome: Outcome, driver: DeliveryDriver) -> None:
+    """SES accepted an earlier attempt, or this one whose response was lost: the mail must not be resent."""
     await driver.campaign(await driver.contacts(1))
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})
     claim = await abandon(driver)
     (email_id,) = await driver.ids()
     await driver.confirm(email_id, "m-1")
@@ -232,13 +228,13 @@ async def test_proof_that_comes_before_the_outcome_of_the_call_outweighs_it(
         (mail,) = await load(unit.conn, [email_id], ContentCache())
         claimed = msgspec.structs.replace(mail, state="claimed", claim=claim)
         await ledger.apply(unit, [(claimed, settle(claimed, outcome, timing(None)))])
-    await driver.become({"sent": 1}, within=6)
-    told = await driver.told()
-    assert told[-1] == "email.sent" and not {"email.requeued", "email.failed"} & set(told)
+    await driver.reach_states({"sent": 1}, within=6)
+    types = await driver.email_event_types()
+    assert types[-1] == "email.sent" and not {"email.requeued", "email.failed"} & set(types)
     assert (await driver.ledger()).resolved == 1
 
 
-async def test_a_mail_whose_ses_cannot_be_reached_waits_and_is_sent_then(
+async def test_a_mail_waits_while_ses_is_unreachable_and_is_sent_afterwards(
     config: Settings, driver: DeliveryDriver, sandbox: Sandbox
 ) -> None:
     """Nothing was sent, so nothing is unknown."""
@@ -246,51 +242,47 @@ async def test_a_mail_whose_ses_cannot_be_reached_waits_and_is_sent_then(
     people = await driver.contacts(3)
     async with running(build(nowhere), nowhere):
         await driver.campaign(people)
-        await driver.become({"sent": 3})
-    told = await driver.told()
-    assert "email.unresolved" not in told and told.count("email.sent") == 3
+        await driver.reach_states({"sent": 3})
+    types = await driver.email_event_types()
+    assert "email.unresolved" not in types and types.count("email.sent") == 3
     assert len(sandbox.of_project(driver.project)) == 3
 
 
-async def test_content_that_is_refused_for_one_does_not_stop_the_others(
-    driver: DeliveryDriver, sandbox: Sandbox
-) -> None:
+async def test_a_mail_that_ses_rejects_does_not_stop_the_others(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     people = await driver.contacts(10)
     sandbox.plant(driver.project, "reject", count=1)
     await driver.campaign(people, content(subject="Hi"))
-    await driver.become({"sent": 9, "failed": 1})
+    await driver.reach_states({"sent": 9, "failed": 1})
 
 
-async def test_a_sender_that_was_replaced_changes_nothing(driver: DeliveryDriver) -> None:
-    """Its outcome names a claim that is not the mail's any more."""
+async def test_the_outcome_of_an_obsolete_claim_changes_nothing(driver: DeliveryDriver) -> None:
+    """The outcome names a claim that no longer holds the mail."""
     await driver.campaign(await driver.contacts(1))
-    await driver.become({"sent": 1})
+    await driver.reach_states({"sent": 1})
     async with driver.runtime.unit() as unit:
         (mail,) = await load(unit.conn, await driver.ids(), ContentCache())
         claimed = msgspec.structs.replace(mail, state="claimed", claim=uuid7())
         assert await ledger.apply(unit, [(claimed, settle(claimed, Unknown("x"), timing(None)))]) == set()
     assert await driver.states() == {"sent": 1}
-    assert "email.unresolved" not in await driver.told()
+    assert "email.unresolved" not in await driver.email_event_types()
 
 
-async def hear_of_another(driver: DeliveryDriver) -> None:
-    """A notification about some other mail, that was sent just now."""
+async def notify_about_another_mail(driver: DeliveryDriver) -> None:
+    """Announce a notification about another mail that was sent just now."""
     await driver.confirm(uuid7(), "m-other")
 
 
 async def abandon(driver: DeliveryDriver) -> UUID:
-    """As if the sender had died after it claimed the project's mails; answers the claim."""
+    """Claim the project's mails as a sender that died would. Return the claim."""
     claim = uuid7()
     await driver.runtime.pool.execute(ABANDON, driver.project, claim)
     return claim
 
 
-async def test_where_nothing_tells_whether_notifications_flow_a_probe_does(
-    driver: DeliveryDriver, sandbox: Sandbox
-) -> None:
+async def test_a_probe_shows_whether_notifications_arrive(driver: DeliveryDriver, sandbox: Sandbox) -> None:
     sandbox.plant(driver.project, "error_500", count=1)
     await driver.campaign(await driver.contacts(1))
-    await driver.become({"unknown": 1})
+    await driver.reach_states({"unknown": 1})
     await driver.let_time_pass("unknown")
 
     async def probe() -> dict[str, Any] | None:

@@ -52,36 +52,36 @@ def test_a_domain_that_the_operator_vouches_for_is_verified_at_once() -> None:
     assert decide(add(verified=True), given(), NOW) == VOUCHED
 
 
-def test_adding_it_again_changes_nothing() -> None:
+def test_adding_a_domain_again_changes_nothing() -> None:
     assert decide(add(), given(ADDED), NOW) == []
     assert decide(add(verified=True, domain_id=OTHER), given(*VOUCHED), NOW) == []
 
 
-def test_adding_it_under_another_id_is_refused() -> None:
-    with pytest.raises(Rejected) as no:
+def test_adding_a_domain_under_another_id_is_rejected() -> None:
+    with pytest.raises(Rejected) as rejected:
         decide(add(domain_id=OTHER), given(ADDED), NOW)
-    assert no.value.code == "DOMAIN_ALREADY_EXISTS"
+    assert rejected.value.code == "DOMAIN_ALREADY_EXISTS"
 
 
-def test_what_another_project_has_is_refused_unless_the_operator_vouches_for_it() -> None:
-    with pytest.raises(Rejected) as no:
+def test_a_domain_of_another_project_is_rejected_unless_the_operator_vouches_for_it() -> None:
+    with pytest.raises(Rejected) as rejected:
         decide(add(), Domain(taken=True), NOW)
-    assert no.value.code == "DOMAIN_NOT_AVAILABLE"
+    assert rejected.value.code == "DOMAIN_NOT_AVAILABLE"
     assert decide(add(verified=True), Domain(taken=True), NOW) == VOUCHED
 
 
-def test_it_can_be_vouched_for_later() -> None:
+def test_the_operator_may_vouch_for_a_domain_later() -> None:
     vouched = DomainVerified(domain_id=ID, domain="example.com", vouched=True)
     assert decide(add(verified=True, domain_id=OTHER), given(ADDED), NOW) == [vouched]
     assert given(ADDED, vouched).vouched
 
 
-def test_what_ses_says_first_are_the_tokens() -> None:
+def test_ses_first_returns_the_tokens() -> None:
     assert observe(given(ADDED), SEEN) == [IDENTIFIED]
     assert observe(given(ADDED, IDENTIFIED), SEEN) == []
 
 
-def test_it_is_verified_when_ses_says_so_and_lost_when_it_says_so_no_longer() -> None:
+def test_a_domain_is_verified_and_lost_as_ses_says() -> None:
     verified = replace(SEEN, verified=True, status="SUCCESS")
     failed = replace(SEEN, status="FAILED")
     assert observe(given(ADDED, IDENTIFIED), verified) == [VERIFIED]
@@ -91,18 +91,18 @@ def test_it_is_verified_when_ses_says_so_and_lost_when_it_says_so_no_longer() ->
     assert observe(given(ADDED, IDENTIFIED, VERIFIED, LOST), verified) == [VERIFIED]
 
 
-def test_only_what_is_there_can_be_checked_or_removed() -> None:
+def test_only_an_existing_domain_can_be_checked_or_removed() -> None:
     assert decide(VerifyDomain(domain_id=ID), given(ADDED), NOW) == []
     assert decide(RemoveDomain(domain_id=ID), given(ADDED), NOW) == [DomainRemoved(domain_id=ID, domain="example.com")]
     for command in (VerifyDomain(domain_id=ID), RemoveDomain(domain_id=ID)):
-        with pytest.raises(Rejected) as no:
+        with pytest.raises(Rejected) as rejected:
             decide(command, Domain(taken=True), NOW)
-        assert no.value.code == "DOMAIN_NOT_FOUND"
+        assert rejected.value.code == "DOMAIN_NOT_FOUND"
 
 
-def test_the_records_to_publish_are_those_of_ses_and_advice_on_dmarc() -> None:
-    told = [(r.type_, r.name, r.value, r.required) for r in records(given(ADDED, IDENTIFIED), "eu-west-1")]
-    assert told == [
+def test_the_records_are_those_of_ses_and_a_dmarc_policy() -> None:
+    published = [(r.type_, r.name, r.value, r.required) for r in records(given(ADDED, IDENTIFIED), "eu-west-1")]
+    assert published == [
         ("CNAME", "a._domainkey.example.com", "a.dkim.amazonses.com", True),
         ("CNAME", "b._domainkey.example.com", "b.dkim.amazonses.com", True),
         ("CNAME", "c._domainkey.example.com", "c.dkim.amazonses.com", True),
@@ -115,7 +115,7 @@ def test_the_records_to_publish_are_those_of_ses_and_advice_on_dmarc() -> None:
 @pytest.mark.parametrize(
     "name", ["", "a", "localhost", "-a.com", "a..com", "exa mple.com", "a.com/x", "a@b.com", "1.2.3.4"]
 )
-def test_what_is_no_domain_is_refused(name: str) -> None:
-    with pytest.raises(Rejected) as no:
+def test_an_invalid_domain_name_is_rejected(name: str) -> None:
+    with pytest.raises(Rejected) as rejected:
         decide(add(name), given(), NOW)
-    assert no.value.errors[0].field == "domain"
+    assert rejected.value.errors[0].field == "domain"

@@ -1,4 +1,4 @@
-"""Whether a transactional mail is taken on."""
+"""Whether a transactional mail is accepted."""
 
 from typing import Any
 from uuid import UUID
@@ -30,10 +30,10 @@ def by_template(**changes: Any) -> SendEmail:
     return a_command(content=None, template_id=TEMPLATE_ID, **changes)
 
 
-def refusal(command: SendEmail, content: Content, domain: DomainStatus = "verified") -> Rejected:
-    with pytest.raises(Rejected) as no:
+def rejection(command: SendEmail, content: Content, domain: DomainStatus = "verified") -> Rejected:
+    with pytest.raises(Rejected) as rejected:
         decide(command, content, domain)
-    return no.value
+    return rejected.value
 
 
 def test_a_mail_from_a_verified_domain_is_queued() -> None:
@@ -54,55 +54,55 @@ def test_a_mail_from_a_verified_domain_is_queued() -> None:
         ("unverified", "DOMAIN_NOT_VERIFIED", 'Domain "example.com" is not verified.'),
     ],
 )
-def test_a_mail_from_another_domain_is_refused(status: DomainStatus, code: str, words: str) -> None:
-    no = refusal(a_command(), CONTENT, status)
-    assert no.code == code and no.message.startswith(words)
+def test_a_mail_from_an_unusable_domain_is_rejected(status: DomainStatus, code: str, words: str) -> None:
+    rejected = rejection(a_command(), CONTENT, status)
+    assert rejected.code == code and rejected.message.startswith(words)
 
 
-def test_a_from_without_a_domain_is_a_mistake_in_that_field() -> None:
-    no = refusal(a_command(), Content(subject="x", body="x", from_email="nobody"), "unknown")
-    assert no.code == "VALIDATION_ERROR" and no.errors[0].field == "from"
+def test_a_sender_without_a_domain_is_an_error_of_that_field() -> None:
+    rejected = rejection(a_command(), Content(subject="x", body="x", from_email="nobody"), "unknown")
+    assert rejected.code == "VALIDATION_ERROR" and rejected.errors[0].field == "from"
 
 
 def test_a_template_that_does_not_exist_is_not_found() -> None:
-    with pytest.raises(Rejected) as no:
+    with pytest.raises(Rejected) as rejected:
         content_of(by_template(), None)
-    assert no.value.code == "TEMPLATE_NOT_FOUND"
-    assert no.value.message == f'Template with ID "{TEMPLATE_ID}" was not found'
-    assert no.value.details == {"resource": "Template", "id": str(TEMPLATE_ID)}
+    assert rejected.value.code == "TEMPLATE_NOT_FOUND"
+    assert rejected.value.message == f'Template with ID "{TEMPLATE_ID}" was not found'
+    assert rejected.value.details == {"resource": "Template", "id": str(TEMPLATE_ID)}
 
 
-def test_overrides_win_over_the_template() -> None:
+def test_overrides_replace_fields_of_the_template() -> None:
     content = content_of(by_template(overrides={"subject": "Other", "fromEmail": "you@example.org"}), CONTENT)
     assert (content.subject, domain_of(content), content.body) == ("Other", "example.org", CONTENT.body)
 
 
-def test_an_override_of_the_wrong_type_is_refused() -> None:
-    with pytest.raises(Rejected) as no:
+def test_an_override_of_the_wrong_type_is_rejected() -> None:
+    with pytest.raises(Rejected) as rejected:
         content_of(by_template(overrides={"subject": 7}), CONTENT)
-    assert no.value.code == "VALIDATION_ERROR"
+    assert rejected.value.code == "VALIDATION_ERROR"
 
 
-def test_marketing_to_someone_who_unsubscribed_is_refused() -> None:
+def test_marketing_mail_to_an_unsubscribed_contact_is_rejected() -> None:
     marketing = Content(subject="x", body="x", from_email="me@example.com", kind="MARKETING")
-    no = refusal(a_command(subscribed=False), marketing)
-    assert no.code == "CONTACT_UNSUBSCRIBED"
-    assert no.message.startswith("Cannot send marketing template to unsubscribed contact ann@example.net.")
+    rejected = rejection(a_command(subscribed=False), marketing)
+    assert rejected.code == "CONTACT_UNSUBSCRIBED"
+    assert rejected.message.startswith("Cannot send marketing template to unsubscribed contact ann@example.net.")
 
 
 @pytest.mark.parametrize("kind", ["TRANSACTIONAL", "HEADLESS"])
-def test_other_mail_to_someone_who_unsubscribed_is_queued(kind: Any) -> None:
+def test_other_mail_to_an_unsubscribed_contact_is_queued(kind: Any) -> None:
     content = Content(subject="x", body="x", from_email="me@example.com", kind=kind)
     (queued,) = decide(a_command(subscribed=False), content, "verified")
     assert queued.kind == kind
 
 
-def test_a_mistake_in_a_template_is_told_with_its_place() -> None:
-    no = refusal(a_command(), Content(subject="x", body="line\n{% if %}", from_email="me@example.com"))
-    assert (no.errors[0].field, no.errors[0].code) == ("body", "invalid_template")
-    assert no.errors[0].message.startswith("Line 2, column ")
+def test_an_error_in_a_template_is_reported_with_its_position() -> None:
+    rejected = rejection(a_command(), Content(subject="x", body="line\n{% if %}", from_email="me@example.com"))
+    assert (rejected.errors[0].field, rejected.errors[0].code) == ("body", "invalid_template")
+    assert rejected.errors[0].message.startswith("Line 2, column ")
 
 
-def test_a_body_too_large_for_the_bus_is_refused() -> None:
-    no = refusal(a_command(), Content(subject="x", body="x" * 800_000, from_email="me@example.com"))
-    assert no.errors[0].code == "too_big"
+def test_a_body_that_is_too_large_for_the_bus_is_rejected() -> None:
+    rejected = rejection(a_command(), Content(subject="x", body="x" * 800_000, from_email="me@example.com"))
+    assert rejected.errors[0].code == "too_big"

@@ -1,4 +1,4 @@
-"""One intent: what follows from everything that can happen to it."""
+"""The decider of one email intent."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -41,14 +41,14 @@ def an_email(
     )
 
 
-def test_a_mail_that_ses_took_is_sent() -> None:
+def test_a_mail_that_ses_accepted_is_sent() -> None:
     change = settle(an_email(), Sent("m-1", "Hello"), USUAL)
     assert (change.state, change.message_id, change.resolved) == ("sent", "m-1", False)
     assert isinstance(change.event, EmailSent)
     assert (change.event.message_id, change.event.attempt, change.event.subject) == ("m-1", 1, "Hello")
 
 
-def test_a_mail_that_ses_refused_for_good_is_failed_with_its_reason() -> None:
+def test_a_rejected_mail_fails_with_the_reason_of_ses() -> None:
     change = settle(an_email(), MailRejected("MessageRejected", "Bad content"), USUAL)
     assert change.state == "failed"
     assert isinstance(change.event, EmailFailed)
@@ -56,7 +56,7 @@ def test_a_mail_that_ses_refused_for_good_is_failed_with_its_reason() -> None:
 
 
 @pytest.mark.parametrize("outcome", [Throttled(), Throttled(daily=True), NotTaken("SendingPaused"), GIVEN_BACK])
-def test_what_ses_did_not_take_waits_again_and_burns_no_attempt(outcome: Throttled | NotTaken) -> None:
+def test_a_mail_that_ses_did_not_accept_is_requeued_without_counting_the_attempt(outcome: Throttled | NotTaken) -> None:
     change = settle(an_email(), outcome, USUAL)
     assert (change.state, change.uncounted, change.event) == ("queued", True, None)
 
@@ -65,17 +65,17 @@ def test_a_claim_given_back_is_due_at_once() -> None:
     assert settle(an_email(), GIVEN_BACK, USUAL).due_in == 0
 
 
-def test_no_answer_leaves_the_mail_unknown_until_its_grace_is_over() -> None:
+def test_a_missing_response_leaves_the_mail_unknown_for_its_grace_period() -> None:
     change = settle(an_email(), Unknown("NoAnswer"), USUAL)
     assert (change.state, change.due_in) == ("unknown", CAMPAIGN_GRACE)
     assert isinstance(change.event, EmailUnresolved)
 
 
-def test_transactional_mail_has_a_shorter_grace_than_campaigns() -> None:
+def test_transactional_mail_has_a_shorter_grace_period_than_campaigns() -> None:
     assert settle(an_email("TRANSACTIONAL"), Unknown("x"), USUAL).due_in == 600.0
 
 
-def test_a_notification_settles_what_was_unknown() -> None:
+def test_a_notification_settles_an_unknown_mail() -> None:
     change = prove(an_email(message_ids=("m-9",)), "Hello")
     assert (change.state, change.resolved, change.message_id) == ("sent", True, "m-9")
     assert isinstance(change.event, EmailSent) and change.event.resolved
@@ -92,7 +92,7 @@ def test_an_expired_claim_that_a_notification_proved_is_sent() -> None:
     assert (change.state, change.resolved) == ("sent", True)
 
 
-def test_after_grace_a_mail_is_sent_again_while_notifications_flow() -> None:
+def test_after_its_grace_period_a_mail_is_resent_while_notifications_arrive() -> None:
     change = overdue(
         an_email(), "Hi", NotificationWatermark(NOW + timedelta(minutes=30)), NOW + timedelta(hours=1), USUAL
     )
@@ -101,21 +101,21 @@ def test_after_grace_a_mail_is_sent_again_while_notifications_flow() -> None:
 
 
 @pytest.mark.parametrize("watermark", [None, NOW - timedelta(hours=1), NOW, NOW + timedelta(seconds=5)])
-def test_a_resend_is_held_while_no_notification_came_since_the_call(watermark: datetime | None) -> None:
+def test_a_resend_is_held_if_no_notification_arrived_since_the_call(watermark: datetime | None) -> None:
     change = overdue(an_email(), "Hi", NotificationWatermark(watermark), NOW + timedelta(hours=2), USUAL)
     assert (change.state, change.event) == ("unknown", None)
     assert change.due_in > 0
 
 
 @pytest.mark.parametrize(("late_ago", "state"), [(1, "unknown"), (29, "unknown"), (31, "queued")])
-def test_a_resend_is_held_while_notifications_come_late(late_ago: float, state: str) -> None:
-    """Those that could not be handed over come again later, and newer ones pass them by."""
+def test_a_resend_is_held_while_notifications_arrive_late(late_ago: float, state: str) -> None:
+    """Notifications that could not be delivered are repeated later, and newer ones overtake them."""
     now = NOW + timedelta(hours=1)
     watermark = NotificationWatermark(now, late_at=now - timedelta(seconds=late_ago))
     assert overdue(an_email(), "Hi", watermark, now, USUAL).state == state
 
 
-def test_a_mail_that_a_notification_proved_is_not_sent_again_however_many_flow() -> None:
+def test_a_proven_mail_is_not_resent_even_if_notifications_arrive() -> None:
     proven = an_email(message_ids=("m-1",))
     change = overdue(proven, "Hi", NotificationWatermark(NOW + timedelta(minutes=30)), NOW + timedelta(hours=1), USUAL)
     assert (change.state, change.message_id, change.resolved) == ("sent", "m-1", True)
@@ -129,7 +129,7 @@ def test_a_mail_is_not_sent_a_third_time() -> None:
     assert isinstance(change.event, EmailFailed) and change.event.code == "UNRESOLVED"
 
 
-def test_a_second_attempt_is_held_too_while_no_notification_came() -> None:
+def test_a_second_attempt_is_held_too_while_no_notifications_arrive() -> None:
     change = overdue(an_email(attempt=2), "Hi", NotificationWatermark(), NOW + timedelta(hours=2), USUAL)
     assert change.state == "unknown"
 
@@ -139,24 +139,24 @@ def test_holding_ends_after_a_day() -> None:
     assert change.state == "failed"
 
 
-def test_a_suppressed_mail_says_why_and_counts_no_attempt() -> None:
+def test_a_suppressed_mail_has_a_reason_and_does_not_count_the_attempt() -> None:
     change = suppress(an_email(), "unsubscribed")
     assert (change.state, change.uncounted) == ("suppressed", True)
     assert isinstance(change.event, EmailSuppressed) and change.event.reason == "unsubscribed"
 
 
 @pytest.mark.parametrize("shortened", [None, 0.0, 2.0, 15.0, 600.0])
-def test_a_live_sender_is_done_with_a_claim_before_its_lease_is_over(shortened: float | None) -> None:
+def test_a_live_sender_finishes_with_a_claim_before_its_lease_ends(shortened: float | None) -> None:
     times = timing(shortened)
     assert times.give_back_after + times.connect + times.read < times.lease
 
 
-def test_a_shortened_grace_shortens_every_class_and_lengthens_none() -> None:
+def test_a_shortened_grace_period_applies_to_every_class_and_lengthens_none() -> None:
     assert set(timing(2.0).graces.values()) == {2.0}
     assert timing(7200.0).graces == USUAL.graces
 
 
-def test_a_campaign_that_sends_nothing_twice_leaves_what_is_unknown_alone_for_a_day() -> None:
+def test_unknown_mails_of_a_campaign_that_never_resends_are_held_for_a_day() -> None:
     email = replace(an_email(), never_resend=True)
     later = NOW + timedelta(hours=1)
     held = overdue(email, "Hello", NotificationWatermark(later), later, USUAL)
@@ -166,6 +166,6 @@ def test_a_campaign_that_sends_nothing_twice_leaves_what_is_unknown_alone_for_a_
     assert isinstance(failed.event, EmailFailed) and failed.event.code == "UNRESOLVED"
 
 
-def test_proof_settles_a_mail_of_such_a_campaign_like_any_other() -> None:
+def test_proof_settles_a_mail_of_a_campaign_that_never_resends() -> None:
     proven = replace(an_email(message_ids=("m-1",)), never_resend=True)
     assert overdue(proven, "Hello", NotificationWatermark(), NOW, USUAL).state == "sent"

@@ -1,4 +1,4 @@
-"""A mail's life in sentences."""
+"""The sentences of a mail's timeline."""
 
 from datetime import UTC, datetime
 from typing import get_args
@@ -12,7 +12,7 @@ AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("reason", get_args(SuppressionReason))
-def test_why_a_mail_was_not_sent_is_a_sentence(reason: str) -> None:
-    told = entry("email.suppressed", AT, {"reason": reason})
-    assert told.message.startswith("Not sent: ") and len(told.message.split()) > 4
-    assert told.details == {"reason": reason}
+def test_every_reason_for_suppression_has_a_sentence(reason: str) -> None:
+    shown = entry("email.suppressed", AT, {"reason": reason})
+    assert shown.message.startswith("Not sent: ") and len(shown.message.split()) > 4
+    assert shown.details == {"reason": reason}

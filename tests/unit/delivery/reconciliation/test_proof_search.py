@@ -1,4 +1,4 @@
-"""Which mails nothing can be on its way of any more."""
+"""For which mails no notification can be on its way any more."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,13 +12,13 @@ GRACE = timedelta(seconds=timing(None).grace("TRANSACTIONAL"))
 MAIL: Any = {"id": UUID(int=1), "claimed_at": NOW, "source": "TRANSACTIONAL"}
 
 
-def test_of_a_mail_nothing_is_on_its_way_when_no_notification_waits() -> None:
+def test_nothing_is_on_its_way_if_no_notification_is_unhandled() -> None:
     assert excluded([MAIL], None, timing(None)) == {MAIL["id"]}
 
 
-def test_nor_when_all_that_wait_came_in_after_its_grace() -> None:
+def test_nothing_is_on_its_way_if_all_unhandled_notifications_arrived_after_the_grace_period() -> None:
     assert excluded([MAIL], NOW + GRACE + timedelta(seconds=1), timing(None)) == {MAIL["id"]}
 
 
-def test_one_that_came_in_before_the_end_of_grace_may_be_the_mails_own() -> None:
+def test_a_notification_from_before_the_end_of_the_grace_period_may_be_the_mails_own() -> None:
     assert excluded([MAIL], NOW + GRACE, timing(None)) == set()

@@ -1,4 +1,4 @@
-"""The mail as SES gets it."""
+"""Mails as requests to SES."""
 
 from html import escape
 from typing import Any
@@ -60,7 +60,7 @@ def transactional(**changes: Any) -> Mail:
     return replace(MAIL, content=content, source="TRANSACTIONAL", campaign_id=None)
 
 
-def test_a_campaigns_mail_in_full() -> None:
+def test_the_complete_request_for_a_campaigns_mail() -> None:
     token = links.sign(KEY, links.LinkTarget(MAIL.project, MAIL.contact_id, MAIL.id))
     unsubscribe = f"https://mail.example.com/unsubscribe/{token}"
     footer = html_of(MAIL).partition("pro.</p>")[2]
@@ -107,7 +107,7 @@ def test_a_campaigns_mail_in_full() -> None:
     assert footer.endswith("</a></div></body></html>") and unsubscribe in footer
 
 
-def test_the_footer_is_in_the_readers_language() -> None:
+def test_the_footer_is_in_the_recipients_language() -> None:
     assert "Abbestellen" in html_of(replace(MAIL, contact_data='{"locale": "de-AT"}'))
     assert "Unsubscribe" in html_of(replace(MAIL, contact_data='{"locale": "xx"}'))
     assert "退订" in html_of(replace(MAIL, language="zh"))
@@ -115,11 +115,11 @@ def test_the_footer_is_in_the_readers_language() -> None:
 
 
 @pytest.mark.parametrize("locale", LOCALES)
-def test_the_footer_speaks_every_language(locale: str) -> None:
+def test_the_footer_exists_in_every_language(locale: str) -> None:
     assert escape(WORDS[locale][1]) in html_of(replace(MAIL, language=locale))
 
 
-def test_a_body_with_its_own_link_gets_no_footer() -> None:
+def test_a_body_with_an_unsubscribe_link_gets_no_footer() -> None:
     own = replace(MAIL, content=replace(CONTENT, body='<a href="{{ unsubscribeUrl }}">stop</a>'))
     assert html_of(own).count("/unsubscribe/") == 1
     assert "List-Unsubscribe" in headers_of(own)
@@ -130,12 +130,12 @@ def test_transactional_mail_has_neither_footer_nor_unsubscribe_headers() -> None
     assert headers_of(transactional()) == {"X-Godwit-Email": str(MAIL.id)}
 
 
-def test_transactional_mail_that_links_to_unsubscribing_offers_it_by_one_click_too() -> None:
+def test_transactional_mail_with_an_unsubscribe_link_offers_one_click_unsubscribe() -> None:
     headers = headers_of(transactional(body='<a href="{{ manageUrl }}">settings</a>'))
     assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
 
 
-def test_a_mails_own_data_wins_over_the_contacts_and_neither_over_ours() -> None:
+def test_a_mails_data_overrides_the_contacts_but_not_our_own_names() -> None:
     mail = replace(
         MAIL,
         content=replace(CONTENT, body="{{ plan }} {{ data.plan }} {{ event.plan }} {{ email }} {{ id }}"),
@@ -144,7 +144,7 @@ def test_a_mails_own_data_wins_over_the_contacts_and_neither_over_ours() -> None
     assert html_of(mail).startswith(f"gold gold gold ann@example.net {MAIL.contact_id}")
 
 
-def test_no_header_can_be_smuggled_in() -> None:
+def test_headers_cannot_be_injected() -> None:
     content = replace(CONTENT, subject="{{ name }}", from_name="Eve\r\nBcc: all@example.com")
     mail = replace(MAIL, content=content, contact_data='{"name": "x\\r\\nBcc: all@example.com"}')
     request = request_of(mail)
@@ -158,7 +158,7 @@ def test_no_header_can_be_smuggled_in() -> None:
     "address",
     ["", "a", "@example.com", "a@", "a b@example.com", "a@b\r\nBcc: c@d", "ä@example.com", "a,b@example.com", "<a@b>"],
 )
-def test_an_address_that_no_mail_can_carry_is_refused(address: str) -> None:
+def test_an_invalid_address_is_rejected(address: str) -> None:
     with pytest.raises(Unrenderable):
         ascii_address(address)
 
@@ -167,7 +167,7 @@ def test_an_international_domain_is_written_in_ascii() -> None:
     assert ascii_address("ann@bücher.example") == "ann@xn--bcher-kva.example"
 
 
-def test_the_subject_of_a_mail_that_cannot_be_rendered_is_the_one_that_was_written() -> None:
+def test_the_subject_of_a_mail_that_cannot_be_rendered_is_its_template() -> None:
     broken = replace(MAIL, content=replace(CONTENT, subject="{{ 1 | divided_by: 0 }}"))
     assert subject_of(broken, LINKS) == "{{ 1 | divided_by: 0 }}"
     assert subject_of(MAIL, LINKS) == "Hi Ann"

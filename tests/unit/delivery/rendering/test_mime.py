@@ -1,4 +1,4 @@
-"""Each class of mail as a MIME message, read back with the standard library: what is in it, and what is not."""
+"""Each class of mail as a MIME message, read back with the standard library."""
 
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -91,7 +91,7 @@ def headers_in(message: EmailMessage, *names: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     "make", [lambda: MAIL, marketing, campaign, workflow], ids=["plain", "marketing", "campaign", "workflow"]
 )
-def test_every_mail_says_who_writes_to_whom_and_says_it_twice(make: Any) -> None:
+def test_every_mail_has_sender_recipient_and_both_bodies(make: Any) -> None:
     message = read(make())
     assert tree(message) == ("multipart/alternative", ["text/plain", "text/html"])
     assert message["Subject"] == "Grüße an Änn"
@@ -107,14 +107,14 @@ def test_every_mail_says_who_writes_to_whom_and_says_it_twice(make: Any) -> None
         assert theirs not in message
 
 
-def test_transactional_mail_is_no_bulk_mail() -> None:
+def test_transactional_mail_has_no_bulk_headers() -> None:
     message = read(MAIL)
     assert headers_in(message, *LIST, *BULK) == {}
     assert "unsubscribe" not in text_of(message, "html") + text_of(message, "plain")
 
 
 @pytest.mark.parametrize("make", [marketing, campaign, workflow])
-def test_marketing_mail_can_be_stopped_by_one_click_wherever_it_comes_from(make: Any) -> None:
+def test_marketing_mail_of_any_source_offers_one_click_unsubscribe(make: Any) -> None:
     message = read(make())
     url = LINKS.of(MAIL.project, MAIL.contact_id, MAIL.id).unsubscribe
     assert headers_in(message, *LIST) == {
@@ -127,12 +127,12 @@ def test_marketing_mail_can_be_stopped_by_one_click_wherever_it_comes_from(make:
     assert text_of(message, "plain").endswith(f"Unsubscribe: {url}\n")
 
 
-def test_a_transactional_campaign_is_bulk_but_no_list() -> None:
+def test_a_transactional_campaign_has_bulk_headers_but_no_list_headers() -> None:
     message = read(replace(campaign(), content=MAIL.content))
     assert headers_in(message, *LIST) == {} and headers_in(message, *BULK) == BULK
 
 
-def test_attachments_and_inline_images_stand_where_mail_programs_look_for_them() -> None:
+def test_attachments_and_inline_images_are_nested_as_mail_clients_expect() -> None:
     shown = replace(MAIL, content=replace(MAIL.content, body='<p>Hi</p><img src="cid:logo@godwit">'))
     message = read(shown, PDF, LOGO)
     assert tree(message) == (
@@ -156,21 +156,21 @@ def test_attachments_and_inline_images_stand_where_mail_programs_look_for_them()
     )
 
 
-def test_only_what_there_is_gets_a_part() -> None:
+def test_absent_contents_get_no_part() -> None:
     assert tree(read(MAIL, LOGO))[0] == "multipart/related"
     assert tree(read(MAIL, PDF))[0] == "multipart/mixed"
     wordless = replace(MAIL, content=replace(MAIL.content, body="<img src='https://x.example/a.png'>"))
     assert tree(read(wordless)) == "text/html"
 
 
-def test_lines_of_any_length_arrive_whole() -> None:
+def test_lines_of_any_length_are_preserved() -> None:
     long = "ß" * 5000
     message = read(replace(MAIL, content=replace(MAIL.content, body=f"<p>{long}</p>\n.\n", subject="Ü" * 400)))
     assert long in text_of(message, "html") and text_of(message, "html").endswith("\n.\n")
     assert message["Subject"] == "Ü" * 400
 
 
-def test_the_callers_headers_are_written_as_they_are() -> None:
+def test_custom_headers_are_written_unchanged() -> None:
     extras = MailOptions(name='Ann "the" Ü', headers={"X-Order": "42", "References": "<a@b> <c@d>", "X-Note": "grün"})
     message = read(replace(MAIL, extras=extras))
     assert max(map(len, as_mime(render(replace(MAIL, extras=extras), LINKS)).split(b"\r\n"))) <= 78
@@ -178,7 +178,7 @@ def test_the_callers_headers_are_written_as_they_are() -> None:
     assert message["To"].addresses[0].display_name == 'Ann "the" Ü'
 
 
-def test_what_has_headers_or_files_goes_to_ses_as_we_wrote_it_and_the_rest_as_simple_content() -> None:
+def test_only_mails_with_custom_headers_or_files_are_sent_as_raw_content() -> None:
     assert "Simple" in compose(MAIL, LINKS, "set").request["Content"]
     for mail, files in ((replace(MAIL, extras=MailOptions(headers={"X-A": "b"})), ()), (MAIL, (PDF,))):
         request = compose(mail, LINKS, "set", files).request
@@ -187,7 +187,7 @@ def test_what_has_headers_or_files_goes_to_ses_as_we_wrote_it_and_the_rest_as_si
         assert {"Name": "godwit_email", "Value": str(MAIL.id)} in request["EmailTags"]
 
 
-def test_a_mail_shows_whom_the_message_that_it_came_from_named() -> None:
+def test_a_mail_shows_the_recipients_of_the_message_it_came_from() -> None:
     named = MailOptions(
         shown_to=[Mailbox(address="ann@bücher.example", name="Änn, the Great"), Mailbox(address="bob@x.example")],
         shown_cc=[Mailbox(address="c@x.example")],
@@ -199,6 +199,6 @@ def test_a_mail_shows_whom_the_message_that_it_came_from_named() -> None:
     assert request["Destination"] == {"ToAddresses": ["ann@xn--bcher-kva.example"]} and "Raw" in request["Content"]
 
 
-def test_a_message_that_named_somebody_in_cc_only_has_no_to() -> None:
+def test_a_message_with_only_cc_recipients_has_no_to_header() -> None:
     message = read(replace(MAIL, extras=MailOptions(shown_cc=[Mailbox(address="c@x.example")])))
     assert (message["To"], str(message["Cc"])) == (None, "c@x.example")

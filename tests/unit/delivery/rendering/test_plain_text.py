@@ -1,4 +1,4 @@
-"""The plain text of HTML, and that converting the template is as good as converting the mail."""
+"""Converting HTML to plain text, of mails and of templates."""
 
 import pytest
 from hypothesis import given
@@ -36,7 +36,7 @@ from services.delivery.rendering.templates import render_html, render_text
         ("<style>{% assign q = 1 %}{{ q }}</style><p>{{ q }}</p>", "{% assign q = 1 %}\n\n{{ q }}"),
     ],
 )
-def test_what_html_says(body: str, text: str) -> None:
+def test_html_becomes_plain_text(body: str, text: str) -> None:
     assert text_template(body) == text
 
 
@@ -52,17 +52,17 @@ VALUES = {"name": "A < B & <i>C</i>", "n": 2, "items": ["x", "y"], "url": "https
         "<table><tr {% if n == 2 %}class='b'{% endif %}><td>{{ n }}</td><td>{{ none }}</td></tr></table>",
     ],
 )
-def test_a_converted_template_says_what_the_converted_mail_says(body: str) -> None:
+def test_converting_the_template_equals_converting_the_mail(body: str) -> None:
     of_the_mail = text_template(render_html(body, VALUES))
     of_the_template = tidied(render_text(text_template(body), VALUES))
     assert of_the_template.split() == of_the_mail.split()
 
 
 @given(st.text(alphabet="<>/a \"'=!-{}%\ue000\ue0011pbr&;\n", max_size=60))
-def test_nothing_that_is_written_breaks_it(body: str) -> None:
+def test_any_input_can_be_converted(body: str) -> None:
     assert isinstance(text_template(body), str)
 
 
-def test_hostile_html_takes_no_longer_than_other() -> None:
+def test_hostile_html_takes_linear_time() -> None:
     for evil in ("<", '<a "', "<style>", "<!--", "{{", "{%", '<a href="', "<a ", "<li>"):
         text_template(evil * (400_000 // len(evil)))

@@ -1,4 +1,4 @@
-"""Rendering: Plunk's syntax, escaping, and templates that ask for too much."""
+"""Rendering: Plunk's syntax, escaping, and templates that exceed the limits."""
 
 import time
 from collections.abc import Callable
@@ -43,7 +43,7 @@ from services.delivery.rendering.templates import (
         ("a }} b { c }", {}, "a }} b { c }"),
     ],
 )
-def test_what_marketers_write_is_understood(source: str, values: dict[str, object], result: str) -> None:
+def test_templates_render_as_marketers_expect(source: str, values: dict[str, object], result: str) -> None:
     assert render_html(source, values).replace("&#34;", '"') == result
 
 
@@ -56,7 +56,7 @@ def test_a_subject_is_one_line_of_plain_text() -> None:
     assert render_line("Hi {{ name }}", {"name": "A & B\r\nBcc: x@example.com"}) == "Hi A & B Bcc: x@example.com"
 
 
-def test_what_is_plain_liquid_stays_as_it_is() -> None:
+def test_plain_liquid_stays_unchanged() -> None:
     source = '{{ a | default: "x" }}{% if a %}{{ a.b[0] }}{% endif %}'
     assert to_liquid(source) == source
 
@@ -64,7 +64,7 @@ def test_what_is_plain_liquid_stays_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("source", "line"), [("{{ name", 1), ("ok\n{% if %}", 2), ("{% include 'x' %}", 1), ("{% for %}", 1)]
 )
-def test_a_template_that_cannot_be_parsed_says_where(source: str, line: int) -> None:
+def test_a_syntax_error_is_reported_with_its_line(source: str, line: int) -> None:
     with pytest.raises(BadTemplate) as bad:
         check(source)
     assert bad.value.line == line
@@ -86,34 +86,32 @@ def test_a_template_that_cannot_be_parsed_says_where(source: str, line: int) -> 
         "{% for i in (1..9999) %}{% assign s = w | split: ',' | sort %}{% endfor %}",
     ],
 )
-def test_a_template_that_asks_for_too_much_is_stopped(source: str) -> None:
+def test_a_template_that_exceeds_the_limits_is_stopped(source: str) -> None:
     begun = time.process_time()
     with pytest.raises(Unrenderable):
         render_html(source, {})
     assert time.process_time() - begun < 5
 
 
-def test_a_template_that_was_stopped_does_not_spoil_the_next() -> None:
+def test_a_stopped_template_does_not_affect_the_next() -> None:
     with pytest.raises(Unrenderable):
         render_html("{% for i in (1..100000000) %}x{% endfor %}", {})
     assert render_html("{{ name }}", {"name": "Ann"}) == "Ann"
 
 
-def test_a_template_nested_without_end_is_refused() -> None:
+def test_a_template_nested_too_deeply_is_rejected() -> None:
     with pytest.raises(BadTemplate):
         check("{% if a %}" * 5000 + "{% endif %}" * 5000)
 
 
 @pytest.mark.parametrize("value", ["a < b", "", None, True, False, 0, 1.5, 10**20, ["a", "<b>", 1], {"a": [1]}, [], {}])
 @pytest.mark.parametrize("render", [render_html, render_text])
-def test_the_short_way_says_what_the_long_way_says(
-    render: Callable[[str, dict[str, object]], str], value: object
-) -> None:
+def test_fast_templates_render_like_liquid(render: Callable[[str, dict[str, object]], str], value: object) -> None:
     short, long = "<p>{{ name }}{{missing}}</p>", "<p>{{ name }}{{missing}}</p>{% comment %}{% endcomment %}"
     assert render(short, {"name": value}) == render(long, {"name": value})
 
 
-def test_names_that_mean_something_to_liquid_go_the_long_way() -> None:
+def test_liquid_keywords_are_left_to_liquid() -> None:
     assert render_text("{{ true }}{{ nil }}{{ empty }}", {"true": "x", "nil": "x"}) == "true"
     with pytest.raises(Unrenderable):
         render_text("{{ a }}", {"a": "x" * 2_000_001})

@@ -32,11 +32,11 @@ def test_parameters_are_added_where_they_belong(url: str, tagged: str) -> None:
     assert with_utm(link(url), UTM) == link(tagged)
 
 
-def test_quotes_are_kept_as_they_are() -> None:
+def test_quotes_are_preserved() -> None:
     assert with_utm(link("https://example.com", "'"), UTM) == link(f"https://example.com?{TAGS}", "'")
 
 
-def test_what_a_link_says_already_stays() -> None:
+def test_parameters_that_a_link_already_has_stay() -> None:
     said = "https://example.com/?utm_source=mine&amp;utm_campaign=x"
     assert with_utm(link(said), UTM) == link(f"{said}&amp;utm_medium=email")
 
@@ -44,15 +44,15 @@ def test_what_a_link_says_already_stays() -> None:
 @pytest.mark.parametrize(
     "url", ["{{ unsubscribeUrl }}", "mailto:a@example.com", "#top", "/relative", "https://e.com/{% if a %}b{% endif %}"]
 )
-def test_links_that_are_no_pages_or_not_known_yet_are_left_alone(url: str) -> None:
+def test_links_to_other_things_than_pages_stay_unchanged(url: str) -> None:
     assert with_utm(link(url), UTM) == link(url)
 
 
-def test_without_parameters_and_outside_of_links_nothing_changes() -> None:
+def test_nothing_else_changes() -> None:
     body = link("https://example.com") + '<img src="https://example.com/a.png"> https://example.com'
     assert with_utm(body, None) == body
     assert with_utm('<img src="https://example.com/a.png"> https://example.com', UTM).count("utm") == 0
 
 
-def test_what_looks_like_liquid_in_a_parameter_is_text() -> None:
+def test_liquid_in_a_parameter_is_text() -> None:
     assert "{{" not in with_utm(link("https://example.com"), Utm(source="{{ secret }}"))

@@ -1,8 +1,7 @@
-"""How permits circulate, in a time of our own: never too many calls in a second, and hardly a permit idle.
+"""Simulates how permits circulate: the rate is never exceeded, and hardly a permit is idle.
 
-Senders claim, call and record as `sender.py` does, with usual times for each step; some are killed, or told to stop,
-and start again.
-What the machine that runs the tests is busy with has no part in it.
+Simulated senders claim, call and write outcomes as `sender.py` does, with usual times for each step; some are killed or
+stopped, and start again. Time is simulated, too, so the load of the machine does not matter.
 """
 
 import heapq
@@ -32,7 +31,7 @@ SECONDS = 30.0
 
 
 class World:
-    """One bucket, its senders, and the calls that arrived."""
+    """A permit pool, its senders, and the calls that reached SES."""
 
     def __init__(self, rate: float, seed: int) -> None:
         self.now = 0.0
@@ -63,7 +62,7 @@ class World:
         self.after(every * self._dice.uniform(0.7, 1.3), lambda: self.restart_now_and_then(senders, every, ways))
 
     def take(self, uncalled: int) -> tuple[list[float], float, float]:
-        """As `bucket.take`: in how many seconds calls may begin, when the permits come back, and how long to wait."""
+        """Take permits like `permit_pool.take`: return the starts, when the permits return, and how long to wait."""
         self._out = Counter({ready: n for ready, n in self._out.items() if ready > self.now - 1})
         coming = sorted(ready for ready, n in self._out.items() if ready > self.now and n > 0)
         out = [
@@ -89,7 +88,7 @@ class World:
 
 
 class Sender:
-    """Until its `end`: killed it does nothing more, told to stop it finishes what it has begun."""
+    """A sender until its `end`: a killed one does nothing more, a stopped one finishes what it has begun."""
 
     def __init__(self, world: World) -> None:
         self.end: End | None = None
@@ -127,7 +126,7 @@ class Sender:
 def used_and_busiest(
     rate: float, senders: int, every: float | None = None, ways: Sequence[End] = ()
 ) -> tuple[float, int]:
-    """The share of what is allowed that arrived, and the most in any second."""
+    """Return the used share of the rate, and the most calls in any second."""
     world = World(rate, seed=1)
     running = [Sender(world) for _ in range(senders)]
     for sender in running:
@@ -142,26 +141,26 @@ def used_and_busiest(
 
 @pytest.mark.parametrize("senders", [1, 4])
 @pytest.mark.parametrize("rate", [14, 100])
-def test_more_than_nineteen_in_twenty_of_what_is_allowed_is_used(rate: int, senders: int) -> None:
+def test_at_least_95_percent_of_the_rate_is_used(rate: int, senders: int) -> None:
     used, busiest = used_and_busiest(rate, senders)
     assert used >= 0.95 and busiest <= rate
 
 
 @pytest.mark.parametrize("senders", [2, 4])
 @pytest.mark.parametrize("rate", [14, 100])
-def test_so_it_is_while_senders_are_killed_or_stopped_and_start_again(rate: int, senders: int) -> None:
+def test_at_least_95_percent_of_the_rate_is_used_while_senders_restart(rate: int, senders: int) -> None:
     used, busiest = used_and_busiest(rate, senders, 11.5, ("killed", "stopped"))
     assert used >= 0.95 and busiest <= rate
 
 
 @pytest.mark.parametrize("senders", [2, 4])
 @pytest.mark.parametrize("rate", [14, 100])
-def test_however_often_senders_are_killed_there_are_never_too_many_calls_in_a_second(rate: int, senders: int) -> None:
+def test_the_rate_is_never_exceeded_however_often_senders_are_killed(rate: int, senders: int) -> None:
     used, busiest = used_and_busiest(rate, senders, 3.0, ("killed",))
     assert used >= 0.85 and busiest <= rate
 
 
 @pytest.mark.parametrize("rate", [14, 100])
-def test_a_sender_that_is_told_to_stop_costs_the_others_nothing(rate: int) -> None:
+def test_stopping_a_sender_costs_the_others_nothing(rate: int) -> None:
     used, busiest = used_and_busiest(rate, 2, 3.0, ("stopped",))
     assert used >= 0.95 and busiest <= rate

@@ -1,4 +1,4 @@
-"""When the mails of a campaign may go out."""
+"""When the mails of a campaign may be sent."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -48,11 +48,11 @@ def is_open(window: SendWindow, zone: ZoneInfo, moment: datetime) -> bool:
     return opening(window, zone, moment) == moment
 
 
-def test_a_window_that_is_open_is_open_now() -> None:
+def test_an_open_window_opens_now() -> None:
     assert opening(OFFICE, BERLIN, NOW) == NOW
 
 
-def test_a_window_opens_by_the_clock_of_its_zone() -> None:
+def test_a_window_opens_by_the_clock_of_the_zone() -> None:
     assert opening(OFFICE, NEW_YORK, NOW) == at("2026-11-20T09:00-05:00")
     assert opening(OFFICE, BERLIN, at("2026-11-20T18:00+01:00")) == at("2026-11-21T09:00+01:00")
 
@@ -62,29 +62,29 @@ def test_a_window_of_workdays_opens_on_monday() -> None:
     assert opening(workdays, BERLIN, at("2026-11-20T18:00+01:00")) == at("2026-11-23T09:00+01:00")
 
 
-def test_a_window_over_midnight_belongs_to_the_day_on_which_it_opens() -> None:
+def test_a_window_across_midnight_belongs_to_the_day_on_which_it_opens() -> None:
     friday = SendWindow(start="22:00", end="06:00", days=("FRI",))
     assert is_open(friday, BERLIN, at("2026-11-21T05:59+01:00"))
     assert opening(friday, BERLIN, at("2026-11-21T06:00+01:00")) == at("2026-11-27T22:00+01:00")
 
 
-def test_a_window_keeps_the_clocks_hours_when_the_clocks_change() -> None:
+def test_a_window_keeps_its_local_hours_when_clocks_change() -> None:
     assert opening(OFFICE, BERLIN, at("2026-03-28T20:00+01:00")) == at("2026-03-29T09:00+02:00")
     assert opening(OFFICE, BERLIN, at("2026-10-24T20:00+02:00")) == at("2026-10-25T09:00+01:00")
 
 
-def test_a_window_in_the_hour_that_is_left_out_opens_when_it_would_have() -> None:
+def test_a_window_in_a_skipped_hour_opens_with_the_offset_before_the_change() -> None:
     early = SendWindow(start="02:30", end="08:00")
     assert opening(early, BERLIN, at("2026-03-29T01:59+01:00")) == at("2026-03-29T03:30+02:00")
 
 
-def test_a_window_in_the_hour_that_comes_twice_opens_the_first_time() -> None:
+def test_a_window_in_a_repeated_hour_opens_the_first_time() -> None:
     early = SendWindow(start="02:30", end="08:00")
     assert opening(early, BERLIN, at("2026-10-25T01:00+02:00")) == at("2026-10-25T02:30+02:00")
 
 
 @given(windows, zones, moments)
-def test_a_window_opens_within_eight_days_and_is_open_then_and_not_before(
+def test_a_window_opens_within_eight_days_and_not_before_its_opening(
     window: SendWindow, zone: ZoneInfo, now: datetime
 ) -> None:
     opens = opening(window, zone, now)
@@ -96,7 +96,7 @@ def test_a_window_opens_within_eight_days_and_is_open_then_and_not_before(
 
 
 @given(windows, zones, moments)
-def test_a_window_is_open_by_the_clock_on_days_on_which_clocks_do_not_change(
+def test_a_window_follows_the_local_clock_on_days_without_a_clock_change(
     window: SendWindow, zone: ZoneInfo, now: datetime
 ) -> None:
     local = now.astimezone(zone)
@@ -111,7 +111,7 @@ def test_a_window_is_open_by_the_clock_on_days_on_which_clocks_do_not_change(
     assert is_open(window, zone, now) == expected
 
 
-def test_the_recipients_zone_goes_before_the_projects_unless_the_window_is_the_projects() -> None:
+def test_the_recipients_zone_wins_unless_the_window_uses_the_projects() -> None:
     assert zone_for(OFFICE, "America/New_York", "Europe/Berlin") == NEW_YORK
     assert (
         zone_for(SendWindow(start="09:00", end="18:00", timezone="PROJECT"), "America/New_York", "Europe/Berlin")
@@ -119,7 +119,7 @@ def test_the_recipients_zone_goes_before_the_projects_unless_the_window_is_the_p
     )
 
 
-def test_what_is_no_zone_is_passed_over() -> None:
+def test_unknown_zones_are_ignored() -> None:
     for wrong in (None, "", "Mars/Olympus", "../../etc/passwd", "Europe", "/etc/localtime", 7, "x" * 10_000, "a\0b"):
         assert zone_for(OFFICE, wrong, "Europe/Berlin") == BERLIN
     assert zone_for(OFFICE, None, None) == UTC
@@ -129,10 +129,8 @@ def test_what_is_no_zone_is_passed_over() -> None:
     st.integers(1, 1_000_000),
     st.lists(st.tuples(st.floats(0, 7200), st.integers(0, 5000)), min_size=1, max_size=60),
 )
-def test_no_hour_sees_more_mails_than_the_rate_however_they_are_claimed(
-    rate: int, claims: list[tuple[float, int]]
-) -> None:
-    """More than the rate by what may be made up for at once: a second's mails, and the one that is on its way."""
+def test_no_hour_exceeds_the_rate_however_mails_are_claimed(rate: int, claims: list[tuple[float, int]]) -> None:
+    """The rate may be exceeded by the burst of one second, and by one mail."""
     schedule, meter, now = SendSchedule(rate), RateMeter(NOW, NOW), NOW
     sent: list[tuple[datetime, int]] = []
     for pause, wanted in claims:
@@ -145,7 +143,7 @@ def test_no_hour_sees_more_mails_than_the_rate_however_they_are_claimed(
         assert within <= rate + rate * (BURST / HOUR) + 1
 
 
-def test_a_rate_is_used_up_by_those_who_claim_often() -> None:
+def test_frequent_claims_use_the_whole_rate() -> None:
     schedule, meter, sent = SendSchedule(7200), RateMeter(NOW, NOW), 0
     for tick in range(4 * 3600):
         admitted, meter = admit(schedule, meter, NOW + timedelta(seconds=tick / 4), 100)
@@ -153,11 +151,11 @@ def test_a_rate_is_used_up_by_those_who_claim_often() -> None:
     assert 7198 <= sent <= 7203
 
 
-def test_without_a_rate_everything_may_go_out() -> None:
+def test_without_a_rate_all_mails_are_admitted() -> None:
     assert admit(SendSchedule(), RateMeter(NOW, NOW), NOW, 500) == (500, RateMeter(NOW, NOW))
 
 
-def test_mails_are_placed_one_after_another() -> None:
+def test_due_times_follow_one_another() -> None:
     schedule, meter, due_times = SendSchedule(60), RateMeter(NOW, NOW), []
     for _ in range(3):
         due, meter = next_due(schedule, meter, UTC, NOW)
@@ -166,26 +164,26 @@ def test_mails_are_placed_one_after_another() -> None:
     assert due_times == [DueTime(NOW), DueTime(NOW + minute, "SEND_RATE"), DueTime(NOW + 2 * minute, "SEND_RATE")]
 
 
-def test_a_reader_whose_window_is_closed_takes_nobodys_place() -> None:
+def test_a_recipient_whose_window_is_closed_takes_nobodys_turn() -> None:
     schedule, meter = SendSchedule(60, OFFICE), RateMeter(NOW, NOW)
     due, after = next_due(schedule, meter, NEW_YORK, NOW)
     assert (due, after) == (DueTime(at("2026-11-20T09:00-05:00"), "SEND_WINDOW"), meter)
     assert next_due(schedule, after, BERLIN, NOW)[0] == DueTime(NOW)
 
 
-def test_places_after_the_closing_are_on_the_next_day() -> None:
+def test_due_times_after_the_window_closes_are_on_the_next_day() -> None:
     late = RateMeter(NOW, at("2026-11-20T18:30+01:00"))
     assert next_due(SendSchedule(60, OFFICE), late, BERLIN, NOW)[0] == DueTime(
         at("2026-11-21T09:00+01:00"), "SEND_WINDOW"
     )
 
 
-def test_the_end_is_when_the_slower_of_both_rates_is_through() -> None:
+def test_the_slower_of_both_rates_determines_the_end() -> None:
     assert estimated_end(SendSchedule(3600), UTC, NOW, 100, 14) == NOW + timedelta(seconds=100)
     assert estimated_end(SendSchedule(360_000), UTC, NOW, 140, 14) == NOW + timedelta(seconds=10)
 
 
-def test_the_end_skips_the_hours_in_which_the_window_is_closed() -> None:
+def test_the_end_skips_the_hours_outside_the_window() -> None:
     assert estimated_end(SendSchedule(1000, OFFICE), BERLIN, at("2026-11-20T17:00+01:00"), 2000, 14) == at(
         "2026-11-21T10:00+01:00"
     )
@@ -194,7 +192,7 @@ def test_the_end_skips_the_hours_in_which_the_window_is_closed() -> None:
     )
 
 
-def test_an_end_that_is_never_or_ten_years_away_cannot_be_told() -> None:
+def test_an_end_that_is_ten_years_away_or_never_is_unknown() -> None:
     assert estimated_end(SendSchedule(None, OFFICE), BERLIN, NOW, 10, 0.0) is None
     assert estimated_end(SendSchedule(1), UTC, NOW, 1_000_000, 14) is None
     assert estimated_end(SendSchedule(1000, SendWindow(start="09:00", end="09:01")), UTC, NOW, 1_000_000, 14) is None

@@ -1,19 +1,19 @@
-"""What a process knows to wait in the queue."""
+"""What a process knows about urgent mails in the queue."""
 
 from services.delivery.sender.backlog import Backlog
 
 
-def test_at_first_nobody_knows_what_waits() -> None:
+def test_a_new_backlog_counts_as_not_empty() -> None:
     assert Backlog()
 
 
-def test_what_was_known_before_a_look_that_found_all_does_not_wait_any_more() -> None:
+def test_a_look_that_finds_everything_empties_the_backlog() -> None:
     backlog = Backlog()
     backlog.found(backlog.known())
     assert not backlog
 
 
-def test_what_came_during_the_look_still_waits() -> None:
+def test_mails_queued_during_the_look_stay_in_the_backlog() -> None:
     backlog = Backlog()
     known = backlog.known()
     backlog.grow()
@@ -21,7 +21,7 @@ def test_what_came_during_the_look_still_waits() -> None:
     assert backlog
 
 
-def test_it_says_that_it_grew_until_the_next_look() -> None:
+def test_growth_is_signalled_until_the_next_look() -> None:
     backlog = Backlog()
     backlog.grow()
     assert backlog.grew.is_set()

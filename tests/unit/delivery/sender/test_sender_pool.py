@@ -1,4 +1,4 @@
-"""Threads that do what they are handed, and bring it back to the loop."""
+"""The thread pool that calls SES."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ from services.delivery.sender.sender_pool import SenderPool
 Done = tuple[int, int | None]
 
 
-async def test_everything_that_was_handed_in_comes_back_once_on_the_loop() -> None:
+async def test_every_job_is_finished_once_on_the_event_loop() -> None:
     back: list[Done] = []
     places: set[int] = set()
     all_back = asyncio.Event()
@@ -29,7 +29,7 @@ async def test_everything_that_was_handed_in_comes_back_once_on_the_loop() -> No
     assert places == {threading.get_ident()}
 
 
-async def test_work_that_raises_comes_back_without_a_result_and_the_next_is_done() -> None:
+async def test_a_job_that_raises_has_no_result_and_does_not_stop_the_next() -> None:
     back: list[Done] = []
     all_back = asyncio.Event()
 
@@ -46,7 +46,7 @@ async def test_work_that_raises_comes_back_without_a_result_and_the_next_is_done
     assert back == [(0, None), (4, 3)]
 
 
-async def test_what_was_handed_in_is_done_though_the_crew_is_dismissed() -> None:
+async def test_submitted_jobs_are_finished_after_the_pool_is_closed() -> None:
     back: list[Done] = []
     all_back = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Which error of SES means what."""
+"""Which SES error means which outcome."""
 
 import pytest
 
@@ -30,5 +30,7 @@ from services.delivery.ses.outcome import MailRejected, NotTaken, Outcome, Throt
         (302, "", "", Unknown("HTTP 302")),
     ],
 )
-def test_only_an_answer_that_says_no_is_a_no(status: int, code: str, message: str, outcome: Outcome) -> None:
+def test_only_an_explicit_rejection_means_that_the_mail_was_not_accepted(
+    status: int, code: str, message: str, outcome: Outcome
+) -> None:
     assert of_error(status, code, message) == outcome

@@ -24,7 +24,7 @@ from services.delivery.suppression.withholding import suppression
         ("MARKETING", "WORKFLOW", True, "bounced", "bounced"),
     ],
 )
-def test_who_must_not_get_what(
+def test_consent_and_address_decide_who_gets_which_mail(
     kind: Kind,
     source: Source,
     subscribed: bool,
