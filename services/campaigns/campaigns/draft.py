@@ -1,4 +1,4 @@
-"""The draft of a campaign: what it says and to whom, and how an update changes it. Pure."""
+"""The draft of a campaign: its content, audience and settings, and how an update changes them. Pure."""
 
 from typing import Any
 

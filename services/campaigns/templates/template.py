@@ -34,7 +34,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     """A template. The times are those of its row, and None until it is stored.
 
     The last three fields are loaded for a command: the domains that the project may send from, the number of unfinished
-    campaigns that use the template, and its content at the versions that are to be restored.
+    campaigns that use the template, and its content at the versions that commands restore.
     """
 
     current: TemplateContent

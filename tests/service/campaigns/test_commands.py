@@ -199,8 +199,8 @@ async def test_a_campaign_goes_through_its_life(service: Runtime, stack: Stack, 
     assert (shown.status, shown.name, shown.scheduled_for) == ("CANCELLED", "Renamed", None)
     copy = await tell(client, sender, DuplicateCampaign(campaign_id=uuid7(), original_id=campaign_id), CampaignView)
     assert (copy.status, copy.name, copy.body) == ("DRAFT", "Renamed (Copy)", CONTENT.body)
-    gone = await tell(client, sender, DeleteCampaign(campaign_id=campaign_id), Deleted)
-    assert gone.id == campaign_id
+    deleted = await tell(client, sender, DeleteCampaign(campaign_id=campaign_id), Deleted)
+    assert deleted.id == campaign_id
     with pytest.raises(Rejected) as no:
         await ask(client, sender, GetCampaign(campaign_id=campaign_id), CampaignView)
     assert no.value.code == "CAMPAIGN_NOT_FOUND"

@@ -269,10 +269,10 @@ async def test_progress_shows_how_far_sending_is(stack: Stack, project: UUID, re
 async def test_the_address_of_a_deleted_contact_is_erased(
     stack: Stack, service: Runtime, project: UUID, reported: RandomRun
 ) -> None:
-    gone = Envelope(
+    deleted = Envelope(
         id=uuid7(), project=project, message=ContactDeleted(contact_id=reported.contacts[0]), at=now(), version=9
     )
-    await service.consumers["campaigns-events"].commit.submit(gone)
+    await service.consumers["campaigns-events"].commit.submit(deleted)
 
     async def erased() -> bool:
         return (await recipients(stack, project, reported))[0].email is None

@@ -115,8 +115,8 @@ async def test_a_template_that_a_campaign_uses_cannot_be_deleted(
 
 
 async def test_a_deleted_template_is_gone(stack: Stack, project: UUID, template: TemplateView) -> None:
-    gone = await tell(stack.client, project, DeleteTemplate(template_id=template.id), Deleted)
-    assert gone.id == template.id
+    deleted = await tell(stack.client, project, DeleteTemplate(template_id=template.id), Deleted)
+    assert deleted.id == template.id
     for query in (GetTemplate, GetTemplateUsage, ListTemplateVersions):
         with pytest.raises(Rejected) as no:
             await ask(stack.client, project, query(template_id=template.id), TemplateView)

@@ -122,26 +122,26 @@ async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
     stored = {key: state for key, (state, _) in (await load(conn, last.keys())).items()}
     states = evolve_states(decider, stored, events, _key)
     kept = {key: state for key, state in states.items() if isinstance(state, Campaign)}
-    gone = states.keys() - kept.keys()
-    if gone:
-        await conn.execute(REMOVE, [project for project, _ in gone], [campaign_id for _, campaign_id in gone])
-    rows = []
-    for (project, campaign_id), state in kept.items():
-        key, before = (project, campaign_id), stored.get((project, campaign_id))
-        columns = {
-            "project": project,
-            "id": campaign_id,
+    deleted = states.keys() - kept.keys()
+    if deleted:
+        await conn.execute(REMOVE, [project for project, _ in deleted], [campaign_id for _, campaign_id in deleted])
+    rows = [
+        structs.asdict(state.draft)
+        | {
+            "project": key[0],
+            "id": key[1],
             "version": last[key].version,
             "status": state.status,
             "scheduled_for": state.scheduled_for,
             "failure": state.failure,
-            "transitioned_at": transitions[key].at if key in transitions else before and before.transitioned_at,
-            "created_at": before.created_at if before else first[key].at,
+            "transitioned_at": transitions[key].at if key in transitions else state.transitioned_at,
+            "created_at": stored[key].created_at if key in stored else first[key].at,
             "updated_at": last[key].at,
-            "sent_at": last[key].at if state.status == "SENT" else before and before.sent_at,
+            "sent_at": last[key].at if state.status == "SENT" else state.sent_at,
             "experiment": state.ab_test_progress,
         }
-        rows.append(structs.asdict(state.draft) | columns)
+        for key, state in kept.items()
+    ]
     await conn.execute(SAVE, encode(rows).decode())
 
 

@@ -123,8 +123,8 @@ on conflict do nothing
 # arrives later is without an address.
 ERASE = """
 update campaign_recipient set email = null
-from unnest($1::uuid[], $2::uuid[]) as gone (project, contact_id)
-where campaign_recipient.project = gone.project and campaign_recipient.contact_id = gone.contact_id
+from unnest($1::uuid[], $2::uuid[]) as deleted (project, contact_id)
+where campaign_recipient.project = deleted.project and campaign_recipient.contact_id = deleted.contact_id
 """
 UNKNOWN = """
 select count(*) from campaign_doubt join campaign_recipient using (project, campaign_id, contact_id)
@@ -207,9 +207,9 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
         await conn.execute(MERGE, *_columns(keys), *columns)
     if unknowns:
         await conn.execute(ADD_UNKNOWN, *_columns(sorted(unknowns)))
-    gone = [(e.project, e.message.contact_id) for e in events if isinstance(e.message, ContactDeleted)]
-    if gone:
-        await conn.execute(ERASE, [project for project, _ in gone], [contact_id for _, contact_id in gone])
+    deleted = [(e.project, e.message.contact_id) for e in events if isinstance(e.message, ContactDeleted)]
+    if deleted:
+        await conn.execute(ERASE, [project for project, _ in deleted], [contact_id for _, contact_id in deleted])
 
 
 async def _add_page(conn: Connection, project: UUID, page: AudiencePageResolved) -> None:

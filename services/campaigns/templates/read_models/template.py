@@ -70,9 +70,9 @@ async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
     last = {_key(e): e for e in events}
     states = evolve_states(decider, await load(conn, last.keys()), events, _key)
     kept = {key: state for key, state in states.items() if isinstance(state, Template)}
-    gone = states.keys() - kept.keys()
-    if gone:
-        await conn.execute(REMOVE, [project for project, _ in gone], [template_id for _, template_id in gone])
+    deleted = states.keys() - kept.keys()
+    if deleted:
+        await conn.execute(REMOVE, [project for project, _ in deleted], [template_id for _, template_id in deleted])
     await conn.execute(
         SAVE,
         [project for project, _ in kept],
