@@ -2,13 +2,11 @@
 
 from prometheus_client import Counter, Gauge, Summary
 
-THROTTLED = Counter("godwit_ses_throttled_total", "Calls that SES refused as too fast or too many")
-LIMITED = Counter(
-    "godwit_sending_limited_total", "Times that mails which were due waited for their project's own sending limits"
-)
-PAUSED = Gauge("godwit_sending_paused", "1 while no mail goes out, because the database came from a backup")
-RATE = Gauge("godwit_ses_rate", "Mails per second that the shared bucket allows at most")
+THROTTLED = Counter("godwit_ses_throttled_total", "Calls that SES throttled because of the rate or the daily quota")
+LIMITED = Counter("godwit_sending_limited_total", "Times that due mails waited for their project's sending limits")
+PAUSED = Gauge("godwit_sending_paused", "1 while no mail is sent because the database came from a backup")
+RATE = Gauge("godwit_ses_rate", "The maximum rate of all replicas together in mails per second")
 CALL = Summary(
     "godwit_ses_call_seconds",
-    "From the moment at which the rate allowed a call to SES until its answer: what is longer is missing from the rate",
+    "Seconds from when the rate allowed a call to SES until its response; delays reduce the achieved rate",
 )
