@@ -1,9 +1,10 @@
 """A request as the routes see it."""
 
 import asyncio
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
+import msgspec
 from litestar import Request
 
 from libs.runtime.clock import now, uuid5
@@ -20,6 +21,8 @@ from services.gateway.http.errors import (
     unsupported_encoding,
 )
 from services.gateway.http.request_context import RequestContext, context_of
+
+T = TypeVar("T")
 
 BODY_SECONDS = 30.0
 LARGE_BODY = 1024 * 1024
@@ -61,6 +64,10 @@ class ApiRequest(Request[Any, Any, Any]):
     async def query(self, query: Query) -> bytes:
         """Return the JSON of the query's result for the caller's project. Raises Rejected or Unavailable."""
         return await self.context.bus.query(self.project, query)
+
+    async def query_as(self, query: Query, result_type: type[T]) -> T:
+        """Return the query's result as an object."""
+        return msgspec.json.decode(await self.query(query), type=result_type)
 
     async def body(self) -> bytes:
         """Return the whole body. Raises ApiError if it exceeds the limit of the route or arrives too slowly."""

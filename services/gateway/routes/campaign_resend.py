@@ -54,7 +54,7 @@ async def resend_campaign(
     reported, for example because images are not loaded, are not known.
     """
     body, original_id = data or ResendBody(), parse_id(campaign_id, "Campaign")
-    first = msgspec.json.decode(await request.query(GetCampaign(campaign_id=original_id)), type=CampaignView)
+    first = await request.query_as(GetCampaign(campaign_id=original_id), CampaignView)
     if first.status != "SENT":
         raise ApiError(409, "CAMPAIGN_NOT_RESENDABLE", "Only a campaign with status SENT can be resent")
     pages = _recipients_without_open(request, original_id)
@@ -78,7 +78,7 @@ async def _recipients_without_open(request: ApiRequest, campaign_id: UUID) -> As
     cursor: str | None = None
     while True:
         query = ListCampaignRecipients(campaign_id=campaign_id, status="not_opened", limit=PAGE, cursor=cursor)
-        page = msgspec.json.decode(await request.query(query), type=CampaignRecipients)
+        page = await request.query_as(query, CampaignRecipients)
         if emails := [each.email for each in page.data if each.email]:
             yield emails
         cursor = page.cursor

@@ -98,14 +98,14 @@ async def list_campaign_contacts(
 
     The contacts that would get it if it was sent now. `leftOut` is the reason why a contact would not.
     """
-    view = msgspec.json.decode(await request.query(GetCampaign(campaign_id=_id(campaign_id))), type=CampaignView)
+    view = await request.query_as(GetCampaign(campaign_id=_id(campaign_id)), CampaignView)
     if view.audience_type is None:
         raise ApiError(409, "CAMPAIGN_HAS_NO_AUDIENCE", "The campaign has no audience yet: set audienceType first")
     audience = Audience(**shared_fields(view, Audience))
     query = PreviewAudience(
         audience=audience, subscribed_only=view.kind != "TRANSACTIONAL", page=page, page_size=page_size
     )
-    preview = msgspec.json.decode(await request.query(query), type=AudiencePreview)
+    preview = await request.query_as(query, AudiencePreview)
     return RawResponse(encode(await _with_suppressed(request, preview, view.kind)))
 
 
@@ -130,7 +130,7 @@ async def test_campaign(campaign_id: FromPath[str], data: JSONBody[TestBody], re
     """
     answer = await request.query(GetCampaignContent(campaign_id=_id(campaign_id), variant=data.variant))
     content = msgspec.json.decode(answer, type=Content)
-    sample = msgspec.json.decode(await request.query(ListContacts(limit=1)), type=ContactPage).data
+    sample = (await request.query_as(ListContacts(limit=1), ContactPage)).data
     command = SendEmail(
         email_id=uuid7(),
         contact_id=uuid7(),
@@ -184,7 +184,7 @@ async def _events(request: ApiRequest, campaign_id: UUID) -> AsyncIterator[bytes
 
 
 async def _progress(request: ApiRequest, campaign_id: UUID) -> Progress:
-    run = msgspec.json.decode(await request.query(GetCampaignProgress(campaign_id=campaign_id)), type=CampaignProgress)
+    run = await request.query_as(GetCampaignProgress(campaign_id=campaign_id), CampaignProgress)
     state = await _sending_state(request, campaign_id, run.queued) if run.queued else None
     if state and state.eta_seconds is not None:
         run = msgspec.structs.replace(run, eta_seconds=state.eta_seconds)
@@ -248,7 +248,7 @@ async def _rows(request: ApiRequest, first_page: ListCampaignRecipients) -> Asyn
     cursor: str | None = None
     while True:
         query = msgspec.structs.replace(first_page, cursor=cursor)
-        page = msgspec.json.decode(await request.query(query), type=CampaignRecipients)
+        page = await request.query_as(query, CampaignRecipients)
         yield csv_rows(header + [list(msgspec.to_builtins(each).values()) for each in page.data])
         header, cursor = [], page.cursor
         if cursor is None:

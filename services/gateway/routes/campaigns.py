@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-import msgspec
 from litestar import delete, get, patch, post, put
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
@@ -240,7 +239,7 @@ def _id(campaign_id: str) -> UUID:
 async def _template(request: ApiRequest, template_id: UUID | None) -> TemplateView | None:
     if template_id is None:
         return None
-    return msgspec.json.decode(await request.query(GetTemplate(template_id=template_id)), type=TemplateView)
+    return await request.query_as(GetTemplate(template_id=template_id), TemplateView)
 
 
 async def _require_audience(request: ApiRequest, audience: Audience | None) -> None:

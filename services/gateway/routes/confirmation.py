@@ -58,7 +58,7 @@ async def ask_for_confirmation(
 
 
 async def _project(request: ApiRequest) -> ProjectView:
-    return msgspec.json.decode(await request.query(GetProject()), type=ProjectView)
+    return await request.query_as(GetProject(), ProjectView)
 
 
 def _mail(contact: ContactView, content: Content | None, template: UUID | None) -> SendEmail:

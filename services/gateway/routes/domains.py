@@ -109,7 +109,7 @@ async def remove_domain(domain_id: FromPath[str], request: ApiRequest) -> RawRes
     """
     parsed_id = parse_id(domain_id, "Domain")
     domain = _decode(await request.query(GetDomain(domain_id=parsed_id)))
-    uses = msgspec.json.decode(await request.query(CountDomainUses(domain=domain.domain)), type=DomainUses)
+    uses = await request.query_as(CountDomainUses(domain=domain.domain), DomainUses)
     if uses.templates or uses.campaigns:
         raise ApiError(409, "DOMAIN_IN_USE", _in_use(uses), details=msgspec.to_builtins(uses))
     await request.execute(RemoveDomain(domain_id=parsed_id))

@@ -86,8 +86,8 @@ async def get_email(email_id: FromPath[str], request: ApiRequest) -> RawResponse
     has the time at which Amazon SES accepted the mail if that was before its response was recorded.
     """
     parsed_id = parse_id(email_id, "Email")
-    mail = msgspec.json.decode(await request.query(GetEmail(email_id=parsed_id)), type=EmailDetail)
-    reported = msgspec.json.decode(await request.query(GetEmailFeedback(email_id=parsed_id)), type=EmailFeedback)
+    mail = await request.query_as(GetEmail(email_id=parsed_id), EmailDetail)
+    reported = await request.query_as(GetEmailFeedback(email_id=parsed_id), EmailFeedback)
     return RawResponse(encode(msgspec.structs.replace(mail, timeline=timeline_of(mail.timeline, reported))))
 
 

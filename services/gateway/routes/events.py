@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -14,7 +14,7 @@ from libs.kernel.field_errors import NO_NUL
 from libs.kernel.instants import iso
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
-from libs.schemas.base import Data, Query, View
+from libs.schemas.base import Data, View
 from libs.schemas.contacts.contacts import GetContact, TrackEvent
 from libs.schemas.contacts.events import (
     CountEvents,
@@ -39,7 +39,6 @@ from services.gateway.routes.responses import Tracked
 
 TAGS = ["Events"]
 
-T = TypeVar("T")
 TrackedName = Annotated[str, Meta(min_length=1, max_length=255, pattern=NO_NUL, examples=["signed_up"])]
 EventLimit = Annotated[int, QueryParameter(ge=1, le=1000, description="Events per page")]
 
@@ -126,7 +125,7 @@ async def list_event_names(request: ApiRequest) -> RawResponse:
 
     Most frequent first.
     """
-    counts = await _query(request, CountEvents(), list[EventCount])
+    counts = await request.query_as(CountEvents(), list[EventCount])
     return RawResponse(msgspec.json.encode(EventNames(event_names=[each.name for each in counts])))
 
 
@@ -150,8 +149,8 @@ async def get_event_usage(event_name: FromPath[str], request: ApiRequest) -> Raw
     """
     name = _name(event_name)
     use, workflows = await asyncio.gather(
-        _query(request, GetEventUse(name=name), EventUse),
-        _query(request, FindWorkflowsOfEvent(name=name), list[WorkflowUse]),
+        request.query_as(GetEventUse(name=name), EventUse),
+        request.query_as(FindWorkflowsOfEvent(name=name), list[WorkflowUse]),
     )
     usage = EventUsage(
         used_in_segments=use.used_in_segments,
@@ -171,7 +170,7 @@ async def delete_events(event_name: FromPath[str], request: ApiRequest) -> RawRe
     that only the platform itself tracks.
     """
     name = _name(event_name)
-    if used := await _query(request, FindWorkflowsOfEvent(name=name), list[WorkflowUse]):
+    if used := await request.query_as(FindWorkflowsOfEvent(name=name), list[WorkflowUse]):
         names = ", ".join(workflow.name for workflow in used)
         raise Rejected("EVENT_IN_USE", f"Cannot delete event: used in workflows {names}")
     return RawResponse(await request.execute(DeleteEvents(job_id=request.context.command_id, name=name)))
@@ -182,11 +181,7 @@ async def _address(body: EventBody, request: ApiRequest) -> str:
         return body.email
     if body.contact_id is None:
         raise invalid_field("contactId", "contactId or email is required", "required")
-    return (await _query(request, GetContact(contact_id=body.contact_id), _Address)).email
-
-
-async def _query(request: ApiRequest, query: Query, answer: type[T]) -> T:
-    return msgspec.json.decode(await request.query(query), type=answer)
+    return (await request.query_as(GetContact(contact_id=body.contact_id), _Address)).email
 
 
 def _instant(field: str, moment: datetime | None) -> str | None:

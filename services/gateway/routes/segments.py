@@ -1,7 +1,7 @@
 """Segments."""
 
 import asyncio
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -10,7 +10,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from libs.runtime.clock import uuid7
-from libs.schemas.base import Query, View
+from libs.schemas.base import View
 from libs.schemas.campaigns.campaigns import CampaignUse, FindCampaignsOfSegment
 from libs.schemas.contacts.contacts import Condition
 from libs.schemas.contacts.segments import (
@@ -44,7 +44,6 @@ from services.gateway.http.parameters import PageNumber, PageSize
 from services.gateway.http.raw_response import RawResponse
 from services.gateway.http.response_docs import command_responses, query_responses
 
-T = TypeVar("T")
 TAGS = ["Segments"]
 MAX_EMAILS = 500
 
@@ -151,7 +150,7 @@ async def delete_segment(segment_id: FromPath[str], request: ApiRequest) -> None
     Rejected while an unfinished campaign or another segment uses it. Its contacts are not deleted.
     """
     parsed_id = _id(segment_id)
-    users = await _query(request, FindCampaignsOfSegment(segment_id=parsed_id), list[CampaignUse])
+    users = await request.query_as(FindCampaignsOfSegment(segment_id=parsed_id), list[CampaignUse])
     if users:
         message = f"Cannot delete segment: it is currently used in {len(users)} active campaign(s)."
         raise ApiError(409, "SEGMENT_IN_USE", message, details={"campaigns": msgspec.to_builtins(users)})
@@ -227,11 +226,11 @@ async def get_segment_usage(segment_id: FromPath[str], request: ApiRequest) -> R
     deleted if no segment and no campaign uses it.
     """
     parsed_id = _id(segment_id)
-    segment = msgspec.json.decode(await request.query(GetSegment(segment_id=parsed_id)), type=_Slug)
+    segment = await request.query_as(GetSegment(segment_id=parsed_id), _Slug)
     segments, campaigns, workflows = await asyncio.gather(
-        _query(request, FindSegmentReferences(segment_id=parsed_id), list[NamedReference]),
-        _query(request, FindCampaignsOfSegment(segment_id=parsed_id), list[CampaignUse]),
-        _query(request, FindWorkflowsOfSegment(segment_id=parsed_id, slug=segment.slug), list[WorkflowUse]),
+        request.query_as(FindSegmentReferences(segment_id=parsed_id), list[NamedReference]),
+        request.query_as(FindCampaignsOfSegment(segment_id=parsed_id), list[CampaignUse]),
+        request.query_as(FindWorkflowsOfSegment(segment_id=parsed_id, slug=segment.slug), list[WorkflowUse]),
     )
     usage = SegmentUsage(
         used_in_segments=segments,
@@ -250,10 +249,6 @@ async def explain_membership(segment_id: FromPath[str], contact_id: FromPath[str
     """
     query = ExplainMembership(segment_id=_id(segment_id), contact_id=parse_id(contact_id, "Contact"))
     return RawResponse(await request.query(query))
-
-
-async def _query(request: ApiRequest, query: Query, answer: type[T]) -> T:
-    return msgspec.json.decode(await request.query(query), type=answer)
 
 
 def _id(text: str) -> UUID:

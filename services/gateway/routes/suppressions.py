@@ -197,7 +197,7 @@ async def export_suppressed_addresses(request: ApiRequest, cursor: Cursor = None
     A thousand at a time. If there are more, the header X-Next-Cursor has the cursor of the next part.
     """
     query = ListSuppressedAddresses(limit=CSV_PAGE, cursor=cursor, reason=reason)
-    page = msgspec.json.decode(await request.query(query), type=SuppressedAddressPage)
+    page = await request.query_as(query, SuppressedAddressPage)
     headers = [(b"x-next-cursor", page.cursor.encode())] if page.cursor else []
     rows = [[each.address, each.reason, each.since] for each in page.data]
     return RawResponse(csv_rows([CSV_HEADER, *rows]), media_type=b"text/csv; charset=utf-8", headers=headers)

@@ -134,7 +134,7 @@ async def delete_template(template_id: FromPath[str], request: ApiRequest) -> No
     Rejected while a workflow step sends it, or an unfinished campaign was created from it.
     """
     parsed_id = parse_id(template_id, "Template")
-    steps = msgspec.json.decode(await request.query(ListTemplateSteps(template_id=parsed_id)), type=list[TemplateStep])
+    steps = await request.query_as(ListTemplateSteps(template_id=parsed_id), list[TemplateStep])
     if steps:
         raise ApiError(
             409,
@@ -174,9 +174,7 @@ async def preview_template(
     Rendered as it would be sent, without sending it. `warnings` lists unknown variables, a missing unsubscribe link,
     and a mail so large that Gmail clips it.
     """
-    template = msgspec.json.decode(
-        await request.query(GetTemplate(template_id=parse_id(template_id, "Template"))), type=TemplateView
-    )
+    template = await request.query_as(GetTemplate(template_id=parse_id(template_id, "Template")), TemplateView)
     body = data or TemplatePreviewBody()
     sample = await _sample(request, body)
     query = PreviewMail(
@@ -191,10 +189,10 @@ async def preview_template(
 
 async def _sample(request: ApiRequest, body: TemplatePreviewBody) -> ContactView | None:
     if body.contact_id:
-        return msgspec.json.decode(await request.query(GetContact(contact_id=body.contact_id)), type=ContactView)
+        return await request.query_as(GetContact(contact_id=body.contact_id), ContactView)
     if body.email:
         return None
-    newest = msgspec.json.decode(await request.query(ListContacts(limit=1)), type=ContactPage)
+    newest = await request.query_as(ListContacts(limit=1), ContactPage)
     return newest.data[0] if newest.data else None
 
 

@@ -189,7 +189,7 @@ def _markdown(data: CampaignBodyV1) -> str | None:
 
 async def _sender(request: ApiRequest) -> str:
     """Return an address of the project's first verified domain, or nothing: then the campaign cannot be sent."""
-    domains = msgspec.json.decode(await request.query(ListDomains()), type=list[DomainView])
+    domains = await request.query_as(ListDomains(), list[DomainView])
     return next((f"hello@{domain.domain}" for domain in domains if domain.verified), "")
 
 

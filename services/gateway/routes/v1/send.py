@@ -111,7 +111,7 @@ async def _kind(request: ApiRequest, draft: CheckOrder) -> Kind:
     digest = blake2b(encode(without_plain_text(draft)), digest_size=16).digest()
     kind = VALIDATED.get((request.project, digest))
     if kind is None:
-        kind = msgspec.json.decode(await request.query(draft), type=ValidatedEmail).kind
+        kind = (await request.query_as(draft, ValidatedEmail)).kind
         VALIDATED[request.project, digest] = kind
     return kind
 

@@ -4,10 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 from uuid import UUID, uuid4
 
-import msgspec
 import pytest
 
-from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import Command
 from libs.schemas.campaigns.ab_tests import AbTestView, Variant
 from libs.schemas.campaigns.audience import Audience
@@ -21,7 +19,7 @@ from services.gateway.routes.recipient_list import MAX_MEMBERS, create_list
 MANY = 12_345
 
 
-class Asked:
+class FakeRequest:
     """A request whose services answer from memory. A command whose part was seen before is not done again."""
 
     def __init__(self, recipients: int = 0, command_id: UUID | None = None) -> None:
@@ -34,11 +32,11 @@ class Asked:
         self.done.setdefault(part, command)
         return b"{}"
 
-    async def query(self, query: ListCampaignRecipients) -> bytes:
+    async def query_as(self, query: ListCampaignRecipients, _: type[CampaignRecipients]) -> CampaignRecipients:
         start = int(query.cursor or 0)
         some = self.recipients[start : start + query.limit]
         more = start + query.limit < len(self.recipients)
-        return encode(CampaignRecipients(data=some, cursor=str(start + query.limit) if more else None, has_more=more))
+        return CampaignRecipients(data=some, cursor=str(start + query.limit) if more else None, has_more=more)
 
     @property
     def listed(self) -> list[str]:
@@ -63,7 +61,7 @@ async def of(*pages: Sequence[str]) -> AsyncIterator[Sequence[str]]:
 
 
 async def test_every_recipient_who_did_not_open_is_put_on_the_list_once() -> None:
-    request = Asked(MANY)
+    request = FakeRequest(MANY)
     await create_list(
         cast(ApiRequest, request), _recipients_without_open(cast(ApiRequest, request), uuid4()), create_missing=False
     )
@@ -73,11 +71,11 @@ async def test_every_recipient_who_did_not_open_is_put_on_the_list_once() -> Non
 
 async def test_a_repeat_uses_the_same_list_and_adds_recipients_who_moved_up() -> None:
     people = [f"reader.{number}@example.com" for number in range(1500)]
-    first = Asked()
+    first = FakeRequest()
     made = await create_list(
         cast(ApiRequest, first), of(people[:1000]), create_missing=False
     )  # and then the client was gone
-    again = Asked(command_id=first.command_id)
+    again = FakeRequest(command_id=first.command_id)
     again.done = first.done
     without_an_opener = people[:7] + people[8:]
     assert made == await create_list(cast(ApiRequest, again), of(without_an_opener), create_missing=False)
@@ -85,9 +83,9 @@ async def test_a_repeat_uses_the_same_list_and_adds_recipients_who_moved_up() ->
 
 
 async def test_no_recipients_make_no_page() -> None:
-    request = Asked(1)
+    request = FakeRequest(1)
     assert [page async for page in _recipients_without_open(cast(ApiRequest, request), uuid4())] == []
-    assert msgspec.json.decode(await request.query(ListCampaignRecipients(campaign_id=uuid4())))["data"]
+    assert (await request.query_as(ListCampaignRecipients(campaign_id=uuid4()), CampaignRecipients)).data
 
 
 def after_a_test(*variants: Variant, winner: str | None = None) -> CampaignView:
