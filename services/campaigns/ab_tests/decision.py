@@ -19,7 +19,7 @@ from libs.kernel.rejection import Rejected
 from libs.schemas.campaigns.ab_tests import AbTest, AbTestPhase, DecidedBy, VariantFigures, WinnerBy
 from libs.schemas.campaigns.campaigns import CampaignTestSent, CampaignWinnerDecided, ChooseWinner
 from services.campaigns.ab_tests.timers import WinnerDue
-from services.campaigns.ab_tests.variants import AbTestContent, variant_of
+from services.campaigns.ab_tests.variant_content import AbTestContent, variant_of
 
 
 class AbTestProgress(msgspec.Struct, frozen=True, kw_only=True):

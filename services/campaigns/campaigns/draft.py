@@ -11,7 +11,7 @@ from libs.schemas.campaigns.ab_tests import AbTest
 from libs.schemas.campaigns.audience import Audience, AudienceType
 from libs.schemas.campaigns.campaigns import CampaignDraft, CampaignFields, CreateCampaign, UpdateCampaign
 from libs.schemas.delivery.content import Content
-from services.campaigns.ab_tests.variants import AbTestContent, with_compiled_markdown
+from services.campaigns.ab_tests.variant_content import AbTestContent, with_compiled_markdown
 from services.campaigns.content.markdown import MAX_MARKDOWN, html_of, is_plain
 from services.campaigns.content.rules import with_preheader
 

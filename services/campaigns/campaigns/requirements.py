@@ -3,7 +3,7 @@
 from libs.kernel.rejection import invalid
 from libs.schemas.campaigns.audience import Audience
 from libs.schemas.campaigns.campaigns import Requirement
-from services.campaigns.ab_tests import variants
+from services.campaigns.ab_tests import variant_content
 from services.campaigns.campaigns.draft import Draft
 from services.campaigns.content.rules import domain_of, require_sendable
 
@@ -31,7 +31,7 @@ def require_valid(draft: Draft, verified_domains: frozenset[str]) -> None:
         raise invalid("sendWindow.end", "The send window must not start and end at the same time", "invalid")
     require_sendable(draft.content, verified_domains, draft.preheader)
     if draft.tested:
-        variants.require_valid(draft.tested)
+        variant_content.require_valid(draft.tested)
 
 
 def _require_complete(audience: Audience) -> None:

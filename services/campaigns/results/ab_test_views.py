@@ -6,7 +6,7 @@ from libs.kernel.instants import iso
 from libs.schemas.campaigns.ab_tests import AbTestResults, DecisionView, TestedVariant, VariantResult, WinnerBy
 from services.campaigns.ab_tests.decision import AbTestProgress, best_variant
 from services.campaigns.ab_tests.read_models.campaign_experiment import REST, VariantCounts, figures
-from services.campaigns.ab_tests.variants import AbTestContent
+from services.campaigns.ab_tests.variant_content import AbTestContent
 from services.campaigns.ab_tests.views import NOT_STARTED
 from services.campaigns.results.outcomes import outcome_fields
 
@@ -22,7 +22,7 @@ def results_view(
 ) -> AbTestResults:
     """Return the results of a test. `counts` and `unsubscribed` are by the keys of the variants."""
     test, progress = tested.test, running or NOT_STARTED
-    variants = _variants(tested, counts, unsubscribed)
+    variants = _variant_results(tested, counts, unsubscribed)
     is_sent = any(variant.sent_count for variant in variants)
     rest = counts.get(REST, NOTHING)
     return AbTestResults(
@@ -37,7 +37,7 @@ def results_view(
     )
 
 
-def _variants(
+def _variant_results(
     tested: AbTestContent, counts: Mapping[str, VariantCounts], unsubscribed: Mapping[str, int]
 ) -> list[TestedVariant]:
     first, *others = [counts.get(key, NOTHING) for key in tested.test.keys]
