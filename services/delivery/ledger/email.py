@@ -40,7 +40,7 @@ PARKED_FOR = 100 * 365.25 * 24 * 60 * 60
 UNSETTLED: tuple[EmailState, ...] = ("unknown", "queued")
 """States that a proof of acceptance turns into `sent`. A claimed mail is left to its sender as long as that lives."""
 
-HELD = "held until notifications flow"
+HELD = "held until notifications arrive"
 """Reason of a mail that stays unknown after its grace period because no notifications arrive."""
 
 LEASE_OVER = Unknown("the sender died")
