@@ -43,14 +43,14 @@ SIGNED = {
 ACCOUNT, SET = "/v2/email/account", "/v2/email/configuration-sets/godwit"
 
 
-class Answers(BaseHTTPRequestHandler):
-    """Answers with what was put into `said` for the path; anything else is not found."""
+class CannedResponses(BaseHTTPRequestHandler):
+    """Responds with what `responses` holds for the path, and otherwise with 404."""
 
-    said: ClassVar[dict[str, tuple[int, Any]]] = {}
+    responses: ClassVar[dict[str, tuple[int, Any]]] = {}
     clock_off: ClassVar[float] = 0.0
 
     def do_GET(self) -> None:
-        status, body = self.said.get(self.path.rstrip("/"), (404, {"message": "There is no such thing."}))
+        status, body = self.responses.get(self.path.rstrip("/"), (404, {"message": "There is no such thing."}))
         self.send_response_only(status)
         self.send_header("Date", formatdate(time.time() + self.clock_off, usegmt=True))
         if status >= 400:
@@ -65,10 +65,10 @@ class Answers(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def answering(said: dict[str, Any], clock_off: float = 0.0) -> Iterator[str]:
+def answering(responses: dict[str, Any], clock_off: float = 0.0) -> Iterator[str]:
     """A server's address. A body may come with its status."""
-    whole = {path: item if isinstance(item, tuple) else (200, item) for path, item in said.items()}
-    handler = type("Told", (Answers,), {"said": whole, "clock_off": clock_off})
+    whole = {path: item if isinstance(item, tuple) else (200, item) for path, item in responses.items()}
+    handler = type("Told", (CannedResponses,), {"said": whole, "clock_off": clock_off})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -172,8 +172,8 @@ def test_an_ses_that_cannot_be_reached() -> None:
         ({"EnforcementStatus": "PROBATION"}, ("PROBATION", "Answer AWS's inquiry")),
     ],
 )
-def test_an_account_that_may_not_send(said: dict[str, Any], words: tuple[str, ...]) -> None:
-    with answering(account(**said)) as url:
+def test_an_account_that_may_not_send(responses: dict[str, Any], words: tuple[str, ...]) -> None:
+    with answering(account(**responses)) as url:
         problem(of_ses(deployment(url))["SES account"], *words)
 
 

@@ -14,7 +14,7 @@ from services.delivery.domains.views import view
 
 
 class DomainQueries:
-    """Answers queries on domains. `region` is part of the DNS records to publish."""
+    """Handles queries about domains. `region` is part of the DNS records to publish."""
 
     def __init__(self, region: str) -> None:
         self._region = region
