@@ -1,0 +1,63 @@
+"""Work that cannot be proved cheap runs where it can be killed, and takes nothing else down."""
+
+import asyncio
+import os
+import time
+
+import pytest
+
+from libs.runtime.process.worker_pool import Limits, PoolClosed, WorkerPool, WorkKilled
+
+BRIEF = Limits(seconds=0.3, memory=64 * 1024 * 1024)
+
+
+def process_id() -> int:
+    return os.getpid()
+
+
+def refuse() -> None:
+    raise ValueError("no")
+
+
+def spin() -> None:
+    """In C, where no thread of Python's can interrupt it."""
+    10 ** (10**9)
+
+
+def devour() -> int:
+    return len(bytearray(10**9))
+
+
+async def test_work_runs_in_another_process_which_is_kept_for_the_next() -> None:
+    pool = WorkerPool(1)
+    first, second = await pool.run(process_id), await pool.run(process_id)
+    assert first == second != os.getpid()
+
+
+async def test_what_the_work_raises_is_raised_to_the_caller() -> None:
+    with pytest.raises(ValueError, match="no"):
+        await WorkerPool(1).run(refuse)
+
+
+@pytest.mark.parametrize("work", [spin, devour])
+async def test_work_that_exceeds_its_limits_is_killed_and_the_next_goes_on(work: object) -> None:
+    assert callable(work)
+    pool = WorkerPool(1)
+    with pytest.raises(WorkKilled):
+        await pool.run(work, limits=BRIEF)
+    assert await pool.run(process_id) != os.getpid()
+
+
+async def test_closing_the_pool_ends_what_runs_and_says_nothing_about_the_work() -> None:
+    pool = WorkerPool(1)
+    await pool.run(process_id)
+    sleeping = asyncio.create_task(pool.run(time.sleep, 60, limits=Limits(seconds=60)))
+    await asyncio.sleep(0.2)
+    pool.close()
+    with pytest.raises(PoolClosed):
+        await sleeping
+
+
+async def test_no_more_processes_run_at_once_than_the_pool_has() -> None:
+    pool = WorkerPool(2)
+    assert len(set(await asyncio.gather(*(pool.run(process_id) for _ in range(8))))) <= 2
