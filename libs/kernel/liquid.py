@@ -6,7 +6,7 @@ recipient does; delivery renders them. Both use this module, so they agree on th
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import takewhile
 
 import msgspec
@@ -27,6 +27,8 @@ _CLOSING = {
     "raw": re.compile(r"\{%-?\s*endraw\s*-?%\}"),
     "doc": re.compile(r"\{%-?\s*enddoc\s*-?%\}"),
 }
+_OPENS = re.compile(r"\{\{|\{%")
+_CLOSES = {"{{": "}}", "{%": "%}"}
 _CODE = re.compile(r"\{\{-?(?P<output>[^{}]*?)-?\}\}|\{%[^{}]*?%\}")
 _SPACED_NAME = re.compile(r"\s*[^\W\d][\w-]*(?: +[\w-]+)+\s*")
 _LITERAL = re.compile(r"""\s*("[^"]*"|'[^']*'|-?\d+(?:\.\d+)?|true|false)\s*(\|.*)?""", re.DOTALL)
@@ -82,6 +84,8 @@ def variables_in(text: str) -> list[str]:
 
     Variables that the template assigns itself are left out. A template with a mistake has none.
     """
+    if _unbounded(text):
+        return []
     try:
         found = _ENVIRONMENT.from_string(to_liquid(text)).analyze().globals
     except (LiquidError, RecursionError):
@@ -96,6 +100,34 @@ def to_liquid(text: str) -> str:
     editor wrote inside delimiters are unescaped.
     """
     return _CODE.sub(_plain_code, text)
+
+
+def code_spans(text: str, openers: Collection[str] = ("{{", "{%")) -> Iterator[tuple[int, int]]:
+    """Yield where each output and tag begins and ends, in order. What is never closed is text.
+
+    Takes time in proportion to the text: a pattern such as `{{.*?}}` looks for the end again from each beginning.
+    """
+    closable = set(openers)
+    at = 0
+    while closable and (opening := _OPENS.search(text, at)):
+        at = opening.start() + 1
+        if opening[0] not in closable:
+            continue
+        closing = text.find(_CLOSES[opening[0]], opening.end())
+        if closing < 0:
+            closable.remove(opening[0])
+        else:
+            yield opening.start(), closing + 2
+            at = closing + 2
+
+
+def replace_code(text: str, replacement: Callable[[str], str], openers: Collection[str] = ("{{", "{%")) -> str:
+    """Return the text with each output and tag replaced."""
+    parts, at = [], 0
+    for start, end in code_spans(text, openers):
+        parts += [text[at:start], replacement(text[start:end])]
+        at = end
+    return "".join([*parts, text[at:]])
 
 
 def _unbounded(text: str) -> TemplateMistake | None:
@@ -182,6 +214,8 @@ def data_keys_in(text: str) -> set[str]:
 
     A template with a mistake uses none.
     """
+    if _unbounded(text):
+        return set()
     try:
         found = _ENVIRONMENT.from_string(to_liquid(text)).analyze().globals.values()
     except (LiquidError, RecursionError):

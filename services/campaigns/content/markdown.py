@@ -6,10 +6,12 @@ left untouched.
 """
 
 import re
-from html.parser import HTMLParser
 
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml
+
+from libs.kernel.html_tags import start_tags
+from libs.kernel.liquid import replace_code
 
 MAX_MARKDOWN = 65_000
 
@@ -20,7 +22,6 @@ ATTRIBUTES = frozenset({"href", "src", "alt", "title", "start"})
 
 # Liquid is replaced by placeholders while Markdown is compiled: otherwise it would be percent-encoded in a link, and a
 # blank in it would end the link. The second form is a placeholder after percent-encoding.
-_LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _PLACEHOLDER = re.compile("\ue000(\\d+)\ue001|%EE%80%80(\\d+)%EE%80%81")
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False})
@@ -31,30 +32,14 @@ def html_of(markdown: str) -> str:
     """Return the HTML of a Markdown body."""
     pieces: list[str] = []
 
-    def keep(liquid: re.Match[str]) -> str:
-        pieces.append(liquid[0])
+    def keep(liquid: str) -> str:
+        pieces.append(liquid)
         return f"\ue000{len(pieces) - 1}\ue001"
 
-    html = _MARKDOWN.render(_LIQUID.sub(keep, markdown.replace("\ue000", "").replace("\ue001", "")))
+    html = _MARKDOWN.render(replace_code(markdown.replace("\ue000", "").replace("\ue001", ""), keep))
     return _PLACEHOLDER.sub(lambda found: pieces[int(found[1] or found[2])], html)
 
 
 def is_plain(html: str) -> bool:
     """Whether the HTML has only tags and attributes that Markdown can express."""
-    found = _TagCollector()
-    found.feed(html)
-    found.close()
-    return found.tags <= TAGS and found.attributes <= ATTRIBUTES
-
-
-class _TagCollector(HTMLParser):
-    """Collects the names of tags and attributes in HTML."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.attributes: set[str] = set()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes.update(name for name, _ in attrs)
+    return all(tag.name in TAGS and ATTRIBUTES.issuperset(tag.attributes) for tag in start_tags(html))
