@@ -48,7 +48,7 @@ async def serve(runtime: Runtime) -> None:
         work = (queue.run(), serve_smtp(app, runtime), bootstrap.add_domain(bus))
         running = [tasks.create_task(each) for each in work]
         try:
-            await serve_http(app, config.host, config.http_port)
+            await serve_http(app, config)
         finally:
             for task in running:
                 task.cancel()

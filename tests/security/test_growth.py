@@ -16,7 +16,7 @@ from libs.kernel.html_tags import start_tags
 from libs.kernel.liquid import code_spans, data_keys_in, find_mistake, to_liquid, variables_in
 from libs.schemas.delivery.content import Utm
 from services.campaigns.content.markdown import html_of, is_plain
-from services.delivery.rendering.fast_template import cut
+from services.delivery.rendering import fast_template
 from services.delivery.rendering.plain_text import text_template
 from services.delivery.rendering.utm import with_utm
 from tests.security.patterns import PatternAt, patterns, pumps
@@ -78,7 +78,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "markdown.is_plain": is_plain,
     "plain_text.text_template": text_template,
     "utm.with_utm": lambda text: with_utm(text, Utm(source="s", medium="m", campaign="c")),
-    "fast_template.cut": cut,
+    "fast_template.parse": fast_template.parse,
 }
 """What reads a text of strangers, beside single patterns."""
 

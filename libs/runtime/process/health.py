@@ -3,10 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from libs.runtime.process.serving import Server
+from libs.runtime.process.http_guard import GuardedServer
 
 Check = Callable[[], Awaitable[str | None]]
 """Returns None if healthy, otherwise a short description of the problem."""
@@ -36,10 +35,8 @@ async def _respond(path: str, checks: dict[str, Check]) -> tuple[int, str, bytes
     return 404, "text/plain", b"not found\n"
 
 
-class HealthServer(Server):
+class HealthServer(GuardedServer):
     """A server of the three paths."""
 
     def __init__(self, checks: dict[str, Check]) -> None:
-        super().__init__(
-            uvicorn.Config(asgi_app(checks), log_config=None, access_log=False, lifespan="off", loop="none")
-        )
+        super().__init__(asgi_app(checks))

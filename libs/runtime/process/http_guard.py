@@ -1,13 +1,13 @@
 """Limits on HTTP connections that uvicorn has no settings for: nobody holds one for nothing, or fills the memory.
 
 uvicorn waits for ever for the rest of a head or a body, and takes in headers of any size. So a few thousand sockets
-that send nothing, or hundreds of megabytes of one header, would end a process. `guarded` makes the protocol class that
-a `uvicorn.Config` takes as `http`.
+that send nothing, or hundreds of megabytes of one header, would end a process.
 
 Deadlines are swept once a second for all connections together, which costs a request two assignments.
 """
 
 import asyncio
+import socket
 from collections import Counter
 from contextlib import suppress
 from ipaddress import ip_address, ip_network
@@ -15,7 +15,10 @@ from typing import Any
 
 import httptools
 import msgspec
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from libs.runtime.process.serving import Server
 
 SWEEP_SECONDS = 1.0
 
@@ -33,8 +36,11 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
     head_fields: int = 100
     body_seconds: float = 60.0
     connections: int = 4096
-    peer_connections: int = 512
+    peer_connections: int = 1024
     trusted_proxies: tuple[str, ...] = ()
+
+
+USUAL = ConnectionLimits()
 
 
 class Connections:
@@ -83,7 +89,7 @@ NEVER = float("inf")
 
 
 class _GuardedProtocol(HttpToolsProtocol):
-    """One connection, within limits. `open_connections` is set by `guarded`."""
+    """One connection, within limits. `open_connections` are those of its server."""
 
     open_connections: Connections
 
@@ -170,6 +176,21 @@ class _GuardedProtocol(HttpToolsProtocol):
         return self.client[0] if self.client else ""
 
 
-def guarded(connections: Connections) -> type[asyncio.Protocol]:
-    """The protocol class of a server whose connections are these."""
-    return type("GuardedProtocol", (_GuardedProtocol,), {"open_connections": connections})
+class GuardedServer(Server):
+    """A server whose connections are within limits. `options` are those of `uvicorn.Config`."""
+
+    def __init__(self, app: Any, limits: ConnectionLimits = USUAL, **options: Any) -> None:
+        self._guarded = Connections(limits)
+        protocol = type("GuardedProtocol", (_GuardedProtocol,), {"open_connections": self._guarded})
+        super().__init__(
+            uvicorn.Config(
+                app, http=protocol, lifespan="off", loop="none", log_config=None, access_log=False, **options
+            )
+        )
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        sweeping = asyncio.create_task(self._guarded.sweep())
+        try:
+            await super().serve(sockets)
+        finally:
+            sweeping.cancel()

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import resource
 import signal
 import sys
 from collections.abc import Sequence, Set
@@ -30,6 +31,8 @@ log = structlog.get_logger()
 DRAIN_SECONDS = 10.0
 CANCEL_SECONDS = 25.0
 """Time for cancelled work to finish, before it is cancelled again."""
+MAX_FILES = 65_536
+
 GC_THRESHOLD = 20_000
 """Allocations between two collections. Messages create many short-lived objects and no cycles: Python's default of 700
 costs several percent."""
@@ -45,6 +48,7 @@ def run(build: Build) -> None:
     service = build(config)
     logging.configure(config, service.name)
     crash.arm(config.crash_at)
+    _raise_file_limit()
     gc.set_threshold(GC_THRESHOLD)
     uvloop.run(serve(service, config))
 
@@ -72,6 +76,13 @@ async def serve(service: Service, config: Settings, started: "asyncio.Future[Run
             if health:
                 health.should_exit = True
     log.info("service.stopped", service=service.name)
+
+
+def _raise_file_limit() -> None:
+    """Open as many files as the machine allows: shells often allow a process less than its connections need."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _connect(stack: AsyncExitStack, service: Service, config: Settings) -> Runtime:

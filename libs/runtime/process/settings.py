@@ -6,6 +6,7 @@ Names are environment variables: the fields of `Settings` with the prefix `GODWI
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Annotated, Literal
 
 import msgspec
@@ -32,6 +33,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_pool: Annotated[int, Meta(ge=2, le=100, description="Postgres connections of each process")] = 6
     host: Annotated[str, Meta(description="Address that the gateway listens on")] = "127.0.0.1"
     http_port: Annotated[Port, Meta(description="Port of the gateway")] = 8000
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            description="Networks of reverse proxies, such as 10.0.0.0/8, separated by commas: they may open any "
+            "number of connections, and their X-Forwarded-For names the peer"
+        ),
+    ] = ""
     smtp_port: Annotated[
         Port | None, Meta(description="Port of the SMTP relay with STARTTLS (usually 587); not set: disabled")
     ] = None
@@ -127,6 +135,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     crash_at: Annotated[str, Meta(description="Tests only: kill the process at this named point")] = ""
 
     @property
+    def proxies(self) -> tuple[str, ...]:
+        """The networks in `trusted_proxies`."""
+        return tuple(network.strip() for network in self.trusted_proxies.split(",") if network.strip())
+
+    @property
     def topic_arns(self) -> frozenset[str]:
         """The ARNs in `sns_topic_arns`."""
         return frozenset(arn.strip() for arn in self.sns_topic_arns.split(",") if arn.strip())
@@ -153,6 +166,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     try:
         settings = msgspec.convert(named, Settings, strict=False)
         settings.delays  # noqa: B018 - parse the list, so that an invalid one is rejected here
+        [ip_network(proxy) for proxy in settings.proxies]
     except (msgspec.ValidationError, ValueError) as bad:
         raise BadSettings(f"bad setting: {bad}") from bad
     return settings

@@ -16,7 +16,7 @@ from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.auth import NEEDS_NO_KEY, Authentication
 from services.gateway.http.exception_handlers import on_command_pending, on_error
 from services.gateway.http.idempotency import IdempotencyMiddleware
-from services.gateway.http.limits import RateLimiter
+from services.gateway.http.limits import RateLimiter, RequestSlots
 
 MAX_BODY = 256 * 1024
 
@@ -43,9 +43,10 @@ def api_middleware(config: Settings, pool: "asyncpg.Pool[asyncpg.Record]") -> Ca
     """Return the middleware in front of the API. It is a function because Litestar copies other objects."""
     keys = Keys(pool)
     limiter = RateLimiter(config.api_rate_limit) if config.api_rate_limit else None
+    slots = RequestSlots()
 
     def wrap(app: ASGIApp) -> ASGIApp:
-        return Authentication(IdempotencyMiddleware(app, pool), keys, limiter)
+        return Authentication(IdempotencyMiddleware(app, pool), keys, limiter, slots)
 
     return wrap
 

@@ -3,8 +3,8 @@
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from services.gateway.accounts.keys import Keys, Principal
-from services.gateway.http.errors import ApiError
-from services.gateway.http.limits import RateLimiter
+from services.gateway.http.errors import RETRY_SECONDS, ApiError
+from services.gateway.http.limits import RateLimiter, RequestSlots
 from services.gateway.http.request_context import context_of
 
 ALLOWS_PUBLIC_KEY = "allows_public_key"
@@ -23,10 +23,11 @@ BAD_SECRET = "Invalid secret API key. This endpoint requires a secret key (sk_*)
 class Authentication:
     """Middleware that puts the caller into the request context. Raises ApiError for a caller without a valid key."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, limiter: RateLimiter | None) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys, limiter: RateLimiter | None, slots: RequestSlots) -> None:
         self._app = app
         self._keys = keys
         self._limiter = limiter
+        self._slots = slots
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = context_of(scope)
@@ -38,7 +39,12 @@ class Authentication:
             context.response_headers += state.headers()
             if not state.allowed:
                 raise rate_limited(state.next_in)
-        await self._app(scope, receive, send)
+        if not self._slots.take(caller.project):
+            raise rate_limited(RETRY_SECONDS)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._slots.release(caller.project)
 
     async def _caller(self, key: bytes, allows_public_key: bool) -> Principal:
         principal = await self._keys.principal_of(key)

@@ -23,6 +23,9 @@ MAX_IN_FLIGHT = 2_000
 MAX_LARGE = 16
 """How many requests with bodies of more than 1 MiB may run at once."""
 
+ALIVE = "/livez"
+"""Is answered whatever else waits: a busy process is not a dead one."""
+
 PREFIX = "/api/"
 ALIASES = {"/v1": "/v1/track", "/webhooks/incoming/sns": "/webhooks/sns"}
 """Paths of older versions of the API, and the paths that replaced them."""
@@ -65,7 +68,7 @@ class Edge:
             metrics.REQUESTS.labels(scope["method"], route, response.status).observe(time.perf_counter() - started)
 
     async def _handle(self, scope: Any, receive: Receive, send: "SendWithHeaders", context: RequestContext) -> None:
-        if self._in_flight > MAX_IN_FLIGHT:
+        if self._in_flight > MAX_IN_FLIGHT and scope["path"] != ALIVE:
             await _overloaded(context)(scope, receive, send)
         elif scope["method"] == "OPTIONS" and scope["path"].startswith(PUBLIC_PATHS):
             await send({"type": "http.response.start", "status": 204, "headers": PREFLIGHT})

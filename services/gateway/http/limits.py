@@ -6,11 +6,14 @@ that many times higher.
 
 import math
 import time
+from collections import Counter
 from uuid import UUID
 
 import msgspec
 
 MAX_BUCKETS = 10_000
+MAX_REQUESTS_PER_PROJECT = 512
+"""How many requests of one project a process handles at once: a quarter of what it handles in all."""
 
 
 class TokenBucket(msgspec.Struct):
@@ -71,3 +74,23 @@ class RateLimiter:
     def _make_room(self) -> None:
         if len(self._buckets) >= MAX_BUCKETS:
             del self._buckets[next(iter(self._buckets))]
+
+
+class RequestSlots:
+    """Counts the requests of each project that are being handled."""
+
+    def __init__(self, per_project: int = MAX_REQUESTS_PER_PROJECT) -> None:
+        self._per_project = per_project
+        self._taken: Counter[UUID] = Counter()
+
+    def take(self, project: UUID) -> bool:
+        """Take a slot of the project, unless all are taken. `release` gives it back."""
+        if self._taken[project] >= self._per_project:
+            return False
+        self._taken[project] += 1
+        return True
+
+    def release(self, project: UUID) -> None:
+        self._taken[project] -= 1
+        if not self._taken[project]:
+            del self._taken[project]

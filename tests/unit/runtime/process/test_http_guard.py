@@ -5,11 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-import uvicorn
 
 from libs.runtime.process import http_guard
-from libs.runtime.process.http_guard import ConnectionLimits, Connections, guarded
-from libs.runtime.process.serving import Server, listen
+from libs.runtime.process.http_guard import ConnectionLimits, GuardedServer
+from libs.runtime.process.serving import listen
 from libs.runtime.process.testing import eventually
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -32,22 +31,17 @@ async def echo_length(scope: object, receive: object, send: object) -> None:
 @asynccontextmanager
 async def serving(limits: ConnectionLimits) -> AsyncIterator[int]:
     """The port of a server with these limits."""
-    connections = Connections(limits)
-    config = uvicorn.Config(
-        echo_length, http=guarded(connections), ws="none", lifespan="off", loop="none", log_config=None
-    )
-    server, listener = Server(config), listen("127.0.0.1", 0)
-    tasks = [asyncio.create_task(server.serve([listener])), asyncio.create_task(connections.sweep())]
+    server, listener = GuardedServer(echo_length, limits, ws="none"), listen("127.0.0.1", 0)
+    serving = asyncio.create_task(server.serve([listener]))
     await eventually(lambda: _started(server))
     try:
         yield listener.getsockname()[1]
     finally:
         server.should_exit = True
-        tasks[1].cancel()
-        await tasks[0]
+        await serving
 
 
-async def _started(server: Server) -> bool:
+async def _started(server: GuardedServer) -> bool:
     return server.started
 
 
