@@ -44,13 +44,13 @@ ACCOUNT, SET = "/v2/email/account", "/v2/email/configuration-sets/godwit"
 
 
 class CannedResponses(BaseHTTPRequestHandler):
-    """Responds with what `responses` holds for the path, and otherwise with 404."""
+    """Responds with what `said` holds for the path, and otherwise with 404."""
 
-    responses: ClassVar[dict[str, tuple[int, Any]]] = {}
+    said: ClassVar[dict[str, tuple[int, Any]]] = {}
     clock_off: ClassVar[float] = 0.0
 
     def do_GET(self) -> None:
-        status, body = self.responses.get(self.path.rstrip("/"), (404, {"message": "There is no such thing."}))
+        status, body = self.said.get(self.path.rstrip("/"), (404, {"message": "There is no such thing."}))
         self.send_response_only(status)
         self.send_header("Date", formatdate(time.time() + self.clock_off, usegmt=True))
         if status >= 400:
@@ -65,9 +65,9 @@ class CannedResponses(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def answering(responses: dict[str, Any], clock_off: float = 0.0) -> Iterator[str]:
+def answering(said: dict[str, Any], clock_off: float = 0.0) -> Iterator[str]:
     """A server's address. A body may come with its status."""
-    whole = {path: item if isinstance(item, tuple) else (200, item) for path, item in responses.items()}
+    whole = {path: item if isinstance(item, tuple) else (200, item) for path, item in said.items()}
     handler = type("Told", (CannedResponses,), {"said": whole, "clock_off": clock_off})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -172,8 +172,8 @@ def test_an_ses_that_cannot_be_reached() -> None:
         ({"EnforcementStatus": "PROBATION"}, ("PROBATION", "Answer AWS's inquiry")),
     ],
 )
-def test_an_account_that_may_not_send(responses: dict[str, Any], words: tuple[str, ...]) -> None:
-    with answering(account(**responses)) as url:
+def test_an_account_that_may_not_send(said: dict[str, Any], words: tuple[str, ...]) -> None:
+    with answering(account(**said)) as url:
         problem(of_ses(deployment(url))["SES account"], *words)
 
 
