@@ -16,10 +16,12 @@ LINK_KEY = "GODWIT_LINK_KEY"
 
 
 def obtain(layout: Layout, given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return all secrets by environment variable, and those of the keys that are new.
+    """Return all secrets by environment variable, and those of the keys that are new. Raise CannotStart for a weak key.
 
     Given secrets win over stored ones, and stored ones over new ones.
     """
+    for name in BOOTSTRAP.keys() & given.keys():
+        _require_strong(name, given[name])
     kept = read(layout)
     known = kept | {name: given[name] for name in (*BOOTSTRAP, LINK_KEY) if name in given}
     new = {name: _generate(kind) for name, kind in BOOTSTRAP.items() if name not in known}
@@ -34,6 +36,14 @@ def _generate(kind: KeyKind) -> str:
     from services.gateway.accounts.keys import generate
 
     return generate(kind)
+
+
+def _require_strong(name: str, key: str) -> None:
+    from services.gateway.accounts.key_strength import weakness_of
+    from services.gateway.accounts.keys import PREFIXES
+
+    if weakness := weakness_of(key, PREFIXES[BOOTSTRAP[name]]):
+        raise CannotStart(f"{name} {weakness}: leave it out, and a good one is made for you")
 
 
 def read(layout: Layout) -> dict[str, str]:

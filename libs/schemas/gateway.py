@@ -21,6 +21,24 @@ class UpdateProject(Command, tag="update-project", frozen=True, kw_only=True):
     tracking: bool | None = None
 
 
+class IssueKey(Command, tag="issue-key", frozen=True, kw_only=True):
+    """Give the project a key. `fingerprint` and `hint` are as in `KeyIssued`: the key itself is not on the bus.
+    Replies with `KeyView`."""
+
+    service: ClassVar[str] = "gateway"
+    key_id: UUID
+    kind: KeyKind
+    fingerprint: str
+    hint: str
+
+
+class RevokeKey(Command, tag="revoke-key", frozen=True, kw_only=True):
+    """Revoke a key of the project, for good. Replies with `KeyView`."""
+
+    service: ClassVar[str] = "gateway"
+    key_id: UUID
+
+
 class GetProject(Query, tag="get-project", frozen=True, kw_only=True):
     """Get the project that the query is sent for. Replies with `ProjectView`."""
 
@@ -63,6 +81,21 @@ class KeyIssued(Event, tag="key.issued", frozen=True, kw_only=True):
     kind: KeyKind
     fingerprint: str
     hint: str
+
+
+class KeyRevoked(Event, tag="key.revoked", frozen=True, kw_only=True):
+    """The last event of its stream: a revoked key is never valid again."""
+
+    service: ClassVar[str] = "gateway"
+    stream: ClassVar[str] = "key-{key_id}"
+    key_id: UUID
+
+
+class KeyView(View, frozen=True, kw_only=True):
+    id: UUID
+    kind: KeyKind
+    hint: str
+    revoked: bool
 
 
 class ProjectView(View, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from libs.runtime.messaging.publisher import Publisher
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.service import Handlers, Service
 from libs.runtime.process.settings import Settings
-from services.gateway.accounts.bootstrap import Bootstrap
+from services.gateway.accounts.bootstrap import Bootstrap, require_strong_keys
 from services.gateway.accounts.handlers import account_handlers
 from services.gateway.bus.bus import Bus
 from services.gateway.docs.documentation import openapi_config
@@ -24,6 +24,7 @@ from services.gateway.verification import verifier_from
 
 
 def build(config: Settings) -> Service:
+    require_strong_keys(config)
     migrations = Path(__file__).parent / "migrations"
     return Service.of("gateway", migrations, account_handlers(config), Handlers(work=(serve, delete_expired)))
 

@@ -11,8 +11,6 @@ from typing import Any
 
 import structlog
 import uvloop
-from faststream.nats import NatsBroker
-from nats.errors import ConnectionReconnectingError
 
 from libs.runtime import crash
 from libs.runtime.eventstore.store import (
@@ -45,9 +43,9 @@ def run(build: Build) -> None:
     """Run a service until SIGTERM or SIGINT. Exit with 1 and one line on stderr if the settings are invalid."""
     try:
         config = settings.load()
+        service = build(config)
     except BadSettings as bad:
         sys.exit(f"godwit: {bad}")
-    service = build(config)
     logging.configure(config, service.name)
     crash.arm(config.crash_at)
     _raise_file_limit()
@@ -91,16 +89,8 @@ async def _connect(stack: AsyncExitStack, service: Service, config: Settings) ->
     pool = await stack.enter_async_context(open_pool(config))
     broker = bus.make_broker(config.nats_url, f"godwit-{service.name}-{config.instance}")
     await broker.connect()
-    stack.push_async_callback(_disconnect, broker)
+    stack.push_async_callback(broker.stop)
     return Runtime(service, config, pool, broker, bus.client_of(broker))
-
-
-async def _disconnect(broker: NatsBroker) -> None:
-    """Drain and close the connection to the bus, or only close it if it is lost right now."""
-    try:
-        await broker.stop()
-    except ConnectionReconnectingError:
-        await bus.client_of(broker).close()
 
 
 def _open_consumers(runtime: Runtime) -> None:

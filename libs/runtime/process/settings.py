@@ -129,8 +129,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     disposable_domains: Annotated[
         str | None, Meta(description="File of disposable domains, one per line, that replaces the built-in list")
     ] = None
-    bootstrap_secret_key: Annotated[str | None, Meta(description="Secret key of the first project")] = None
-    bootstrap_public_key: Annotated[str | None, Meta(description="Public key of the first project")] = None
+    bootstrap_secret_key: Annotated[
+        str | None, Meta(description="Secret key of the first project; a changed one revokes the one before it")
+    ] = None
+    bootstrap_public_key: Annotated[
+        str | None, Meta(description="Public key of the first project; a changed one revokes the one before it")
+    ] = None
     bootstrap_domain: Annotated[str, Meta(description="Verified sending domain of the first project")] = "example.com"
     crash_at: Annotated[str, Meta(description="Tests only: kill the process at this named point")] = ""
 

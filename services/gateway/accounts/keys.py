@@ -53,7 +53,7 @@ class Keys:
 
     async def _look_up(self, digest: bytes) -> Principal | None:
         async with self._pool.acquire(timeout=TIMEOUT) as conn:
-            found = await api_key.by_fingerprint(conn, digest.hex())
+            found = await api_key.live_by_fingerprint(conn, digest.hex())
         if found is None:
             return None
         principal = self._cache[digest] = Principal(found["project"], found["id"], found["kind"])
@@ -69,9 +69,12 @@ def generate(kind: KeyKind) -> str:
 def key_issued(key: str, key_id: UUID) -> KeyIssued:
     """Return the event that gives a project this key."""
     kind: KeyKind = "public" if key.startswith(PREFIXES["public"]) else "secret"
-    return KeyIssued(
-        key_id=key_id, kind=kind, fingerprint=sha256(key.encode()).hexdigest(), hint=f"{key[:3]}…{key[-4:]}"
-    )
+    return KeyIssued(key_id=key_id, kind=kind, fingerprint=fingerprint_of(key), hint=f"{key[:3]}…{key[-4:]}")
+
+
+def fingerprint_of(key: str) -> str:
+    """Return the SHA-256 of the key in hex."""
+    return sha256(key.encode()).hexdigest()
 
 
 def _checksum(text: str) -> str:

@@ -1,7 +1,7 @@
 """A gateway on a port of its own, fakes of the services behind it, and clients of its first project."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from uuid import UUID
 
 import httpx
@@ -11,8 +11,10 @@ import pytest
 from deploy.embedded.ports import free_ports
 from libs.runtime.clock import uuid5, uuid7
 from libs.runtime.eventstore.envelope import Origin
+from libs.runtime.eventstore.store import StreamConflict
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually, running
+from libs.schemas.gateway import ProjectCreated
 from services.gateway.accounts import keys
 from services.gateway.accounts.bootstrap import NAMESPACE
 from services.gateway.app import build
@@ -38,18 +40,39 @@ class World(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def gateway_for(
-    stack: Stack, secret: str, public: str, *, until_ready: bool = True, **changes: object
+    stack: Stack,
+    secret: str,
+    public: str,
+    *,
+    until_ready: bool = True,
+    from_settings: bool = False,
+    **changes: object,
 ) -> AsyncIterator[Runtime]:
-    """Run one more gateway on the stack, and wait until it is ready unless `until_ready` is false."""
+    """Run one more gateway on the stack, and wait until it is ready unless `until_ready` is false.
+
+    The keys are those of a project of their own, unless they are given `from_settings`: those are for the first
+    project of the database.
+    """
     [port] = free_ports(1)
-    keys_of = {"bootstrap_secret_key": secret, "bootstrap_public_key": public}
+    keys_of = {"bootstrap_secret_key": secret, "bootstrap_public_key": public} if from_settings else {}
     config = stack.settings("gateway", **({"http_port": port, "api_rate_limit": 0} | keys_of | changes))
     async with running(build(config), config) as runtime:
         async with httpx.AsyncClient(base_url=url_of(runtime)) as client:
             await eventually(lambda: _answers(client), within=60)
+        if not from_settings:
+            await create_project(runtime, secret, public)
         if until_ready:
             await eventually(lambda: _all_pass(runtime))
         yield runtime
+
+
+async def create_project(gateway: Runtime, secret: str, public: str) -> None:
+    """Create the project of these keys, unless it exists."""
+    project = uuid5(NAMESPACE, secret)
+    issued = [keys.key_issued(key, uuid5(project, key)) for key in (secret, public)]
+    with suppress(StreamConflict):
+        async with gateway.unit() as unit:
+            unit.append([ProjectCreated(project_id=project, name="example.com"), *issued], Origin(project=project))
 
 
 def url_of(gateway: Runtime) -> str:
