@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from deploy.cli import main
-from libs.runtime.clock import uuid5
+from libs.runtime.clock import uuid5, uuid7
+from libs.runtime.eventstore.envelope import Origin
 from libs.runtime.process.settings import BadSettings
 from libs.runtime.process.testing import eventually, facts
 from services.gateway.accounts import keys
@@ -19,6 +20,7 @@ from services.gateway.accounts.bootstrap import NAMESPACE
 from services.gateway.app import build
 from tests.conftest import Stack
 from tests.service.gateway.conftest import World, gateway_for, url_of
+from tests.service.gateway.test_requests import EVENT
 
 UNKNOWN = "/commands/0193a0f0-0000-7000-8000-000000000000"
 """What only the gateway itself answers: 404 with a valid key, 401 with any other."""
@@ -120,3 +122,28 @@ async def project_of(pool: "asyncpg.Pool[asyncpg.Record]", key: str) -> UUID | N
 def test_a_weak_key_is_refused_at_the_start(stack: Stack, weak: str) -> None:
     with pytest.raises(BadSettings, match="GODWIT_BOOTSTRAP_SECRET_KEY must"):
         build(stack.settings("gateway", bootstrap_secret_key=weak))
+
+
+async def test_a_public_key_neither_occupies_the_idempotency_keys_of_others_nor_learns_their_use(world: World) -> None:
+    header = {"Idempotency-Key": "order-4711"}
+    async with world.client() as trusted, world.client(world.public) as stranger:
+        await trusted.post("/contacts", json={"email": "ada@example.com"}, headers=header)
+        tracked = await stranger.post("/v1/track", json=EVENT, headers=header)
+        assert (tracked.status_code, tracked.headers.get("idempotency-replayed")) == (200, None)
+        again = await stranger.post("/v1/track", json=EVENT, headers=header)
+        assert (again.headers.get("idempotency-replayed"), again.json()) == ("true", tracked.json())
+
+        occupied = {"Idempotency-Key": "order-4712"}
+        await stranger.post("/v1/track", json=EVENT, headers=occupied)
+        saved = await trusted.post("/contacts", json={"email": "bob@example.com"}, headers=occupied)
+        assert (saved.status_code, saved.headers.get("idempotency-replayed")) == (201, None)
+
+
+async def test_a_request_is_repeated_with_the_secret_key_that_replaces_the_first(world: World) -> None:
+    header, replacement = {"Idempotency-Key": "rotated"}, keys.generate("secret")
+    async with world.gateway.unit() as unit:
+        unit.append([keys.key_issued(replacement, uuid7())], Origin(project=world.project))
+    async with world.client() as first, world.client(replacement) as second:
+        saved = await first.post("/contacts", json={"email": "ada@example.com"}, headers=header)
+        again = await second.post("/contacts", json={"email": "ada@example.com"}, headers=header)
+    assert (again.headers["idempotency-replayed"], again.content) == ("true", saved.content)

@@ -3,13 +3,15 @@
 The first request claims the key; its response is stored for a day and returned to every repeat. The claim also fixes
 the id of the request's command. So a repeat of a request that died on the way (once its lease has expired) or got no
 final response can run again without anything happening twice.
+
+Each public key has a space of its own, so strangers cannot occupy the keys of anybody else or learn what they were used
+for. The secret keys of a project share one, so that a request can be repeated with the key that replaces the first.
 """
 
 from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -18,6 +20,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.kernel.instants import iso
 from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
+from services.gateway.accounts.keys import Principal
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import ApiError
 from services.gateway.http.raw_response import RawResponse
@@ -141,7 +144,7 @@ class IdempotencyMiddleware:
         response = BufferedResponse()
         await self._app(request.scope, request.receive, response.receive)
         try:
-            await self._keys.settle(request.context, request.project, key, response)
+            await self._keys.settle(request.context, request.principal, key, response)
         except CONNECTION_ERRORS as error:
             # What was done is done: a repeat runs again after the lease, under the same command id.
             log.warning("idempotency.response_not_stored", error=repr(error))
@@ -161,11 +164,12 @@ class IdempotencyKeys:
         """
         request_line, context = f"{request.method} {request.scope['path']}", request.context
         fingerprint = fingerprint_of(request_line, request.scope["query_string"], body)
+        stored_key = in_space_of(request.principal, key)
         for _ in range(2):  # between the two statements the other run may release the key
             claimed = await self._pool.fetchval(
                 CLAIM,
                 request.project,
-                key,
+                stored_key,
                 fingerprint,
                 request_line,
                 context.command_id,
@@ -178,14 +182,14 @@ class IdempotencyKeys:
                 context.command_sent = claimed != context.command_id
                 context.command_id = claimed
                 return None
-            if existing := await self._pool.fetchrow(FIND, request.project, key, timeout=TIMEOUT):
+            if existing := await self._pool.fetchrow(FIND, request.project, stored_key, timeout=TIMEOUT):
                 return _stored_response(key, existing, fingerprint)
         raise in_use(key, request_line, None, 1)
 
-    async def settle(self, context: RequestContext, project: UUID, key: str, response: BufferedResponse) -> None:
+    async def settle(self, context: RequestContext, caller: Principal, key: str, response: BufferedResponse) -> None:
         """Store a final response. After any other the request may be repeated, under the same command id if it sent
         a command."""
-        claim = (project, key, context.command_id)
+        claim = (caller.project, in_space_of(caller, key), context.command_id)
         if not context.command_sent and response.status >= 400:
             await self._pool.execute(RELEASE, *claim, timeout=TIMEOUT)
         elif response.is_pending or response.status >= 500:
@@ -205,6 +209,11 @@ def valid_key(raw: bytes) -> str:
     if not 1 <= len(raw) <= MAX_KEY_LENGTH or not all(0x20 <= byte <= 0x7E for byte in raw):
         raise ApiError(400, "BAD_REQUEST", f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} printable ASCII characters")
     return raw.decode("ascii")
+
+
+def in_space_of(caller: Principal, key: str) -> str:
+    """Return what is stored for the key. Keys have no line breaks, so no two spaces share any."""
+    return key if caller.kind == "secret" else f"{caller.key_id}\n{key}"
 
 
 def fingerprint_of(request_line: str, query: bytes, body: bytes) -> bytes:
