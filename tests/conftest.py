@@ -20,6 +20,7 @@ from deploy.services import declared_services
 from libs.runtime.operations.migrations import role_of
 from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings
+from libs.runtime.process.testing import eventually
 from tests import distribution
 from tests.backends import test_backend as backend_for_tests
 
@@ -29,6 +30,8 @@ _UNHURRIED = hypothesis.settings(deadline=None, suppress_health_check=[hypothesi
 hypothesis.settings.register_profile("exploring", _UNHURRIED)
 hypothesis.settings.register_profile("repeatable", _UNHURRIED, derandomize=True)
 hypothesis.settings.load_profile("repeatable")
+
+BACKLOG_LIMIT = 240.0
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -65,6 +68,16 @@ class Stack:
     async def prepare(self, services: Sequence[Service]) -> None:
         """Prepare services that exist only in a test."""
         await prepare_services(self.admin_url, self.nats_url, services)
+
+    async def until_caught_up(self, service: str) -> None:
+        """Wait until a service that has just started has handled the events that earlier tests left on the bus."""
+        js = self.client.jetstream()
+
+        async def nothing_left() -> bool:
+            consumer = await js.consumer_info("EVENTS", f"{service}-events")
+            return not (consumer.num_pending or consumer.num_ack_pending)
+
+        await eventually(nothing_left, BACKLOG_LIMIT)
 
 
 @pytest.fixture(scope="session")

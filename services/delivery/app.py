@@ -12,6 +12,7 @@ from services.delivery.ledger.timing import timing
 from services.delivery.reconciliation import handlers as reconciliation
 from services.delivery.rendering import handlers as rendering
 from services.delivery.rendering.content_cache import ContentCache
+from services.delivery.rendering.renderer import Renderer
 from services.delivery.rendering.variables import Links
 from services.delivery.scheduling import handlers as scheduling
 from services.delivery.sender import handlers as sender
@@ -27,6 +28,7 @@ def build(config: Settings) -> Service:
     times = timing(config.unknown_grace)
     links = Links(config.public_url, config.link_key)
     cache = ContentCache()
+    renderer = Renderer(links)
     ses = SesConnection(config, times.connect, times.read)
     guard = RestoreGuard(config)
     fast_path = FastPath()
@@ -34,11 +36,11 @@ def build(config: Settings) -> Service:
         "delivery",
         MIGRATIONS,
         ledger.HANDLERS,
-        rendering.handlers(links),
+        rendering.handlers(links, renderer),
         domains.handlers(config, ses),
         suppression.handlers(ses),
         scheduling.handlers(config),
-        sender.handlers(ses, cache, links, times, guard, on_start=fast_path.connect),
-        reconciliation.handlers(ses, cache, links, times, guard),
+        sender.handlers(ses, cache, renderer, times, guard, on_start=fast_path.connect),
+        reconciliation.handlers(ses, cache, links, renderer, times, guard),
         intake.handlers(config, fast_path),
     )

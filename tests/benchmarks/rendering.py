@@ -12,7 +12,8 @@ from deploy.demo.screen import console
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.delivery.content import Content, Utm
 from services.delivery.ledger.mail import Mail
-from services.delivery.rendering.message import compose
+from services.delivery.rendering.message import request_for
+from services.delivery.rendering.renderer import Renderer
 from services.delivery.rendering.variables import Links
 
 MAILS = 3_000
@@ -29,7 +30,7 @@ PLAIN = Content(
     from_email="news@example.com",
 )
 TAGGED = Content(subject=PLAIN.subject, body=PLAIN.body, from_email=PLAIN.from_email, utm=Utm(source="newsletter"))
-LINKS = Links("https://mail.example.com", "a key that is only for this measurement")
+RENDERER = Renderer(Links("https://mail.example.com", "a key that is only for this measurement"))
 
 
 def main() -> None:
@@ -47,7 +48,7 @@ def _measured(content: Content) -> float:
     mails = [_mail(number, content) for number in range(MAILS)]
     began = time.process_time()
     for mail in mails:
-        compose(mail, LINKS, "godwit")
+        request_for(mail, RENDERER.render(mail), "godwit")
     return (time.process_time() - began) / MAILS
 
 

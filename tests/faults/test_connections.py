@@ -173,3 +173,18 @@ async def test_events_committed_while_the_bus_is_frozen_are_published_when_it_th
     tally.bus.thaw()
     await eventually(lambda: _published(tally, project, 1), within=30)
     assert await add(stack, project) == 1
+
+
+async def test_a_service_that_stops_while_the_bus_is_unreachable_ends_without_an_error(stack: Stack) -> None:
+    async with bus_proxy(stack) as (bus, bus_url):
+        config = stack.settings("tally", nats_url=bus_url)
+        await stack.prepare([build(config)])
+
+        async def is_reconnecting() -> bool:
+            return runtime.client.is_reconnecting
+
+        async with asyncio.timeout(30), running(build(config), config) as runtime:
+            bus.refuses = True
+            bus.cut()
+            await eventually(is_reconnecting)
+        assert runtime.client.is_closed

@@ -11,6 +11,8 @@ from typing import Any
 
 import structlog
 import uvloop
+from faststream.nats import NatsBroker
+from nats.errors import ConnectionReconnectingError
 
 from libs.runtime import crash
 from libs.runtime.eventstore.store import (
@@ -89,8 +91,16 @@ async def _connect(stack: AsyncExitStack, service: Service, config: Settings) ->
     pool = await stack.enter_async_context(open_pool(config))
     broker = bus.make_broker(config.nats_url, f"godwit-{service.name}-{config.instance}")
     await broker.connect()
-    stack.push_async_callback(broker.stop)
+    stack.push_async_callback(_disconnect, broker)
     return Runtime(service, config, pool, broker, bus.client_of(broker))
+
+
+async def _disconnect(broker: NatsBroker) -> None:
+    """Drain and close the connection to the bus, or only close it if it is lost right now."""
+    try:
+        await broker.stop()
+    except ConnectionReconnectingError:
+        await bus.client_of(broker).close()
 
 
 def _open_consumers(runtime: Runtime) -> None:

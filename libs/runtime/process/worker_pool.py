@@ -5,7 +5,6 @@ A process can: each piece of work gets so much time and memory, and whatever exc
 the service goes on.
 """
 
-import asyncio
 import multiprocessing
 import resource
 import signal
@@ -29,6 +28,8 @@ START_SECONDS = 30.0
 
 WAIT_SECONDS = 20.0
 """How long work waits for a free process."""
+
+JOIN_SECONDS = 5.0
 
 _SPAWN = multiprocessing.get_context("spawn")  # a fork of a process that has threads may stand still for ever
 
@@ -58,36 +59,26 @@ class PoolClosed(Exception):
 class WorkerPool:
     """At most `processes` worker processes, started when they are first needed and kept for the next work.
 
-    Safe to use from any thread, and from the event loop by `run`.
+    Safe to use from any thread.
     """
 
     def __init__(self, processes: int) -> None:
         self._free = threading.BoundedSemaphore(processes)
         self._idle: LifoQueue[_Worker] = LifoQueue()
         self._busy: set[_Worker] = set()
-        self._closed = False
 
-    async def run(self, work: Callable[..., T], *arguments: Any, limits: Limits = USUAL) -> T:
-        """`call`, without blocking the event loop. Work whose caller is cancelled still ends within its limits."""
-        return await asyncio.to_thread(self.call, work, *arguments, limits=limits)
-
-    def call(self, work: Callable[..., T], *arguments: Any, limits: Limits = USUAL) -> T:
+    def call(self, work: Callable[..., T], *arguments: Any, limits: Limits = USUAL, wait: float = WAIT_SECONDS) -> T:
         """Return what `work(*arguments)` returns in another process, or raise what it raises.
 
         `work` is a function at the top of a module; it, its arguments and its result are pickled. Raises WorkKilled
-        where it exceeds its limits, and PoolBusy where no process comes free in WAIT_SECONDS.
+        where it exceeds its limits, PoolBusy where no process comes free in `wait` seconds, and PoolClosed.
         """
-        if not self._free.acquire(timeout=WAIT_SECONDS):
+        if not self._free.acquire(timeout=wait):
             raise PoolBusy("every worker is busy")
         try:
             worker = self._take()
             try:
                 return worker.call(work, arguments, limits)
-            except WorkKilled:
-                if self._closed:
-                    raise PoolClosed from None
-                log.warning("worker_pool.killed", work=work.__qualname__)
-                raise
             finally:
                 self._give_back(worker)
         finally:
@@ -95,18 +86,15 @@ class WorkerPool:
 
     def close(self) -> None:
         """Kill every process. Work that runs raises PoolClosed."""
-        self._closed = True
         for worker in list(self._busy):
-            worker.kill()
+            worker.close()
         while True:
             try:
-                self._idle.get_nowait().kill()
+                self._idle.get_nowait().close()
             except Empty:
                 return
 
     def _take(self) -> "_Worker":
-        if self._closed:
-            raise PoolClosed
         try:
             worker = self._idle.get_nowait()
         except Empty:
@@ -116,9 +104,7 @@ class WorkerPool:
 
     def _give_back(self, worker: "_Worker") -> None:
         self._busy.discard(worker)
-        if self._closed:
-            worker.kill()
-        elif worker.alive:
+        if worker.alive:
             self._idle.put(worker)
 
 
@@ -131,10 +117,11 @@ class _Worker:
         self._process.start()
         theirs.close()
         self._started = False
+        self._closed = False
 
     @property
     def alive(self) -> bool:
-        return self._process.is_alive()
+        return not self._closed and self._process.is_alive()
 
     def call(self, work: Callable[..., T], arguments: tuple[Any, ...], limits: Limits) -> T:
         """Raises WorkKilled and ends the process where the work does not end in time."""
@@ -145,7 +132,11 @@ class _Worker:
                 raise EOFError
             result, failure = self._pipe.recv()
         except (EOFError, OSError) as gone:
-            self.kill()
+            self._process.kill()
+            self._process.join(JOIN_SECONDS)
+            if self._closed:
+                raise PoolClosed from None
+            log.warning("worker_pool.killed", work=work.__qualname__)
             raise WorkKilled(_exceeded(limits)) from gone
         self._started = True
         if isinstance(failure, MemoryError):
@@ -155,10 +146,10 @@ class _Worker:
         answer: T = result
         return answer
 
-    def kill(self) -> None:
+    def close(self) -> None:
+        self._closed = True
         self._process.kill()
-        self._process.join(5)
-        self._pipe.close()
+        self._process.join(JOIN_SECONDS)
 
 
 def _exceeded(limits: Limits) -> str:
@@ -175,7 +166,11 @@ def _serve(pipe: Connection) -> None:
             work, arguments, limits = pipe.recv()
         except EOFError:
             return
-        pipe.send(_outcome(work, arguments, limits))
+        outcome = _outcome(work, arguments, limits)
+        try:
+            pipe.send(outcome)
+        except Exception as unsendable:  # a result or an exception that cannot be pickled
+            pipe.send((None, RuntimeError(f"{work.__qualname__}: {type(unsendable).__name__}")))
 
 
 def _outcome(work: Callable[..., object], arguments: tuple[Any, ...], limits: Limits) -> tuple[object, object]:

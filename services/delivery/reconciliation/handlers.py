@@ -8,15 +8,18 @@ from services.delivery.reconciliation.probe import Prober
 from services.delivery.reconciliation.proofs import PROOFS, settle_proven
 from services.delivery.reconciliation.reconciler import Reconciler
 from services.delivery.rendering.content_cache import ContentCache
+from services.delivery.rendering.renderer import Renderer
 from services.delivery.rendering.variables import Links
 from services.delivery.sender.mailer import mailer_of
 from services.delivery.sender.restore_guard import RestoreGuard
 from services.delivery.ses.connection import SesConnection
 
 
-def handlers(ses: SesConnection, cache: ContentCache, links: Links, timing: Timing, guard: RestoreGuard) -> Handlers:
+def handlers(
+    ses: SesConnection, cache: ContentCache, links: Links, renderer: Renderer, timing: Timing, guard: RestoreGuard
+) -> Handlers:
     async def probe(runtime: Runtime) -> None:
-        mailer = mailer_of(await ses.client(), runtime.settings, links, timing)
+        mailer = mailer_of(await ses.client(), runtime.settings, renderer, timing)
         await repeat(Prober(runtime, mailer, cache, timing, guard).probe, timing.probe_every)
 
     async def reconcile(runtime: Runtime) -> None:

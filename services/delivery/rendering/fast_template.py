@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from liquid.exceptions import OutputStreamLimitError
 from liquid.stringify import to_liquid_string
 
 NAMED = re.compile(r"\{\{ *([a-zA-Z_]\w*) *\}\}", re.ASCII)
@@ -27,12 +28,19 @@ class FastTemplate(msgspec.Struct, frozen=True):
     pieces: tuple[tuple[str, str], ...]
     rest: str
 
-    def render(self, values: Mapping[str, Any], escape: bool) -> str:
+    def render(self, values: Mapping[str, Any], escape: bool, maximum: int) -> str:
+        """Return the text with the values. Raise OutputStreamLimitError before it exceeds `maximum` characters."""
         parts: list[str] = []
+        size = len(self.rest)
         for text, name in self.pieces:
             parts.append(text)
+            size += len(text)
             if name in values:
-                parts.append(to_liquid_string(values[name], escape))
+                value = to_liquid_string(values[name], escape)
+                parts.append(value)
+                size += len(value)
+            if size > maximum:
+                raise OutputStreamLimitError("the mail is too long", token=None)
         return "".join([*parts, self.rest])
 
 

@@ -19,7 +19,7 @@ from services.delivery.ledger.mail import Mail
 from services.delivery.rendering import mime
 from services.delivery.rendering.footer import with_footer, with_text_footer
 from services.delivery.rendering.plain_text import is_markup, text_template, tidied
-from services.delivery.rendering.templates import Unrenderable, render_html, render_line, render_text
+from services.delivery.rendering.templates import Unrenderable, is_cheap, render_html, render_line, render_text
 from services.delivery.rendering.utm import with_utm
 from services.delivery.rendering.variables import Links, Urls, variables
 
@@ -64,7 +64,13 @@ def compose(
 
     Raises Unrenderable, also for an address that cannot appear in a mail.
     """
-    rendered = render(mail, links)
+    return request_for(mail, render(mail, links), configuration_set, files)
+
+
+def request_for(
+    mail: Mail, rendered: RenderedMail, configuration_set: str, files: Sequence[mime.AttachedFile] = ()
+) -> ComposedRequest:
+    """Return the request for a mail that is rendered already."""
     raw = files or mail.extras.headers or mail.extras.shown_to or mail.extras.shown_cc
     request: SendEmailRequestTypeDef = {
         "FromEmailAddress": rendered.sender,
@@ -132,7 +138,9 @@ def as_mime(rendered: RenderedMail, files: Sequence[mime.AttachedFile] = ()) -> 
 
 
 def subject_of(mail: Mail, links: Links) -> str:
-    """Return the subject of a mail that was sent earlier; its template if that cannot be rendered any more."""
+    """Return the subject of a mail that was sent earlier; its template if that cannot be rendered here."""
+    if not is_cheap(mail.content.subject):
+        return mail.content.subject
     try:
         values = variables(mail, links.of(mail.project, mail.contact_id, mail.id))
         return render_line(mail.content.subject, values)[:MAX_SUBJECT]

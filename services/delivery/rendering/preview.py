@@ -6,27 +6,35 @@ from typing import Any
 from uuid import UUID
 
 from libs.kernel.liquid import variables_in
-from libs.kernel.rejection import invalid
+from libs.kernel.rejection import Rejected, invalid
 from libs.runtime.clock import now
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.bus import QueryHandler
 from libs.schemas.delivery.content import Hint, MailPreview, PreviewMail
 from services.delivery.ledger.mail import Mail
-from services.delivery.rendering.message import RenderedMail, render
+from services.delivery.rendering.message import RenderedMail
+from services.delivery.rendering.renderer import Renderer, RendererBusy, TooExpensive
 from services.delivery.rendering.templates import Unrenderable
 from services.delivery.rendering.variables import Links, variables
+
+PATIENCE = 3.0
+"""Seconds that a preview waits for its turn."""
 
 GMAIL_CLIP_BYTES = 102_400
 LONG_SUBJECT = 78
 NIL = UUID(int=0)
 
 
-def preview_mail(links: Links) -> QueryHandler:
+def preview_mail(links: Links, renderer: Renderer) -> QueryHandler:
     async def preview(conn: Connection, project: UUID, query: PreviewMail) -> MailPreview:
         mail = _mail(project, query)
         try:
-            rendered = await asyncio.to_thread(render, mail, links)
+            rendered = await asyncio.to_thread(renderer.render, mail, PATIENCE)
+        except RendererBusy as busy:
+            raise Rejected("SERVICE_UNAVAILABLE", "Other previews of this project are still being rendered") from busy
+        except TooExpensive as bad:
+            raise invalid("body", str(bad), "template_too_expensive", "The mail cannot be rendered") from bad
         except Unrenderable as bad:
             raise invalid("body", str(bad), "invalid_template", "The mail cannot be rendered") from bad
         return MailPreview(

@@ -32,7 +32,7 @@ CHEAP_NODES = (
 )
 CHEAP_FILTERS = frozenset(
     (
-        *("capitalize", "date", "default", "downcase", "escape", "escape_once", "first", "last", "lstrip"),
+        *("capitalize", "default", "downcase", "escape", "escape_once", "first", "last", "lstrip"),
         *("newline_to_br", "rstrip", "safe", "size", "squish", "strip", "strip_newlines", "truncate"),
         *("truncatewords", "upcase", "url_encode"),
     )

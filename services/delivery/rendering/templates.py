@@ -11,10 +11,10 @@ from functools import lru_cache, wraps
 from typing import Any
 
 from liquid import BoundTemplate, Environment
-from liquid.exceptions import LiquidError, LoopIterationLimitError, OutputStreamLimitError, ResourceLimitError
+from liquid.exceptions import LiquidError, LoopIterationLimitError, ResourceLimitError
 
 from libs.kernel.liquid import LOADING_TAGS, TemplateMistake, find_mistake, to_liquid
-from services.delivery.rendering import fast_template
+from services.delivery.rendering import fast_template, template_cost
 from services.delivery.rendering.fast_template import FastTemplate
 
 MAX_LOOPS = 10_000
@@ -67,6 +67,24 @@ def _checked(source: str) -> TemplateMistake | None:
     return find_mistake(source)
 
 
+def is_cheap(source: str) -> bool:
+    """Return whether rendering the template is cheap whatever it is given; what cannot be parsed costs nothing."""
+    return _is_cheap(source) if len(source) <= MAX_CACHED else _judge(source)
+
+
+@lru_cache(maxsize=CACHED)
+def _is_cheap(source: str) -> bool:
+    return _judge(source)
+
+
+def _judge(source: str) -> bool:
+    try:
+        template = _parse(source, False)
+    except (LiquidError, RecursionError, ValueError):
+        return True
+    return isinstance(template, FastTemplate) or template_cost.is_cheap(template)
+
+
 def render_html(source: str, values: Mapping[str, Any]) -> str:
     """Render the body of a mail, with values escaped. Raise Unrenderable."""
     return _render(source, values, True)
@@ -86,18 +104,17 @@ def _render(source: str, values: Mapping[str, Any], escape: bool) -> str:
     _deadline.at = time.monotonic() + MAX_SECONDS
     try:
         template = _parse(source, escape)
-        return _render_fast(template, values, escape) if isinstance(template, FastTemplate) else template.render(values)
+        return _rendered(template, values, escape)
     except (LiquidError, RecursionError, ArithmeticError, MemoryError, TypeError, ValueError) as error:
         raise Unrenderable(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from error
     finally:
         _deadline.at = float("inf")
 
 
-def _render_fast(template: FastTemplate, values: Mapping[str, Any], escape: bool) -> str:
-    text = template.render(values, escape)
-    if len(text) > MAX_OUTPUT:
-        raise OutputStreamLimitError("the mail is too long", token=None)
-    return text
+def _rendered(template: BoundTemplate | FastTemplate, values: Mapping[str, Any], escape: bool) -> str:
+    if isinstance(template, FastTemplate):
+        return template.render(values, escape, MAX_OUTPUT)
+    return template.render(values)
 
 
 def _parse(source: str, escape: bool) -> BoundTemplate | FastTemplate:

@@ -8,7 +8,7 @@ from libs.runtime.process.service import Handlers
 from libs.schemas.delivery.sending import GetOutgoing
 from services.delivery.ledger.timing import Timing
 from services.delivery.rendering.content_cache import ContentCache
-from services.delivery.rendering.variables import Links
+from services.delivery.rendering.renderer import Renderer
 from services.delivery.sender.mailer import mailer_of
 from services.delivery.sender.maintenance import Maintenance
 from services.delivery.sender.queries import get_outgoing
@@ -20,7 +20,7 @@ from services.delivery.ses.connection import SesConnection
 def handlers(
     ses: SesConnection,
     cache: ContentCache,
-    links: Links,
+    renderer: Renderer,
     timing: Timing,
     guard: RestoreGuard,
     on_start: Callable[[Sender], None],
@@ -29,7 +29,7 @@ def handlers(
 
     async def send(runtime: Runtime) -> None:
         client = await ses.client()
-        sender = Sender(runtime, mailer_of(client, runtime.settings, links, timing), cache, timing, guard)
+        sender = Sender(runtime, mailer_of(client, runtime.settings, renderer, timing), cache, timing, guard)
         on_start(sender)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(sender.run())

@@ -10,10 +10,10 @@ from libs.runtime.clock import uuid7
 from libs.runtime.process.settings import Settings
 from services.delivery.ledger.mail import Mail
 from services.delivery.ledger.timing import Timing
-from services.delivery.rendering.message import compose, probe
+from services.delivery.rendering.message import probe, request_for
 from services.delivery.rendering.mime import AttachedFile
+from services.delivery.rendering.renderer import Renderer, RendererBusy, TooExpensive
 from services.delivery.rendering.templates import Unrenderable
-from services.delivery.rendering.variables import Links
 from services.delivery.ses.client import SesClient
 from services.delivery.ses.outcome import GIVEN_BACK, MailRejected, Outcome
 
@@ -30,9 +30,9 @@ class ConfigurationSets(msgspec.Struct, frozen=True):
 class Mailer:
     """Sends single mails through SES."""
 
-    def __init__(self, client: SesClient, links: Links, sets: ConfigurationSets, timing: Timing) -> None:
+    def __init__(self, client: SesClient, renderer: Renderer, sets: ConfigurationSets, timing: Timing) -> None:
         self._client = client
-        self._links = links
+        self._renderer = renderer
         self._sets = sets
         self._timing = timing
 
@@ -40,7 +40,11 @@ class Mailer:
         """Render the mail and send it. Never raises: an error is an outcome, too."""
         try:
             configuration_set = self._sets.tracked if mail.tracked else self._sets.untracked
-            composed = compose(mail, self._links, configuration_set, files)
+            composed = request_for(mail, self._renderer.render(mail), configuration_set, files)
+        except RendererBusy:
+            return GIVEN_BACK
+        except TooExpensive as bad:
+            return MailRejected("TEMPLATE_TOO_EXPENSIVE", str(bad))
         except Unrenderable as bad:
             return MailRejected("RENDERING_FAILED", str(bad))
         except Exception as bug:
@@ -58,7 +62,7 @@ class Mailer:
             return MailRejected("RENDERING_FAILED", str(bad))
 
 
-def mailer_of(client: SesClient, config: Settings, links: Links, timing: Timing) -> Mailer:
+def mailer_of(client: SesClient, config: Settings, renderer: Renderer, timing: Timing) -> Mailer:
     """Return a mailer with the configuration sets of the settings."""
     sets = ConfigurationSets(config.configuration_set, config.configuration_set_untracked or config.configuration_set)
-    return Mailer(client, links, sets, timing)
+    return Mailer(client, renderer, sets, timing)

@@ -24,6 +24,7 @@ from services.delivery.scheduling import permit_pool
 from services.delivery.scheduling.rate import AccountLimits
 from services.delivery.sender import concurrency_limit
 from services.delivery.sender.dispatcher import CLAIMED_PER_CALL
+from tests.conftest import Stack
 from tests.service.delivery.driver import DeliveryDriver, address
 from tests.service.delivery.sandbox import Sandbox
 
@@ -38,9 +39,10 @@ select coalesce(sum(n), 0)::int from permit where region = $1 and mod(extract(ep
 
 
 @pytest.fixture(scope="module")
-async def queueing_only(config: Settings) -> AsyncIterator[Runtime]:
+async def queueing_only(config: Settings, stack: Stack) -> AsyncIterator[Runtime]:
     """Run a service that queues mails but sends none."""
     async with running(msgspec.structs.replace(build(config), work=()), config) as runtime:
+        await stack.until_caught_up("delivery")
         yield runtime
 
 

@@ -29,8 +29,9 @@ def config(stack: Stack, sandbox: Sandbox) -> Settings:
 
 
 @pytest.fixture(scope="module")
-async def delivery(config: Settings) -> AsyncIterator[Runtime]:
+async def delivery(config: Settings, stack: Stack) -> AsyncIterator[Runtime]:
     async with running(build(config), config) as runtime:
+        await stack.until_caught_up("delivery")
         yield runtime
 
 

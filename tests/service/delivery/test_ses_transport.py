@@ -15,6 +15,7 @@ from libs.runtime.process.settings import Settings
 from libs.schemas.delivery.content import Content
 from services.delivery.ledger.mail import Mail
 from services.delivery.ledger.timing import Timing, timing
+from services.delivery.rendering.renderer import Renderer
 from services.delivery.rendering.variables import Links
 from services.delivery.sender.mailer import Mailer, mailer_of
 from services.delivery.ses.client import connect
@@ -113,7 +114,7 @@ def server(*responses: bytes) -> Iterator[Server]:
 def mailer_at(port: int, scheme: str = "http") -> Mailer:
     config = Settings(database_url="", aws_endpoint_url=f"{scheme}://127.0.0.1:{port}", send_concurrency=1)
     client = connect(config, TIMES.connect, TIMES.read)
-    return mailer_of(client, config, Links(config.public_url, config.link_key), TIMES)
+    return mailer_of(client, config, Renderer(Links(config.public_url, config.link_key)), TIMES)
 
 
 def outcome_of(*responses: bytes) -> tuple[Outcome, int]:

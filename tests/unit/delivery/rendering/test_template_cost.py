@@ -18,7 +18,6 @@ LIQUID = Environment()
         "{% unless plan %}a{% endunless %}{% case plan %}{% when 'a', 'b' %}{{ x }}{% else %}y{% endcase %}",
         "{% comment %} {% for i in x %} {% endcomment %}",
         "{{ order.items[0].title }}",
-        "{{ at | date: '%Y' }}",
     ],
 )
 def test_cheap(template: str) -> None:
@@ -32,6 +31,7 @@ def test_cheap(template: str) -> None:
         "{{ (1..9) | join: ',' }}",
         "{{ x | default: (1..9) }}",
         "{% for i in list %}{{ i }}{% endfor %}",
+        "{{ at | date: '%Y' }}",
         "{% assign a = b %}{{ a }}",
         "{% capture a %}{{ b }}{% endcapture %}",
         "{{ a | append: a }}",
