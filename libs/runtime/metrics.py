@@ -14,3 +14,6 @@ TIMERS_FIRED = Counter("godwit_timers_fired_total", "Timers that were due and we
 TIMERS_FAILED = Counter("godwit_timers_failed_total", "Timers whose handler raised", ["service"])
 QUERY_SECONDS = Histogram("godwit_query_seconds", "Duration of queries", ["query"])
 LOOPS_CUT = Counter("godwit_causation_loops_cut_total", "Chains of reactions that were cut because they were too deep")
+RATE_LIMITED = Counter(
+    "godwit_rate_limited_total", "Work refused because its project has too much of it at once", ["kind"]
+)

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from libs.runtime.messaging.project_slots import ProjectSlots
 from libs.runtime.messaging.publisher import Publisher
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.service import Handlers, Service
@@ -42,6 +43,8 @@ async def serve(runtime: Runtime) -> None:
     await bootstrap.create_project()
     application = make_application(route_handlers(), api_middleware(config, runtime.pool), openapi_config())
     application.state.verify = verifier_from(config)
+    application.state.verification_slots = ProjectSlots("verifications", per_project=8, max_waiting=64, max_wait=5.0)
+    application.state.export_slots = ProjectSlots("exports", per_project=2, max_waiting=4, max_wait=5.0)
     application.state.subscription = Subscription(bus, runtime.pool, config.link_key)
     application.state.sns_receiver, application.state.ingest_queue = receiver_from(config), queue
     app = Edge(application, bus)

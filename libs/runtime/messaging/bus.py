@@ -1,35 +1,33 @@
-"""The connection of a process to NATS: the FastStream broker, queries to other services, and replies to theirs."""
+"""The connection of a process to NATS: the FastStream broker, and queries to other services."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
-import asyncpg
 import msgspec
 import structlog
 from faststream.nats import NatsBroker, NatsMessage
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
 
 from libs.kernel.rejection import Rejected
-from libs.runtime import metrics
-from libs.runtime.eventstore.aggregate import accepted_reply
-from libs.runtime.eventstore.codec import Codec, encode, tag_of
+from libs.runtime.eventstore.codec import encode, tag_of
 from libs.runtime.eventstore.store import Connection
-from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
 from libs.runtime.messaging.headers import use_fast_headers
 from libs.schemas.base import Accepted, Query, Refused
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
-QUERY_WORKERS = 8
 QUERY_TIMEOUT = 5.0
+QUERY_WAIT = 2.0
+"""How long a query waits for its turn, before its timeout begins."""
+
 UNAVAILABLE = "SERVICE_UNAVAILABLE"
 """The code of a refusal that has nothing to do with the query: it can be retried."""
+PROJECT_BUSY = "PROJECT_BUSY"
+"""The code of a refusal because the project has too much work at once: it can be retried, too."""
 
 QueryHandler: TypeAlias = Callable[[Connection, UUID, Any], Awaitable[object]]
 """A handler of a project's queries, which reads the read models. It raises Rejected."""
@@ -39,6 +37,17 @@ _decode_reply = msgspec.json.Decoder(Accepted | Refused).decode
 
 class Unavailable(Exception):
     """Raised when the other service did not reply in time."""
+
+
+class RateLimited(Unavailable):
+    """Raised when the project has too much work at once. It may try again after `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    def as_reply(self) -> Refused:
+        return Refused(code=PROJECT_BUSY, message=str(self), details={"retryAfter": self.retry_after})
 
 
 def make_broker(url: str, name: str) -> NatsBroker:
@@ -69,38 +78,13 @@ def client_of(broker: NatsBroker) -> Client:
     return client
 
 
-def answer_queries(
-    broker: NatsBroker,
-    service: str,
-    handlers: Mapping[type[Query], QueryHandler],
-    pool: "asyncpg.Pool[asyncpg.Record]",
-) -> None:
-    """Answer `qry.<service>.>`. The replicas share the queries."""
-    codec: Codec[Query] = Codec(list(handlers))
-
-    @broker.subscriber(f"qry.{service}.>", queue=service, max_workers=QUERY_WORKERS)
-    async def on_query(raw: Msg) -> bytes:
-        try:
-            query = codec.decode(raw.data)
-            project = UUID((raw.headers or {})["godwit-project"])
-            with metrics.QUERY_SECONDS.labels(tag_of(type(query))).time():
-                async with asyncio.timeout(QUERY_TIMEOUT), pool.acquire() as conn:
-                    return accepted_reply(await handlers[type(query)](conn, project, query))
-        except Rejected as rejected:
-            return encode(rejected.as_reply())
-        except CONNECTION_ERRORS as error:
-            log.warning("query.unavailable", service=service, error=repr(error))
-            return encode(Refused(code=UNAVAILABLE, message=f"{service} cannot reach its database"))
-        except Exception as error:
-            log.error("query.failed", service=service, error=repr(error), exc_info=True)
-            return encode(Refused(code="INTERNAL_SERVER_ERROR", message="The query failed"))
-
-
 async def ask_raw(client: Client, project: UUID, query: Query) -> bytes:
     """Query another service and return its result as JSON. Raise Rejected, or Unavailable if it cannot answer now."""
     subject = f"qry.{query.service}.{tag_of(type(query))}"
     try:
-        reply = await client.request(subject, encode(query), QUERY_TIMEOUT, headers={"godwit-project": str(project)})
+        reply = await client.request(
+            subject, encode(query), QUERY_WAIT + QUERY_TIMEOUT, headers={"godwit-project": str(project)}
+        )
     except (NatsTimeout, NoRespondersError) as error:
         raise Unavailable(f"{query.service} does not answer") from error
     return result_of(reply.data)
@@ -112,8 +96,10 @@ async def ask(client: Client, project: UUID, query: Query, result: type[T]) -> T
 
 
 def result_of(body: bytes) -> bytes:
-    """Return the JSON result of a reply. Raise Rejected if it is a refusal, Unavailable if the query can be retried."""
+    """Return the JSON result of a reply. Raise Rejected if it is a refusal, Unavailable if it may be repeated."""
     reply = _decode_reply(body)
+    if isinstance(reply, Refused) and reply.code == PROJECT_BUSY:
+        raise RateLimited(reply.message, int(reply.details.get("retryAfter", 1)))
     if isinstance(reply, Refused) and reply.code == UNAVAILABLE:
         raise Unavailable(reply.message)
     if isinstance(reply, Refused):

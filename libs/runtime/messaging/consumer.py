@@ -6,18 +6,21 @@ last; the handler's transaction was rolled back each time, so nothing is half do
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 
 from libs.runtime import crash, metrics
-from libs.runtime.eventstore.codec import Codec
+from libs.runtime.eventstore.codec import Codec, encode
 from libs.runtime.eventstore.envelope import Envelope, envelope_of
-from libs.runtime.messaging.group_commit import MAX_TRANSACTION_BYTES, GroupCommit, QueuedMessage
+from libs.runtime.messaging.bus import RateLimited
+from libs.runtime.messaging.group_commit import MAX_TRANSACTION_BYTES, GroupCommit, Outcome, QueuedMessage
+from libs.runtime.messaging.slow_commands import SlowCommands
 from libs.schemas.base import Message
 
 log = structlog.get_logger()
@@ -41,27 +44,66 @@ class Consumer:
     """A consumer of a service. `name` is also its name as a durable, in the inbox and in dead letters."""
 
     def __init__(
-        self, name: str, kinds: Sequence[type[Message]], commit: GroupCommit, client: Client, delays: Sequence[float]
+        self,
+        name: str,
+        kinds: Sequence[type[Message]],
+        commit: GroupCommit,
+        client: Client,
+        delays: Sequence[float],
+        slow_kinds: Collection[type[Message]] = (),
     ) -> None:
         self.name = name
         self.codec: Codec[Any] = Codec(kinds)
         self.commit = commit
         self._client = client
         self._delays = delays
+        self._slow_commands = SlowCommands(slow_kinds, commit)
+        self._running: set[asyncio.Task[None]] = set()
 
     async def receive(self, raws: Sequence[Msg]) -> None:
-        """Handle JetStream messages. Each is acknowledged after its commit, scheduled for a retry or dead-lettered."""
+        """Handle JetStream messages. Each is acknowledged after its commit, scheduled for a retry or dead-lettered.
+
+        Slow commands are only started.
+        """
         readable = [delivery for raw in raws if (delivery := await self._read(raw))]
-        await asyncio.gather(*(self._handle(part) for part in split_by_size(readable)))
+        for delivery in readable:
+            if delivery.envelope in self._slow_commands:
+                self._start(delivery)
+        others = [delivery for delivery in readable if delivery.envelope not in self._slow_commands]
+        await asyncio.gather(*(self._handle(part) for part in split_by_size(others)))
+
+    async def drain(self, seconds: float) -> None:
+        """Give the slow commands that were started so much time to finish. The others are redelivered later."""
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=seconds)
+            for task in late:
+                task.cancel()
+
+    def _start(self, delivery: "Delivery") -> None:
+        task = asyncio.create_task(self._handle_slow(delivery))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _handle_slow(self, delivery: "Delivery") -> None:
+        outcome = await self._slow_commands.handle(delivery.envelope)
+        if isinstance(outcome, RateLimited) and delivery.reply_to:
+            outcome = encode(outcome.as_reply())
+        try:
+            await self._settle(delivery, outcome)
+        except (NatsError, OSError, TimeoutError) as broken:
+            log.warning("consumer.not_acknowledged", consumer=self.name, error=repr(broken))
 
     async def _handle(self, deliveries: Sequence["Delivery"]) -> None:
         items = [QueuedMessage(each.envelope, stream_sequence(each.raw), len(each.raw.data)) for each in deliveries]
         outcomes = await self.commit.submit_all(items)
         for delivery, outcome in zip(deliveries, outcomes, strict=True):
-            if isinstance(outcome, Exception):
-                await self._retry_later(delivery.raw, outcome)
-            else:
-                await self._acknowledge(delivery, outcome)
+            await self._settle(delivery, outcome)
+
+    async def _settle(self, delivery: "Delivery", outcome: Outcome) -> None:
+        if isinstance(outcome, Exception):
+            await self._retry_later(delivery.raw, outcome)
+        else:
+            await self._acknowledge(delivery, outcome)
 
     async def _read(self, raw: Msg) -> "Delivery | None":
         try:

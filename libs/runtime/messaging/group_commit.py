@@ -177,9 +177,10 @@ class GroupCommit:
         except Exception as failure:
             log.warning("commit.batch_failed", consumer=self._consumer, size=len(batch), error=repr(failure))
             metrics.BATCH_RETRIES.labels(self._consumer).inc()
-        return {envelope.id: await self._outcome(envelope) for envelope in batch}
+        return {envelope.id: await self.handle_alone(envelope) for envelope in batch}
 
-    async def _outcome(self, envelope: Envelope[Any]) -> Outcome:
+    async def handle_alone(self, envelope: Envelope[Any]) -> Outcome:
+        """Handle one message in a transaction of its own, now, and return its outcome."""
         try:
             return (await self._persist(envelope)).get(envelope.id)
         except Rejected as rejected:

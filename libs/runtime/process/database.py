@@ -1,4 +1,4 @@
-"""The connection pool of a service."""
+"""The connection pools of a service: one for the work of commands, events and timers, one for queries."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import structlog
 
+from libs.runtime.messaging.bus import QUERY_TIMEOUT
 from libs.runtime.messaging.group_commit import COMMAND_TIMEOUT
 from libs.runtime.process.settings import Settings
 
@@ -20,14 +21,34 @@ IDLE_SECONDS = 30.0
 
 @asynccontextmanager
 async def open_pool(config: Settings) -> "AsyncIterator[asyncpg.Pool[asyncpg.Record]]":
-    """Open the service's pool. The role's search_path is the service's schema, so SQL names tables without one."""
+    """Open the service's pool for everything but queries. The role's search_path is the service's schema, so SQL names
+    tables without one."""
+    async with _pool(config, config.database_pool, COMMAND_TIMEOUT, {}) as pool:
+        yield pool
+
+
+@asynccontextmanager
+async def open_query_pool(config: Settings) -> "AsyncIterator[asyncpg.Pool[asyncpg.Record]]":
+    """Open the service's pool for queries, which only read. Postgres itself ends those that take too long, also if
+    this process no longer can."""
+    session = {"default_transaction_read_only": "on", "statement_timeout": f"{QUERY_TIMEOUT * 1000:.0f}"}
+    async with _pool(config, config.database_query_pool, QUERY_TIMEOUT, session) as pool:
+        yield pool
+
+
+@asynccontextmanager
+async def _pool(
+    config: Settings, size: int, seconds: float, session: dict[str, str]
+) -> "AsyncIterator[asyncpg.Pool[asyncpg.Record]]":
+    """Open a pool whose statements may take so many seconds."""
     pool = await asyncpg.create_pool(
         config.database_url,
         min_size=1,
-        max_size=config.database_pool,
+        max_size=size,
         max_inactive_connection_lifetime=IDLE_SECONDS,
         timeout=10,
-        command_timeout=COMMAND_TIMEOUT,
+        command_timeout=seconds,
+        server_settings=session,
         reset=_keep_session,
     )
     try:

@@ -21,8 +21,9 @@ from libs.runtime.eventstore.store import (
 )
 from libs.runtime.messaging import bus, inbox
 from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
+from libs.runtime.messaging.query_server import answer_queries
 from libs.runtime.process import logging, settings
-from libs.runtime.process.database import open_pool
+from libs.runtime.process.database import open_pool, open_query_pool
 from libs.runtime.process.readiness import serve_health
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.service import Build, Service
@@ -31,6 +32,9 @@ from libs.runtime.process.timers import Timers
 
 log = structlog.get_logger()
 DRAIN_SECONDS = 10.0
+SLOW_DRAIN_SECONDS = 5.0
+"""Time for slow commands that were started to finish after that."""
+
 CANCEL_SECONDS = 25.0
 """Time for cancelled work to finish, before it is cancelled again."""
 MAX_FILES = 65_536
@@ -89,10 +93,11 @@ def _raise_file_limit() -> None:
 
 async def _connect(stack: AsyncExitStack, service: Service, config: Settings) -> Runtime:
     pool = await stack.enter_async_context(open_pool(config))
+    query_pool = await stack.enter_async_context(open_query_pool(config))
     broker = bus.make_broker(config.nats_url, f"godwit-{service.name}-{config.instance}")
     await broker.connect()
     stack.push_async_callback(_disconnect, broker)
-    return Runtime(service, config, pool, broker, bus.client_of(broker))
+    return Runtime(service, config, pool, query_pool, broker, bus.client_of(broker))
 
 
 async def _disconnect(broker: NatsBroker) -> None:
@@ -122,7 +127,7 @@ def _open_consumers(runtime: Runtime) -> None:
             runtime.client,
             runtime.settings.delays,
         )
-    bus.answer_queries(runtime.broker, service.name, service.queries, runtime.pool)
+    answer_queries(runtime.broker, service.name, service.queries, runtime.query_pool)
 
 
 async def _only_fold(unit: UnitOfWork, batch: Sequence[Any]) -> None:
@@ -143,6 +148,7 @@ async def _stop_pulling(runtime: Runtime, pulling: "Sequence[asyncio.Task[None]]
     for pull_loop in runtime.pull_loops:
         pull_loop.stop()
     await asyncio.wait(pulling, timeout=DRAIN_SECONDS)
+    await asyncio.gather(*(consumer.drain(SLOW_DRAIN_SECONDS) for consumer in runtime.consumers.values()))
 
 
 async def _cancel(tasks: "Set[asyncio.Task[None]]") -> None:

@@ -46,12 +46,14 @@ class Runtime:
         service: Service,
         config: Settings,
         pool: "asyncpg.Pool[asyncpg.Record]",
+        query_pool: "asyncpg.Pool[asyncpg.Record]",
         broker: NatsBroker,
         client: Client,
     ) -> None:
         self.service = service
         self.settings = config
         self.pool = pool
+        self.query_pool = query_pool
         self.broker = broker
         self.client = client
         self.stopping = asyncio.Event()
@@ -116,7 +118,14 @@ class Runtime:
         name = f"{self.service.name}-{kind}"
         commit = GroupCommit(self.pool, name, handlers, self.service.read_models, on_commit=self.on_commit)
         self.commits.append(commit)
-        self.consumers[name] = consumer = Consumer(name, list(handlers), commit, self.client, self.settings.delays)
+        self.consumers[name] = consumer = Consumer(
+            name,
+            list(handlers),
+            commit,
+            self.client,
+            self.settings.delays,
+            self.service.slow_commands if kind == "commands" else (),
+        )
         if stream:
             commands = kind == "commands"
             receive = self.receive if commands else consumer.receive

@@ -4,7 +4,7 @@ A service is declared in its `app.py`, by one function that takes the settings a
 `libs.runtime.process.lifecycle.run` runs it in a process.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -26,6 +26,8 @@ class Handlers(msgspec.Struct, frozen=True, kw_only=True):
     """The handlers of one folder of a service, which declares them in its `handlers.py`.
 
     - `commands`, `reactions` (events of other services), `ingest` and `timers` map message types to batch handlers;
+    - `slow_commands` are those of the commands whose cost grows with the project's data: see
+      `libs.runtime.messaging.slow_commands`;
     - `queries` map query types to handlers;
     - `read_models` are folded from the service's events in the transaction that appends them, and from other services'
       events in the transaction that handles them, before the reactions run;
@@ -33,6 +35,7 @@ class Handlers(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     commands: Mapping[type[Command], BatchHandler] = {}
+    slow_commands: Collection[type[Command]] = ()
     reactions: Mapping[type[Event], BatchHandler] = {}
     ingest: Mapping[type[Command], BatchHandler] = {}
     timers: Mapping[type[Message], BatchHandler] = {}
@@ -60,6 +63,7 @@ class Service(Handlers, frozen=True, kw_only=True):
             name=name,
             migrations=migrations,
             commands=_merged([part.commands for part in parts]),
+            slow_commands=[kind for part in parts for kind in part.slow_commands],
             reactions=_merged([part.reactions for part in parts]),
             ingest=_merged([part.ingest for part in parts]),
             timers=_merged([part.timers for part in parts]),

@@ -30,7 +30,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     admin_database_url: Annotated[
         str | None, Meta(description="Postgres as the database's owner: for `godwit migrate`, `rebuild` and `audit`")
     ] = None
-    database_pool: Annotated[int, Meta(ge=2, le=100, description="Postgres connections of each process")] = 6
+    database_pool: Annotated[
+        int, Meta(ge=2, le=100, description="Postgres connections of each process, besides those for queries")
+    ] = 6
+    database_query_pool: Annotated[
+        int,
+        Meta(
+            ge=1, le=100, description="Postgres connections of each process for queries; one project gets all but one"
+        ),
+    ] = 4
     host: Annotated[str, Meta(description="Address that the gateway listens on")] = "127.0.0.1"
     http_port: Annotated[Port, Meta(description="Port of the gateway")] = 8000
     trusted_proxies: Annotated[

@@ -8,8 +8,10 @@ from libs.kernel.paging import numbered_page
 from libs.runtime.eventstore.store import Connection
 from libs.schemas.contacts.audiences import AudienceContact, AudiencePreview, ExclusionReason, PreviewAudience
 from services.contacts.audiences.selection import ON_ALL_LISTS, Unresolvable, resolve
+from services.contacts.segments.condition import check_cost
 from services.contacts.segments.errors import segment_not_found
 from services.contacts.segments.matching import fill, predicate_of
+from services.contacts.segments.references import load_referenced
 
 COUNT = """
 select count(*) as total, count(*) filter (where subscribed or not $2) as count
@@ -32,6 +34,8 @@ async def preview_audience(conn: Connection, project: UUID, query: PreviewAudien
         selection = await resolve(conn, project, query.audience)
     except Unresolvable as missing:
         raise segment_not_found() from missing
+    if query.audience.audience_type == "FILTERED" and selection.condition:
+        check_cost(selection.condition, await load_referenced(conn, project, selection.condition))
     page = numbered_page(query.page, query.page_size)
     matching = await predicate_of(conn, project, selection.condition, after=3)
     statement = fill(COUNT, matching, on_all_lists=ON_ALL_LISTS.format(lists="$3"))

@@ -21,7 +21,7 @@ from libs.schemas.contacts.segments import (
     UpdateSegment,
 )
 from services.contacts.segments import members, membership, segment
-from services.contacts.segments.condition import SegmentConditions, compile_condition
+from services.contacts.segments.condition import SegmentConditions, check_cost, compile_condition
 from services.contacts.segments.errors import in_use, not_tracked
 from services.contacts.segments.list_commands import add_members, remove_members
 from services.contacts.segments.loading import load_segment
@@ -137,9 +137,11 @@ async def _check_references(unit: UnitOfWork, envelope: Envelope[Any], event: An
     rows = await segments.list_all(unit.conn, envelope.project)
     conditions: SegmentConditions = {**conditions_of(rows), event.segment_id: condition}
     compile_condition(condition, conditions, own_id=event.segment_id)
+    check_cost(condition, conditions)
     for row in dependents(event.segment_id, rows):
         assert row.condition
         compile_condition(row.condition, conditions, own_id=row.id)
+        check_cost(row.condition, conditions)
 
 
 async def _redefine(unit: UnitOfWork, envelope: Envelope[Any]) -> None:

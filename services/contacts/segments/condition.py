@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from libs.kernel.conditions.check import filters_of, flaws
+from libs.kernel.conditions.cost import cost_flaws
 from libs.kernel.conditions.language import Field, field_of
 from libs.kernel.rejection import Rejected, invalid_fields
 from libs.runtime.eventstore.codec import encode
@@ -73,6 +74,15 @@ def compile_condition(
 def check_condition(condition: Condition, root: str = "condition") -> None:
     """Raise Rejected with every error of the condition that does not depend on other segments."""
     if errors := _size_errors(condition, root) or flaws(condition, root):
+        raise _rejected(errors)
+
+
+def check_cost(condition: Condition, segments: SegmentConditions, root: str = "condition") -> None:
+    """Raise Rejected if the condition, which compiles with these segments, is too expensive.
+
+    Conditions are checked when they are saved, and when they are used without being saved.
+    """
+    if errors := cost_flaws(condition, segments, root):
         raise _rejected(errors)
 
 

@@ -7,6 +7,7 @@ from services.contacts.segments.read_models import segment, segment_change, segm
 
 HANDLERS = Handlers(
     commands=COMMANDS,
+    slow_commands=list(COMMANDS),
     queries={**queries.QUERIES, **field_uses.QUERIES},
     read_models=(segment, segment_list, segment_change),
     work=(membership_worker.work,),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from libs.kernel.conditions.cost import total_cost
 from libs.runtime.eventstore.store import UnitOfWork
 from services.contacts.segments import transitions
 from services.contacts.segments.predicates import compile_segments, turning_points_of
@@ -13,7 +14,8 @@ from services.contacts.segments.transitions import Transition
 FIRST_PAGE = 2000
 """Contacts that are scanned in the command itself, so a small project's segment is complete in the reply."""
 
-PAGE = 50_000
+PAGE, PAGE_COST = 50_000, 60
+"""Contacts per page, and up to which cost of the condition."""
 TRACKED_PAGE = 2000
 """For a tracked segment, which appends an event for each contact that enters or leaves."""
 
@@ -77,11 +79,17 @@ async def scan_next_page(unit: UnitOfWork, project: UUID, rows: Sequence[Segment
     row = next((row for row in rows if row.id == state["segment_id"]), None)
     position = None
     if row:
-        size = TRACKED_PAGE if row.track_membership else PAGE
+        size = TRACKED_PAGE if row.track_membership else _page_size(row, rows)
         position = await _page_end(unit, project, state["scan_from"], size)
         await _scan(unit, project, row, rows, state["scan_from"], position)
     await unit.conn.execute(SET_POSITION, project, state["segment_id"], position)
     return True
+
+
+def _page_size(row: SegmentRow, rows: Sequence[SegmentRow]) -> int:
+    """Return how many contacts to scan at a time: fewer if the condition is expensive, so that pages take as long."""
+    cost = total_cost(row.condition, conditions_of(rows)) if row.condition else 0
+    return PAGE * PAGE_COST // max(cost, PAGE_COST)
 
 
 async def _page_end(unit: UnitOfWork, project: UUID, after: UUID, size: int) -> UUID | None:

@@ -34,6 +34,7 @@ from libs.runtime.messaging.consumer import (
     REPLY_HEADER,
     SUBJECT,
 )
+from libs.runtime.messaging.project_slots import ProjectSlots
 from libs.runtime.messaging.publisher import Outgoing
 from libs.schemas.base import Query
 from services.gateway.bus import pending_commands
@@ -41,6 +42,10 @@ from services.gateway.bus.unchanged_contacts import UnchangedContacts
 
 ACK_SECONDS = 5.0
 REPLY_SECONDS = 10.0
+MAX_COMMANDS = 256
+"""Commands of one project that a process sends at a time. More wait here, so that those of other projects need not wait
+behind them."""
+MAX_WAITING, MAX_WAIT = 1024, 5.0
 ACK = ".ack"
 MESSAGE_ID = "Nats-Msg-Id"
 
@@ -94,6 +99,7 @@ class Bus:
         self._inbox = client.new_inbox()
         self._numbers = count()
         self._awaited: dict[str, AwaitedReply] = {}
+        self._slots = ProjectSlots("commands", per_project=MAX_COMMANDS, max_waiting=MAX_WAITING, max_wait=MAX_WAIT)
         self.unchanged_contacts = UnchangedContacts(self.query)
 
     async def start(self) -> None:
@@ -104,13 +110,17 @@ class Bus:
         command = Outgoing(
             command_subject(envelope.project, envelope.message), command_headers(envelope), encode(envelope.message)
         )
-        with self._awaiting(command) as awaited:
-            await self._publish(command.subject, command.headers, awaited)
-            reply = await _reply(awaited)
+        async with self._slots.hold(envelope.project):
+            reply = await self._reply_to(command)
         if reply is None:
             await pending_commands.store(self._pool, envelope.project, envelope.id, command)
             raise CommandPending(envelope.id)
         return result_of(reply)
+
+    async def _reply_to(self, command: Outgoing) -> bytes | None:
+        with self._awaiting(command) as awaited:
+            await self._publish(command.subject, command.headers, awaited)
+            return await _reply(awaited)
 
     async def await_pending(self, project: UUID, command_id: UUID) -> bytes:
         """Return the result of a command that raised CommandPending.

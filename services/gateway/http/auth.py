@@ -66,11 +66,11 @@ def bearer_key(authorization: bytes | None) -> bytes:
     return key.strip()
 
 
-def rate_limited(retry_after: int) -> ApiError:
+def rate_limited(retry_after: int, message: str = "Too many requests") -> ApiError:
     return ApiError(
         429,
         "RATE_LIMIT_EXCEEDED",
-        "Too many requests",
+        message,
         details={"retryAfter": retry_after},
         headers={"Retry-After": str(retry_after)},
     )

@@ -12,10 +12,11 @@ from nats.errors import MaxPayloadError
 from libs.kernel.field_errors import field_error
 from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.codec import encode
-from libs.runtime.messaging.bus import Unavailable
+from libs.runtime.messaging.bus import RateLimited, Unavailable
 from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
 from libs.schemas.base import FieldError
 from services.gateway.bus.bus import CommandPending
+from services.gateway.http.auth import rate_limited
 from services.gateway.http.errors import (
     RETRY_SECONDS,
     ApiError,
@@ -74,6 +75,8 @@ def api_error_of(error: Exception) -> ApiError:
             return too_large(MAX_BUS_MESSAGE)
         case HTTPException(status_code=status) if status in CODE_OF_STATUS:
             return ApiError(status, CODE_OF_STATUS[status], error.detail)
+        case RateLimited(retry_after=seconds):
+            return rate_limited(seconds, str(error))
         case Unavailable() | NatsError() | asyncpg.PostgresConnectionError() | asyncpg.InterfaceError():
             return _unavailable(error)
         case _ if isinstance(error, CONNECTION_ERRORS):

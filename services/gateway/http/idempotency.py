@@ -36,6 +36,8 @@ STREAMED_BODY = "streamed_body"
 """The option of a route whose body is too large to be held in memory. The body is not part of the fingerprint then, so
 the route itself must check what a repeat brings."""
 
+RATE_LIMITED = 429
+
 CHANGING = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 
 CLAIM = """
@@ -192,7 +194,7 @@ class IdempotencyKeys:
         claim = (caller.project, in_space_of(caller, key), context.command_id)
         if not context.command_sent and response.status >= 400:
             await self._pool.execute(RELEASE, *claim, timeout=TIMEOUT)
-        elif response.is_pending or response.status >= 500:
+        elif response.is_pending or response.status == RATE_LIMITED or response.status >= 500:
             await self._pool.execute(END_LEASE, *claim, timeout=TIMEOUT)
         else:
             await self._pool.execute(

@@ -1,5 +1,6 @@
 """Exporting contacts to a file."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Literal
 from uuid import UUID
@@ -9,6 +10,8 @@ from litestar import get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 
+from libs.runtime.messaging.bus import RateLimited
+from libs.runtime.messaging.project_slots import ProjectSlots
 from libs.schemas.contacts.contacts import ContactView
 from libs.schemas.contacts.jobs import (
     DataKeys,
@@ -26,6 +29,7 @@ TAGS = ["Imports"]
 CSV, JSON_LINES = b"text/csv; charset=utf-8", b"application/x-ndjson"
 COLUMNS = ("email", "subscribed", "createdAt", "updatedAt", "id")
 MAX_COLUMNS = 1000
+MAX_PAUSES = 10
 
 _keys = msgspec.json.Decoder(DataKeys).decode
 _page = msgspec.json.Decoder(ExportPage).decode
@@ -56,23 +60,41 @@ async def export_contacts(
     data, or as JSON with one contact per line. In CSV a text that a spreadsheet would take for a formula is preceded by
     `'`. If the connection is cut before the end of the response, the file is incomplete.
     """
-    first = await request.query(ExportContacts(segment_id=segment_id))
     name = f'attachment; filename="contacts.{format_}"'.encode()
     headers = [(b"content-disposition", name), (b"cache-control", b"no-store")]
-    if format_ == "jsonl":
-        return StreamedResponse(_lines(request, segment_id, first), JSON_LINES, headers)
+    is_csv = format_ == "csv"
+    lines = _csv(request, segment_id) if is_csv else _json_lines(request, segment_id)
+    return StreamedResponse(_in_slot(request, lines), CSV if is_csv else JSON_LINES, headers)
+
+
+async def _in_slot(request: ApiRequest, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the lines while the project holds a slot for its export."""
+    slots: ProjectSlots = request.app.state.export_slots
+    async with slots.hold(request.project):
+        async for each in lines:
+            yield each
+
+
+async def _page_after(request: ApiRequest, segment_id: UUID | None, after: UUID) -> bytes:
+    """Return a page. An export that has begun waits for its turn while the project has too many queries."""
+    for _ in range(MAX_PAUSES):
+        try:
+            return await request.query(ExportContacts(segment_id=segment_id, after=after))
+        except RateLimited as busy:
+            await asyncio.sleep(busy.retry_after)
+    return await request.query(ExportContacts(segment_id=segment_id, after=after))
+
+
+async def _csv(request: ApiRequest, segment_id: UUID | None) -> AsyncIterator[bytes]:
+    page = await request.query(ExportContacts(segment_id=segment_id))
     keys = await _all_keys(request)
-    return StreamedResponse(_csv(request, segment_id, first, keys), CSV, headers)
-
-
-async def _csv(request: ApiRequest, segment_id: UUID | None, page: bytes, keys: list[str]) -> AsyncIterator[bytes]:
     yield csv_rows([[*COLUMNS, *keys]])
     while True:
         contacts = _page(page)
         yield csv_rows(_row(contact, keys) for contact in contacts.data)
         if contacts.after is None:
             return
-        page = await request.query(ExportContacts(segment_id=segment_id, after=contacts.after))
+        page = await _page_after(request, segment_id, contacts.after)
 
 
 def _row(contact: ContactView, keys: Sequence[str]) -> list[object]:
@@ -81,13 +103,14 @@ def _row(contact: ContactView, keys: Sequence[str]) -> list[object]:
     return [*own, *map(contact.data.get, keys)]
 
 
-async def _lines(request: ApiRequest, segment_id: UUID | None, page: bytes) -> AsyncIterator[bytes]:
+async def _json_lines(request: ApiRequest, segment_id: UUID | None) -> AsyncIterator[bytes]:
+    page = await request.query(ExportContacts(segment_id=segment_id))
     while True:
         contacts = _raw_page(page)
         yield _encode.encode_lines(contacts.data)
         if contacts.after is None:
             return
-        page = await request.query(ExportContacts(segment_id=segment_id, after=contacts.after))
+        page = await _page_after(request, segment_id, contacts.after)
 
 
 async def _all_keys(request: ApiRequest) -> list[str]:

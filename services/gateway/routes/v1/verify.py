@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from libs.kernel.addresses import normalize_address
 from libs.runtime.eventstore.codec import encode
+from libs.runtime.messaging.project_slots import ProjectSlots
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import invalid_field
 from services.gateway.http.json_body import Body
@@ -40,5 +41,7 @@ async def verify(data: JSONBody[VerifyBody], request: ApiRequest) -> RawResponse
     if address is None:
         raise invalid_field("email", "Invalid email", "invalid_string")
     verify_address: VerifyAddress = request.app.state.verify
-    found = await verify_address(address)
+    slots: ProjectSlots = request.app.state.verification_slots
+    async with slots.hold(request.project):
+        found = await verify_address(address)
     return data_response(encode(found))
