@@ -15,6 +15,7 @@ from tests.benchmarks import (
     campaigns,
     contacts_at_scale,
     handoff,
+    heavy_queries,
     imports,
     neighbour,
     notifications,
@@ -36,6 +37,7 @@ BENCHES = {
     "campaigns": campaigns.bench,
     "imports": imports.bench,
     "neighbour": neighbour.bench,
+    "queries": heavy_queries.bench,
 }
 NAMES = [*BENCHES, "rendering", "sandbox", "segments", "rate"]
 

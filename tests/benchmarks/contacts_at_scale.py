@@ -67,7 +67,7 @@ async def bench(target: Target, bare: str) -> Table:
     conn = await asyncpg.connect(target.endpoints.admin_database_url)
     try:
         await conn.execute("set search_path = contacts")
-        await _fill(conn, project)
+        await fill(conn, project, CONTACTS)
         table = Table(title=f"{CONTACTS:,} contacts, {CONNECTIONS} connections", title_justify="left")
         for column in ("GET", "requests/s", "p50 ms", "p95 ms", "p99 ms", "errors"):
             table.add_column(column, justify="right")
@@ -81,11 +81,12 @@ async def bench(target: Target, bare: str) -> Table:
         await conn.close()
 
 
-async def _fill(conn: "asyncpg.Connection[Any]", project: UUID) -> None:
+async def fill(conn: "asyncpg.Connection[Any]", project: UUID, contacts: int) -> None:
+    """Give the project so many contacts. `conn` has contacts' schema as search_path."""
     await conn.execute("drop index contact_trigrams")
-    for start in range(1, CONTACTS + 1, 100_000):
-        await conn.execute(FILL, project, start, min(start + 99_999, CONTACTS), timeout=600)
-    await conn.execute(COUNTED, project, CONTACTS)
+    for start in range(1, contacts + 1, 100_000):
+        await conn.execute(FILL, project, start, min(start + 99_999, contacts), timeout=600)
+    await conn.execute(COUNTED, project, contacts)
     await conn.execute("create index contact_trigrams on contact using gin (trigrams(project, email))", timeout=1200)
     await conn.execute("vacuum analyze contact", timeout=600)
 
