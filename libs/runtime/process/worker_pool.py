@@ -5,33 +5,32 @@ A process can: each piece of work gets so much time and memory, and whatever exc
 the service goes on.
 """
 
-import multiprocessing
-import resource
-import signal
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
-from multiprocessing.connection import Connection
-from pathlib import Path
+from multiprocessing import Pipe
 from queue import Empty, LifoQueue
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
+from libs.runtime.process import worker
+
 log = structlog.get_logger()
 
 T = TypeVar("T")
 
-STATM = Path("/proc/self/statm")
 START_SECONDS = 30.0
-"""On top of the work's own time: a new process imports the code that it is to run."""
+IMPORT_SECONDS = 30.0
+"""On top of the work's own time, which the worker itself limits: a new process imports the code that it is to run."""
 
 WAIT_SECONDS = 20.0
 """How long work waits for a free process."""
 
 JOIN_SECONDS = 5.0
-
-_SPAWN = multiprocessing.get_context("spawn")  # a fork of a process that has threads may stand still for ever
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -50,6 +49,10 @@ class WorkKilled(Exception):
 
 class PoolBusy(TimeoutError):
     """Every process stayed busy with other work. Try again later."""
+
+
+class WorkerLost(Exception):
+    """A worker process could not be started. This says nothing about the work."""
 
 
 class PoolClosed(Exception):
@@ -71,23 +74,24 @@ class WorkerPool:
         """Return what `work(*arguments)` returns in another process, or raise what it raises.
 
         `work` is a function at the top of a module; it, its arguments and its result are pickled. Raises WorkKilled
-        where it exceeds its limits, PoolBusy where no process comes free in `wait` seconds, and PoolClosed.
+        where it exceeds its limits, PoolBusy where no process comes free in `wait` seconds, WorkerLost and
+        PoolClosed.
         """
         if not self._free.acquire(timeout=wait):
             raise PoolBusy("every worker is busy")
         try:
-            worker = self._take()
+            taken = self._take()
             try:
-                return worker.call(work, arguments, limits)
+                return taken.call(work, arguments, limits)
             finally:
-                self._give_back(worker)
+                self._give_back(taken)
         finally:
             self._free.release()
 
     def close(self) -> None:
         """Kill every process. Work that runs raises PoolClosed."""
-        for worker in list(self._busy):
-            worker.close()
+        for busy in list(self._busy):
+            busy.close()
         while True:
             try:
                 self._idle.get_nowait().close()
@@ -96,49 +100,52 @@ class WorkerPool:
 
     def _take(self) -> "_Worker":
         try:
-            worker = self._idle.get_nowait()
+            taken = self._idle.get_nowait()
         except Empty:
-            worker = _Worker()
-        self._busy.add(worker)
-        return worker
+            taken = _Worker()
+        self._busy.add(taken)
+        return taken
 
-    def _give_back(self, worker: "_Worker") -> None:
-        self._busy.discard(worker)
-        if worker.alive:
-            self._idle.put(worker)
+    def _give_back(self, taken: "_Worker") -> None:
+        self._busy.discard(taken)
+        if taken.alive:
+            self._idle.put(taken)
 
 
 class _Worker:
-    """One process, and the pipe to it."""
+    """One process, and the pipe to it. Raises WorkerLost if it does not start."""
 
     def __init__(self) -> None:
-        self._pipe, theirs = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=_serve, args=(theirs,), daemon=True)
-        self._process.start()
+        self._pipe, theirs = Pipe()
+        end = theirs.fileno()
+        # Not multiprocessing's spawn: that runs the main module of this process again, whatever it is.
+        self._process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", worker.__name__, str(end)],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdin=subprocess.DEVNULL,
+            pass_fds=(end,),
+        )
         theirs.close()
-        self._started = False
         self._closed = False
+        self._await_start()
 
     @property
     def alive(self) -> bool:
-        return not self._closed and self._process.is_alive()
+        return not self._closed and self._process.poll() is None
 
     def call(self, work: Callable[..., T], arguments: tuple[Any, ...], limits: Limits) -> T:
         """Raises WorkKilled and ends the process where the work does not end in time."""
-        patience = limits.seconds + (1.0 if self._started else START_SECONDS)
         try:
             self._pipe.send((work, arguments, limits))
-            if not self._pipe.poll(patience):
+            if not self._pipe.poll(limits.seconds + IMPORT_SECONDS):
                 raise EOFError
             result, failure = self._pipe.recv()
         except (EOFError, OSError) as gone:
-            self._process.kill()
-            self._process.join(JOIN_SECONDS)
+            self._end()
             if self._closed:
                 raise PoolClosed from None
             log.warning("worker_pool.killed", work=work.__qualname__)
             raise WorkKilled(_exceeded(limits)) from gone
-        self._started = True
         if isinstance(failure, MemoryError):
             raise WorkKilled(_exceeded(limits)) from failure
         if failure is not None:
@@ -148,45 +155,22 @@ class _Worker:
 
     def close(self) -> None:
         self._closed = True
+        self._end()
+
+    def _await_start(self) -> None:
+        try:
+            if self._pipe.poll(START_SECONDS) and self._pipe.recv() == worker.READY:
+                return
+        except (EOFError, OSError):
+            pass
+        self._end()
+        log.error("worker_pool.not_started", exit_code=self._process.returncode)
+        raise WorkerLost("a worker process did not start")
+
+    def _end(self) -> None:
         self._process.kill()
-        self._process.join(JOIN_SECONDS)
+        self._process.wait(JOIN_SECONDS)
 
 
 def _exceeded(limits: Limits) -> str:
     return f"took more than {limits.seconds:g} s or {limits.memory >> 20} MiB"
-
-
-def _serve(pipe: Connection) -> None:
-    """Do work until the parent closes the pipe or dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    while True:
-        try:
-            work, arguments, limits = pipe.recv()
-        except EOFError:
-            return
-        outcome = _outcome(work, arguments, limits)
-        try:
-            pipe.send(outcome)
-        except Exception as unsendable:  # a result or an exception that cannot be pickled
-            pipe.send((None, RuntimeError(f"{work.__qualname__}: {type(unsendable).__name__}")))
-
-
-def _outcome(work: Callable[..., object], arguments: tuple[Any, ...], limits: Limits) -> tuple[object, object]:
-    """What the work returned, or what it raised. The alarm kills the process: no code can put it off."""
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    signal.setitimer(signal.ITIMER_REAL, limits.seconds)
-    try:
-        if STATM.exists():
-            resource.setrlimit(resource.RLIMIT_AS, (_address_space() + limits.memory, hard))
-        return work(*arguments), None
-    except Exception as failure:
-        return None, failure
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
-
-
-def _address_space() -> int:
-    return int(STATM.read_text().split()[0]) * resource.getpagesize()

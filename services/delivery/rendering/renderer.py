@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from libs.runtime.process.worker_pool import Limits, PoolBusy, PoolClosed, WorkerPool, WorkKilled
+from libs.runtime.process.worker_pool import Limits, PoolBusy, PoolClosed, WorkerLost, WorkerPool, WorkKilled
 from services.delivery.ledger.mail import Mail
 from services.delivery.rendering.message import RenderedMail, render
 from services.delivery.rendering.templates import Unrenderable, is_cheap
@@ -48,7 +48,7 @@ class Renderer:
                 return self._pool.call(render, mail, self._links, limits=LIMITS, wait=wait)
             except WorkKilled as killed:
                 raise TooExpensive(f"rendering {killed}") from killed
-            except (PoolBusy, PoolClosed) as busy:
+            except (PoolBusy, PoolClosed, WorkerLost) as busy:
                 raise RendererBusy from busy
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from libs.runtime.process.worker_pool import Limits, PoolBusy, PoolClosed, WorkerPool, WorkKilled
+from libs.runtime.process.worker_pool import Limits, PoolBusy, PoolClosed, WorkerLost, WorkerPool, WorkKilled
 
 BRIEF = Limits(seconds=0.3, memory=64 * 1024 * 1024)
 
@@ -86,3 +86,9 @@ async def test_work_does_not_wait_for_ever_for_a_busy_pool() -> None:
     pool.close()
     with pytest.raises(PoolClosed):
         await sleeping
+
+
+def test_a_worker_that_does_not_start_is_no_verdict_on_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("libs.runtime.process.worker.__name__", "libs.runtime.process.no_such_module")
+    with pytest.raises(WorkerLost):
+        WorkerPool(1).call(process_id)
