@@ -18,6 +18,7 @@ from deploy.sandbox.http.asgi import (
     respond,
     withhold_response,
 )
+from deploy.sandbox.http.origins import OwnOrigin
 from deploy.sandbox.mailbox.ledger import Ledger
 from deploy.sandbox.mailbox.pages import Pages
 from deploy.sandbox.routes import add_control, add_pages_and_sns, add_ses
@@ -56,6 +57,7 @@ class Sandbox:
         ses = Ses(account, faults, ledger, identities, suppression, subscriptions)
         self._sets = ConfigurationSets(store)
         self.router = Router()
+        self.own_origin = OwnOrigin(settings.port)
         add_ses(self.router, ses, identities, suppression, self._sets)
         add_control(self.router, Control(account, faults, ledger, identities, subscriptions, notifier, ses))
         add_pages_and_sns(self.router, Pages(ledger), subscriptions, signer, queue)
@@ -100,6 +102,7 @@ class Application:
 
     async def _answer(self, request: Request) -> Response:
         try:
+            self._sandbox.own_origin.check(request)
             found = self._sandbox.router.find(request.method, request.path)
             if found is None:
                 raise ApiError(404, "UnknownOperationException", f"There is no {request.method} {request.path}.")

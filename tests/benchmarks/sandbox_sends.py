@@ -133,6 +133,8 @@ class Caller(asyncio.Protocol):
 
 
 async def _load(port: int, request: bytes, connections: int, seconds: float) -> Load:
+    line, rest = request.split(b"\r\n", 1)
+    request = b"%s\r\nHost: 127.0.0.1:%d\r\n%s" % (line, port, rest)
     loop, latencies = asyncio.get_running_loop(), list[float]()
     callers = [
         await loop.create_connection(lambda: Caller(request, latencies), "127.0.0.1", port) for _ in range(connections)
@@ -283,7 +285,7 @@ def _captured(content: dict[str, object]) -> bytes:
     request = captured[0]
     assert isinstance(request.body, bytes)
     headers = "".join(f"{name}: {_text(value)}\r\n" for name, value in request.headers.items())
-    return f"POST /v2/email/outbound-emails HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}\r\n".encode() + request.body
+    return f"POST /v2/email/outbound-emails HTTP/1.1\r\n{headers}\r\n".encode() + request.body
 
 
 class Body:

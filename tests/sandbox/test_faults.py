@@ -79,7 +79,8 @@ def test_the_reset_is_a_tcp_reset(faulty: Sandbox) -> None:
         b'{"FromEmailAddress":"a@example.com","Destination":{"ToAddresses":["b@example.com"]},'
         b'"Content":{"Simple":{"Subject":{"Data":"Hi"},"Body":{"Text":{"Data":"Hi"}}}}}'
     )
-    head = b"POST /v2/email/outbound-emails HTTP/1.1\r\nHost: x\r\nAuthorization: AWS4-HMAC-SHA256 x\r\n"
+    host = b"Host: 127.0.0.1:%d\r\n" % faulty.port
+    head = b"POST /v2/email/outbound-emails HTTP/1.1\r\n" + host + b"Authorization: AWS4-HMAC-SHA256 x\r\n"
     with socket.create_connection(("127.0.0.1", faulty.port), timeout=5) as connection:
         connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         with pytest.raises(ConnectionResetError):
