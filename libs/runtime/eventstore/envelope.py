@@ -159,6 +159,21 @@ def envelope_of(message: M, headers: Mapping[str, str]) -> Envelope[M]:
     )
 
 
+class WrongSubject(ValueError):
+    """Raised for a message on a subject that is not its own: the subject decides who may send it."""
+
+
+def require_subject(envelope: Envelope[Any], subject: str) -> None:
+    """Raise WrongSubject if a command or event came on the subject of another service, project or type."""
+    kind = subject[:4]
+    if kind not in ("cmd.", "evt."):
+        return
+    message: Command | Event = envelope.message
+    expected = f"{kind}{message.service}.{envelope.project}.{tag_of(type(message))}"
+    if subject != expected:
+        raise WrongSubject(f"the message belongs on {expected}, but came on {subject}")
+
+
 def new_event(
     event: Event, version: int, cause: Cause, event_id: UUID, at: datetime, stream: str | None = None
 ) -> Envelope[Event]:

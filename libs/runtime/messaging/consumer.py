@@ -17,7 +17,7 @@ from nats.errors import Error as NatsError
 
 from libs.runtime import crash, metrics
 from libs.runtime.eventstore.codec import Codec, encode
-from libs.runtime.eventstore.envelope import Envelope, envelope_of
+from libs.runtime.eventstore.envelope import Envelope, envelope_of, require_subject
 from libs.runtime.messaging.bus import RateLimited
 from libs.runtime.messaging.group_commit import MAX_TRANSACTION_BYTES, GroupCommit, Outcome, QueuedMessage
 from libs.runtime.messaging.slow_commands import SlowCommands
@@ -107,8 +107,10 @@ class Consumer:
 
     async def _read(self, raw: Msg) -> "Delivery | None":
         try:
-            _, headers = origin_of(raw)
-            return Delivery(raw, envelope_of(self.codec.decode(raw.data), headers), headers.get(REPLY_HEADER))
+            subject, headers = origin_of(raw)
+            envelope = envelope_of(self.codec.decode(raw.data), headers)
+            require_subject(envelope, subject)
+            return Delivery(raw, envelope, headers.get(REPLY_HEADER))
         except DECODE_ERRORS as error:
             await self._dead_letter(raw, error)
             return None

@@ -13,7 +13,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from libs.runtime.eventstore.codec import Codec, tag_of
 from libs.runtime.eventstore.encryption import LoggedEvent, decrypt
-from libs.runtime.eventstore.envelope import Envelope, envelope_of, meta_of
+from libs.runtime.eventstore.envelope import Envelope, envelope_of, meta_of, require_subject
 from libs.runtime.messaging.consumer import DECODE_ERRORS
 from libs.runtime.messaging.pull_client import PullClient
 from libs.runtime.operations.replay import pages
@@ -144,7 +144,9 @@ class ForeignEvents:
     def _read(self, message: Msg) -> Envelope[Any] | None:
         """Return the event, or None if it cannot be decoded: then the service has not handled it either."""
         try:
-            return envelope_of(self._codec.decode(message.data), message.headers or {})
+            envelope = envelope_of(self._codec.decode(message.data), message.headers or {})
+            require_subject(envelope, message.subject)
+            return envelope
         except DECODE_ERRORS:
             return None
 

@@ -11,10 +11,12 @@ from libs.runtime.eventstore.envelope import (
     Meta,
     Origin,
     command_headers,
+    command_subject,
     envelope_of,
     event_headers,
     event_subject,
     new_event,
+    require_subject,
 )
 from libs.runtime.messaging.consumer import DECODE_ERRORS
 from libs.schemas.contacts.contacts import ContactSubscribed, SubscribeContact
@@ -85,3 +87,24 @@ def test_id_and_project_are_required() -> None:
         del headers[needed]
         with pytest.raises(DECODE_ERRORS):
             envelope_of(COMMAND.message, headers)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "cmd.contacts.{other}.subscribe-contact",
+        "cmd.delivery.{project}.subscribe-contact",
+        "cmd.contacts.{project}.delete-contact",
+        "cmd.contacts.{project}.subscribe-contact.more",
+        "evt.contacts.{project}.contact.subscribed",
+    ],
+)
+def test_a_message_on_the_subject_of_another_raises_a_decode_error(subject: str) -> None:
+    with pytest.raises(DECODE_ERRORS, match="belongs on"):
+        require_subject(COMMAND, subject.format(project=PROJECT, other=uuid4()))
+
+
+def test_a_message_is_accepted_on_its_own_subject_and_on_those_without_a_project() -> None:
+    require_subject(COMMAND, command_subject(PROJECT, COMMAND.message))
+    require_subject(new_event(EVENT, 1, COMMAND, uuid4(), NOW), event_subject(PROJECT, EVENT))
+    require_subject(COMMAND, "ingest.notification")
