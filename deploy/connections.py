@@ -4,16 +4,18 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeVar
+from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 import asyncpg
 import msgspec
 import nats
 from nats.aio.client import Client
-from nats.errors import NoServersError
+from nats.errors import Error as NatsError
 
 from deploy.commands import Failed
 from deploy.embedded.endpoints import of_running_stack
+from deploy.provisioning.permissions import OPERATOR
 from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import (
@@ -25,6 +27,7 @@ from libs.runtime.eventstore.envelope import (
 from libs.runtime.messaging.bus import Unavailable, result_of
 from libs.runtime.messaging.consumer import REPLY_HEADER
 from libs.runtime.messaging.headers import use_fast_headers
+from libs.runtime.messaging.reply_inbox import inbox_prefix
 from libs.schemas.base import Command
 
 T = TypeVar("T")
@@ -60,12 +63,19 @@ async def connect(url: str) -> Client:
 
     # Even without reconnecting, nats-py would try a server sixty times, two seconds apart. With 1 it tries twice.
     tries = {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 0}
+    inbox = inbox_prefix(OPERATOR)
     try:
-        client = await nats.connect(url, connect_timeout=TIMEOUT, error_cb=note, **tries)
-    except (NoServersError, TimeoutError) as none:
-        raise ConnectionError(f"{url}: {reasons[-1] if reasons else none!r}") from none
+        client = await nats.connect(url, connect_timeout=TIMEOUT, error_cb=note, inbox_prefix=inbox, **tries)
+    except (NatsError, TimeoutError) as none:
+        raise ConnectionError(f"{without_login(url)}: {reasons[-1] if reasons else none!r}") from none
     use_fast_headers(client)
     return client
+
+
+def without_login(url: str) -> str:
+    """Return the URL without user and password, to connect as nobody or to show it."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 @asynccontextmanager

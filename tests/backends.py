@@ -6,18 +6,35 @@ they would have to share them.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from deploy.embedded.backend import Backend
 from deploy.embedded.backend import running as embedded
+from libs.runtime.operations.migrations import role_of
+from libs.runtime.process.service import Service
 
 POSTGRES_IMAGE = "postgres:18-alpine"
 NATS_IMAGE = "nats:2.12-alpine"
 NATS_CONFIG = "jetstream { store_dir: /data, sync_interval: always }\nhttp: 8222\n"
 POSTGRES_COMMAND = "postgres -c max_connections=200 -c jit=off -c timezone=UTC"
 START_LIMIT = 60
+
+ROLE_PASSWORD = "of-every-role-in-tests"
+
+
+def role_passwords(services: Iterable[Service]) -> dict[str, str]:
+    """The passwords to give to the database roles of the services."""
+    return {role_of(service.name): ROLE_PASSWORD for service in services}
+
+
+def url_as(role: str, admin_url: str) -> str:
+    """The database's address with the role of a service."""
+    parts = urlsplit(admin_url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{role}:{ROLE_PASSWORD}@{host}"))
 
 
 @contextmanager
@@ -55,13 +72,13 @@ def containers() -> Iterator[Backend]:
     database = (
         DockerContainer(POSTGRES_IMAGE)
         .with_env("POSTGRES_DB", "godwit")
-        .with_env("POSTGRES_HOST_AUTH_METHOD", "trust")
+        .with_env("POSTGRES_PASSWORD", ROLE_PASSWORD)
         .with_command(POSTGRES_COMMAND)
         .with_exposed_ports(5432)
         .waiting_for(accepting)
     )
     with bus, database:
         yield Backend(
-            f"postgresql://postgres@{database.get_container_host_ip()}:{database.get_exposed_port(5432)}/godwit",
+            f"postgresql://postgres:{ROLE_PASSWORD}@{database.get_container_host_ip()}:{database.get_exposed_port(5432)}/godwit",
             f"nats://{bus.get_container_host_ip()}:{bus.get_exposed_port(4222)}",
         )

@@ -4,7 +4,6 @@ import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
 import hypothesis
@@ -22,6 +21,7 @@ from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import eventually
 from tests import distribution
+from tests.backends import role_passwords, url_as
 from tests.backends import test_backend as backend_for_tests
 
 # An example may take as long as it takes, because a busy machine is no failure. Every run tries the same examples;
@@ -61,13 +61,11 @@ class Stack:
 
     def url_as(self, role: str) -> str:
         """Return the address of the database for this role."""
-        parts = urlsplit(self.admin_url)
-        host = parts.netloc.rpartition("@")[2]
-        return urlunsplit(parts._replace(netloc=f"{role}@{host}"))
+        return url_as(role, self.admin_url)
 
     async def prepare(self, services: Sequence[Service]) -> None:
         """Prepare services that exist only in a test."""
-        await prepare_services(self.admin_url, self.nats_url, services)
+        await prepare_services(self.admin_url, self.nats_url, services, role_passwords(services))
 
     async def until_caught_up(self, service: str) -> None:
         """Wait until a service that has just started has handled the events that earlier tests left on the bus."""
@@ -89,7 +87,8 @@ def backend() -> Iterator[Backend]:
 
 @pytest.fixture(scope="session")
 async def stack(backend: Backend) -> AsyncIterator[Stack]:
-    await prepare_services(backend.admin_url, backend.nats_url, declared_services())
+    services = declared_services()
+    await prepare_services(backend.admin_url, backend.nats_url, services, role_passwords(services))
     client = await nats.connect(backend.nats_url)
     yield Stack(backend, client)
     await client.close()

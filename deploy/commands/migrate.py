@@ -11,7 +11,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from deploy.connections import addresses
     from deploy.provisioning.prepare import prepare
+    from deploy.services import SERVICES
+    from libs.runtime.operations.migrations import role_of
 
     found = addresses()
-    prepare(found.admin_url, found.nats_url, os.environ.get("GODWIT_ROLE_PASSWORD"))
+    password = os.environ.get("GODWIT_ROLE_PASSWORD")
+    passwords = {role_of(service): password for service in SERVICES} if password else {}
+    prepare(found.admin_url, found.nats_url, passwords)
     return 0

@@ -11,7 +11,7 @@ from nats.errors import Error as NatsError
 from nats.js.api import StorageType
 from nats.js.errors import NotFoundError
 
-from deploy.connections import connect
+from deploy.connections import connect, without_login
 from deploy.doctor.deployment import Deployment
 from deploy.doctor.diagnosis import (
     Diagnosis,
@@ -23,6 +23,7 @@ from deploy.provisioning import streams
 
 TIMEOUT = 5.0
 MAX_SKEW = 5.0
+LOGIN_REFUSED = "Authorization Violation"
 MIN_POSTGRES_VERSION = 15
 """The oldest Postgres version that works."""
 
@@ -79,6 +80,7 @@ async def bus(deployment: Deployment) -> AsyncIterator[Diagnosis]:
             yield diagnosis
     finally:
         await client.close()
+    yield await _login(deployment.nats_url)
     yield _sync(deployment.nats_monitor_url)
 
 
@@ -113,6 +115,19 @@ async def _sending(conn: "asyncpg.Connection[asyncpg.Record]") -> Diagnosis:
             "sending", f"paused: {reason}", "See `godwit sending --help`; continue with `godwit sending resume`."
         )
     return ok("sending", "not paused")
+
+
+async def _login(nats_url: str) -> Diagnosis:
+    """Try to connect to NATS as nobody."""
+    try:
+        client = await connect(without_login(nats_url))
+    except ConnectionError as refusal:
+        if LOGIN_REFUSED in str(refusal):
+            return ok("NATS access", "only for users with a password")
+        return warning("NATS access", str(refusal), "Run `godwit doctor` again: the server did not answer.")
+    await client.close()
+    todo = "Configure users (`godwit bus users` prints them), and put each into the NATS_URL of its service."
+    return problem("NATS access", "anybody may connect, read addresses and send commands", todo)
 
 
 async def _streams(client: Client) -> AsyncIterator[Diagnosis]:

@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
-from deploy.embedded import nats, postgres
+from deploy.embedded import access, nats, passwords, postgres
 from deploy.embedded.errors import CannotStart, last_error_line
 from deploy.embedded.layout import Layout
 from deploy.embedded.ports import free_ports
@@ -23,11 +24,19 @@ STOP_LIMIT = 20.0
 class Backend:
     """The addresses of both servers.
 
-    `admin_url` connects as the superuser `postgres` to the database `godwit`; `nats_url` needs no credentials.
+    `admin_url` connects as the superuser `postgres` to the database `godwit`; `nats_url` connects with all rights.
+    `bus_users` are the other users of the bus, with their passwords; none if the server has no users.
     """
 
     admin_url: str
     nats_url: str
+    bus_users: Mapping[str, str] = field(default_factory=dict)
+
+    def nats_url_as(self, user: str) -> str:
+        """Return the URL of another user of the bus."""
+        parts = urlsplit(self.nats_url)
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit(parts._replace(netloc=f"{user}:{self.bus_users[user]}@{host}"))
 
 
 @contextmanager
@@ -38,13 +47,18 @@ def running(data_dir: Path) -> Iterator[Backend]:
     """
     layout = Layout.create(data_dir)
     port, monitor_port = free_ports(2)
+    known = passwords.obtain(layout, nats.UNRESTRICTED)
     with ExitStack() as stack:
         stack.callback(postgres.remove_socket_dir, layout)
         database = stack.enter_context(child(layout, "postgres", signal.SIGINT))
         bus = stack.enter_context(child(layout, "nats", signal.SIGTERM, str(port), str(monitor_port)))
         await_ready(database, lambda: postgres.ready(layout, database.pid), layout.log_file("postgres-1"))
         await_ready(bus, lambda: nats.ready(monitor_port), layout.log_file("nats-1"))
-        yield Backend(postgres.url(layout), nats.url(port))
+        yield Backend(
+            postgres.url(layout, known.database[access.SUPERUSER]),
+            nats.url(port, nats.UNRESTRICTED, known.bus[nats.UNRESTRICTED]),
+            known.bus,
+        )
 
 
 @contextmanager

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from deploy.embedded import kernel
 from deploy.embedded.errors import CannotStart
-from deploy.embedded.layout import Layout
+from deploy.embedded.layout import Layout, close_to_others
 
 DATABASE = "godwit"
 
 INITDB = (
     "--username=postgres",
-    "--auth=trust",  # access is controlled by the mode of the socket's directory, which is closed to others
+    "--auth=reject",  # until the superuser has a password: see `deploy.embedded.access`
     "--encoding=UTF8",
     "--locale-provider=builtin",
     "--locale=C.UTF-8",
@@ -68,10 +68,11 @@ def claim_directory(directory: Path, layout: Layout) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     user, group = server_user(layout)
     status = directory.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (os.geteuid(), user) or status.st_mode & 0o077:
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (os.geteuid(), user):
         raise CannotStart(
-            f"{directory} has an unsafe owner or mode: remove it, or set GODWIT_DATA_DIR to another directory"
+            f"{directory} belongs to another user: remove it, or set GODWIT_DATA_DIR to another directory"
         )
+    close_to_others(directory)
     if status.st_uid != user:
         os.chown(directory, user, group)
 
@@ -81,8 +82,13 @@ def create(binaries: Path, layout: Layout) -> None:
     unfinished = layout.cluster.with_name("18.new")
     shutil.rmtree(unfinished, ignore_errors=True)
     tool([str(binaries / "initdb"), "-D", str(unfinished), *INITDB])
-    tool([str(binaries / "postgres"), "--single", "-D", str(unfinished), "postgres"], f"create database {DATABASE}\n")
+    single_user(binaries, unfinished, f"create database {DATABASE}")
     unfinished.rename(layout.cluster)
+
+
+def single_user(binaries: Path, data: Path, statement: str) -> None:
+    """Execute a statement as the superuser, while no server runs on the data."""
+    tool([str(binaries / "postgres"), "--single", "-D", str(data), "postgres"], f"{statement}\n")
 
 
 def tool(command: Sequence[str], text: str = "") -> None:

@@ -6,17 +6,22 @@ from pathlib import Path
 
 import msgspec
 
-from deploy.embedded import nats, postgres
+from deploy.embedded import access, nats, postgres
 from deploy.embedded.layout import Layout
 from deploy.embedded.lock import is_held
+from deploy.embedded.passwords import Passwords
 from deploy.embedded.ports import LOOPBACK
 from deploy.embedded.process import write_whole
 from deploy.embedded.settings import Settings
 from deploy.embedded.stack import Ports
+from deploy.provisioning.permissions import OPERATOR
 
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
-    """The addresses of one running stack. `health_ports` are by process (`contacts-1`), on the loopback interface."""
+    """The addresses of one running stack, with the operator's passwords.
+
+    `health_ports` are by process (`contacts-1`), on the loopback interface.
+    """
 
     url: str
     sandbox_url: str
@@ -26,12 +31,12 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     health_ports: dict[str, int]
 
 
-def record(settings: Settings, layout: Layout, ports: Ports) -> None:
+def record(settings: Settings, layout: Layout, ports: Ports, known: Passwords) -> None:
     endpoints = Endpoints(
         url=settings.url,
         sandbox_url=settings.sandbox_url,
-        admin_database_url=postgres.url(layout),
-        nats_url=nats.url(ports.nats),
+        admin_database_url=postgres.url(layout, known.database[access.SUPERUSER]),
+        nats_url=nats.url(ports.nats, OPERATOR, known.bus[OPERATOR]),
         nats_monitor_url=f"http://{LOOPBACK}:{ports.nats_monitor}",
         health_ports=ports.health,
     )

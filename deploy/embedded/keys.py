@@ -16,18 +16,19 @@ LINK_KEY = "GODWIT_LINK_KEY"
 
 
 def obtain(layout: Layout, given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return all secrets by environment variable, and those of the keys that are new. Raise CannotStart for a weak key.
+    """Return the keys by environment variable, and those of the first project that are new.
 
-    Given secrets win over stored ones, and stored ones over new ones.
+    Given keys win over stored ones, and stored ones over new ones. Raise CannotStart for a weak key.
     """
     for name in BOOTSTRAP.keys() & given.keys():
         _require_strong(name, given[name])
-    kept = read(layout)
+    stored = read(layout)
+    kept = {name: stored[name] for name in (*BOOTSTRAP, LINK_KEY) if name in stored}
     known = kept | {name: given[name] for name in (*BOOTSTRAP, LINK_KEY) if name in given}
     new = {name: _generate(kind) for name, kind in BOOTSTRAP.items() if name not in known}
     link = {} if LINK_KEY in known else {LINK_KEY: secrets.token_hex(32)}
     if new or link:
-        write(layout, kept | new | link)
+        write(layout, stored | new | link)
     return known | new | link, new
 
 

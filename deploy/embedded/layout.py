@@ -24,11 +24,12 @@ class Layout:
 
     @classmethod
     def create(cls, root: Path) -> "Layout":
-        """Create the directories, readable by their owner only. Raise CannotStart if that is not possible."""
+        """Create the directories, and close them to everybody but their owner. Raise CannotStart if that fails."""
         layout = cls(root.absolute())
         try:
-            for directory in (layout.root, layout.run, layout.logs):
+            for directory in (layout.root, layout.run, layout.logs, layout.nats, layout.sandbox):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                close_to_others(directory)
         except OSError as error:
             raise CannotStart(
                 f"cannot write to {layout.root} ({error.strerror}): set GODWIT_DATA_DIR to a directory of your own"
@@ -89,6 +90,12 @@ class Layout:
             if fits_a_socket(parent / name):
                 return parent / name
         raise CannotStart(f"no path short enough for Postgres' socket: set GODWIT_DATA_DIR (now {self.root}) or TMPDIR")
+
+
+def close_to_others(directory: Path) -> None:
+    """Set the mode of a directory to 0700, whatever it was."""
+    if directory.stat().st_mode & 0o7777 != 0o700:
+        directory.chmod(0o700)
 
 
 def fits_a_socket(directory: Path) -> bool:

@@ -12,10 +12,12 @@ import sysconfig
 from pathlib import Path
 from typing import NoReturn
 
-from deploy.embedded import kernel
+from deploy.embedded import kernel, passwords
 from deploy.embedded.errors import CannotStart
 from deploy.embedded.layout import Layout
 from deploy.embedded.ports import LOOPBACK, answers
+from deploy.embedded.process import write_whole
+from deploy.provisioning import permissions
 
 CONFIG = """\
 server_name: "godwit-embedded"
@@ -31,15 +33,19 @@ jetstream {{
 log_file: {log}
 logfile_size_limit: 10MB
 logfile_max_num: 2
-"""
+{authorization}"""
 
 MEMORY = "192MiB"
 """The memory that Go's garbage collector tries to stay below. With less than a large import needs (the ids of its last
 events, and the ends of files), it ran all the time and used three times as much CPU as the rest of the server."""
 
 
-def url(port: int) -> str:
-    return f"nats://{LOOPBACK}:{port}"
+UNRESTRICTED = "unrestricted"
+"""A user with all rights, for tests and tools. A stack with services has no such user."""
+
+
+def url(port: int, user: str, password: str) -> str:
+    return f"nats://{user}:{password}@{LOOPBACK}:{port}"
 
 
 def ready(monitor_port: int) -> bool:
@@ -47,24 +53,29 @@ def ready(monitor_port: int) -> bool:
     return answers(monitor_port, "/healthz")
 
 
-def run(layout: Layout, port: int, monitor_port: int, parent: int) -> NoReturn:
-    """Replace this process by the server. Raise CannotStart if that fails."""
+def run(layout: Layout, port: int, monitor_port: int, parent: int, *, for_tests: bool = False) -> NoReturn:
+    """Replace this process by the server. Raise CannotStart if that fails.
+
+    `for_tests` adds the user UNRESTRICTED.
+    """
     kernel.die_with(parent, signal.SIGKILL)
     binary = find_binary()
-    layout.nats.mkdir(mode=0o700, exist_ok=True)
     config = layout.nats / "nats.conf"
-    config.write_text(render(layout, port, monitor_port))
+    write_whole(config, render(layout, port, monitor_port, for_tests=for_tests))
     environment = {"GOMEMLIMIT": MEMORY} | dict(os.environ)
     os.execve(binary, ["nats-server", "--config", str(config)], environment)  # noqa: S606 -- no shell is the point
 
 
-def render(layout: Layout, port: int, monitor_port: int) -> str:
+def render(layout: Layout, port: int, monitor_port: int, *, for_tests: bool) -> str:
+    unrestricted = [UNRESTRICTED] if for_tests else []
+    bus = passwords.obtain(layout, *unrestricted).bus
     return CONFIG.format(
         loopback=LOOPBACK,
         port=port,
         monitor_port=monitor_port,
         store=json.dumps(str(layout.nats), ensure_ascii=False),
         log=json.dumps(str(layout.log_file("nats-1")), ensure_ascii=False),
+        authorization=permissions.render(bus, unrestricted),
     )
 
 
@@ -78,11 +89,11 @@ def find_binary() -> Path:
 
 
 def main() -> None:
-    """`python -m deploy.embedded.nats DATA_DIR PORT MONITOR_PORT PARENT_PID`"""
+    """`python -m deploy.embedded.nats DATA_DIR PORT MONITOR_PORT PARENT_PID`: a server for tests."""
     data_dir, *numbers = sys.argv[1:]
     port, monitor_port, parent = map(int, numbers)
     try:
-        run(Layout.create(Path(data_dir)), port, monitor_port, parent)
+        run(Layout.create(Path(data_dir)), port, monitor_port, parent, for_tests=True)
     except CannotStart as error:
         print(error, file=sys.stderr)
         sys.exit(os.EX_CONFIG)

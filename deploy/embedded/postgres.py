@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
 
-from deploy.embedded import cluster, kernel
+from deploy.embedded import access, cluster, kernel, passwords
 from deploy.embedded.errors import CannotStart
 from deploy.embedded.layout import Layout
 
 SETTINGS = {
-    "listen_addresses": "",  # socket only: no password to guess, no port to conflict
+    "listen_addresses": "",  # socket only: no port to conflict
     "max_connections": "200",
     "shared_buffers": "48MB",
     "fsync": "on",
@@ -43,9 +43,9 @@ EARLIER_SERVER_LIMIT = 10.0
 """Seconds to wait for an earlier server on the same data (it ends by itself after its supervisor)."""
 
 
-def url(layout: Layout, user: str = "postgres", database: str = cluster.DATABASE) -> str:
+def url(layout: Layout, password: str, user: str = access.SUPERUSER, database: str = cluster.DATABASE) -> str:
     """Return the connection URL of a role over the unix socket. It names the port so that PGPORT cannot change it."""
-    return f"postgresql://{user}@/{database}?host={quote(str(layout.socket_dir))}&port=5432"
+    return f"postgresql://{user}:{password}@/{database}?host={quote(str(layout.socket_dir))}&port=5432"
 
 
 def ready(layout: Layout, pid: int) -> bool:
@@ -66,6 +66,7 @@ def remove_socket_dir(layout: Layout) -> None:
 def run(layout: Layout, parent: int) -> NoReturn:
     """Replace this process by the server. Raise CannotStart if that fails; errors after that are in Postgres' log."""
     binaries = cluster.find_binaries()
+    superuser = passwords.obtain(layout).database[access.SUPERUSER]
     cluster.claim_directory(layout.postgres, layout)
     cluster.claim_directory(layout.socket_dir, layout)
     log = open_log(layout.log_file("postgres-1"))
@@ -75,6 +76,7 @@ def run(layout: Layout, parent: int) -> NoReturn:
     if not layout.cluster.exists():
         cluster.create(binaries, layout)
     await_earlier_server(layout)
+    access.require_passwords(binaries, layout, superuser)
     os.dup2(log, 1)
     os.dup2(log, 2)
     command = server_command(binaries, layout)

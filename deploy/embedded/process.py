@@ -96,9 +96,12 @@ def kill_group(leader: int) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write the file atomically: readers never see half of it."""
+    """Write the file atomically, so that readers never see half of it. Only its owner may read it."""
     unfinished = path.with_suffix(".new")
-    unfinished.write_text(text)
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
     unfinished.replace(path)
 
 

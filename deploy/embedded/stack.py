@@ -7,11 +7,13 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from deploy.embedded import keys, nats, postgres
+from deploy.embedded import access, keys, nats, postgres
 from deploy.embedded.layout import Layout
 from deploy.embedded.part import Part
+from deploy.embedded.passwords import ROLES, Passwords
 from deploy.embedded.ports import LOOPBACK, answers
 from deploy.embedded.settings import Settings
+from deploy.provisioning.permissions import OPERATOR
 from deploy.services import SERVICES
 
 REGION = "us-east-1"
@@ -82,12 +84,13 @@ def servers(settings: Settings, layout: Layout, ports: Ports, programs: Programs
     ]
 
 
-def setup(layout: Layout, ports: Ports, programs: Programs) -> Part:
+def setup(layout: Layout, ports: Ports, programs: Programs, known: Passwords) -> Part:
     """Return the part that brings schemas, roles and streams up to date, once."""
-    admin_url = postgres.url(layout)
+    admin_url = postgres.url(layout, known.database[access.SUPERUSER])
+    nats_url = nats.url(ports.nats, OPERATOR, known.bus[OPERATOR])
     return Part(
         name="setup-1",
-        run=lambda: call(programs.prepare, admin_url, nats.url(ports.nats)),
+        run=lambda: call(programs.prepare, admin_url, nats_url, known.services),
         ready=lambda _: False,
         environment=inherited() | {"GODWIT_ADMIN_DATABASE_URL": admin_url},
         once=True,
@@ -95,7 +98,12 @@ def setup(layout: Layout, ports: Ports, programs: Programs) -> Part:
 
 
 def services(
-    settings: Settings, layout: Layout, ports: Ports, programs: Programs, secrets: Mapping[str, str]
+    settings: Settings,
+    layout: Layout,
+    ports: Ports,
+    programs: Programs,
+    secrets: Mapping[str, str],
+    known: Passwords,
 ) -> list[Part]:
     """Return the part of every service process."""
     return [
@@ -103,7 +111,7 @@ def services(
             name=f"{service}-{n}",
             run=functools.partial(call, programs.of(service)),
             ready=functools.partial(service_ready, settings, service, ports.health[f"{service}-{n}"]),
-            environment=service_environment(settings, layout, ports, secrets, service, n),
+            environment=service_environment(settings, layout, ports, secrets, known, service, n),
         )
         for service, n in settings.instances
     ]
@@ -120,7 +128,13 @@ def service_ready(settings: Settings, service: str, health_port: int, _pid: int)
 
 
 def service_environment(
-    settings: Settings, layout: Layout, ports: Ports, secrets: Mapping[str, str], service: str, n: int
+    settings: Settings,
+    layout: Layout,
+    ports: Ports,
+    secrets: Mapping[str, str],
+    known: Passwords,
+    service: str,
+    n: int,
 ) -> dict[str, str]:
     """Return the environment of a service process: our wiring over the user's settings over our defaults."""
     # the sandbox's bounces and complaints are made up: they should not stop anybody's campaign
@@ -131,8 +145,8 @@ def service_environment(
         "GODWIT_CONFIGURATION_SET_UNTRACKED": UNTRACKED,
     }
     wiring = {
-        "DATABASE_URL": postgres.url(layout, user=f"godwit_{service}"),
-        "NATS_URL": nats.url(ports.nats),
+        "DATABASE_URL": postgres.url(layout, known.database[ROLES[service]], ROLES[service]),
+        "NATS_URL": nats.url(ports.nats, service, known.bus[service]),
         "AWS_ENDPOINT_URL": settings.sandbox_url,
         "AWS_ACCESS_KEY_ID": "sandbox",
         "AWS_SECRET_ACCESS_KEY": "sandbox",

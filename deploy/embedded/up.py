@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.embedded import endpoints, keys, postgres, preload, stack
+from deploy.embedded import endpoints, keys, passwords, postgres, preload, stack
 from deploy.embedded.errors import CannotStart
 from deploy.embedded.journal import Journal, print_error
 from deploy.embedded.layout import Layout
@@ -41,17 +41,18 @@ def up(programs: Programs = GODWIT) -> int:
 def supervise(settings: Settings, layout: Layout, programs: Programs) -> None:
     journal = Journal(layout)
     ports = choose_ports(settings)
+    known = passwords.obtain(layout)
     with Supervisor(layout, journal) as supervisor:
         supervisor.start(stack.servers(settings, layout, ports, programs))
         preload.load(programs.modules, meanwhile=supervisor.run_once)
         secrets, new_keys = keys.obtain(layout, settings.handed_on)
         show_line(new_keys, layout, journal)
         supervisor.await_ready()
-        supervisor.start([stack.setup(layout, ports, programs)])
+        supervisor.start([stack.setup(layout, ports, programs, known)])
         supervisor.await_ready()
-        supervisor.start(stack.services(settings, layout, ports, programs, secrets))
+        supervisor.start(stack.services(settings, layout, ports, programs, secrets, known))
         supervisor.await_ready()
-        endpoints.record(settings, layout, ports)
+        endpoints.record(settings, layout, ports, known)
         journal.log_line(f"sent mail {settings.sandbox_url}/   API {settings.url}/docs")
         journal.print(f"godwit ready {settings.url}")
         supervisor.run()

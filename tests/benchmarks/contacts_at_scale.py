@@ -16,9 +16,9 @@ from urllib.parse import quote
 from uuid import UUID
 
 import asyncpg
-import nats
 from rich.table import Table
 
+from deploy.connections import connect
 from deploy.demo.target import Target
 from deploy.services import build_of
 from libs.runtime.clock import uuid5, uuid7
@@ -115,7 +115,7 @@ async def _rebuild(conn: "asyncpg.Connection[Any]", target: Target, project: UUI
     await eventually(partial(conn.fetchval, PUBLISHED), LIMIT)
     await until_consumed(target)
     service = build_of("contacts")(Settings(database_url=""))
-    client = await nats.connect(target.endpoints.nats_url)
+    client = await connect(target.endpoints.nats_url)
     gc.set_threshold(GC_THRESHOLD)  # like `godwit rebuild`
     started = time.perf_counter()
     done = await rebuild(target.endpoints.admin_database_url, client, service, service.read_models)

@@ -51,6 +51,7 @@ from libs.schemas.contacts.segments import (
 from services.contacts.app import build
 from services.contacts.contacts.read_models import contact as contacts
 from services.contacts.segments import matching
+from tests.backends import role_passwords, url_as
 from tests.benchmarks.population import EVENTS_EACH, populate
 
 LIMIT = 900.0
@@ -219,10 +220,11 @@ class Field:
 
 async def bench(contacts_count: int, small: int, changes: int) -> list[Table]:
     with tempfile.TemporaryDirectory(prefix="godwit-bench-") as data_dir, servers(Path(data_dir)) as backend:
-        await prepare_services(backend.admin_url, backend.nats_url, declared_services())
+        services = declared_services()
+        await prepare_services(backend.admin_url, backend.nats_url, services, role_passwords(services))
         sizes = {uuid4(): small, uuid4(): contacts_count}
         await fill(backend.admin_url, sizes)
-        url = backend.admin_url.replace("postgres@", f"{role_of('contacts')}@", 1)
+        url = url_as(role_of("contacts"), backend.admin_url)
         config = Settings(database_url=url, nats_url=backend.nats_url, log_level="warning", log_format="console")
         async with running(build(config), config) as runtime:
             fields = [Field(runtime, project, size) for project, size in sizes.items()]

@@ -1,7 +1,6 @@
 """Wait until a stack has nothing left to do, so that the aftermath of one benchmark does not slow the next."""
 
-import nats
-
+from deploy.connections import connect
 from deploy.demo.api import Api
 from deploy.demo.target import Target
 from libs.runtime.process.testing import eventually
@@ -11,7 +10,7 @@ LIMIT = 120.0
 
 async def until_consumed(target: Target) -> None:
     """Wait until every service has handled all facts and notifications on the bus."""
-    client = await nats.connect(target.endpoints.nats_url)
+    client = await connect(target.endpoints.nats_url)
     js = client.jetstream()
 
     async def nothing_left() -> bool:

@@ -49,6 +49,7 @@ def target(tmp_path_factory: pytest.TempPathFactory, smtp_ports: tuple[int, int]
         yield target
         audited = godwit(target, "audit")
         assert audited.returncode == 0, audited.stdout + audited.stderr
+        assert "Violation" not in log_of(target, "nats-1"), "a process needed a right on the bus that it does not have"
 
 
 def godwit(target: Target, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":

@@ -6,7 +6,7 @@ every start of a process, so that a test can mend a part while the stack runs.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -45,7 +45,7 @@ def fail_if_told(name: str) -> None:
         raise RuntimeError(f"{name} was told to fail")
 
 
-def prepare(admin_url: str, nats_url: str) -> None:
+def prepare(admin_url: str, nats_url: str, passwords: Mapping[str, str]) -> None:
     fail_if_told("prepare")
     print(f"prepared {admin_url.split('?')[0]} {nats_url.split(':')[0]}")
 

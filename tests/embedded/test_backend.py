@@ -1,6 +1,7 @@
 """Postgres and NATS as the embedded stack runs them."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import asyncpg
@@ -80,8 +81,21 @@ def test_a_cluster_in_use_is_left_alone(tmp_path: Path, monkeypatch: pytest.Monk
         postgres.await_earlier_server(Layout(tmp_path))
 
 
-def test_a_directory_open_to_others_is_not_used_for_the_socket(tmp_path: Path) -> None:
+def test_directories_that_were_open_to_others_are_closed(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    directories = (tmp_path, layout.run, layout.logs, layout.nats, layout.sandbox, layout.postgres)
+    for directory in directories:
+        directory.mkdir(exist_ok=True)
+        directory.chmod(0o755)
+    Layout.create(tmp_path)
+    cluster.claim_directory(layout.postgres, layout)
+    assert {directory.stat().st_mode & 0o777 for directory in directories} == {0o700}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_directory_of_another_user_is_not_used_for_the_socket(tmp_path: Path) -> None:
     layout = Layout.create(tmp_path)
-    layout.postgres.mkdir(mode=0o755)
-    with pytest.raises(CannotStart, match="unsafe owner or mode"):
+    layout.postgres.mkdir()
+    os.chown(layout.postgres, 12345, 12345)
+    with pytest.raises(CannotStart, match="belongs to another user"):
         cluster.claim_directory(layout.postgres, layout)

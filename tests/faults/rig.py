@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,9 +13,10 @@ from typing import Any
 
 import asyncpg
 import httpx
-import nats
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 
+from deploy.connections import connect as connect_to_bus
 from deploy.demo.api import Api, connect
 from deploy.demo.target import Target, stack
 from deploy.embedded.layout import Layout
@@ -104,6 +106,22 @@ class Rig:
 
         return await eventually(other, within, every=0.02)
 
+    async def lose_stream(self, name: str) -> None:
+        """Take a stream from the bus, as a lost disk would: no user of a running stack may delete one."""
+        nats = self.pause("nats-1")
+        shutil.rmtree(self.target.layout.nats / "jetstream" / "$G" / "streams" / name)
+        self.kill("nats-1")
+        await self.replaced("nats-1", nats)
+        await eventually(self._bus_answers, within=30)
+
+    async def _bus_answers(self) -> bool:
+        try:
+            async with self.bus() as client:
+                await client.jetstream().account_info()
+        except (OSError, NatsError):
+            return False
+        return True
+
     async def leads(self, process: str) -> bool:
         """Return whether this process's relay publishes the log of its service."""
         return ACTIVE_RELAY in await asyncio.to_thread(self._metrics, process)
@@ -179,7 +197,7 @@ class Rig:
 
     @asynccontextmanager
     async def bus(self) -> AsyncIterator[Client]:
-        client = await nats.connect(self.target.endpoints.nats_url, allow_reconnect=False, connect_timeout=5)
+        client = await connect_to_bus(self.target.endpoints.nats_url)
         try:
             yield client
         finally:

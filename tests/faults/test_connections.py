@@ -71,7 +71,7 @@ async def database_proxy(stack: Stack, directory: Path) -> AsyncIterator[FaultPr
 async def bus_proxy(stack: Stack) -> AsyncIterator[tuple[FaultProxy, str]]:
     [own] = free_ports(1)
     async with before_port(urlsplit(stack.nats_url).port or 4222, own) as proxy:
-        yield proxy, f"nats://127.0.0.1:{own}"
+        yield proxy, stack.nats_url.replace(f":{urlsplit(stack.nats_url).port}", f":{own}")
 
 
 async def add(stack: Stack, project: UUID, command_id: UUID | None = None) -> int:

@@ -133,11 +133,10 @@ async def test_processes_killed_between_any_two_steps_do_each_step_once(rig: Rig
     assert (found.broken, found.twice, found.missing) == ([], 0, 0)
 
 
-async def test_a_deleted_stream_is_recreated_and_refilled_by_the_operators_commands(rig: Rig, load: Load) -> None:
+async def test_a_lost_stream_is_recreated_and_refilled_by_the_operators_commands(rig: Rig, load: Load) -> None:
     await load.add_contacts(20)
     await load.until_sent(await load.send_campaign())
-    async with rig.bus() as client:
-        await client.jetstream().delete_stream("EVENTS")
+    await rig.lose_stream("EVENTS")
     await load.send_mail()
     await rig.operate("migrate")
     for service in SERVICES:

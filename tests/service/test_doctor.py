@@ -2,6 +2,7 @@
 moto lacks a call. What neither of them can be brought to say is answered by a server that says what it is told."""
 
 import json
+import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -22,9 +23,10 @@ from deploy.doctor.deployment import Deployment
 from deploy.doctor.diagnosis import Diagnosis
 from deploy.embedded.backend import Backend
 from deploy.embedded.backend import running as servers_in
-from deploy.embedded.ports import free_ports
+from deploy.embedded.nats import find_binary
+from deploy.embedded.ports import free_ports, listening_error
 from deploy.provisioning import streams
-from tests.sandbox.running import Sandbox
+from tests.sandbox.running import Sandbox, eventually
 
 REGION = "eu-west-1"
 TOPIC = f"arn:aws:sns:{REGION}:000000000000:godwit-sandbox"
@@ -406,6 +408,24 @@ async def test_a_nats_that_does_not_sync_what_it_acknowledges(
         diagnosis = (await of_servers(servers.bus(where)))["NATS durability"]
     assert diagnosis.verdict == verdict
     assert verdict == "ok" or ("120 s" in diagnosis.found and "sync_interval: always" in diagnosis.todo)
+
+
+async def test_a_nats_that_lets_everybody_in(bare: Backend, tmp_path: Path) -> None:
+    where = deployment("http://127.0.0.1:1", nats_url=bare.nats_url)
+    assert (await of_servers(servers.bus(where)))["NATS access"].verdict == "ok"
+    with nats_without_users(tmp_path) as url:
+        found = await of_servers(servers.bus(deployment("http://127.0.0.1:1", nats_url=url)))
+    problem(found["NATS access"], "anybody", "godwit bus users")
+
+
+@contextmanager
+def nats_without_users(directory: Path) -> Iterator[str]:
+    [port] = free_ports(1)
+    command = [str(find_binary()), "--addr=127.0.0.1", f"--port={port}", "--jetstream", f"--store_dir={directory}"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
+        eventually(lambda: listening_error(port) is not None)
+        yield f"nats://127.0.0.1:{port}"
+        server.terminate()
 
 
 async def test_a_postgres_that_may_lose_what_it_committed(bare: Backend) -> None:

@@ -15,6 +15,7 @@ from libs.kernel.rejection import Rejected
 from libs.runtime.eventstore.codec import encode, tag_of
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.messaging.headers import use_fast_headers
+from libs.runtime.messaging.reply_inbox import inbox_prefix
 from libs.schemas.base import Accepted, Query, Refused
 
 log = structlog.get_logger()
@@ -50,15 +51,16 @@ class RateLimited(Unavailable):
         return Refused(code=PROJECT_BUSY, message=str(self), details={"retryAfter": self.retry_after})
 
 
-def make_broker(url: str, name: str) -> NatsBroker:
-    """Return a broker that does not decode messages."""
+def make_broker(url: str, service: str, instance: str) -> NatsBroker:
+    """Return a broker that does not decode messages. It receives replies in the inboxes of its service."""
 
     async def undecoded(message: NatsMessage) -> Any:
         return message.raw_message
 
     return NatsBroker(
         url,
-        name=name,
+        name=f"godwit-{service}-{instance}",
+        inbox_prefix=inbox_prefix(service),
         apply_types=False,
         decoder=undecoded,
         logger=None,

@@ -9,6 +9,7 @@ models are not migrated: missing tables are created here, and `godwit rebuild` c
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -51,15 +52,17 @@ def role_of(service: str) -> str:
     return f"godwit_{service}"
 
 
-async def migrate(conn: "asyncpg.Connection[Any]", services: Iterable[Service], password: str | None = None) -> None:
+async def migrate(
+    conn: "asyncpg.Connection[Any]", services: Iterable[Service], passwords: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Bring the schema of every service up to date, all or nothing.
 
-    `password` is set for the services' roles, if they log in with one.
+    `passwords` are set for the services' roles that it names.
     """
     async with conn.transaction():
         await conn.execute(LOCK)
         for service in services:
-            await _migrate(conn, service, password)
+            await _migrate(conn, service, passwords.get(role_of(service.name)))
 
 
 async def _migrate(conn: "asyncpg.Connection[Any]", service: Service, password: str | None) -> None:

@@ -94,7 +94,7 @@ def _raise_file_limit() -> None:
 async def _connect(stack: AsyncExitStack, service: Service, config: Settings) -> Runtime:
     pool = await stack.enter_async_context(open_pool(config))
     query_pool = await stack.enter_async_context(open_query_pool(config))
-    broker = bus.make_broker(config.nats_url, f"godwit-{service.name}-{config.instance}")
+    broker = bus.make_broker(config.nats_url, service.name, config.instance)
     await broker.connect()
     stack.push_async_callback(_disconnect, broker)
     return Runtime(service, config, pool, query_pool, broker, bus.client_of(broker))

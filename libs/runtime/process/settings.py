@@ -22,7 +22,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of a service."""
 
     database_url: Annotated[str, Meta(description="Postgres, as the service's own role (libpq URL)")]
-    nats_url: Annotated[str, Meta(description="NATS with JetStream")] = "nats://127.0.0.1:4222"
+    nats_url: Annotated[str, Meta(description="NATS with JetStream, as the service's own user")] = (
+        "nats://127.0.0.1:4222"
+    )
     aws_region: Annotated[str, Meta(description="Region of Amazon SES")] = "us-east-1"
     aws_endpoint_url: Annotated[
         str | None, Meta(description="Endpoint of SES, if it is not Amazon's (the sandbox)")

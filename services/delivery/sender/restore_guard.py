@@ -85,8 +85,9 @@ class RestoreGuard:
 
 async def _missing_event(conn: Connection, client: Client) -> str | None:
     """Return the service's latest event on the bus if the database lacks it."""
-    try:
-        latest = await client.jetstream(timeout=5).get_last_msg("EVENTS", SUBJECTS)
+    js = client.jetstream(timeout=5)
+    try:  # a direct request names the subject, so the bus can limit it to this service's own events
+        latest = await js.get_last_msg("EVENTS", SUBJECTS, direct=True)
     except NotFoundError:
         return None
     headers = latest.headers or {}
