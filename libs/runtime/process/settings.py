@@ -77,6 +77,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="Seconds between retries of a failed message; after the last it is dead-lettered")
     ] = "1,5,30,120,600,3600,10800"
     api_rate_limit: Annotated[int, Meta(ge=0, description="Requests per minute and project; 0: unlimited")] = 1000
+    public_key_fields: Annotated[
+        str,
+        Meta(
+            description="Keys of contact data that public keys may add, separated by commas; empty: any that the "
+            "contact does not have yet"
+        ),
+    ] = ""
     unknown_grace: Annotated[
         Seconds | None,
         Meta(
@@ -152,6 +159,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def proxies(self) -> tuple[str, ...]:
         """The networks in `trusted_proxies`."""
         return tuple(network.strip() for network in self.trusted_proxies.split(",") if network.strip())
+
+    @property
+    def fields_of_public_keys(self) -> list[str]:
+        """The keys in `public_key_fields`."""
+        return [field.strip() for field in self.public_key_fields.split(",") if field.strip()]
 
     @property
     def topic_arns(self) -> frozenset[str]:

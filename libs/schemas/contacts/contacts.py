@@ -42,7 +42,11 @@ class UpdateContact(ContactsCommand, tag="update-contact", frozen=True, kw_only=
 
 
 class TrackEvent(ContactsCommand, tag="track-event", frozen=True, kw_only=True):
-    """Track an event of a contact, which is created if the address is new. Reply: `TrackedEvent`."""
+    """Track an event of a contact, which is created if the address is new. Reply: `TrackedEvent`.
+
+    Without `trusted`, as with a public key, the event only adds to a contact that exists: values for keys of data that
+    it does not have, if they are among `writable_fields` or that is empty. Its subscription stays as it is.
+    """
 
     contact_id: UUID
     event_id: UUID
@@ -50,6 +54,8 @@ class TrackEvent(ContactsCommand, tag="track-event", frozen=True, kw_only=True):
     event: str
     data: Data = {}
     subscribed: bool | None = None
+    trusted: bool = True
+    writable_fields: list[str] = []
 
 
 class SubscribeContact(ContactsCommand, tag="subscribe-contact", frozen=True, kw_only=True):
@@ -126,16 +132,20 @@ class ContactEvent(Event, frozen=True, kw_only=True):
 
 
 class ContactCreated(ContactEvent, tag="contact.created", frozen=True, kw_only=True):
-    personal: ClassVar[tuple[str, ...]] = ("email", "data")
+    """`untrusted` names the keys of `data` whose values came from a public key: anybody may have written them."""
+
+    personal: ClassVar[tuple[str, ...]] = ("email", "data", "untrusted")
     subscribed: bool
     data: Data
+    untrusted: list[str] = []
 
 
 class ContactUpdated(ContactEvent, tag="contact.updated", frozen=True, kw_only=True):
-    """`email` and `data` are the values after the change."""
+    """`email`, `data` and `untrusted` (see `ContactCreated`) are the values after the change."""
 
-    personal: ClassVar[tuple[str, ...]] = ("email", "data")
+    personal: ClassVar[tuple[str, ...]] = ("email", "data", "untrusted")
     data: Data
+    untrusted: list[str] = []
 
 
 class ContactSubscribed(ContactEvent, tag="contact.subscribed", frozen=True, kw_only=True):
@@ -172,7 +182,10 @@ class ConfirmationAsked(Event, tag="contact.confirmation_asked", frozen=True, kw
 
 
 class EventTracked(Event, tag="event.tracked", frozen=True, kw_only=True):
-    """Each tracked event is a stream of its own, so tracking never contends on the contact. `data` is the caller's."""
+    """Each tracked event is a stream of its own, so tracking never contends on the contact. `data` is the caller's.
+
+    An event that is not `trusted` came from a public key: anybody may have written it.
+    """
 
     service: ClassVar[str] = "contacts"
     stream: ClassVar[str] = "event-{event_id}"
@@ -182,6 +195,7 @@ class EventTracked(Event, tag="event.tracked", frozen=True, kw_only=True):
     email: str
     name: str
     data: Data
+    trusted: bool = True
 
 
 class AudienceMember(View, frozen=True, kw_only=True, omit_defaults=True):

@@ -25,7 +25,7 @@ from libs.schemas.contacts.contacts import (
     UpdateContact,
 )
 from services.contacts.contacts.address import parse
-from services.contacts.contacts.data import check_data, merge
+from services.contacts.contacts.data import additions, check_data, merge
 from services.contacts.contacts.errors import address_taken, contact_exists, contact_not_found
 
 Command: TypeAlias = SaveContact | UpdateContact | SubscribeContact | UnsubscribeContact | DeleteContact | TrackEvent
@@ -34,18 +34,25 @@ Fact: TypeAlias = (
 )
 
 MAX_EVENT_NAME = 255
+MAX_UNTRUSTED = 100
+"""How many values a contact may have from public keys."""
+
 RESERVED = "Cannot track reserved system event"
 RESERVED_EVENTS = ("contact.subscribed", "contact.unsubscribed")
 
 
 class Contact(msgspec.Struct, frozen=True):
-    """`id` is None for a contact that does not exist, `snoozed_until` for one that has not paused its mails."""
+    """`id` is None for a contact that does not exist, `snoozed_until` for one that has not paused its mails.
+
+    `untrusted` names the keys of `data` whose values came from a public key.
+    """
 
     id: UUID | None = None
     email: str = ""
     subscribed: bool = False
     data: Data = {}
     snoozed_until: str | None = None
+    untrusted: list[str] = []
 
 
 INITIAL = Contact()
@@ -59,6 +66,9 @@ def decide(command: Command, contact: Contact, *, taken: bool = False) -> list[F
     has the address that the command would give to this one.
     """
     match command:
+        case TrackEvent(trusted=False):
+            check_event_name(command.event)
+            return [*_added(command, contact), _tracked(command, contact)]
         case TrackEvent():
             check_event_name(command.event)
             return [*_saved(command, contact, default=True), _tracked(command, contact)]
@@ -83,9 +93,15 @@ def decide(command: Command, contact: Contact, *, taken: bool = False) -> list[F
 def evolve(contact: Contact, event: Fact) -> Contact:
     match event:
         case ContactCreated():
-            return Contact(id=event.contact_id, email=event.email, subscribed=event.subscribed, data=event.data)
+            return Contact(
+                id=event.contact_id,
+                email=event.email,
+                subscribed=event.subscribed,
+                data=event.data,
+                untrusted=event.untrusted,
+            )
         case ContactUpdated():
-            return replace(contact, email=event.email, data=event.data)
+            return replace(contact, email=event.email, data=event.data, untrusted=event.untrusted)
         case ContactSubscribed():
             return replace(contact, subscribed=True, snoozed_until=None)
         case ContactUnsubscribed():
@@ -106,14 +122,41 @@ def _saved(command: SaveContact | TrackEvent, contact: Contact, *, default: bool
     if contact.id is None:
         subscribed = default if command.subscribed is None else command.subscribed
         return [ContactCreated(contact_id=command.contact_id, email=email, subscribed=subscribed, data=data)]
-    return [*_changed(contact, contact.email, data), *_subscription_changed(contact, command.subscribed)]
+    changed = _changed(contact, contact.email, data, _still_untrusted(contact, command.data))
+    return [*changed, *_subscription_changed(contact, command.subscribed)]
+
+
+def _added(command: TrackEvent, contact: Contact) -> list[Fact]:
+    """Create the contact or add data that it lacks. Who has no secret key changes nothing that exists, and is told
+    nothing about it: what cannot be added is left out."""
+    email = parse(command.email)
+    check_data(command.data)
+    new = additions(contact.data, command.data, command.writable_fields, MAX_UNTRUSTED - len(contact.untrusted))
+    data, untrusted = contact.data | new, [*contact.untrusted, *new]
+    if contact.id is None:
+        subscribed = command.subscribed is not False
+        return [
+            ContactCreated(
+                contact_id=command.contact_id, email=email, subscribed=subscribed, data=data, untrusted=untrusted
+            )
+        ]
+    return _changed(contact, contact.email, data, untrusted)
+
+
+def _still_untrusted(contact: Contact, written: Data | None) -> list[str]:
+    """Return which data is untrusted after a trusted caller has written this. None stands for all data."""
+    if not contact.untrusted or written is None:
+        return []
+    trusted = merge({}, written)
+    return [key for key in contact.untrusted if key not in trusted]
 
 
 def _updated(command: UpdateContact, contact: Contact, taken: bool) -> list[Fact]:
     email = contact.email if command.email is None else parse(command.email)
     if taken and email != contact.email:
         raise address_taken()
-    changed = _changed(contact, email, _data_after(command, contact))
+    written = {} if command.data is msgspec.UNSET else command.data
+    changed = _changed(contact, email, _data_after(command, contact), _still_untrusted(contact, written))
     return [*changed, *_subscription_changed(replace(contact, email=email), command.subscribed)]
 
 
@@ -126,12 +169,13 @@ def _data_after(command: UpdateContact, contact: Contact) -> Data:
     return merge(contact.data, command.data)
 
 
-def _changed(contact: Contact, email: str, data: Data) -> list[Fact]:
+def _changed(contact: Contact, email: str, data: Data, untrusted: list[str]) -> list[Fact]:
     assert contact.id is not None
-    if email == contact.email and equal_as_json(data, contact.data):
+    untrusted = [key for key in untrusted if key in data]
+    if email == contact.email and untrusted == contact.untrusted and equal_as_json(data, contact.data):
         return []
     check_data(data)
-    return [ContactUpdated(contact_id=contact.id, email=email, data=data)]
+    return [ContactUpdated(contact_id=contact.id, email=email, data=data, untrusted=untrusted)]
 
 
 def _subscription_changed(contact: Contact, subscribed: bool | None) -> list[Fact]:
@@ -166,6 +210,7 @@ def _tracked(command: TrackEvent, contact: Contact) -> EventTracked:
         email=parse(command.email),
         name=command.event,
         data=command.data,
+        trusted=command.trusted,
     )
 
 

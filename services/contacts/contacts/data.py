@@ -1,6 +1,8 @@
 """A contact's data, JSON whose keys belong to the caller: how it merges, and what the log can hold. Pure."""
 
 import re
+from collections.abc import Collection
+from itertools import islice
 
 from libs.kernel.rejection import invalid
 from libs.runtime.eventstore.codec import encode
@@ -49,6 +51,19 @@ def merge(stored: Data, incoming: Data) -> Data:
         elif value != "":
             result[key] = value
     return result
+
+
+def additions(stored: Data, incoming: Data, writable: Collection[str], room: int) -> Data:
+    """Return what `incoming` adds to the stored data: at most `room` new keys, among `writable` unless that is empty,
+    and none if the data would break a rule of the log. Raise Rejected for what no contact can have, whatever is stored.
+    """
+    new = {
+        key: value
+        for key, value in merge({}, incoming).items()
+        if key not in stored and (not writable or key in writable)
+    }
+    new = dict(islice(new.items(), max(0, room)))
+    return {} if json_flaw(stored | new) else new
 
 
 def check_data(data: Data) -> None:

@@ -43,6 +43,7 @@ create table if not exists contact (
     constraint contact_address unique (project, email) deferrable initially immediate
 ) with (fillfactor = 85);
 alter table contact add column if not exists snoozed_until timestamptz;
+alter table contact add column if not exists untrusted jsonb not null default '[]';
 {contact_field.DDL}"""
 INDEXES = """
 create index if not exists contact_newest on contact (project, created_at desc, id desc);
@@ -50,24 +51,29 @@ create index if not exists contact_trigrams on contact using gin (trigrams(proje
 """
 
 INSERT = """
-insert into contact (project, id, email, subscribed, data, version, created_at, updated_at, snoozed_until)
+insert into contact (project, id, email, subscribed, data, version, created_at, updated_at, snoozed_until,
+    untrusted)
 select * from unnest(
     $1::uuid[], $2::uuid[], $3::text[], $4::boolean[], $5::jsonb[], $6::int[], $7::timestamptz[], $8::timestamptz[],
-    $9::timestamptz[])
+    $9::timestamptz[], $10::jsonb[])
 """
-INSERTED = ["project", "id", "email", "subscribed", "data", "version", "created_at", "updated_at", "snoozed_until"]
+INSERTED = [
+    *("project", "id", "email", "subscribed", "data", "version", "created_at", "updated_at", "snoozed_until"),
+    "untrusted",
+]
 
 UPDATE = """
 update contact set
     email = changed.email,
     subscribed = coalesce(changed.subscribed, contact.subscribed),
     data = coalesce(changed.data, contact.data),
+    untrusted = coalesce(changed.untrusted, contact.untrusted),
     version = changed.version,
     updated_at = changed.updated_at,
     snoozed_until = case when changed.subscribed is null then contact.snoozed_until else changed.snoozed_until end
 from unnest($1::uuid[], $2::uuid[], $3::text[], $4::boolean[], $5::jsonb[], $6::int[], $7::timestamptz[],
-        $8::timestamptz[])
-    as changed (project, id, email, subscribed, data, version, updated_at, snoozed_until)
+        $8::timestamptz[], $9::jsonb[])
+    as changed (project, id, email, subscribed, data, version, updated_at, snoozed_until, untrusted)
 where contact.project = changed.project and contact.id = changed.id and contact.version < changed.version
 returning changed.project, changed.id, case when changed.data is not null then old.data end as before
 """
@@ -79,11 +85,13 @@ returning contact.project, contact.data
 """
 
 LOAD = """
-select contact.project, contact.id, contact.email, subscribed, data, version, created_at, updated_at, snoozed_until
+select contact.project, contact.id, contact.email, subscribed, data, version, created_at, updated_at, snoozed_until,
+    untrusted
 from unnest($1::uuid[], $2::text[]) as wanted (project, email)
 join contact on contact.project = wanted.project and contact.email = wanted.email
 union all
-select contact.project, contact.id, contact.email, subscribed, data, version, created_at, updated_at, snoozed_until
+select contact.project, contact.id, contact.email, subscribed, data, version, created_at, updated_at, snoozed_until,
+    untrusted
 from unnest($3::uuid[], $4::uuid[]) as wanted (project, id)
 join contact on contact.project = wanted.project and contact.id = wanted.id
 """
@@ -128,6 +136,7 @@ class _Change(msgspec.Struct):
     created_at: datetime | None = None
     updated_at: datetime | None = None
     snoozed_until: datetime | None = None
+    untrusted: str | None = None
     deleted: bool = False
 
 
@@ -151,7 +160,7 @@ async def _delete(changes: Sequence[_Change], conn: Connection, deltas: CountDel
 async def _update(changes: dict[tuple[UUID, UUID], _Change], conn: Connection, deltas: CountDeltas) -> None:
     if not changes:
         return
-    columns = "project id email subscribed data version updated_at snoozed_until"
+    columns = "project id email subscribed data version updated_at snoozed_until untrusted"
     for row in await conn.fetch(UPDATE, *_columns(list(changes.values()), columns)):
         if row["before"] is not None:
             after = changes[row["project"], row["id"]].values
@@ -170,6 +179,7 @@ async def _insert(changes: Sequence[_Change], conn: Connection, deltas: CountDel
             change.created_at,
             change.updated_at,
             change.snoozed_until,
+            change.untrusted,
         )
         for change in changes
     ]
@@ -203,8 +213,9 @@ async def page(conn: Connection, project: UUID, after: tuple[datetime, UUID], li
 
 
 def row_of(row: Any) -> ContactRow:
-    """Return the contact in a record of `LOAD` or of a query with the same columns."""
-    data = _decode.decode(row["data"])
+    """Return the contact in a record of `LOAD` or of a query with the same columns. `untrusted` matters to decisions
+    only."""
+    data, untrusted = _decode.decode(row["data"]), row.get("untrusted")
     return ContactRow(
         row["project"],
         row["id"],
@@ -214,6 +225,7 @@ def row_of(row: Any) -> ContactRow:
             subscribed=row["subscribed"],
             data=data,
             snoozed_until=iso(row["snoozed_until"]) if row["snoozed_until"] else None,
+            untrusted=msgspec.json.decode(untrusted) if untrusted else [],
         ),
         row["version"],
         row["created_at"],
@@ -244,9 +256,10 @@ def _apply(change: _Change, envelope: Envelope[Any]) -> None:
     match event:
         case ContactCreated():
             change.created_at, change.email, change.subscribed = envelope.at, event.email, event.subscribed
-            change.data, change.values = encode(event.data).decode(), event.data
+            _set_data(change, event)
         case ContactUpdated():
-            change.email, change.data, change.values = event.email, encode(event.data).decode(), event.data
+            change.email = event.email
+            _set_data(change, event)
         case ContactSubscribed():
             change.email, change.subscribed, change.snoozed_until = event.email, True, None
         case ContactUnsubscribed():
@@ -254,6 +267,11 @@ def _apply(change: _Change, envelope: Envelope[Any]) -> None:
             change.snoozed_until = datetime.fromisoformat(event.until) if event.until else None
         case ContactDeleted():
             change.deleted = True
+
+
+def _set_data(change: _Change, event: ContactCreated | ContactUpdated) -> None:
+    change.data, change.values = encode(event.data).decode(), event.data
+    change.untrusted = encode(event.untrusted).decode()
 
 
 def _columns(changes: Sequence[_Change], names: str) -> list[list[object]]:

@@ -37,20 +37,21 @@ async def track(data: JSONBody[TrackBody], request: ApiRequest) -> RawResponse:
     """Track an event
 
     Records an event of a contact, which is created as subscribed if the address is new, and starts the workflows that
-    it triggers. Works with a public key as well. A request with a public key cannot subscribe a contact that has
-    unsubscribed, and may have at most 50 properties and 32 KiB.
+    it triggers. Works with a public key as well, with which a request only adds: it neither changes the subscription of
+    a contact that exists nor overwrites its data, and may have at most 50 properties and 32 KiB.
     """
-    subscribed = data.subscribed
-    if request.principal.kind == "public":
+    trusted = request.principal.kind == "secret"
+    if not trusted:
         await _check_public(data, request)
-        subscribed = None if subscribed else subscribed
     command = TrackEvent(
         contact_id=uuid7(),
         event_id=uuid7(),
         email=data.email,
         event=data.event,
         data=data.data or {},
-        subscribed=subscribed,
+        subscribed=data.subscribed if trusted or not data.subscribed else None,
+        trusted=trusted,
+        writable_fields=[] if trusted else request.app.state.public_key_fields,
     )
     return data_response(await request.execute(command))
 
