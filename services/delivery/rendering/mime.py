@@ -21,6 +21,8 @@ from email.policy import SMTP
 
 import msgspec
 
+from libs.kernel.file_names import safe_file_name
+
 CRLF = "\r\n"
 LINE = 76
 MAX_WORD = 900
@@ -61,7 +63,9 @@ def _file(file: AttachedFile) -> bytes:
     whole = file.content_type.lower().startswith(("message/", "multipart/"))
     head["Content-Type"] = "application/octet-stream" if whole else file.content_type
     head["Content-Transfer-Encoding"] = "base64"
-    head.add_header("Content-Disposition", "inline" if file.inline else "attachment", filename=file.filename)
+    head.add_header(
+        "Content-Disposition", "inline" if file.inline else "attachment", filename=safe_file_name(file.filename)
+    )
     if file.content_id:
         head["Content-ID"] = f"<{file.content_id}>"
     coded = b64encode(file.content)

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from libs.kernel.file_names import FILENAME
 from libs.schemas.base import FieldError, View
 from libs.schemas.delivery.content import MAX_ATTACHED_BYTES, MAX_ATTACHMENTS, Attachment
 
 MEGABYTES = MAX_ATTACHED_BYTES // 1024**2
-FILENAME = r'^[^"\x00-\x1f\x7f]+$'
 CONTENT_TYPE = r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(; ?[ -~]*)?$"
 CONTENT_ID = r"^[!-;=?-~]+$"
 

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from libs.kernel.addresses import normalize_address
+from libs.kernel.file_names import safe_file_name
 from libs.kernel.mail_headers import allowed_headers
 from libs.schemas.delivery.content import Mailbox
 from services.gateway.mails.header_recipients import NO_HEADER_RECIPIENTS, HeaderRecipients
@@ -136,7 +137,7 @@ def _attachment(part: MIMEPart, number: int, html: str) -> dict[str, Any]:
     kind = part.get_content_type()
     inline = bool(content_id) and (part.get_content_disposition() == "inline" or f"cid:{content_id}" in html)
     usual = f"attachment-{number}{mimetypes.guess_extension(kind) or ''}"
-    filename = re.sub(r'[\r\n"\x00]', "", part.get_filename() or usual)
+    filename = safe_file_name(part.get_filename() or usual, usual)
     file = {"filename": filename, "content": b64encode(_bytes(part)).decode(), "contentType": kind}
     return file | ({"contentId": content_id, "disposition": "inline"} if inline else {})
 
