@@ -3,7 +3,9 @@
 The page loads nothing from elsewhere, so it works without access to the internet.
 """
 
+from base64 import b64encode
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from litestar.types import Method
 from litestar.types.internal_types import PathParameterDefinition
 
 from services.gateway.http.raw_response import RawResponse
+from services.gateway.http.request_context import context_of
 
 FILES = Path(__file__).parent
 
@@ -57,13 +60,32 @@ class DocsPage(OpenAPIRenderPlugin):
 
     def __init__(self) -> None:
         super().__init__(path="/", favicon="", style="")
-        self._page = (FILES / "page.html").read_bytes()
+        page = (FILES / "page.html").read_text(encoding="utf-8")
+        self._page = page.encode()
+        self._headers = page_headers(page)
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        context_of(request.scope).response_headers.extend(self._headers)
         return self._page
 
     def receive_router(self, router: Router) -> None:
         router.register(script)
+
+
+def page_headers(page: str) -> list[tuple[bytes, bytes]]:
+    """Return headers that let the page run its own script and style, talk to its own API, and be in no frame."""
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; script-src 'self'; style-src 'sha256-{digest}'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return [
+        (b"content-security-policy", policy.encode()),
+        (b"x-frame-options", b"DENY"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"cache-control", b"no-cache"),
+    ]
 
 
 @get("/page.js", include_in_schema=False)

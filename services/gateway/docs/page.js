@@ -186,9 +186,6 @@ function section(tag, description) {
 }
 
 async function start() {
-  const key = document.getElementById("key");
-  key.value = sessionStorage.getItem("key") ?? "";
-  key.addEventListener("input", () => sessionStorage.setItem("key", key.value));
   const description = await (await fetch(`${docs}/openapi.json`)).json();
   document.getElementById("about").textContent = description.info.description;
   document.getElementById("operations").append(...description.tags.map((tag) => section(tag, description)));

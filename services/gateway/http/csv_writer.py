@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from libs.runtime.eventstore.codec import encode
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """The first characters of a cell that a spreadsheet may calculate or hand to another program."""
 
 

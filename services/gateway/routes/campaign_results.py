@@ -40,6 +40,7 @@ from libs.schemas.delivery.emails import FindSuppressed, SendEmail, Suppressed
 from libs.schemas.delivery.sending import GetSendingState, SendingState, WaitingFor
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.csv_writer import csv_rows
+from services.gateway.http.downloads import CSV, download_headers
 from services.gateway.http.errors import ApiError
 from services.gateway.http.fields import Email, parse_id
 from services.gateway.http.json_body import Body
@@ -239,7 +240,7 @@ async def export_campaign_recipients(
     All recipients as CSV in UTF-8. The file is streamed.
     """
     first_page = ListCampaignRecipients(campaign_id=_id(campaign_id), status=status, variant=variant, limit=EXPORT_PAGE)
-    return StreamedResponse(_rows(request, first_page), b"text/csv; charset=utf-8")
+    return StreamedResponse(_rows(request, first_page), CSV, download_headers("recipients.csv"))
 
 
 async def _rows(request: ApiRequest, first_page: ListCampaignRecipients) -> AsyncIterator[bytes]:

@@ -21,12 +21,12 @@ from libs.schemas.contacts.jobs import (
 )
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.csv_writer import csv_rows
+from services.gateway.http.downloads import CSV, JSON_LINES, download_headers
 from services.gateway.http.errors import invalid_field
 from services.gateway.http.response_docs import error_responses
 from services.gateway.http.streaming import StreamedResponse
 
 TAGS = ["Imports"]
-CSV, JSON_LINES = b"text/csv; charset=utf-8", b"application/x-ndjson"
 COLUMNS = ("email", "subscribed", "createdAt", "updatedAt", "id")
 MAX_COLUMNS = 1000
 MAX_PAUSES = 10
@@ -60,10 +60,9 @@ async def export_contacts(
     data, or as JSON with one contact per line. In CSV a text that a spreadsheet would take for a formula is preceded by
     `'`. If the connection is cut before the end of the response, the file is incomplete.
     """
-    name = f'attachment; filename="contacts.{format_}"'.encode()
-    headers = [(b"content-disposition", name), (b"cache-control", b"no-store")]
     is_csv = format_ == "csv"
     lines = _csv(request, segment_id) if is_csv else _json_lines(request, segment_id)
+    headers = download_headers(f"contacts.{format_}")
     return StreamedResponse(_in_slot(request, lines), CSV if is_csv else JSON_LINES, headers)
 
 

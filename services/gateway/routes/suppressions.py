@@ -34,6 +34,7 @@ from libs.schemas.delivery.suppressions import (
 )
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.csv_writer import csv_rows
+from services.gateway.http.downloads import CSV, download_headers
 from services.gateway.http.errors import not_found
 from services.gateway.http.fields import Email, Name, parse_id
 from services.gateway.http.json_body import Body
@@ -198,9 +199,10 @@ async def export_suppressed_addresses(request: ApiRequest, cursor: Cursor = None
     """
     query = ListSuppressedAddresses(limit=CSV_PAGE, cursor=cursor, reason=reason)
     page = await request.query_as(query, SuppressedAddressPage)
-    headers = [(b"x-next-cursor", page.cursor.encode())] if page.cursor else []
+    next_part = [(b"x-next-cursor", page.cursor.encode())] if page.cursor else []
     rows = [[each.address, each.reason, each.since] for each in page.data]
-    return RawResponse(csv_rows([CSV_HEADER, *rows]), media_type=b"text/csv; charset=utf-8", headers=headers)
+    headers = [*download_headers("suppressions.csv"), *next_part]
+    return RawResponse(csv_rows([CSV_HEADER, *rows]), media_type=CSV, headers=headers)
 
 
 @delete("/suppressions/addresses/{address:str}", status_code=200, responses=command_responses(Changed, 200), tags=TAGS)
