@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from libs.runtime.process.service import Service
-from libs.runtime.process.settings import Settings
+from libs.runtime.process.settings import Settings, require_own_link_key
 from services.delivery.domains import handlers as domains
 from services.delivery.intake import handlers as intake
 from services.delivery.intake.fast_path import FastPath
@@ -25,8 +25,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 def build(config: Settings) -> Service:
     """Return the service, with one instance of each object that several folders share."""
+    require_own_link_key(config)
     times = timing(config.unknown_grace)
-    links = Links(config.public_url, config.link_key)
+    links = Links(config.public_url, config.link_keys)
     cache = ContentCache()
     renderer = Renderer(links)
     ses = SesConnection(config, times.connect, times.read)

@@ -8,7 +8,7 @@ from libs.runtime.messaging.project_slots import ProjectSlots
 from libs.runtime.messaging.publisher import Publisher
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.service import Handlers, Service
-from libs.runtime.process.settings import Settings
+from libs.runtime.process.settings import Settings, require_own_link_key
 from services.gateway.accounts.bootstrap import Bootstrap, require_strong_keys
 from services.gateway.accounts.handlers import account_handlers
 from services.gateway.bus.bus import Bus
@@ -26,6 +26,7 @@ from services.gateway.verification import verifier_from
 
 def build(config: Settings) -> Service:
     require_strong_keys(config)
+    require_own_link_key(config)
     migrations = Path(__file__).parent / "migrations"
     return Service.of("gateway", migrations, account_handlers(config), Handlers(work=(serve, delete_expired)))
 
@@ -46,7 +47,7 @@ async def serve(runtime: Runtime) -> None:
     application.state.verify = verifier_from(config)
     application.state.verification_slots = ProjectSlots("verifications", per_project=8, max_waiting=64, max_wait=5.0)
     application.state.export_slots = ProjectSlots("exports", per_project=2, max_waiting=4, max_wait=5.0)
-    application.state.subscription = Subscription(bus, runtime.pool, config.link_key)
+    application.state.subscription = Subscription(bus, runtime.pool, config.link_keys)
     application.state.sns_receiver, application.state.ingest_queue = receiver_from(config), queue
     app = Edge(application, bus)
     async with asyncio.TaskGroup() as tasks:

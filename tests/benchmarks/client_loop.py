@@ -29,7 +29,7 @@ def _loop(target: Target, content: Content, mails: int) -> float:
     config = Settings(database_url="", aws_endpoint_url=target.endpoints.sandbox_url)
     times = timing(None)
     ses = client.connect(config, times.connect, times.read)
-    request = compose(_mail(content), Links(config.public_url, config.link_key), config.configuration_set).request
+    request = compose(_mail(content), Links(config.public_url, config.link_keys), config.configuration_set).request
     request["EmailTags"] = [{**tag, "Name": tag["Name"].replace("godwit", "bench")} for tag in request["EmailTags"]]
     numbers, readers = iter(range(mails)), uuid4().hex
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 from rich.table import Table
 
 from deploy.demo.screen import console
+from libs.kernel.links import KeyRing
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.delivery.content import Content, Utm
 from services.delivery.ledger.mail import Mail
@@ -30,7 +31,7 @@ PLAIN = Content(
     from_email="news@example.com",
 )
 TAGGED = Content(subject=PLAIN.subject, body=PLAIN.body, from_email=PLAIN.from_email, utm=Utm(source="newsletter"))
-RENDERER = Renderer(Links("https://mail.example.com", "a key that is only for this measurement"))
+RENDERER = Renderer(Links("https://mail.example.com", KeyRing(("a key that is only for this measurement",))))
 
 
 def main() -> None:

@@ -6,16 +6,23 @@ Names are environment variables: the fields of `Settings` with the prefix `GODWI
 
 import os
 from collections.abc import Mapping
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
+
+from libs.kernel.links import KeyRing
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Seconds = Annotated[float, Meta(ge=0)]
 PREFIX = "GODWIT_"
 PLAIN = ("DATABASE_URL", "NATS_URL", "AWS_REGION", "AWS_ENDPOINT_URL")
+
+
+DEVELOPMENT_LINK_KEY = "godwit-development-link-key-not-for-production"
+"""Is public, so whoever uses it can be unsubscribed by anybody."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,8 +78,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["debug", "info", "warning", "error"], Meta(description="Lowest level that is logged")
     ] = "info"
     link_key: Annotated[
-        str, Meta(min_length=32, description="Secret that signs unsubscribe links, at least 32 characters")
-    ] = "godwit-development-link-key-not-for-production"
+        str,
+        Meta(
+            min_length=32,
+            description="Secret that signs unsubscribe links, at least 32 characters. To replace it, put the new one "
+            "before the old one and a comma: the first one signs, the links of all of them work",
+        ),
+    ] = DEVELOPMENT_LINK_KEY
     retry_delays: Annotated[
         str, Meta(description="Seconds between retries of a failed message; after the last it is dead-lettered")
     ] = "1,5,30,120,600,3600,10800"
@@ -171,6 +183,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset(arn.strip() for arn in self.sns_topic_arns.split(",") if arn.strip())
 
     @property
+    def link_keys(self) -> KeyRing:
+        """The keys in `link_key`."""
+        return KeyRing.parse(self.link_key)
+
+    @property
     def delays(self) -> list[float]:
         """The numbers in `retry_delays`."""
         return [float(delay) for delay in self.retry_delays.split(",") if delay]
@@ -178,6 +195,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 class BadSettings(Exception):
     """Raised for an invalid environment. The message is one line with the name and the reason."""
+
+
+def require_own_link_key(settings: Settings) -> None:
+    """Raise BadSettings if links are signed with the development key although others can reach the gateway."""
+    hosts = (settings.host, urlsplit(settings.public_url).hostname or "")
+    if DEVELOPMENT_LINK_KEY in settings.link_keys.keys and not all(map(_is_loopback, hosts)):
+        raise BadSettings(
+            "bad setting: GODWIT_LINK_KEY must be a secret of your own when GODWIT_HOST or GODWIT_PUBLIC_URL is not "
+            "loopback: with the development key anybody can make unsubscribe links"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -191,7 +225,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         raise BadSettings(f"unknown setting {names}: see `godwit --help` or docs/settings.md for the names")
     try:
         settings = msgspec.convert(named, Settings, strict=False)
-        settings.delays  # noqa: B018 - parse the list, so that an invalid one is rejected here
+        settings.delays  # noqa: B018 - parse the lists, so that an invalid one is rejected here
+        settings.link_keys  # noqa: B018
         [ip_network(proxy) for proxy in settings.proxies]
     except (msgspec.ValidationError, ValueError) as bad:
         raise BadSettings(f"bad setting: {bad}") from bad

@@ -20,10 +20,10 @@ class Links(msgspec.Struct, frozen=True):
     """Makes the signed links of a mail. `public_url` is where recipients reach the gateway."""
 
     public_url: str
-    key: str
+    keys: links.KeyRing
 
     def of(self, project: UUID, contact_id: UUID, email_id: UUID) -> Urls:
-        token = links.sign(self.key, links.LinkTarget(project, contact_id, email_id))
+        token = links.sign(self.keys, links.LinkTarget(project, contact_id, email_id))
         base = self.public_url.rstrip("/")
         return Urls(f"{base}/unsubscribe/{token}", f"{base}/subscribe/{token}", f"{base}/manage/{token}")
 

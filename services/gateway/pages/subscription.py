@@ -10,7 +10,7 @@ from nats.errors import Error as NatsError
 
 from libs.kernel import links
 from libs.kernel.instants import iso
-from libs.kernel.links import InvalidToken, LinkTarget
+from libs.kernel.links import InvalidToken, KeyRing, LinkTarget
 from libs.kernel.locales import negotiate_locale
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now, uuid7
@@ -45,17 +45,17 @@ class Subscription:
     `languages` are those that the browser asks for. The choice of the contact or the project comes first.
     """
 
-    def __init__(self, bus: Bus, pool: "asyncpg.Pool[asyncpg.Record]", link_key: str) -> None:
+    def __init__(self, bus: Bus, pool: "asyncpg.Pool[asyncpg.Record]", link_keys: KeyRing) -> None:
         self._bus = bus
         self._pool = pool
-        self._key = link_key
+        self._keys = link_keys
         self._clicks = RateLimiter(CLICKS_PER_MINUTE)
 
     async def show(self, kind: PageKind, token: str, languages: list[str]) -> Page:
         """Return the page behind the link. Changes nothing."""
 
         async def page() -> Page:
-            return page_of(kind, await self._visit(token, links.verify(self._key, token), languages))
+            return page_of(kind, await self._visit(token, links.verify(self._keys, token), languages))
 
         return await _page_or_error(page, negotiate_locale(languages))
 
@@ -72,7 +72,7 @@ class Subscription:
         """Do what the button says and return the page after it. Doing it again changes nothing more."""
 
         async def page() -> Page:
-            target = links.verify(self._key, token)
+            target = links.verify(self._keys, token)
             if not self._clicks.take(target.contact_id).allowed:
                 return page_content.rate_limited(negotiate_locale(languages))
             await self._execute(target, command_for(target))

@@ -141,7 +141,7 @@ async def test_the_link_in_a_mail_names_its_recipient(
     await driver.reach_states({"sent": 1})
     (mail,) = sandbox.accepted(emailId=str(queued.email))
     token = mail["headers"]["List-Unsubscribe"].strip("<>").rpartition("/")[2]
-    assert links.verify(config.link_key, token) == links.LinkTarget(driver.project, contact_id, queued.email)
+    assert links.verify(config.link_keys, token) == links.LinkTarget(driver.project, contact_id, queued.email)
 
 
 async def test_mails_are_listed_newest_first_page_by_page(driver: DeliveryDriver) -> None:

@@ -114,7 +114,7 @@ def server(*responses: bytes) -> Iterator[Server]:
 def mailer_at(port: int, scheme: str = "http") -> Mailer:
     config = Settings(database_url="", aws_endpoint_url=f"{scheme}://127.0.0.1:{port}", send_concurrency=1)
     client = connect(config, TIMES.connect, TIMES.read)
-    return mailer_of(client, config, Renderer(Links(config.public_url, config.link_key)), TIMES)
+    return mailer_of(client, config, Renderer(Links(config.public_url, config.link_keys)), TIMES)
 
 
 def outcome_of(*responses: bytes) -> tuple[Outcome, int]:

@@ -23,7 +23,7 @@ def contact_with_link(world: World, subscribed: bool = True) -> tuple[UUID, UUID
     contact, mail = uuid4(), uuid4()
     world.contacts.subscribed[contact] = subscribed
     target = LinkTarget(world.project, contact, mail)
-    return contact, mail, links.sign(world.gateway.settings.link_key, target)
+    return contact, mail, links.sign(world.gateway.settings.link_keys, target)
 
 
 async def test_opening_a_link_changes_nothing(world: World, stranger: httpx.AsyncClient) -> None:
@@ -103,7 +103,7 @@ async def test_a_projects_language_has_priority_over_the_browsers(stack: Stack, 
     async with gateway_for(stack, secret, public) as gateway:
         contact, project = uuid4(), uuid5(NAMESPACE, secret)
         world.contacts.subscribed[contact] = True
-        token = links.sign(gateway.settings.link_key, LinkTarget(project, contact, uuid4()))
+        token = links.sign(gateway.settings.link_keys, LinkTarget(project, contact, uuid4()))
         headers = {"Authorization": f"Bearer {secret}"}
         async with httpx.AsyncClient(base_url=url_of(gateway), timeout=30) as client:
             changed = await client.patch(
@@ -136,8 +136,10 @@ async def test_an_invalid_link_and_a_link_to_no_contact_look_the_same(
     world: World, stranger: httpx.AsyncClient
 ) -> None:
     _, _, good = contact_with_link(world)
-    nobody = links.sign(world.gateway.settings.link_key, LinkTarget(world.project, uuid4(), uuid4()))
-    foreign = links.sign("another key of another installation 123", LinkTarget(world.project, uuid4(), uuid4()))
+    nobody = links.sign(world.gateway.settings.link_keys, LinkTarget(world.project, uuid4(), uuid4()))
+    foreign = links.sign(
+        links.KeyRing(("another key of another installation 123",)), LinkTarget(world.project, uuid4(), uuid4())
+    )
     wrong = ["nonsense", good[:-1] + ("A" if good[-1] != "A" else "B"), nobody, foreign, "A" * 88, "%00", "é"]
     pages = [await stranger.get(f"/unsubscribe/{token}") for token in wrong]
     assert {page.status_code for page in pages} == {404}

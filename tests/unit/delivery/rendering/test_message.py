@@ -16,7 +16,7 @@ from services.delivery.rendering.message import ascii_address, compose, subject_
 from services.delivery.rendering.templates import Unrenderable
 from services.delivery.rendering.variables import Links
 
-KEY = "a-key-of-at-least-thirty-two-characters"
+KEY = links.KeyRing(("a-key-of-at-least-thirty-two-characters",))
 LINKS = Links("https://mail.example.com/", KEY)
 CONTENT = Content(
     subject="Hi {{ name ?? friend }}",

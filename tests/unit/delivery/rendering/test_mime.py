@@ -9,13 +9,14 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
+from libs.kernel.links import KeyRing
 from libs.schemas.delivery.content import Content, Mailbox, MailOptions
 from services.delivery.ledger.mail import Mail
 from services.delivery.rendering import mime
 from services.delivery.rendering.message import as_mime, compose, render
 from services.delivery.rendering.variables import Links
 
-LINKS = Links("https://mail.example.com", "a-key-of-at-least-thirty-two-characters")
+LINKS = Links("https://mail.example.com", KeyRing(("a-key-of-at-least-thirty-two-characters",)))
 BODY = "<html><body><h1>Hi {{ name }}</h1><p>Your plan: <b>{{ plan }}</b></p></body></html>"
 CONTENT = Content(
     subject="Grüße an {{ name }}",
