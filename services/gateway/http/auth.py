@@ -2,6 +2,7 @@
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from services.gateway.accounts.failed_logins import FailedLogins
 from services.gateway.accounts.keys import Keys, Principal
 from services.gateway.http.errors import RETRY_SECONDS, ApiError
 from services.gateway.http.limits import RateLimiter, RequestSlots
@@ -28,12 +29,17 @@ class Authentication:
         self._keys = keys
         self._limiter = limiter
         self._slots = slots
+        self._failed_logins = FailedLogins("http")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = context_of(scope)
         allows_public_key = ALLOWS_PUBLIC_KEY in scope["route_handler"].opt
-        key = bearer_key(context.headers.get(b"authorization"))
-        context.principal = caller = await self._caller(key, allows_public_key)
+        try:
+            key = bearer_key(context.headers.get(b"authorization"))
+            context.principal = caller = await self._caller(key, allows_public_key)
+        except ApiError as error:
+            self._failed_logins.note(error.code.lower(), scope.get("client"))
+            raise
         if self._limiter:
             state = self._limiter.take(caller.project)
             context.response_headers += state.headers()

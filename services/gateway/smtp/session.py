@@ -16,6 +16,7 @@ from prometheus_client import Counter, Gauge
 from libs.kernel.field_errors import EMAIL
 from libs.runtime.clock import uuid7
 from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
+from services.gateway.accounts.failed_logins import FailedLogins
 from services.gateway.accounts.keys import Keys
 from services.gateway.smtp.message_parser import ParsedMessage, UnreadableMessage, parse_message
 from services.gateway.smtp.replies import reply_to
@@ -54,6 +55,7 @@ class SmtpConnections:
     def __init__(self, keys: Keys, client: SendClient) -> None:
         self.keys = keys
         self.client = client
+        self.failed_logins = FailedLogins("smtp")
         self.open: set[SmtpConnection] = set()
         self.all_closed = asyncio.Event()
         self.all_closed.set()
@@ -126,6 +128,7 @@ class SmtpConnection(SMTP):
     async def _verified(self, login: AuthResult) -> AuthResult:
         """Return whether the password is a secret key. aiosmtpd has only checked that the login is well formed."""
         if not login.success:
+            self._note_failed_login("malformed")
             return login
         user, password = _login(login.auth_data)
         try:
@@ -134,8 +137,12 @@ class SmtpConnection(SMTP):
             log.warning("smtp.keys_unavailable", error=repr(error))
             return AuthResult(success=False, handled=False, message=UNAVAILABLE)
         if user.lower() not in USERS or caller is None or caller.kind != "secret":
+            self._note_failed_login("invalid_api_key")
             return AuthResult(success=False, handled=False)
         return AuthResult(success=True, auth_data=LoginPassword(user, password))
+
+    def _note_failed_login(self, reason: str) -> None:
+        self._connections.failed_logins.note(reason, self.session.peer if self.session else None)
 
     # --- messages ----------------------------------------------------------------------------------------------------
 

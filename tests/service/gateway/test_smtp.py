@@ -17,6 +17,7 @@ from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import eventually
 from services.gateway.accounts import keys
 from services.gateway.accounts.bootstrap import NAMESPACE
+from services.gateway.accounts.failed_logins import FAILED_LOGINS
 from services.gateway.smtp.session import MAX_BYTES, MAX_RECIPIENTS
 from tests.conftest import Stack
 from tests.service.gateway.conftest import World, gateway_for
@@ -177,7 +178,9 @@ async def test_login_attempts_are_limited(relay: Relay) -> None:
         client = relay.secured()
         return [client.docmd("AUTH", "PLAIN AGEAYg==")[0] for _ in range(4)]
 
+    before = FAILED_LOGINS.labels("smtp", "invalid_api_key")._value.get()
     assert await aside(guess) == [535, 535, 535, 421]
+    assert FAILED_LOGINS.labels("smtp", "invalid_api_key")._value.get() == before + 3
 
 
 async def test_a_message_is_answered_once_its_mails_are_committed(relay: Relay) -> None:
