@@ -65,6 +65,11 @@ async def test_a_mail_with_every_option(api: Api) -> None:
     assert known["deliveredAt"] and known["bouncedAt"] is None and known["opens"] == 0
 
 
+async def test_an_email_that_the_project_does_not_have_has_no_feedback(api: Api) -> None:
+    with pytest.raises(RequestFailed, match="EMAIL_NOT_FOUND"):
+        await api.get(f"/emails/{uuid4()}/feedback")
+
+
 async def test_the_ledger_adds_up_and_mail_is_sent(api: Api) -> None:
     assert (await api.get("/sending"))["paused"] is False
     to = address()

@@ -116,4 +116,6 @@ async def get_email_feedback(email_id: FromPath[str], request: ApiRequest) -> Ra
 
     Its delivery, opens, clicks, bounces and complaint, as reported by Amazon SES.
     """
-    return RawResponse(await request.query(GetEmailFeedback(email_id=parse_id(email_id, "Email"))))
+    parsed_id = parse_id(email_id, "Email")
+    await request.query(GetEmail(email_id=parsed_id))  # 404 for an email that the project does not have
+    return RawResponse(await request.query(GetEmailFeedback(email_id=parsed_id)))
