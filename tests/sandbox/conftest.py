@@ -54,6 +54,8 @@ def telling(pair: tuple[Sandbox, Subscriber]) -> Sandbox:
     sandbox.post("/sandbox/behaviour", QUIET)
     sandbox.post("/sandbox/notifications", {"mode": "on"})
     sandbox.delete("/sandbox/messages")
+    for suppressed in sandbox.ses.list_suppressed_destinations()["SuppressedDestinationSummaries"]:
+        sandbox.ses.delete_suppressed_destination(EmailAddress=suppressed["EmailAddress"])
     eventually(lambda: sandbox.get("/sandbox/notifications")["pending"] == 0)
     subscriber.posts.clear()
     return sandbox
