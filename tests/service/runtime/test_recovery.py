@@ -253,7 +253,13 @@ async def without_deduplication(js: JetStreamContext) -> AsyncIterator[None]:
     config = (await js.stream_info("EVENTS")).config
     window = config.duplicate_window
     await js.update_stream(config.evolve(duplicate_window=0.1))
-    await asyncio.sleep(0.5)
+    message_id = {"Nats-Msg-Id": str(uuid4())}
+
+    async def is_forgotten() -> bool:
+        return not (await js.publish("evt.test.test.test", headers=message_id)).duplicate
+
+    await is_forgotten()
+    await eventually(is_forgotten)  # and with it every older message id
     try:
         yield
     finally:
