@@ -23,6 +23,7 @@ from deploy.provisioning import streams
 
 TIMEOUT = 5.0
 MAX_SKEW = 5.0
+ANY_ROLE = "godwit_delivery"
 LOGIN_REFUSED = "Authorization Violation"
 MIN_POSTGRES_VERSION = 15
 """The oldest Postgres version that works."""
@@ -49,6 +50,7 @@ async def postgres(deployment: Deployment) -> AsyncIterator[Diagnosis]:
         yield _durability(row)
         yield _skew(row["now"])
         yield await _sending(conn)
+        yield await _postgres_login(deployment.admin_url)
     except asyncpg.UndefinedTableError:
         yield problem("schemas", "missing", "Run `godwit migrate`.")
     finally:
@@ -80,8 +82,21 @@ async def bus(deployment: Deployment) -> AsyncIterator[Diagnosis]:
             yield diagnosis
     finally:
         await client.close()
-    yield await _login(deployment.nats_url)
+    yield await _nats_login(deployment.nats_url)
     yield _sync(deployment.nats_monitor_url)
+
+
+async def _postgres_login(admin_url: str) -> Diagnosis:
+    """Try to connect to Postgres as a service, with a wrong password."""
+    try:
+        conn = await asyncpg.connect(admin_url, user=ANY_ROLE, password="wrong", timeout=TIMEOUT)  # noqa: S106
+    except (OSError, asyncpg.PostgresError, TimeoutError):
+        return ok("Postgres access", "only with a password")
+    await conn.close(timeout=TIMEOUT)
+    todo = (
+        "Let pg_hba.conf demand scram-sha-256, and set the roles' passwords (GODWIT_ROLE_PASSWORD, `godwit migrate`)."
+    )
+    return warning("Postgres access", f"from here, {ANY_ROLE} needs no password", todo)
 
 
 def _version(version: int) -> Diagnosis:
@@ -117,7 +132,7 @@ async def _sending(conn: "asyncpg.Connection[asyncpg.Record]") -> Diagnosis:
     return ok("sending", "not paused")
 
 
-async def _login(nats_url: str) -> Diagnosis:
+async def _nats_login(nats_url: str) -> Diagnosis:
     """Try to connect to NATS as nobody."""
     try:
         client = await connect(without_login(nats_url))

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
+import asyncpg
 import boto3
 import nats
 import pytest
@@ -23,9 +24,13 @@ from deploy.doctor.deployment import Deployment
 from deploy.doctor.diagnosis import Diagnosis
 from deploy.embedded.backend import Backend
 from deploy.embedded.backend import running as servers_in
+from deploy.embedded.layout import Layout
 from deploy.embedded.nats import find_binary
 from deploy.embedded.ports import free_ports, listening_error
 from deploy.provisioning import streams
+from deploy.provisioning.prepare import prepare_services
+from deploy.services import declared_services
+from libs.runtime.process.testing import eventually as until
 from tests.sandbox.running import Sandbox, eventually
 
 REGION = "eu-west-1"
@@ -416,6 +421,22 @@ async def test_a_nats_that_lets_everybody_in(bare: Backend, tmp_path: Path) -> N
     with nats_without_users(tmp_path) as url:
         found = await of_servers(servers.bus(deployment("http://127.0.0.1:1", nats_url=url)))
     problem(found["NATS access"], "anybody", "godwit bus users")
+
+
+async def test_a_postgres_that_asks_for_no_password(tmp_path: Path) -> None:
+    with servers_in(tmp_path) as backend:
+        await prepare_services(backend.admin_url, backend.nats_url, declared_services(["delivery", "feedback"]))
+        where = deployment("http://127.0.0.1:1", admin_url=backend.admin_url)
+        assert (await of_servers(servers.postgres(where)))["Postgres access"].verdict == "ok"
+        (Layout(tmp_path).cluster / "pg_hba.conf").write_text("local all all trust\n")
+        conn = await asyncpg.connect(backend.admin_url)
+        await conn.execute("select pg_reload_conf()")
+        await conn.close()
+
+        async def trusted() -> bool:
+            return (await of_servers(servers.postgres(where)))["Postgres access"].verdict == "warning"
+
+        assert await until(trusted, within=10)
 
 
 @contextmanager
