@@ -42,7 +42,7 @@ class DeleteSuppressionRule(SuppressionCommand, tag="delete-suppression-rule", f
 
 
 class SuppressAddresses(SuppressionCommand, tag="suppress-addresses", frozen=True, kw_only=True):
-    """Put addresses on the list, in lower case and without duplicates. Replies with `SuppressedAddresses`."""
+    """Put addresses on the project's list, in lower case and without duplicates. Replies with `SuppressedAddresses`."""
 
     addresses: list[str]
     reason: ListedReason = "MANUAL"
@@ -105,10 +105,12 @@ class AddressReleased(AddressEvent, tag="address.released", frozen=True, kw_only
 class AddressForgotten(AddressEvent, tag="address.forgotten", frozen=True, kw_only=True):
     """The contact with the address was deleted, so from now on the list has the address only as `contact_id`.
 
-    It stays on the list for the same `reason`, which is null if it was not on it.
+    It stays on the list for the same `reason`, which is null if it was not on it. `reported` is true if SES reported
+    the bounce or complaint, and in all events that do not have the field.
     """
 
     reason: ListedReason | None = None
+    reported: bool = True
 
 
 class SuppressionQuery(Query, frozen=True, kw_only=True):

@@ -26,10 +26,13 @@ async def queue_page(unit: UnitOfWork, envelopes: Sequence[Envelope[AudiencePage
     """
     campaigns = {(e.project, e.message.campaign_id) for e in envelopes}
     tests = await campaign_experiment.lock(unit.conn, campaigns)
-    kinds = await _kinds(unit.conn, campaigns) | {campaign_id: test.kind for campaign_id, test in tests.items()}
+    started = {(e.project, e.message.campaign_id): tests.get(e.message.campaign_id) for e in envelopes}
+    kinds = await _kinds(unit.conn, campaigns) | {key: test.kind for key, test in started.items() if test}
     undecided = _undecided(envelopes, tests)
     page = [
-        _campaign_intent(envelope, member, kinds.get(envelope.message.campaign_id, "MARKETING"), undecided)
+        _campaign_intent(
+            envelope, member, kinds.get((envelope.project, envelope.message.campaign_id), "MARKETING"), undecided
+        )
         for envelope in envelopes
         for member in envelope.message.members
     ]
@@ -41,7 +44,7 @@ async def queue_page(unit: UnitOfWork, envelopes: Sequence[Envelope[AudiencePage
 async def queue_step(unit: UnitOfWork, envelopes: Sequence[Envelope[EmailRequested]]) -> None:
     """Queue the mails of workflow executions that reached a step that sends one."""
     kinds = await _kinds(unit.conn, {(e.project, e.message.template_id) for e in envelopes})
-    steps = [_workflow_intent(e, kinds.get(e.message.template_id, "MARKETING")) for e in envelopes]
+    steps = [_workflow_intent(e, kinds.get((e.project, e.message.template_id), "MARKETING")) for e in envelopes]
     await intents.queue(unit, steps)
 
 
@@ -52,8 +55,8 @@ def _undecided(envelopes: Sequence[Envelope[AudiencePageResolved]], tests: Mappi
     return undecided | {page.campaign_id for page in unstarted if any(member.variant for member in page.members)}
 
 
-async def _kinds(conn: Connection, wanted: set[tuple[UUID, UUID]]) -> dict[UUID, Kind]:
-    return {content_id: content.kind for content_id, content in (await contents.find(conn, wanted)).items()}
+async def _kinds(conn: Connection, wanted: set[contents.Key]) -> dict[contents.Key, Kind]:
+    return {key: content.kind for key, content in (await contents.find(conn, wanted)).items()}
 
 
 async def _place(unit: UnitOfWork, envelopes: Sequence[Envelope[AudiencePageResolved]]) -> None:

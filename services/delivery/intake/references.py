@@ -25,15 +25,18 @@ Requests: TypeAlias = Sequence[tuple[UUID, SendRequest]]
 
 
 class References(msgspec.Struct, frozen=True):
-    """What the requests of a batch refer to: templates by id, default senders of projects, and owners of domains."""
+    """What the requests of a batch refer to: templates of projects by id, default senders, and owners of domains.
 
-    templates: Mapping[UUID, Content]
+    A batch has requests of several projects, so that no key is without its project.
+    """
+
+    templates: Mapping[contents.Key, Content]
     senders: Mapping[UUID, str]
     owners: domains.Owners = {}
 
     def content(self, project: UUID, request: SendRequest) -> Content:
         """Return the content to send. Raise Rejected if there is no such template."""
-        template = self.templates.get(request.template_id) if request.template_id else None
+        template = self.templates.get((project, request.template_id)) if request.template_id else None
         return content_of(request, template, self.senders.get(project))
 
     def status(self, project: UUID, content: Content) -> DomainStatus:
@@ -59,7 +62,7 @@ async def look_up(conn: Connection, requests: Requests) -> References:
     return References(found.templates, senders, await domains.named(conn, names))
 
 
-async def _templates(conn: Connection, requests: Requests) -> Mapping[UUID, Content]:
+async def _templates(conn: Connection, requests: Requests) -> Mapping[contents.Key, Content]:
     """Return the templates of the requests. Wait briefly for missing ones: they may have been created a moment ago."""
     wanted = {(project, request.template_id) for project, request in requests if request.template_id}
     found = await contents.find(conn, wanted, usable=True)

@@ -20,9 +20,12 @@ from services.delivery.sender.restore_guard import RestoreGuard
 log = structlog.get_logger()
 
 # One replica at a time: the one that advances `probed_at` sends the probe, from the sender of one of the held mails.
+# Any project may be next: one whose domain SES no longer accepts must not spoil the probes of the others.
 TAKE = """
-with held as (
-    select id from email where state = 'unknown' and reason = $2 limit 1
+with one_of_each as (
+    select distinct on (project) id from email where state = 'unknown' and reason = $2 order by project, random()
+), held as (
+    select id from one_of_each order by random() limit 1
 )
 update heard set probed_at = clock_timestamp()
 from held

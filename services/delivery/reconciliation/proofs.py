@@ -89,5 +89,5 @@ async def _update_account_list(conn: Connection, events: Sequence[FeedbackEvent]
     """Have SES list mailboxes that do not exist and people who complained, in case its own listing is turned off."""
     bounced = {e.recipient for e in events if isinstance(e, EmailBounced) and e.bounce_type == "Permanent"}
     complained = {e.recipient for e in events if isinstance(e, EmailComplained)}
-    await account_list.queue_update(conn, {address.lower() for address in bounced if address}, "BOUNCE")
-    await account_list.queue_update(conn, {address.lower() for address in complained if address}, "COMPLAINT")
+    await account_list.list_reported(conn, {address.lower() for address in bounced if address}, "BOUNCE")
+    await account_list.list_reported(conn, {address.lower() for address in complained if address}, "COMPLAINT")

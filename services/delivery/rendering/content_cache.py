@@ -33,8 +33,7 @@ class ContentCache:
 
     async def _fetch(self, conn: Connection, keys: set[Key]) -> None:
         missing = {(project, content_id): version for project, content_id, version in keys - self._contents.keys()}
-        for content_id, found in (await content.find(conn, missing.keys())).items():
-            project = next(project for project, wanted in missing if wanted == content_id)
+        for (project, content_id), found in (await content.find(conn, missing.keys())).items():
             self._contents[project, content_id, missing[project, content_id]] = found
 
     def _content(self, row: asyncpg.Record) -> Content | None:

@@ -1,8 +1,11 @@
 """Keeps the suppression list of the SES account and ours in step, in both directions.
 
-SES learns of addresses that a project lists because they bounced or complained, and of those that are released; what
-somebody lists by hand concerns that project alone. SES's list is read page by page, over and over: an address on it
-gets no mail from us either, because SES would accept the mail and then bounce it.
+The account's list is shared by all projects, so only what SES itself reported gets onto it: a permanent bounce or a
+complaint. What a project lists by command concerns that project alone, whatever reason it gives. An address comes off
+once the last project with a report has released it.
+
+SES's list is read page by page, over and over: an address on it gets no mail from us either, because SES would accept
+the mail and then bounce it.
 """
 
 import asyncio
@@ -16,8 +19,9 @@ from botocore.exceptions import ClientError
 from libs.runtime.eventstore.store import Connection
 from libs.runtime.process.loops import repeat
 from libs.runtime.process.runtime import Runtime
-from libs.schemas.delivery.suppressions import ListedReason
 from services.delivery.ses.client import ACCOUNT_ERRORS
+from services.delivery.suppression.read_models import suppressed_address
+from services.delivery.suppression.read_models.suppressed_address import Report
 
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
@@ -34,8 +38,6 @@ UPDATE_SECONDS = 2.0
 RETRY_SECONDS = 300.0
 MAX_ATTEMPTS = 50
 NOT_FOUND = "NotFoundException"
-SES_REASONS: tuple[ListedReason, ...] = ("BOUNCE", "COMPLAINT")
-"""The reasons that SES's list has."""
 
 QUEUE_UPDATE = """
 insert into account_telling (address, reason)
@@ -76,12 +78,17 @@ RELEASE = "delete from account_suppression where address = any($1::text[])"
 DROP_STALE = "delete from account_suppression where pass < $1"
 
 
-async def queue_update(conn: Connection, addresses: Collection[str], reason: ListedReason | None) -> None:
-    """Have SES list these addresses once this is committed, or release them if there is no reason."""
+async def list_reported(conn: Connection, addresses: Collection[str], report: Report) -> None:
+    """Have SES list these addresses, of which it reported this, once this is committed."""
     if addresses:
-        await conn.execute(QUEUE_UPDATE, list(addresses), reason)
-    if addresses and not reason:
-        await conn.execute(RELEASE, list(addresses))
+        await conn.execute(QUEUE_UPDATE, list(addresses), report)
+
+
+async def release(conn: Connection, address: str) -> None:
+    """Have SES release the address once this is committed, unless another project has a report of it."""
+    if await suppressed_address.report_of_any(conn, address) is None:
+        await conn.execute(QUEUE_UPDATE, [address], None)
+        await conn.execute(RELEASE, [address])
 
 
 class AccountList:
@@ -106,7 +113,7 @@ class AccountList:
 
     async def _update(self, row: asyncpg.Record) -> None:
         try:
-            await asyncio.to_thread(self._call, row["address"], row["reason"])
+            await asyncio.to_thread(self._call, row["address"], await self._wanted(row))
         except ACCOUNT_ERRORS as error:
             log.warning("account_list.update_failed", error=repr(error), attempt=row["attempts"])
             if row["attempts"] < MAX_ATTEMPTS:
@@ -114,9 +121,17 @@ class AccountList:
         async with self._runtime.pool.acquire(timeout=10) as conn:
             await conn.execute(DONE, row["address"], row["reason"])
 
-    def _call(self, address: str, reason: Any) -> None:
-        if reason:
-            self._api.put_suppressed_destination(EmailAddress=address, Reason=reason)
+    async def _wanted(self, row: asyncpg.Record) -> Report | None:
+        """Return the reason to list the address for. What was to be released may have been reported meanwhile."""
+        if row["reason"]:
+            reason: Report = row["reason"]
+            return reason
+        async with self._runtime.pool.acquire(timeout=10) as conn:
+            return await suppressed_address.report_of_any(conn, row["address"])
+
+    def _call(self, address: str, report: Report | None) -> None:
+        if report:
+            self._api.put_suppressed_destination(EmailAddress=address, Reason=report)
             return
         try:
             self._api.delete_suppressed_destination(EmailAddress=address)

@@ -40,7 +40,10 @@ async def suppress_addresses(unit: UnitOfWork, envelopes: Sequence[Envelope[Supp
 
 
 async def release_addresses(unit: UnitOfWork, envelopes: Sequence[Envelope[ReleaseAddress]]) -> list[bytes]:
-    """Take each address off the list, and off the SES account's."""
+    """Take each address off the project's list.
+
+    It also comes off the SES account's if SES had reported it to this project, and to no other that still lists it.
+    """
     return [await _release(unit, envelope) for envelope in envelopes]
 
 
@@ -56,8 +59,6 @@ async def _suppress(unit: UnitOfWork, envelope: Envelope[SuppressAddresses]) -> 
     )
     unit.append(suppressed, envelope)
     await unit.flush()
-    if command.reason in account_list.SES_REASONS:
-        await account_list.queue_update(unit.conn, new, command.reason)
     return accepted_reply(SuppressedAddresses(added=len(new), known=len(listed)))
 
 
@@ -71,8 +72,8 @@ async def _release(unit: UnitOfWork, envelope: Envelope[ReleaseAddress]) -> byte
     hashes = await address_hash.hashes(unit.conn, envelope.project, [address])
     unit.append([AddressReleased(entry_id=uuid7(), address=address, contact_id=hashes[address])], envelope)
     await unit.flush()
-    if row["reason"] in account_list.SES_REASONS:
-        await account_list.queue_update(unit.conn, [address], None)
+    if row["report"]:
+        await account_list.release(unit.conn, address)
     return accepted_reply(address_view(row))
 
 

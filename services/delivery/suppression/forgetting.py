@@ -5,6 +5,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.data_keys import erase_data_keys, forgotten_subjects
 from libs.runtime.eventstore.envelope import Envelope
@@ -86,15 +88,17 @@ async def _forget_addresses(unit: UnitOfWork, envelopes: Sequence[Envelope[Conta
 async def _forget_listed(unit: UnitOfWork, envelope: Envelope[ContactDeleted], addresses: Sequence[str]) -> None:
     hashes = await address_hash.hashes(unit.conn, envelope.project, addresses)
     listed = await suppressed_address.listed(unit.conn, envelope.project, addresses)
-    events = (
-        AddressForgotten(
-            entry_id=uuid7(),
-            address=address,
-            contact_id=hashes[address],
-            reason=listed[address]["reason"] if address in listed else None,
-        )
-        for address in addresses
-    )
-    unit.append(events, envelope)
+    for address in addresses:
+        unit.append(_forgotten(address, hashes[address], listed.get(address)), envelope)
     await unit.flush()
     await erase_data_keys(unit.conn, {(envelope.project, hash_) for hash_ in hashes.values()})
+
+
+def _forgotten(address: str, hash_: UUID, entry: asyncpg.Record | None) -> list[AddressForgotten]:
+    """Return an event for what SES reported of the address and one for any other reason of its entry."""
+    reason, report = (entry["reason"], entry["report"]) if entry else (None, None)
+    reasons = [reason, report] if report and report != reason else [reason]
+    return [
+        AddressForgotten(entry_id=uuid7(), address=address, contact_id=hash_, reason=each, reported=each == report)
+        for each in reasons
+    ]

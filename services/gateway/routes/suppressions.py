@@ -66,7 +66,7 @@ class AddressPreviewBody(Body, frozen=True, kw_only=True):
 
 
 class AddressesBody(Body, frozen=True, kw_only=True):
-    """Addresses with the reason BOUNCE or COMPLAINT are also added to the suppression list of the SES account."""
+    """The project's own list: whatever the `reason`, other projects and the SES account are not concerned."""
 
     addresses: Annotated[list[Email], Meta(min_length=1, max_length=MAX_AT_ONCE)]
     reason: ListedReason = "MANUAL"
@@ -209,7 +209,8 @@ async def export_suppressed_addresses(request: ApiRequest, cursor: Cursor = None
 async def release_suppressed_address(address: FromPath[str], request: ApiRequest) -> RawResponse:
     """Release a suppressed address
 
-    If it bounced or complained, it is also removed from the suppression list of the SES account.
+    If SES reported a bounce or complaint and no other project lists the address for that, it is also removed from the
+    suppression list of the SES account.
     """
     if "\0" in address:
         raise not_found("Suppressed address")

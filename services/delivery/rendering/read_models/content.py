@@ -45,7 +45,7 @@ select project, id, $4, version, true from unnest($1::uuid[], $2::uuid[], $3::in
 on conflict (project, id) do update set version = excluded.version, deleted = true
 """
 FIND = """
-select content.id, content.content
+select content.project, content.id, content.content
 from unnest($1::uuid[], $2::uuid[]) as wanted (project, id)
 join content on content.project = wanted.project and content.id = wanted.id
 where not (content.deleted and $3)
@@ -80,12 +80,12 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     await conn.execute(KEEP, *_columns(contents), encoded, [version for _, version in contents.values()])
 
 
-async def find(conn: Connection, wanted: Collection[tuple[UUID, UUID]], *, usable: bool = False) -> dict[UUID, Content]:
+async def find(conn: Connection, wanted: Collection[Key], *, usable: bool = False) -> dict[Key, Content]:
     """Return the wanted contents, given as (project, id), that have arrived; `usable` leaves out deleted templates."""
     if not wanted:
         return {}
     rows = await conn.fetch(FIND, *_columns(wanted), usable)
-    return {row["id"]: _decode(row["content"]) for row in rows}
+    return {(row["project"], row["id"]): _decode(row["content"]) for row in rows}
 
 
 def _columns(keys: Collection[tuple[UUID, UUID]]) -> tuple[list[UUID], list[UUID]]:

@@ -4,12 +4,15 @@ Only the latest time of each fact is kept, so their order does not matter. An ad
 released; or when its contact subscribes, unless it was added by hand; or, after repeated temporary bounces, when a mail
 is delivered.
 
+`report` tells the entries that follow from a notification of SES apart from those that a project made by command: only
+they concern the SES account, which all projects share.
+
 The address of a deleted contact is kept as a hash (see `address_hash`), which cannot be mistaken for an address.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -20,6 +23,9 @@ from libs.schemas.contacts.contacts import ContactSubscribed
 from libs.schemas.delivery.suppressions import AddressForgotten, AddressReleased, AddressSuppressed, ListedReason
 from libs.schemas.feedback.mails import EmailBounced, EmailComplained, MailboxFailing, MailboxRecovered
 from services.delivery.suppression.address_hash import ADDRESS_HASH
+
+Report = Literal["BOUNCE", "COMPLAINT"]
+"""What SES reports of an address: its list has no other reasons."""
 
 NAME = "suppressed_address"
 TABLES = ("suppressed_address",)
@@ -33,7 +39,7 @@ EVENTS = (
     MailboxRecovered,
     ContactSubscribed,
 )
-# `reason` follows from the times, so that it can be listed and counted.
+# `reason` follows from the times, so that it can be listed and counted, and so does `report`.
 DDL = """
 create table if not exists suppressed_address (
     project uuid not null,
@@ -54,17 +60,26 @@ alter table suppressed_address add column if not exists reason text generated al
         when complained_at > greatest(released_at, subscribed_at) then 'COMPLAINT'
         when repeated_at > greatest(released_at, subscribed_at, recovered_at) then 'REPEATED_BOUNCE' end
 ) stored;
+alter table suppressed_address
+    add column if not exists bounce_reported_at timestamptz not null default '-infinity',
+    add column if not exists complaint_reported_at timestamptz not null default '-infinity';
+alter table suppressed_address add column if not exists report text generated always as (
+    case when bounce_reported_at > greatest(released_at, subscribed_at) then 'BOUNCE'
+        when complaint_reported_at > greatest(released_at, subscribed_at) then 'COMPLAINT' end
+) stored;
+create index if not exists suppressed_address_report on suppressed_address (address) where report is not null;
 """
 
 # Events about an address that is listed as a hash go to the row of the hash.
 MERGE = f"""
 with resolved as (
-    select new.project, new.fact, new.at, coalesce((
+    select new.project, new.fact, new.at, new.reported, coalesce((
         select hashed.address from suppressed_address as hashed
         where hashed.project = new.project
             and hashed.address = {ADDRESS_HASH.format(address="new.address", project="new.project")}
     ), new.address) as address
-    from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) as new (project, address, fact, at)
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::bool[])
+        as new (project, address, fact, at, reported)
 ), new as (
     select project, address,
         coalesce(max(at) filter (where fact = 'MANUAL'), '-infinity') as manual_at,
@@ -73,14 +88,17 @@ with resolved as (
         coalesce(max(at) filter (where fact = 'released'), '-infinity') as released_at,
         coalesce(max(at) filter (where fact = 'subscribed'), '-infinity') as subscribed_at,
         coalesce(max(at) filter (where fact = 'REPEATED_BOUNCE'), '-infinity') as repeated_at,
-        coalesce(max(at) filter (where fact = 'recovered'), '-infinity') as recovered_at
+        coalesce(max(at) filter (where fact = 'recovered'), '-infinity') as recovered_at,
+        coalesce(max(at) filter (where fact = 'BOUNCE' and reported), '-infinity') as bounce_reported_at,
+        coalesce(max(at) filter (where fact = 'COMPLAINT' and reported), '-infinity') as complaint_reported_at
     from resolved
     group by project, address
     order by project, address
 )
 insert into suppressed_address as kept (project, address, manual_at, bounced_at, complained_at, released_at,
-    subscribed_at, repeated_at, recovered_at)
-select project, address, manual_at, bounced_at, complained_at, released_at, subscribed_at, repeated_at, recovered_at
+    subscribed_at, repeated_at, recovered_at, bounce_reported_at, complaint_reported_at)
+select project, address, manual_at, bounced_at, complained_at, released_at, subscribed_at, repeated_at, recovered_at,
+    bounce_reported_at, complaint_reported_at
 from new
 on conflict (project, address) do update set
     manual_at = greatest(excluded.manual_at, kept.manual_at),
@@ -89,7 +107,9 @@ on conflict (project, address) do update set
     released_at = greatest(excluded.released_at, kept.released_at),
     subscribed_at = greatest(excluded.subscribed_at, kept.subscribed_at),
     repeated_at = greatest(excluded.repeated_at, kept.repeated_at),
-    recovered_at = greatest(excluded.recovered_at, kept.recovered_at)
+    recovered_at = greatest(excluded.recovered_at, kept.recovered_at),
+    bounce_reported_at = greatest(excluded.bounce_reported_at, kept.bounce_reported_at),
+    complaint_reported_at = greatest(excluded.complaint_reported_at, kept.complaint_reported_at)
 """  # noqa: S608 - a constant
 FORGET = "delete from suppressed_address where project = $1 and address = $2"
 # The address is no longer in the log, so this hashes the whole list, but only in a rebuild.
@@ -98,11 +118,22 @@ delete from suppressed_address as kept
 where project = $1 and address like '%@%' and {ADDRESS_HASH.format(address="kept.address", project="$1")} = $2
 """  # noqa: S608 - a constant
 LISTED = f"""
-select wanted.address, kept.reason, kept.manual_at, kept.bounced_at, kept.complained_at, kept.repeated_at
+select wanted.address, kept.reason, kept.report, kept.manual_at, kept.bounced_at, kept.complained_at, kept.repeated_at
 from unnest($2::text[]) as wanted (address)
 join suppressed_address kept on kept.project = $1
     and kept.address in (wanted.address, {ADDRESS_HASH.format(address="wanted.address", project="$1")})
 where kept.reason is not null
+"""  # noqa: S608 - a constant
+# Each project has hashes of its own. Whoever has none has no deleted contacts either.
+REPORT_OF_ANY = f"""
+select report from (
+    select report from suppressed_address where address = $1 and report is not null
+    union all
+    select kept.report from address_secret secret join suppressed_address kept on kept.project = secret.project
+        and kept.address = {ADDRESS_HASH.format(address="$1::text", project="secret.project")}
+    where kept.report is not null
+) held
+order by report limit 1
 """  # noqa: S608 - a constant
 PAGE = """
 select address, reason, manual_at, bounced_at, complained_at, repeated_at
@@ -130,7 +161,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
                 await conn.execute(FORGET_BY_HASH, event.project, hash_.hex)
             case AddressForgotten(address=address):
                 await conn.execute(FORGET, event.project, address)
-    facts = [fact for event in events if (fact := _fact(event))]
+    facts = [(*fact, _is_reported(event.message)) for event in events if (fact := _fact(event))]
     if facts:
         await conn.execute(MERGE, *map(list, zip(*facts, strict=True)))
 
@@ -138,6 +169,12 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
 async def listed(conn: Connection, project: UUID, addresses: Sequence[str]) -> dict[str, asyncpg.Record]:
     """Return the rows of those addresses, given in lower case, that get no mail."""
     return {row["address"]: row for row in await conn.fetch(LISTED, project, list(addresses))}
+
+
+async def report_of_any(conn: Connection, address: str) -> Report | None:
+    """Return what SES reported of the address, given in lower case, to any project that still lists it for that."""
+    report: Report | None = await conn.fetchval(REPORT_OF_ANY, address)
+    return report
 
 
 async def page(
@@ -175,3 +212,10 @@ def _fact(event: Envelope[Any]) -> tuple[UUID, str, str, datetime] | None:
         case ContactSubscribed(email=email):
             return event.project, email.lower(), "subscribed", event.at
     return None
+
+
+def _is_reported(event: Any) -> bool:
+    """Return whether SES reported the bounce or complaint, and no project listed it by command."""
+    if isinstance(event, AddressForgotten):
+        return event.reported
+    return isinstance(event, EmailBounced | EmailComplained)
