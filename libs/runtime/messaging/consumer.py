@@ -7,6 +7,7 @@ last; the handler's transaction was rolled back each time, so nothing is half do
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -35,6 +36,8 @@ ATTEMPTS = "godwit-attempts"
 REDELIVER = "redeliver"
 DECODE_ERRORS = (msgspec.DecodeError, KeyError, ValueError, RecursionError)
 DEAD_TIMEOUT = 5.0
+CLAIM_SECONDS = 4.0
+"""Half the time after which the bus delivers a message again."""
 TOKENS_WITHOUT_DOMAIN = 9
 """Number of tokens in the reply subject of a JetStream message, if it has no domain and no account."""
 SEQUENCE_TOKEN, SEQUENCE_TOKEN_AFTER_DOMAIN = 5, 7
@@ -85,7 +88,11 @@ class Consumer:
         task.add_done_callback(self._running.discard)
 
     async def _handle_slow(self, delivery: "Delivery") -> None:
-        outcome = await self._slow_commands.handle(delivery.envelope)
+        claiming = asyncio.create_task(_keep_claimed(delivery.raw))
+        try:
+            outcome = await self._slow_commands.handle(delivery.envelope)
+        finally:
+            claiming.cancel()
         if isinstance(outcome, RateLimited) and delivery.reply_to:
             outcome = encode(outcome.as_reply())
         try:
@@ -140,6 +147,14 @@ class Consumer:
         )
         await dead_letter(self._client, failed, headers, raw.data, error)
         await raw.term()
+
+
+async def _keep_claimed(raw: Msg) -> None:
+    """Keep the bus from delivering the message to another process, until cancelled."""
+    while True:
+        await asyncio.sleep(CLAIM_SECONDS)
+        with suppress(NatsError):
+            await raw.in_progress()
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -14,8 +14,8 @@ from libs.runtime.messaging.project_slots import ProjectSlots
 from libs.schemas.base import Message
 
 AT_ONCE = 2
-MAX_WAITING, MAX_WAIT = 16, 4.0
-"""Commands of one project that wait, and for how long. The bus delivers a message again after eight seconds."""
+MAX_WAITING, MAX_WAIT = 64, 8.0
+"""Commands of one project that wait, and for how long. The gateway waits ten seconds for a reply."""
 
 
 class SlowCommands:

@@ -66,7 +66,7 @@ async def test_the_slow_commands_of_a_project_keep_their_order(tally: Runtime, p
 
 
 async def test_too_many_slow_commands_of_a_project_are_refused(tally: Runtime, project: UUID) -> None:
-    told = [tell(tally.client, project, Recount(number=n, seconds=1.5), Total) for n in range(24)]
+    told = [tell(tally.client, project, Recount(number=n, seconds=0.3), Total) for n in range(80)]
     outcomes = await asyncio.gather(*told, return_exceptions=True)
     assert any(isinstance(each, RateLimited) for each in outcomes)
     assert any(isinstance(each, Total) for each in outcomes)
