@@ -16,6 +16,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from libs.kernel.personal_text import without_addresses
 from libs.runtime import crash, metrics
 from libs.runtime.eventstore.codec import Codec, encode
 from libs.runtime.eventstore.envelope import Envelope, envelope_of, require_subject
@@ -203,7 +204,7 @@ async def dead_letter(
     js = client.jetstream(timeout=DEAD_TIMEOUT)
     await js.publish(f"dead.{failed.consumer}", body, headers=dead, timeout=DEAD_TIMEOUT)
     metrics.DEAD.labels(failed.consumer).inc()
-    log.error("consumer.dead_lettered", consumer=failed.consumer, attempts=failed.attempts, error=repr(error))
+    log.error("consumer.dead_lettered", consumer=failed.consumer, attempts=failed.attempts, error=_one_line(error))
 
 
 def origin_of(raw: Msg) -> tuple[str, Mapping[str, str]]:
@@ -225,6 +226,6 @@ def is_redelivery(raw: Msg) -> bool:
 
 
 def _one_line(error: Exception) -> str:
-    """Return the error as printable ASCII on one line, for a NATS header."""
-    text = f"{type(error).__name__}: {error}"
+    """Return the error as printable ASCII on one line without addresses, for a NATS header and the log."""
+    text = without_addresses(f"{type(error).__name__}: {error}"[:4000])
     return "".join(c if " " <= c <= "~" else " " for c in text)[:500]

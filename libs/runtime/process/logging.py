@@ -9,8 +9,9 @@ import sys
 
 import msgspec
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
+from libs.kernel.personal_text import without_addresses
 from libs.runtime.process.settings import Settings
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -37,8 +38,23 @@ def configure(settings: Settings, service: str) -> None:
 
 def _renderers(console: bool) -> list[Processor]:
     if console:
-        return [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), pad_event_to=0, sort_keys=False)]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_to_json)]
+        return [
+            _hide_addresses,
+            structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), pad_event_to=0, sort_keys=False),
+        ]
+    return [
+        structlog.processors.format_exc_info,
+        _hide_addresses,
+        structlog.processors.JSONRenderer(serializer=_to_json),
+    ]
+
+
+def _hide_addresses(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Replace addresses in text, such as errors of Postgres, SES and mail servers that name one."""
+    return {
+        name: without_addresses(value) if isinstance(value, str) and ("@" in value or "%40" in value) else value
+        for name, value in event.items()
+    }
 
 
 def _to_json(event: object, **_: object) -> bytes:

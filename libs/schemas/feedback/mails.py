@@ -49,9 +49,11 @@ class EmailOpened(FeedbackEvent, tag="email.opened", frozen=True, kw_only=True):
 class EmailClicked(FeedbackEvent, tag="email.clicked", frozen=True, kw_only=True):
     """A link in the mail was followed, by a `machine` or by a person.
 
-    `first` is true for one click by a person of each mail, so counting it counts unique clicks.
+    `first` is true for one click by a person of each mail, so counting it counts unique clicks. `link` is the one that
+    the recipient followed, with whatever it says about them; read models count `impersonal_link(link)`.
     """
 
+    personal: ClassVar[tuple[str, ...]] = ("link",)
     first: bool
     link: str
     machine: bool = False

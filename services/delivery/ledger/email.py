@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.kernel.personal_text import without_addresses
 from libs.kernel.rejection import Rejected
 from libs.schemas.delivery.emails import (
     EmailCancelled,
@@ -172,6 +173,7 @@ def settle(email: Email, outcome: Outcome, timing: Timing) -> Change:
         case MailRejected(code=code, reason=reason):
             return fail(email, code, reason)
         case Unknown(cause=cause):
+            cause = without_addresses(cause)
             event = EmailUnresolved(**email.ids, attempt=email.attempt, cause=cause)
             return Change(state="unknown", reason=cause, event=event, due_in=timing.grace(email.grace_class))
         case Throttled(daily=daily):
@@ -220,6 +222,7 @@ def _hold_without_resend(email: Email, now: datetime, timing: Timing) -> Change:
 
 
 def fail(email: Email, code: str, reason: str) -> Change:
+    reason = without_addresses(reason)  # SES names the addresses that it does not accept
     return Change(state="failed", reason=f"{code}: {reason}", event=EmailFailed(**email.ids, code=code, reason=reason))
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from libs.kernel.personal_text import without_link_tokens
 from libs.runtime.eventstore.codec import stream_of
 from libs.runtime.eventstore.envelope import Envelope, Meta, Origin
 from libs.runtime.eventstore.store import UnitOfWork
@@ -73,10 +74,9 @@ def _each(message: RecordNotification | RecordNotifications) -> Sequence[RecordN
 
 
 def _storable(notification: RecordNotification) -> RecordNotification:
-    """Return the notification without NUL, which Postgres cannot store and JSON does not contain."""
-    if "\0" not in notification.message:
-        return notification
-    return replace(notification, message=notification.message.replace("\0", "\ufffd"))
+    """Return the notification without NUL, which Postgres cannot store, and without the tokens of our own links."""
+    message = without_link_tokens(notification.message.replace("\0", "\ufffd"))
+    return notification if message == notification.message else replace(notification, message=message)
 
 
 async def _set_aside(unit: UnitOfWork, notification: RecordNotification) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.kernel.personal_text import without_addresses, without_link_tokens
 from libs.schemas.feedback.mails import (
     BounceType,
     EmailBounced,
@@ -84,19 +85,19 @@ def _facts(notification: SesNotification, mail: SesMail, ids: MailIds) -> tuple[
             recipients = complaint.complained_recipients or [NO_RECIPIENT]
             return tuple(_complained(complaint, each, ids, at) for each in recipients)
         case "deliverydelay":
-            delay_type = _text(_required(notification.delivery_delay).delay_type) or ""
+            delay_type = _impersonal(_required(notification.delivery_delay).delay_type)
             return (EmailDelayed(**ids, at=at, delay_type=delay_type),)
         case "open":
             machine = _by_machine(_required(notification.open), at, mail)
             return (EmailOpened(**ids, at=at, first=False, machine=machine),)
         case "click":
             click = _required(notification.click)
-            link = click.link.replace(NUL, "")
+            link = without_link_tokens(click.link.replace(NUL, ""))
             return (EmailClicked(**ids, at=at, first=False, link=link, machine=_by_machine(click, at, mail)),)
         case "reject":
-            return (EmailRejected(**ids, at=at, reason=_text(_required(notification.reject).reason) or ""),)
+            return (EmailRejected(**ids, at=at, reason=_impersonal(_required(notification.reject).reason)),)
         case "renderingfailure":
-            return (EmailRejected(**ids, at=at, reason=_text(_required(notification.failure).error_message) or ""),)
+            return (EmailRejected(**ids, at=at, reason=_impersonal(_required(notification.failure).error_message)),)
         case _:  # a Send, or a kind newer than this code: either way SES has the mail
             return ()
 
@@ -112,14 +113,14 @@ def _bounced(bounce: SesBounce, recipient: SesRecipient, ids: MailIds, at: datet
         **ids,
         at=at,
         bounce_type=_bounce_type(bounce.bounce_type),
-        bounce_sub_type=_text(bounce.bounce_sub_type) or "",
+        bounce_sub_type=_impersonal(bounce.bounce_sub_type),
         diagnostic=_text(recipient.diagnostic_code),
         recipient=_address(recipient.email_address),
     )
 
 
 def _complained(complaint: SesComplaint, recipient: SesRecipient, ids: MailIds, at: datetime) -> EmailComplained:
-    feedback_type = _text(complaint.complaint_feedback_type)
+    feedback_type = _impersonal(complaint.complaint_feedback_type) or None
     return EmailComplained(**ids, at=at, feedback_type=feedback_type, recipient=_address(recipient.email_address))
 
 
@@ -139,6 +140,11 @@ def _address(written: str) -> str | None:
     """Return the address without the name that the receiving server may have written around it."""
     address = written.rpartition("<")[2].partition(">")[0].strip().lower()
     return _text(address) if "@" in address else None
+
+
+def _impersonal(text: str | None) -> str:
+    """Return text that the log does not encrypt: a reason or a kind, without the addresses that it may name."""
+    return without_addresses(_text(text) or "")
 
 
 def _text(text: str | None) -> str | None:

@@ -55,6 +55,13 @@ def test_a_rejected_mail_fails_with_the_reason_of_ses() -> None:
     assert (change.event.code, change.event.reason) == ("MessageRejected", "Bad content")
 
 
+def test_no_address_is_kept_in_a_reason() -> None:
+    rejected = settle(an_email(), MailRejected("MessageRejected", "Not verified: Ada <ada@example.com>"), USUAL)
+    unknown = settle(an_email(), Unknown("reset while sending to ada@example.com"), USUAL)
+    for change in (rejected, unknown):
+        assert "ada@" not in f"{change.reason} {change.event}"
+
+
 @pytest.mark.parametrize("outcome", [Throttled(), Throttled(daily=True), NotTaken("SendingPaused"), GIVEN_BACK])
 def test_a_mail_that_ses_did_not_accept_is_requeued_without_counting_the_attempt(outcome: Throttled | NotTaken) -> None:
     change = settle(an_email(), outcome, USUAL)
