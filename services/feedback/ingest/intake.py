@@ -20,11 +20,12 @@ from libs.schemas.base import Message
 from libs.schemas.feedback.mails import EmailBounced, EmailComplained
 from libs.schemas.feedback.notifications import RecordNotification, RecordNotifications
 from services.feedback.ingest import metrics
+from services.feedback.ingest.contradictions import contradiction, without_contradictions
 from services.feedback.mails.email_feedback import INITIAL, decide, evolve
 from services.feedback.mails.read_models import email_feedback
 from services.feedback.notifications.archive import Entry, archive
 from services.feedback.notifications.notice import Notice, notice_of
-from services.feedback.notifications.ses import Unreadable, parse_notification
+from services.feedback.notifications.ses import Contradictory, Unreadable, parse_notification
 from services.feedback.reputation.mailbox_monitor import check_mailboxes
 from services.feedback.reputation.monitor import ReputationMonitor
 
@@ -62,11 +63,13 @@ class Intake:
 
     async def _archive_and_fold(self, unit: UnitOfWork, entries: Sequence[Entry]) -> None:
         new = await archive(unit.conn, entries) if entries else []
-        refused = await _fold(unit, [(entry.notification, entry.notice) for entry in new if entry.notice])
-        await check_mailboxes(unit, [entry.notice for entry in new if entry.notice])
+        consistent = await without_contradictions(unit.conn, new)
+        notices = [(entry.notification, entry.notice) for entry in consistent if entry.notice]
+        refused = await _fold(unit, notices)
+        await check_mailboxes(unit, [notice for _, notice in notices])
         if refused and self._monitor:
             await self._monitor.judge(unit, refused)
-        _count(entries, new, unit)
+        _count(entries, new, consistent, unit)
 
 
 def _each(message: RecordNotification | RecordNotifications) -> Sequence[RecordNotification]:
@@ -87,11 +90,12 @@ async def _set_aside(unit: UnitOfWork, notification: RecordNotification) -> None
 def _read(notification: RecordNotification) -> Entry:
     try:
         parsed = parse_notification(notification.message)
-        notice = notice_of(parsed)
+        return Entry(notification, parsed.event_key() or notification.notification_id, parsed.kind, notice_of(parsed))
     except Unreadable:
         metrics.count("other", "unreadable")
         raise
-    return Entry(notification, parsed.event_key() or notification.notification_id, parsed.kind, notice)
+    except Contradictory as error:
+        return contradiction(notification, str(error))
 
 
 async def _fold(unit: UnitOfWork, notices: Sequence[tuple[RecordNotification, Notice]]) -> set[UUID]:
@@ -122,16 +126,20 @@ def _meta(notification: RecordNotification) -> Meta:
     return Meta(actor="sns", correlation_id=notification_id, causation_id=notification_id)
 
 
-def _count(entries: Sequence[Entry], new: Sequence[Entry], unit: UnitOfWork) -> None:
-    new_ids = {id(entry) for entry in new}
-    outcomes = Counter((entry.kind, _outcome(entry, id(entry) in new_ids)) for entry in entries)
+def _count(entries: Sequence[Entry], new: Sequence[Entry], consistent: Sequence[Entry], unit: UnitOfWork) -> None:
+    new_ids, consistent_ids = {id(entry) for entry in new}, {id(entry) for entry in consistent}
+    outcomes = Counter(
+        (entry.kind, _outcome(entry, id(entry) in new_ids, id(entry) in consistent_ids)) for entry in entries
+    )
     for (kind, outcome), times in outcomes.items():
         metrics.count(kind, outcome, times)
         if outcome == "folded":
             metrics.LAST_NOTIFICATION.set(unit.now.timestamp())
 
 
-def _outcome(entry: Entry, is_new: bool) -> str:
+def _outcome(entry: Entry, is_new: bool, is_consistent: bool) -> str:
     if not is_new:
         return "repeated"
+    if not is_consistent:
+        return "contradictory"
     return "folded" if entry.notice else "foreign"

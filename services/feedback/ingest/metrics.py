@@ -9,7 +9,7 @@ KINDS = frozenset(
 NOTIFICATIONS = Counter(
     "godwit_feedback_notifications_total",
     "Notifications by outcome: folded into what is known of a mail; repeated, so dropped; foreign: not about a mail of "
-    "ours, so only archived; unreadable, so retried and dead-lettered",
+    "ours, so only archived; unreadable, so retried and dead-lettered; contradictory, so only archived",
     ["kind", "outcome"],
 )
 QUEUE_MESSAGES = Counter(

@@ -14,11 +14,18 @@ SETUP_NOTICE = "Successfully validated SNS topic for Amazon SES event publishing
 """The one message of SES that is not JSON."""
 
 
+PLAUSIBLE_YEARS = range(2011, 2100)
+"""From the year in which SES began."""
+
 MessageId = Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{1,200}\Z")]
 
 
 class Unreadable(ValueError):
     """The message is not from SES, or has a shape that we do not know."""
+
+
+class Contradictory(ValueError):
+    """The message says what cannot be true. Unlike an unreadable one, it will not be understood later either."""
 
 
 class SesPart(msgspec.Struct, frozen=True, rename="camel"):
@@ -160,5 +167,7 @@ def parse_notification(message: str) -> SesNotification:
 
 
 def in_utc(moment: datetime) -> datetime:
-    """Return the time in UTC, which SES means if it names no zone."""
+    """Return the time in UTC, which SES means if it names no zone. Raise Contradictory if SES did not exist then."""
+    if moment.year not in PLAUSIBLE_YEARS:
+        raise Contradictory(f"the notification is about the year {moment.year}")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

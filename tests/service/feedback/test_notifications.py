@@ -169,6 +169,42 @@ async def test_an_unreadable_notification_is_dead_lettered_and_does_not_block_ot
     assert Counter(name for name, _ in await facts(feedback, project))["email.delivered"] == 20
 
 
+async def test_a_notification_that_names_another_project_than_its_mails_is_refused(
+    feedback: Runtime, project: UUID
+) -> None:
+    mail = some_mail(project)
+    foreign = msgspec.structs.replace(mail, project=uuid4())
+    await publish_all(feedback, mail.published("Send"), foreign.published("Bounce"), mail.published("Delivery"))
+    assert [name for name, _ in await facts(feedback, project)] == ["email.confirmed", "email.delivered"]
+    assert await facts(feedback, foreign.project) == []
+    assert (await feedback_of(feedback, foreign)).status == "UNKNOWN"
+
+
+async def test_two_projects_in_one_message_do_not_share_a_mail(feedback: Runtime, project: UUID) -> None:
+    mail = some_mail(project)
+    foreign = msgspec.structs.replace(mail, project=uuid4())
+    message = ingest_message([notification(text(each.published("Delivery"))) for each in (mail, foreign)])
+    await feedback.client.jetstream().publish(message.subject, message.body, headers=message.headers, timeout=5)
+    await until_handled(feedback, [UUID(message.headers["Nats-Msg-Id"])])
+    assert len(await facts(feedback, project)) == 2
+    assert await facts(feedback, foreign.project) == []
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+01:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-01:00"])
+async def test_a_notification_from_an_impossible_time_is_refused_and_not_retried(
+    feedback: Runtime, project: UUID, time: str
+) -> None:
+    mail, other = some_mail(project), some_mail(project)
+    mailed = mail.published("Open")
+    mailed["mail"]["timestamp"] = time
+    opened = other.published("Open", timestamp=time)
+    ids = await publish_all(feedback, mailed, opened, mail.published("Delivery"))
+    assert [name for name, _ in await facts(feedback, project)] == ["email.confirmed", "email.delivered"]
+    archived = await feedback.pool.fetch(RAW, ids[:2])
+    assert [row["kind"] for row in archived] == ["contradictory", "contradictory"]
+    assert not await feedback.pool.fetch("select key from timers where key = any($1)", [str(each) for each in ids])
+
+
 async def test_notifications_in_one_message_are_folded_one_by_one(feedback: Runtime, project: UUID) -> None:
     mail, other = some_mail(project), some_mail(project)
     unreadable = notification('{"eventType":"Open"}')
