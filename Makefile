@@ -5,7 +5,7 @@ PY := .venv/bin/python
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test test-unit chaos lint fmt docs bench lock clean
+.PHONY: help setup up demo test test-unit chaos lint fmt docs bench lock audit-deps clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench: $(INSTALLED) ## Measure throughput against a bare server on the same mach
 lock: $(INSTALLED) ## Resolve the dependencies into requirements.lock again
 	@$(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 		--extra embedded --extra dev pyproject.toml -o requirements.lock
+
+audit-deps: $(INSTALLED) ## Look up the locked dependencies in the database of known vulnerabilities (skipped without internet)
+	@$(PY) -m deploy.dependencies.audit
 
 clean: ## Remove .venv and caches; the data in .godwit stays
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
