@@ -137,12 +137,13 @@ def service_environment(
     n: int,
 ) -> dict[str, str]:
     """Return the environment of a service process: our wiring over the user's settings over our defaults."""
-    # the sandbox's bounces and complaints are made up: they should not stop anybody's campaign
+    # the sandbox's bounces and complaints are made up, and its domains have no DNS: they should not stop anybody
     defaults = {
         "GODWIT_PUBLIC_URL": settings.url,
         "GODWIT_LOG_FORMAT": "console",
         "GODWIT_REPUTATION_GUARD": "warn",
         "GODWIT_CONFIGURATION_SET_UNTRACKED": UNTRACKED,
+        "GODWIT_DOMAIN_PROOF": "ses",
     }
     wiring = {
         "DATABASE_URL": postgres.url(layout, known.database[ROLES[service]], ROLES[service]),

@@ -3,10 +3,14 @@
 The servers are this module's own, because a fake delivery service answers on those of the package.
 """
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import nats
 import pytest
 
@@ -14,10 +18,13 @@ from deploy.provisioning.prepare import prepare_services
 from deploy.services import declared_services
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import now, uuid7
+from libs.runtime.eventstore.envelope import Origin
+from libs.runtime.messaging.bus import ask
 from libs.runtime.process.runtime import Runtime
-from libs.runtime.process.testing import announce, eventually, tell
+from libs.runtime.process.testing import announce, eventually, running, tell
 from libs.schemas.base import Event
 from libs.schemas.contacts.contacts import ContactDeleted
+from libs.schemas.delivery.domains import DomainAdded, DomainVerified, DomainView, GetDomain, VerifyDomain
 from libs.schemas.delivery.emails import CheckOrder
 from libs.schemas.delivery.suppressions import (
     ListedReason,
@@ -27,15 +34,19 @@ from libs.schemas.delivery.suppressions import (
     SuppressedAddressView,
 )
 from libs.schemas.feedback.mails import EmailBounced, EmailComplained
+from services.campaigns.app import build as build_campaigns
 from services.delivery.intake.references import look_up
+from services.gateway.accounts import keys
 from tests.backends import role_passwords
 from tests.backends import test_backend as backend_for_tests
 from tests.conftest import Stack
-from tests.service.delivery.conftest import config, delivery, feedback, healthy, sandbox
+from tests.service.delivery.conftest import config, delivery, dns, feedback, healthy, sandbox
 from tests.service.delivery.driver import DeliveryDriver
 from tests.service.delivery.sandbox import Sandbox
+from tests.service.gateway.conftest import gateway_for, issue_key, url_of
+from tests.service.gateway.nameserver import Nameserver
 
-__all__ = ["config", "delivery", "feedback", "healthy", "sandbox"]
+__all__ = ["config", "delivery", "dns", "feedback", "healthy", "sandbox"]
 
 
 @pytest.fixture(scope="module")
@@ -236,3 +247,171 @@ async def test_a_template_of_another_project_is_not_found_beside_a_request_of_it
     assert references.content(victim.project, order)
     with pytest.raises(Rejected, match="was not found"):
         references.content(attacker.project, order)
+
+
+# --- domains: over HTTP, as a tenant sees them -----------------------------------------------------------------------
+
+
+class DomainTenant:
+    """A project that talks HTTP to a gateway."""
+
+    def __init__(self, client: httpx.AsyncClient, nameserver: Nameserver) -> None:
+        self.client = client
+        self.nameserver = nameserver
+
+    async def add(self, domain: str) -> dict[str, Any]:
+        response = await self.client.post("/domains", json={"domain": domain})
+        assert response.status_code == 201, response.text
+        added: dict[str, Any] = response.json()
+        return added
+
+    async def verify(self, domain_id: str) -> dict[str, Any]:
+        checked: dict[str, Any] = (await self.client.get(f"/domains/{domain_id}/verify")).raise_for_status().json()
+        return checked
+
+    def publish_proof(self, added: dict[str, Any]) -> None:
+        [record] = [record for record in added["records"] if record["purpose"] == "OWNERSHIP"]
+        self.nameserver.published.setdefault(record["name"], set()).add(record["value"])
+
+    async def own(self, domain: str, sandbox: Sandbox) -> str:
+        """Add the domain, publish all records, and have it verified."""
+        added = await self.add(domain)
+        sandbox.verify_identity(domain)
+        self.publish_proof(added)
+        assert (await self.verify(added["id"]))["verified"]
+        return str(added["id"])
+
+    async def all_answers(self, domain: str) -> list[bytes]:
+        """Return what the API says of a domain that this project adds, without what is random or a time."""
+        before = await self.send(domain)
+        added = await self.client.post("/domains", json={"domain": domain})
+        path = f"/domains/{added.json()['id']}"
+        calls = [added, await self.client.get(path), await self.client.get(f"{path}/verify")]
+        calls += [await self.client.get("/domains"), await self.client.post("/domains", json={"domain": domain})]
+        after = await self.send(domain)
+        removed = await self.client.delete(path)
+        return [_comparable(response, domain) for response in (before, *calls, after, removed)]
+
+    async def send(self, domain: str) -> httpx.Response:
+        mail = {"to": "ada@example.net", "subject": "Hi", "body": "Hi", "from": f"us@{domain}"}
+        return await self.client.post("/v1/send", json=mail)
+
+
+def _comparable(response: httpx.Response, domain: str) -> bytes:
+    """Return the answer with its status; ids, times and tokens are replaced by a word, and so is the domain."""
+    text = response.text.replace(domain, "the-domain")
+    for form in (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", r"\d{4}-\d\d-\d\dT[0-9:.]+Z", r"\b[0-9a-z]{32,40}\b"):
+        text = re.sub(form, "<random>", text)
+    return f"{response.status_code} {text}".encode()
+
+
+@pytest.fixture(scope="module")
+async def campaigns(stack: Stack) -> AsyncIterator[Runtime]:
+    """Run campaigns, which the gateway asks before it removes a domain."""
+    config = stack.settings("campaigns")
+    async with running(build_campaigns(config), config) as runtime:
+        yield runtime
+
+
+@pytest.fixture(scope="module")
+async def gateway(stack: Stack, delivery: Runtime, campaigns: Runtime) -> AsyncIterator[Runtime]:
+    async with gateway_for(stack, keys.generate("secret"), keys.generate("public")) as running_gateway:
+        yield running_gateway
+
+
+@pytest.fixture
+async def tenants(
+    gateway: Runtime, sandbox: Sandbox, dns: tuple[Nameserver, str]
+) -> AsyncIterator[Sequence[DomainTenant]]:
+    """Three projects."""
+    sandbox.account(verifyNewIdentities=False)
+    async with AsyncExitStack() as clients:
+        tenants = []
+        for _ in range(3):
+            headers = {"Authorization": f"Bearer {await issue_key(gateway)}"}
+            client = httpx.AsyncClient(base_url=url_of(gateway), headers=headers, timeout=30)
+            tenants.append(DomainTenant(await clients.enter_async_context(client), dns[0]))
+        yield tenants
+
+
+def new_domain() -> str:
+    return f"{uuid4().hex[:20]}.example"
+
+
+async def test_no_answer_tells_whether_another_project_has_a_domain(
+    tenants: Sequence[DomainTenant], sandbox: Sandbox
+) -> None:
+    owner, other, attacker = tenants
+    owned, claimed, free = new_domain(), new_domain(), new_domain()
+    await owner.own(owned, sandbox)
+    await other.add(claimed)
+    answers = [await attacker.all_answers(domain) for domain in (free, owned, claimed)]
+    assert answers[0] == answers[1] == answers[2]
+    assert [answer[:3] for answer in answers[0]] == [b"403", b"201", b"200", b"200", b"200", b"409", b"403", b"200"]
+
+
+async def test_a_domain_whose_word_the_operator_gave_looks_free_to_others(
+    tenants: Sequence[DomainTenant], victim: Tenant
+) -> None:
+    vouched, free = new_domain(), new_domain()
+    await victim.driver.verify_domain(vouched)
+    assert await tenants[0].all_answers(vouched) == await tenants[0].all_answers(free)
+
+
+async def test_an_unproven_claim_blocks_nobody(tenants: Sequence[DomainTenant], sandbox: Sandbox) -> None:
+    attacker, owner, _ = tenants
+    domain = new_domain()
+    squatted = await attacker.add(domain)
+    await owner.own(domain, sandbox)
+    checked = await attacker.verify(squatted["id"])
+    assert (checked["verified"], checked["status"]) == (False, "Pending")
+    assert (await attacker.send(domain)).status_code == 403
+    assert (await attacker.client.delete(f"/domains/{squatted['id']}")).status_code == 200
+    [kept] = (await owner.client.get("/domains")).json()
+    assert (await owner.verify(kept["id"]))["verified"]
+
+
+async def test_the_records_of_others_prove_nothing(tenants: Sequence[DomainTenant], sandbox: Sandbox) -> None:
+    owner, attacker, _ = tenants
+    domain = new_domain()
+    mine, theirs = await owner.add(domain), await attacker.add(domain)
+    sandbox.verify_identity(domain)  # as the owner's DKIM records do, which are the same for both
+    assert not (await attacker.verify(theirs["id"]))["verified"]
+    owner.publish_proof(mine)
+    assert not (await attacker.verify(theirs["id"]))["verified"]
+    assert (await owner.verify(mine["id"]))["verified"]
+
+
+async def test_the_owner_of_the_dns_learns_who_has_to_remove_the_domain(
+    tenants: Sequence[DomainTenant], sandbox: Sandbox
+) -> None:
+    first, second, _ = tenants
+    domain = new_domain()
+    domain_id = await first.own(domain, sandbox)
+    added = await second.add(domain)
+    second.publish_proof(added)
+    checked = await second.verify(added["id"])
+    assert not checked["verified"] and checked["problem"].startswith("Another project")
+    await first.client.delete(f"/domains/{domain_id}")
+    assert (await second.verify(added["id"]))["verified"]
+
+
+async def test_a_domain_that_was_verified_before_there_were_proofs_stays_verified(
+    delivery: Runtime, victim: Tenant, sandbox: Sandbox
+) -> None:
+    sandbox.account(verifyNewIdentities=True)
+    domain, domain_id = new_domain(), uuid7()
+    facts = [
+        DomainAdded(domain_id=domain_id, domain=domain, vouched=False),
+        DomainVerified(domain_id=domain_id, domain=domain, vouched=False),
+    ]
+    async with delivery.unit() as unit:
+        unit.append(facts, Origin(project=victim.project))
+    await tell(victim.client, victim.project, VerifyDomain(domain_id=domain_id), DomainView)
+
+    async def checked() -> DomainView | None:
+        view = await ask(victim.client, victim.project, GetDomain(domain_id=domain_id), DomainView)
+        return view if view.checked_at else None
+
+    view = await eventually(checked, 20)
+    assert (view.verified, view.status, view.problem) == (True, "SUCCESS", None)

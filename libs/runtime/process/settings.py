@@ -153,8 +153,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     dns_servers: Annotated[
         str,
-        Meta(description="Name servers for /v1/verify, host or host:port, separated by commas; empty: the machine's"),
+        Meta(
+            description="Name servers for /v1/verify and for the TXT records of sending domains, host or host:port, "
+            "separated by commas; empty: the machine's"
+        ),
     ] = ""
+    domain_proof: Annotated[
+        Literal["dns", "ses"],
+        Meta(
+            description="What proves that a project owns a sending domain: its TXT record (dns), or the verification "
+            "of SES alone (ses), if all projects trust each other"
+        ),
+    ] = "dns"
     disposable_domains: Annotated[
         str | None, Meta(description="File of disposable domains, one per line, that replaces the built-in list")
     ] = None

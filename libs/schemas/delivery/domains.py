@@ -15,7 +15,8 @@ class AddDomain(DeliveryCommand, tag="add-domain", frozen=True, kw_only=True):
     """Add a sending domain. Replies with `DomainView`.
 
     `verified` is only for a domain that the operator vouches for: it is neither registered with SES nor checked there,
-    and several projects may have it. Any other domain belongs to one project.
+    and several projects may have it. Any other domain may be added by several projects, and belongs to the first that
+    proves it.
     """
 
     domain_id: UUID
@@ -83,12 +84,15 @@ class GetDomain(DeliveryQuery, tag="get-domain", frozen=True, kw_only=True):
 
 
 class DnsRecord(View, frozen=True, kw_only=True):
-    """A DNS record to publish for the `purpose`. `required` is false if it is only recommended."""
+    """A DNS record to publish for the `purpose`. `required` is false if it is only recommended.
+
+    The record for OWNERSHIP has a value that only this project is given.
+    """
 
     type_: Literal["CNAME", "MX", "TXT"] = msgspec.field(name="type")
     name: str
     value: str
-    purpose: Literal["DKIM", "MAIL_FROM", "SPF", "DMARC"]
+    purpose: Literal["DKIM", "MAIL_FROM", "SPF", "DMARC", "OWNERSHIP"]
     required: bool
     priority: int | None = None
 
@@ -96,7 +100,8 @@ class DnsRecord(View, frozen=True, kw_only=True):
 class DomainView(View, frozen=True, kw_only=True):
     """A sending domain of a project.
 
-    `status` is SES's at the last check, at `checked_at`; `problem` says why the check failed or what SES refused.
+    `status` is SES's at the last check, at `checked_at`, and PENDING until the project has proven that the domain is
+    its own; `problem` says what is missing, why the check failed or what SES refused.
     `tokens` and `dkim_tokens` are the same. The records are complete once SES has registered the domain. A domain that
     the operator has `vouched` for is not checked.
     """

@@ -165,8 +165,9 @@ async def _sendable(
 async def _reject(unit: UnitOfWork, mails: Sequence[Mail]) -> set[UUID]:
     """Suppress, cancel, fail or requeue the mails that must not be sent. Return their ids."""
     holds = await campaign_hold.find(unit.conn, {(m.project, m.campaign_id) for m in mails if m.campaign_id})
-    owners = await domains.named(unit.conn, {domain_of(mail.content) for mail in mails})
-    rules = await suppression_rule.of_projects(unit.conn, {mail.project for mail in mails})
+    projects = {mail.project for mail in mails}
+    owners = await domains.named(unit.conn, {domain_of(mail.content) for mail in mails}, projects)
+    rules = await suppression_rule.of_projects(unit.conn, projects)
     policy = ClaimPolicy(holds, owners, rules)
     changes: list[tuple[Email, Change]] = [(mail, change) for mail in mails if (change := _rejection(mail, policy))]
     rejected = {email.id for email, _ in changes}

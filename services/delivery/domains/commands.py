@@ -14,21 +14,21 @@ from services.delivery.domains import domain as decider
 from services.delivery.domains import identity_checks
 from services.delivery.domains.domain import Domain, normal
 from services.delivery.domains.read_models import domain as domains
-from services.delivery.domains.views import view
+from services.delivery.domains.views import DomainViews
 
 
-def change_domains(region: str) -> BatchHandler:
+def change_domains(views: DomainViews) -> BatchHandler:
     """Return the handler of all commands on domains. SES is asked soon after about those that it verifies."""
 
     def reply(envelope: Envelope[Any], domain: Domain, events: Sequence[Any], now: datetime) -> DomainView:
-        return view(envelope.project, domain, None, region, now)
+        return views.view(envelope.project, domain, None, now)
 
     aggregate = Aggregate(decider, key=_key, load=_load, reply=reply)
 
     async def change(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]]) -> Sequence[bytes]:
         replies = await aggregate(unit, envelopes)
         await unit.flush()
-        await identity_checks.check_soon(unit.conn, [e.message.domain_id for e in envelopes])
+        await identity_checks.check_soon(unit.conn, [(e.project, e.message.domain_id) for e in envelopes])
         if any(isinstance(e.message, RemoveDomain) for e in envelopes):
             await identity_checks.forget_soon(unit.conn)
         return replies
@@ -42,17 +42,21 @@ def _key(envelope: Envelope[Any]) -> Hashable:
 
 
 async def _load(conn: Connection, envelopes: Sequence[Envelope[Any]]) -> dict[Hashable, Loaded[Domain]]:
-    """Return the project's own domain for each command, or that another project has one of that name."""
-    names = {normal(e.message.domain) for e in envelopes if isinstance(e.message, AddDomain)}
-    rows = await domains.find(conn, names, {e.message.domain_id for e in envelopes})
-    found: dict[Hashable, Loaded[Domain]] = {}
-    for envelope in envelopes:
-        own = [row for row in rows if row["project"] == envelope.project and _is_about(envelope.message, row)]
-        if own:
-            found[_key(envelope)] = Loaded(domains.domain_of(own[0]), f"domain-{own[0]['id']}", own[0]["version"])
-        elif any(_is_about(envelope.message, row) for row in rows):
-            found[_key(envelope)] = Loaded(Domain(taken=True), f"domain-{envelope.message.domain_id}", 0)
-    return found
+    """Return the project's own domain for each command. What other projects have decides nothing here."""
+    projects = {envelope.project for envelope in envelopes}
+    own = {project: await domains.of_project(conn, project) for project in projects}
+    found = {_key(envelope): _loaded(envelope.message, own[envelope.project]) for envelope in envelopes}
+    return {key: loaded for key, loaded in found.items() if loaded}
+
+
+def _loaded(command: Any, own: Sequence[asyncpg.Record]) -> Loaded[Domain] | None:
+    """Return the domain that the command is about, if the project has it, or what decides about a new one."""
+    for row in own:
+        if _is_about(command, row):
+            return Loaded(domains.domain_of(row), f"domain-{row['id']}", row["version"])
+    if not isinstance(command, AddDomain):
+        return None
+    return Loaded(Domain(unverified=sum(not row["verified"] for row in own)), f"domain-{command.domain_id}", 0)
 
 
 def _is_about(command: Any, row: asyncpg.Record) -> bool:

@@ -1,18 +1,28 @@
-"""The DNS records that a domain's owner has to publish to send through SES. Pure."""
+"""The DNS records that a domain's owner has to publish to send through SES from this project. Pure."""
 
 from libs.schemas.delivery.domains import DnsRecord
+from services.delivery.domains import challenge
 from services.delivery.domains.domain import Domain
 
 BOUNCES_PRIORITY = 10
 
 
-def records(domain: Domain, region: str) -> list[DnsRecord]:
-    """Return the records. DKIM is required; MAIL FROM and SPF align the envelope, and DMARC is advice."""
+def records(domain: Domain, region: str, proof: str | None) -> list[DnsRecord]:
+    """Return the records. DKIM is required; MAIL FROM and SPF align the envelope, and DMARC is advice.
+
+    `proof` is the project's challenge, which is required until the domain is verified; None if there is none.
+    """
     return [
+        *([_ownership(domain, proof)] if proof else ()),
         *(_dkim(domain.domain, token) for token in domain.tokens),
         *(_mail_from(domain.mail_from, region) if domain.mail_from else ()),
         _dmarc(domain.domain),
     ]
+
+
+def _ownership(domain: Domain, proof: str) -> DnsRecord:
+    name = challenge.name_of(domain.domain)
+    return DnsRecord(type_="TXT", name=name, value=proof, purpose="OWNERSHIP", required=not domain.verified)
 
 
 def _dkim(domain: str, token: str) -> DnsRecord:

@@ -1,4 +1,4 @@
-"""When to ask SES about a domain next, and what it said last."""
+"""When to ask SES about a domain next, and what the last check of each project's claim on it found."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -14,7 +14,8 @@ EVERY = 300.0
 
 CHECK_SOON = """
 insert into identity (domain)
-select domain from domain where id = any($1::uuid[]) and not vouched
+select distinct domain from domain
+where (project, id) in (select * from unnest($1::uuid[], $2::uuid[])) and not vouched
 order by domain
 on conflict (domain) do update set due_at = least(identity.due_at, clock_timestamp())
 """
@@ -22,6 +23,10 @@ on conflict (domain) do update set due_at = least(identity.due_at, clock_timesta
 FORGET_SOON = """
 update identity set due_at = clock_timestamp()
 where not exists (select from domain where domain.domain = identity.domain and not vouched)
+"""
+FORGET_CHECKS = """
+delete from domain_check as old
+where not exists (select from domain where domain.project = old.project and domain.id = old.domain_id)
 """
 DUE = """
 with due as materialized (
@@ -32,17 +37,31 @@ from due where identity.domain = due.domain
 returning identity.domain, identity.made_for
 """
 MADE = "update identity set made_for = $2 where domain = $1"
+LOCK = "select from identity where domain = $1 for update"
 NOTE = """
-update identity set status = coalesce($2, status), problem = $3, checked_at = clock_timestamp(),
-    due_at = clock_timestamp() + make_interval(secs => $4)
-where domain = $1
+insert into domain_check as last (project, domain_id, status, problem, checked_at)
+values ($1, $2, $3, $4, clock_timestamp())
+on conflict (project, domain_id) do update set
+    status = excluded.status, problem = excluded.problem, checked_at = excluded.checked_at
 """
+NOTE_FAILURE = """
+insert into domain_check as last (project, domain_id, problem, checked_at)
+select project, id, $2, clock_timestamp() from domain where domain = $1 and not vouched
+order by project, id
+on conflict (project, domain_id) do update set problem = excluded.problem, checked_at = excluded.checked_at
+"""
+POSTPONE = "update identity set due_at = clock_timestamp() + make_interval(secs => $2) where domain = $1"
 FORGET = "delete from identity where domain = $1"
-CHECKS = "select domain, status, problem, checked_at from identity where domain = any($1::text[])"
+CHECKS = """
+select domain_id, status, problem, checked_at from domain_check where project = $1 and domain_id = any($2::uuid[])
+"""
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A domain that is due for a check; `made_for` is the id of the domain for which the identity was made, if any."""
+    """A domain that is due for a check; `made_for` is the id of the claim for which the identity was made.
+
+    It is None if nobody made it yet, or not we: then it is not ours to delete.
+    """
 
     domain: str
     made_for: UUID | None
@@ -56,14 +75,15 @@ class Check(msgspec.Struct, frozen=True):
     at: datetime | None
 
 
-async def check_soon(conn: Connection, ids: Collection[UUID]) -> None:
-    """Have SES asked about these domains as soon as this is committed."""
-    await conn.execute(CHECK_SOON, list(ids))
+async def check_soon(conn: Connection, claims: Collection[tuple[UUID, UUID]]) -> None:
+    """Have these domains, given as (project, id), checked as soon as this is committed."""
+    await conn.execute(CHECK_SOON, [project for project, _ in claims], [domain_id for _, domain_id in claims])
 
 
 async def forget_soon(conn: Connection) -> None:
     """Have SES forget domains that no project has any more."""
     await conn.execute(FORGET_SOON)
+    await conn.execute(FORGET_CHECKS)
 
 
 async def due(conn: Connection, limit: int) -> Sequence[Due]:
@@ -76,15 +96,30 @@ async def made(conn: Connection, name: str, domain_id: UUID) -> None:
     await conn.execute(MADE, name, domain_id)
 
 
-async def note(conn: Connection, name: str, status: str | None, problem: str | None) -> None:
-    """Record the result of a check. The next one is due in five minutes."""
-    await conn.execute(NOTE, name, status, problem, EVERY)
+async def lock(conn: Connection, name: str) -> None:
+    """Have other checks of the domain wait until this transaction ends: only one project may get it."""
+    await conn.execute(LOCK, name)
+
+
+async def note(conn: Connection, project: UUID, domain_id: UUID, status: str, problem: str | None) -> None:
+    """Record what the check of a claim found."""
+    await conn.execute(NOTE, project, domain_id, status, problem)
+
+
+async def note_failure(conn: Connection, name: str, problem: str) -> None:
+    """Record for all claims on the domain why it could not be checked."""
+    await conn.execute(NOTE_FAILURE, name, problem)
+
+
+async def postpone(conn: Connection, name: str) -> None:
+    """Have the domain checked again in five minutes."""
+    await conn.execute(POSTPONE, name, EVERY)
 
 
 async def forget(conn: Connection, name: str) -> None:
     await conn.execute(FORGET, name)
 
 
-async def checks(conn: Connection, names: Collection[str]) -> dict[str, Check]:
-    rows = await conn.fetch(CHECKS, list(names))
-    return {row["domain"]: Check(row["status"], row["problem"], row["checked_at"]) for row in rows}
+async def checks(conn: Connection, project: UUID, ids: Collection[UUID]) -> dict[UUID, Check]:
+    rows = await conn.fetch(CHECKS, project, list(ids))
+    return {row["domain_id"]: Check(row["status"], row["problem"], row["checked_at"]) for row in rows}

@@ -16,7 +16,7 @@ from services.delivery.ledger.mail import NO_OPTIONS
 from services.delivery.rendering.content import domain_of, overridden
 from services.delivery.rendering.templates import BadTemplate, check
 
-DomainStatus = Literal["verified", "unverified", "foreign", "unknown"]
+DomainStatus = Literal["verified", "unverified", "unknown"]
 SendRequest: TypeAlias = SendEmail | SendEmails | CheckOrder
 
 MAX_CONTENT_BYTES = 768 * 1024
@@ -24,7 +24,6 @@ MAX_CONTENT_BYTES = 768 * 1024
 
 DOMAIN_ERRORS: dict[DomainStatus, tuple[str, str]] = {
     "unknown": ("DOMAIN_NOT_REGISTERED", "is not registered. Please add and verify this domain before sending emails."),
-    "foreign": ("DOMAIN_NOT_VERIFIED", "belongs to a different project. Please use a domain of this project."),
     "unverified": ("DOMAIN_NOT_VERIFIED", "is not verified. Please verify this domain before sending emails."),
 }
 

@@ -40,11 +40,9 @@ class References(msgspec.Struct, frozen=True):
         return content_of(request, template, self.senders.get(project))
 
     def status(self, project: UUID, content: Content) -> DomainStatus:
-        """Return whether the project may send from the content's domain."""
-        owners = self.owners.get(domain_of(content), {})
-        if project in owners:
-            return "verified" if owners[project] else "unverified"
-        return "foreign" if owners else "unknown"
+        """Return whether the project may send from the content's domain, whoever else has it."""
+        verified = self.owners.get(domain_of(content), {}).get(project)
+        return "unknown" if verified is None else "verified" if verified else "unverified"
 
 
 async def look_up(conn: Connection, requests: Requests) -> References:
@@ -59,7 +57,7 @@ async def look_up(conn: Connection, requests: Requests) -> References:
     for project, request in requests:
         with suppress(Rejected):  # the request is rejected later, when it is decided
             names.add(domain_of(found.content(project, request)))
-    return References(found.templates, senders, await domains.named(conn, names))
+    return References(found.templates, senders, await domains.named(conn, names, {project for project, _ in requests}))
 
 
 async def _templates(conn: Connection, requests: Requests) -> Mapping[contents.Key, Content]:

@@ -33,6 +33,10 @@ class Identities:
             found = self._restart_verification(domain)
         return _identity(found)
 
+    def exists(self, domain: str) -> bool:
+        """Return whether SES has an identity for the domain, whoever made it."""
+        return self._get(domain) is not None
+
     def forget(self, domain: str) -> None:
         """Delete the identity, if there is one."""
         try:

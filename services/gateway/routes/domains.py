@@ -76,7 +76,8 @@ async def add_domain(data: JSONBody[DomainBody], request: ApiRequest) -> RawResp
     """Add a sending domain
 
     Returns the DNS records to publish. Once they are published, Amazon SES verifies the domain, and mail can be sent
-    from its addresses (but not from its subdomains). A domain belongs to one project.
+    from its addresses (but not from its subdomains). A domain belongs to the first project that publishes its record
+    for OWNERSHIP.
     """
     added = _decode(await request.execute(AddDomain(domain_id=uuid7(), domain=data.domain)))
     return RawResponse(encode(await _after_check(request, added, None)), 201)

@@ -2,22 +2,19 @@
 
 import asyncio
 
-import dns.asyncresolver
 import dns.exception
 import dns.resolver
 import structlog
 from cachetools import TTLCache
 
+from libs.runtime.process.name_servers import LOOKUP_SECONDS, NameServers
 from services.gateway.verification.results import DomainFacts
 
 log = structlog.get_logger()
 
-SERVER_SECONDS = 1.5
-LOOKUP_SECONDS = 3.0
 MAX_AT_ONCE = 64
 CACHE_SECONDS = 600.0
 MAX_CACHED = 10_000
-PORT = 53
 UNKNOWN = DomainFacts(None, None, None)
 NONEXISTENT = DomainFacts(exists=False, has_mx=False, has_website=False)
 
@@ -33,8 +30,7 @@ class DnsLookup:
     """
 
     def __init__(self, servers: str = "") -> None:
-        self._servers = servers
-        self._resolver: dns.asyncresolver.Resolver | None = None
+        self._servers = NameServers(servers)
         self._cache: TTLCache[str, DomainFacts] = TTLCache(MAX_CACHED, CACHE_SECONDS)
         self._running: dict[str, asyncio.Task[DomainFacts]] = {}
         self._slots = asyncio.Semaphore(MAX_AT_ONCE)
@@ -66,7 +62,7 @@ class DnsLookup:
 
     async def _has_records(self, domain: str, kind: str) -> bool | None:
         """Return whether the domain has such records, None without an answer. Raises UnknownDomain."""
-        resolver = self._resolver_of_servers()
+        resolver = self._servers.resolver
         try:
             answer = await resolver.resolve(f"{domain}.", kind, search=False, raise_on_no_answer=False)
         except dns.resolver.NXDOMAIN as error:
@@ -76,15 +72,3 @@ class DnsLookup:
             return None
         # A single MX of "." says that the domain accepts no mail (RFC 7505).
         return answer.rrset is not None and any(str(getattr(record, "exchange", "")) != "." for record in answer.rrset)
-
-    def _resolver_of_servers(self) -> dns.asyncresolver.Resolver:
-        """Create the resolver on first use: a machine without DNS can do everything else."""
-        if self._resolver is None:
-            resolver = dns.asyncresolver.Resolver(configure=not self._servers)
-            if self._servers:
-                addresses = [server.strip().rpartition(":") for server in self._servers.split(",")]
-                hosts = {host or last: int(last) if host else PORT for host, _, last in addresses}
-                resolver.nameservers, resolver.nameserver_ports = list(hosts), hosts
-            resolver.timeout, resolver.lifetime = SERVER_SECONDS, LOOKUP_SECONDS
-            self._resolver = resolver
-        return self._resolver

@@ -15,6 +15,7 @@ from tests.conftest import Stack
 from tests.service.delivery import sandbox as sandboxes
 from tests.service.delivery.driver import DeliveryDriver
 from tests.service.delivery.sandbox import Sandbox
+from tests.service.gateway.nameserver import Nameserver, nameserver
 
 os.environ.setdefault("AWS_ACCESS_KEY_ID", "test")
 os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "test")
@@ -34,8 +35,14 @@ def healthy(sandbox: Sandbox) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def config(stack: Stack, sandbox: Sandbox) -> Settings:
-    return stack.settings("delivery", aws_endpoint_url=sandbox.url)
+async def dns() -> AsyncIterator[tuple[Nameserver, str]]:
+    async with nameserver() as serving:
+        yield serving
+
+
+@pytest.fixture(scope="module")
+def config(stack: Stack, sandbox: Sandbox, dns: tuple[Nameserver, str]) -> Settings:
+    return stack.settings("delivery", aws_endpoint_url=sandbox.url, dns_servers=dns[1])
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,16 @@ from libs.runtime.process.testing import eventually, tell
 from libs.schemas.delivery.domains import AddDomain, DomainView, GetDomain, RemoveDomain, VerifyDomain
 from tests.service.delivery.driver import DeliveryDriver, content
 from tests.service.delivery.sandbox import Sandbox
+from tests.service.gateway.nameserver import Nameserver
 
 
 class Owner:
     """Drives a project with one domain."""
 
-    def __init__(self, driver: DeliveryDriver, sandbox: Sandbox, name: str) -> None:
+    def __init__(self, driver: DeliveryDriver, sandbox: Sandbox, nameserver: Nameserver, name: str) -> None:
         self.driver = driver
         self.sandbox = sandbox
+        self.nameserver = nameserver
         self.name = name
         self.id = uuid7()
 
@@ -47,20 +49,30 @@ class Owner:
     async def publish_records(self, published: bool = True) -> DomainView:
         """Publish or remove the DNS records as the owner would, then have the domain checked."""
         self.sandbox.verify_identity(self.name, published)
+        await self.publish_proof()
         await self.check()
         return await self.shown_as(lambda view: view.verified == published)
 
+    async def publish_proof(self) -> None:
+        """Publish the record that shows whose domain it is."""
+        [record] = [record for record in (await self.get()).records if record.purpose == "OWNERSHIP"]
+        self.nameserver.published.setdefault(record.name, set()).add(record.value)
+
+    def elsewhere(self) -> "Owner":
+        """Return another project with the same domain."""
+        return Owner(DeliveryDriver(self.driver.runtime, uuid7()), self.sandbox, self.nameserver, self.name)
+
 
 @pytest.fixture
-def owner(driver: DeliveryDriver, sandbox: Sandbox) -> Owner:
+def owner(driver: DeliveryDriver, sandbox: Sandbox, dns: tuple[Nameserver, str]) -> Owner:
     sandbox.account(verifyNewIdentities=False)
-    return Owner(driver, sandbox, f"{driver.project.hex[:20]}.example")
+    return Owner(driver, sandbox, dns[0], f"{driver.project.hex[:20]}.example")
 
 
 async def test_an_added_domain_shows_the_records_that_ses_wants(owner: Owner) -> None:
     view = await owner.add()
     assert (view.verified, view.status, len(view.tokens)) == (False, "PENDING", 3)
-    assert {record.purpose for record in view.records} == {"DKIM", "MAIL_FROM", "SPF", "DMARC"}
+    assert {record.purpose for record in view.records} == {"OWNERSHIP", "DKIM", "MAIL_FROM", "SPF", "DMARC"}
     assert f"bounces.{owner.name}" in {record.name for record in view.records}
     identity = owner.sandbox.ses.get_email_identity(EmailIdentity=owner.name)
     assert identity["DkimAttributes"]["Tokens"] == view.tokens
@@ -106,25 +118,38 @@ async def test_the_periodic_check_notices_the_loss_of_a_domain(owner: Owner) -> 
     assert not (await owner.shown_as(lambda view: not view.verified)).verified
 
 
-async def test_a_domain_belongs_to_one_project(owner: Owner, sandbox: Sandbox) -> None:
+async def test_a_domain_of_another_project_does_not_exist(owner: Owner) -> None:
     await owner.add()
-    other = Owner(DeliveryDriver(owner.driver.runtime, uuid7()), sandbox, owner.name)
-    with pytest.raises(Rejected) as rejected:
-        await other.add()
-    assert rejected.value.code == "DOMAIN_NOT_AVAILABLE"
+    other = owner.elsewhere()
     with pytest.raises(Rejected) as rejected:
         await ask(other.driver.client, other.driver.project, GetDomain(domain_id=owner.id), DomainView)
     assert rejected.value.code == "DOMAIN_NOT_FOUND"
 
 
 async def test_the_next_owner_of_a_removed_domain_must_prove_it_again(owner: Owner, sandbox: Sandbox) -> None:
-    first = await owner.add()
+    await owner.add()
     await owner.publish_records()
     await owner.remove()
-    next_owner = Owner(DeliveryDriver(owner.driver.runtime, uuid7()), sandbox, owner.name)
-    second = await next_owner.add()
-    assert not second.verified
-    assert not set(second.tokens) & set(first.tokens)
+    next_owner = owner.elsewhere()
+    await next_owner.add()
+    sandbox.verify_identity(owner.name)  # as if the first owner's records were still there
+    await next_owner.check()
+    view = await next_owner.shown_as(lambda view: view.problem is not None)
+    assert (view.verified, view.status) == (False, "PENDING")
+    assert (await next_owner.publish_records()).verified
+
+
+async def test_what_ses_knew_before_is_not_deleted_with_the_last_claim(owner: Owner) -> None:
+    owner.sandbox.ses.create_email_identity(EmailIdentity=owner.name)
+    await owner.add()
+    await owner.remove()
+
+    async def forgotten() -> bool:
+        query = "select count(*) from identity where domain = $1"
+        return not await owner.driver.runtime.pool.fetchval(query, owner.name)
+
+    await eventually(forgotten, 20)
+    assert owner.sandbox.ses.get_email_identity(EmailIdentity=owner.name)
 
 
 async def test_ses_forgets_a_domain_that_no_project_has(owner: Owner) -> None:

@@ -101,10 +101,10 @@ async def test_a_rejected_mail_leaves_no_trace(driver: DeliveryDriver) -> None:
     assert "email.queued" not in await driver.email_event_types()
 
 
-async def test_a_domain_of_another_project_is_rejected(driver: DeliveryDriver) -> None:
+async def test_a_domain_of_another_project_is_rejected_like_an_unknown_one(driver: DeliveryDriver) -> None:
     domain = f"{driver.project.hex}.example"
     await DeliveryDriver(driver.runtime, uuid7()).verify_domain(domain)
-    with pytest.raises(Rejected, match="belongs to a different project"):
+    with pytest.raises(Rejected, match="is not registered"):
         await driver.send(content=content("TRANSACTIONAL", domain=domain))
 
 

@@ -28,10 +28,11 @@ BROKEN = "broken.example"
 
 
 class Nameserver(asyncio.DatagramProtocol):
-    """`asked` lists the questions in the order of their arrival."""
+    """`asked` lists the questions in the order of their arrival; `published` are TXT records beside the zones."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
+        self.published: dict[str, set[str]] = {}
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -47,6 +48,8 @@ class Nameserver(asyncio.DatagramProtocol):
         response = dns.message.make_response(query)
         if name == BROKEN:
             response.set_rcode(dns.rcode.SERVFAIL)
+        elif kind == "TXT" and (texts := self.published.get(name)):
+            response.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, *(f'"{text}"' for text in texts)))
         elif name not in ZONES:
             response.set_rcode(dns.rcode.NXDOMAIN)
         elif records := ZONES[name].get(kind):

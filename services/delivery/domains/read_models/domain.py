@@ -1,4 +1,4 @@
-"""The sending domains of projects. A domain belongs to one project, unless the operator vouches for it."""
+"""The sending domains of projects. Only one project can have a verified one, unless the operator vouches for it."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -31,7 +31,7 @@ create table if not exists domain (
 alter table domain add column if not exists mail_from text;
 alter table domain add column if not exists vouched boolean not null default true;
 create index if not exists domain_name on domain (domain);
-create unique index if not exists domain_owner on domain (domain) where not vouched;
+create unique index if not exists domain_verified on domain (domain) where verified and not vouched;
 """
 
 ADD = """
@@ -53,11 +53,11 @@ ONE = """
 select project, id, domain, verified, vouched, tokens, mail_from, version, created_at, updated_at
 from domain where project = $1 and id = $2
 """
-BY_NAME_OR_ID = """
+BY_NAME = """
 select project, id, domain, verified, vouched, tokens, mail_from, version, created_at, updated_at
-from domain where domain = any($1::text[]) or id = any($2::uuid[])
+from domain where domain = any($1::text[]) order by created_at, id
 """
-NAMED = "select project, domain, verified from domain where domain = any($1::text[])"
+NAMED = "select project, domain, verified from domain where domain = any($1::text[]) and project = any($2::uuid[])"
 
 FIRST_VERIFIED = """
 select distinct on (project) project, domain from domain
@@ -66,7 +66,7 @@ where project = any($1::uuid[]) and verified order by project, created_at, id
 
 
 Owners = dict[str, dict[UUID, bool]]
-"""For each domain, the projects that have it and whether it is verified there."""
+"""For each domain, those of the projects in question that added it, and whether it is verified there."""
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
@@ -87,9 +87,9 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
                 await conn.execute(REMOVE, *at)
 
 
-async def find(conn: Connection, names: Collection[str], ids: Collection[UUID] = ()) -> Sequence[asyncpg.Record]:
-    """Return the rows with these names, of any project, and those with these ids."""
-    return await conn.fetch(BY_NAME_OR_ID, list(names), list(ids))
+async def find(conn: Connection, names: Collection[str]) -> Sequence[asyncpg.Record]:
+    """Return the rows with these names, of any project, oldest first. No request may be answered from them."""
+    return await conn.fetch(BY_NAME, list(names))
 
 
 async def of_project(conn: Connection, project: UUID) -> Sequence[asyncpg.Record]:
@@ -100,9 +100,9 @@ async def one(conn: Connection, project: UUID, domain_id: UUID) -> asyncpg.Recor
     return await conn.fetchrow(ONE, project, domain_id)
 
 
-async def named(conn: Connection, domains: Collection[str]) -> Owners:
+async def named(conn: Connection, domains: Collection[str], projects: Collection[UUID]) -> Owners:
     found: Owners = {}
-    for row in await conn.fetch(NAMED, list(domains)):
+    for row in await conn.fetch(NAMED, list(domains), list(projects)):
         found.setdefault(row["domain"], {})[row["project"]] = row["verified"]
     return found
 

@@ -20,7 +20,7 @@ from libs.schemas.delivery.domains import (
     VerifyDomain,
 )
 from services.delivery.domains.dns import records
-from services.delivery.domains.domain import INITIAL, Domain, decide, evolve, observe
+from services.delivery.domains.domain import INITIAL, MAX_UNVERIFIED, Domain, decide, evolve, observe
 from services.delivery.ses.identity import Identity
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -63,11 +63,12 @@ def test_adding_a_domain_under_another_id_is_rejected() -> None:
     assert rejected.value.code == "DOMAIN_ALREADY_EXISTS"
 
 
-def test_a_domain_of_another_project_is_rejected_unless_the_operator_vouches_for_it() -> None:
+def test_a_project_cannot_add_any_number_of_domains_without_verifying_them() -> None:
+    assert decide(add(), Domain(unverified=MAX_UNVERIFIED - 1), NOW) == [ADDED]
     with pytest.raises(Rejected) as rejected:
-        decide(add(), Domain(taken=True), NOW)
-    assert rejected.value.code == "DOMAIN_NOT_AVAILABLE"
-    assert decide(add(verified=True), Domain(taken=True), NOW) == VOUCHED
+        decide(add(), Domain(unverified=MAX_UNVERIFIED), NOW)
+    assert rejected.value.code == "DOMAIN_LIMIT_REACHED"
+    assert decide(add(verified=True), Domain(unverified=MAX_UNVERIFIED), NOW) == VOUCHED
 
 
 def test_the_operator_may_vouch_for_a_domain_later() -> None:
@@ -77,18 +78,24 @@ def test_the_operator_may_vouch_for_a_domain_later() -> None:
 
 
 def test_ses_first_returns_the_tokens() -> None:
-    assert observe(given(ADDED), SEEN) == [IDENTIFIED]
-    assert observe(given(ADDED, IDENTIFIED), SEEN) == []
+    assert observe(given(ADDED), SEEN, may_own=True) == [IDENTIFIED]
+    assert observe(given(ADDED, IDENTIFIED), SEEN, may_own=True) == []
 
 
 def test_a_domain_is_verified_and_lost_as_ses_says() -> None:
     verified = replace(SEEN, verified=True, status="SUCCESS")
     failed = replace(SEEN, status="FAILED")
-    assert observe(given(ADDED, IDENTIFIED), verified) == [VERIFIED]
-    assert observe(given(ADDED, IDENTIFIED, VERIFIED), verified) == []
-    assert observe(given(ADDED, IDENTIFIED, VERIFIED), failed) == [LOST]
-    assert observe(given(ADDED, IDENTIFIED, VERIFIED, LOST), failed) == []
-    assert observe(given(ADDED, IDENTIFIED, VERIFIED, LOST), verified) == [VERIFIED]
+    assert observe(given(ADDED, IDENTIFIED), verified, may_own=True) == [VERIFIED]
+    assert observe(given(ADDED, IDENTIFIED, VERIFIED), verified, may_own=True) == []
+    assert observe(given(ADDED, IDENTIFIED, VERIFIED), failed, may_own=True) == [LOST]
+    assert observe(given(ADDED, IDENTIFIED, VERIFIED, LOST), failed, may_own=True) == []
+    assert observe(given(ADDED, IDENTIFIED, VERIFIED, LOST), verified, may_own=True) == [VERIFIED]
+
+
+def test_only_who_may_own_a_domain_gets_it() -> None:
+    verified = replace(SEEN, verified=True, status="SUCCESS")
+    assert observe(given(ADDED, IDENTIFIED), verified, may_own=False) == []
+    assert observe(given(ADDED, IDENTIFIED, VERIFIED), verified, may_own=False) == []
 
 
 def test_only_an_existing_domain_can_be_checked_or_removed() -> None:
@@ -96,13 +103,16 @@ def test_only_an_existing_domain_can_be_checked_or_removed() -> None:
     assert decide(RemoveDomain(domain_id=ID), given(ADDED), NOW) == [DomainRemoved(domain_id=ID, domain="example.com")]
     for command in (VerifyDomain(domain_id=ID), RemoveDomain(domain_id=ID)):
         with pytest.raises(Rejected) as rejected:
-            decide(command, Domain(taken=True), NOW)
+            decide(command, Domain(), NOW)
         assert rejected.value.code == "DOMAIN_NOT_FOUND"
 
 
 def test_the_records_are_those_of_ses_and_a_dmarc_policy() -> None:
-    published = [(r.type_, r.name, r.value, r.required) for r in records(given(ADDED, IDENTIFIED), "eu-west-1")]
+    published = [
+        (r.type_, r.name, r.value, r.required) for r in records(given(ADDED, IDENTIFIED), "eu-west-1", "proof")
+    ]
     assert published == [
+        ("TXT", "_godwit.example.com", "proof", True),
         ("CNAME", "a._domainkey.example.com", "a.dkim.amazonses.com", True),
         ("CNAME", "b._domainkey.example.com", "b.dkim.amazonses.com", True),
         ("CNAME", "c._domainkey.example.com", "c.dkim.amazonses.com", True),

@@ -50,7 +50,6 @@ def test_a_mail_from_a_verified_domain_is_queued() -> None:
     ("status", "code", "words"),
     [
         ("unknown", "DOMAIN_NOT_REGISTERED", 'Domain "example.com" is not registered.'),
-        ("foreign", "DOMAIN_NOT_VERIFIED", 'Domain "example.com" belongs to a different project.'),
         ("unverified", "DOMAIN_NOT_VERIFIED", 'Domain "example.com" is not verified.'),
     ],
 )
