@@ -1,4 +1,4 @@
-"""Answers the queries to a service, as fast as each project's share of the connections allows."""
+"""The replies to queries, as fast as each project's share of the connections allows."""
 
 import asyncio
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ def answer_queries(
 
 
 class QueryServer:
-    """Answers queries. One connection always remains for other projects than the one that asks the most."""
+    """Replies to queries. One connection always remains for other projects than the one that asks the most."""
 
     def __init__(
         self, service: str, handlers: Mapping[type[Query], QueryHandler], pool: "asyncpg.Pool[asyncpg.Record]"

@@ -88,6 +88,11 @@ class WorkerPool:
         finally:
             self._free.release()
 
+    @property
+    def busy(self) -> int:
+        """How many processes work now."""
+        return len(self._busy)
+
     def close(self) -> None:
         """Kill every process. Work that runs raises PoolClosed."""
         for busy in list(self._busy):

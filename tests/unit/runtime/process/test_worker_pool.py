@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from libs.runtime.process.testing import eventually
 from libs.runtime.process.worker_pool import Limits, PoolBusy, PoolClosed, WorkerLost, WorkerPool, WorkKilled
 
 BRIEF = Limits(seconds=0.3, memory=64 * 1024 * 1024)
@@ -26,6 +27,10 @@ def spin() -> None:
 
 def devour() -> int:
     return len(bytearray(10**9))
+
+
+async def _is_busy(pool: WorkerPool) -> bool:
+    return pool.busy > 0
 
 
 async def test_work_runs_in_another_process_which_is_kept_for_the_next() -> None:
@@ -52,7 +57,7 @@ async def test_closing_the_pool_ends_what_runs_and_says_nothing_about_the_work()
     pool = WorkerPool(1)
     await asyncio.to_thread(pool.call, process_id)
     sleeping = asyncio.create_task(asyncio.to_thread(pool.call, time.sleep, 60, limits=Limits(seconds=60)))
-    await asyncio.sleep(0.2)
+    await eventually(lambda: _is_busy(pool))
     pool.close()
     with pytest.raises(PoolClosed):
         await sleeping
@@ -80,7 +85,7 @@ async def test_what_cannot_be_sent_back_is_an_error_of_the_work_and_not_its_deat
 async def test_work_does_not_wait_for_ever_for_a_busy_pool() -> None:
     pool = WorkerPool(1)
     sleeping = asyncio.create_task(asyncio.to_thread(pool.call, time.sleep, 5, limits=Limits(seconds=10)))
-    await asyncio.sleep(0.1)
+    await eventually(lambda: _is_busy(pool))
     with pytest.raises(PoolBusy):
         pool.call(process_id, wait=0.1)
     pool.close()
