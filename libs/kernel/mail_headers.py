@@ -41,6 +41,11 @@ def allowed_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return dict(islice(found.items(), MAX_HEADERS))
 
 
+def is_allowed_name(name: str) -> bool:
+    """Whether the caller may set a header of this name."""
+    return _name_error(name) is None
+
+
 def _name_error(name: str) -> tuple[str, str] | None:
     lower = name.lower()
     if not NAME.fullmatch(name):

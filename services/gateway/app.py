@@ -19,7 +19,7 @@ from services.gateway.http.retention import delete_expired
 from services.gateway.http.server import serve_http
 from services.gateway.pages.subscription import Subscription
 from services.gateway.routes.discovery import route_handlers
-from services.gateway.smtp import serve_smtp
+from services.gateway.smtp.server import serve_smtp
 from services.gateway.sns import IngestQueue, receiver_from
 from services.gateway.verification import verifier_from
 

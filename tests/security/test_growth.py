@@ -7,6 +7,7 @@ process's own CPU time, the best of several runs: what is linear takes four time
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from services.campaigns.content.markdown import html_of, is_plain
 from services.delivery.rendering import fast_template
 from services.delivery.rendering.plain_text import text_template
 from services.delivery.rendering.utm import with_utm
+from services.gateway.smtp.message_limits import MessageRefused, check_message
 from tests.security.patterns import PatternAt, patterns, pumps
 
 SIZE, TIMES = 4_000, 4
@@ -79,10 +81,22 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "plain_text.text_template": text_template,
     "utm.with_utm": lambda text: with_utm(text, Utm(source="s", medium="m", campaign="c")),
     "fast_template.parse": fast_template.parse,
+    "message_limits.check_message": lambda text: _check_mime(text),
 }
 """What reads a text of strangers, beside single patterns."""
 
+MULTIPART = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n"
+
+
+def _check_mime(text: str) -> None:
+    """The text as the content of a message, in lines that are not refused for their length."""
+    lines = b"\r\n".join(text[at : at + 900].encode() for at in range(0, len(text), 900))
+    with suppress(MessageRefused):
+        check_message(MULTIPART + lines)
+
+
 PIECES = (
+    *("--x\r\n", "--x\r\n\r\n", "\n--", "--x--\n", "Content-Type: message/rfc822\r\n\r\n", "boundary=", "\r"),
     *("{", "}", "{{", "{%", "{{ a", "{% if a %}", "{% raw %}", "{{ a | upcase }}", "{{ 'a", "{{ a ?? "),
     *("<", "<a", "<a ", "<a href=", '<a href="', '<a href="https://x', "<!--", "<![", "<!", "</", "<p>", "&", "&#"),
     *("[", "![", "](", "*", "_", "**a", "`", "> ", "- ", "1. ", "#", "\n", " ", "\\", "a", '"', "'", "@", "http://"),

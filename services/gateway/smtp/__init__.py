@@ -3,7 +3,3 @@
 A message is answered with 250 only when its mails are committed. What `/v1/send` rejects is rejected here too, in terms
 of SMTP, so both have the same rules, limits and guarantees.
 """
-
-from services.gateway.smtp.server import serve_smtp
-
-__all__ = ["serve_smtp"]

@@ -20,9 +20,16 @@ import msgspec
 
 from libs.kernel.addresses import normalize_address
 from libs.kernel.file_names import safe_file_name
-from libs.kernel.mail_headers import allowed_headers
+from libs.kernel.mail_headers import allowed_headers, is_allowed_name
 from libs.schemas.delivery.content import Mailbox
 from services.gateway.mails.header_recipients import NO_HEADER_RECIPIENTS, HeaderRecipients
+from services.gateway.smtp.message_limits import (
+    MAX_ADDRESSES,
+    TOO_COMPLEX,
+    MessageRefused,
+    check_message,
+    has_too_many_addresses,
+)
 
 MAX_HEADER_RECIPIENTS = 100
 """Mailboxes in To and Cc together."""
@@ -50,7 +57,11 @@ class ParsedMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_message(content: bytes, sender: str, recipients: Sequence[str]) -> ParsedMessage:
-    """Parse a message whose envelope is from `sender` to `recipients`. Raises UnreadableMessage."""
+    """Parse a message whose envelope is from `sender` to `recipients`.
+
+    Raises UnreadableMessage, and MessageRefused for one that exceeds a limit.
+    """
+    check_message(content)
     try:
         message = message_from_bytes(content, policy=SMTP)
         assert isinstance(message, EmailMessage)
@@ -65,8 +76,7 @@ def parse_message(content: bytes, sender: str, recipients: Sequence[str]) -> Par
 
 def _body(message: EmailMessage, sender: str, recipients: Sequence[str]) -> dict[str, Any]:
     html, files = _content(message)
-    author = next(iter(_addresses(message, "From")), None)
-    answer = next(iter(_addresses(message, "Reply-To")), None)
+    author, answer = _first_address(message, "From"), _first_address(message, "Reply-To")
     names = {a.addr_spec.lower(): a.display_name for a in (*_addresses(message, "To"), *_addresses(message, "Cc"))}
     optional = {
         "reply": answer.addr_spec if answer else None,
@@ -151,12 +161,24 @@ def _bytes(part: MIMEPart) -> bytes:
 
 def _headers(message: MIMEPart) -> dict[str, str]:
     """Return the headers that the writer may set. The last one counts if a header is repeated."""
-    return allowed_headers({name: _line(message, name) for name in message})
+    return allowed_headers({name: _line(message, name) for name in message if is_allowed_name(name)})
+
+
+def _first_address(message: MIMEPart, name: str) -> Address | None:
+    if has_too_many_addresses(_raw(message, name)):
+        raise MessageRefused(f"{TOO_COMPLEX} too many addresses in {name} (limit: {MAX_ADDRESSES})")
+    return next(iter(_addresses(message, name)), None)
 
 
 def _addresses(message: MIMEPart, name: str) -> tuple[Address, ...]:
-    header = message[name]
+    """Return the addresses in a field, none if there are more than one may parse."""
+    header = None if has_too_many_addresses(_raw(message, name)) else message[name]
     return tuple(a for a in header.addresses if a.addr_spec != "<>") if header is not None else ()
+
+
+def _raw(message: MIMEPart, name: str) -> str:
+    """Return a field as it was written."""
+    return next((str(value) for each, value in message.raw_items() if each.lower() == name.lower()), "")
 
 
 def _person(address: str, name: str) -> dict[str, str]:

@@ -12,8 +12,11 @@ from libs.runtime.process.settings import Settings
 from libs.runtime.timeouts import soft_timeout
 from services.gateway.accounts.keys import Keys
 from services.gateway.smtp.certificate import ServerCertificate, certificate_of, host_of
+from services.gateway.smtp.connections import SmtpConnections
+from services.gateway.smtp.parsing_pool import ParsingPool
 from services.gateway.smtp.send_client import SendClient
-from services.gateway.smtp.session import SmtpConnection, SmtpConnections
+from services.gateway.smtp.session import SmtpConnection
+from services.gateway.smtp.tls_handshake import TlsHandshake
 
 log = structlog.get_logger()
 
@@ -31,7 +34,8 @@ async def serve_smtp(app: ASGIApp, runtime: Runtime) -> None:
     listening = asyncio.Event()
     runtime.checks["smtp"] = lambda: _pending(listening)
     certificate = await asyncio.to_thread(certificate_of, config)
-    connections = SmtpConnections(Keys(runtime.pool), SendClient(app))
+    parsing = ParsingPool()
+    connections = SmtpConnections(Keys(runtime.pool), SendClient(app), parsing)
     servers = await _listen(config, connections, certificate)
     listening.set()
     log.info("smtp.listening", starttls=config.smtp_port, tls=config.smtps_port)
@@ -41,6 +45,7 @@ async def serve_smtp(app: ASGIApp, runtime: Runtime) -> None:
         for server in servers:
             server.close()
         await _drain(connections)
+        parsing.close()
 
 
 async def _pending(listening: asyncio.Event) -> str | None:
@@ -59,7 +64,9 @@ async def _listen(
     if config.smtps_port is not None:
         open_connection = partial(_encrypted, connections, certificate, name)
         socket = listen(config.host, config.smtps_port, shared=True)
-        servers.append(await loop.create_server(open_connection, sock=socket, ssl=certificate.context))
+        servers.append(
+            await loop.create_server(lambda: TlsHandshake(open_connection, certificate.context), sock=socket)
+        )
     return servers
 
 

@@ -8,23 +8,24 @@ import logging
 import re
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 import structlog
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
-from prometheus_client import Counter, Gauge
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session, syntax
+from prometheus_client import Counter
 
 from libs.kernel.field_errors import EMAIL
 from libs.runtime.clock import uuid7
+from libs.runtime.messaging.bus import RateLimited
 from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
-from services.gateway.accounts.failed_logins import FailedLogins
-from services.gateway.accounts.keys import Keys
-from services.gateway.smtp.message_parser import ParsedMessage, UnreadableMessage, parse_message
+from services.gateway.smtp.connections import CLOSING, MAX_SESSIONS_PER_PROJECT, SmtpConnections
+from services.gateway.smtp.message_limits import MessageRefused
+from services.gateway.smtp.message_parser import ParsedMessage
+from services.gateway.smtp.message_reader import UploadDeadline, read_message
 from services.gateway.smtp.replies import reply_to
-from services.gateway.smtp.send_client import SendClient
 
 log = structlog.get_logger()
 
-SMTP_SESSIONS = Gauge("godwit_smtp_sessions", "Connections of SMTP clients")
 SMTP_MESSAGES = Counter("godwit_smtp_messages_total", "Messages that SMTP clients handed in, by our answer", ["reply"])
 
 ADDRESS = re.compile(EMAIL)
@@ -33,44 +34,29 @@ MAX_BYTES = 15 * 1024 * 1024
 """Of a message: 10 MB of attachments as MIME writes them, and the rest of it."""
 
 MAX_RECIPIENTS = 100
-MAX_SESSIONS = 200
 LOGIN_SECONDS = 30.0
 """How long a client may take to log in. Until then it can send nothing and only occupies a connection."""
 
 IDLE_SECONDS = 300.0
+"""Between two commands of a client that has logged in: what RFC 5321 asks of servers."""
+
+SESSION_SECONDS = 1800.0
+"""From the start of a connection to its last message."""
+
+LINGER_SECONDS = 5.0
+"""How long a client may take to read our last line."""
+
+TINY = 0.001
 MAX_LOGIN_ATTEMPTS = 3
 """Per connection."""
 
 UNAVAILABLE = "454 4.7.0 Temporary authentication failure"
-CLOSING = b"421 4.3.2 the service is stopping: try again later\r\n"
-FULL = b"421 4.3.2 too many connections: try again later\r\n"
+TOO_MANY_LOGINS = f"454 4.7.0 too many connections of this project (limit: {MAX_SESSIONS_PER_PROJECT})"
+EXPIRED = b"421 4.4.2 the connection is too old: connect again\r\n"
+TOO_SLOW = b"421 4.4.2 no data in time\r\n"
 
 # aiosmtpd logs addresses and, at debug level, whole messages. Neither belongs in a log.
 logging.getLogger("mail.log").setLevel(logging.CRITICAL)
-
-
-class SmtpConnections:
-    """What all connections share. `all_closed` is set while there is none."""
-
-    def __init__(self, keys: Keys, client: SendClient) -> None:
-        self.keys = keys
-        self.client = client
-        self.failed_logins = FailedLogins("smtp")
-        self.open: set[SmtpConnection] = set()
-        self.all_closed = asyncio.Event()
-        self.all_closed.set()
-        self.closing = False
-
-    def add(self, connection: "SmtpConnection") -> None:
-        self.open.add(connection)
-        self.all_closed.clear()
-        SMTP_SESSIONS.set(len(self.open))
-
-    def remove(self, connection: "SmtpConnection") -> None:
-        self.open.discard(connection)
-        if not self.open:
-            self.all_closed.set()
-        SMTP_SESSIONS.set(len(self.open))
 
 
 class SmtpConnection(SMTP):
@@ -89,33 +75,89 @@ class SmtpConnection(SMTP):
         )
         self._auth_require_tls = not encrypted  # aiosmtpd does not know about TLS that it has not started itself
         self._connections = connections
-        self._login_deadline: asyncio.TimerHandle | None = None
+        self._timers: list[asyncio.TimerHandle] = []
+        self._socket: asyncio.BaseTransport | None = None
+        self._expired = False
+        self._upload: UploadDeadline | None = None
+        self.peer = ""
+        self.project: UUID | None = None
         self.busy = False
 
     # --- start and end -----------------------------------------------------------------------------------------------
 
+    def admit(self, transport: asyncio.BaseTransport) -> bytes | None:
+        """Take a place for the socket, before anything is read from it. Return the reply if there is none."""
+        self._socket = transport
+        self.peer = str((transport.get_extra_info("peername") or ("",))[0])
+        refusal = self._connections.add(self)
+        if refusal is None:
+            self._timers = [
+                self.loop.call_later(LOGIN_SECONDS, self._close_without_login),
+                self.loop.call_later(SESSION_SECONDS, self._expire),
+            ]
+        return refusal
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if self not in self._connections.open:  # STARTTLS calls this again
-            if len(self._connections.open) >= MAX_SESSIONS or self._connections.closing:
-                _reject(transport, CLOSING if self._connections.closing else FULL)
-            self._connections.add(self)
-            self._login_deadline = self.loop.call_later(LOGIN_SECONDS, self._close_without_login)
-        super().connection_made(transport)
+        if self._socket is None and (refusal := self.admit(transport)):  # STARTTLS calls this again
+            _reject(transport, refusal)
+        else:
+            super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self.session is None:
+            return  # the client was refused
+        if self._upload:
+            self._reset_timeout(self._upload.after(len(data), self.loop.time()) or TINY)
+        super().data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return False if self.session is None else super().eof_received()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.forget()
+        if self.session is not None:
+            super().connection_lost(error)
+
+    def forget(self) -> None:
+        """Give back the place of the connection."""
         self._connections.remove(self)
-        if self._login_deadline:
-            self._login_deadline.cancel()
-        super().connection_lost(error)
+        for timer in self._timers:
+            timer.cancel()
+
+    def abort(self) -> None:
+        """Close the connection at once. In a TLS handshake nobody else would tell aiosmtpd of its end."""
+        if isinstance(self._socket, asyncio.WriteTransport):
+            self._socket.abort()
+        if self._handler_coroutine:
+            self._handler_coroutine.cancel()
+        if self._timeout_handle:
+            self._timeout_handle.cancel()
+        self.forget()
 
     def close_when_idle(self) -> None:
         """Close the connection, unless a message is being committed: then it closes after the reply."""
-        if not self.busy and self.transport is not None:
-            _reject(self.transport, CLOSING)
+        if not self.busy:
+            self._close(CLOSING)
 
     def _close_without_login(self) -> None:
-        if self.transport is not None and not (self.session and self.session.authenticated):
-            self.transport.close()
+        if self.project is None:
+            self.abort()
+
+    def _expire(self) -> None:
+        self._expired = True
+        if not self.busy and not self._upload:
+            self._close(EXPIRED)
+
+    def _timeout_cb(self) -> None:
+        self._close(TOO_SLOW)
+
+    def _close(self, line: bytes) -> None:
+        """Say why, and close the connection: at once where the client does not read or is not there yet."""
+        if self.transport is None:
+            self.abort()
+        else:
+            _reject(self.transport, line)
+            self._timers.append(self.loop.call_later(LINGER_SECONDS, self.abort))
 
     # --- login -------------------------------------------------------------------------------------------------------
 
@@ -139,6 +181,9 @@ class SmtpConnection(SMTP):
         if user.lower() not in USERS or caller is None or caller.kind != "secret":
             self._note_failed_login("invalid_api_key")
             return AuthResult(success=False, handled=False)
+        if not self._connections.may_log_in(caller.project):
+            return AuthResult(success=False, handled=False, message=TOO_MANY_LOGINS)
+        self.project = caller.project
         return AuthResult(success=True, auth_data=LoginPassword(user, password))
 
     def _note_failed_login(self, reason: str) -> None:
@@ -157,30 +202,59 @@ class SmtpConnection(SMTP):
         envelope.rcpt_options.extend(options)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    @syntax("DATA")
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
+        """Receive a message and answer it. (aiosmtpd keeps an object per line, which takes twenty times its size.)"""
+        if await self.check_helo_needed() or await self.check_auth_needed("DATA"):
+            return
+        assert self.envelope is not None and self.project is not None, "the client has logged in"
+        if arg or not self.envelope.rcpt_tos:
+            await self.push("501 5.5.4 Syntax: DATA" if arg else "503 5.5.1 Error: need RCPT command")
+            return
+        try:
+            async with self._connections.messages.hold(self.project):
+                reply = await self._receive(self.project, self.envelope)
+        except RateLimited as busy:
+            reply = f"451 4.3.2 {busy}"
+        except MessageRefused as refused:
+            reply = refused.reply
+        self._set_post_data_state()  # type: ignore[no-untyped-call]
+        SMTP_MESSAGES.labels(reply[:3]).inc()
+        await self.push(reply)
+        if self._expired:
+            self._close(EXPIRED)
+
+    async def _receive(self, project: UUID, envelope: Envelope) -> str:
+        await self.push("354 End data with <CR><LF>.<CR><LF>")
+        self._upload = UploadDeadline(self.loop.time())
+        self._reset_timeout(UploadDeadline.START_SECONDS)
+        try:
+            content = await read_message(self._reader, MAX_BYTES)
+        finally:
+            self._upload = None
+            self._reset_timeout()
+        return await self._commit(project, envelope, content)
+
+    async def _commit(self, project: UUID, envelope: Envelope, content: bytes) -> str:
+        """Send the message, and return the reply. Meanwhile the connection is not closed."""
         self.busy = True
         try:
-            reply = await self._send(_login(session.auth_data).password.decode(), envelope)
+            return await self._send(project, envelope.mail_from or "", envelope.rcpt_tos, content)
         finally:
             self.busy = False
-        SMTP_MESSAGES.labels(reply[:3]).inc()
-        if self._connections.closing:
-            self.loop.call_soon(self.close_when_idle)
-        return reply
+            if self._connections.closing:
+                self.loop.call_soon(self.close_when_idle)
 
     async def handle_exception(self, error: Exception) -> str:
         log.error("smtp.failed", error=repr(error), exc_info=error)
         return "451 4.3.0 internal error: try again later"
 
-    async def _send(self, api_key: str, envelope: Envelope) -> str:
-        content, recipients = bytes(envelope.original_content or b""), envelope.rcpt_tos
-        try:
-            message = await asyncio.to_thread(parse_message, content, envelope.mail_from or "", recipients)
-        except UnreadableMessage as error:
-            log.info("smtp.unreadable_message", error=str(error))
-            return "554 5.6.0 the message cannot be read: it is not valid RFC 5322 or MIME"
+    async def _send(self, project: UUID, sender: str, recipients: list[str], content: bytes) -> str:
+        message = await self._connections.parsing.parse(project, content, sender, recipients)
         key = _idempotency_key(message, content, recipients)
-        status, body = await self._connections.client.send(api_key, key, message.body, message.header_recipients)
+        assert self.session is not None
+        secret = _login(self.session.auth_data).password.decode()
+        status, body = await self._connections.client.send(secret, key, message.body, message.header_recipients)
         return reply_to(status, body)
 
 
