@@ -374,7 +374,7 @@ async def test_an_unproven_claim_blocks_nobody(tenants: Sequence[DomainTenant], 
 async def test_the_records_of_others_prove_nothing(tenants: Sequence[DomainTenant], sandbox: Sandbox) -> None:
     owner, attacker, _ = tenants
     domain = new_domain()
-    mine, theirs = await owner.add(domain), await attacker.add(domain)
+    theirs, mine = await attacker.add(domain), await owner.add(domain)  # the older claim is the attacker's
     sandbox.verify_identity(domain)  # as the owner's DKIM records do, which are the same for both
     assert not (await attacker.verify(theirs["id"]))["verified"]
     owner.publish_proof(mine)
