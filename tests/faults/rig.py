@@ -225,11 +225,14 @@ async def running(directory: Path, settings: Mapping[str, str] = SETTINGS) -> As
     }
     layout = Layout.create(data)
     async with before_socket(layout.socket_dir / SOCKET, faults / SOCKET) as proxy:
-        with ExitStack() as started:
+        started = ExitStack()
+        try:
             target = await asyncio.to_thread(_start, started, {**settings, **own})
             started.callback(_resume_all, target)
             async with connect(target) as api:
                 yield Rig(target, api, proxy, faults)
+        finally:  # in a thread: the proxy has to go on until the services have closed their connections
+            await asyncio.to_thread(started.close)
 
 
 def _start(started: ExitStack, settings: Mapping[str, str]) -> Target:
