@@ -18,7 +18,7 @@ SERIAL = "pytest.mark.serial"
 SLOW = "pytest.mark.slow"
 E2E = "tests/e2e"
 UNIT = "tests/unit"
-WORKERS_PER_CORE = 2
+WORKERS_PER_CORE = 2.5
 """Tests wait more than they work."""
 MAX_WORKERS = 8
 """With more the run still takes as long as its slowest file."""
@@ -28,7 +28,7 @@ def workers() -> int:
     """Return how many workers keep this machine busy, or 0 where they would have to share their servers."""
     if os.environ.get("GODWIT_TEST_BACKEND") == "external":
         return 0
-    return min(MAX_WORKERS, WORKERS_PER_CORE * (os.cpu_count() or 1))
+    return min(MAX_WORKERS, int(WORKERS_PER_CORE * (os.cpu_count() or 1)))
 
 
 class SerialFirst(LoadScopeScheduling):
