@@ -27,7 +27,7 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What one connection may take, and how many there may be.
 
     A head may take `head_seconds` and `head_bytes`, in at most `head_fields` fields; the body of a request may take
-    `body_seconds` from its first byte. `peer_connections` is how many one address may have open; peers in
+    `body_seconds` from its first byte, and longer only if at least `body_rate` bytes arrive in a second. `peer_connections` is how many one address may have open; peers in
     `trusted_proxies` (networks such as `10.0.0.0/8`) speak for many and are only counted together.
     """
 
@@ -35,6 +35,7 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
     head_bytes: int = 32 * 1024
     head_fields: int = 100
     body_seconds: float = 60.0
+    body_rate: int = 64 * 1024
     connections: int = 4096
     peer_connections: int = 1024
     trusted_proxies: tuple[str, ...] = ()
@@ -142,6 +143,10 @@ class _GuardedProtocol(HttpToolsProtocol):
         self.deadline = self.loop.time() + self._limits.body_seconds
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self.deadline += len(body) / self._limits.body_rate
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         self.deadline = NEVER
         self._in_head = True
@@ -153,8 +158,11 @@ class _GuardedProtocol(HttpToolsProtocol):
             self.deadline = NEVER
 
     def time_out(self) -> None:
-        """Close a connection whose head or body did not come in time."""
-        self._refuse(408)
+        """Close a connection whose head or body did not come in time, unless it is we who do not read."""
+        if self.flow.read_paused:
+            self.deadline = self.loop.time() + self._limits.body_seconds
+        else:
+            self._refuse(408)
 
     def _refuse(self, status: int) -> None:
         self._refused = True

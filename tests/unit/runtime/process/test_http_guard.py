@@ -99,6 +99,12 @@ async def test_a_body_that_does_not_come_ends_the_connection() -> None:
         assert await exchange(port, POST_HEAD, b"012") == b""
 
 
+async def test_a_long_body_that_keeps_coming_may_take_longer() -> None:
+    async with serving(ConnectionLimits(body_seconds=0.6, body_rate=100_000)) as port:
+        head = POST_HEAD.replace(b"10", b"200000")
+        assert (await exchange(port, head, *[b"x" * 20_000] * 10, pause=0.15)).endswith(b"200000")
+
+
 async def test_a_head_that_is_too_large_is_refused_before_it_is_held() -> None:
     async with serving(ConnectionLimits()) as port:
         answer = await exchange(port, b"GET / HTTP/1.1\r\nX: ", *[b"a" * 16384] * 64)
