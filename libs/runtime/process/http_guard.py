@@ -27,8 +27,9 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What one connection may take, and how many there may be.
 
     A head may take `head_seconds` and `head_bytes`, in at most `head_fields` fields; the body of a request may take
-    `body_seconds` from its first byte, and longer only if at least `body_rate` bytes arrive in a second. `peer_connections` is how many one address may have open; peers in
-    `trusted_proxies` (networks such as `10.0.0.0/8`) speak for many and are only counted together.
+    `body_seconds` from its first byte, and longer only if at least `body_rate` bytes arrive in a second.
+    `peer_connections` is how many one address may have open; peers in `trusted_proxies` (networks such as `10.0.0.0/8`)
+    speak for many and are only counted together.
     """
 
     head_seconds: float = 10.0
