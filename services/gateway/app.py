@@ -43,8 +43,7 @@ async def serve(runtime: Runtime) -> None:
     await bus.start()
     await bootstrap.create_project()
     application = make_application(route_handlers(), api_middleware(config, runtime.pool), openapi_config())
-    application.state.public_key_fields = config.fields_of_public_keys
-    application.state.verify = verifier_from(config)
+    application.state.verify, application.state.public_key_fields = verifier_from(config), config.fields_of_public_keys
     application.state.verification_slots = ProjectSlots("verifications", per_project=8, max_waiting=64, max_wait=5.0)
     application.state.export_slots = ProjectSlots("exports", per_project=2, max_waiting=4, max_wait=5.0)
     application.state.subscription = Subscription(bus, runtime.pool, config.link_keys)
