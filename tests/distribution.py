@@ -49,7 +49,8 @@ class SerialFirst(LoadScopeScheduling):
         return E2E if file.startswith(E2E) else file  # all of them use the same stack
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        if self._measuring in (None, node):
+        has_collected = node in self.registered_collections  # not yet if it replaces a worker that crashed
+        if has_collected and self._measuring in (None, node):
             self.workqueue.move_to_end(min(self.workqueue, key=self._rank), last=False)
             super()._assign_work_unit(node)
 
