@@ -16,11 +16,12 @@ from services.gateway.smtp.connections import SmtpConnections
 from services.gateway.smtp.parsing_pool import ParsingPool
 from services.gateway.smtp.send_client import SendClient
 from services.gateway.smtp.session import SmtpConnection
-from services.gateway.smtp.tls_handshake import TlsHandshake
 
 log = structlog.get_logger()
 
 DRAIN_SECONDS = 8.0
+HANDSHAKE_SECONDS = 10.0
+"""A socket on the TLS port has no place among the connections before its handshake is done."""
 
 
 async def serve_smtp(app: ASGIApp, runtime: Runtime) -> None:
@@ -65,7 +66,9 @@ async def _listen(
         open_connection = partial(_encrypted, connections, certificate, name)
         socket = listen(config.host, config.smtps_port, shared=True)
         servers.append(
-            await loop.create_server(lambda: TlsHandshake(open_connection, certificate.context), sock=socket)
+            await loop.create_server(
+                open_connection, sock=socket, ssl=certificate.context, ssl_handshake_timeout=HANDSHAKE_SECONDS
+            )
         )
     return servers
 
