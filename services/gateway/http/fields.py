@@ -18,7 +18,7 @@ SenderName = Annotated[str, Meta(max_length=100, pattern=ONE_LINE)]
 EventName = Annotated[str, Meta(min_length=1, max_length=255, examples=["signed_up"])]
 
 MAX_MAIL_BYTES = 900 * 1024
-"""Of a body that carries a mail: what is made of it must fit into one message on the bus (1 MiB)."""
+"""The largest body that carries a mail: the command made from it must fit into one bus message (1 MiB)."""
 
 
 def parse_id(text: str, kind: str) -> UUID:

@@ -19,7 +19,7 @@ from services.gateway.mails.attachments import Attachments, attachment_errors
 
 MAX_RECIPIENTS = 100
 MAX_TEXT = 750 * 1024
-"""Of subject and body together, in bytes: what is made of them must fit into one message on the bus (1 MiB)."""
+"""The most bytes of subject and body together: their command must fit into one bus message (1 MiB)."""
 
 LIQUID = re.compile(r"\{[{%]")
 

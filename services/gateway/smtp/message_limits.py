@@ -9,10 +9,10 @@ import re
 
 KIB = 1024
 MAX_HEADER_BYTES = 64 * KIB
-"""Of the message, and of each of its parts."""
+"""The limit for the message, and for each of its parts."""
 
 MAX_PART_HEADERS_BYTES = 1024 * KIB
-"""Of all parts together."""
+"""The limit for all parts together."""
 
 MAX_FIELD_BYTES = 16 * KIB
 MAX_FIELDS = 1000

@@ -31,7 +31,7 @@ SMTP_MESSAGES = Counter("godwit_smtp_messages_total", "Messages that SMTP client
 ADDRESS = re.compile(EMAIL)
 USERS = (b"godwit", b"plunk")
 MAX_BYTES = 15 * 1024 * 1024
-"""Of a message: 10 MB of attachments as MIME writes them, and the rest of it."""
+"""The largest message: 10 MB of attachments in MIME encoding, and the rest of it."""
 
 MAX_RECIPIENTS = 100
 LOGIN_SECONDS = 30.0

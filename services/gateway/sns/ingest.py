@@ -27,7 +27,7 @@ MAX_AT_ONCE = 512
 MAX_PER_MESSAGE = 64
 """Feedback fetches a number of messages at once, so a larger message would make its transactions too long."""
 MAX_CHARACTERS = 200_000
-"""Of the notifications in a message: the bus takes 1 MiB, and JSON may need several bytes per character."""
+"""The limit for all notifications in a message: the bus takes 1 MiB, and JSON may need several bytes per character."""
 
 MAX_BATCHING_SECONDS = 0.01
 """How long notifications are collected when hundreds arrive per second. SNS waits fifteen seconds for the response, and
