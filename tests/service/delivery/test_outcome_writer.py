@@ -51,5 +51,7 @@ async def test_permits_are_returned_once_even_if_their_outcome_is_written_twice(
         return len(lost.returned) > 1
 
     await eventually(written_again)
-    assert lost.returned[:2] == [1, 0]
+    first, again = lost.returned[:2]
+    assert first >= 1  # more than this mail's if others are due
+    assert again == 0
     await driver.reach_states({"sent": 1})

@@ -98,14 +98,21 @@ async def fake_service(stack: Stack, name: str) -> AsyncIterator[FakeService]:
         yield fake
 
 
-@pytest.fixture(scope="package")
-async def world(stack: Stack) -> AsyncIterator[World]:
+@asynccontextmanager
+async def running_world(stack: Stack) -> AsyncIterator[World]:
+    """Run a gateway between services that are fake."""
     secret, public = keys.generate("secret"), keys.generate("public")
     async with AsyncExitStack() as running_parts:
         contacts = await running_parts.enter_async_context(fake_service(stack, "contacts"))
         delivery = await running_parts.enter_async_context(fake_service(stack, "delivery"))
         gateway = await running_parts.enter_async_context(gateway_for(stack, secret, public))
         yield World(gateway, url_of(gateway), uuid5(NAMESPACE, secret), secret, public, contacts, delivery)
+
+
+@pytest.fixture(scope="package")
+async def world(stack: Stack) -> AsyncIterator[World]:
+    async with running_world(stack) as started:
+        yield started
 
 
 @pytest.fixture
