@@ -15,6 +15,7 @@ from services.gateway.bus.bus import Bus
 from services.gateway.docs.documentation import openapi_config
 from services.gateway.http.application import api_middleware, make_application
 from services.gateway.http.edge import Edge
+from services.gateway.http.rate_limits import RateLimits
 from services.gateway.http.retention import delete_expired
 from services.gateway.http.server import serve_http
 from services.gateway.pages.subscription import Subscription
@@ -42,7 +43,9 @@ async def serve(runtime: Runtime) -> None:
     bus, queue = Bus(runtime.client, runtime.pool), IngestQueue(Publisher(runtime.client, "INGEST"))
     await bus.start()
     await bootstrap.create_project()
-    application = make_application(route_handlers(), api_middleware(config, runtime.pool), openapi_config())
+    limits = RateLimits(config)
+    application = make_application(route_handlers(), api_middleware(limits, runtime.pool), openapi_config())
+    application.state.rate_limits = limits
     application.state.verify, application.state.public_key_fields = verifier_from(config), config.fields_of_public_keys
     application.state.verification_slots = ProjectSlots("verifications", per_project=8, max_waiting=64, max_wait=5.0)
     application.state.export_slots = ProjectSlots("exports", per_project=2, max_waiting=4, max_wait=5.0)

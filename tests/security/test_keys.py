@@ -147,3 +147,41 @@ async def test_a_request_is_repeated_with_the_secret_key_that_replaces_the_first
         saved = await first.post("/contacts", json={"email": "ada@example.com"}, headers=header)
         again = await second.post("/contacts", json={"email": "ada@example.com"}, headers=header)
     assert (again.headers["idempotency-replayed"], again.content) == ("true", saved.content)
+
+
+async def test_a_public_key_exhausts_its_own_limit_and_not_the_projects(stack: Stack, world: World) -> None:
+    async with (
+        gateway_for(stack, world.secret, world.public, api_rate_limit=5, public_key_rate_limit=3) as gateway,
+        httpx.AsyncClient(base_url=url_of(gateway)) as client,
+    ):
+        answers = [await track(client, world.public, f"{n}@example.com") for n in range(6)]
+        assert [answer.status_code for answer in answers] == [200] * 3 + [429] * 3
+        assert int(answers[3].headers["retry-after"]) > 0
+        assert [await is_valid(url_of(gateway), world.secret) for _ in range(3)] == [True] * 3
+
+
+async def test_one_address_and_one_network_have_limits_of_their_own(stack: Stack, world: World) -> None:
+    proxied = gateway_for(
+        stack,
+        world.secret,
+        world.public,
+        api_rate_limit=100,
+        public_address_rate_limit=2,
+        public_network_rate_limit=4,
+        trusted_proxies="127.0.0.0/8",
+    )
+    async with proxied as gateway, httpx.AsyncClient(base_url=url_of(gateway)) as client:
+        one = [await track(client, world.public, "Ada@example.com ", peer=f"8.8.8.{n}") for n in range(3)]
+        assert [answer.status_code for answer in one] == [200, 200, 429]
+        many = [await track(client, world.public, f"{n}@example.com", peer="9.9.9.9") for n in range(6)]
+        assert [answer.status_code for answer in many] == [200] * 4 + [429] * 2
+        prefix = "2a00:1450:4001:80b::"
+        same_network = [await track(client, world.public, f"{n}@b.example", peer=f"{prefix}{n}") for n in range(6)]
+        assert [answer.status_code for answer in same_network] == [200] * 4 + [429] * 2
+        assert (await track(client, world.public, "bob@example.com", peer="8.8.4.4")).status_code == 200
+        assert (await track(client, world.secret, "Ada@example.com", peer="9.9.9.9")).status_code == 200
+
+
+async def track(client: httpx.AsyncClient, key: str, email: str, peer: str = "") -> httpx.Response:
+    headers = {"Authorization": f"Bearer {key}"} | ({"X-Forwarded-For": peer} if peer else {})
+    return await client.post("/v1/track", json=EVENT | {"email": email.strip()}, headers=headers)

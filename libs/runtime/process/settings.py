@@ -88,7 +88,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retry_delays: Annotated[
         str, Meta(description="Seconds between retries of a failed message; after the last it is dead-lettered")
     ] = "1,5,30,120,600,3600,10800"
-    api_rate_limit: Annotated[int, Meta(ge=0, description="Requests per minute and project; 0: unlimited")] = 1000
+    api_rate_limit: Annotated[
+        int, Meta(ge=0, description="Requests per minute and project; 0: no rate limits at all")
+    ] = 1000
+    public_key_rate_limit: Annotated[
+        int,
+        Meta(ge=0, description="Requests per minute and public key, which do not count for the project; 0: unlimited"),
+    ] = 1000
+    public_network_rate_limit: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Requests with public keys per minute, project and network (an IPv4 address or the first 64 "
+            "bits of an IPv6 address, unless it is private); 0: unlimited",
+        ),
+    ] = 300
+    public_address_rate_limit: Annotated[
+        int,
+        Meta(ge=0, description="Requests with public keys per minute, project and address of a contact; 0: unlimited"),
+    ] = 60
     public_key_fields: Annotated[
         str,
         Meta(

@@ -9,14 +9,14 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.types import ASGIApp
 
-from libs.runtime.process.settings import Settings
 from services.gateway.accounts.keys import Keys
 from services.gateway.bus.bus import CommandPending
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.auth import NEEDS_NO_KEY, Authentication
 from services.gateway.http.exception_handlers import on_command_pending, on_error
 from services.gateway.http.idempotency import IdempotencyMiddleware
-from services.gateway.http.limits import RateLimiter, RequestSlots
+from services.gateway.http.limits import RequestSlots
+from services.gateway.http.rate_limits import RateLimits
 
 MAX_BODY = 256 * 1024
 
@@ -39,14 +39,13 @@ def make_application(
     )
 
 
-def api_middleware(config: Settings, pool: "asyncpg.Pool[asyncpg.Record]") -> Callable[[ASGIApp], ASGIApp]:
+def api_middleware(limits: RateLimits, pool: "asyncpg.Pool[asyncpg.Record]") -> Callable[[ASGIApp], ASGIApp]:
     """Return the middleware in front of the API. It is a function because Litestar copies other objects."""
     keys = Keys(pool)
-    limiter = RateLimiter(config.api_rate_limit) if config.api_rate_limit else None
     slots = RequestSlots()
 
     def wrap(app: ASGIApp) -> ASGIApp:
-        return Authentication(IdempotencyMiddleware(app, pool), keys, limiter, slots)
+        return Authentication(IdempotencyMiddleware(app, pool), keys, limits, slots)
 
     return wrap
 

@@ -1,11 +1,12 @@
-"""Authentication: a request names its project by an API key, and is counted against the project's rate limit."""
+"""Authentication: a request names its project by an API key, and is counted against the rate limits of its caller."""
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from services.gateway.accounts.failed_logins import FailedLogins
 from services.gateway.accounts.keys import Keys, Principal
 from services.gateway.http.errors import RETRY_SECONDS, ApiError
-from services.gateway.http.limits import RateLimiter, RequestSlots
+from services.gateway.http.limits import RateLimitState, RequestSlots
+from services.gateway.http.rate_limits import RateLimits
 from services.gateway.http.request_context import context_of
 
 ALLOWS_PUBLIC_KEY = "allows_public_key"
@@ -24,10 +25,10 @@ BAD_SECRET = "Invalid secret API key. This endpoint requires a secret key (sk_*)
 class Authentication:
     """Middleware that puts the caller into the request context. Raises ApiError for a caller without a valid key."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, limiter: RateLimiter | None, slots: RequestSlots) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys, limits: RateLimits, slots: RequestSlots) -> None:
         self._app = app
         self._keys = keys
-        self._limiter = limiter
+        self._limits = limits
         self._slots = slots
         self._failed_logins = FailedLogins("http")
 
@@ -40,17 +41,17 @@ class Authentication:
         except ApiError as error:
             self._failed_logins.note(error.code.lower(), scope.get("client"))
             raise
-        if self._limiter:
-            state = self._limiter.take(caller.project)
+        state = self._limits.take(caller, scope["client"][0] if scope["client"] else "")
+        if state:
             context.response_headers += state.headers()
-            if not state.allowed:
-                raise rate_limited(state.next_in)
-        if not self._slots.take(caller.project):
+        require_room(state)
+        owner = caller.project if caller.kind == "secret" else caller.key_id
+        if not self._slots.take(owner):
             raise rate_limited(RETRY_SECONDS)
         try:
             await self._app(scope, receive, send)
         finally:
-            self._slots.release(caller.project)
+            self._slots.release(owner)
 
     async def _caller(self, key: bytes, allows_public_key: bool) -> Principal:
         principal = await self._keys.principal_of(key)
@@ -70,6 +71,12 @@ def bearer_key(authorization: bytes | None) -> bytes:
     if not key.strip():
         raise _unauthenticated(NO_KEY)
     return key.strip()
+
+
+def require_room(state: RateLimitState | None) -> None:
+    """Raise ApiError if the request was one too many for its limit."""
+    if state and not state.allowed:
+        raise rate_limited(state.next_in)
 
 
 def rate_limited(retry_after: int, message: str = "Too many requests") -> ApiError:

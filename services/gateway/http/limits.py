@@ -1,12 +1,13 @@
-"""Rate limits: how many requests a project may make. Each project has a token bucket that refills evenly.
+"""Rate limits: how many requests a project or another owner may make. Each has a token bucket that refills evenly.
 
-The buckets belong to this process. Behind several gateways a project has a bucket in each, so its total limit is up to
+The buckets belong to this process. Behind several gateways an owner has a bucket in each, so its total limit is up to
 that many times higher.
 """
 
 import math
 import time
 from collections import Counter
+from collections.abc import Hashable
 from uuid import UUID
 
 import msgspec
@@ -48,9 +49,9 @@ class RateLimiter:
     def __init__(self, per_minute: int) -> None:
         self._size = per_minute
         self._rate = per_minute / 60
-        self._buckets: dict[UUID, TokenBucket] = {}
+        self._buckets: dict[Hashable, TokenBucket] = {}
 
-    def take(self, owner: UUID) -> RateLimitState:
+    def take(self, owner: Hashable) -> RateLimitState:
         bucket = self._filled(owner, time.monotonic())
         allowed = bucket.tokens >= 1
         if allowed:
@@ -62,7 +63,7 @@ class RateLimiter:
             next_in=0 if allowed else math.ceil((1 - bucket.tokens) / self._rate),
         )
 
-    def _filled(self, owner: UUID, now: float) -> TokenBucket:
+    def _filled(self, owner: Hashable, now: float) -> TokenBucket:
         bucket = self._buckets.get(owner)
         if bucket is None:
             self._make_room()
@@ -77,20 +78,20 @@ class RateLimiter:
 
 
 class RequestSlots:
-    """Counts the requests of each project that are being handled."""
+    """Counts the requests of each project, and of each public key, that are being handled."""
 
     def __init__(self, per_project: int = MAX_REQUESTS_PER_PROJECT) -> None:
         self._per_project = per_project
         self._taken: Counter[UUID] = Counter()
 
-    def take(self, project: UUID) -> bool:
-        """Take a slot of the project, unless all are taken. `release` gives it back."""
-        if self._taken[project] >= self._per_project:
+    def take(self, owner: UUID) -> bool:
+        """Take a slot of the owner, unless all are taken. `release` gives it back."""
+        if self._taken[owner] >= self._per_project:
             return False
-        self._taken[project] += 1
+        self._taken[owner] += 1
         return True
 
-    def release(self, project: UUID) -> None:
-        self._taken[project] -= 1
-        if not self._taken[project]:
-            del self._taken[project]
+    def release(self, owner: UUID) -> None:
+        self._taken[owner] -= 1
+        if not self._taken[owner]:
+            del self._taken[owner]

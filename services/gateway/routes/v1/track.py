@@ -7,10 +7,11 @@ from libs.runtime.clock import uuid7
 from libs.schemas.base import Data
 from libs.schemas.contacts.contacts import TrackEvent
 from services.gateway.http.api_request import ApiRequest
-from services.gateway.http.auth import ALLOWS_PUBLIC_KEY
+from services.gateway.http.auth import ALLOWS_PUBLIC_KEY, require_room
 from services.gateway.http.errors import invalid_field, too_large
 from services.gateway.http.fields import Email, EventName
 from services.gateway.http.json_body import Body
+from services.gateway.http.rate_limits import RateLimits
 from services.gateway.http.raw_response import RawResponse, data_response
 from services.gateway.http.response_docs import command_responses
 from services.gateway.routes.responses import Tracked
@@ -61,3 +62,5 @@ async def _check_public(data: TrackBody, request: ApiRequest) -> None:
         raise too_large(PUBLIC_BYTES)
     if len(data.data or {}) > PUBLIC_PROPERTIES:
         raise invalid_field("data", f"Must have at most {PUBLIC_PROPERTIES} properties with a public key", "too_big")
+    limits: RateLimits = request.app.state.rate_limits
+    require_room(limits.take_address(request.project, data.email))
