@@ -62,11 +62,14 @@ class Authentication:
 
 
 def bearer_key(authorization: bytes | None) -> bytes:
-    """Return the key in an Authorization header. Raises ApiError if there is none."""
+    """Return the key in an Authorization header. The scheme may have any case (RFC 9110, section 11.1).
+
+    Raises ApiError if there is none.
+    """
     if authorization is None:
         raise _unauthenticated(NO_HEADER)
     scheme, _, key = authorization.partition(b" ")
-    if scheme != b"Bearer" or (key and b" " in key.strip()):
+    if scheme.lower() != b"bearer" or (key and b" " in key.strip()):
         raise _unauthenticated(NOT_BEARER)
     if not key.strip():
         raise _unauthenticated(NO_KEY)
