@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from libs.runtime.messaging.project_slots import ProjectSlots
 from libs.runtime.messaging.publisher import Publisher
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.service import Handlers, Service
@@ -18,6 +17,7 @@ from services.gateway.http.edge import Edge
 from services.gateway.http.rate_limits import RateLimits
 from services.gateway.http.retention import delete_expired
 from services.gateway.http.server import serve_http
+from services.gateway.http.work_slots import work_slots
 from services.gateway.pages.subscription import Subscription
 from services.gateway.routes.discovery import route_handlers
 from services.gateway.smtp.server import serve_smtp
@@ -45,10 +45,8 @@ async def serve(runtime: Runtime) -> None:
     await bootstrap.create_project()
     limits = RateLimits(config)
     application = make_application(route_handlers(), api_middleware(limits, runtime.pool), openapi_config())
-    application.state.rate_limits = limits
     application.state.verify, application.state.public_key_fields = verifier_from(config), config.fields_of_public_keys
-    application.state.verification_slots = ProjectSlots("verifications", per_project=8, max_waiting=64, max_wait=5.0)
-    application.state.export_slots = ProjectSlots("exports", per_project=2, max_waiting=4, max_wait=5.0)
+    application.state.rate_limits, application.state.work_slots = limits, work_slots()
     application.state.subscription = Subscription(bus, runtime.pool, config.link_keys)
     application.state.sns_receiver, application.state.ingest_queue = receiver_from(config), queue
     app = Edge(application, bus)

@@ -22,6 +22,8 @@ from services.gateway.http.request_context import BodySlots, RequestContext
 MAX_IN_FLIGHT = 2_000
 MAX_LARGE = 16
 """How many requests with bodies of more than 1 MiB may run at once."""
+MAX_LARGE_PER_PROJECT = 6
+"""How many of them may be one project's."""
 
 ALIVE = "/livez"
 """Is answered whatever else waits: a busy process is not a dead one."""
@@ -51,7 +53,7 @@ class Edge:
         self._app = app
         self._bus = bus
         self._in_flight = 0
-        self._body_slots = BodySlots(MAX_LARGE)
+        self._body_slots = BodySlots(MAX_LARGE, MAX_LARGE_PER_PROJECT)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         context = self._open(scope)

@@ -18,9 +18,11 @@ from services.gateway.http.errors import invalid, invalid_field, malformed
 
 MAX_DEPTH = 32
 MAX_INTEGER = 2**53 - 1
+MAX_TOKENS = 200_000
+"""Names, values and brackets in a body. A value takes some 60 bytes of memory, however short it is in JSON."""
 
 # An unterminated string is a token too; otherwise the search would start again at each quote in it.
-TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]|-?\d[\d.eE+-]*', re.DOTALL)
+TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]|-?\d[\d.eE+-]*|true|false|null', re.DOTALL)
 ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 LONG_NUMBER = re.compile(rb"\d{16}")
 
@@ -48,13 +50,15 @@ def _decoder(body_type: Any) -> "msgspec.json.Decoder[Any]":
 def _check_limits(raw: bytes) -> None:
     if b"\\u0000" in raw and ESCAPED_NUL.search(raw):
         raise invalid_field("", "Text must not contain NUL characters", "invalid_string")
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH or LONG_NUMBER.search(raw):
+    opened = raw.count(b"{") + raw.count(b"[")
+    if opened > MAX_DEPTH or opened + raw.count(b",") > MAX_TOKENS // 2 or LONG_NUMBER.search(raw):
         _check_tokens(raw)
 
 
 def _check_tokens(raw: bytes) -> None:
     depth = 0
-    for token in TOKENS.findall(raw):
+    for number, found in enumerate(TOKENS.finditer(raw)):
+        token = found[0]
         if token in b"[{":
             depth += 1
         elif token in b"]}":
@@ -63,6 +67,8 @@ def _check_tokens(raw: bytes) -> None:
             raise invalid_field("", f"Integers must be within ±{MAX_INTEGER}", "too_big")
         if depth > MAX_DEPTH:
             raise invalid_field("", f"Objects and arrays must not be nested more than {MAX_DEPTH} deep", "too_big")
+        if number >= MAX_TOKENS:
+            raise invalid_field("", f"A body must have at most {MAX_TOKENS} names, values and brackets", "too_big")
 
 
 def _is_too_large(token: bytes) -> bool:

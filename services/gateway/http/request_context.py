@@ -1,5 +1,6 @@
 """What the layers of the application know about one request."""
 
+from collections import Counter
 from uuid import UUID
 
 import msgspec
@@ -10,10 +11,27 @@ from services.gateway.accounts.keys import Principal
 from services.gateway.bus.bus import Bus
 
 
-class BodySlots(msgspec.Struct):
-    """How many more large bodies may be held in memory."""
+class BodySlots:
+    """Counts the large bodies that are held in memory: at most `total`, and at most `per_project` of one project."""
 
-    left: int
+    def __init__(self, total: int, per_project: int) -> None:
+        self._free = total
+        self._per_project = per_project
+        self._taken: Counter[UUID | None] = Counter()
+
+    def take(self, owner: UUID | None) -> bool:
+        """Take a slot of the owner unless there is none left. `release` gives it back."""
+        if not self._free or self._taken[owner] >= self._per_project:
+            return False
+        self._free -= 1
+        self._taken[owner] += 1
+        return True
+
+    def release(self, owner: UUID | None) -> None:
+        self._free += 1
+        self._taken[owner] -= 1
+        if not self._taken[owner]:
+            del self._taken[owner]
 
 
 class RequestContext(msgspec.Struct, kw_only=True):
@@ -34,7 +52,7 @@ class RequestContext(msgspec.Struct, kw_only=True):
     command_id: UUID = msgspec.field(default_factory=uuid7)
     command_sent: bool = False
     body: bytes | None = None
-    body_slots: BodySlots = msgspec.field(default_factory=lambda: BodySlots(1))
+    body_slots: BodySlots = msgspec.field(default_factory=lambda: BodySlots(1, 1))
     holds_body_slot: bool = False
 
     @property
@@ -44,15 +62,18 @@ class RequestContext(msgspec.Struct, kw_only=True):
 
     def take_body_slot(self) -> bool:
         """Take a slot for a large body unless the request holds one. Return whether it holds one now."""
-        if not self.holds_body_slot and self.body_slots.left > 0:
-            self.holds_body_slot = True
-            self.body_slots.left -= 1
+        if not self.holds_body_slot:
+            self.holds_body_slot = self.body_slots.take(self._owner)
         return self.holds_body_slot
 
     def release_body_slot(self) -> None:
         if self.holds_body_slot:
             self.holds_body_slot = False
-            self.body_slots.left += 1
+            self.body_slots.release(self._owner)
+
+    @property
+    def _owner(self) -> UUID | None:
+        return self.principal.project if self.principal else None
 
 
 def context_of(scope: Scope) -> RequestContext:

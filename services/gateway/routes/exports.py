@@ -11,7 +11,6 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 
 from libs.runtime.messaging.bus import RateLimited
-from libs.runtime.messaging.project_slots import ProjectSlots
 from libs.schemas.contacts.contacts import ContactView
 from libs.schemas.contacts.jobs import (
     DataKeys,
@@ -25,6 +24,7 @@ from services.gateway.http.downloads import CSV, JSON_LINES, download_headers
 from services.gateway.http.errors import invalid_field
 from services.gateway.http.response_docs import error_responses
 from services.gateway.http.streaming import StreamedResponse
+from services.gateway.http.work_slots import slots_of
 
 TAGS = ["Imports"]
 COLUMNS = ("email", "subscribed", "createdAt", "updatedAt", "id")
@@ -68,8 +68,7 @@ async def export_contacts(
 
 async def _in_slot(request: ApiRequest, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield the lines while the project holds a slot for its export."""
-    slots: ProjectSlots = request.app.state.export_slots
-    async with slots.hold(request.project):
+    async with slots_of(request.app).exports.hold(request.project):
         async for each in lines:
             yield each
 

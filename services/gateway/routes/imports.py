@@ -1,6 +1,5 @@
 """Importing contacts from files."""
 
-import asyncio
 from hashlib import sha256
 from typing import Annotated
 
@@ -23,21 +22,17 @@ from libs.schemas.contacts.jobs import (
 )
 from services.gateway.bus.bus import CommandPending
 from services.gateway.http.api_request import ApiRequest
-from services.gateway.http.errors import ApiError, invalid_field, unavailable
+from services.gateway.http.errors import ApiError, invalid_field
 from services.gateway.http.fields import parse_id
 from services.gateway.http.idempotency import STREAMED_BODY
 from services.gateway.http.multipart_upload import file_in
 from services.gateway.http.raw_response import RawResponse
 from services.gateway.http.response_docs import command_responses, job_responses, query_responses
+from services.gateway.http.work_slots import slots_of
 
 TAGS = ["Imports"]
 KIND = "Import job"
 FIELD = "file"
-
-MAX_UPLOADS = 8
-"""How many files a process receives at once."""
-
-_upload_slots = asyncio.Semaphore(MAX_UPLOADS)
 
 
 @post("/contacts/import", status_code=202, responses=job_responses(JobAccepted), tags=TAGS, opt={STREAMED_BODY: True})
@@ -52,9 +47,7 @@ async def import_contacts(
     become data, with `true`, `yes`, `false`, `no` as booleans and numbers as numbers. A malformed file is rejected as a
     whole. The same file again within a day returns the job that imported it.
     """
-    if _upload_slots.locked():
-        raise unavailable("Too many files are being uploaded", retry_after=5)
-    async with _upload_slots:
+    async with slots_of(request.app).uploads.hold(request.project):
         upload = Upload(request)
         async for piece in file_in(request, FIELD, MAX_FILE_BYTES):
             await upload.add(piece)

@@ -8,12 +8,12 @@ from msgspec import Meta
 
 from libs.kernel.addresses import normalize_address
 from libs.runtime.eventstore.codec import encode
-from libs.runtime.messaging.project_slots import ProjectSlots
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import invalid_field
 from services.gateway.http.json_body import Body
 from services.gateway.http.raw_response import RawResponse, data_response
 from services.gateway.http.response_docs import query_responses
+from services.gateway.http.work_slots import slots_of
 from services.gateway.verification import VerifyAddress
 from services.gateway.verification.results import AddressVerification
 
@@ -41,7 +41,6 @@ async def verify(data: JSONBody[VerifyBody], request: ApiRequest) -> RawResponse
     if address is None:
         raise invalid_field("email", "Invalid email", "invalid_string")
     verify_address: VerifyAddress = request.app.state.verify
-    slots: ProjectSlots = request.app.state.verification_slots
-    async with slots.hold(request.project):
+    async with slots_of(request.app).verifications.hold(request.project):
         found = await verify_address(address)
     return data_response(encode(found))

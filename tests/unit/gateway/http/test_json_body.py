@@ -10,7 +10,7 @@ from msgspec import Meta
 from libs.schemas.contacts.contacts import Condition
 from services.gateway.http.errors import ApiError
 from services.gateway.http.fields import Email
-from services.gateway.http.json_body import Body, decode
+from services.gateway.http.json_body import MAX_TOKENS, Body, decode
 
 
 class Sample(Body, frozen=True, kw_only=True):
@@ -128,3 +128,15 @@ def test_a_body_of_brackets_or_quotes_is_rejected_quickly() -> None:
     assert rejection(b"[" * 250_000).status == 422
     assert rejection(b"[" * 40 + b'\\"' * 125_000).status == 422
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("item", [b'""', b"0", b"[]", b"null", b'{"a":1}'])
+def test_a_body_of_very_many_values_is_rejected_before_they_are_made(item: bytes) -> None:
+    raw = b'{"email":"ada@example.com","eventName":"x","data":{"l":[' + b",".join([item] * MAX_TOKENS) + b"]}}"
+    assert errors(raw) == [("", "too_big")]
+
+
+def test_a_long_text_is_one_value() -> None:
+    text = "a,b{c}[d] \\ 'e' " * 50_000
+    sample = decode(Sample, encoded(data={"text": text}))
+    assert sample.data == {"text": text}
