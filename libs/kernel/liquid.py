@@ -210,9 +210,9 @@ def _original(text: str, index: int) -> int:
 
 
 def data_keys_in(text: str) -> set[str]:
-    """Return the keys of a contact's data that a template uses, at the top or under `data`.
+    """Return the keys of a contact's data that a template may use, at the top or under `data`.
 
-    A template with a mistake uses none.
+    `{{ utm.source }}` may use the keys `utm` and `utm.source`. A template with a mistake uses none.
     """
     if _unbounded(text):
         return set()
@@ -221,10 +221,11 @@ def data_keys_in(text: str) -> set[str]:
     except (LiquidError, RecursionError):
         return set()
     paths = [variable.segments for variables in found for variable in variables]
-    return {key for path in paths if (key := _key_at(path)) is not None}
+    return {key for path in paths for key in _keys_at(path)}
 
 
-def _key_at(path: Sequence[object]) -> str | None:
-    """Return the data key that a path starts with, or None if it is computed: `data[key]`."""
-    key = path[1] if path[0] == "data" and len(path) > 1 else path[0]
-    return key if isinstance(key, str) else None
+def _keys_at(path: Sequence[object]) -> Iterator[str]:
+    """Yield the data keys that a path may start with; none if it is computed: `data[key]`."""
+    inside = path[1:] if path[0] == "data" and len(path) > 1 else path
+    names = [str(name) for name in takewhile(lambda name: isinstance(name, str), inside)]
+    yield from (".".join(names[:length]) for length in range(1, len(names) + 1))

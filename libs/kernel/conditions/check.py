@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from libs.kernel.conditions.language import (
+    AFFIX,
+    CHOICE,
+    MAX_CHOICES,
     MAX_DEPTH,
     MAX_FILTERS,
     MAX_SPAN_SECONDS,
@@ -11,12 +14,13 @@ from libs.kernel.conditions.language import (
     NEED_VALUE,
     OPERATORS,
     ORDER,
+    RANGE,
     SECONDS,
     SUBSTRING,
     Field,
     field_of,
 )
-from libs.kernel.conditions.values import is_number, parse_instant
+from libs.kernel.conditions.values import is_number, parse_instant, parts_of
 from libs.schemas.base import FieldError
 from libs.schemas.contacts.contacts import Condition, Filter, Group
 
@@ -94,16 +98,48 @@ def _flaw_of(test: Filter, field: Field | None) -> Flaw | None:
         return None
     if test.value is None:
         return "value", f'Operator "{operator}" requires a value', "required"
-    return _flaw_of_span(test) if operator in NEED_UNIT else _flaw_of_value(test, field)
+    if operator in NEED_UNIT:
+        return _flaw_of_span(test)
+    return _flaw_of_list(test, field) if operator in CHOICE | RANGE else _flaw_of_value(test, field)
 
 
 def _flaw_of_span(test: Filter) -> Flaw | None:
     if test.unit is None:
-        return "unit", f'"{test.operator}" operator requires a unit (days, hours, or minutes)', "required"
+        return (
+            "unit",
+            f'"{test.operator}" operator requires a unit (months, weeks, days, hours, or minutes)',
+            "required",
+        )
     if not is_number(test.value):
         return "value", f'Operator "{test.operator}" requires a number', "invalid_type"
     if not 0 < test.value * SECONDS[test.unit] <= MAX_SPAN_SECONDS:
         return "value", f'Operator "{test.operator}" requires a span of more than 0 and at most 100 years', "custom"
+    return None
+
+
+def _flaw_of_list(test: Filter, field: Field) -> Flaw | None:
+    values, operator = test.value, test.operator
+    if operator in RANGE and not (isinstance(values, list) and len(values) == 2):
+        return (
+            "value",
+            f'Operator "{operator}" requires a list of two values: the lowest and the highest',
+            "invalid_type",
+        )
+    if not isinstance(values, list) or not 1 <= len(values) <= MAX_CHOICES:
+        return "value", f'Operator "{operator}" requires a list of 1 to {MAX_CHOICES} values', "invalid_type"
+    for number, (value, part) in enumerate(zip(values, parts_of(test), strict=True)):
+        if value is None or isinstance(value, dict | list):
+            return f"value.{number}", f'Operator "{operator}" requires text, numbers or booleans', "invalid_type"
+        if flaw := _flaw_of_value(part, field):
+            return f"value.{number}", *flaw[1:]
+    return _flaw_of_range(test) if operator in RANGE else None
+
+
+def _flaw_of_range(test: Filter) -> Flaw | None:
+    low, high = test.value
+    if (parse_instant(low) is None) != (parse_instant(high) is None) or is_number(low) != is_number(high):
+        message = f'Operator "{test.operator}" requires two numbers, two dates or two texts'
+        return "value", message, "invalid_type"
     return None
 
 
@@ -116,7 +152,7 @@ def _flaw_of_value(test: Filter, field: Field) -> Flaw | None:
             return "value", "subscribed must be compared with true or false", "invalid_type"
         case "createdAt" | "updatedAt" if parse_instant(value) is None:
             return "value", f"{test.field} must be compared with a date (ISO 8601)", "invalid_date"
-        case "data" if operator in SUBSTRING and (isinstance(value, dict | list) or value == ""):
+        case "data" if operator in SUBSTRING | AFFIX and (isinstance(value, dict | list) or value == ""):
             return "value", f'Operator "{operator}" requires text', "invalid_type"
         case "data" if operator in ORDER and not (isinstance(value, str) or is_number(value)):
             return "value", f'Operator "{operator}" requires a number, a date or text', "invalid_type"

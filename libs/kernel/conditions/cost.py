@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from libs.kernel.conditions.check import filters_of
-from libs.kernel.conditions.language import ORDER, PRESENCE, RELATIVE, SUBSTRING, field_of
-from libs.kernel.conditions.values import parse_instant
+from libs.kernel.conditions.language import AFFIX, CHOICE, ORDER, PRESENCE, RANGE, RELATIVE, SUBSTRING, field_of
+from libs.kernel.conditions.values import parse_instant, parts_of
 from libs.schemas.base import FieldError
 from libs.schemas.contacts.contacts import Condition, Filter
 
@@ -27,13 +27,17 @@ def cost_of(test: Filter) -> int:
     if field is None:
         return LOOKUP
     if field.scope in ("createdAt", "updatedAt"):
-        return COLUMN_TIME
+        return 2 * COLUMN_TIME if test.operator in RANGE else COLUMN_TIME
     return _cost_of_data(test) if field.scope == "data" else LOOKUP
 
 
 def _cost_of_data(test: Filter) -> int:
-    if test.operator in SUBSTRING:
+    if test.operator in SUBSTRING | AFFIX:
         return TEXT_SEARCH
+    if test.operator in RANGE:
+        return sum(map(_cost_of_data, parts_of(test)))
+    if test.operator in CHOICE:  # plain values are looked for together
+        return LOOKUP + sum(cost for each in parts_of(test) if (cost := _cost_of_data(each)) > LOOKUP)
     if test.operator in PRESENCE:
         return LOOKUP
     if test.operator in RELATIVE or parse_instant(test.value) is not None:

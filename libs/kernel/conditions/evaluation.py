@@ -5,14 +5,15 @@ It defines the meaning that the SQL of the contacts service must agree with, and
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import assert_never
+from typing import Any, assert_never
 from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
 
 from libs.kernel.conditions.language import Field, field_of
-from libs.kernel.conditions.values import passes, timespan, value_at
+from libs.kernel.conditions.values import passes, timespan
+from libs.kernel.data_paths import value_at
 from libs.kernel.instants import iso
 from libs.schemas.base import Data
 from libs.schemas.contacts.contacts import Condition, Filter, Group
@@ -56,9 +57,14 @@ def filter_holds(test: Filter, profile: ContactProfile, now: datetime) -> bool:
         case "segment":
             return (field.segment_id in profile.segments) == (test.operator == "memberOfSegment")
         case "email":
-            return passes(replace(test, value=test.value.strip().lower()), profile.email, now)
+            return passes(replace(test, value=address_text(test.value)), profile.email, now)
         case _:
             return passes(test, actual_value(test, profile), now)
+
+
+def address_text(sought: str | list[str]) -> Any:
+    """Return what a filter compares addresses with, as addresses are stored: without spaces around, in lower case."""
+    return [each.strip().lower() for each in sought] if isinstance(sought, list) else sought.strip().lower()
 
 
 def actual_value(test: Filter, profile: ContactProfile) -> object:

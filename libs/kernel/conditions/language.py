@@ -8,21 +8,27 @@ import msgspec
 ORDER = frozenset({"greaterThan", "lessThan", "greaterThanOrEqual", "lessThanOrEqual"})
 EQUALITY = frozenset({"equals", "notEquals"})
 SUBSTRING = frozenset({"contains", "notContains"})
+AFFIX = frozenset({"startsWith", "endsWith"})
+CHOICE = frozenset({"in", "notIn"})
+RANGE = frozenset({"between"})
 RELATIVE = frozenset({"within", "olderThan"})
 PRESENCE = frozenset({"exists", "notExists"})
 HISTORY = frozenset({"triggered", "notTriggered", "triggeredWithin", "notTriggeredWithin", "triggeredOlderThan"})
 MEMBERSHIP = frozenset({"memberOfSegment", "notMemberOfSegment"})
-OPERATORS = ORDER | EQUALITY | SUBSTRING | RELATIVE | PRESENCE | HISTORY | MEMBERSHIP
+OPERATORS = ORDER | EQUALITY | SUBSTRING | AFFIX | CHOICE | RANGE | RELATIVE | PRESENCE | HISTORY | MEMBERSHIP
 
-TIMES = EQUALITY | ORDER | RELATIVE
-VALUES = TIMES | SUBSTRING | PRESENCE
+TEXTS = EQUALITY | SUBSTRING | AFFIX | CHOICE
+TIMES = EQUALITY | ORDER | RANGE | RELATIVE
+VALUES = TIMES | TEXTS | PRESENCE
 NEED_UNIT = RELATIVE | {"triggeredWithin", "notTriggeredWithin", "triggeredOlderThan"}
-NEED_VALUE = ORDER | EQUALITY | SUBSTRING | NEED_UNIT
+NEED_VALUE = ORDER | RANGE | TEXTS | NEED_UNIT
 
-SECONDS = {"minutes": 60, "hours": 3600, "days": 86400}
+SECONDS = {"minutes": 60, "hours": 3600, "days": 86400, "weeks": 7 * 86400, "months": 30 * 86400}
 MAX_SPAN_SECONDS = 100 * 366 * SECONDS["days"]
 MAX_DEPTH = 5
 MAX_FILTERS = 50
+MAX_CHOICES = 100
+"""The most values that a filter with `in` or `notIn` lists."""
 
 ACTIVITIES = {
     "sent": "sent",
@@ -59,7 +65,7 @@ class Field(msgspec.Struct, frozen=True):
 
 
 CONTACT_FIELDS = {
-    "email": Field("email", EQUALITY | SUBSTRING),
+    "email": Field("email", TEXTS),
     "subscribed": Field("subscribed", EQUALITY),
     "createdAt": Field("createdAt", TIMES),
     "updatedAt": Field("updatedAt", TIMES),

@@ -1,7 +1,7 @@
 """The test of one value.
 
-A missing value or null passes only `notExists`. A value of a different type than the filter's passes only `notEquals`.
-Times are compared as instants.
+A missing value or null passes only `notExists`. A value of a different type than the filter's passes only `notEquals`
+and `notIn`. Times are compared as instants, and a date without a time is the whole of that day in UTC.
 """
 
 import re
@@ -11,16 +11,19 @@ from operator import ge, gt, le, lt
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from libs.kernel.conditions.language import (
+    AFFIX,
+    CHOICE,
     EQUALITY,
     ORDER,
     PRESENCE,
+    RANGE,
     RELATIVE,
     SECONDS,
     SUBSTRING,
 )
-from libs.schemas.base import Data
 from libs.schemas.contacts.contacts import Filter
 
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -35,9 +38,6 @@ _INSTANT = re.compile(
     r"(?P<zone>Z|[+-](0\d|1[0-5])(:?[0-5]\d)?)?)?",
     re.ASCII,
 )
-_INDEX = re.compile(r"[ \t\n\v\f\r]*[+-]?\d+", re.ASCII)
-"""The index of a list, as PostgreSQL parses it."""
-
 _DAY = timedelta(days=1)
 
 
@@ -48,25 +48,16 @@ def passes(test: Filter, value: object, now: datetime) -> bool:
     if test.operator in RELATIVE:
         return _relative(test, value, now)
     if test.operator in SUBSTRING:
-        return isinstance(value, str) and (search_text(test.value) in value.lower()) == (test.operator == "contains")
+        return _searched(test, value)
+    if test.operator in AFFIX:
+        return isinstance(value, str) and _has_affix(test, value.lower())
+    if test.operator in CHOICE or test.operator in RANGE:
+        return _passes_parts(test, value, now)
     if (moment := parse_instant(test.value)) is not None:
         return _compare_instants(test, value, moment)
     if test.operator in EQUALITY:
         return equal_as_json(value, test.value) == (test.operator == "equals")
     return _comparable(value, test.value) and COMPARE[test.operator](value, test.value)
-
-
-def value_at(data: Data, path: str) -> object:
-    """Return the value at a dotted path, such as `order.items.0.price`, or None. -1 is the last item of a list."""
-    value: object = data
-    for name in path.split("."):
-        if isinstance(value, dict):
-            value = value.get(name)
-        elif isinstance(value, list) and _INDEX.fullmatch(name) and -len(value) <= int(name) < len(value):
-            value = value[int(name)]
-        else:
-            return None
-    return value
 
 
 def parse_instant(text: object) -> datetime | None:
@@ -82,10 +73,7 @@ def parse_instant(text: object) -> datetime | None:
 
 
 def is_whole_day(text: object) -> bool:
-    """Return whether it is a date without a time.
-
-    Such a date equals every moment of that day in UTC, and is ordered as its first.
-    """
+    """Return whether it is a date without a time, which stands for the whole of that day in UTC."""
     return isinstance(text, str) and "T" not in text
 
 
@@ -93,6 +81,19 @@ def timespan(test: Filter) -> timedelta:
     """Return the span of a relative test."""
     assert test.unit is not None
     return timedelta(seconds=test.value * SECONDS[test.unit])
+
+
+def parts_of(test: Filter) -> list[Filter]:
+    """Return the filters that one with a list of values stands for.
+
+    Of `in`, any of them must pass; of `notIn` and `between`, all.
+    """
+    if test.operator in RANGE:
+        operators = ["greaterThanOrEqual", "lessThanOrEqual"]
+    else:
+        operators = ["equals" if test.operator == "in" else "notEquals"] * len(test.value)
+    pairs = zip(operators, test.value, strict=True)
+    return [replace(test, operator=operator, value=value) for operator, value in pairs]
 
 
 def search_text(value: object) -> str:
@@ -125,13 +126,58 @@ def _relative(test: Filter, value: object, now: datetime) -> bool:
     return moment < ago if test.operator == "olderThan" else ago <= moment <= now
 
 
+def _searched(test: Filter, value: object) -> bool:
+    """Return whether a text contains the sought text, or a list has it as an item. Other values pass neither test."""
+    if isinstance(value, str):
+        found = search_text(test.value) in value.lower()
+    elif isinstance(value, list):
+        found = any(_is_item(test.value, each) for each in value)
+    else:
+        return False
+    return found == (test.operator == "contains")
+
+
+def _is_item(sought: object, item: object) -> bool:
+    if isinstance(sought, str):
+        return isinstance(item, str) and item.lower() == sought.lower()
+    return equal_as_json(sought, item)
+
+
+def _has_affix(test: Filter, text: str) -> bool:
+    affix = search_text(test.value)
+    return text.startswith(affix) if test.operator == "startsWith" else text.endswith(affix)
+
+
+def _passes_parts(test: Filter, value: object, now: datetime) -> bool:
+    verdicts = (passes(each, value, now) for each in parts_of(test))
+    return any(verdicts) if test.operator == "in" else all(verdicts)
+
+
 def _compare_instants(test: Filter, value: object, bound: datetime) -> bool:
     moment = parse_instant(value)
+    if moment is None:
+        return test.operator == "notEquals"
+    since = moment - bound
+    if is_whole_day(test.value):
+        return _compare_with_day(test.operator, since)
     if test.operator in ORDER:
-        return moment is not None and COMPARE[test.operator](moment, bound)
-    within = _DAY if is_whole_day(test.value) else timedelta(microseconds=1)
-    equal = moment is not None and timedelta(0) <= moment - bound < within
-    return equal == (test.operator == "equals")
+        return COMPARE[test.operator](since, timedelta(0))
+    return (since == timedelta(0)) == (test.operator == "equals")
+
+
+def _compare_with_day(operator: str, since: timedelta) -> bool:
+    """Compare a moment, as the time since the day began, with the whole of that day."""
+    match operator:
+        case "greaterThan":
+            return since >= _DAY
+        case "greaterThanOrEqual":
+            return since >= timedelta(0)
+        case "lessThan":
+            return since < timedelta(0)
+        case "lessThanOrEqual":
+            return since < _DAY
+        case _:
+            return (timedelta(0) <= since < _DAY) == (operator == "equals")
 
 
 def _comparable(left: object, right: object) -> bool:

@@ -100,7 +100,7 @@ class Filter(View, frozen=True, kw_only=True):
     field: str
     operator: str
     value: Any = None
-    unit: Literal["days", "hours", "minutes"] | None = None
+    unit: Literal["months", "weeks", "days", "hours", "minutes"] | None = None
 
 
 class Group(View, frozen=True, kw_only=True):

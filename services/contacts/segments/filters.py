@@ -6,9 +6,13 @@ without errors. Times that the API shows to the millisecond are compared to the 
 
 from typing import assert_never
 
+from libs.kernel.conditions.evaluation import address_text
 from libs.kernel.conditions.language import (
+    AFFIX,
+    CHOICE,
     ORDER,
     PRESENCE,
+    RANGE,
     RELATIVE,
     SUBSTRING,
     Field,
@@ -18,6 +22,7 @@ from libs.kernel.conditions.values import (
     is_number,
     is_whole_day,
     parse_instant,
+    parts_of,
     timespan,
 )
 from libs.runtime.eventstore.codec import encode
@@ -32,6 +37,17 @@ SQL_OPERATOR = {
     "lessThanOrEqual": "<=",
 }
 STRPOS_TEST = {"contains": "> 0", "notContains": "= 0"}
+EXISTS_TEST = {"contains": "exists", "notContains": "not exists"}
+AFFIX_TEST = {"startsWith": "starts_with({text}, {affix})", "endsWith": "right({text}, length({affix})) = {affix}"}
+ITEMS = "jsonb_array_elements({}) as item"
+ANY_TEST = {"in": "= any", "notIn": "<> all"}
+AGAINST_SPAN = {
+    "greaterThan": ">= {end}",
+    "lessThan": "< {start}",
+    "greaterThanOrEqual": ">= {start}",
+    "lessThanOrEqual": "< {end}",
+}
+"""How a moment is ordered against a whole day or a microsecond, from its start to its end."""
 WITHIN = {"triggeredWithin", "notTriggeredWithin"}
 NEGATED = {"notTriggered", "notTriggeredWithin"}
 COUNTERS = {"event": "contact_event", "activity": "contact_activity"}
@@ -116,27 +132,55 @@ def is_listed(field: Field, builder: PredicateBuilder) -> str:
 
 
 def _email(test: Filter, builder: PredicateBuilder) -> str:
-    value = builder.bind(test.value.strip().lower(), "text")
+    if test.operator in CHOICE:
+        return f"email {ANY_TEST[test.operator]} ({builder.bind(address_text(test.value), 'text[]')})"
+    value = builder.bind(address_text(test.value), "text")
     if test.operator in SUBSTRING:
         return f"strpos(email, {value}) {STRPOS_TEST[test.operator]}"
+    if test.operator in AFFIX:
+        return AFFIX_TEST[test.operator].format(text="email", affix=value)
     return f"email {SQL_OPERATOR[test.operator]} {value}"
 
 
 def _data(test: Filter, field: Field, builder: PredicateBuilder) -> str:
     if test.operator == "equals" and _is_contained(test, field):
-        return f"data @> {builder.bind(_nested(field.path, test.value), 'jsonb')}"
-    value = _at(field.path, builder)
+        return _contains(field, test.value, builder)
+    value = _at(field, builder)
     present = f"coalesce({value} <> 'null', false)"
     if test.operator in PRESENCE:
         return present if test.operator == "exists" else f"not {present}"
-    if test.operator in RELATIVE or (parse_instant(test.value) is not None and test.operator not in SUBSTRING):
-        return _time(test, f"instant({value})", present, builder)
+    if test.operator in CHOICE:
+        return _data_choice(test, value, present, builder)
+    return _data_value(test, value, present, builder)
+
+
+def _data_value(test: Filter, value: str, present: str, builder: PredicateBuilder) -> str:
+    if test.operator in RANGE:
+        return _joined("and", [_data_value(each, value, present, builder) for each in parts_of(test)])
     if test.operator in SUBSTRING:
         return _data_substring(test, value, builder)
+    if test.operator in AFFIX:
+        affix = f"lower({builder.bind(_text(test.value), 'text')})"
+        return AFFIX_TEST[test.operator].format(text=_lower_text(value), affix=affix)
+    if test.operator in RELATIVE or parse_instant(test.value) is not None:
+        return _time(test, f"instant({value})", present, builder)
     if test.operator in ORDER:
         return _data_order(test, value, builder)
     sought = builder.bind(encode(test.value).decode(), "jsonb")
     return f"{value} = {sought}" if test.operator == "equals" else f"({present} and {value} <> {sought})"
+
+
+def _data_choice(test: Filter, value: str, present: str, builder: PredicateBuilder) -> str:
+    """Compare with all plain values at once, and with each date."""
+    parts = parts_of(test)
+    plain = [encode(each.value).decode() for each in parts if parse_instant(each.value) is None]
+    found = [f"{value} {ANY_TEST[test.operator]} ({builder.bind(plain, 'text[]')}::jsonb[])"] if plain else []
+    found += [_data_value(each, value, present, builder) for each in parts if parse_instant(each.value) is not None]
+    return _joined("or", found) if test.operator == "in" else _joined("and", [present, *found])
+
+
+def _joined(word: str, tests: list[str]) -> str:
+    return f"({f' {word} '.join(tests)})"
 
 
 def _is_contained(test: Filter, field: Field) -> bool:
@@ -146,6 +190,15 @@ def _is_contained(test: Filter, field: Field) -> bool:
     """
     plain = isinstance(test.value, str | bool | int | float) and parse_instant(test.value) is None
     return plain and not any(_may_be_index(step) for step in field.path)
+
+
+def _contains(field: Field, value: object, builder: PredicateBuilder) -> str:
+    """Return whether the data has the value, under a key that is the whole path or, without that key, at the path."""
+    nested = f"data @> {builder.bind(_nested(field.path, value), 'jsonb')}"
+    if len(field.path) == 1:
+        return nested
+    exact = f"data @> {builder.bind(_nested([field.name], value), 'jsonb')}"
+    return f"({exact} or ({nested} and not data ? {builder.bind(field.name, 'text')}))"
 
 
 def _may_be_index(step: str) -> bool:
@@ -158,16 +211,34 @@ def _nested(path: list[str], value: object) -> str:
     return encode(value).decode()
 
 
-def _at(path: list[str], builder: PredicateBuilder) -> str:
-    if len(path) == 1:
-        return f"(data -> {builder.bind(path[0], 'text')})"
-    return f"(data #> {builder.bind(path, 'text[]')})"
+def _at(field: Field, builder: PredicateBuilder) -> str:
+    exact = f"data -> {builder.bind(field.name, 'text')}"
+    if len(field.path) == 1:
+        return f"({exact})"
+    return f"coalesce({exact}, data #> {builder.bind(field.path, 'text[]')})"
 
 
 def _data_substring(test: Filter, value: str, builder: PredicateBuilder) -> str:
-    sought = test.value if isinstance(test.value, str) else encode(test.value).decode()
-    text = f"case when jsonb_typeof({value}) = 'string' then lower({value} #>> '{{}}') end"
-    return f"strpos({text}, lower({builder.bind(sought, 'text')})) {STRPOS_TEST[test.operator]}"
+    """Search a text for the text, and a list for the item."""
+    sought = f"lower({builder.bind(_text(test.value), 'text')})"
+    if isinstance(test.value, str):
+        item = f"jsonb_typeof(item) = 'string' and lower(item #>> '{{}}') = {sought}"
+    else:
+        item = f"item = {builder.bind(encode(test.value).decode(), 'jsonb')}"
+    return f"""
+        case jsonb_typeof({value})
+            when 'string' then strpos(lower({value} #>> '{{}}'), {sought}) {STRPOS_TEST[test.operator]}
+            when 'array' then {EXISTS_TEST[test.operator]} (select from {ITEMS.format(value)} where {item})
+        end"""
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else encode(value).decode()
+
+
+def _lower_text(value: str) -> str:
+    """Return the value in lower case if it is a text, else null."""
+    return f"case when jsonb_typeof({value}) = 'string' then lower({value} #>> '{{}}') end"
 
 
 def _data_order(test: Filter, value: str, builder: PredicateBuilder) -> str:
@@ -185,12 +256,14 @@ def _time(test: Filter, moment: str, present: str, builder: PredicateBuilder) ->
     if test.operator in RELATIVE:
         ago = builder.ago(test, moment)
         return f"{moment} < {ago}" if test.operator == "olderThan" else _between(moment, ago)
+    if test.operator in RANGE:
+        return _joined("and", [_time(each, moment, present, builder) for each in parts_of(test)])
     sought = parse_instant(test.value)
     assert sought is not None
     bound = builder.bind(sought.isoformat(), "text::timestamptz")  # asyncpg would send the year 1 as minus infinity
-    if test.operator in ORDER:
-        return f"{moment} {SQL_OPERATOR[test.operator]} {bound}"
     end = f"{bound} + interval '{'24 hours' if is_whole_day(test.value) else '1 microsecond'}'"
+    if test.operator in ORDER:
+        return f"{moment} {AGAINST_SPAN[test.operator].format(start=bound, end=end)}"
     equal = f"({moment} >= {bound} and {moment} < {end})"
     return equal if test.operator == "equals" else f"({present} and {equal} is not true)"
 

@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from libs.kernel import links
+from libs.kernel.data_paths import with_dotted_keys
 from libs.kernel.locales import DEFAULT_LOCALE
 from services.delivery.ledger.mail import Mail
 
@@ -35,11 +36,11 @@ def variables(mail: Mail, urls: Urls) -> dict[str, Any]:
     data cannot replace.
     """
     own = _decode(mail.data)
-    data = _decode(mail.contact_data) | own
+    data = with_dotted_keys(_decode(mail.contact_data) | own)
     return {
         **data,
         "data": data,
-        "event": own,
+        "event": with_dotted_keys(own),
         "id": str(mail.contact_id),
         "email": mail.recipient,
         "subscribed": mail.subscribed,

@@ -20,7 +20,8 @@ from libs.kernel.conditions.language import (
     Field,
     field_of,
 )
-from libs.kernel.conditions.values import passes, value_at
+from libs.kernel.conditions.values import passes
+from libs.kernel.data_paths import value_at
 from libs.schemas.base import Data, FieldError
 from libs.schemas.contacts.contacts import Condition, Filter, Group
 from libs.schemas.workflows import Step, StepType
@@ -38,7 +39,7 @@ class BranchConfig(msgspec.Struct, frozen=True):
     id: Annotated[str, msgspec.Meta(min_length=1)]
     operator: str
     value: Any = None
-    unit: Literal["days", "hours", "minutes"] | None = None
+    unit: Literal["months", "weeks", "days", "hours", "minutes"] | None = None
     name: str = ""
 
 

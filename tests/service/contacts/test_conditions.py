@@ -12,12 +12,15 @@ from msgspec.structs import replace
 from libs.kernel.conditions.check import flaws
 from libs.kernel.conditions.evaluation import ContactProfile, Occurrences, holds
 from libs.kernel.conditions.language import (
+    AFFIX,
+    CHOICE,
     CONTACT_FIELDS,
     HISTORY,
     MEMBERSHIP,
     NEED_UNIT,
     NEED_VALUE,
     ORDER,
+    RANGE,
     RELATIVE,
     SUBSTRING,
     VALUES,
@@ -64,9 +67,9 @@ DATES = [
 ]
 OTHERS: list[Any] = [0, 1, 1.0, -2.5, 1e20, True, False, [], ["pro", 1, None], {}, {"pro": 1}, [["pro"]]]
 SOME_VALUES: list[Any] = [*TEXTS, *DATES, *OTHERS]
-UNITS: list[Literal["minutes", "hours", "days"]] = ["minutes", "hours", "days"]
+UNITS: list[Literal["minutes", "hours", "days", "weeks", "months"]] = ["minutes", "hours", "days", "weeks", "months"]
 EVENTS = ["signup", "Signup", "a.b", *WEIRD]
-PATHS = ["v", "nested.v", "list.0", "list.-1", "list.v", "missing", "v.v", "n", *WEIRD]
+PATHS = ["v", "nested.v", "nested.w", "dotted.v", "list.0", "list.-1", "list.v", "missing", "v.v", "n", *WEIRD]
 
 
 def at(times: dict[str, datetime]) -> dict[str, Occurrences]:
@@ -97,6 +100,8 @@ def person_of(number: int, value: Any) -> ContactProfile:
         data={
             "v": value,
             "nested": {"v": value, "w": 1},
+            "nested.w": value,
+            "dotted.v": value,
             "list": [value, {"v": value}],
             "n": None,
             WEIRD[number % len(WEIRD)]: value,
@@ -144,16 +149,28 @@ def values_for(field: str, operator: str) -> st.SearchStrategy[Any]:
     texts = st.sampled_from([*TEXTS, "user1", "EXAMPLE"]).filter(bool)
     if operator in NEED_UNIT or operator in RELATIVE:
         return st.sampled_from([1, 2.5, 30, 400])
+    if operator in CHOICE:
+        return st.lists(values_for(field, "equals").filter(is_scalar), min_size=1, max_size=4)
+    if operator in RANGE:
+        return st.lists(values_for(field, "lessThan"), min_size=2, max_size=2).filter(is_range)
     if field == "subscribed":
         return st.booleans()
     if field in ("createdAt", "updatedAt"):
         own = [person.created_at.isoformat(timespec="milliseconds") for person in PEOPLE]
         return st.sampled_from([*own, "2026-05-06", ago(days=1).date().isoformat()])
-    if field == "email" or operator in SUBSTRING:
+    if field == "email" or operator in SUBSTRING | AFFIX:
         return texts
     if operator in ORDER:
         return st.sampled_from([*TEXTS, *DATES, 0, 1, 1.0, -2.5, 3])
     return st.sampled_from(SOME_VALUES) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+
+def is_scalar(value: Any) -> bool:
+    return isinstance(value, str | int | float | bool)
+
+
+def is_range(values: list[Any]) -> bool:
+    return not flaws(all_of(Filter(field="data.v", operator="between", value=values)))
 
 
 LOGIC: list[Literal["AND", "OR"]] = ["AND", "OR"]
@@ -228,6 +245,7 @@ def filters_on_data(draw: st.DrawFn, value: Any) -> Filter:
     path = draw(st.sampled_from(["v", "in.v", "list.1", "list.-1", "list.0.v"]) | TEXT.filter(bool))
     operator = draw(st.sampled_from(sorted(VALUES)))
     sought = draw(st.just(value) | JSON) if operator in NEED_VALUE else None
+    sought = draw(st.lists(st.just(value) | JSON, min_size=1, max_size=3)) if operator in CHOICE | RANGE else sought
     sought = draw(st.sampled_from([1, 2.5, 30, 400])) if operator in RELATIVE else sought
     unit = draw(st.sampled_from(UNITS)) if operator in RELATIVE else None
     return Filter(field=f"data.{path}", operator=operator, value=sought, unit=unit)

@@ -40,3 +40,9 @@ def test_a_document_that_uses_the_field_refers_to_it(document: object) -> None:
 )
 def test_a_document_that_only_contains_its_name_does_not(document: object) -> None:
     assert not refers_to_field(document, "plan")
+
+
+def test_a_template_that_uses_a_path_may_use_the_key_with_its_dots() -> None:
+    assert refers_to_field({"body": "{{ utm.source }}"}, "utm.source")
+    assert refers_to_field({"body": "{{ data.utm.source }}"}, "utm")
+    assert not refers_to_field({"body": "{{ utm }}"}, "utm.source")
