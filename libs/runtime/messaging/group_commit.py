@@ -45,6 +45,7 @@ CONNECTION_ERRORS = (
     asyncpg.OperatorInterventionError,  # the server is stopping or starting, or ended our session
     asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # our session was ended, and asyncpg has read why but not yet that it is closed
     OSError,
     TimeoutError,
 )

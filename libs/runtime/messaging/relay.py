@@ -18,6 +18,7 @@ from libs.runtime import crash, metrics
 from libs.runtime.clock import now
 from libs.runtime.eventstore.envelope import event_headers, meta_of
 from libs.runtime.messaging.adaptive_batching import AdaptiveBatching
+from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
 from libs.runtime.messaging.publisher import Outgoing, Publisher
 from libs.runtime.timeouts import soft_timeout
 
@@ -96,7 +97,7 @@ class Relay:
         while True:
             try:
                 await self._lead()
-            except (Deposed, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as lost:
+            except (Deposed, asyncpg.PostgresError, *CONNECTION_ERRORS) as lost:
                 log.warning("relay.lost", service=self._schema, error=repr(lost))
             finally:
                 self._set_active(False)
