@@ -2,7 +2,8 @@
 
 There are three kinds of failure. A refusal is a reply. A message that cannot be decoded is dead-lettered at once.
 Anything else is retried after growing delays (a nak ignores the consumer's own back-off) and dead-lettered after the
-last; the handler's transaction was rolled back each time, so nothing is half done.
+last; the handler's transaction was rolled back each time, so nothing is half done. A message with which processes may
+have died is handled apart from others, see `libs.runtime.messaging.suspects`.
 """
 
 import asyncio
@@ -21,8 +22,15 @@ from libs.runtime import crash, metrics
 from libs.runtime.eventstore.codec import Codec, encode
 from libs.runtime.eventstore.envelope import Envelope, envelope_of, require_subject
 from libs.runtime.messaging.bus import RateLimited
-from libs.runtime.messaging.group_commit import MAX_TRANSACTION_BYTES, GroupCommit, Outcome, QueuedMessage
+from libs.runtime.messaging.group_commit import (
+    CONNECTION_ERRORS,
+    MAX_TRANSACTION_BYTES,
+    GroupCommit,
+    Outcome,
+    QueuedMessage,
+)
 from libs.runtime.messaging.slow_commands import SlowCommands
+from libs.runtime.messaging.suspects import ProcessDied, Suspects, is_suspect
 from libs.schemas.base import Message
 
 log = structlog.get_logger()
@@ -41,7 +49,8 @@ CLAIM_SECONDS = 4.0
 """Half the time after which the bus delivers a message again."""
 TOKENS_WITHOUT_DOMAIN = 9
 """Number of tokens in the reply subject of a JetStream message, if it has no domain and no account."""
-SEQUENCE_TOKEN, SEQUENCE_TOKEN_AFTER_DOMAIN = 5, 7
+DELIVERIES_TOKEN, SEQUENCE_TOKEN = 4, 5
+DOMAIN_TOKENS = 2
 
 
 class Consumer:
@@ -54,6 +63,7 @@ class Consumer:
         commit: GroupCommit,
         client: Client,
         delays: Sequence[float],
+        suspects: Suspects,
         slow_kinds: Collection[type[Message]] = (),
     ) -> None:
         self.name = name
@@ -61,37 +71,40 @@ class Consumer:
         self.commit = commit
         self._client = client
         self._delays = delays
+        self._suspects = suspects
         self._slow_commands = SlowCommands(slow_kinds, commit)
         self._running: set[asyncio.Task[None]] = set()
 
     async def receive(self, raws: Sequence[Msg]) -> None:
         """Handle JetStream messages. Each is acknowledged after its commit, scheduled for a retry or dead-lettered.
 
-        Slow commands are only started.
+        Slow commands and suspect messages are only started.
         """
-        readable = [delivery for raw in raws if (delivery := await self._read(raw))]
-        for delivery in readable:
-            if delivery.envelope in self._slow_commands:
+        together: list[Delivery] = []
+        for raw in raws:
+            delivery = await self._read(raw)
+            if delivery and (is_suspect(deliveries_of(raw)) or delivery.envelope in self._slow_commands):
                 self._start(delivery)
-        others = [delivery for delivery in readable if delivery.envelope not in self._slow_commands]
-        await asyncio.gather(*(self._handle(part) for part in split_by_size(others)))
+            elif delivery:
+                together.append(delivery)
+        await asyncio.gather(*(self._handle(part) for part in split_by_size(together)))
 
     async def drain(self, seconds: float) -> None:
-        """Give the slow commands that were started so much time to finish. The others are redelivered later."""
+        """Give the messages that were started so much time to finish. The others are redelivered later."""
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=seconds)
             for task in late:
                 task.cancel()
 
     def _start(self, delivery: "Delivery") -> None:
-        task = asyncio.create_task(self._handle_slow(delivery))
+        task = asyncio.create_task(self._handle_apart(delivery))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _handle_slow(self, delivery: "Delivery") -> None:
+    async def _handle_apart(self, delivery: "Delivery") -> None:
         claiming = asyncio.create_task(_keep_claimed(delivery.raw))
         try:
-            outcome = await self._slow_commands.handle(delivery.envelope)
+            outcome = await self._outcome_apart(delivery)
         finally:
             claiming.cancel()
         if isinstance(outcome, RateLimited) and delivery.reply_to:
@@ -100,6 +113,17 @@ class Consumer:
             await self._settle(delivery, outcome)
         except (NatsError, OSError, TimeoutError) as broken:
             log.warning("consumer.not_acknowledged", consumer=self.name, error=repr(broken))
+
+    async def _outcome_apart(self, delivery: "Delivery") -> Outcome:
+        envelope = delivery.envelope
+        handle = self._slow_commands.handle if envelope in self._slow_commands else self.commit.handle_alone
+        if not is_suspect(deliveries_of(delivery.raw)):
+            return await handle(envelope)
+        try:
+            async with self._suspects.alone(self.name, envelope.id):
+                return await handle(envelope)
+        except (ProcessDied, *CONNECTION_ERRORS) as error:
+            return error
 
     async def _handle(self, deliveries: Sequence["Delivery"]) -> None:
         items = [QueuedMessage(each.envelope, stream_sequence(each.raw), len(each.raw.data)) for each in deliveries]
@@ -133,7 +157,7 @@ class Consumer:
     async def _retry_later(self, raw: Msg, error: Exception) -> None:
         attempt = raw.metadata.num_delivered
         metrics.FAILURES.labels(self.name, type(error).__name__).inc()
-        if attempt > len(self._delays):
+        if attempt > len(self._delays) or isinstance(error, ProcessDied):
             await self._dead_letter(raw, error)
             return
         delay = self._delays[attempt - 1]
@@ -216,9 +240,19 @@ def origin_of(raw: Msg) -> tuple[str, Mapping[str, str]]:
 
 
 def stream_sequence(raw: Msg) -> int:
-    """Return the message's sequence in its stream, from one token of its reply subject: nats-py would parse all."""
+    """Return the message's sequence in its stream."""
+    return _number_in_reply(raw, SEQUENCE_TOKEN)
+
+
+def deliveries_of(raw: Msg) -> int:
+    """Return how often the message was delivered, this time included."""
+    return _number_in_reply(raw, DELIVERIES_TOKEN)
+
+
+def _number_in_reply(raw: Msg, token: int) -> int:
+    """Return one token of the reply subject: nats-py would parse all."""
     tokens = raw.reply.split(".")
-    return int(tokens[SEQUENCE_TOKEN if len(tokens) == TOKENS_WITHOUT_DOMAIN else SEQUENCE_TOKEN_AFTER_DOMAIN])
+    return int(tokens[token if len(tokens) == TOKENS_WITHOUT_DOMAIN else token + DOMAIN_TOKENS])
 
 
 def is_redelivery(raw: Msg) -> bool:

@@ -29,6 +29,7 @@ from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.service import Build, Service
 from libs.runtime.process.settings import BadSettings, Settings
 from libs.runtime.process.timers import Timers
+from libs.runtime.process.watchdog import watched
 
 log = structlog.get_logger()
 DRAIN_SECONDS = 10.0
@@ -56,7 +57,12 @@ def run(build: Build) -> None:
     crash.arm(config.crash_at)
     _raise_file_limit()
     gc.set_threshold(GC_THRESHOLD)
-    uvloop.run(serve(service, config))
+    uvloop.run(_serve_watched(service, config))
+
+
+async def _serve_watched(service: Service, config: Settings) -> None:
+    async with watched(config.stall_seconds):
+        await serve(service, config)
 
 
 async def serve(service: Service, config: Settings, started: "asyncio.Future[Runtime] | None" = None) -> None:
@@ -126,6 +132,7 @@ def _open_consumers(runtime: Runtime) -> None:
             timers.commit,
             runtime.client,
             runtime.settings.delays,
+            runtime.suspects,
         )
     answer_queries(runtime.broker, service.name, service.queries, runtime.query_pool)
 
@@ -164,6 +171,7 @@ async def _clean_inbox(runtime: Runtime) -> None:
     while True:
         try:
             more = await inbox.delete_old(runtime.pool)
+            await runtime.suspects.forget_old()
         except CONNECTION_ERRORS as broken:
             log.warning("inbox.cleanup_failed", error=repr(broken))
             more = False

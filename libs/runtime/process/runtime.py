@@ -24,6 +24,7 @@ from libs.runtime.messaging.decrypting_publisher import DecryptingPublisher
 from libs.runtime.messaging.group_commit import COMMAND_TIMEOUT, GroupCommit
 from libs.runtime.messaging.pull_loop import FETCH, PullLoop
 from libs.runtime.messaging.relay import Relay
+from libs.runtime.messaging.suspects import Suspects
 from libs.runtime.process.health import Check
 from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings
@@ -61,6 +62,7 @@ class Runtime:
         """Set after every commit of this process. Background work that looks for new rows can wait for it."""
         self.publisher = DecryptingPublisher(client, "EVENTS", pool)
         self.relay = Relay(config.database_url, service.name, self.publisher, asyncio.Event())
+        self.suspects = Suspects(pool)
         self.consumers: dict[str, Consumer] = {}
         self.commits: list[GroupCommit] = []
         self.pull_loops: list[PullLoop] = []
@@ -124,6 +126,7 @@ class Runtime:
             commit,
             self.client,
             self.settings.delays,
+            self.suspects,
             self.service.slow_commands if kind == "commands" else (),
         )
         if stream:

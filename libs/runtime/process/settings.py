@@ -193,6 +193,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str | None, Meta(description="Public key of the first project; a changed one revokes the one before it")
     ] = None
     bootstrap_domain: Annotated[str, Meta(description="Verified sending domain of the first project")] = "example.com"
+    stall_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="A process whose event loop stands still for so long ends, to be started again; 0: never",
+        ),
+    ] = 30.0
     crash_at: Annotated[str, Meta(description="Tests only: kill the process at this named point")] = ""
 
     @property

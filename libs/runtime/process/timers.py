@@ -19,6 +19,7 @@ from libs.runtime.eventstore.codec import Codec
 from libs.runtime.eventstore.envelope import Envelope, meta_of
 from libs.runtime.messaging.consumer import FailedMessage, dead_letter
 from libs.runtime.messaging.group_commit import CONNECTION_ERRORS, GroupCommit
+from libs.runtime.messaging.suspects import ProcessDied, Suspects, is_suspect
 from libs.runtime.timeouts import soft_timeout
 from libs.schemas.base import Message
 
@@ -53,6 +54,7 @@ class Timers:
         commit: GroupCommit,
         client: Client,
         delays: Sequence[float],
+        suspects: Suspects,
     ) -> None:
         self._service = service
         self._pool = pool
@@ -60,6 +62,7 @@ class Timers:
         self._commit = commit
         self._client = client
         self._delays = delays
+        self._suspects = suspects
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -83,17 +86,26 @@ class Timers:
     async def _fire(self, row: asyncpg.Record) -> UUID | None:
         """Handle one timer. Return its id if it is done."""
         try:
-            await self._commit.submit(self._envelope(row))
+            await self._handle(row)
         except Exception as error:
             metrics.TIMERS_FAILED.labels(self._service).inc()
             return await self._postpone(row, error)
         timer: UUID = row["id"]
         return timer
 
+    async def _handle(self, row: asyncpg.Record) -> None:
+        if not is_suspect(row["attempts"]):
+            await self._commit.submit(self._envelope(row))
+            return
+        async with self._suspects.alone(f"{self._service}-timers", row["id"]):
+            outcome = await self._commit.handle_alone(self._envelope(row))
+        if isinstance(outcome, Exception):
+            raise outcome
+
     async def _postpone(self, row: asyncpg.Record, error: Exception) -> UUID | None:
         attempt: int = row["attempts"]
         log.warning("timers.failed", service=self._service, name=row["name"], attempt=attempt, error=repr(error))
-        if attempt > len(self._delays):
+        if attempt > len(self._delays) or isinstance(error, ProcessDied):
             return await self._dead_letter(row, error)
         await self._pool.execute(LATER, row["id"], self._delays[attempt - 1], timeout=10)
         return None

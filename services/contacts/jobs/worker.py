@@ -7,7 +7,8 @@ those of a large file.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import structlog
@@ -16,6 +17,7 @@ from libs.runtime import crash
 from libs.runtime.eventstore.envelope import Cause, Origin
 from libs.runtime.eventstore.store import UnitOfWork
 from libs.runtime.messaging.group_commit import CONFLICT_ERRORS, CONNECTION_ERRORS
+from libs.runtime.messaging.suspects import ProcessDied
 from libs.runtime.process.runtime import Runtime
 from libs.schemas.contacts.jobs import JobEnded, JobKind
 from services.contacts.jobs import failures, import_file
@@ -46,6 +48,9 @@ from events where position = (select min(position) from outbox)
 """The age of the oldest event that is not yet published."""
 
 MAX_ATTEMPTS = 5
+JOBS = "contacts-jobs"
+MAX_REMEMBERED = 1000
+"""Jobs that a process remembers to have begun."""
 FAILED = "The job failed because of an internal error; see the service's log"
 
 RunPage = Callable[[UnitOfWork, Job, Cause, int], Awaitable[None]]
@@ -75,13 +80,18 @@ async def tidy(runtime: Runtime) -> None:
 
 
 class JobWorker:
-    """One process's part of the work. `_failed_attempts` counts consecutive failures of a job's page."""
+    """One process's part of the work.
+
+    `_failed_attempts` counts consecutive failures of a job's page; `_begun` are the jobs of which this process has done
+    a page.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._page_size = AdaptivePageSize()
         self._commands = 0
         self._failed_attempts: dict[UUID, int] = {}
+        self._begun: set[UUID] = set()
 
     async def run(self) -> None:
         while True:
@@ -117,6 +127,10 @@ class JobWorker:
                 row = await contact_job.claim(unit.conn)
                 if row:
                     await self._run_page_of(unit, row)
+        except ProcessDied as died:
+            assert row
+            await self._fail(row, str(died))
+            return True
         except CONNECTION_ERRORS:
             raise
         except Exception as error:
@@ -127,6 +141,7 @@ class JobWorker:
         crash.point("after_job_page")
         if row:
             self._failed_attempts.pop(row.job.id, None)
+            self._note_begun(row.job.id)
         return row is not None
 
     async def _run_page_of(self, unit: UnitOfWork, row: JobRow) -> None:
@@ -134,9 +149,24 @@ class JobWorker:
         unit.expect(job.stream, job.version)
         # a smaller page conflicts less often with writers of the same contacts
         limit = max(1, self._page_size.rows >> 2 * self._failed_attempts.get(job.id, 0))
-        await PAGES[job.kind](unit, job, _cause(row), limit)
-        await unit.flush()
+        async with self._noted(job):
+            await PAGES[job.kind](unit, job, _cause(row), limit)
+            await unit.flush()
         crash.point("before_job_commit")
+
+    def _note_begun(self, job: UUID) -> None:
+        if len(self._begun) >= MAX_REMEMBERED:
+            self._begun.clear()  # they are noted once more
+        self._begun.add(job)
+
+    @asynccontextmanager
+    async def _noted(self, job: Job) -> AsyncIterator[None]:
+        """Note the first page of a job that this process does: the one before may have died with the same."""
+        if job.id in self._begun:
+            yield
+        else:
+            async with self._runtime.suspects.alone(JOBS, job.id):
+                yield
 
     async def _handle_failure(self, row: JobRow, error: Exception) -> None:
         """Retry the page: without limit after conflicts with other writers of its contacts, else a few times."""
@@ -147,14 +177,14 @@ class JobWorker:
             return
         log.error("jobs.page_failed", job=str(job.id), attempts=attempts, error=repr(error), exc_info=error)
         if attempts >= MAX_ATTEMPTS:
-            await self._fail(row)
+            await self._fail(row, FAILED)
         await asyncio.sleep(RETRY_SECONDS)
 
-    async def _fail(self, row: JobRow) -> None:
+    async def _fail(self, row: JobRow, reason: str) -> None:
         async with self._runtime.unit() as unit:
             unit.expect(row.job.stream, row.job.version)
-            unit.append([JobEnded(job_id=row.job.id, state="failed", reason=FAILED)], _cause(row))
-        del self._failed_attempts[row.job.id]
+            unit.append([JobEnded(job_id=row.job.id, state="failed", reason=reason)], _cause(row))
+        self._failed_attempts.pop(row.job.id, None)
 
 
 def _cause(row: JobRow) -> Cause:

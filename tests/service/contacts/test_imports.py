@@ -6,6 +6,7 @@ import pytest
 
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
+from libs.runtime.messaging.suspects import MAX_DEATHS
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.process.testing import tell
 from libs.schemas.contacts.jobs import (
@@ -141,3 +142,22 @@ async def test_a_cancelled_import_stops_and_keeps_its_changes(jobs: Jobs, caller
 async def _store(jobs: Jobs, import_id: UUID, data: bytes, number: int = 0) -> None:
     command = StoreImportChunk(import_id=import_id, number=number, data=data)
     await tell(jobs.runtime.client, jobs.project, command, StoredChunk)
+
+
+async def test_a_job_with_which_processes_died_fails_instead_of_killing_another(jobs: Jobs, contacts: Runtime) -> None:
+    import_id = uuid7()
+    note = "insert into suspect (kind, id, run, deaths) values ('contacts-jobs', $1, $2, $3)"
+    await contacts.pool.execute(note, import_id, uuid4(), MAX_DEATHS - 1)
+    await jobs.start_import("email\nada@example.com\n", import_id=import_id)
+    ended = await jobs.import_ended(import_id)
+    assert ended.state == "failed"
+    assert "processes died" in (ended.failed_reason or "")
+    assert await contacts.pool.fetchval("select count(*) from suspect where id = $1", import_id) == 0
+
+
+async def test_a_job_that_was_at_hand_when_a_process_died_goes_on(jobs: Jobs, contacts: Runtime) -> None:
+    import_id = uuid7()
+    note = "insert into suspect (kind, id, run) values ('contacts-jobs', $1, $2)"
+    await contacts.pool.execute(note, import_id, uuid4())
+    await jobs.start_import("email\nada@example.com\n", import_id=import_id)
+    assert (await jobs.import_ended(import_id)).state == "completed"
