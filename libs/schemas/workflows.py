@@ -135,8 +135,9 @@ class ExecutionEvent(Event, frozen=True, kw_only=True):
 class ExecutionStarted(ExecutionEvent, tag="execution.started", frozen=True, kw_only=True):
     """An event triggered the workflow for a contact.
 
-    `context` is the data of that event, `email` the address in it, empty if it has none. `step_id` is the TRIGGER step;
-    `entry` is the number of executions of the workflow that the contact had before.
+    `context` is the data of that event, which anybody may have written if it is not `trusted`. `email` is the address
+    in it, empty if it has none. `step_id` is the TRIGGER step; `entry` is the number of executions of the workflow that
+    the contact had before.
     """
 
     personal: ClassVar[tuple[str, ...]] = ("email", "context")
@@ -145,6 +146,7 @@ class ExecutionStarted(ExecutionEvent, tag="execution.started", frozen=True, kw_
     context: Data
     step_id: UUID
     entry: int = 0
+    trusted: bool = True
 
 
 class StepCompleted(ExecutionEvent, tag="execution.step_completed", frozen=True, kw_only=True):
@@ -164,13 +166,17 @@ class StepEvent(ExecutionEvent, frozen=True, kw_only=True):
 
 
 class EmailRequested(StepEvent, tag="execution.email_requested", frozen=True, kw_only=True):
-    """A SEND_EMAIL step was reached. Delivery queues the mail, once for each execution and step."""
+    """A SEND_EMAIL step was reached. Delivery queues the mail, once for each execution and step.
+
+    Anybody may have written a `context` that is not `trusted`.
+    """
 
     personal: ClassVar[tuple[str, ...]] = ("email", "context")
     email_id: UUID
     template_id: UUID
     email: str
     context: Data
+    trusted: bool = True
 
 
 class DelayStarted(StepEvent, tag="execution.delay_started", frozen=True, kw_only=True):

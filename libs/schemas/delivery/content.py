@@ -72,6 +72,7 @@ class MailOptions(View, frozen=True, kw_only=True, omit_defaults=True):
     `name` is the recipient's, for the To header. `shown_to` and `shown_cc` replace the To and Cc headers if the message
     was submitted with such headers. `headers` are the caller's own. Without `tracking` opens and clicks are not
     recorded. If SES does not answer, a mail with a `one_time_code` is sent again soon, since a late code is useless.
+    Without `trusted_data` anybody may have written the mail's data, which is then shown as plain text.
     """
 
     name: str | None = None
@@ -79,6 +80,7 @@ class MailOptions(View, frozen=True, kw_only=True, omit_defaults=True):
     attachments: list[Attachment] = []
     tracking: bool = True
     one_time_code: bool = False
+    trusted_data: bool = True
     shown_to: list[Mailbox] = []
     shown_cc: list[Mailbox] = []
 

@@ -18,7 +18,8 @@ select {FIELDS}, email.recipient, email.content_id, email.content, email.overrid
         as content_version,
     project_language.language, project_language.timezone,
     coalesce(project_language.tracking, true) as tracking,
-    coalesce(recipient.data, '{{}}') as contact_data, coalesce(recipient.subscribed, true) as subscribed,
+    coalesce(recipient.data, '{{}}') as contact_data, coalesce(recipient.untrusted, '[]') as untrusted,
+    coalesce(recipient.subscribed, true) as subscribed,
     {LISTED} as listed
 from email
 left join recipient on recipient.project = email.project and recipient.contact_id = email.contact_id
@@ -43,6 +44,7 @@ async def load(conn: Connection, ids: Sequence[UUID], cache: ContentCache, begun
             content=contents.get(row["id"], NOT_ARRIVED),
             data=row["data"],
             contact_data=row["contact_data"],
+            untrusted=row["untrusted"],
             subscribed=row["subscribed"],
             listed=row["listed"],
             language=row["language"],

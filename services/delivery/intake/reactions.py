@@ -8,7 +8,7 @@ from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection, UnitOfWork
 from libs.schemas.contacts.contacts import AudienceMember, AudiencePageResolved
-from libs.schemas.delivery.content import Kind
+from libs.schemas.delivery.content import Kind, MailOptions
 from libs.schemas.delivery.emails import EmailQueued
 from libs.schemas.workflows import EmailRequested
 from services.delivery.intake import intents
@@ -17,6 +17,8 @@ from services.delivery.rendering.read_models import content as contents
 from services.delivery.scheduling import campaign_holds, campaign_schedules
 from services.delivery.scheduling.read_models import campaign_experiment
 from services.delivery.scheduling.read_models.campaign_experiment import AbTest
+
+UNTRUSTED = MailOptions(trusted_data=False)
 
 
 async def queue_page(unit: UnitOfWork, envelopes: Sequence[Envelope[AudiencePageResolved]]) -> None:
@@ -91,5 +93,6 @@ def _workflow_intent(envelope: Envelope[EmailRequested], kind: Kind) -> Intent:
         recipient=requested.email,
         data=requested.context,
         kind=kind,
+        extras=None if requested.trusted else UNTRUSTED,
     )
     return Intent(queued, envelope)

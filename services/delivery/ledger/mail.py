@@ -11,6 +11,7 @@ NO_OPTIONS = MailOptions()
 class Mail(Email, frozen=True, kw_only=True):
     """`data` belongs to this mail, `contact_data` to the contact; both are JSON texts that are decoded for rendering.
 
+    `untrusted` is a JSON list of the keys of `contact_data` whose values anybody may have written.
     `begun` is the time on this process's monotonic clock just before the claim.
     """
 
@@ -18,6 +19,7 @@ class Mail(Email, frozen=True, kw_only=True):
     content: Content
     data: str
     contact_data: str
+    untrusted: str = "[]"
     subscribed: bool
     listed: SuppressionReason | None
     begun: float = 0.0

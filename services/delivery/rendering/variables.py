@@ -9,6 +9,7 @@ from libs.kernel import links
 from libs.kernel.data_paths import with_dotted_keys
 from libs.kernel.locales import DEFAULT_LOCALE
 from services.delivery.ledger.mail import Mail
+from services.delivery.rendering.untrusted import plain, with_plain
 
 
 class Urls(msgspec.Struct, frozen=True):
@@ -33,10 +34,11 @@ def variables(mail: Mail, urls: Urls) -> dict[str, Any]:
     """Return everything that a template can name.
 
     That is all data at the top level and under `data`, the mail's own data under `event`, and names of our own, which
-    data cannot replace.
+    data cannot replace. Values that anybody may have written are plain text.
     """
-    own = _decode(mail.data)
-    data = with_dotted_keys(_decode(mail.contact_data) | own)
+    own = _decode(mail.data) if mail.extras.trusted_data else plain(_decode(mail.data))
+    contact_data = with_plain(_decode(mail.contact_data), _decode_keys(mail.untrusted))
+    data = with_dotted_keys(contact_data | own)
     return {
         **data,
         "data": data,
@@ -52,6 +54,9 @@ def variables(mail: Mail, urls: Urls) -> dict[str, Any]:
 
 
 _decode: Any = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+_decode_keys = msgspec.json.Decoder(list[str]).decode
 
 
 def _text(value: object) -> str:

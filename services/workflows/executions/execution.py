@@ -44,6 +44,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     email: str
     trigger_event: str
     context: Data
+    trusted: bool = True
     entry: int
     status: ExecutionStatus = "RUNNING"
     step_id: UUID | None = None
@@ -74,6 +75,7 @@ class Enroll(msgspec.Struct, frozen=True, kw_only=True):
     email: str
     trigger_event: str
     context: Data
+    trusted: bool = True
     allow_reentry: bool
     earlier: int
     active: bool
@@ -126,6 +128,7 @@ def evolve(state: State, event: Event) -> State:
             email=event.email,
             trigger_event=event.trigger_event,
             context=event.context,
+            trusted=event.trusted,
             entry=event.entry,
             step_id=event.step_id,
         )
@@ -158,6 +161,7 @@ def _started(enroll: Enroll) -> ExecutionStarted:
         email=enroll.email,
         trigger_event=enroll.trigger_event,
         context=enroll.context,
+        trusted=enroll.trusted,
         step_id=enroll.trigger_step_id,
         entry=enroll.earlier,
     )
@@ -213,6 +217,7 @@ def _visit(advance: Advance, execution: Execution, step: Step, now: datetime) ->
         now=now,
         trigger_event=execution.trigger_event,
         context=execution.context,
+        trusted=execution.trusted,
         email=execution.email or advance.email,
         until=execution.until,
         branch=advance.branch,

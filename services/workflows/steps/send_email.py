@@ -43,7 +43,12 @@ class SendEmailStep(StepConfig, frozen=True, rename="camel"):
         # the same for the same execution and step, so that delivery queues the mail once
         email_id = uuid5(visit.execution_id, str(visit.step.id))
         requested = EmailRequested(
-            **visit.ids, email_id=email_id, template_id=self.template_id, email=address, context=visit.context
+            **visit.ids,
+            email_id=email_id,
+            template_id=self.template_id,
+            email=address,
+            context=visit.context,
+            trusted=visit.trusted,
         )
         output = {
             "emailId": str(email_id),

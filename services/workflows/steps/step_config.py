@@ -20,7 +20,8 @@ class StepVisit(msgspec.Struct, frozen=True, kw_only=True):
     """An execution at one of its steps.
 
     - `email` is the contact's address, None while it has not been looked up;
-    - `context` is the data of the event that started the execution, `trigger_event` its name;
+    - `context` is the data of the event that started the execution, `trigger_event` its name; anybody may have written
+      a context that is not `trusted`;
     - `until` is the end of the delay that the step has started, None if it has not;
     - `branch` is the branch that was chosen for a branching step, None while it has not been.
     """
@@ -32,6 +33,7 @@ class StepVisit(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     trigger_event: str
     context: Data
+    trusted: bool = True
     email: str | None = None
     until: datetime | None = None
     branch: str | None = None

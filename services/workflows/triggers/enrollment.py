@@ -59,6 +59,7 @@ class TriggerMatch(msgspec.Struct, frozen=True):
             email=self.event.email,
             trigger_event=self.listener.event_name,
             context=self.event.context,
+            trusted=self.event.trusted,
             allow_reentry=self.listener.allow_reentry,
             earlier=earlier.count,
             active=earlier.active,

@@ -41,14 +41,16 @@ ALIASES = {
 class TriggerEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event about a contact, under the names by which workflows refer to it.
 
-    `email` is empty if the event does not contain the address. `workflow_id` is set if the event is about a mail of
-    that workflow: it does not start the workflow again, which could otherwise send mail in an endless loop.
+    Anybody may have written the `context` of one that is not `trusted`. `email` is empty if the event does not contain
+    the address. `workflow_id` is set if the event is about a mail of that workflow: it does not start the workflow
+    again, which could otherwise send mail in an endless loop.
     """
 
     names: tuple[str, ...]
     contact_id: UUID
     email: str
     context: Data
+    trusted: bool = True
     workflow_id: UUID | None = None
 
 
@@ -60,7 +62,13 @@ def trigger_event_of(event: Any) -> TriggerEvent | None:
     kind: type[Event] = type(event)
     match event:
         case EventTracked():
-            return TriggerEvent(names=(event.name,), contact_id=event.contact_id, email=event.email, context=event.data)
+            return TriggerEvent(
+                names=(event.name,),
+                contact_id=event.contact_id,
+                email=event.email,
+                context=event.data,
+                trusted=event.trusted,
+            )
         case ContactSubscribed() | ContactUnsubscribed():
             return TriggerEvent(
                 names=(tag_of(kind),), contact_id=event.contact_id, email=event.email, context=_context_of(event)

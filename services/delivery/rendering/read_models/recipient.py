@@ -13,6 +13,7 @@ import msgspec
 from libs.runtime.eventstore.codec import encode
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.eventstore.store import Connection
+from libs.schemas.base import Data
 from libs.schemas.contacts.contacts import (
     ContactCreated,
     ContactDeleted,
@@ -35,14 +36,19 @@ create table if not exists recipient (
     primary key (project, contact_id)
 ) with (fillfactor = 85);
 alter table recipient add column if not exists erased boolean not null default false;
+alter table recipient add column if not exists untrusted jsonb not null default '[]';
 """
 
 MERGE = """
-insert into recipient (project, contact_id, data, data_version, subscribed, subscription_version, erased)
-select * from unnest($1::uuid[], $2::uuid[], $3::jsonb[], $4::int[], $5::boolean[], $6::int[], $7::boolean[])
+insert into recipient (project, contact_id, data, data_version, subscribed, subscription_version, erased, untrusted)
+select * from unnest(
+    $1::uuid[], $2::uuid[], $3::jsonb[], $4::int[], $5::boolean[], $6::int[], $7::boolean[], $8::jsonb[]
+)
 on conflict (project, contact_id) do update set
     erased = recipient.erased or excluded.erased,
     data = case when excluded.data_version > recipient.data_version then excluded.data else recipient.data end,
+    untrusted = case when excluded.data_version > recipient.data_version
+        then excluded.untrusted else recipient.untrusted end,
     data_version = greatest(excluded.data_version, recipient.data_version),
     subscribed = case when excluded.subscription_version > recipient.subscription_version
         then excluded.subscribed else recipient.subscribed end,
@@ -58,6 +64,7 @@ class _Changes(msgspec.Struct):
     subscribed: bool = False
     subscription_version: int = 0
     erased: bool = False
+    untrusted: str = "[]"
 
 
 async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
@@ -74,19 +81,20 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
         [rows[key].subscribed for key in keys],
         [rows[key].subscription_version for key in keys],
         [rows[key].erased for key in keys],
+        [rows[key].untrusted for key in keys],
     )
 
 
 def _fold(row: _Changes, event: Envelope[Any]) -> None:
     match event.message:
-        case ContactCreated(data=data, subscribed=subscribed):
-            _set_data(row, encode(data).decode(), event.version)
+        case ContactCreated(data=data, untrusted=untrusted, subscribed=subscribed):
+            _set_data(row, data, untrusted, event.version)
             _set_subscription(row, subscribed, event.version)
-        case ContactUpdated(data=data):
-            _set_data(row, encode(data).decode(), event.version)
+        case ContactUpdated(data=data, untrusted=untrusted):
+            _set_data(row, data, untrusted, event.version)
         case ContactDeleted():
             row.erased = True
-            _set_data(row, "{}", event.version)
+            _set_data(row, {}, [], event.version)
             _set_subscription(row, False, event.version)
         case ContactSubscribed():
             _set_subscription(row, True, event.version)
@@ -94,9 +102,10 @@ def _fold(row: _Changes, event: Envelope[Any]) -> None:
             _set_subscription(row, False, event.version)
 
 
-def _set_data(row: _Changes, data: str, version: int) -> None:
+def _set_data(row: _Changes, data: Data, untrusted: Sequence[str], version: int) -> None:
     if version > row.data_version:
-        row.data, row.data_version = data, version
+        row.data, row.untrusted = encode(data).decode(), encode(untrusted).decode() if untrusted else "[]"
+        row.data_version = version
 
 
 def _set_subscription(row: _Changes, subscribed: bool, version: int) -> None:

@@ -44,26 +44,29 @@ create table if not exists execution (
     completed_at timestamptz,
     primary key (project, id)
 ) with (fillfactor = 75);
+alter table execution add column if not exists trusted boolean not null default true;
 create unique index if not exists execution_entry on execution (project, workflow_id, contact_id, entry);
 create index if not exists execution_newest on execution (project, workflow_id, started_at desc);
 """
 
 SAVE = """
 insert into execution (project, id, version, workflow_id, contact_id, entry, email, trigger_event, context,
-                       status, step_id, until, reason, started_at, completed_at)
+                       status, step_id, until, reason, started_at, completed_at, trusted)
 select project, id, version, workflow_id, contact_id, entry, email, trigger_event, context,
-       status, step_id, until, reason, first_at, case when status not in ('RUNNING', 'WAITING') then last_at end
+       status, step_id, until, reason, first_at, case when status not in ('RUNNING', 'WAITING') then last_at end,
+       trusted
 from unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::uuid[], $6::int[], $7::text[], $8::text[], $9::jsonb[],
-            $10::text[], $11::uuid[], $12::timestamptz[], $13::text[], $14::timestamptz[], $15::timestamptz[])
+            $10::text[], $11::uuid[], $12::timestamptz[], $13::text[], $14::timestamptz[], $15::timestamptz[],
+            $16::boolean[])
     as new (project, id, version, workflow_id, contact_id, entry, email, trigger_event, context,
-            status, step_id, until, reason, first_at, last_at)
+            status, step_id, until, reason, first_at, last_at, trusted)
 on conflict (project, id) do update
     set version = excluded.version, status = excluded.status, step_id = excluded.step_id, until = excluded.until,
         reason = excluded.reason, completed_at = excluded.completed_at
 """
 LOAD = """
 select project, id, version, workflow_id, contact_id, entry, email, trigger_event, context,
-       status, step_id, until, reason, started_at, completed_at
+       status, step_id, until, reason, started_at, completed_at, trusted
 from execution
 where (project, id) in (select * from unnest($1::uuid[], $2::uuid[]))
 """
@@ -75,7 +78,7 @@ group by project, workflow_id, contact_id
 """
 NEWEST = """
 select project, id, version, workflow_id, contact_id, entry, email, trigger_event, context,
-       status, step_id, until, reason, started_at, completed_at
+       status, step_id, until, reason, started_at, completed_at, trusted
 from execution
 where project = $1 and workflow_id = $2 and ($3::text is null or status = $3)
 order by started_at desc, id desc limit $4 offset $5
@@ -121,6 +124,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Event]]) -> None:
         [state.reason for state in changed.values()],
         [first[key].at for key in changed],
         [last[key].at for key in changed],
+        [state.trusted for state in changed.values()],
     )
 
 
@@ -167,6 +171,7 @@ def _execution(row: asyncpg.Record) -> Execution:
         email=row["email"],
         trigger_event=row["trigger_event"],
         context=_decode_context(row["context"]),
+        trusted=row["trusted"],
         entry=row["entry"],
         status=row["status"],
         step_id=row["step_id"],
