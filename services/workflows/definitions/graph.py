@@ -38,6 +38,11 @@ class Graph(msgspec.Struct, frozen=True):
         leaves = [step for step in self.steps if step.id not in connected and not STEP_TYPES[step.type_].FINAL]
         return leaves[-1] if leaves else None
 
+    def needs_address_from(self, step_id: UUID) -> bool:
+        """Return whether the step, or one that it leads to, may need the contact's address."""
+        needing = [step.id for step in self.steps if STEP_TYPES[step.type_].NEEDS_ADDRESS]
+        return any(self.leads_to(step_id, each) for each in needing)
+
     def leads_to(self, start: UUID, goal: UUID) -> bool:
         """Return whether transitions lead from one step to the other. A step leads to itself."""
         seen: set[UUID] = set()

@@ -66,11 +66,17 @@ class ExecutionAdvancer:
         if not execution.active:
             return Advance(graph=graph)
         try:
-            email = execution.email or await self._contacts.address_of(project, execution.contact_id)
+            email = await self._address(project, execution, graph)
             branch = await self._branch(project, execution, graph, now)
         except Rejected as error:
             return Advance(graph=graph, failure=error.message)
         return Advance(graph=graph, branch=branch, email=email)
+
+    async def _address(self, project: UUID, execution: Execution, graph: Graph) -> str | None:
+        """Return the contact's address as it is now, if a step that is still to come may need it."""
+        if not (execution.step_id and graph.needs_address_from(execution.step_id)):
+            return None
+        return await self._contacts.address_of(project, execution.contact_id)
 
     async def _branch(self, project: UUID, execution: Execution, graph: Graph, now: datetime) -> str | None:
         step = graph.step(execution.step_id)

@@ -84,8 +84,8 @@ class Enroll(msgspec.Struct, frozen=True, kw_only=True):
 class Advance(msgspec.Struct, frozen=True, kw_only=True):
     """Advance the execution. All fields except `graph` are the results of look-ups for it.
 
-    `branch` is the branch to take from the current step, `email` the contact's address if the execution does not have
-    it, and `failure` the reason why one of them could not be found.
+    `branch` is the branch to take from the current step, `email` the contact's address now, which may have changed
+    since the trigger, and `failure` the reason why one of them could not be found.
     """
 
     graph: Graph
@@ -218,7 +218,7 @@ def _visit(advance: Advance, execution: Execution, step: Step, now: datetime) ->
         trigger_event=execution.trigger_event,
         context=execution.context,
         trusted=execution.trusted,
-        email=execution.email or advance.email,
+        email=advance.email or execution.email or None,
         until=execution.until,
         branch=advance.branch,
     )

@@ -25,6 +25,7 @@ class SendEmailStep(StepConfig, frozen=True, rename="camel"):
     """Sends a template. The step's own `templateId` takes precedence over the one in its config."""
 
     TYPE: ClassVar[StepType] = "SEND_EMAIL"
+    NEEDS_ADDRESS: ClassVar[bool] = True
     EVENTS: ClassVar[tuple[type[StepEvent], ...]] = (EmailRequested,)
 
     template_id: UUID

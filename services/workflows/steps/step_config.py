@@ -70,12 +70,13 @@ class StepConfig(msgspec.Struct, frozen=True):
     """What a step is configured with. Each subclass with a `TYPE` is a step type.
 
     `EVENTS` are the events that `reach` may return. An execution ends at a step of a `FINAL` type, so no transition
-    leaves it.
+    leaves it. A type that `NEEDS_ADDRESS` may need the contact's address.
     """
 
     TYPE: ClassVar[StepType]
     EVENTS: ClassVar[tuple[type[StepEvent], ...]] = ()
     FINAL: ClassVar[bool] = False
+    NEEDS_ADDRESS: ClassVar[bool] = False
 
     @classmethod
     def parse(cls, step: Step) -> Self:

@@ -274,6 +274,18 @@ async def test_a_click_starts_a_workflow_that_sends_to_the_current_address(creat
     assert [mail["email"] for mail in await flow.mails()] == ["now@example.com"]
 
 
+async def test_after_a_delay_a_mail_goes_to_the_address_that_the_contact_has_then(create_flow: CreateFlow) -> None:
+    flow = await create_flow(WAIT, MAIL)
+    tracked = flow.tracked()
+    moved = ContactView(
+        id=tracked.contact_id, email="moved@example.com", subscribed=True, data={}, created_at="", updated_at=""
+    )
+    async with contacts(flow, lambda _: moved):
+        await flow.announce(tracked)
+        await flow.until("COMPLETED")
+    assert [mail["email"] for mail in await flow.mails()] == ["moved@example.com"]
+
+
 async def test_clicks_by_machines_and_in_its_own_mails_do_not_start_a_workflow(create_flow: CreateFlow) -> None:
     flow = await create_flow(END, event_name="email.clicked", allow_reentry=True)
     await flow.announce(clicked(uuid4(), machine=True), clicked(uuid4(), workflow_id=flow.id))
