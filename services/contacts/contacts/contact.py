@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from libs.kernel.conditions.values import equal_as_json
+from libs.kernel.passing_values import unwrapped
 from libs.kernel.rejection import invalid
 from libs.schemas.base import Data
 from libs.schemas.contacts.contacts import (
@@ -209,7 +210,7 @@ def _tracked(command: TrackEvent, contact: Contact) -> EventTracked:
         contact_id=contact.id or command.contact_id,
         email=parse(command.email),
         name=command.event,
-        data=command.data,
+        data=unwrapped(command.data),
         trusted=command.trusted,
     )
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection
 from itertools import islice
 
+from libs.kernel.passing_values import is_passing, value_of
 from libs.kernel.rejection import invalid
 from libs.runtime.eventstore.codec import encode
 from libs.schemas.base import Data
@@ -37,13 +38,9 @@ def merge(stored: Data, incoming: Data) -> Data:
     """
     result = dict(stored)
     for key, given in incoming.items():
-        value = given
-        if isinstance(given, dict) and _is_wrapped(given):
-            if not given["persistent"]:
-                continue
-            value = given["value"]
-        if _is_reserved(key):
+        if is_passing(given) or _is_reserved(key):
             continue
+        value = value_of(given)
         if value is None:
             result.pop(key, None)
         elif key == "locale" and not isinstance(value, str):
@@ -107,7 +104,3 @@ def _find_flaw(value: object) -> str | None:
 
 def _is_reserved(key: str) -> bool:
     return key in RESERVED or key.startswith(RESERVED_PREFIX)
-
-
-def _is_wrapped(value: Data) -> bool:
-    return "value" in value and isinstance(value.get("persistent"), bool)

@@ -1,7 +1,7 @@
 """The body of `/v1/send`: checks what can be checked without other services, and turns it into commands. Pure."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from libs.kernel.addresses import normalize_address
 from libs.kernel.mail_headers import header_errors
+from libs.kernel.passing_values import unwrapped
 from libs.schemas.base import Data, FieldError, View
 from libs.schemas.delivery.content import Content, MailOptions
 from libs.schemas.delivery.emails import CheckOrder
@@ -100,7 +101,7 @@ def draft_of(data: SendBody) -> CheckOrder:
 
 def variables(data: Data) -> Data:
     """Return the values for the mail's variables, including those that are not to be stored."""
-    return {key: _value(given) for key, given in data.items()}
+    return unwrapped(data)
 
 
 def without_plain_text(draft: CheckOrder) -> CheckOrder:
@@ -143,10 +144,6 @@ def _overrides(data: SendBody) -> Data:
         "replyTo": data.reply,
     }
     return {name: value for name, value in given.items() if value is not None}
-
-
-def _value(given: Any) -> Any:
-    return given["value"] if isinstance(given, dict) and given.keys() >= {"value", "persistent"} else given
 
 
 def _address_error(field: str) -> FieldError:

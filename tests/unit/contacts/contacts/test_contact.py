@@ -219,11 +219,11 @@ def test_subscribing_ends_a_pause() -> None:
 # --- tracking ---
 
 
-def test_tracking_creates_the_contact_and_keeps_the_data_as_sent() -> None:
+def test_tracking_creates_the_contact_and_keeps_what_was_sent() -> None:
     data = {"plan": "pro", "code": {"value": "1", "persistent": False}, "email": "x", "note": ""}
     assert decide(track(data=data), INITIAL) == [
         ContactCreated(contact_id=NEW, email=ANN, subscribed=True, data={"plan": "pro"}),
-        EventTracked(event_id=EVENT, contact_id=NEW, email=ANN, name="signup", data=data),
+        EventTracked(event_id=EVENT, contact_id=NEW, email=ANN, name="signup", data=data | {"code": "1"}),
     ]
 
 
@@ -261,3 +261,12 @@ def test_names_that_no_index_can_hold_are_rejected(name: str) -> None:
 
 def test_an_event_with_a_nul_in_its_data_is_rejected() -> None:
     assert rejected(track(data={"a": "\0"}), INITIAL).errors[0].field == "data"
+
+
+def test_a_passing_value_is_in_the_event_without_its_wrapping_and_not_in_the_contact() -> None:
+    command = track(data={"code": {"value": 42, "persistent": False}, "plan": {"value": "pro", "persistent": True}})
+    events = decide(command, given(CREATED), taken=False)
+    [tracked] = [event for event in events if isinstance(event, EventTracked)]
+    assert tracked.data == {"code": 42, "plan": "pro"}
+    [updated] = [event for event in events if isinstance(event, ContactUpdated)]
+    assert updated.data == {"plan": "pro"}
