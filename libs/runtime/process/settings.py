@@ -107,6 +107,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=0, description="Requests with public keys per minute, project and address of a contact; 0: unlimited"),
     ] = 60
+    public_key_mails: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Emails a day that workflows send to one contact because of events tracked with public keys; "
+            "0: unlimited",
+        ),
+    ] = 5
     public_key_fields: Annotated[
         str,
         Meta(

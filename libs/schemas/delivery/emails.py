@@ -11,7 +11,7 @@ from libs.schemas.delivery.content import Content, Kind, MailOptions
 
 Source = Literal["TRANSACTIONAL", "CAMPAIGN", "WORKFLOW"]
 EmailState = Literal["queued", "claimed", "unknown", "sent", "failed", "suppressed", "cancelled"]
-SuppressionReason = Literal["unsubscribed", "bounced", "complained", "erased", "listed", "rule"]
+SuppressionReason = Literal["unsubscribed", "bounced", "complained", "erased", "listed", "rule", "capped"]
 
 
 class MailOrder(DeliveryCommand, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ import msgspec
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.store import Connection, UnitOfWork
 from services.delivery.claiming.mails import load
+from services.delivery.claiming.strangers import over_cap
 from services.delivery.domains.read_models import domain as domains
 from services.delivery.ledger import ledger
 from services.delivery.ledger.email import Change, Email, cancel, fail, park, suppress
@@ -106,12 +107,20 @@ returning email.id
 """  # noqa: S608 - constants
 
 
+class ClaimLimits(msgspec.Struct, frozen=True):
+    """The seconds of a claim's lease, and how many mails a day strangers may have sent to a contact (0: any number)."""
+
+    lease: float
+    stranger_mails: int = 0
+
+
 class ClaimPolicy(msgspec.Struct, frozen=True):
-    """What decides about mails beyond themselves: held campaigns, domains and their owners, suppression rules."""
+    """What decides about mails beyond themselves: held campaigns, owners of domains, suppression rules, and the cap."""
 
     holds: Mapping[tuple[UUID, UUID], Hold]
     owners: domains.Owners
     rules: Mapping[UUID, Sequence[Rule]]
+    over_cap: Collection[UUID]
 
 
 async def due_mails(conn: Connection, limit: int) -> list[DueMails]:
@@ -120,7 +129,7 @@ async def due_mails(conn: Connection, limit: int) -> list[DueMails]:
 
 
 async def claim(
-    unit: UnitOfWork, shares: Sequence[Share], limited: Collection[UUID], lease: float, cache: ContentCache
+    unit: UnitOfWork, shares: Sequence[Share], limited: Collection[UUID], limits: ClaimLimits, cache: ContentCache
 ) -> list[Mail]:
     """Claim up to each share's quota, within the limits of the `limited` projects.
 
@@ -131,44 +140,45 @@ async def claim(
     rows = await unit.conn.fetch(
         CLAIM,
         uuid7(),
-        lease,
+        limits.lease,
         [share.lane for share in shares],
         [share.project for share in shares],
         [share.partition for share in shares],
         [share.quota for share in shares],
     )
-    mails = await _sendable(unit, rows, cache, begun)
+    mails = await _sendable(unit, rows, limits, cache, begun)
     sendable = {mail.id for mail in mails}
     spent = Counter((row["project"], row["line"]) for row in rows if row["id"] in sendable)
     await allowance.spend(unit.conn, allowances, spent)
     return mails
 
 
-async def claim_new(unit: UnitOfWork, ids: Sequence[UUID], lease: float, cache: ContentCache) -> list[Mail]:
+async def claim_new(unit: UnitOfWork, ids: Sequence[UUID], limits: ClaimLimits, cache: ContentCache) -> list[Mail]:
     """Claim mails in the transaction that queues them, if nothing has to be waited for.
 
     Return those to send once this is committed.
     """
     begun = time.monotonic()
-    return await _sendable(unit, await unit.conn.fetch(CLAIM_NEW, uuid7(), lease, ids), cache, begun)
+    rows = await unit.conn.fetch(CLAIM_NEW, uuid7(), limits.lease, ids)
+    return await _sendable(unit, rows, limits, cache, begun)
 
 
 async def _sendable(
-    unit: UnitOfWork, claimed: Sequence[asyncpg.Record], cache: ContentCache, begun: float
+    unit: UnitOfWork, claimed: Sequence[asyncpg.Record], limits: ClaimLimits, cache: ContentCache, begun: float
 ) -> list[Mail]:
     """Return the mails of these rows, except those that must not be sent, or not now: their claims are undone."""
     mails = await load(unit.conn, [row["id"] for row in claimed], cache, begun)
-    rejected = await _reject(unit, mails)
+    rejected = await _reject(unit, mails, limits)
     return [mail for mail in mails if mail.id not in rejected]
 
 
-async def _reject(unit: UnitOfWork, mails: Sequence[Mail]) -> set[UUID]:
+async def _reject(unit: UnitOfWork, mails: Sequence[Mail], limits: ClaimLimits) -> set[UUID]:
     """Suppress, cancel, fail or requeue the mails that must not be sent. Return their ids."""
     holds = await campaign_hold.find(unit.conn, {(m.project, m.campaign_id) for m in mails if m.campaign_id})
     projects = {mail.project for mail in mails}
     owners = await domains.named(unit.conn, {domain_of(mail.content) for mail in mails}, projects)
     rules = await suppression_rule.of_projects(unit.conn, projects)
-    policy = ClaimPolicy(holds, owners, rules)
+    policy = ClaimPolicy(holds, owners, rules, await over_cap(unit.conn, mails, limits.stranger_mails))
     changes: list[tuple[Email, Change]] = [(mail, change) for mail in mails if (change := _rejection(mail, policy))]
     rejected = {email.id for email, _ in changes}
     changes += await campaign_schedules.hold_back(unit, [mail for mail in mails if mail.id not in rejected])
@@ -182,6 +192,8 @@ def _rejection(mail: Mail, policy: ClaimPolicy) -> Change | None:
     recipient = Recipient(mail.recipient, mail.subscribed, mail.listed)
     if reason := withheld(mail.content.kind, mail.source, recipient, policy.rules.get(mail.project, ())):
         return suppress(mail, reason.reason, reason.rule)
+    if mail.id in policy.over_cap:
+        return suppress(mail, "capped")
     domain = domain_of(mail.content)
     if not policy.owners.get(domain, {}).get(mail.project):
         return fail(mail, "DOMAIN_NOT_VERIFIED", f'Domain "{domain}" is not a verified domain of this project.')

@@ -20,6 +20,7 @@ from libs.runtime.process.loops import DATABASE_ERRORS
 from libs.runtime.process.runtime import Runtime
 from libs.runtime.timeouts import soft_timeout
 from services.delivery.claiming import claims
+from services.delivery.claiming.claims import ClaimLimits
 from services.delivery.ledger.mail import Mail
 from services.delivery.ledger.timing import Timing
 from services.delivery.rendering.content_cache import ContentCache
@@ -70,10 +71,11 @@ class Sender:
     ) -> None:
         self._runtime = runtime
         self._cache = cache
-        self._timing = timing
         self._guard = guard
         self._region = runtime.settings.aws_region
         self._concurrency = runtime.settings.send_concurrency
+        self._timing = timing
+        self._limits = ClaimLimits(timing.lease, runtime.settings.public_key_mails)
         self._writer = OutcomeWriter(runtime, timing)
         self._dispatcher = Dispatcher(runtime, mailer, self._writer)
         self._rate = 1.0
@@ -181,7 +183,7 @@ class Sender:
 
     async def _claim(self, shares: Sequence[Share], limited: Set[UUID], permits: Sequence[Permit]) -> float:
         async with self._runtime.unit() as unit:
-            mails = await claims.claim(unit, shares, limited, self._timing.lease, self._cache)
+            mails = await claims.claim(unit, shares, limited, self._limits, self._cache)
             jobs = await self._jobs(unit, mails, permits)
         for job in jobs:
             self._dispatcher.start(job)
@@ -237,7 +239,7 @@ class Sender:
     async def claim_new(self, unit: UnitOfWork, queued: Collection[UUID], permits: Sequence[Permit]) -> list[Job]:
         """Claim mails that are being queued in this unit of work, one for each permit. The others stay queued."""
         ids = list(queued)[: len(permits)]
-        mails = await claims.claim_new(unit, ids, self._timing.lease, self._cache) if ids else []
+        mails = await claims.claim_new(unit, ids, self._limits, self._cache) if ids else []
         return await self._jobs(unit, mails, permits)
 
     def leave(self, mails: int, jobs: Sequence[Job], committed: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Any, get_args
 from uuid import UUID, uuid4, uuid5
 
 from libs.runtime.clock import now, uuid7
-from libs.runtime.process.testing import announce
+from libs.runtime.process.testing import announce, facts
 from libs.schemas.contacts.contacts import ContactCreated, ContactSubscribed
 from libs.schemas.delivery.content import Kind
 from libs.schemas.feedback.mails import EmailBounced, EmailComplained
@@ -119,7 +119,20 @@ async def test_marketing_mail_of_a_workflow_goes_only_to_subscribers(driver: Del
     await driver.reach_states({"suppressed": 2, "sent": 1})
 
 
-def request(person: UUID, template_id: UUID, step_id: UUID = STEP) -> EmailRequested:
+async def test_strangers_cannot_have_a_workflow_send_any_number_of_mails_to_one_contact(driver: DeliveryDriver) -> None:
+    (ann, ben) = await driver.contacts(2)
+    template_id = await driver.template(content("TRANSACTIONAL"))
+    for _ in range(8):
+        await announce(driver.client, driver.project, request(ann, template_id, step_id=uuid7(), trusted=False))
+        await announce(driver.client, driver.project, request(ben, template_id, step_id=uuid7()))
+    await driver.reach_states({"sent": 5 + 8, "suppressed": 3})
+    reasons = [
+        data["reason"] for kind, data in await facts(driver.runtime, driver.project) if kind == "email.suppressed"
+    ]
+    assert reasons == ["capped"] * 3
+
+
+def request(person: UUID, template_id: UUID, step_id: UUID = STEP, trusted: bool = True) -> EmailRequested:
     return EmailRequested(
         execution_id=uuid5(STEP, str(person)),
         workflow_id=WORKFLOW,
@@ -129,4 +142,5 @@ def request(person: UUID, template_id: UUID, step_id: UUID = STEP) -> EmailReque
         template_id=template_id,
         email=address(person),
         context={"what": "click"},
+        trusted=trusted,
     )
