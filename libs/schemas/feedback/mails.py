@@ -59,28 +59,48 @@ class EmailClicked(FeedbackEvent, tag="email.clicked", frozen=True, kw_only=True
     machine: bool = False
 
 
+def addresses_of(*addresses: str | None) -> set[str]:
+    return {address.lower() for address in addresses if address}
+
+
 class EmailBounced(FeedbackEvent, tag="email.bounced", frozen=True, kw_only=True):
     """The mail bounced: permanently (`Permanent`, `Undetermined`) or `Transient`, which includes automatic replies.
 
-    There is one event for each `recipient` that bounced, an address in lower case, null if SES does not name it.
-    `first` is true for one permanent and one transient bounce of each mail.
+    There is one event for each `recipient` that bounced, an address in lower case, null if SES does not name it. It may
+    be another than the mail was `sent_to`, where that one forwards. `first` is true for one permanent and one transient
+    bounce of each mail.
     """
 
-    personal: ClassVar[tuple[str, ...]] = ("recipient", "diagnostic")
+    personal: ClassVar[tuple[str, ...]] = ("recipient", "diagnostic", "sentTo")
     bounce_type: BounceType
     bounce_sub_type: str
     diagnostic: str | None = None
     first: bool = True
     recipient: str | None = None
+    sent_to: str | None = None
+
+    @property
+    def addresses(self) -> set[str]:
+        """The addresses that it is about, in lower case."""
+        return addresses_of(self.recipient, self.sent_to)
 
 
 class EmailComplained(FeedbackEvent, tag="email.complained", frozen=True, kw_only=True):
-    """The mail was marked as spam. `first` is true once for each mail, so counting it counts such mails."""
+    """The mail was marked as spam. `first` is true once for each mail, so counting it counts such mails.
 
-    personal: ClassVar[tuple[str, ...]] = ("recipient",)
+    `recipient` and `sent_to` are as in `EmailBounced`.
+    """
+
+    personal: ClassVar[tuple[str, ...]] = ("recipient", "sentTo")
     feedback_type: str | None = None
     first: bool = True
     recipient: str | None = None
+    sent_to: str | None = None
+
+    @property
+    def addresses(self) -> set[str]:
+        """The addresses that it is about, in lower case."""
+        return addresses_of(self.recipient, self.sent_to)
 
 
 class EmailDelayed(FeedbackEvent, tag="email.delayed", frozen=True, kw_only=True):

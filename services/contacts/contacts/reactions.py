@@ -40,7 +40,10 @@ async def _react(unit: UnitOfWork, envelopes: Sequence[Envelope[Any]], reaction:
             batch.put(envelope.project, state.after(events, unit.now))
 
 
-def _end_of_subscription(event: EmailBounced | EmailComplained, _: Contact) -> Command | None:
+def _end_of_subscription(event: EmailBounced | EmailComplained, contact: Contact) -> Command | None:
+    """Unsubscribe the contact unless the mail went to another address, such as one that a workflow names."""
+    if event.addresses and contact.email.lower() not in event.addresses:
+        return None
     reason = _reason(event)
     return reason and UnsubscribeContact(contact_id=event.contact_id, reason=reason, email_id=event.email_id)
 

@@ -14,8 +14,9 @@ LISTED = """
     case when recipient.erased then 'erased'
         when listing.reason = 'MANUAL' or account_suppression.address is not null then 'listed'
         when listing.reason in ('BOUNCE', 'REPEATED_BOUNCE') then 'bounced'
-        when suppression.bounced_at > greatest(suppression.subscribed_at, listing.released_at) then 'bounced'
+        when suppression.unnamed_bounced_at > greatest(suppression.subscribed_at, listing.released_at) then 'bounced'
         when listing.reason = 'COMPLAINT' then 'complained'
-        when suppression.complained_at > greatest(suppression.subscribed_at, listing.released_at) then 'complained'
+        when suppression.unnamed_complained_at > greatest(suppression.subscribed_at, listing.released_at)
+            then 'complained'
         end
 """

@@ -5,6 +5,7 @@ from typing import TypeVar, get_args
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from libs.kernel.personal_text import without_addresses, without_link_tokens
 from libs.schemas.feedback.mails import (
@@ -35,6 +36,8 @@ from services.feedback.notifications.tags import MailIds, identify
 Part = TypeVar("Part")
 MAX_TEXT = 1000
 NUL = "\0"
+NOT_SPAM = "not-spam"
+"""The feedback type of somebody who took the mail out of the spam folder: the opposite of a complaint (RFC 6430)."""
 NO_RECIPIENT = SesRecipient()
 """Stands for the recipient of a bounce or complaint that names none."""
 
@@ -67,8 +70,8 @@ def notice_of(notification: SesNotification) -> Notice | None:
         return None
     project, ids = identified
     confirmed = EmailConfirmed(**ids, at=in_utc(mail.timestamp))
-    recipient = next((address for each in mail.destination if (address := _address(each))), None)
-    return Notice(project=project, confirmed=confirmed, facts=_facts(notification, mail, ids), recipient=recipient)
+    facts = _facts(notification, mail, ids)
+    return Notice(project=project, confirmed=confirmed, facts=facts, recipient=_sent_to(mail))
 
 
 def _facts(notification: SesNotification, mail: SesMail, ids: MailIds) -> tuple[FeedbackEvent, ...]:
@@ -79,11 +82,14 @@ def _facts(notification: SesNotification, mail: SesMail, ids: MailIds) -> tuple[
             return (EmailDelivered(**ids, at=at),)
         case "bounce":
             bounce = _required(notification.bounce)
-            return tuple(_bounced(bounce, each, ids, at) for each in bounce.bounced_recipients or [NO_RECIPIENT])
+            recipients = bounce.bounced_recipients or [NO_RECIPIENT]
+            return tuple(replace(_bounced(bounce, each, ids, at), sent_to=_sent_to(mail)) for each in recipients)
         case "complaint":
             complaint = _required(notification.complaint)
+            if complaint.complaint_feedback_type == NOT_SPAM:
+                return ()
             recipients = complaint.complained_recipients or [NO_RECIPIENT]
-            return tuple(_complained(complaint, each, ids, at) for each in recipients)
+            return tuple(replace(_complained(complaint, each, ids, at), sent_to=_sent_to(mail)) for each in recipients)
         case "deliverydelay":
             delay_type = _impersonal(_required(notification.delivery_delay).delay_type)
             return (EmailDelayed(**ids, at=at, delay_type=delay_type),)
@@ -134,6 +140,11 @@ def _bounce_type(stated: str) -> BounceType:
 
 def _by_machine(engagement: SesEngagement, at: datetime, mail: SesMail) -> bool:
     return is_machine(engagement.user_agent, at, in_utc(mail.timestamp))
+
+
+def _sent_to(mail: SesMail) -> str | None:
+    """Return the address that the mail went to. Each of our calls has one."""
+    return next((address for each in mail.destination if (address := _address(each))), None)
 
 
 def _address(written: str) -> str | None:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+from msgspec.structs import replace
+
 from libs.runtime.clock import now, uuid7
 from libs.runtime.eventstore.envelope import Envelope
 from libs.runtime.process.testing import announce, eventually
@@ -66,3 +68,15 @@ async def test_an_old_bounce_that_is_repeated_does_not_end_a_renewed_subscriptio
     repeat = Envelope(id=event_id, project=caller.project, message=bounce, at=now(), version=1)
     await caller.runtime.consumers["contacts-events"].commit.submit(repeat)
     assert (await caller.get(ann.id)).subscribed
+
+
+async def test_a_bounce_or_complaint_of_another_address_leaves_the_contact_alone(caller: Caller) -> None:
+    ann, ben = await caller.save("ann@example.com"), await caller.save("ben@example.com")
+    to_the_team = replace(bounced(ann.id, "Permanent"), recipient="team@example.com", sent_to="team@example.com")
+    to_an_old_address = replace(complained(ann.id), recipient="ann@old.example.com", sent_to="ann@old.example.com")
+    forwarded = replace(bounced(ben.id, "Permanent"), recipient="ben@elsewhere.example", sent_to="ben@example.com")
+    for event in (to_the_team, to_an_old_address, forwarded):
+        await announce(caller.client, caller.project, event)
+    (fact,) = await eventually(lambda: unsubscribed(caller, ben.id))
+    assert fact["reason"] == "bounce"
+    assert await unsubscribed(caller, ann.id) == []

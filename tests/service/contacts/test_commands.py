@@ -100,7 +100,7 @@ async def test_tracking_creates_the_contact_counts_the_event_and_keeps_its_data(
     assert await caller.tracked_counts(first.contact) == {"signup": 2, "Sign Up": 1}
     assert (await caller.get(first.contact)).data == {"plan": "pro"}
     tracked = (await caller.events_of("event.tracked"))[0]
-    assert tracked["data"] == {"plan": "pro", "code": {"value": 1, "persistent": False}}
+    assert tracked["data"] == {"plan": "pro", "code": 1}
 
 
 async def test_a_repeated_command_gets_the_first_reply_and_counts_once(caller: Caller, contacts: Runtime) -> None:

@@ -78,7 +78,8 @@ class SuppressionDriver:
         )
         await self.driver.settled(await announce(self.client, self.project, complained))
 
-    async def bounce(self, contact_id: UUID) -> None:
+    async def bounce(self, contact_id: UUID, recipient: str | None = "") -> None:
+        """Report a bounce of the contact's address, of another recipient, or of none that is named."""
         bounced = EmailBounced(
             email_id=uuid7(),
             contact_id=contact_id,
@@ -86,7 +87,7 @@ class SuppressionDriver:
             at=now(),
             bounce_type="Permanent",
             bounce_sub_type="General",
-            recipient=address(contact_id).upper(),
+            recipient=address(contact_id).upper() if recipient == "" else recipient,
         )
         await self.driver.settled(await announce(self.client, self.project, bounced))
 
@@ -133,6 +134,19 @@ async def test_a_rule_applies_to_its_own_project_only(suppression: SuppressionDr
     await other.verify_domain()
     await other.send()
     await other.reach_states({"sent": 1})
+
+
+async def test_a_bounce_blocks_the_contact_only_if_it_names_the_contacts_address_or_none(
+    suppression: SuppressionDriver,
+) -> None:
+    named, other, unnamed = await suppression.driver.contacts(3)
+    await suppression.bounce(named)
+    await suppression.bounce(other, "team@example.com")
+    await suppression.bounce(unnamed, None)
+    for contact_id in (named, other, unnamed):
+        await suppression.driver.send(contact_id)
+    await suppression.driver.reach_states({"suppressed": 2, "sent": 1})
+    assert await suppression.suppressed() == {named: "bounced", unnamed: "bounced"}
 
 
 async def test_a_listed_address_gets_no_mail_until_it_is_released(suppression: SuppressionDriver) -> None:

@@ -10,7 +10,7 @@ they concern the SES account, which all projects share.
 The address of a deleted contact is kept as a hash (see `address_hash`), which cannot be mistaken for an address.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -161,7 +161,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
                 await conn.execute(FORGET_BY_HASH, event.project, hash_.hex)
             case AddressForgotten(address=address):
                 await conn.execute(FORGET, event.project, address)
-    facts = [(*fact, _is_reported(event.message)) for event in events if (fact := _fact(event))]
+    facts = [(*fact, _is_reported(event.message)) for event in events for fact in _facts(event)]
     if facts:
         await conn.execute(MERGE, *map(list, zip(*facts, strict=True)))
 
@@ -193,6 +193,17 @@ def since(row: asyncpg.Record) -> datetime:
     return at
 
 
+def _facts(event: Envelope[Any]) -> Iterator[tuple[UUID, str, str, datetime]]:
+    match event.message:
+        case EmailBounced(bounce_type="Permanent", addresses=addresses, at=at):
+            yield from ((event.project, address, "BOUNCE", at) for address in sorted(addresses))
+        case EmailComplained(addresses=addresses, at=at):
+            yield from ((event.project, address, "COMPLAINT", at) for address in sorted(addresses))
+        case _:
+            if fact := _fact(event):
+                yield fact
+
+
 def _fact(event: Envelope[Any]) -> tuple[UUID, str, str, datetime] | None:
     match event.message:
         case AddressSuppressed(address=address, contact_id=hash_, reason=reason):
@@ -201,10 +212,6 @@ def _fact(event: Envelope[Any]) -> tuple[UUID, str, str, datetime] | None:
             return event.project, address or hash_.hex, "released", event.at
         case AddressForgotten(contact_id=hash_, reason=str() as reason):
             return event.project, hash_.hex, reason, event.at
-        case EmailBounced(recipient=str() as address, bounce_type="Permanent", at=at):
-            return event.project, address.lower(), "BOUNCE", at
-        case EmailComplained(recipient=str() as address, at=at):
-            return event.project, address.lower(), "COMPLAINT", at
         case MailboxFailing(recipient=str() as address):
             return event.project, address, "REPEATED_BOUNCE", event.at
         case MailboxRecovered(recipient=str() as address):

@@ -159,3 +159,13 @@ def test_different_events_have_different_keys() -> None:
         some_mail(uuid4()).published("Delivery"),
     ]
     assert len({parse_notification(text(each)).event_key() for each in notifications}) == len(notifications)
+
+
+def test_taking_a_mail_out_of_the_spam_folder_is_no_complaint() -> None:
+    told = notice(MAIL.published("Complaint", complaintFeedbackType="not-spam"))
+    assert told.facts == () and told.confirmed
+
+
+@pytest.mark.parametrize("kind", ["Bounce", "Complaint"])
+def test_a_bounce_or_complaint_says_where_the_mail_was_sent_to(kind: str) -> None:
+    assert fact(MAIL.published(kind))["sent_to"] == notice(MAIL.published(kind)).recipient
