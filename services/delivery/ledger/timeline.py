@@ -16,6 +16,7 @@ SUPPRESSED: dict[SuppressionReason, str] = {
     "erased": "Not sent: the recipient's data was erased",
     "listed": "Not sent: the address is on the suppression list",
     "rule": "Not sent: a suppression rule matches the address",
+    "capped": "Not sent: events tracked with public keys had enough mails sent to this contact today",
 }
 
 
