@@ -20,6 +20,7 @@ from deploy.doctor.diagnosis import (
     warning,
 )
 from deploy.provisioning import streams
+from deploy.services import SERVICES
 
 TIMEOUT = 5.0
 MAX_SKEW = 5.0
@@ -32,6 +33,15 @@ SETTINGS = """
 select current_setting('server_version_num')::int / 10000 as version, current_setting('fsync') = 'on' as fsync,
     current_setting('synchronous_commit') <> 'off' as synchronous, current_setting('full_page_writes') = 'on' as whole,
     extract(epoch from clock_timestamp())::float as now
+"""
+OPEN_TABLES = """
+select relation.relnamespace::regnamespace || '.' || relation.relname as name
+from pg_class as relation
+join pg_attribute as attribute on attribute.attrelid = relation.oid
+    and attribute.attname = case relation.relname when 'project' then 'id' else 'project' end
+where relation.relnamespace::regnamespace::text = any($1::text[]) and relation.relkind in ('r', 'p')
+    and not attribute.attisdropped and not relation.relrowsecurity
+order by 1 limit 10
 """
 STATE = "select reason from delivery.sending where paused_at is not null"
 DOMAINS = "select distinct domain from delivery.domain where verified order by domain limit 100"
@@ -49,6 +59,7 @@ async def postgres(deployment: Deployment) -> AsyncIterator[Diagnosis]:
         yield _version(row["version"])
         yield _durability(row)
         yield _skew(row["now"])
+        yield await _row_security(conn)
         yield await _sending(conn)
         yield await _postgres_login(deployment.admin_url)
     except asyncpg.UndefinedTableError:
@@ -97,6 +108,14 @@ async def _postgres_login(admin_url: str) -> Diagnosis:
         "Let pg_hba.conf demand scram-sha-256, and set the roles' passwords (GODWIT_ROLE_PASSWORD, `godwit migrate`)."
     )
     return warning("Postgres access", f"from here, {ANY_ROLE} needs no password", todo)
+
+
+async def _row_security(conn: "asyncpg.Connection[asyncpg.Record]") -> Diagnosis:
+    """Look for tables of projects in which a service's queries would see all of them."""
+    open_tables = [row["name"] for row in await conn.fetch(OPEN_TABLES, list(SERVICES))]
+    if open_tables:
+        return problem("row-level security", f"missing on {', '.join(open_tables)}", "Run `godwit migrate`.")
+    return ok("row-level security", "queries see one project")
 
 
 def _version(version: int) -> Diagnosis:

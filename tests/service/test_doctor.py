@@ -454,3 +454,14 @@ async def test_a_postgres_that_may_lose_what_it_committed(bare: Backend) -> None
     problem((await of_servers(servers.postgres(where)))["Postgres durability"], "synchronous_commit", "Turn")
     sound = deployment("http://127.0.0.1:1", admin_url=bare.admin_url)
     assert (await of_servers(servers.postgres(sound)))["Postgres durability"].verdict == "ok"
+
+
+async def test_a_table_whose_rows_every_query_sees_is_a_problem(tmp_path: Path) -> None:
+    with servers_in(tmp_path) as backend:
+        await prepare_services(backend.admin_url, backend.nats_url, declared_services(["delivery", "feedback"]))
+        where = deployment("http://127.0.0.1:1", admin_url=backend.admin_url)
+        assert (await of_servers(servers.postgres(where)))["row-level security"].verdict == "ok"
+        conn = await asyncpg.connect(backend.admin_url)
+        await conn.execute("alter table delivery.domain disable row level security")
+        await conn.close()
+        problem((await of_servers(servers.postgres(where)))["row-level security"], "delivery.domain", "godwit migrate")

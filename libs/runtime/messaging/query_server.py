@@ -15,6 +15,7 @@ from libs.runtime.eventstore.aggregate import accepted_reply
 from libs.runtime.eventstore.codec import Codec, encode, tag_of
 from libs.runtime.messaging.bus import QUERY_TIMEOUT, QUERY_WAIT, UNAVAILABLE, QueryHandler, RateLimited
 from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
+from libs.runtime.messaging.project_connection import see_only
 from libs.runtime.messaging.project_slots import ProjectSlots
 from libs.schemas.base import Query, Refused
 
@@ -80,6 +81,7 @@ class QueryServer:
         async with self._slots.hold(project):
             with metrics.QUERY_SECONDS.labels(tag_of(type(query))).time():
                 async with asyncio.timeout(QUERY_TIMEOUT), self._pool.acquire() as conn:
+                    await see_only(conn, project)
                     return accepted_reply(await self._handlers[type(query)](conn, project, query))
 
     def _unavailable(self, reason: str) -> bytes:

@@ -16,6 +16,7 @@ import asyncpg
 import structlog
 
 from libs.runtime.eventstore.store import create_indexes
+from libs.runtime.operations.row_security import create_query_role, protect_tables, share_tables
 from libs.runtime.process.service import Service
 
 log = structlog.get_logger()
@@ -69,6 +70,7 @@ async def _migrate(conn: "asyncpg.Connection[Any]", service: Service, password: 
     role = role_of(service.name)
     await _ensure_role(conn, role, password)
     await conn.execute(SCHEMA.format(schema=service.name, role=role))
+    await create_query_role(conn, service.name, role)
     files = [*_files("runtime", RUNTIME_MIGRATIONS), *_files(service.name, service.migrations)]
     ran = await _load_ran(conn, dict(files))
     for name, sql in files:
@@ -76,6 +78,8 @@ async def _migrate(conn: "asyncpg.Connection[Any]", service: Service, password: 
     for model in service.read_models:
         await conn.execute(model.DDL)
     await create_indexes(conn, service.read_models)
+    await protect_tables(conn, service.name, service.name, role)
+    await share_tables(conn, service.name, service.shared_tables)
     log.info("migrations.done", service=service.name)
 
 

@@ -23,6 +23,7 @@ from libs.runtime.eventstore.store import ReadModel, create_indexes, fold
 from libs.runtime.operations.event_readers import ForeignEvents, OwnEvents, Page
 from libs.runtime.operations.migrations import role_of
 from libs.runtime.operations.replay import SET_PATH
+from libs.runtime.operations.row_security import protect_tables
 from libs.runtime.process.service import Service
 
 TIMEOUT = 10
@@ -134,6 +135,7 @@ class _Rebuild:
 
     async def _swap_tables(self) -> None:
         role = role_of(self._service.name)
+        await protect_tables(self._conn, self._shadow, self._service.name, role)
         for table in (table for model in self._models for table in model.TABLES):
             await self._conn.execute(
                 f"drop table if exists {self._service.name}.{table};"

@@ -9,6 +9,7 @@ import structlog
 
 from libs.runtime.messaging.bus import QUERY_TIMEOUT
 from libs.runtime.messaging.group_commit import COMMAND_TIMEOUT
+from libs.runtime.messaging.project_connection import ProjectConnection, query_role_of
 from libs.runtime.process.settings import Settings
 
 log = structlog.get_logger()
@@ -28,10 +29,14 @@ async def open_pool(config: Settings) -> "AsyncIterator[asyncpg.Pool[asyncpg.Rec
 
 
 @asynccontextmanager
-async def open_query_pool(config: Settings) -> "AsyncIterator[asyncpg.Pool[asyncpg.Record]]":
+async def open_query_pool(service: str, config: Settings) -> "AsyncIterator[asyncpg.Pool[asyncpg.Record]]":
     """Open the service's pool for queries, which only read. Postgres itself ends those that take too long, also if
     this process no longer can."""
-    session = {"default_transaction_read_only": "on", "statement_timeout": f"{QUERY_TIMEOUT * 1000:.0f}"}
+    session = {
+        "role": query_role_of(service),
+        "default_transaction_read_only": "on",
+        "statement_timeout": f"{QUERY_TIMEOUT * 1000:.0f}",
+    }
     async with _pool(config, config.database_query_pool, QUERY_TIMEOUT, session) as pool:
         yield pool
 
@@ -50,6 +55,7 @@ async def _pool(
         command_timeout=seconds,
         server_settings=session,
         reset=_keep_session,
+        connection_class=ProjectConnection,
     )
     try:
         yield pool

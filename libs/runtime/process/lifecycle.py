@@ -99,7 +99,7 @@ def _raise_file_limit() -> None:
 
 async def _connect(stack: AsyncExitStack, service: Service, config: Settings) -> Runtime:
     pool = await stack.enter_async_context(open_pool(config))
-    query_pool = await stack.enter_async_context(open_query_pool(config))
+    query_pool = await stack.enter_async_context(open_query_pool(service.name, config))
     broker = bus.make_broker(config.nats_url, service.name, config.instance)
     await broker.connect()
     stack.push_async_callback(_disconnect, broker)

@@ -28,7 +28,8 @@ class Handlers(msgspec.Struct, frozen=True, kw_only=True):
     - `commands`, `reactions` (events of other services), `ingest` and `timers` map message types to batch handlers;
     - `slow_commands` are those of the commands whose cost grows with the project's data: see
       `libs.runtime.messaging.slow_commands`;
-    - `queries` map query types to handlers;
+    - `queries` map query types to handlers, which see the rows of one project, and all rows of the `shared_tables`,
+      which have none;
     - `read_models` are folded from the service's events in the transaction that appends them, and from other services'
       events in the transaction that handles them, before the reactions run;
     - `work` are loops that run as long as the process, such as senders.
@@ -40,6 +41,7 @@ class Handlers(msgspec.Struct, frozen=True, kw_only=True):
     ingest: Mapping[type[Command], BatchHandler] = {}
     timers: Mapping[type[Message], BatchHandler] = {}
     queries: Mapping[type[Query], bus.QueryHandler] = {}
+    shared_tables: Collection[str] = ()
     read_models: Sequence[Any] = ()
     work: Sequence["Callable[[Runtime], Awaitable[None]]"] = ()
 
@@ -68,6 +70,7 @@ class Service(Handlers, frozen=True, kw_only=True):
             ingest=_merged([part.ingest for part in parts]),
             timers=_merged([part.timers for part in parts]),
             queries=_merged([part.queries for part in parts]),
+            shared_tables=[table for part in parts for table in part.shared_tables],
             read_models=[model for part in parts for model in part.read_models],
             work=[loop for part in parts for loop in part.work],
         )

@@ -24,6 +24,7 @@ def handlers(config: Settings) -> Handlers:
             GetSendingLimits: limits.get_sending_limits,
             GetSendingState: progress.get_sending_state(config.aws_region),
         },
+        shared_tables=("bucket", "sending"),
         reactions={
             **dict.fromkeys(get_args(campaign_holds.HoldEvent), campaign_holds.begin),
             CampaignWinnerDecided: ab_test.begin,

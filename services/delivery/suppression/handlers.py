@@ -24,6 +24,7 @@ def handlers(ses: SesConnection) -> Handlers:
             ReleaseAddress: release_addresses,
         },
         queries=queries.QUERIES,
+        shared_tables=("account_suppression",),
         reactions={ContactDeleted: forgetting.begin},
         timers={forgetting.ForgetMails: forgetting.forget_mails},
         read_models=(suppression, suppressed_address, suppression_rule),
