@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import msgspec
+import pytest
 
 from services.gateway.http.json_body import MAX_TOKENS
 from tests.service.gateway.conftest import World
@@ -63,8 +64,9 @@ def large_mail() -> dict[str, object]:
     return {**mail, "attachments": [attachment]}
 
 
-async def test_a_body_of_very_many_values_is_refused(api: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("more", [{}, {"Idempotency-Key": "many-values"}], ids=["plain", "with a key"])
+async def test_a_body_of_very_many_values_is_refused(api: httpx.AsyncClient, more: dict[str, str]) -> None:
     body = msgspec.json.encode({"data": [""] * (MAX_TOKENS + 1)})
-    refused = await api.post("/v1/send", content=body, headers={"Content-Type": "application/json"})
+    refused = await api.post("/v1/send", content=body, headers={"Content-Type": "application/json", **more})
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "VALIDATION_ERROR")
     assert "at most 200000 names, values and brackets" in refused.text

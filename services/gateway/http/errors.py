@@ -43,6 +43,7 @@ SUGGESTIONS = {
     "INVALID_API_KEY": "Check that the key is complete, of this installation, and of the right kind (sk_ or pk_).",
     "VALIDATION_ERROR": "Check the fields named in `errors`.",
     "RATE_LIMIT_EXCEEDED": "Wait as long as Retry-After says, then send requests more slowly.",
+    "IDEMPOTENCY_KEY_IN_PROGRESS": "Wait for the seconds in Retry-After, then repeat the request with the same key.",
     "IDEMPOTENCY_KEY_REUSED": "Use a new Idempotency-Key for every new request.",
     "SERVICE_UNAVAILABLE": "Try again shortly. With an Idempotency-Key, a retry never does anything twice.",
     "INTERNAL_SERVER_ERROR": "Give the operator of this installation the request id.",

@@ -23,6 +23,7 @@ from libs.runtime.messaging.group_commit import CONNECTION_ERRORS
 from services.gateway.accounts.keys import Principal
 from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.errors import ApiError
+from services.gateway.http.json_body import check_limits
 from services.gateway.http.raw_response import RawResponse
 from services.gateway.http.request_context import RequestContext
 
@@ -37,6 +38,7 @@ STREAMED_BODY = "streamed_body"
 the route itself must check what a repeat brings."""
 
 RATE_LIMITED = 429
+REUSED, IN_PROGRESS = "IDEMPOTENCY_KEY_REUSED", "IDEMPOTENCY_KEY_IN_PROGRESS"
 
 CHANGING = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 
@@ -220,39 +222,33 @@ def in_space_of(caller: Principal, key: str) -> str:
 
 def fingerprint_of(request_line: str, query: bytes, body: bytes) -> bytes:
     """Return what makes two requests the same: method, path, query and the JSON of the body, in whatever order."""
-    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # invalid JSON is rejected by the route
+    # the route rejects invalid JSON, and JSON beyond the limits, which must not be decoded here either
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError, ApiError):
+        check_limits(body)
         body = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
     return sha256(b"\n".join((request_line.encode(), query, body))).digest()
 
 
 def in_use(key: str, request_line: str, at: datetime | None, retry_after: int) -> ApiError:
-    return _reused(
-        key,
-        request_line,
-        at,
-        None,
-        "A request with this Idempotency-Key is being processed",
-        {"Retry-After": str(retry_after)},
-    )
+    message = "A request with this Idempotency-Key is being processed; repeat it with the same key to get its response"
+    headers = {"Retry-After": str(retry_after)}
+    return ApiError(409, IN_PROGRESS, message, details=_details(key, request_line, at, None), headers=headers)
 
 
 def _stored_response(key: str, existing: asyncpg.Record, fingerprint: bytes) -> StoredResponse:
     request_line, at, status = existing["request"], existing["claimed_at"], existing["status"]
     if existing["fingerprint"] != fingerprint:
         message = "This Idempotency-Key was used for another request"
-        raise _reused(key, request_line, at, status, message, {})
+        raise ApiError(409, REUSED, message, details=_details(key, request_line, at, status))
     if status is None:
         raise in_use(key, request_line, at, existing["leased_for"])
     return StoredResponse(status, existing["location"], existing["body"])
 
 
-def _reused(
-    key: str, request_line: str, at: datetime | None, status: int | None, message: str, headers: dict[str, str]
-) -> ApiError:
-    details = {
+def _details(key: str, request_line: str, at: datetime | None, status: int | None) -> dict[str, Any]:
+    return {
         "key": key,
         "originalRequest": request_line,
         "originalRequestAt": iso(at) if at else None,
         "originalStatusCode": status,
     }
-    return ApiError(409, "IDEMPOTENCY_KEY_REUSED", message, details=details, headers=headers)

@@ -33,7 +33,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 def decode(body_type: Any, raw: bytes) -> Any:
     """Return the body as `body_type`. Raises ApiError: 400 for invalid JSON, 422 for invalid fields."""
-    _check_limits(raw)
+    check_limits(raw)
     try:
         return _decoder(body_type).decode(raw)
     except msgspec.ValidationError as first:
@@ -47,7 +47,8 @@ def _decoder(body_type: Any) -> "msgspec.json.Decoder[Any]":
     return msgspec.json.Decoder(body_type)
 
 
-def _check_limits(raw: bytes) -> None:
+def check_limits(raw: bytes) -> None:
+    """Raise ApiError for a body that must not be decoded or could not be stored. It need not be JSON at all."""
     if b"\\u0000" in raw and ESCAPED_NUL.search(raw):
         raise invalid_field("", "Text must not contain NUL characters", "invalid_string")
     opened = raw.count(b"{") + raw.count(b"[")

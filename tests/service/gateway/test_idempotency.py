@@ -73,7 +73,8 @@ async def test_a_repeat_while_the_first_is_running_gets_retry_after(world: World
         second = await api.post("/v1/track", json=body, headers=key)
     finally:
         world.contacts.open.set()
-    assert error_of(second) == (409, "IDEMPOTENCY_KEY_REUSED")
+    assert error_of(second) == (409, "IDEMPOTENCY_KEY_IN_PROGRESS")
+    assert "same key" in second.json()["error"]["suggestion"]
     assert 1 <= int(second.headers["Retry-After"]) <= 30
     assert second.json()["error"]["details"]["originalStatusCode"] is None
     assert (await first).status_code == 200
@@ -129,7 +130,7 @@ async def test_a_request_within_its_lease_is_not_taken_over(world: World, api: h
     content = httpx.Request("POST", "http://x", json=body).content
     await _leave_behind(world, key, fingerprint_of("POST /v1/track", b"", content), uuid7(), leased_for=30)
     rejected = await api.post("/v1/track", json=body, headers={"Idempotency-Key": key})
-    assert error_of(rejected) == (409, "IDEMPOTENCY_KEY_REUSED")
+    assert error_of(rejected) == (409, "IDEMPOTENCY_KEY_IN_PROGRESS")
     assert done(world, body["email"]) == 0
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from services.gateway.http.errors import ApiError
 from services.gateway.http.idempotency import fingerprint_of, valid_key
+from services.gateway.http.json_body import MAX_TOKENS
 
 
 @pytest.mark.parametrize("key", [b"a", b"order/42 again", b"x" * 255])
@@ -39,3 +40,9 @@ def test_another_method_path_query_or_body_is_another_request(request_line: str,
 
 def test_a_body_that_is_not_json_has_a_fingerprint() -> None:
     assert fingerprint_of("POST /", b"", b"\xff[") != fingerprint_of("POST /", b"", b"\xff{")
+
+
+def test_a_body_with_too_many_values_is_compared_as_it_is_instead_of_being_decoded() -> None:
+    items = b",".join([b'""'] * MAX_TOKENS)
+    one = fingerprint_of("POST /v1/send", b"", b'{"a":1,"l":[' + items + b"]}")
+    assert one != fingerprint_of("POST /v1/send", b"", b'{"l":[' + items + b'],"a":1}')

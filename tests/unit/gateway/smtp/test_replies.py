@@ -28,7 +28,7 @@ def test_success_names_the_mails() -> None:
         (503, problem("SERVICE_UNAVAILABLE", "Not now"), "451 4.3.0 Not now"),
         (500, b"<html>", "451 4.3.0 try again later"),
         (202, b"{}", "451 4.3.0 try again later"),
-        (409, problem("IDEMPOTENCY_KEY_REUSED", "In progress"), "451 4.3.0 In progress"),
+        (409, problem("IDEMPOTENCY_KEY_IN_PROGRESS", "In progress"), "451 4.3.0 In progress"),
         (422, problem("X", "two\r\nlines \u2026"), "554 5.6.0 two  lines  "),
     ],
 )
@@ -38,7 +38,12 @@ def test_an_error_gives_the_reason_and_whether_to_try_again(status: int, body: b
 
 @pytest.mark.parametrize(
     ("status", "body", "final"),
-    [(200, b"{}", True), (202, b"{}", False), (409, problem("IDEMPOTENCY_KEY_REUSED", "x"), False), (503, b"", True)],
+    [
+        (200, b"{}", True),
+        (202, b"{}", False),
+        (409, problem("IDEMPOTENCY_KEY_IN_PROGRESS", "x"), False),
+        (503, b"", True),
+    ],
 )
 def test_a_pending_response_is_requested_again(status: int, body: bytes, final: bool) -> None:
     assert is_final(status, body) is final
