@@ -77,7 +77,7 @@ HOURS = Check(
         union all
         select id, project, type, data, recorded_at, (data ->> 'at')::timestamptz from feedback.events
         where type in ('email.delivered', 'email.opened', 'email.clicked', 'email.bounced', 'email.complained')
-            and coalesce((data ->> 'first')::boolean, true)
+            and coalesce((data ->> 'first')::boolean, true) and not coalesce((data ->> 'again')::boolean, false)
     ) as event
     where data ->> 'campaignId' is not null and {handled}
     group by project, type, key

@@ -68,7 +68,7 @@ class EmailBounced(FeedbackEvent, tag="email.bounced", frozen=True, kw_only=True
 
     There is one event for each `recipient` that bounced, an address in lower case, null if SES does not name it. It may
     be another than the mail was `sent_to`, where that one forwards. `first` is true for one permanent and one transient
-    bounce of each mail.
+    bounce of each mail; the later of the two has bounced `again`.
     """
 
     personal: ClassVar[tuple[str, ...]] = ("recipient", "diagnostic", "sentTo")
@@ -76,6 +76,7 @@ class EmailBounced(FeedbackEvent, tag="email.bounced", frozen=True, kw_only=True
     bounce_sub_type: str
     diagnostic: str | None = None
     first: bool = True
+    again: bool = False
     recipient: str | None = None
     sent_to: str | None = None
 

@@ -81,9 +81,9 @@ def _with_first(fact: FeedbackEvent, state: EmailFeedbackState) -> FeedbackEvent
         case EmailClicked(machine=machine):
             return replace(fact, first=not machine and state.clicked_at is None)
         case EmailBounced(bounce_type="Transient"):
-            return replace(fact, first=state.soft_bounced_at is None)
+            return replace(fact, first=state.soft_bounced_at is None, again=state.bounced_at is not None)
         case EmailBounced():
-            return replace(fact, first=state.bounced_at is None)
+            return replace(fact, first=state.bounced_at is None, again=state.soft_bounced_at is not None)
         case EmailComplained():
             return replace(fact, first=state.complained_at is None)
     return fact

@@ -70,7 +70,7 @@ async def project(conn: Connection, events: Sequence[Envelope[Any]]) -> None:
     counted: dict[Key, Counter[str]] = {}
     for event in events:
         message = event.message
-        if message.campaign_id is None or not getattr(message, "first", True):
+        if message.campaign_id is None or not getattr(message, "first", True) or getattr(message, "again", False):
             continue
         at = event.at if isinstance(message, EmailSent) else message.at
         key = (event.project, message.campaign_id, at.replace(minute=0, second=0, microsecond=0))
