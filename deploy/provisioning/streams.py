@@ -35,8 +35,8 @@ EVENTS_DUPLICATE_WINDOW = 30.0
 relay that died has published everything its predecessor had; later repeats are left to the consumers' inboxes."""
 
 MAX_ACK_PENDING = 4096
-MAX_DELIVER = 20
-"""A safety net: the consumer's own retries end in a dead letter well before this."""
+NO_LIMIT = -1
+"""For deliveries: what the server stops delivering leaves no trace. The consumer's own retries end in a dead letter."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _durable(name: str, subjects: list[str]) -> ConsumerConfig:
         ack_policy=AckPolicy.EXPLICIT,
         ack_wait=ACK_WAIT,
         max_ack_pending=MAX_ACK_PENDING,
-        max_deliver=MAX_DELIVER,
+        max_deliver=NO_LIMIT,
     )
 
 

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 from litestar.handlers import HTTPRouteHandler
 
-from libs.runtime.messaging.project_slots import ProjectSlots
 from services.gateway.http.csv_writer import csv_rows
+from services.gateway.http.work_slots import work_slots
 from services.gateway.routes.discovery import route_handlers
 
 EXPORTS = [
@@ -27,9 +27,7 @@ class EmptyProject:
     """A request in a project without contacts, campaigns and suppressed addresses."""
 
     project = uuid4()
-    app = SimpleNamespace(
-        state=SimpleNamespace(export_slots=ProjectSlots("t", per_project=1, max_waiting=0, max_wait=1.0))
-    )
+    app = SimpleNamespace(state=SimpleNamespace(work_slots=work_slots()))
 
     async def query(self, _query: object) -> bytes:
         return msgspec.json.encode(PAGE)

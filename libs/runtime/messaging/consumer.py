@@ -7,12 +7,14 @@ have died is handled apart from others, see `libs.runtime.messaging.suspects`.
 """
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 import msgspec
 import structlog
+from cachetools import LRUCache
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -45,6 +47,7 @@ ATTEMPTS = "godwit-attempts"
 REDELIVER = "redeliver"
 DECODE_ERRORS = (msgspec.DecodeError, KeyError, ValueError, RecursionError)
 DEAD_TIMEOUT = 5.0
+MAX_REMEMBERED = 10_000
 CLAIM_SECONDS = 4.0
 """Half the time after which the bus delivers a message again."""
 TOKENS_WITHOUT_DOMAIN = 9
@@ -74,6 +77,8 @@ class Consumer:
         self._suspects = suspects
         self._slow_commands = SlowCommands(slow_kinds, commit)
         self._running: set[asyncio.Task[None]] = set()
+        self._failures: LRUCache[UUID, int] = LRUCache(MAX_REMEMBERED)
+        """How often a message failed here: these attempts did not end the process."""
 
     async def receive(self, raws: Sequence[Msg]) -> None:
         """Handle JetStream messages. Each is acknowledged after its commit, scheduled for a retry or dead-lettered.
@@ -82,9 +87,10 @@ class Consumer:
         """
         together: list[Delivery] = []
         for raw in raws:
-            delivery = await self._read(raw)
-            if delivery and (is_suspect(deliveries_of(raw)) or delivery.envelope in self._slow_commands):
-                self._start(delivery)
+            if self._is_suspect(raw):
+                self._start(self._handle_suspect(raw), raw)
+            elif (delivery := await self._read(raw)) and delivery.envelope in self._slow_commands:
+                self._start(self._handle_apart(delivery), raw)
             elif delivery:
                 together.append(delivery)
         await asyncio.gather(*(self._handle(part) for part in split_by_size(together)))
@@ -96,34 +102,43 @@ class Consumer:
             for task in late:
                 task.cancel()
 
-    def _start(self, delivery: "Delivery") -> None:
-        task = asyncio.create_task(self._handle_apart(delivery))
+    def _is_suspect(self, raw: Msg) -> bool:
+        return is_suspect(deliveries_of(raw) - self._failures.get(_key_of(raw), 0))
+
+    def _start(self, handling: Coroutine[Any, Any, None], raw: Msg) -> None:
+        task = asyncio.create_task(self._while_claimed(handling, raw))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _handle_apart(self, delivery: "Delivery") -> None:
-        claiming = asyncio.create_task(_keep_claimed(delivery.raw))
+    async def _while_claimed(self, handling: Coroutine[Any, Any, None], raw: Msg) -> None:
+        claiming = asyncio.create_task(_keep_claimed(raw))
         try:
-            outcome = await self._outcome_apart(delivery)
-        finally:
-            claiming.cancel()
-        if isinstance(outcome, RateLimited) and delivery.reply_to:
-            outcome = encode(outcome.as_reply())
-        try:
-            await self._settle(delivery, outcome)
+            await handling
         except (NatsError, OSError, TimeoutError) as broken:
             log.warning("consumer.not_acknowledged", consumer=self.name, error=repr(broken))
+        finally:
+            claiming.cancel()
 
-    async def _outcome_apart(self, delivery: "Delivery") -> Outcome:
+    async def _handle_suspect(self, raw: Msg) -> None:
+        """Read and handle the message with nothing else of its kind at hand."""
+        key = _key_of(raw)
+        try:
+            async with self._suspects.alone(self.name, key):
+                if delivery := await self._read(raw):
+                    await self._handle_apart(delivery)
+        except ProcessDied as died:
+            await self._dead_letter(raw, died)
+            await self._suspects.forget(self.name, key)
+        except CONNECTION_ERRORS as error:
+            await self._retry_later(raw, error)
+
+    async def _handle_apart(self, delivery: "Delivery") -> None:
         envelope = delivery.envelope
         handle = self._slow_commands.handle if envelope in self._slow_commands else self.commit.handle_alone
-        if not is_suspect(deliveries_of(delivery.raw)):
-            return await handle(envelope)
-        try:
-            async with self._suspects.alone(self.name, envelope.id):
-                return await handle(envelope)
-        except (ProcessDied, *CONNECTION_ERRORS) as error:
-            return error
+        outcome = await handle(envelope)
+        if isinstance(outcome, RateLimited) and delivery.reply_to:
+            outcome = encode(outcome.as_reply())
+        await self._settle(delivery, outcome)
 
     async def _handle(self, deliveries: Sequence["Delivery"]) -> None:
         items = [QueuedMessage(each.envelope, stream_sequence(each.raw), len(each.raw.data)) for each in deliveries]
@@ -157,9 +172,11 @@ class Consumer:
     async def _retry_later(self, raw: Msg, error: Exception) -> None:
         attempt = raw.metadata.num_delivered
         metrics.FAILURES.labels(self.name, type(error).__name__).inc()
-        if attempt > len(self._delays) or isinstance(error, ProcessDied):
+        if attempt > len(self._delays):
             await self._dead_letter(raw, error)
             return
+        key = _key_of(raw)
+        self._failures[key] = self._failures.get(key, 0) + 1
         delay = self._delays[attempt - 1]
         log.warning("consumer.failed", consumer=self.name, attempt=attempt, retry_in=delay, error=repr(error))
         await raw.nak(delay=delay)
@@ -188,6 +205,11 @@ class Delivery(msgspec.Struct, frozen=True):
     raw: Msg
     envelope: Envelope[Any]
     reply_to: str | None
+
+
+def _key_of(raw: Msg) -> UUID:
+    """Return what identifies the message in its stream, also if it cannot be read."""
+    return uuid5(NAMESPACE_OID, f"{raw.subject} {stream_sequence(raw)}")
 
 
 def split_by_size(deliveries: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:

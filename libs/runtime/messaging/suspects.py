@@ -48,16 +48,23 @@ class Suspects:
 
     @asynccontextmanager
     async def alone(self, kind: str, id: UUID) -> AsyncIterator[None]:
-        """Note that this is tried during the block. Raise ProcessDied if processes died with it before."""
+        """Note that this is tried during the block. Raise ProcessDied if processes died with it before.
+
+        Then the note stays until `forget`, so that a process may die before it has put the work aside.
+        """
         async with self._turn:
             deaths: int = await self._pool.fetchval(NOTE, kind, id, self._run, timeout=TIMEOUT)
+            if deaths >= MAX_DEATHS:
+                raise ProcessDied(deaths)
             try:
-                if deaths >= MAX_DEATHS:
-                    raise ProcessDied(deaths)
                 yield
             finally:
-                with suppress(*CONNECTION_ERRORS):  # found again by this process, it counts as no death
-                    await self._pool.execute(FORGET, kind, id, timeout=TIMEOUT)
+                await self.forget(kind, id)
+
+    async def forget(self, kind: str, id: UUID) -> None:
+        """Delete the note: the work is done, or put aside. If it stays and is found by this process, it is no death."""
+        with suppress(*CONNECTION_ERRORS):
+            await self._pool.execute(FORGET, kind, id, timeout=TIMEOUT)
 
     async def forget_old(self) -> None:
         """Delete the notes on work that another process has done since."""
@@ -65,5 +72,5 @@ class Suspects:
 
 
 def is_suspect(attempts: int) -> bool:
-    """Return whether work that is attempted for so many times may have ended the processes before."""
+    """Return whether work may have ended processes. `attempts` counts this one and those that came to no end."""
     return attempts > MAX_INNOCENT_ATTEMPTS

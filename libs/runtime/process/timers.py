@@ -115,6 +115,8 @@ class Timers:
         headers = {"Nats-Msg-Id": str(timer), "godwit-project": str(row["project"])}
         failed = FailedMessage(f"{self._service}-timers", row["name"], row["attempts"], f"{timer}:{row['attempts']}")
         await dead_letter(self._client, failed, headers, row["payload"].encode(), error)
+        if isinstance(error, ProcessDied):
+            await self._suspects.forget(f"{self._service}-timers", timer)
         return timer
 
     def _envelope(self, row: asyncpg.Record) -> Envelope[Any]:

@@ -130,6 +130,7 @@ class JobWorker:
         except ProcessDied as died:
             assert row
             await self._fail(row, str(died))
+            await self._runtime.suspects.forget(JOBS, row.job.id)
             return True
         except CONNECTION_ERRORS:
             raise

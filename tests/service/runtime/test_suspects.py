@@ -21,7 +21,7 @@ from tests.conftest import Stack
 from tests.service.runtime.poisonous_tally import KILLS, STALLS, Tallies
 from tests.service.runtime.tally_service import Add, GetTotal, Noticed, Total, build
 
-INNOCENT = 20
+INNOCENT, POISONS = 20, 7
 MAX_EXPECTED_DEATHS = 2 * (MAX_INNOCENT_ATTEMPTS + MAX_DEATHS)
 """A slow machine may end a process for other reasons, too."""
 
@@ -60,6 +60,11 @@ async def dead_letter_of(stack: Stack, project: UUID) -> DeadLetter:
     return await eventually(found)
 
 
+async def dead_letters(stack: Stack, project: UUID) -> int:
+    found = [each async for each in DeadLetters(stack.client).all() if each.headers["godwit-project"] == str(project)]
+    return len(found)
+
+
 async def totals_of(stack: Stack, project: UUID, keys: list[str]) -> list[int]:
     async def answers() -> list[int] | None:
         with suppress(Unavailable, Rejected):  # a process may be starting
@@ -86,6 +91,34 @@ async def test_a_command_that_ends_its_process_is_put_aside_and_the_others_are_h
         assert MAX_INNOCENT_ATTEMPTS < tallies.deaths - before <= MAX_EXPECTED_DEATHS
     assert dead.consumer == "tally-commands"
     assert dead.error.startswith("ProcessDied: 3 processes died while they did nothing else")
+
+
+async def test_many_commands_that_end_their_process_are_all_put_aside(
+    tallies: Tallies, stack: Stack, project: UUID
+) -> None:
+    """Each death delivers everything that waits once more. The server must never stop delivering."""
+    keys = [uuid4().hex for _ in range(INNOCENT)]
+    for number in range(POISONS):
+        await send(stack, project, Add(key=f"{KILLS}{number}-{uuid4().hex}", amount=1))
+    for key in keys:
+        await send(stack, project, Add(key=key, amount=1))
+
+    async def all_put_aside() -> bool:
+        return await dead_letters(stack, project) == POISONS
+
+    async with tallies:
+        await eventually(all_put_aside, within=120)
+        assert await totals_of(stack, project, keys) == [1] * INNOCENT
+
+
+async def test_what_was_put_aside_can_be_tried_again(tallies: Tallies, stack: Stack, project: UUID) -> None:
+    await send(stack, project, Add(key=KILLS + uuid4().hex, amount=1))
+    async with tallies:
+        first = await dead_letter_of(stack, project)
+        await DeadLetters(stack.client).retry(first.number)
+        again = await dead_letter_of(stack, project)
+    assert again.number > first.number and again.message_id == first.message_id
+    assert again.attempts > MAX_INNOCENT_ATTEMPTS, "it was tried, and not only found in the notes"
 
 
 async def test_an_event_that_ends_its_process_is_put_aside(tallies: Tallies, stack: Stack, project: UUID) -> None:
