@@ -49,7 +49,7 @@ def main() -> int:
     if "rendering" in names:
         rendering.main()
     if "sandbox" in names:
-        sandbox_sends.main()
+        sandbox_sends.main([])
     if "segments" in names:
         segments_at_scale.main([])
     if "rate" in names:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from email.message import EmailMessage
 from pathlib import Path
@@ -47,8 +47,8 @@ HTML = "<p>Hello, a godwit flies 11,000 km without a stop. <a href='https://exam
 FAST = ["--max-send-rate", "1000000", "--max-24-hour-send", "1000000000"]
 
 
-def main() -> None:
-    options = _options()
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _options(arguments)
     server_core, load_core = _two_cores()
     os.sched_setaffinity(0, {load_core})
     requests = {"Simple, 3 kB HTML": _simple_request(), "Raw, 30 kB": _raw_request()}
@@ -304,13 +304,13 @@ def _two_cores() -> tuple[int, int]:
     return cores[0], cores[-1]
 
 
-def _options() -> argparse.Namespace:
+def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--serve-bare", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, default=0, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
