@@ -264,6 +264,7 @@ async def fold_story(feedback: Runtime, project: UUID, notifications: list[Any])
     counted: Counter[str] = Counter()
     for name, data in await facts(feedback, project):
         first = data.pop("first", None)
+        data.pop("again", None)  # as with first, which of them it is depends on the order
         same = data | {"emailId": original[data["emailId"]], "messageId": ""}
         counted.update([json.dumps(same, sort_keys=True), f"{name} of {same['emailId']} first {first}"])
     return Outcome(notifications, sorted(state, key=lambda row: str(row["email_id"])), counted)
