@@ -17,6 +17,7 @@ from deploy.embedded.backend import Backend
 from deploy.provisioning.prepare import prepare_services
 from deploy.services import declared_services
 from libs.runtime.operations.migrations import role_of
+from libs.runtime.process.lifecycle import raise_file_limit
 from libs.runtime.process.service import Service
 from libs.runtime.process.settings import Settings
 from libs.runtime.process.testing import eventually
@@ -101,3 +102,4 @@ def project() -> UUID:
 
 
 os.environ.setdefault("NO_COLOR", "1")
+raise_file_limit()  # services run in the process of their tests

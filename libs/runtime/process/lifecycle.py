@@ -55,7 +55,7 @@ def run(build: Build) -> None:
         sys.exit(f"godwit: {bad}")
     logging.configure(config, service.name)
     crash.arm(config.crash_at)
-    _raise_file_limit()
+    raise_file_limit()
     gc.set_threshold(GC_THRESHOLD)
     uvloop.run(_serve_watched(service, config))
 
@@ -90,7 +90,7 @@ async def serve(service: Service, config: Settings, started: "asyncio.Future[Run
     log.info("service.stopped", service=service.name)
 
 
-def _raise_file_limit() -> None:
+def raise_file_limit() -> None:
     """Open as many files as the machine allows: shells often allow a process less than its connections need."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
