@@ -47,6 +47,7 @@ async def tally(stack: Stack) -> AsyncIterator[Runtime]:
         yield runtime
 
 
+@pytest.mark.serial
 async def test_slow_queries_of_one_project_leave_commands_and_queries_of_others_alone(tally: Runtime) -> None:
     attacker, victim, key = uuid4(), uuid4(), uuid4().hex
     attack = [asyncio.create_task(ask(tally.client, attacker, Sleep(seconds=1.5), Total)) for _ in range(6)]
