@@ -26,16 +26,16 @@ def cost_of(test: Filter) -> int:
     field = field_of(test.field)
     if field is None:
         return LOOKUP
+    if test.operator in RANGE:
+        return sum(map(cost_of, parts_of(test)))
     if field.scope in ("createdAt", "updatedAt"):
-        return 2 * COLUMN_TIME if test.operator in RANGE else COLUMN_TIME
+        return COLUMN_TIME
     return _cost_of_data(test) if field.scope == "data" else LOOKUP
 
 
 def _cost_of_data(test: Filter) -> int:
     if test.operator in SUBSTRING | AFFIX:
         return TEXT_SEARCH
-    if test.operator in RANGE:
-        return sum(map(_cost_of_data, parts_of(test)))
     if test.operator in CHOICE:  # plain values are looked for together
         return LOOKUP + sum(cost for each in parts_of(test) if (cost := _cost_of_data(each)) > LOOKUP)
     if test.operator in PRESENCE:

@@ -17,7 +17,6 @@ from libs.kernel.conditions.language import (
     AFFIX,
     CHOICE,
     EQUALITY,
-    ORDER,
     PRESENCE,
     RANGE,
     RELATIVE,
@@ -38,7 +37,7 @@ _INSTANT = re.compile(
     r"(?P<zone>Z|[+-](0\d|1[0-5])(:?[0-5]\d)?)?)?",
     re.ASCII,
 )
-_DAY = timedelta(days=1)
+_DAY, _MICROSECOND, _NOTHING = timedelta(days=1), timedelta(microseconds=1), timedelta(0)
 
 
 def passes(test: Filter, value: object, now: datetime) -> bool:
@@ -154,30 +153,22 @@ def _passes_parts(test: Filter, value: object, now: datetime) -> bool:
 
 
 def _compare_instants(test: Filter, value: object, bound: datetime) -> bool:
+    """Compare a moment with the whole day or the microsecond that begins at `bound`."""
     moment = parse_instant(value)
     if moment is None:
         return test.operator == "notEquals"
-    since = moment - bound
-    if is_whole_day(test.value):
-        return _compare_with_day(test.operator, since)
-    if test.operator in ORDER:
-        return COMPARE[test.operator](since, timedelta(0))
-    return (since == timedelta(0)) == (test.operator == "equals")
-
-
-def _compare_with_day(operator: str, since: timedelta) -> bool:
-    """Compare a moment, as the time since the day began, with the whole of that day."""
-    match operator:
+    since, span = moment - bound, _DAY if is_whole_day(test.value) else _MICROSECOND
+    match test.operator:
         case "greaterThan":
-            return since >= _DAY
+            return since >= span
         case "greaterThanOrEqual":
-            return since >= timedelta(0)
+            return since >= _NOTHING
         case "lessThan":
-            return since < timedelta(0)
+            return since < _NOTHING
         case "lessThanOrEqual":
-            return since < _DAY
+            return since < span
         case _:
-            return (timedelta(0) <= since < _DAY) == (operator == "equals")
+            return (_NOTHING <= since < span) == (test.operator == "equals")
 
 
 def _comparable(left: object, right: object) -> bool:

@@ -109,6 +109,8 @@ def predicate(test: Filter, builder: PredicateBuilder) -> str:
     segments."""
     field = field_of(test.field)
     assert field is not None, f"{test.field} was not checked"
+    if test.operator in RANGE:
+        return _joined("and", [predicate(each, builder) for each in parts_of(test)])
     match field.scope:
         case "email":
             return _email(test, builder)
@@ -155,8 +157,6 @@ def _data(test: Filter, field: Field, builder: PredicateBuilder) -> str:
 
 
 def _data_value(test: Filter, value: str, present: str, builder: PredicateBuilder) -> str:
-    if test.operator in RANGE:
-        return _joined("and", [_data_value(each, value, present, builder) for each in parts_of(test)])
     if test.operator in SUBSTRING:
         return _data_substring(test, value, builder)
     if test.operator in AFFIX:
@@ -256,8 +256,6 @@ def _time(test: Filter, moment: str, present: str, builder: PredicateBuilder) ->
     if test.operator in RELATIVE:
         ago = builder.ago(test, moment)
         return f"{moment} < {ago}" if test.operator == "olderThan" else _between(moment, ago)
-    if test.operator in RANGE:
-        return _joined("and", [_time(each, moment, present, builder) for each in parts_of(test)])
     sought = parse_instant(test.value)
     assert sought is not None
     bound = builder.bind(sought.isoformat(), "text::timestamptz")  # asyncpg would send the year 1 as minus infinity
