@@ -103,7 +103,8 @@ class Consumer:
                 task.cancel()
 
     def _is_suspect(self, raw: Msg) -> bool:
-        return is_suspect(deliveries_of(raw) - self._failures.get(_key_of(raw), 0))
+        deliveries = deliveries_of(raw)
+        return is_suspect(deliveries) and is_suspect(deliveries - self._failures.get(_key_of(raw), 0))
 
     def _start(self, handling: Coroutine[Any, Any, None], raw: Msg) -> None:
         task = asyncio.create_task(self._while_claimed(handling, raw))
