@@ -15,7 +15,7 @@ from services.gateway.http.api_request import ApiRequest
 from services.gateway.http.auth import NEEDS_NO_KEY, Authentication
 from services.gateway.http.exception_handlers import on_command_pending, on_error
 from services.gateway.http.idempotency import IdempotencyMiddleware
-from services.gateway.http.limits import RequestSlots
+from services.gateway.http.limits import MAX_REQUESTS_PER_PROJECT, Slots
 from services.gateway.http.rate_limits import RateLimits
 
 MAX_BODY = 256 * 1024
@@ -42,7 +42,7 @@ def make_application(
 def api_middleware(limits: RateLimits, pool: "asyncpg.Pool[asyncpg.Record]") -> Callable[[ASGIApp], ASGIApp]:
     """Return the middleware in front of the API. It is a function because Litestar copies other objects."""
     keys = Keys(pool)
-    slots = RequestSlots()
+    slots = Slots(MAX_REQUESTS_PER_PROJECT)
 
     def wrap(app: ASGIApp) -> ASGIApp:
         return Authentication(IdempotencyMiddleware(app, pool), keys, limits, slots)

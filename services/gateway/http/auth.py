@@ -5,7 +5,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from services.gateway.accounts.failed_logins import FailedLogins
 from services.gateway.accounts.keys import Keys, Principal
 from services.gateway.http.errors import RETRY_SECONDS, ApiError
-from services.gateway.http.limits import RateLimitState, RequestSlots
+from services.gateway.http.limits import RateLimitState, Slots
 from services.gateway.http.rate_limits import RateLimits
 from services.gateway.http.request_context import context_of
 
@@ -25,7 +25,7 @@ BAD_SECRET = "Invalid secret API key. This endpoint requires a secret key (sk_*)
 class Authentication:
     """Middleware that puts the caller into the request context. Raises ApiError for a caller without a valid key."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, limits: RateLimits, slots: RequestSlots) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys, limits: RateLimits, slots: Slots) -> None:
         self._app = app
         self._keys = keys
         self._limits = limits

@@ -16,8 +16,9 @@ from libs.runtime.uuids import new_uuid
 from services.gateway.bus.bus import Bus
 from services.gateway.http import metrics
 from services.gateway.http.errors import error_json, unavailable
+from services.gateway.http.limits import Slots
 from services.gateway.http.raw_response import RawResponse
-from services.gateway.http.request_context import BodySlots, RequestContext
+from services.gateway.http.request_context import RequestContext
 
 MAX_IN_FLIGHT = 2_000
 MAX_LARGE = 16
@@ -53,7 +54,7 @@ class Edge:
         self._app = app
         self._bus = bus
         self._in_flight = 0
-        self._body_slots = BodySlots(MAX_LARGE, MAX_LARGE_PER_PROJECT)
+        self._body_slots = Slots(MAX_LARGE_PER_PROJECT, MAX_LARGE)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         context = self._open(scope)

@@ -77,21 +77,24 @@ class RateLimiter:
             del self._buckets[next(iter(self._buckets))]
 
 
-class RequestSlots:
-    """Counts the requests of each project, and of each public key, that are being handled."""
+class Slots:
+    """Counts what is being handled: at most `per_owner` of one project or other owner, and at most `total` of all."""
 
-    def __init__(self, per_project: int = MAX_REQUESTS_PER_PROJECT) -> None:
-        self._per_project = per_project
-        self._taken: Counter[UUID] = Counter()
+    def __init__(self, per_owner: int, total: float = math.inf) -> None:
+        self._per_owner = per_owner
+        self._free = total
+        self._taken: Counter[UUID | None] = Counter()
 
-    def take(self, owner: UUID) -> bool:
+    def take(self, owner: UUID | None) -> bool:
         """Take a slot of the owner, unless all are taken. `release` gives it back."""
-        if self._taken[owner] >= self._per_project:
+        if not self._free or self._taken[owner] >= self._per_owner:
             return False
+        self._free -= 1
         self._taken[owner] += 1
         return True
 
-    def release(self, owner: UUID) -> None:
+    def release(self, owner: UUID | None) -> None:
+        self._free += 1
         self._taken[owner] -= 1
         if not self._taken[owner]:
             del self._taken[owner]

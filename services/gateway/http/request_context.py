@@ -1,6 +1,5 @@
 """What the layers of the application know about one request."""
 
-from collections import Counter
 from uuid import UUID
 
 import msgspec
@@ -9,29 +8,7 @@ from litestar.types import Scope
 from libs.runtime.clock import uuid7
 from services.gateway.accounts.keys import Principal
 from services.gateway.bus.bus import Bus
-
-
-class BodySlots:
-    """Counts the large bodies that are held in memory: at most `total`, and at most `per_project` of one project."""
-
-    def __init__(self, total: int, per_project: int) -> None:
-        self._free = total
-        self._per_project = per_project
-        self._taken: Counter[UUID | None] = Counter()
-
-    def take(self, owner: UUID | None) -> bool:
-        """Take a slot of the owner unless there is none left. `release` gives it back."""
-        if not self._free or self._taken[owner] >= self._per_project:
-            return False
-        self._free -= 1
-        self._taken[owner] += 1
-        return True
-
-    def release(self, owner: UUID | None) -> None:
-        self._free += 1
-        self._taken[owner] -= 1
-        if not self._taken[owner]:
-            del self._taken[owner]
+from services.gateway.http.limits import Slots
 
 
 class RequestContext(msgspec.Struct, kw_only=True):
@@ -52,7 +29,7 @@ class RequestContext(msgspec.Struct, kw_only=True):
     command_id: UUID = msgspec.field(default_factory=uuid7)
     command_sent: bool = False
     body: bytes | None = None
-    body_slots: BodySlots = msgspec.field(default_factory=lambda: BodySlots(1, 1))
+    body_slots: Slots = msgspec.field(default_factory=lambda: Slots(1))
     holds_body_slot: bool = False
 
     @property
