@@ -21,9 +21,11 @@ from deploy.doctor.diagnosis import (
 )
 from deploy.provisioning import streams
 from deploy.services import SERVICES
+from libs.runtime.operations.row_security import unprotected_tables
 
 TIMEOUT = 5.0
 MAX_SKEW = 5.0
+MAX_TABLES = 10
 ANY_ROLE = "godwit_delivery"
 LOGIN_REFUSED = "Authorization Violation"
 MIN_POSTGRES_VERSION = 15
@@ -33,15 +35,6 @@ SETTINGS = """
 select current_setting('server_version_num')::int / 10000 as version, current_setting('fsync') = 'on' as fsync,
     current_setting('synchronous_commit') <> 'off' as synchronous, current_setting('full_page_writes') = 'on' as whole,
     extract(epoch from clock_timestamp())::float as now
-"""
-OPEN_TABLES = """
-select relation.relnamespace::regnamespace || '.' || relation.relname as name
-from pg_class as relation
-join pg_attribute as attribute on attribute.attrelid = relation.oid
-    and attribute.attname = case relation.relname when 'project' then 'id' else 'project' end
-where relation.relnamespace::regnamespace::text = any($1::text[]) and relation.relkind in ('r', 'p')
-    and not attribute.attisdropped and not relation.relrowsecurity
-order by 1 limit 10
 """
 STATE = "select reason from delivery.sending where paused_at is not null"
 DOMAINS = "select distinct domain from delivery.domain where verified order by domain limit 100"
@@ -112,9 +105,10 @@ async def _postgres_login(admin_url: str) -> Diagnosis:
 
 async def _row_security(conn: "asyncpg.Connection[asyncpg.Record]") -> Diagnosis:
     """Look for tables of projects in which a service's queries would see all of them."""
-    open_tables = [row["name"] for row in await conn.fetch(OPEN_TABLES, list(SERVICES))]
-    if open_tables:
-        return problem("row-level security", f"missing on {', '.join(open_tables)}", "Run `godwit migrate`.")
+    tables = [row["name"] for schema in SERVICES for row in await unprotected_tables(conn, schema)]
+    if tables:
+        shown = ", ".join(sorted(tables)[:MAX_TABLES])
+        return problem("row-level security", f"missing on {shown}", "Run `godwit migrate`.")
     return ok("row-level security", "queries see one project")
 
 

@@ -31,7 +31,7 @@ select format('%I.%I', relation.relnamespace::regnamespace, relation.relname) as
 from pg_class as relation
 join pg_attribute as attribute on attribute.attrelid = relation.oid
     and attribute.attname = case relation.relname when 'project' then 'id' else 'project' end
-where relation.relnamespace = $1::regnamespace and relation.relkind in ('r', 'p') and not attribute.attisdropped
+where relation.relnamespace = to_regnamespace($1) and relation.relkind in ('r', 'p') and not attribute.attisdropped
     and not relation.relrowsecurity
 order by 1
 """
@@ -60,7 +60,12 @@ async def share_tables(conn: "asyncpg.Connection[Any]", schema: str, tables: Col
         await conn.execute(f"grant select on {schema}.{table} to {query_role_of(schema)}")
 
 
+async def unprotected_tables(conn: "asyncpg.Connection[Any]", schema: str) -> list[asyncpg.Record]:
+    """Return the tables of the schema that have projects and no policies, each with the column of the project."""
+    return list(await conn.fetch(UNPROTECTED, schema))
+
+
 async def protect_tables(conn: "asyncpg.Connection[Any]", schema: str, service: str, role: str) -> None:
     """Give every table of the schema that has projects its policies, unless it has them."""
-    for row in await conn.fetch(UNPROTECTED, schema):
+    for row in await unprotected_tables(conn, schema):
         await conn.execute(PROTECT.format(**row, role=role, query_role=query_role_of(service)))
