@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import hypothesis
 import msgspec
 import nats
@@ -67,6 +70,16 @@ class Stack:
     async def prepare(self, services: Sequence[Service]) -> None:
         """Prepare services that exist only in a test."""
         await prepare_services(self.admin_url, self.nats_url, services, role_passwords(services))
+
+    @asynccontextmanager
+    async def rolled_back(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
+        """Yield a connection of the owner whose changes are rolled back, also those to roles."""
+        conn = await asyncpg.connect(self.admin_url)
+        transaction = conn.transaction()
+        await transaction.start()
+        yield conn
+        await transaction.rollback()
+        await conn.close()
 
     async def until_caught_up(self, service: str) -> None:
         """Wait until a service that has just started has handled the events that earlier tests left on the bus."""

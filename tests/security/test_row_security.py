@@ -49,12 +49,8 @@ SEE = "select set_config('godwit.project', $1, true)"
 @pytest.fixture
 async def owner(stack: Stack) -> AsyncIterator["asyncpg.Connection[Any]"]:
     """A connection of the owner whose changes are taken back."""
-    conn = await asyncpg.connect(stack.admin_url)
-    transaction = conn.transaction()
-    await transaction.start()
-    yield conn
-    await transaction.rollback()
-    await conn.close()
+    async with stack.rolled_back() as conn:
+        yield conn
 
 
 async def tables_of(conn: "asyncpg.Connection[Any]", service: str) -> list[asyncpg.Record]:

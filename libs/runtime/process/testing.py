@@ -51,13 +51,18 @@ async def running(service: Service, config: Settings) -> AsyncIterator[Runtime]:
         await task
 
 
+async def send(client: Client, project: UUID, command: Command, command_id: UUID | None = None, **headers: str) -> None:
+    """Publish a command as the gateway does."""
+    envelope = Envelope(id=command_id or uuid7(), project=project, message=command, at=now(), meta=Meta(actor="test"))
+    sent = command_headers(envelope) | headers
+    await client.jetstream().publish(command_subject(project, command), encode(command), headers=sent, timeout=5)
+
+
 async def tell(client: Client, project: UUID, command: Command, answer: type[T], command_id: UUID | None = None) -> T:
     """Send a command as the gateway does and return the result. Raise Rejected."""
-    envelope = Envelope(id=command_id or uuid7(), project=project, message=command, at=now(), meta=Meta(actor="test"))
     inbox = client.new_inbox()
     replies = await client.subscribe(inbox, max_msgs=1)
-    headers = command_headers(envelope) | {REPLY_HEADER: inbox}
-    await client.jetstream().publish(command_subject(project, command), encode(command), headers=headers, timeout=5)
+    await send(client, project, command, command_id, **{REPLY_HEADER: inbox})
     reply = await replies.next_msg(timeout=TIMEOUT)
     return msgspec.json.decode(result_of(reply.data), type=answer)
 

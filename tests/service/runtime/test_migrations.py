@@ -19,12 +19,8 @@ NAMES = "select name from renaming.migrations where name like 'renaming/%' order
 @pytest.fixture
 async def conn(stack: Stack) -> AsyncIterator["asyncpg.Connection[Any]"]:
     """Yield a connection whose changes, including the service's role, are rolled back."""
-    conn = await asyncpg.connect(stack.admin_url)
-    transaction = conn.transaction()
-    await transaction.start()
-    yield conn
-    await transaction.rollback()
-    await conn.close()
+    async with stack.rolled_back() as conn:
+        yield conn
 
 
 @pytest.fixture

@@ -27,6 +27,16 @@ class Write(Query, tag="write", frozen=True, kw_only=True):
     service: ClassVar[str] = "tally"
 
 
+class CountAll(Query, tag="count-all", frozen=True, kw_only=True):
+    """Forgets its project."""
+
+    service: ClassVar[str] = "tally"
+
+
+async def count_all(conn: Connection, project: UUID, query: CountAll) -> Total:
+    return Total(total=await conn.fetchval("select count(*) from total"))
+
+
 async def sleep(conn: Connection, project: UUID, query: Sleep) -> Total:
     await conn.execute("select pg_sleep($1)", query.seconds)
     return Total(total=0)
@@ -42,7 +52,7 @@ async def tally(stack: Stack) -> AsyncIterator[Runtime]:
     config = stack.settings("tally", database_query_pool=2)
     service = build(config)
     await stack.prepare([service])
-    service = replace(service, queries={**service.queries, Sleep: sleep, Write: write})
+    service = replace(service, queries={**service.queries, Sleep: sleep, Write: write, CountAll: count_all})
     async with running(service, config) as runtime:
         yield runtime
 
@@ -73,3 +83,12 @@ async def test_a_query_cannot_write(tally: Runtime) -> None:
     async with tally.query_pool.acquire() as conn:
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
             await write(conn, uuid4(), Write())
+
+
+async def test_a_query_that_forgets_its_project_sees_no_row_of_another(tally: Runtime) -> None:
+    one, other = uuid4(), uuid4()
+    for project, count in ((one, 1), (other, 2)):
+        for _ in range(count):
+            await tell(tally.client, project, Add(key=uuid4().hex, amount=1), Total)
+    for project, count in ((one, 1), (other, 2), (one, 1), (uuid4(), 0)):
+        assert (await ask(tally.client, project, CountAll(), Total)).total == count

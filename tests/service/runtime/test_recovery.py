@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 from nats.js.client import JetStreamContext
 
 from libs.runtime.messaging.bus import ask
-from libs.runtime.messaging.dead_letters import DeadLetter, DeadLetters, NoSuchDeadLetter
+from libs.runtime.messaging.dead_letters import DeadLetters, NoSuchDeadLetter
 from libs.runtime.messaging.publisher import Outgoing, Publisher
 from libs.runtime.messaging.pull_client import PullClient
 from libs.runtime.messaging.relay import MARK, TAKE_OVER
@@ -29,6 +29,7 @@ from libs.runtime.process.testing import (
     tell,
 )
 from tests.conftest import Stack
+from tests.service.runtime.dead_letters import dead_letter_of
 from tests.service.runtime.tally_service import Add, GetTotal, Noticed, NoticedModel, Total, TotalModel, build
 
 
@@ -52,23 +53,13 @@ async def owner(stack: Stack) -> AsyncIterator["asyncpg.Connection[asyncpg.Recor
     await conn.close()
 
 
-async def dead_letter_of(tally: Runtime, project: UUID) -> DeadLetter:
-    async def found() -> DeadLetter | None:
-        async for dead_letter in DeadLetters(tally.client).all():
-            if dead_letter.headers["godwit-project"] == str(project):
-                return dead_letter
-        return None
-
-    return await eventually(found)
-
-
 async def test_an_event_that_breaks_a_projection_is_dead_lettered_and_can_be_retried(
     tally: Runtime, totals: TotalModel, project: UUID
 ) -> None:
     key = str(uuid4())
     totals.broken = True
     await announce(tally.client, project, Noticed(key=key, amount=7))
-    dead_letter = await dead_letter_of(tally, project)
+    dead_letter = await dead_letter_of(tally.client, project)
     assert dead_letter.consumer == "tally-events"
     assert dead_letter.attempts == 3
     assert dead_letter.error == "RuntimeError: planted in the projection"
@@ -91,9 +82,9 @@ async def test_a_dead_letter_that_fails_again_is_dead_lettered_again(
 ) -> None:
     totals.broken = True
     await announce(tally.client, project, Noticed(key=str(uuid4()), amount=7))
-    first = await dead_letter_of(tally, project)
+    first = await dead_letter_of(tally.client, project)
     await DeadLetters(tally.client).retry(first.number)
-    second = await dead_letter_of(tally, project)
+    second = await dead_letter_of(tally.client, project)
     totals.broken = False
     assert second.number > first.number
     assert second.message_id == first.message_id
@@ -103,7 +94,7 @@ async def test_a_dead_letter_that_fails_again_is_dead_lettered_again(
 async def test_a_message_that_cannot_be_decoded_is_dead_lettered_at_once(tally: Runtime, project: UUID) -> None:
     headers = {"Nats-Msg-Id": str(uuid4()), "godwit-project": str(project)}
     await tally.client.jetstream().publish(f"evt.other.{project}.other.noticed", b"{}", headers=headers)
-    dead_letter = await dead_letter_of(tally, project)
+    dead_letter = await dead_letter_of(tally.client, project)
     assert dead_letter.attempts == 1
 
 
@@ -113,7 +104,7 @@ async def test_a_timer_that_keeps_failing_is_dead_lettered_and_can_be_retried(
     key = str(uuid4())
     await tell(tally.client, project, Add(key=key, amount=1, again_in=0.2), Total)
     totals.broken = True
-    dead_letter = await dead_letter_of(tally, project)
+    dead_letter = await dead_letter_of(tally.client, project)
     totals.broken = False
     assert dead_letter.consumer == "tally-timers"
     await DeadLetters(tally.client).retry(dead_letter.number)

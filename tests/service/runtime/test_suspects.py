@@ -9,15 +9,12 @@ import pytest
 from nats.js.api import ConsumerConfig
 
 from libs.kernel.rejection import Rejected
-from libs.runtime.clock import now, uuid7
-from libs.runtime.eventstore.codec import encode
-from libs.runtime.eventstore.envelope import Envelope, Meta, command_headers, command_subject
 from libs.runtime.messaging.bus import Unavailable, ask
-from libs.runtime.messaging.dead_letters import DeadLetter, DeadLetters
+from libs.runtime.messaging.dead_letters import DeadLetters
 from libs.runtime.messaging.suspects import MAX_DEATHS, MAX_INNOCENT_ATTEMPTS
-from libs.runtime.process.testing import announce, eventually
-from libs.schemas.base import Command
+from libs.runtime.process.testing import announce, eventually, send
 from tests.conftest import Stack
+from tests.service.runtime.dead_letters import dead_letter_of, dead_letters_of
 from tests.service.runtime.poisonous_tally import KILLS, STALLS, Tallies
 from tests.service.runtime.tally_service import Add, GetTotal, Noticed, Total, build
 
@@ -44,27 +41,6 @@ def _delivering_after(config: ConsumerConfig, seconds: float) -> ConsumerConfig:
     return config
 
 
-async def send(stack: Stack, project: UUID, command: Command) -> None:
-    envelope = Envelope(id=uuid7(), project=project, message=command, at=now(), meta=Meta(actor="test"))
-    subject = command_subject(project, command)
-    await stack.client.jetstream().publish(subject, encode(command), headers=command_headers(envelope), timeout=5)
-
-
-async def dead_letter_of(stack: Stack, project: UUID) -> DeadLetter:
-    async def found() -> DeadLetter | None:
-        async for each in DeadLetters(stack.client).all():
-            if each.headers["godwit-project"] == str(project):
-                return each
-        return None
-
-    return await eventually(found)
-
-
-async def dead_letters(stack: Stack, project: UUID) -> int:
-    found = [each async for each in DeadLetters(stack.client).all() if each.headers["godwit-project"] == str(project)]
-    return len(found)
-
-
 async def totals_of(stack: Stack, project: UUID, keys: list[str]) -> list[int]:
     async def answers() -> list[int] | None:
         with suppress(Unavailable, Rejected):  # a process may be starting
@@ -80,13 +56,13 @@ async def test_a_command_that_ends_its_process_is_put_aside_and_the_others_are_h
 ) -> None:
     keys = [uuid4().hex for _ in range(INNOCENT)]
     for key in keys[: INNOCENT // 2]:
-        await send(stack, project, Add(key=key, amount=1))
-    await send(stack, project, Add(key=poison + uuid4().hex, amount=1))
+        await send(stack.client, project, Add(key=key, amount=1))
+    await send(stack.client, project, Add(key=poison + uuid4().hex, amount=1))
     for key in keys[INNOCENT // 2 :]:
-        await send(stack, project, Add(key=key, amount=1))
+        await send(stack.client, project, Add(key=key, amount=1))
     async with tallies:
         before = tallies.deaths
-        dead = await dead_letter_of(stack, project)
+        dead = await dead_letter_of(stack.client, project)
         assert await totals_of(stack, project, keys) == [1] * INNOCENT
         assert MAX_INNOCENT_ATTEMPTS < tallies.deaths - before <= MAX_EXPECTED_DEATHS
     assert dead.consumer == "tally-commands"
@@ -99,12 +75,12 @@ async def test_many_commands_that_end_their_process_are_all_put_aside(
     """Each death delivers everything that waits once more. The server must never stop delivering."""
     keys = [uuid4().hex for _ in range(INNOCENT)]
     for number in range(POISONS):
-        await send(stack, project, Add(key=f"{KILLS}{number}-{uuid4().hex}", amount=1))
+        await send(stack.client, project, Add(key=f"{KILLS}{number}-{uuid4().hex}", amount=1))
     for key in keys:
-        await send(stack, project, Add(key=key, amount=1))
+        await send(stack.client, project, Add(key=key, amount=1))
 
     async def all_put_aside() -> bool:
-        return await dead_letters(stack, project) == POISONS
+        return len(await dead_letters_of(stack.client, project)) == POISONS
 
     async with tallies:
         await eventually(all_put_aside, within=120)
@@ -112,11 +88,11 @@ async def test_many_commands_that_end_their_process_are_all_put_aside(
 
 
 async def test_what_was_put_aside_can_be_tried_again(tallies: Tallies, stack: Stack, project: UUID) -> None:
-    await send(stack, project, Add(key=KILLS + uuid4().hex, amount=1))
+    await send(stack.client, project, Add(key=KILLS + uuid4().hex, amount=1))
     async with tallies:
-        first = await dead_letter_of(stack, project)
+        first = await dead_letter_of(stack.client, project)
         await DeadLetters(stack.client).retry(first.number)
-        again = await dead_letter_of(stack, project)
+        again = await dead_letter_of(stack.client, project)
     assert again.number > first.number and again.message_id == first.message_id
     assert again.attempts > MAX_INNOCENT_ATTEMPTS, "it was tried, and not only found in the notes"
 
@@ -126,17 +102,17 @@ async def test_an_event_that_ends_its_process_is_put_aside(tallies: Tallies, sta
     await announce(stack.client, project, Noticed(key=key, amount=1))
     await announce(stack.client, project, Noticed(key=KILLS + key, amount=1))
     async with tallies:
-        dead = await dead_letter_of(stack, project)
+        dead = await dead_letter_of(stack.client, project)
         assert await totals_of(stack, project, [key]) == [1]
     assert (dead.consumer, dead.error.partition(":")[0]) == ("tally-events", "ProcessDied")
 
 
 async def test_a_timer_that_ends_its_process_is_put_aside(tallies: Tallies, stack: Stack, project: UUID) -> None:
     key = uuid4().hex
-    await send(stack, project, Add(key=key, amount=1, again_in=0.1))
-    await send(stack, project, Add(key=KILLS + key, amount=1, again_in=0.1))
+    await send(stack.client, project, Add(key=key, amount=1, again_in=0.1))
+    await send(stack.client, project, Add(key=KILLS + key, amount=1, again_in=0.1))
     async with tallies:
-        dead = await dead_letter_of(stack, project)
+        dead = await dead_letter_of(stack.client, project)
 
         async def fired() -> bool:
             return await totals_of(stack, project, [key]) == [2]
