@@ -57,6 +57,7 @@ class Timers:
         suspects: Suspects,
     ) -> None:
         self._service = service
+        self._consumer = f"{service}-timers"
         self._pool = pool
         self._codec: Codec[Any] = Codec(kinds)
         self._commit = commit
@@ -97,7 +98,7 @@ class Timers:
         if not is_suspect(row["attempts"]):
             await self._commit.submit(self._envelope(row))
             return
-        async with self._suspects.alone(f"{self._service}-timers", row["id"]):
+        async with self._suspects.alone(self._consumer, row["id"]):
             outcome = await self._commit.handle_alone(self._envelope(row))
         if isinstance(outcome, Exception):
             raise outcome
@@ -113,10 +114,10 @@ class Timers:
     async def _dead_letter(self, row: asyncpg.Record, error: Exception) -> UUID:
         timer: UUID = row["id"]
         headers = {"Nats-Msg-Id": str(timer), "godwit-project": str(row["project"])}
-        failed = FailedMessage(f"{self._service}-timers", row["name"], row["attempts"], f"{timer}:{row['attempts']}")
+        failed = FailedMessage(self._consumer, row["name"], row["attempts"], f"{timer}:{row['attempts']}")
         await dead_letter(self._client, failed, headers, row["payload"].encode(), error)
         if isinstance(error, ProcessDied):
-            await self._suspects.forget(f"{self._service}-timers", timer)
+            await self._suspects.forget(self._consumer, timer)
         return timer
 
     def _envelope(self, row: asyncpg.Record) -> Envelope[Any]:

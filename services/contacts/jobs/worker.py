@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 import structlog
+from cachetools import LRUCache
 
 from libs.runtime import crash
 from libs.runtime.eventstore.envelope import Cause, Origin
@@ -50,7 +51,7 @@ from events where position = (select min(position) from outbox)
 MAX_ATTEMPTS = 5
 JOBS = "contacts-jobs"
 MAX_REMEMBERED = 1000
-"""Jobs that a process remembers to have begun."""
+"""Jobs that a process remembers to have begun. One that it forgets is noted once more."""
 FAILED = "The job failed because of an internal error; see the service's log"
 
 RunPage = Callable[[UnitOfWork, Job, Cause, int], Awaitable[None]]
@@ -91,7 +92,7 @@ class JobWorker:
         self._page_size = AdaptivePageSize()
         self._commands = 0
         self._failed_attempts: dict[UUID, int] = {}
-        self._begun: set[UUID] = set()
+        self._begun: LRUCache[UUID, bool] = LRUCache(MAX_REMEMBERED)
 
     async def run(self) -> None:
         while True:
@@ -142,7 +143,7 @@ class JobWorker:
         crash.point("after_job_page")
         if row:
             self._failed_attempts.pop(row.job.id, None)
-            self._note_begun(row.job.id)
+            self._begun[row.job.id] = True
         return row is not None
 
     async def _run_page_of(self, unit: UnitOfWork, row: JobRow) -> None:
@@ -154,11 +155,6 @@ class JobWorker:
             await PAGES[job.kind](unit, job, _cause(row), limit)
             await unit.flush()
         crash.point("before_job_commit")
-
-    def _note_begun(self, job: UUID) -> None:
-        if len(self._begun) >= MAX_REMEMBERED:
-            self._begun.clear()  # they are noted once more
-        self._begun.add(job)
 
     @asynccontextmanager
     async def _noted(self, job: Job) -> AsyncIterator[None]:

@@ -71,10 +71,10 @@ class Sender:
     ) -> None:
         self._runtime = runtime
         self._cache = cache
+        self._timing = timing
         self._guard = guard
         self._region = runtime.settings.aws_region
         self._concurrency = runtime.settings.send_concurrency
-        self._timing = timing
         self._limits = ClaimLimits(timing.lease, runtime.settings.public_key_mails)
         self._writer = OutcomeWriter(runtime, timing)
         self._dispatcher = Dispatcher(runtime, mailer, self._writer)

@@ -9,7 +9,6 @@ from msgspec import Meta
 
 from libs.kernel.addresses import normalize_address
 from libs.kernel.mail_headers import header_errors
-from libs.kernel.passing_values import unwrapped
 from libs.schemas.base import Data, FieldError, View
 from libs.schemas.delivery.content import Content, MailOptions
 from libs.schemas.delivery.emails import CheckOrder
@@ -97,11 +96,6 @@ def draft_of(data: SendBody) -> CheckOrder:
             one_time_code=data.one_time_code,
         ),
     )
-
-
-def variables(data: Data) -> Data:
-    """Return the values for the mail's variables, including those that are not to be stored."""
-    return unwrapped(data)
 
 
 def without_plain_text(draft: CheckOrder) -> CheckOrder:

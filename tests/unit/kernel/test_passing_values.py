@@ -22,3 +22,9 @@ from libs.kernel.passing_values import is_passing, unwrapped
 def test_a_value_is_shown_without_its_wrapping(given: Any, value: Any, passing: bool) -> None:
     assert unwrapped({"plan": given}) == {"plan": value}
     assert is_passing(given) is passing
+
+
+def test_values_that_are_not_stored_still_fill_the_mail() -> None:
+    data = {"code": {"value": 42, "persistent": False}, "plan": {"value": "pro", "persistent": True}, "name": "Ada"}
+    assert unwrapped(data) == {"code": 42, "plan": "pro", "name": "Ada"}
+    assert unwrapped({"odd": {"value": 1}}) == {"odd": {"value": 1}}

@@ -104,8 +104,7 @@ def _fold(row: _Changes, event: Envelope[Any]) -> None:
 
 def _set_data(row: _Changes, data: Data, untrusted: Sequence[str], version: int) -> None:
     if version > row.data_version:
-        row.data, row.untrusted = encode(data).decode(), encode(untrusted).decode() if untrusted else "[]"
-        row.data_version = version
+        row.data, row.untrusted, row.data_version = encode(data).decode(), encode(untrusted).decode(), version
 
 
 def _set_subscription(row: _Changes, subscribed: bool, version: int) -> None:

@@ -199,26 +199,18 @@ def _facts(event: Envelope[Any]) -> Iterator[tuple[UUID, str, str, datetime]]:
             yield from ((event.project, address, "BOUNCE", at) for address in sorted(addresses))
         case EmailComplained(addresses=addresses, at=at):
             yield from ((event.project, address, "COMPLAINT", at) for address in sorted(addresses))
-        case _:
-            if fact := _fact(event):
-                yield fact
-
-
-def _fact(event: Envelope[Any]) -> tuple[UUID, str, str, datetime] | None:
-    match event.message:
         case AddressSuppressed(address=address, contact_id=hash_, reason=reason):
-            return event.project, address or hash_.hex, reason, event.at
+            yield event.project, address or hash_.hex, reason, event.at
         case AddressReleased(address=address, contact_id=hash_):
-            return event.project, address or hash_.hex, "released", event.at
+            yield event.project, address or hash_.hex, "released", event.at
         case AddressForgotten(contact_id=hash_, reason=str() as reason):
-            return event.project, hash_.hex, reason, event.at
+            yield event.project, hash_.hex, reason, event.at
         case MailboxFailing(recipient=str() as address):
-            return event.project, address, "REPEATED_BOUNCE", event.at
+            yield event.project, address, "REPEATED_BOUNCE", event.at
         case MailboxRecovered(recipient=str() as address):
-            return event.project, address, "recovered", event.at
+            yield event.project, address, "recovered", event.at
         case ContactSubscribed(email=email):
-            return event.project, email.lower(), "subscribed", event.at
-    return None
+            yield event.project, email.lower(), "subscribed", event.at
 
 
 def _is_reported(event: Any) -> bool:

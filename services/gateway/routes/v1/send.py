@@ -10,6 +10,7 @@ from cachetools import TTLCache
 from litestar import post
 from litestar.params import JSONBody
 
+from libs.kernel.passing_values import unwrapped
 from libs.kernel.rejection import Rejected
 from libs.runtime.clock import uuid7
 from libs.runtime.eventstore.codec import encode
@@ -31,7 +32,6 @@ from services.gateway.mails.send_request import (
     draft_of,
     recipients_of,
     validate,
-    variables,
     without_plain_text,
 )
 
@@ -178,7 +178,7 @@ async def _queue(
         content=draft.content,
         template_id=draft.template_id,
         overrides=draft.overrides,
-        data=variables(data.data or {}),
+        data=unwrapped(data.data or {}),
         extras=extras,
     )
     return msgspec.json.decode(await request.execute(command, "emails"), type=QueuedEmails)

@@ -114,9 +114,3 @@ def test_only_plain_text_is_left_out_of_a_draft() -> None:
     plain, filled = send_request.draft_of(body()), send_request.draft_of(body(subject="Hi {{ name }}"))
     assert send_request.without_plain_text(filled) == filled
     assert send_request.without_plain_text(plain).content == replace(content_in(body()), subject="", body="")
-
-
-def test_values_that_are_not_stored_still_fill_the_mail() -> None:
-    data = {"code": {"value": 42, "persistent": False}, "plan": {"value": "pro", "persistent": True}, "name": "Ada"}
-    assert send_request.variables(data) == {"code": 42, "plan": "pro", "name": "Ada"}
-    assert send_request.variables({"odd": {"value": 1}}) == {"odd": {"value": 1}}
